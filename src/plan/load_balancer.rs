@@ -1,0 +1,123 @@
+//! A load balancer as we ask for it and as a cloud shows it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
+
+/// Transport protocol of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// One port of a load balancer, forwarded to a node port of every back end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Listener {
+    /// Name of the Service port; empty for a Service with one unnamed port.
+    pub name: String,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Port of the load balancer, 1 to 65535.
+    pub port: u16,
+    /// Port on each Node, 1 to 65535.
+    pub node_port: u16,
+}
+
+/// How a load balancer picks a back end.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest open connections.
+    LeastConnections,
+    /// By the client's address.
+    SourceHash,
+}
+
+/// Everything that we choose about a load balancer. `create` and `update`
+/// both carry it whole.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LoadBalancerSpec {
+    /// Addresses of the Nodes that serve as back ends.
+    pub nodes: BTreeSet<IpAddr>,
+    /// At least one; in the order of the Service's ports.
+    pub listeners: Vec<Listener>,
+    /// The cloud's size or class of load balancer (`standard`).
+    pub spec: String,
+    /// Bits per second as the user wrote it: a number and `K`, `M` or `G`.
+    pub bandwidth: String,
+    /// How back ends are picked.
+    pub algorithm: Algorithm,
+    /// Client addresses that are let in (CIDR, sorted); empty lets all in.
+    pub source_ranges: Vec<String>,
+    /// Seconds for which a client address keeps its back end (the Service's
+    /// session affinity `ClientIP`); `None` without affinity.
+    pub client_affinity_seconds: Option<u32>,
+}
+
+/// A load balancer as its cloud shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LoadBalancer {
+    /// The cloud's id.
+    pub id: LoadBalancerId,
+    /// Its name.
+    pub name: LoadBalancerName,
+    /// Who it belongs to; `None` where the cloud keeps no owners.
+    pub owner: Option<Owner>,
+    /// What it is configured to do.
+    pub spec: LoadBalancerSpec,
+    /// Where clients reach it; empty while it is being provisioned.
+    pub addresses: Addresses,
+    /// Its state.
+    pub state: State,
+}
+
+impl LoadBalancer {
+    /// What it is configured to do, were these its back ends.
+    pub fn spec_with_nodes(&self, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
+        LoadBalancerSpec {
+            nodes: nodes.clone(),
+            ..self.spec.clone()
+        }
+    }
+}
+
+/// Where clients reach a load balancer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Addresses {
+    /// IP addresses, in the cloud's order.
+    pub ips: Vec<IpAddr>,
+    /// DNS name, if the cloud gives one.
+    pub hostname: Option<String>,
+}
+
+impl Addresses {
+    /// Whether there is no address at all.
+    pub fn is_empty(&self) -> bool {
+        self.ips.is_empty() && self.hostname.is_none()
+    }
+}
+
+/// What a cloud says of a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum State {
+    /// Not serving yet; look again.
+    Provisioning,
+    /// Serving.
+    Active,
+    /// Failed at the cloud, with its message.
+    Error(String),
+    /// On its way out.
+    Deleting,
+}

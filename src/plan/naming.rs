@@ -1,0 +1,173 @@
+//! Names and ids: who owns a load balancer and what it is called.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Longest name a cloud accepts: one DNS label.
+const NAME_LIMIT: usize = 63;
+/// Hexadecimal digits of the hash in a name: 64 bits, so that two of a
+/// million load balancers meet by chance with a probability of 3e-8.
+const HASH_DIGITS: usize = 16;
+
+macro_rules! text_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the text as it is.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_newtype! {
+    /// Identifies this cluster towards every cloud; by default the UID of the namespace kube-system.
+    ClusterId
+}
+text_newtype! {
+    /// `metadata.uid` of a Service: differs for a Service recreated under the same name.
+    ServiceUid
+}
+text_newtype! {
+    /// The configured name of a cloud (`cloud1`).
+    CloudName
+}
+text_newtype! {
+    /// The id that a cloud gave a load balancer. Data only, never part of a path.
+    LoadBalancerId
+}
+text_newtype! {
+    /// The name that we gave a load balancer; see [`LoadBalancerName::derive`].
+    LoadBalancerName
+}
+
+/// Namespace and name of a Service.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ServiceKey {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Who a load balancer belongs to, as stored at the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Owner {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Namespace of the Service, for people.
+    pub namespace: String,
+    /// Name of the Service, for people.
+    pub name: String,
+    /// UID of the Service.
+    pub uid: ServiceUid,
+}
+
+impl Owner {
+    /// Whether both name the same Service object of the same cluster. Only
+    /// cluster and UID decide; namespace and name are for people.
+    pub fn is_same_service(&self, other: &Self) -> bool {
+        self.cluster == other.cluster && self.uid == other.uid
+    }
+
+    /// The name of this owner's load balancer.
+    pub fn load_balancer_name(&self) -> LoadBalancerName {
+        LoadBalancerName::derive(self)
+    }
+}
+
+impl LoadBalancerName {
+    /// `<namespace>-<name>-<hash of cluster id and Service UID>`: at most 63
+    /// characters of `[a-z0-9-]`, starting with a letter or digit.
+    ///
+    /// The hash alone makes the name unique; the readable part is cut to fit.
+    fn derive(owner: &Owner) -> Self {
+        // Lengths are hashed too, so that no two pairs of texts read the same.
+        let mut hash = Sha256::new();
+        for part in [owner.cluster.as_str(), owner.uid.as_str(), "load-balancer"] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let digits: String = hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let readable: String = format!("{}-{}", owner.namespace, owner.name)
+            .chars()
+            .map(|letter| letter.to_ascii_lowercase())
+            .filter(|letter| matches!(letter, 'a'..='z' | '0'..='9' | '-'))
+            .take(NAME_LIMIT - HASH_DIGITS - 1)
+            .collect();
+        let readable = readable.trim_matches('-');
+        Self(format!("{readable}-{}", &digits[..HASH_DIGITS]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(cluster: &str, namespace: &str, name: &str, uid: &str) -> Owner {
+        Owner {
+            cluster: ClusterId::new(cluster),
+            namespace: namespace.into(),
+            name: name.into(),
+            uid: ServiceUid::new(uid),
+        }
+    }
+
+    #[test]
+    fn name_is_pinned_because_existing_load_balancers_are_found_by_it() {
+        let name = owner("cluster", "default", "web", "uid-1").load_balancer_name();
+        assert_eq!(name.as_str(), "default-web-d376baf085343e54");
+    }
+
+    #[test]
+    fn name_fits_a_dns_label_however_long_the_service_is_called() {
+        let name = owner("c", &"n".repeat(63), &"s".repeat(63), "u").load_balancer_name();
+        assert_eq!(name.as_str().len(), NAME_LIMIT);
+        assert!(
+            name.as_str()
+                .chars()
+                .all(|letter| matches!(letter, 'a'..='z' | '0'..='9' | '-'))
+        );
+    }
+
+    #[test]
+    fn name_differs_by_cluster_and_by_uid() {
+        let names = [
+            owner("a", "default", "web", "1"),
+            owner("b", "default", "web", "1"),
+            owner("a", "default", "web", "2"),
+            owner("a1", "default", "web", ""),
+        ]
+        .map(|owner| owner.load_balancer_name());
+        let distinct: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+    }
+}

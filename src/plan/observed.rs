@@ -1,0 +1,160 @@
+//! What there is: the Service's marks, each cloud's load balancer, the Nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::action::{Action, Outcome};
+use super::load_balancer::{LoadBalancer, State};
+use super::naming::CloudName;
+use super::record::{self, Ingress, Publication, Record};
+use super::service::ServiceView;
+
+/// What there is. Every cloud that the Service names, has on record, or has a
+/// load balancer on is a key of `clouds`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Observed {
+    /// Whether our finalizer is on the Service.
+    pub finalizer: bool,
+    /// What the Service's annotations say.
+    pub record: Record,
+    /// The addresses in the Service's status.
+    pub ingress: Vec<Ingress>,
+    /// What is known of each cloud.
+    pub clouds: BTreeMap<CloudName, CloudView>,
+    /// The Nodes that may serve.
+    pub backends: Backends,
+}
+
+/// What one cloud has for the Service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum CloudView {
+    /// No load balancer of ours. Never concluded from a list alone.
+    Absent,
+    /// A load balancer that is provably ours.
+    Present(LoadBalancer),
+    /// Our name is taken by a load balancer that is not ours.
+    NameTaken,
+    /// The record names a cloud that is not configured.
+    NotConfigured,
+    /// The cloud did not say.
+    Unreachable,
+}
+
+/// The Nodes that may serve as back ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Backends {
+    /// Their addresses.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Whether "there are none" was seen twice, the second time by a live list.
+    pub none_confirmed: bool,
+}
+
+impl Observed {
+    /// What the Service itself shows, with no cloud asked yet.
+    pub fn of_service(service: &ServiceView, backends: Backends) -> Self {
+        Self {
+            finalizer: service.finalizer,
+            record: service.record.clone(),
+            ingress: service.published.clone(),
+            clouds: BTreeMap::new(),
+            backends,
+        }
+    }
+
+    /// The load balancers that are ours.
+    pub fn present(&self) -> impl Iterator<Item = (&CloudName, &LoadBalancer)> {
+        self.clouds.iter().filter_map(|(cloud, view)| match view {
+            CloudView::Present(load_balancer) => Some((cloud, load_balancer)),
+            _ => None,
+        })
+    }
+
+    /// Whether each of these clouds has a load balancer that clients can reach.
+    pub fn serves_on(&self, clouds: &BTreeSet<CloudName>) -> bool {
+        clouds.iter().all(|cloud| match self.clouds.get(cloud) {
+            Some(CloudView::Present(found)) => {
+                found.state == State::Active && !found.addresses.is_empty()
+            }
+            _ => false,
+        })
+    }
+
+    /// What the Service should say of all this.
+    ///
+    /// What cannot be judged now (a cloud that does not answer or is not
+    /// configured) stays on record. Published addresses are replaced only when
+    /// every wanted cloud serves: neither a silent cloud nor a move takes an
+    /// address away from its users before its successor is there.
+    pub fn publication(&self, wanted: &BTreeSet<CloudName>) -> Publication {
+        let unjudged = self.record.clouds().filter(|cloud| {
+            let view = self.clouds.get(*cloud);
+            matches!(
+                view,
+                None | Some(CloudView::Unreachable | CloudView::NotConfigured)
+            )
+        });
+        let kept =
+            unjudged.filter_map(|cloud| Some((cloud.clone(), self.record.get(cloud)?.clone())));
+        let present = self
+            .present()
+            .map(|(cloud, found)| (cloud.clone(), found.id.clone()));
+        let record = kept.chain(present).collect();
+
+        let mut ingress = if self.serves_on(wanted) {
+            Vec::new()
+        } else {
+            self.ingress.clone()
+        };
+        for (_, found) in self.present().filter(|(cloud, _)| wanted.contains(*cloud)) {
+            for entry in record::ingress_of(&found.addresses) {
+                if !ingress.contains(&entry) {
+                    ingress.push(entry);
+                }
+            }
+        }
+        Publication { record, ingress }
+    }
+
+    /// Whether the Service already says so.
+    pub fn says(&self, publication: &Publication) -> bool {
+        let Publication { record, ingress } = publication;
+        self.record == *record && self.ingress == *ingress
+    }
+
+    /// Takes in what an action did. The executor and the tests' simulated world
+    /// share this one account of what follows from what.
+    pub fn record_outcome(&mut self, action: &Action, outcome: Outcome) {
+        match (action, outcome) {
+            (Action::AddFinalizer, _) => self.finalizer = true,
+            (
+                Action::Create { cloud, .. } | Action::Update { cloud, .. },
+                Outcome::Found(found),
+            ) => {
+                self.clouds
+                    .insert(cloud.clone(), CloudView::Present(*found));
+            }
+            (Action::ConfirmGone { cloud, .. }, _) => {
+                self.clouds.insert(cloud.clone(), CloudView::Absent);
+            }
+            (Action::Publish { clouds }, _) => {
+                let Publication { record, ingress } = self.publication(clouds);
+                (self.record, self.ingress) = (record, ingress);
+            }
+            (Action::RemoveFinalizer { .. }, _) => {
+                self.finalizer = false;
+                self.record = Record::default();
+                self.ingress = Vec::new();
+            }
+            (
+                Action::ConfirmLive
+                | Action::AwaitServing { .. }
+                | Action::Delete { .. }
+                | Action::Create { .. }
+                | Action::Update { .. },
+                _,
+            ) => {}
+        }
+    }
+}

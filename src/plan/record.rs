@@ -1,0 +1,134 @@
+//! What we write back to a Service: the record of its load balancers and the
+//! addresses that clients use.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::load_balancer::Addresses;
+use super::naming::{CloudName, LoadBalancerId};
+
+/// Which load balancer a Service has on which cloud: the annotations `lb-id`
+/// and `lb-cloud`, two lists of the same order.
+///
+/// It is a hint for us and an information for people, never a proof of
+/// ownership: whoever may edit the Service may forge it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Record(BTreeMap<CloudName, LoadBalancerId>);
+
+impl Record {
+    /// Reads the two annotations. Entries without a partner are dropped: they
+    /// tell nothing that a query by name would not.
+    pub fn parse(ids: Option<&str>, clouds: Option<&str>) -> Self {
+        let list = |text: Option<&str>| -> Vec<String> {
+            text.unwrap_or_default()
+                .split(',')
+                .map(|entry| entry.trim().to_owned())
+                .collect()
+        };
+        let pairs = list(clouds).into_iter().zip(list(ids));
+        Self(
+            pairs
+                .filter(|(cloud, id)| !cloud.is_empty() && !id.is_empty())
+                .map(|(cloud, id)| (CloudName::new(cloud), LoadBalancerId::new(id)))
+                .collect(),
+        )
+    }
+
+    /// The values of `lb-id` and `lb-cloud`; `None` for an empty record, which
+    /// has no annotations.
+    pub fn annotations(&self) -> Option<(String, String)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let ids: Vec<_> = self.0.values().map(LoadBalancerId::as_str).collect();
+        let clouds: Vec<_> = self.0.keys().map(CloudName::as_str).collect();
+        Some((ids.join(","), clouds.join(",")))
+    }
+
+    /// The id recorded for a cloud.
+    pub fn get(&self, cloud: &CloudName) -> Option<&LoadBalancerId> {
+        self.0.get(cloud)
+    }
+
+    /// The clouds recorded.
+    pub fn clouds(&self) -> impl Iterator<Item = &CloudName> {
+        self.0.keys()
+    }
+
+    /// Whether nothing is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(CloudName, LoadBalancerId)> for Record {
+    fn from_iter<I: IntoIterator<Item = (CloudName, LoadBalancerId)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+/// One entry of `status.loadBalancer.ingress`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Ingress {
+    /// An IP address.
+    Ip(IpAddr),
+    /// A DNS name.
+    Hostname(String),
+}
+
+/// What the Service should say after a plan: written in one patch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Publication {
+    /// The load balancers there are, also those on their way out.
+    pub record: Record,
+    /// The addresses that clients use: only of the clouds that the user named.
+    pub ingress: Vec<Ingress>,
+}
+
+/// The entries for one load balancer: its IP addresses, or else its DNS name.
+pub(super) fn ingress_of(addresses: &Addresses) -> Vec<Ingress> {
+    if addresses.ips.is_empty() {
+        return addresses
+            .hostname
+            .iter()
+            .cloned()
+            .map(Ingress::Hostname)
+            .collect();
+    }
+    addresses.ips.iter().copied().map(Ingress::Ip).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn record_survives_a_round_trip() {
+        let record = Record::parse(Some("lb-1,lb-2"), Some("cloud1,cloud2"));
+        assert_eq!(
+            record.annotations(),
+            Some(("lb-1,lb-2".into(), "cloud1,cloud2".into()))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_record() {
+        let cases = [
+            (None, None, "nothing written yet"),
+            (Some("lb-1"), None, "an id without its cloud"),
+            (Some(""), Some(""), "empty annotations"),
+            (Some(","), Some("cloud1,cloud2"), "clouds without ids"),
+        ];
+        for (ids, clouds, reason) in cases {
+            assert!(Record::parse(ids, clouds).is_empty(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_list_cut_short_keeps_the_pairs_it_has() {
+        let record = Record::parse(Some("lb-1"), Some("cloud1, cloud2"));
+        assert_eq!(record.annotations(), Some(("lb-1".into(), "cloud1".into())));
+    }
+}

@@ -1,0 +1,294 @@
+//! Tables over [`plan`](super::plan): each case carries its reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
+use super::desired::Abilities;
+use super::load_balancer::{Addresses, LoadBalancer, State};
+use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
+use super::record::{Ingress, Record};
+use super::service::{PortView, ServiceView};
+use super::*;
+
+fn cluster() -> ClusterId {
+    ClusterId::new("cluster")
+}
+
+fn clouds() -> Clouds {
+    ["cloud1", "cloud2"]
+        .map(|name| (CloudName::new(name), Abilities::Full))
+        .into()
+}
+
+fn service(provider: &str) -> ServiceView {
+    ServiceView {
+        key: ServiceKey {
+            namespace: "default".into(),
+            name: "web".into(),
+        },
+        uid: ServiceUid::new("uid"),
+        deleting: false,
+        is_load_balancer: true,
+        class: None,
+        annotations: [(ENABLE, "true"), (PROVIDER, provider)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ports: vec![PortView {
+            name: String::new(),
+            protocol: "TCP".into(),
+            port: 80,
+            node_port: Some(30080),
+        }],
+        source_ranges: Vec::new(),
+        client_affinity_seconds: None,
+        finalizer: true,
+        record: Record::default(),
+        published: Vec::new(),
+    }
+}
+
+fn nodes(addresses: &[&str]) -> Backends {
+    let addresses = addresses
+        .iter()
+        .map(|address| address.parse().expect("address"))
+        .collect();
+    Backends {
+        addresses,
+        none_confirmed: false,
+    }
+}
+
+fn load_balancer(service: &ServiceView, nodes: &Backends) -> LoadBalancer {
+    let Desired::Managed(wanted) = desired(service, &cluster(), &clouds()) else {
+        panic!("fixture is managed");
+    };
+    LoadBalancer {
+        id: LoadBalancerId::new("lb-1"),
+        name: wanted.owner.load_balancer_name(),
+        owner: Some(wanted.owner.clone()),
+        spec: wanted.spec(&nodes.addresses),
+        addresses: Addresses {
+            ips: vec!["192.0.2.1".parse().expect("address")],
+            hostname: None,
+        },
+        state: State::Active,
+    }
+}
+
+fn kinds(plan: &Plan) -> Vec<String> {
+    let name = |action: &Action| {
+        let text = format!("{action:?}");
+        text.split([' ', '{', '('])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    plan.actions.iter().map(name).collect()
+}
+
+struct Case {
+    reason: &'static str,
+    service: ServiceView,
+    views: Vec<(&'static str, CloudView)>,
+    backends: Backends,
+    expect: &'static [&'static str],
+}
+
+#[test]
+fn plans() {
+    let base = service("cloud1");
+    let one = nodes(&["10.0.0.1"]);
+    let found = load_balancer(&base, &one);
+    let present = || CloudView::Present(found.clone());
+    let settled = ServiceView {
+        record: Record::parse(Some("lb-1"), Some("cloud1")),
+        published: vec![Ingress::Ip("192.0.2.1".parse().expect("address"))],
+        ..base.clone()
+    };
+    let fresh = ServiceView {
+        finalizer: false,
+        ..base.clone()
+    };
+    let deleting = ServiceView {
+        deleting: true,
+        ..settled.clone()
+    };
+    let moved = ServiceView {
+        annotations: service("cloud2").annotations,
+        ..settled.clone()
+    };
+    let provisioning = LoadBalancer {
+        state: State::Provisioning,
+        addresses: Addresses::default(),
+        ..found.clone()
+    };
+    let foreign_class = ServiceView {
+        class: Some("other".into()),
+        ..fresh.clone()
+    };
+    let mut bad = settled.clone();
+    bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
+
+    let cases = [
+        Case {
+            reason: "a fresh Service gets its finalizer before its load balancer, then its record",
+            service: fresh,
+            views: vec![("cloud1", CloudView::Absent)],
+            backends: one.clone(),
+            expect: &["AddFinalizer", "Create", "Publish"],
+        },
+        Case {
+            reason: "a create that is tried again starts from the live Service",
+            service: base.clone(),
+            views: vec![("cloud1", CloudView::Absent)],
+            backends: one.clone(),
+            expect: &["ConfirmLive", "Create", "Publish"],
+        },
+        Case {
+            reason: "a create whose answer was lost is found by name and only recorded",
+            service: base.clone(),
+            views: vec![("cloud1", present())],
+            backends: one.clone(),
+            expect: &["Publish"],
+        },
+        Case {
+            reason: "nothing to do for a settled Service",
+            service: settled.clone(),
+            views: vec![("cloud1", present())],
+            backends: one.clone(),
+            expect: &[],
+        },
+        Case {
+            reason: "a Node more is an update",
+            service: settled.clone(),
+            views: vec![("cloud1", present())],
+            backends: nodes(&["10.0.0.1", "10.0.0.2"]),
+            expect: &["Update", "Publish"],
+        },
+        Case {
+            reason: "no Nodes at all is not believed at once",
+            service: settled.clone(),
+            views: vec![("cloud1", present())],
+            backends: Backends::default(),
+            expect: &[],
+        },
+        Case {
+            reason: "no Nodes at all is believed when confirmed",
+            service: settled.clone(),
+            views: vec![("cloud1", present())],
+            backends: Backends {
+                none_confirmed: true,
+                ..Backends::default()
+            },
+            expect: &["Update", "Publish"],
+        },
+        Case {
+            reason: "a deleted Service loses its finalizer last",
+            service: deleting.clone(),
+            views: vec![("cloud1", present())],
+            backends: one.clone(),
+            expect: &["ConfirmLive", "Delete", "ConfirmGone", "RemoveFinalizer"],
+        },
+        Case {
+            reason: "a silent cloud keeps the finalizer on",
+            service: deleting.clone(),
+            views: vec![("cloud1", CloudView::Unreachable)],
+            backends: one.clone(),
+            expect: &[],
+        },
+        Case {
+            reason: "somebody else's load balancer under our name is not ours to delete",
+            service: deleting,
+            views: vec![("cloud1", CloudView::NameTaken)],
+            backends: one.clone(),
+            expect: &["ConfirmLive", "RemoveFinalizer"],
+        },
+        Case {
+            reason: "a move makes before it breaks",
+            service: moved.clone(),
+            views: vec![("cloud1", present()), ("cloud2", CloudView::Absent)],
+            backends: one.clone(),
+            expect: &[
+                "ConfirmLive",
+                "Create",
+                "Publish",
+                "AwaitServing",
+                "Delete",
+                "ConfirmGone",
+                "Publish",
+            ],
+        },
+        Case {
+            reason: "a move waits until the new load balancer has an address",
+            service: moved,
+            views: vec![
+                ("cloud1", present()),
+                ("cloud2", CloudView::Present(provisioning)),
+            ],
+            backends: one.clone(),
+            expect: &["Publish"],
+        },
+        Case {
+            reason: "another class is another controller's",
+            service: foreign_class,
+            views: vec![],
+            backends: one.clone(),
+            expect: &[],
+        },
+        Case {
+            reason: "a bad value leaves the load balancer as it is",
+            service: bad,
+            views: vec![("cloud1", present())],
+            backends: nodes(&["10.0.0.9"]),
+            expect: &[],
+        },
+    ];
+    for case in cases {
+        let mut seen = Observed::of_service(&case.service, case.backends);
+        seen.clouds = case
+            .views
+            .into_iter()
+            .map(|(name, view)| (CloudName::new(name), view))
+            .collect();
+        let plan = plan(&desired(&case.service, &cluster(), &clouds()), &seen);
+        assert_eq!(kinds(&plan), case.expect, "{}: {plan:?}", case.reason);
+    }
+}
+
+#[test]
+fn a_move_keeps_the_old_address_until_the_new_one_is_there() {
+    let moved = service("cloud2");
+    let old = load_balancer(&service("cloud1"), &nodes(&["10.0.0.1"]));
+    let address = Ingress::Ip("192.0.2.1".parse().expect("address"));
+    let mut seen = Observed::of_service(&moved, nodes(&["10.0.0.1"]));
+    seen.ingress = vec![address.clone()];
+    seen.clouds = BTreeMap::from([
+        (CloudName::new("cloud1"), CloudView::Present(old)),
+        (CloudName::new("cloud2"), CloudView::Absent),
+    ]);
+    let publication = seen.publication(&BTreeSet::from([CloudName::new("cloud2")]));
+    assert_eq!(publication.ingress, [address]);
+    assert_eq!(
+        publication.record.annotations(),
+        Some(("lb-1".into(), "cloud1".into()))
+    );
+}
+
+#[test]
+fn every_mistake_of_a_service_is_named() {
+    let mut wrong = service("cloud3");
+    wrong.annotations.insert(LB_BANDWIDTH.into(), "0M".into());
+    wrong.ports[0].protocol = "SCTP".into();
+    let Desired::Invalid(problems) = desired(&wrong, &cluster(), &clouds()) else {
+        panic!("three mistakes");
+    };
+    let subjects: Vec<_> = problems
+        .iter()
+        .map(|problem| problem.describe("mycloud.com"))
+        .collect();
+    assert_eq!(problems.len(), 3, "{subjects:?}");
+    assert!(
+        subjects[0].contains("cloud1, cloud2"),
+        "allowed clouds are listed: {subjects:?}"
+    );
+}
