@@ -1,0 +1,1 @@
+//! Real parts to run my-cloud-controller-manager on.
