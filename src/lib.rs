@@ -20,4 +20,5 @@
 //! 6. [`telemetry`] and [`admin`]: logs, metrics, traces; probes.
 //! 7. [`args`], [`config`], [`app`]: from the command line to running parts.
 
+pub mod election;
 pub mod plan;
