@@ -20,5 +20,6 @@
 //! 6. [`telemetry`] and [`admin`]: logs, metrics, traces; probes.
 //! 7. [`args`], [`config`], [`app`]: from the command line to running parts.
 
+pub mod cloud;
 pub mod election;
 pub mod plan;
