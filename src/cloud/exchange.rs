@@ -216,17 +216,11 @@ fn too_large(limit: usize) -> Failure {
 }
 
 /// Completes when the permit has ended. A leadership that is renewed while the
-/// call is under way moves that instant.
+/// call is under way moves that instant; one that is lost ends the call at once.
 async fn over(permit: Option<&WritePermit>) {
-    let Some(permit) = permit else {
-        return std::future::pending().await;
-    };
-    loop {
-        let left = permit.time_left();
-        if left.is_zero() {
-            return;
-        }
-        sleep(left).await;
+    match permit {
+        Some(permit) => permit.ended().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -151,3 +151,6 @@ impl Limits {
 }
 
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+#[cfg(test)]
+mod tests;

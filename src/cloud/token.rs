@@ -92,3 +92,40 @@ impl TokenFile {
         Ok(header)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_file_is_read_again_and_a_lost_one_stays_in_use() {
+        let path = std::env::temp_dir().join(format!("token-{}", std::process::id()));
+        let file = TokenFile::new(path.clone());
+        let text = || {
+            file.authorization()
+                .map(|header| header.to_str().map(str::to_owned))
+        };
+        assert!(matches!(text(), Err(TokenError::Unreadable { .. })));
+
+        std::fs::write(&path, " \n").expect("written");
+        assert!(matches!(text(), Err(TokenError::NoToken(_))));
+        std::fs::write(&path, "one\n").expect("written");
+        assert_eq!(text().expect("read").expect("text"), "Bearer one");
+
+        std::fs::write(&path, "two").expect("written");
+        tokio::time::advance(FRESH).await;
+        assert_eq!(text().expect("read").expect("text"), "Bearer two");
+
+        let later = SystemTime::now() + FRESH;
+        std::fs::write(&path, "three").expect("written");
+        let opened = std::fs::File::options().write(true).open(&path);
+        opened
+            .expect("opened")
+            .set_modified(later)
+            .expect("touched");
+        assert_eq!(text().expect("read").expect("text"), "Bearer three");
+
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!(text().expect("kept").expect("text"), "Bearer three");
+    }
+}
