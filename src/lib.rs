@@ -20,4 +20,8 @@
 //! 6. [`telemetry`] and [`admin`]: logs, metrics, traces; probes.
 //! 7. [`args`], [`config`], [`app`]: from the command line to running parts.
 
+pub mod admin;
+pub mod args;
+pub mod config;
 pub mod plan;
+pub mod telemetry;
