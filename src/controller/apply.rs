@@ -12,7 +12,7 @@ use super::inventories::CloudInHand;
 use super::observe::{ObservedService, Seen};
 use super::readiness::readiness;
 use super::report::announce;
-use crate::cloud::{CloudError, Priority, Which};
+use crate::cloud::{CloudError, ErrorKind, Priority, Verb, Which};
 use crate::election::Leadership;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::condition::{Readiness, Reason};
@@ -47,8 +47,11 @@ pub async fn apply(
     context: &Context,
 ) -> Done {
     announce(&plan, service, context);
-    let Seen { observed, failures, disowned } = seen;
-    let failures = failures.into_iter().map(|(cloud, error)| Failure::Cloud { cloud, error });
+    let Seen {
+        observed,
+        failures,
+        disowned,
+    } = seen;
     let mut run = Run {
         service,
         leadership,
@@ -59,7 +62,7 @@ pub async fn apply(
             observed,
             object: service.object.clone(),
             actions: Vec::new(),
-            failures: failures.collect(),
+            failures: failures.into_values().map(Failure::from).collect(),
             waiting: plan.waiting,
             disowned,
         },
@@ -137,9 +140,12 @@ impl Run<'_> {
             Action::AddFinalizer => self.add_finalizer().await,
             Action::ConfirmLive => self.confirm_live().await,
             Action::Create { cloud, request } => self.create(cloud, request).await,
-            Action::Update { cloud, id, request, urgency } => {
-                self.update(cloud, id, request, *urgency).await
-            }
+            Action::Update {
+                cloud,
+                id,
+                request,
+                urgency,
+            } => self.update(cloud, id, request, *urgency).await,
             Action::Publish { clouds } => self.publish(clouds).await,
             Action::AwaitServing { clouds } => self.await_serving(clouds),
             Action::Delete { cloud, id } => self.delete(cloud, id).await,
@@ -170,16 +176,33 @@ impl Run<'_> {
         let live = self.live().await?;
         let unchanged = live.resource_version() == self.done.object.resource_version();
         self.remember(live);
-        if unchanged { Ok(Outcome::Done) } else { Err(Failure::Changed) }
+        if unchanged {
+            Ok(Outcome::Done)
+        } else {
+            Err(Failure::Changed)
+        }
     }
 
-    async fn create(&mut self, name: &CloudName, request: &CreateRequest) -> Result<Outcome, Failure> {
+    async fn create(
+        &mut self,
+        name: &CloudName,
+        request: &CreateRequest,
+    ) -> Result<Outcome, Failure> {
         let cloud = self.cloud(name)?;
-        let created = cloud.client.create(self.leadership, request).await;
-        let created = created.map_err(of_cloud(name))?;
-        let foreign = created.owner.as_ref().is_some_and(|owner| !owner.is_same_service(&request.owner));
+        let permit = self.leadership.permit()?;
+        let created = cloud.client.create(&permit, request).await?;
+        let foreign = created
+            .owner
+            .as_ref()
+            .is_some_and(|owner| !owner.is_same_service(&request.owner));
         if foreign || created.name != request.name {
-            return Err(of_cloud(name)(CloudError::name_taken(&request.name)));
+            let message = format!(
+                "the cloud answered with load balancer {}, which is not ours",
+                created.id
+            );
+            return Err(
+                CloudError::new(name.clone(), Verb::Create, ErrorKind::NameTaken, message).into(),
+            );
         }
         cloud.inventory.learn(created.clone());
         self.created.push((name.clone(), created.id.clone()));
@@ -198,15 +221,16 @@ impl Run<'_> {
             Urgency::Background => Priority::Background,
         };
         let cloud = self.cloud(name)?;
-        match cloud.client.update(self.leadership, id, request, priority).await {
+        let permit = self.leadership.permit()?;
+        match cloud.client.update(&permit, id, request, priority).await {
             Ok(updated) => {
                 cloud.inventory.learn(updated.clone());
                 Ok(Outcome::Found(Box::new(updated)))
             }
             Err(error) => {
                 // Whatever it is now, the next attempt asks the cloud.
-                cloud.inventory.forget_name(&request.name);
-                Err(of_cloud(name)(error))
+                cloud.inventory.forget(id);
+                Err(error.into())
             }
         }
     }
@@ -232,22 +256,33 @@ impl Run<'_> {
     }
 
     fn await_serving(&self, clouds: &BTreeSet<CloudName>) -> Result<Outcome, Failure> {
-        let serves = |cloud: &CloudName| self.done.observed.serves_on(&BTreeSet::from([cloud.clone()]));
+        let serves = |cloud: &CloudName| {
+            self.done
+                .observed
+                .serves_on(&BTreeSet::from([cloud.clone()]))
+        };
         match clouds.iter().find(|cloud| !serves(cloud)) {
             None => Ok(Outcome::Done),
-            Some(cloud) => Err(Failure::NotServing { cloud: cloud.clone() }),
+            Some(cloud) => Err(Failure::NotServing {
+                cloud: cloud.clone(),
+            }),
         }
     }
 
     async fn delete(&self, name: &CloudName, id: &LoadBalancerId) -> Result<Outcome, Failure> {
         let cloud = self.cloud(name)?;
-        cloud.client.delete(self.leadership, id).await.map_err(of_cloud(name))?;
+        let permit = self.leadership.permit()?;
+        cloud.client.delete(&permit, id).await?;
         Ok(Outcome::Done)
     }
 
-    async fn confirm_gone(&self, name: &CloudName, id: &LoadBalancerId) -> Result<Outcome, Failure> {
+    async fn confirm_gone(
+        &self,
+        name: &CloudName,
+        id: &LoadBalancerId,
+    ) -> Result<Outcome, Failure> {
         let cloud = self.cloud(name)?;
-        let found = cloud.client.query(Which::Id(id), Priority::User).await.map_err(of_cloud(name))?;
+        let found = cloud.client.query(Which::Id(id), Priority::User).await?;
         match found {
             None => {
                 cloud.inventory.forget(id);
@@ -255,7 +290,10 @@ impl Run<'_> {
             }
             Some(still) => {
                 cloud.inventory.learn(still);
-                Err(Failure::StillThere { cloud: name.clone(), id: id.clone() })
+                Err(Failure::StillThere {
+                    cloud: name.clone(),
+                    id: id.clone(),
+                })
             }
         }
     }
@@ -281,8 +319,11 @@ impl Run<'_> {
 
     /// Writes, and keeps the answer as the state that the next write starts from.
     async fn patch(&mut self, change: &Change<'_>) -> Result<(), Failure> {
-        let answer = self.context.services.patch(self.leadership, &self.done.object, change).await;
-        self.context.metrics.service_write(answer.as_ref().map_or_else(KubernetesError::code, |_| "ok"));
+        let answer = self
+            .context
+            .services
+            .patch(self.leadership, &self.done.object, change)
+            .await;
         match answer {
             Ok(Some(written)) => self.remember(written),
             Ok(None) => {}
@@ -301,20 +342,28 @@ impl Run<'_> {
     /// The live object, if it is still the one that we know.
     async fn live(&self) -> Result<Service, Failure> {
         let live = self.context.services.get(&self.service.view.key).await?;
-        let same = live.filter(|live| live.metadata.uid.as_deref() == Some(self.service.view.uid.as_str()));
+        let same = live
+            .filter(|live| live.metadata.uid.as_deref() == Some(self.service.view.uid.as_str()));
         Ok(same.ok_or(KubernetesError::Gone)?)
     }
 
     fn remember(&mut self, object: Service) {
         self.done.object = Arc::new(object);
-        self.context.own_writes.remember(&self.service.view.uid, self.done.object.clone());
+        self.context
+            .own_writes
+            .remember(&self.service.view.uid, self.done.object.clone());
     }
 
     /// A Service that was deleted while we created for it: kube-apiserver was
     /// seen to accept a finalizer patch that raced a DELETE, after which the
     /// object was gone all the same. Nothing would ever delete what was made.
     async fn undo_creates_if_gone(&mut self) {
-        if self.created.is_empty() || !matches!(self.live().await, Err(Failure::Kubernetes(KubernetesError::Gone))) {
+        if self.created.is_empty()
+            || !matches!(
+                self.live().await,
+                Err(Failure::Kubernetes(KubernetesError::Gone))
+            )
+        {
             return;
         }
         for (name, id) in std::mem::take(&mut self.created) {
@@ -328,9 +377,4 @@ impl Run<'_> {
             }
         }
     }
-}
-
-fn of_cloud(cloud: &CloudName) -> impl FnOnce(CloudError) -> Failure {
-    let cloud = cloud.clone();
-    move |error| Failure::Cloud { cloud, error }
 }

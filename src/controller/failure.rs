@@ -1,6 +1,6 @@
 //! What can end an attempt, and the reason that stands for it in metrics.
 
-use crate::cloud::CloudError;
+use crate::cloud::{CloudError, ErrorKind};
 use crate::election::LeadershipLost;
 use crate::kubernetes::KubernetesError;
 use crate::plan::naming::{CloudName, LoadBalancerId};
@@ -9,13 +9,8 @@ use crate::plan::naming::{CloudName, LoadBalancerId};
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A cloud's.
-    #[error("{cloud}: {error}")]
-    Cloud {
-        /// Which.
-        cloud: CloudName,
-        /// What it said.
-        error: CloudError,
-    },
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
     /// The API server's.
     #[error(transparent)]
     Kubernetes(#[from] KubernetesError),
@@ -48,7 +43,7 @@ impl Failure {
     /// For metrics and logs, from a closed set.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Cloud { error, .. } => error.reason().as_str(),
+            Self::Cloud(error) => error.reason().as_str(),
             Self::Kubernetes(KubernetesError::Conflict) | Self::Changed => "conflict",
             Self::Kubernetes(KubernetesError::Timeout(_)) => "timeout",
             Self::Kubernetes(KubernetesError::NotLeader(_)) | Self::NotLeader(_) => "not_leader",
@@ -67,7 +62,7 @@ impl Failure {
                 error,
                 KubernetesError::Conflict | KubernetesError::Gone | KubernetesError::NotLeader(_)
             ),
-            Self::Cloud { error, .. } => error.is_leadership_lost(),
+            Self::Cloud(error) => error.kind() == ErrorKind::LeadershipLost,
             Self::StillThere { .. } | Self::NotServing { .. } => true,
         }
     }

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::retry::random_fraction;
 use super::{Context, Trigger};
-use crate::cloud::{Cloud, CloudError, Inventory};
+use crate::cloud::{Cloud, ErrorKind, Inventory};
 use crate::election::Role;
 use crate::plan::naming::CloudName;
 
@@ -43,13 +43,13 @@ impl CloudInHand {
     }
 
     async fn list(&self, name: &CloudName, context: &Context) {
-        let reading = self.inventory.start_reading();
+        let stamp = self.inventory.begin_load();
         match self.client.list(&context.cluster).await {
             Ok(found) => {
                 tracing::info!(cloud = %name, load_balancers = found.len(), "read the cloud's inventory");
-                self.inventory.load(reading, found);
+                let _ = self.inventory.load(stamp, found);
             }
-            Err(CloudError::Unsupported { .. }) => {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
                 tracing::info!(cloud = %name, "this cloud has no list: each load balancer is asked for by itself");
                 self.inventory.clear();
             }
@@ -65,7 +65,11 @@ impl CloudInHand {
 /// same again each `interval`, to see what was changed behind our back.
 pub async fn follow(context: Arc<Context>, trigger: Trigger, interval: Duration) {
     let mut roles = context.roles.clone();
-    if roles.wait_for(|role| matches!(role, Role::Leader(_))).await.is_err() {
+    if roles
+        .wait_for(|role| matches!(role, Role::Leader(_)))
+        .await
+        .is_err()
+    {
         return;
     }
     trigger.reconcile_all();

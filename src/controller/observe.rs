@@ -43,7 +43,10 @@ pub enum NotNow {
 ///
 /// # Errors
 /// [`NotNow`] if there is nothing to do before a change or the end of a delay.
-pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<ObservedService, NotNow> {
+pub fn observe_service(
+    watched: Arc<Service>,
+    context: &Context,
+) -> Result<ObservedService, NotNow> {
     let view = service::view(&watched, &context.marks).ok_or(NotNow::Change)?;
     let object = context.own_writes.newest(&view.uid, watched);
     let view = service::view(&object, &context.marks).ok_or(NotNow::Change)?;
@@ -56,7 +59,12 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         tracing::trace!(?reason, "not ours");
         return Err(NotNow::Change);
     }
-    Ok(ObservedService { object, view, desired, input })
+    Ok(ObservedService {
+        object,
+        view,
+        desired,
+        input,
+    })
 }
 
 /// What was seen of the clouds.
@@ -89,9 +97,13 @@ pub async fn observe_cloud(service: &ObservedService, context: &Context) -> Resu
     for (look, view) in join_all(answers).await {
         let view = view.unwrap_or_else(|error| {
             seen.failures.insert(look.name.clone(), error);
-            Looked { view: CloudView::Unreachable, disowned: None }
+            Looked {
+                view: CloudView::Unreachable,
+                disowned: None,
+            }
         });
-        seen.disowned.extend(view.disowned.map(|id| (look.name.clone(), id)));
+        seen.disowned
+            .extend(view.disowned.map(|id| (look.name.clone(), id)));
         seen.observed.clouds.insert(look.name, view.view);
     }
     Ok(seen)
@@ -134,14 +146,23 @@ async fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Lo
         service: &service.view,
         owner: owner.clone(),
         load_balancer: load_balancer.clone(),
-        priority: if urgent { Priority::User } else { Priority::Background },
+        priority: if urgent {
+            Priority::User
+        } else {
+            Priority::Background
+        },
     };
     names.into_iter().map(look).collect()
 }
 
 impl Look<'_> {
     async fn view(&self) -> Result<Looked, CloudError> {
-        let found = |view| Ok(Looked { view, disowned: None });
+        let found = |view| {
+            Ok(Looked {
+                view,
+                disowned: None,
+            })
+        };
         let Some(cloud) = self.cloud else {
             return found(CloudView::NotConfigured);
         };
@@ -151,21 +172,30 @@ impl Look<'_> {
             return found(CloudView::Absent);
         }
         cloud.listed().await;
-        if let Some(known) = cloud.inventory.find(&self.load_balancer).filter(is_settled) {
-            return found(self.judge(known));
+        if let Some(known) = cloud.inventory.find(&self.load_balancer) {
+            if is_settled(&known) {
+                return found(self.judge(known));
+            }
+            cloud.inventory.forget(&known.id);
         }
-        let named = cloud.client.query(Which::Name(&self.load_balancer), self.priority).await?;
+        let named = cloud
+            .client
+            .query(Which::Name(&self.load_balancer), self.priority)
+            .await?;
         if let Some(named) = named {
             cloud.inventory.learn(named.clone());
             return found(self.judge(named));
         }
-        cloud.inventory.forget_name(&self.load_balancer);
         let Some(recorded) = recorded else {
             return found(CloudView::Absent);
         };
-        match cloud.client.query(Which::Id(recorded), self.priority).await? {
+        match cloud
+            .client
+            .query(Which::Id(recorded), self.priority)
+            .await?
+        {
             None => found(CloudView::Absent),
-            Some(by_id) if self.is_ours(&by_id) => found(CloudView::Present(by_id)),
+            Some(by_id) if self.is_ours(&by_id) => found(CloudView::Present(Box::new(by_id))),
             Some(_) => Ok(Looked {
                 view: CloudView::Absent,
                 disowned: Some(recorded.clone()),
@@ -175,7 +205,7 @@ impl Look<'_> {
 
     fn judge(&self, found: LoadBalancer) -> CloudView {
         if self.is_ours(&found) {
-            CloudView::Present(found)
+            CloudView::Present(Box::new(found))
         } else {
             CloudView::NameTaken
         }

@@ -48,7 +48,9 @@ impl OwnWrites {
 /// resourceVersions of one resource are numbers that grow (KEP-5504).
 fn version(service: &Service) -> u64 {
     let version = service.resource_version();
-    version.and_then(|version| version.parse().ok()).unwrap_or(0)
+    version
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -67,8 +69,16 @@ mod tests {
         let writes = OwnWrites::default();
         writes.remember(&uid, at("100"));
         let seen = |watched| writes.newest(&uid, at(watched)).resource_version();
-        assert_eq!(seen("99").as_deref(), Some("100"), "99 is older though it sorts later as text");
+        assert_eq!(
+            seen("99").as_deref(),
+            Some("100"),
+            "99 is older though it sorts later as text"
+        );
         assert_eq!(seen("101").as_deref(), Some("101"));
-        assert_eq!(seen("99").as_deref(), Some("99"), "what was overtaken is dropped");
+        assert_eq!(
+            seen("99").as_deref(),
+            Some("99"),
+            "what was overtaken is dropped"
+        );
     }
 }

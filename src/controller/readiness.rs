@@ -32,7 +32,10 @@ fn failed(failures: &[Failure]) -> Option<Readiness> {
 }
 
 fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
-    let problems: Vec<String> = problems.iter().map(|problem| problem.describe(prefix)).collect();
+    let problems: Vec<String> = problems
+        .iter()
+        .map(|problem| problem.describe(prefix))
+        .collect();
     Readiness {
         reason: Reason::InvalidConfiguration,
         message: problems.join("; "),
@@ -40,9 +43,17 @@ fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
 }
 
 fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
-    let served = observed.present().filter(|(cloud, _)| wanted.clouds.contains(*cloud));
-    let served: Vec<String> = served.map(|(cloud, found)| format!("{} on {cloud}", found.id)).collect();
-    let verb = if served.len() == 1 { "load balancer" } else { "load balancers" };
+    let served = observed
+        .present()
+        .filter(|(cloud, _)| wanted.clouds.contains(*cloud));
+    let served: Vec<String> = served
+        .map(|(cloud, found)| format!("{} on {cloud}", found.id))
+        .collect();
+    let verb = if served.len() == 1 {
+        "load balancer"
+    } else {
+        "load balancers"
+    };
     Readiness {
         reason: Reason::Ready,
         message: format!("{verb} {} ready", served.join(", ")),

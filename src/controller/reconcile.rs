@@ -31,14 +31,21 @@ pub async fn reconcile(service: Arc<Service>, context: Arc<Context>) -> Result<N
         service = service.name_any(),
         term = %leadership.term(),
     );
-    Ok(attempt(service, &leadership, &context).instrument(span).await.unwrap_or_else(|not_now| match not_now {
-        NotNow::Change => Next::await_change(),
-        NotNow::After(delay) => Next::requeue(delay),
-    }))
+    Ok(attempt(service, &leadership, &context)
+        .instrument(span)
+        .await
+        .unwrap_or_else(|not_now| match not_now {
+            NotNow::Change => Next::await_change(),
+            NotNow::After(delay) => Next::requeue(delay),
+        }))
 }
 
 /// The five steps.
-async fn attempt(service: Arc<Service>, leadership: &Leadership, context: &Context) -> Result<Next, NotNow> {
+async fn attempt(
+    service: Arc<Service>,
+    leadership: &Leadership,
+    context: &Context,
+) -> Result<Next, NotNow> {
     let started = Instant::now();
     let service = observe_service(service, context)?;
     let seen = tokio::select! {
@@ -46,6 +53,7 @@ async fn attempt(service: Arc<Service>, leadership: &Leadership, context: &Conte
         // Reading may be broken off at any time; writing may not.
         () = context.stopping.cancelled() => return Err(NotNow::Change),
     };
+    context.metrics.reconcile_started();
     let plan = plan(&service.desired, &seen.observed);
     let done = apply(plan, &service, seen, leadership, context).await;
     Ok(report(&service, done, started, leadership, context).await)

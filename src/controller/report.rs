@@ -52,16 +52,33 @@ pub fn announce(plan: &Plan, service: &ObservedService, context: &Context) {
     for action in &plan.actions {
         match action {
             Action::Create { cloud, request } => {
-                say(EventReason::EnsuringLoadBalancer, &format!("creating load balancer {} on {cloud}", request.name));
+                say(
+                    EventReason::EnsuringLoadBalancer,
+                    &format!("creating load balancer {} on {cloud}", request.name),
+                );
                 if request.spec.nodes.is_empty() {
-                    say(EventReason::UnAvailableLoadBalancer, "there is no eligible Node: the load balancer has no back end yet");
+                    say(
+                        EventReason::UnAvailableLoadBalancer,
+                        "there is no eligible Node: the load balancer has no back end yet",
+                    );
                 }
             }
-            Action::Update { cloud, id, urgency: Urgency::User, .. } => {
-                say(EventReason::EnsuringLoadBalancer, &format!("updating load balancer {id} on {cloud}"));
+            Action::Update {
+                cloud,
+                id,
+                urgency: Urgency::User,
+                ..
+            } => {
+                say(
+                    EventReason::EnsuringLoadBalancer,
+                    &format!("updating load balancer {id} on {cloud}"),
+                );
             }
             Action::Delete { cloud, id } => {
-                say(EventReason::DeletingLoadBalancer, &format!("deleting load balancer {id} on {cloud}"));
+                say(
+                    EventReason::DeletingLoadBalancer,
+                    &format!("deleting load balancer {id} on {cloud}"),
+                );
             }
             _ => {}
         }
@@ -79,7 +96,9 @@ pub async fn report(
     log(&done);
     let readiness = readiness(service, &done, context.marks.prefix());
     let before = condition::find(&service.object, context.marks.condition());
-    let is_news = readiness.as_ref().is_some_and(|now| before.is_none_or(|before| !now.is_said_by(before)));
+    let is_news = readiness
+        .as_ref()
+        .is_some_and(|now| before.is_none_or(|before| !now.is_said_by(before)));
     say_what_was_done(service, &done, context);
     if let Some(readiness) = readiness.as_ref().filter(|_| is_news) {
         say_news(service, readiness, context);
@@ -105,18 +124,37 @@ fn say_what_was_done(service: &ObservedService, done: &Done, context: &Context) 
     let say = |reason, note: String| context.events.say(&service.object, reason, note);
     for action in &done.actions {
         match action {
-            Action::Update { cloud, id, request, urgency } => match urgency {
-                Urgency::User => say(EventReason::EnsuredLoadBalancer, format!("load balancer {id} on {cloud} is as wanted")),
+            Action::Update {
+                cloud,
+                id,
+                request,
+                urgency,
+            } => match urgency {
+                Urgency::User => say(
+                    EventReason::EnsuredLoadBalancer,
+                    format!("load balancer {id} on {cloud} is as wanted"),
+                ),
                 Urgency::Background if request.spec.nodes.is_empty() => {
-                    say(EventReason::UnAvailableLoadBalancer, format!("there is no eligible Node: load balancer {id} on {cloud} has no back end"));
+                    say(
+                        EventReason::UnAvailableLoadBalancer,
+                        format!(
+                            "there is no eligible Node: load balancer {id} on {cloud} has no back end"
+                        ),
+                    );
                 }
                 Urgency::Background => {
                     let count = request.spec.nodes.len();
-                    say(EventReason::UpdatedLoadBalancer, format!("load balancer {id} on {cloud} has {count} back ends now"));
+                    say(
+                        EventReason::UpdatedLoadBalancer,
+                        format!("load balancer {id} on {cloud} has {count} back ends now"),
+                    );
                 }
             },
             Action::ConfirmGone { cloud, id } => {
-                say(EventReason::DeletedLoadBalancer, format!("load balancer {id} on {cloud} is gone"));
+                say(
+                    EventReason::DeletedLoadBalancer,
+                    format!("load balancer {id} on {cloud} is gone"),
+                );
             }
             _ => {}
         }
@@ -131,9 +169,13 @@ fn say_news(service: &ObservedService, readiness: &Readiness, context: &Context)
         Reason::Provisioning => return,
         Reason::InvalidConfiguration => EventReason::InvalidConfiguration,
         Reason::NotOwned => EventReason::LoadBalancerNotOwned,
-        Reason::CloudNotConfigured | Reason::CloudError | Reason::SyncFailed => EventReason::SyncLoadBalancerFailed,
+        Reason::CloudNotConfigured | Reason::CloudError | Reason::SyncFailed => {
+            EventReason::SyncLoadBalancerFailed
+        }
     };
-    context.events.say(&service.object, reason, readiness.message.clone());
+    context
+        .events
+        .say(&service.object, reason, readiness.message.clone());
 }
 
 /// What is wrong with the annotations and yet stops nothing.
@@ -142,22 +184,38 @@ fn say_mistakes(service: &ObservedService, done: &Done, context: &Context) {
         Desired::Managed(wanted) => wanted.unknown.as_slice(),
         _ => &[],
     };
-    if (unknown.is_empty() && done.disowned.is_empty()) || !context.said.is_first(&service.view.uid, service.input) {
+    if (unknown.is_empty() && done.disowned.is_empty())
+        || !context.said.is_first(&service.view.uid, service.input)
+    {
         return;
     }
     let prefix = context.marks.prefix();
     for annotation in unknown {
         let (name, nearest) = (&annotation.name, annotation.nearest);
-        let note = format!("annotation {prefix}/{name} is unknown and ignored; the nearest known one is {prefix}/{nearest}");
-        context.events.say(&service.object, EventReason::UnknownAnnotation, note);
+        let note = format!(
+            "annotation {prefix}/{name} is unknown and ignored; the nearest known one is {prefix}/{nearest}"
+        );
+        context
+            .events
+            .say(&service.object, EventReason::UnknownAnnotation, note);
     }
     for (cloud, id) in &done.disowned {
-        let note = format!("load balancer {id} on {cloud}, which the annotation {prefix}/lb-id names, does not belong to this Service: it is left alone");
-        context.events.say(&service.object, EventReason::LoadBalancerNotOwned, note);
+        let note = format!(
+            "load balancer {id} on {cloud}, which the annotation {prefix}/lb-id names, does not belong to this Service: it is left alone"
+        );
+        context
+            .events
+            .say(&service.object, EventReason::LoadBalancerNotOwned, note);
     }
 }
 
-fn measure(service: &ObservedService, done: &Done, readiness: Option<&Readiness>, started: Instant, context: &Context) {
+fn measure(
+    service: &ObservedService,
+    done: &Done,
+    readiness: Option<&Readiness>,
+    started: Instant,
+    context: &Context,
+) {
     let metrics = &context.metrics;
     let result = if matches!(service.desired, Desired::Invalid(_)) {
         ReconcileResult::TerminalError
@@ -178,7 +236,9 @@ fn measure(service: &ObservedService, done: &Done, readiness: Option<&Readiness>
     let serves_now = readiness.is_some_and(Readiness::is_ready);
     if service.view.published.is_empty() && serves_now && !done.observed.ingress.is_empty() {
         let since = condition::find(&service.object, context.marks.condition());
-        let took = since.map_or(started.elapsed(), |condition| age(condition.last_transition_time.0));
+        let took = since.map_or(started.elapsed(), |condition| {
+            age(condition.last_transition_time.0)
+        });
         for (cloud, _) in done.observed.present() {
             metrics.provisioned(cloud.as_str(), took);
         }
@@ -188,7 +248,10 @@ fn measure(service: &ObservedService, done: &Done, readiness: Option<&Readiness>
 /// Time since then by this machine's clock; zero for a future that another
 /// machine's clock wrote.
 fn age(then: Timestamp) -> Duration {
-    Timestamp::now().duration_since(then).try_into().unwrap_or_default()
+    Timestamp::now()
+        .duration_since(then)
+        .try_into()
+        .unwrap_or_default()
 }
 
 /// What is not there yet although nothing failed.
@@ -197,27 +260,41 @@ fn pending(service: &ObservedService, done: &Done) -> BTreeSet<Waiting> {
         Desired::Managed(wanted) => unready(wanted, &done.observed),
         _ => BTreeSet::new(),
     };
-    let stays = |waiting: &&Waiting| matches!(waiting, Waiting::NodesUnconfirmed | Waiting::CloudNotConfigured(_));
+    let stays = |waiting: &&Waiting| {
+        matches!(
+            waiting,
+            Waiting::NodesUnconfirmed | Waiting::CloudNotConfigured(_)
+        )
+    };
     pending.extend(done.waiting.iter().filter(stays).cloned());
     pending
 }
 
 /// Brings the condition to what is true now, if a write of the plan did not.
-async fn write_condition(service: &ObservedService, done: &Done, readiness: &Readiness, leadership: &Leadership, context: &Context) {
+async fn write_condition(
+    service: &ObservedService,
+    done: &Done,
+    readiness: &Readiness,
+    leadership: &Leadership,
+    context: &Context,
+) {
     let change = Change {
         readiness: Some(readiness),
         ..Change::default()
     };
-    let written = context.services.patch(leadership, &done.object, &change).await;
+    let written = context
+        .services
+        .patch(leadership, &done.object, &change)
+        .await;
     match written {
         Ok(None) => {}
         Ok(Some(written)) => {
-            context.metrics.service_write("ok");
-            context.own_writes.remember(&service.view.uid, written.into());
+            context
+                .own_writes
+                .remember(&service.view.uid, written.into());
         }
         Err(error) => {
             // What comes next of this Service writes it: a change, or the next attempt.
-            context.metrics.service_write(error.code());
             tracing::debug!(%error, "the condition was not written");
         }
     }
@@ -226,7 +303,10 @@ async fn write_condition(service: &ObservedService, done: &Done, readiness: &Rea
 fn next(service: &ObservedService, done: &Done, context: &Context) -> Next {
     let failures = done.failures.iter().map(after_failure);
     let pending = pending(service, done);
-    let delay = failures.chain(pending.iter().map(after_waiting)).min().unwrap_or(Delay::Change);
+    let delay = failures
+        .chain(pending.iter().map(after_waiting))
+        .min()
+        .unwrap_or(Delay::Change);
     match context.retry.next(&service.view.uid, service.input, delay) {
         Some(wait) => Next::requeue(wait),
         None => Next::await_change(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use crate::cloud::ErrorKind;
 use crate::kubernetes::KubernetesError;
 use crate::plan::Waiting;
 use crate::plan::naming::ServiceUid;
@@ -56,7 +57,12 @@ pub enum Delay {
 /// The delay that a failure asks for.
 pub fn after_failure(failure: &Failure) -> Delay {
     match failure {
-        Failure::Cloud { error, .. } => error.retry_after().map_or(Delay::Backoff, Delay::Exact),
+        Failure::Cloud(error) => match error.retry_after() {
+            Some(wait) => Delay::Exact(wait),
+            // Not sent because many calls wait: nothing speaks against the next.
+            None if error.kind() == ErrorKind::Busy => Delay::LookAgain,
+            None => Delay::Backoff,
+        },
         Failure::Kubernetes(error) => match error {
             KubernetesError::Conflict => Delay::AtOnce,
             KubernetesError::Gone | KubernetesError::NotLeader(_) => Delay::Change,
@@ -76,7 +82,9 @@ pub fn after_failure(failure: &Failure) -> Delay {
 pub fn after_waiting(waiting: &Waiting) -> Delay {
     match waiting {
         Waiting::Provisioning(_) | Waiting::Deleting(_) => Delay::LookAgain,
-        Waiting::CloudUnreachable(_) | Waiting::NameTaken(_) | Waiting::CloudError(..) => Delay::Backoff,
+        Waiting::CloudUnreachable(_) | Waiting::NameTaken(_) | Waiting::CloudError(..) => {
+            Delay::Backoff
+        }
         // A Node's change reconciles every Service; a cloud that is not configured needs a restart.
         Waiting::NodesUnconfirmed
         | Waiting::CloudNotConfigured(_)
@@ -132,7 +140,11 @@ impl Retry {
         };
         // A conflict says nothing against the attempt.
         let attempts = attempts + u32::from(delay != Delay::AtOnce);
-        let entry = Entry { input, attempts, not_before: Instant::now() + wait };
+        let entry = Entry {
+            input,
+            attempts,
+            not_before: Instant::now() + wait,
+        };
         self.lock().insert(uid.clone(), entry);
         Some(wait)
     }
@@ -172,15 +184,31 @@ mod tests {
         let retry = Retry::default();
         let uid = ServiceUid::new("u");
         for expected in [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0] {
-            let wait = retry.next(&uid, INPUT, Delay::Backoff).expect("a delay").as_secs_f64();
-            assert!((0.8 * expected..=expected).contains(&wait), "{wait} instead of {expected}");
+            let wait = retry
+                .next(&uid, INPUT, Delay::Backoff)
+                .expect("a delay")
+                .as_secs_f64();
+            assert!(
+                (0.8 * expected..=expected).contains(&wait),
+                "{wait} instead of {expected}"
+            );
         }
         assert!(retry.remaining(&uid, INPUT).is_some());
-        assert!(retry.remaining(&uid, Input(2)).is_none(), "an edit is tried at once");
-        assert_eq!(retry.attempts(&uid, INPUT), 0, "and starts from the beginning");
+        assert!(
+            retry.remaining(&uid, Input(2)).is_none(),
+            "an edit is tried at once"
+        );
+        assert_eq!(
+            retry.attempts(&uid, INPUT),
+            0,
+            "and starts from the beginning"
+        );
         retry.next(&uid, INPUT, Delay::Backoff);
         retry.next(&uid, INPUT, Delay::Change);
-        assert!(retry.remaining(&uid, INPUT).is_none(), "a success is the end of it");
+        assert!(
+            retry.remaining(&uid, INPUT).is_none(),
+            "a success is the end of it"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -70,11 +70,16 @@ impl Readiness {
 
 /// A Service's condition of this type.
 pub fn find<'a>(service: &'a Service, kind: &str) -> Option<&'a Condition> {
-    all(service).iter().find(|condition| condition.type_ == kind)
+    all(service)
+        .iter()
+        .find(|condition| condition.type_ == kind)
 }
 
 /// All conditions of a Service.
 pub fn all(service: &Service) -> &[Condition] {
-    let conditions = service.status.as_ref().and_then(|status| status.conditions.as_deref());
+    let conditions = service
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref());
     conditions.unwrap_or_default()
 }

@@ -60,7 +60,7 @@ impl From<kube::Error> for KubernetesError {
         let delay = status
             .details
             .as_ref()
-            .and_then(|details| details.retry_after_seconds)
+            .map(|details| details.retry_after_seconds)
             .filter(|seconds| *seconds > 0);
         match status.code {
             409 => Self::Conflict,

@@ -67,7 +67,10 @@ pub struct Events {
 impl Events {
     /// The hand-in, and the writer that must be run; it ends when every
     /// [`Events`] is dropped and everything is written.
-    pub fn new(client: Client, identity: &str) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub fn new(
+        client: Client,
+        identity: &str,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let reporter = Reporter {
             controller: "my-cloud-controller-manager".into(),
             instance: Some(identity.to_owned()),
@@ -89,8 +92,15 @@ impl Events {
             note: Some(note),
             secondary: None,
         };
-        if self.sender.try_send((event, service.object_ref(&()))).is_err() {
-            tracing::warn!(reason = <&str>::from(reason), "too many Events wait to be written; this one is dropped");
+        if self
+            .sender
+            .try_send((event, service.object_ref(&())))
+            .is_err()
+        {
+            tracing::warn!(
+                reason = <&str>::from(reason),
+                "too many Events wait to be written; this one is dropped"
+            );
         }
     }
 }
@@ -107,8 +117,13 @@ async fn write(recorder: Recorder, mut receiver: mpsc::Receiver<(Event, ObjectRe
     while let Some((event, service)) = receiver.recv().await {
         match timeout(DEADLINE, recorder.publish(&event, &service)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, reason = event.reason, "an Event was not written"),
-            Err(_) => tracing::warn!(reason = event.reason, "an Event was not written within {DEADLINE:?}"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, reason = event.reason, "an Event was not written")
+            }
+            Err(_) => tracing::warn!(
+                reason = event.reason,
+                "an Event was not written within {DEADLINE:?}"
+            ),
         }
     }
 }

@@ -22,7 +22,8 @@ pub fn is_eligible(node: &Node) -> bool {
         .get(EXCLUDE_LABEL)
         .is_some_and(|value| !parses_as_false(value));
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
-    let leaving = taints.is_some_and(|taints| taints.iter().any(|taint| taint.key == AUTOSCALER_TAINT));
+    let leaving =
+        taints.is_some_and(|taints| taints.iter().any(|taint| taint.key == AUTOSCALER_TAINT));
     node.metadata.deletion_timestamp.is_none() && !excluded && !leaving
 }
 
@@ -56,13 +57,41 @@ mod tests {
     fn eligibility() {
         let cases = [
             (json!({}), true, "an ordinary Node"),
-            (json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}), false, "being deleted"),
-            (json!({"metadata": {"labels": {EXCLUDE_LABEL: "true"}}}), false, "excluded"),
-            (json!({"metadata": {"labels": {EXCLUDE_LABEL: ""}}}), false, "an empty value excludes, as upstream"),
-            (json!({"metadata": {"labels": {EXCLUDE_LABEL: "False"}}}), true, "explicitly not excluded"),
-            (json!({"spec": {"taints": [{"key": AUTOSCALER_TAINT, "effect": "NoSchedule"}]}}), false, "leaving"),
-            (json!({"spec": {"unschedulable": true}}), true, "a cordoned Node still serves its pods"),
-            (json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}), true, "readiness is the health check's matter"),
+            (
+                json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+                false,
+                "being deleted",
+            ),
+            (
+                json!({"metadata": {"labels": {EXCLUDE_LABEL: "true"}}}),
+                false,
+                "excluded",
+            ),
+            (
+                json!({"metadata": {"labels": {EXCLUDE_LABEL: ""}}}),
+                false,
+                "an empty value excludes, as upstream",
+            ),
+            (
+                json!({"metadata": {"labels": {EXCLUDE_LABEL: "False"}}}),
+                true,
+                "explicitly not excluded",
+            ),
+            (
+                json!({"spec": {"taints": [{"key": AUTOSCALER_TAINT, "effect": "NoSchedule"}]}}),
+                false,
+                "leaving",
+            ),
+            (
+                json!({"spec": {"unschedulable": true}}),
+                true,
+                "a cordoned Node still serves its pods",
+            ),
+            (
+                json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}),
+                true,
+                "readiness is the health check's matter",
+            ),
         ];
         for (node, expected, reason) in cases {
             let node: Node = serde_json::from_value(node).expect("a Node");
@@ -78,8 +107,15 @@ mod tests {
         ]}});
         let node: Node = serde_json::from_value(node).expect("a Node");
         let text = |kind| address(&node, kind).map(|ip| ip.to_string());
-        assert_eq!(text(NodeAddressType::Internal).as_deref(), Some("10.0.0.1"), "the primary family");
-        assert_eq!(text(NodeAddressType::External).as_deref(), Some("192.0.2.1"));
+        assert_eq!(
+            text(NodeAddressType::Internal).as_deref(),
+            Some("10.0.0.1"),
+            "the primary family"
+        );
+        assert_eq!(
+            text(NodeAddressType::External).as_deref(),
+            Some("192.0.2.1")
+        );
         assert_eq!(address(&Node::default(), NodeAddressType::Internal), None);
     }
 }

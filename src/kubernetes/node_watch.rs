@@ -30,9 +30,9 @@ pub struct NodeSet {
     /// The back ends.
     pub backends: Backends,
     /// Nodes that may serve.
-    pub eligible: usize,
+    pub eligible: i64,
     /// Nodes that may not, or have no address of the wanted type.
-    pub excluded: usize,
+    pub excluded: i64,
 }
 
 /// Follows the Nodes for ever; `sets` says `None` until the first list is complete.
@@ -96,7 +96,9 @@ async fn take(store: &Store<Node>, kind: NodeAddressType, api: &Api<Node>) -> No
     }
     let live = timeout(LIST_DEADLINE, api.list(&ListParams::default())).await;
     let Ok(Ok(live)) = live else {
-        tracing::warn!("no Node is eligible, and a live list did not confirm it: load balancers keep their back ends");
+        tracing::warn!(
+            "no Node is eligible, and a live list did not confirm it: load balancers keep their back ends"
+        );
         return set;
     };
     if !node_set(live.iter(), kind).backends.addresses.is_empty() {

@@ -36,14 +36,18 @@ pub fn view(service: &Service, marks: &Marks) -> Option<ServiceView> {
         ports: spec.ports.iter().flatten().filter_map(port).collect(),
         source_ranges: spec.load_balancer_source_ranges.clone().unwrap_or_default(),
         client_affinity_seconds: client_affinity(spec),
-        finalizer: service.finalizers().iter().any(|name| name == marks.finalizer()),
+        finalizer: service
+            .finalizers()
+            .iter()
+            .any(|name| name == marks.finalizer()),
         record,
         published: published(service),
     })
 }
 
 fn annotations(service: &Service, marks: &Marks) -> BTreeMap<String, String> {
-    let ours = |(name, value): (&String, &String)| Some((marks.strip(name)?.to_owned(), value.clone()));
+    let ours =
+        |(name, value): (&String, &String)| Some((marks.strip(name)?.to_owned(), value.clone()));
     service.annotations().iter().filter_map(ours).collect()
 }
 
@@ -83,7 +87,11 @@ pub fn published(service: &Service) -> Vec<Ingress> {
 }
 
 fn ingress(entry: &LoadBalancerIngress) -> Option<Ingress> {
-    let ip = entry.ip.as_ref().and_then(|ip| ip.parse().ok()).map(Ingress::Ip);
+    let ip = entry
+        .ip
+        .as_ref()
+        .and_then(|ip| ip.parse().ok())
+        .map(Ingress::Ip);
     ip.or_else(|| entry.hostname.clone().map(Ingress::Hostname))
 }
 

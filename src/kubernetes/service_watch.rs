@@ -21,7 +21,10 @@ pub(super) fn watch_settings() -> watcher::Config {
 /// each event, with its own backoff while the watch fails.
 pub fn services(
     client: Client,
-) -> (Store<Service>, impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send) {
+) -> (
+    Store<Service>,
+    impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send,
+) {
     let (store, writer) = reflector::store();
     let events = watcher(Api::<Service>::all(client), watch_settings())
         .default_backoff()
@@ -31,9 +34,13 @@ pub fn services(
 
 /// Drops managedFields on the way in: more than half of the size of many
 /// objects, and nothing here reads it.
-pub(super) fn without_managed_fields<K: Resource>(mut event: watcher::Event<K>) -> watcher::Event<K> {
+pub(super) fn without_managed_fields<K: Resource>(
+    mut event: watcher::Event<K>,
+) -> watcher::Event<K> {
     match &mut event {
-        watcher::Event::Apply(object) | watcher::Event::Delete(object) | watcher::Event::InitApply(object) => {
+        watcher::Event::Apply(object)
+        | watcher::Event::Delete(object)
+        | watcher::Event::InitApply(object) => {
             object.meta_mut().managed_fields = None;
         }
         watcher::Event::Init | watcher::Event::InitDone => {}

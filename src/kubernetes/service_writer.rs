@@ -5,6 +5,7 @@
 //! `status.conditions` from one such patch (tested in `testbed/tests`), so no
 //! rule for `services` itself is needed: we cannot change any `spec`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
@@ -20,6 +21,7 @@ use crate::election::Leadership;
 use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::ServiceKey;
 use crate::plan::record::{Ingress, Publication};
+use crate::telemetry::Metrics;
 
 /// The longest that a request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -32,6 +34,7 @@ const CONCURRENCY: usize = 32;
 pub struct ServiceWriter {
     client: Client,
     marks: Marks,
+    metrics: Arc<Metrics>,
     slots: Semaphore,
 }
 
@@ -52,9 +55,14 @@ pub struct Change<'a> {
 
 impl ServiceWriter {
     /// Over a client whose own retries are off: a retry of ours starts from a fresh read.
-    pub fn new(client: Client, marks: Marks) -> Self {
+    pub fn new(client: Client, marks: Marks, metrics: Arc<Metrics>) -> Self {
         let slots = Semaphore::new(CONCURRENCY);
-        Self { client, marks, slots }
+        Self {
+            client,
+            marks,
+            metrics,
+            slots,
+        }
     }
 
     /// The live Service; `None` if there is none of this name.
@@ -89,8 +97,12 @@ impl ServiceWriter {
         let deadline = DEADLINE.min(permit.time_left());
         let name = service.name_any();
         let parameters = PatchParams::default();
-        let request = api.patch_status(&name, &parameters, &Patch::Merge(&patch));
-        within(deadline, request).await.map(Some)
+        let patch = Patch::Merge(&patch);
+        let request = api.patch_status(&name, &parameters, &patch);
+        let answer = within(deadline, request).await;
+        let code = answer.as_ref().map_or_else(KubernetesError::code, |_| "ok");
+        self.metrics.kubernetes_write("patch_service", code);
+        answer.map(Some)
     }
 
     fn api(&self, namespace: &str) -> Api<Service> {
@@ -138,7 +150,12 @@ impl ServiceWriter {
         metadata.insert("finalizers".into(), json!(finalizers));
     }
 
-    fn set_record(&self, service: &Service, publication: &Publication, metadata: &mut Map<String, Value>) {
+    fn set_record(
+        &self,
+        service: &Service,
+        publication: &Publication,
+        metadata: &mut Map<String, Value>,
+    ) {
         let (ids, clouds) = publication.record.annotations().unzip();
         let mut annotations = Map::new();
         for (name, value) in [(LB_ID, ids), (LB_CLOUD, clouds)] {
@@ -152,7 +169,12 @@ impl ServiceWriter {
         }
     }
 
-    fn set_condition(&self, service: &Service, change: &Change<'_>, status: &mut Map<String, Value>) {
+    fn set_condition(
+        &self,
+        service: &Service,
+        change: &Change<'_>,
+        status: &mut Map<String, Value>,
+    ) {
         let kind = self.marks.condition();
         let before = condition::find(service, kind);
         let after = match change.readiness {
@@ -161,7 +183,9 @@ impl ServiceWriter {
             None if change.remove_condition && before.is_some() => None,
             None => return,
         };
-        let others = condition::all(service).iter().filter(|other| other.type_ != kind);
+        let others = condition::all(service)
+            .iter()
+            .filter(|other| other.type_ != kind);
         let conditions: Vec<Condition> = others.cloned().chain(after).collect();
         status.insert("conditions".into(), json!(conditions));
     }

@@ -33,7 +33,7 @@ pub enum Desired {
     /// is until somebody edits it.
     Invalid(Vec<Problem>),
     /// Ours.
-    Managed(Wanted),
+    Managed(Box<Wanted>),
 }
 
 /// Why a Service is not ours.
@@ -167,12 +167,12 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     if !problems.is_empty() {
         return Desired::Invalid(problems);
     }
-    Desired::Managed(Wanted {
+    Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
         clouds: chosen,
         template,
         unknown: annotation::unknown(service.annotations.keys()),
-    })
+    }))
 }
 
 fn sorted(ranges: &[String]) -> Vec<String> {

@@ -3,6 +3,9 @@
 //! Every part is a task of one set. A part that ends by itself ends the
 //! process: half a controller that looks alive is worse than a restart.
 
+mod observers;
+mod signals;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -20,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Health, Kind};
 use crate::cloud::{CloudSetupError, RestCloud, RestSettings};
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_LEASE};
 use crate::controller::inventories::{self, CloudInHand};
 use crate::controller::{self, Context, Trigger, Triggered};
 use crate::election::{self, Candidate, ElectionError, Role};
@@ -30,8 +33,9 @@ use crate::kubernetes::node_watch::{self, NodeSet};
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::naming::{CloudName, ClusterId};
-use crate::shutdown::Signals;
-use crate::telemetry::Metrics;
+use crate::telemetry::logs::LogsError;
+use crate::telemetry::{self, Metrics};
+use signals::Signals;
 
 /// The longest that writes under way may take after SIGTERM. The pod's grace
 /// period (30 s) must be longer.
@@ -63,6 +67,9 @@ pub enum AppError {
     /// The metrics cannot be registered.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
+    /// The log cannot be started.
+    #[error(transparent)]
+    Logs(#[from] LogsError),
     /// The Lease is lost.
     #[error(transparent)]
     Election(#[from] ElectionError),
@@ -100,34 +107,52 @@ enum Ended {
 /// [`AppError`]: what ended it instead.
 pub async fn run(config: Config) -> Result<(), AppError> {
     let signals = Signals::new();
-    let clouds: Vec<CloudName> = config.clouds.iter().map(|cloud| cloud.name.clone()).collect();
+    let clouds: Vec<CloudName> = config
+        .clouds
+        .iter()
+        .map(|cloud| cloud.name.clone())
+        .collect();
+    let lease = config
+        .election
+        .as_ref()
+        .map_or(DEFAULT_LEASE, |election| &election.lease);
+    let metrics = Arc::new(Metrics::for_lease(&clouds, lease)?);
+    let traces = telemetry::init(config.log_format, config.verbosity, &metrics)?;
+    for note in &config.notes {
+        tracing::warn!(note, "configuration");
+    }
     let mut parts = Parts {
         config,
         health: Arc::new(Health::new()),
-        metrics: Arc::new(Metrics::new(&clouds)?),
+        metrics,
         stopping: CancellationToken::new(),
         release: CancellationToken::new(),
         tasks: JoinSet::new(),
     };
     let admin = parts.start_admin().await?;
-    let started = tokio::select! {
-        started = parts.start() => started,
-        () = signals.asked() => return Ok(()),
-    };
-    started?;
-    let ended = tokio::select! {
-        ended = parts.tasks.join_next() => Some(ended),
-        () = signals.asked() => None,
-    };
-    let result = match ended {
-        Some(ended) => Err(parts.early_end(ended)),
-        None => parts.stop().await,
-    };
+    let result = parts.run_until(&signals).await;
     admin.cancel();
+    if let Err(error) = &result {
+        tracing::error!(%error, "ending");
+    }
+    if let Some(traces) = traces {
+        traces.shutdown().await;
+    }
     result
 }
 
 impl Parts {
+    async fn run_until(&mut self, signals: &Signals) -> Result<(), AppError> {
+        tokio::select! {
+            started = self.start() => started?,
+            () = signals.asked() => return Ok(()),
+        }
+        tokio::select! {
+            ended = self.tasks.join_next() => Err(self.early_end(ended)),
+            () = signals.asked() => self.stop().await,
+        }
+    }
+
     /// The admin server comes first: probes tell what the start waits for.
     async fn start_admin(&mut self) -> Result<CancellationToken, AppError> {
         let address = self.config.admin_address;
@@ -136,9 +161,18 @@ impl Parts {
         let stop = CancellationToken::new();
         let stopping = self.stopping.clone();
         self.health.add("stopping", Kind::Ready, move || {
-            if stopping.is_cancelled() { Err("the process is stopping".into()) } else { Ok(()) }
+            if stopping.is_cancelled() {
+                Err("the process is stopping".into())
+            } else {
+                Ok(())
+            }
         });
-        let serve = admin::serve(listener, self.health.clone(), self.metrics.clone(), stop.clone());
+        let serve = admin::serve(
+            listener,
+            self.health.clone(),
+            self.metrics.clone(),
+            stop.clone(),
+        );
         self.spawn("admin server", async {
             if let Err(error) = serve.await {
                 tracing::error!(%error, "the admin server failed");
@@ -152,7 +186,8 @@ impl Parts {
         let kubernetes = kubernetes_config(&self.config).await?;
         let client = Client::try_from(kubernetes.clone());
         let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
-        let identity = election::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "local".into()));
+        let identity =
+            election::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "local".into()));
         let cluster = self.cluster_id(&client).await;
         tracing::info!(%cluster, identity, version = env!("CARGO_PKG_VERSION"), "starting");
 
@@ -160,12 +195,18 @@ impl Parts {
         self.follow_role(watched_roles.clone());
         let (nodes, watched_nodes) = watch::channel(None);
         let (trigger, triggered) = Trigger::new();
+        let marks = Marks::new(&self.config.annotation_prefix);
         let (events, write_events) = Events::new(client.clone(), &identity);
         let context = Arc::new(Context {
-            abilities: self.config.clouds.iter().map(|cloud| (cloud.name.clone(), cloud.profile.abilities())).collect(),
+            abilities: self
+                .config
+                .clouds
+                .iter()
+                .map(|cloud| (cloud.name.clone(), cloud.profile.abilities()))
+                .collect(),
             clouds: self.clouds()?,
-            services: ServiceWriter::new(client.clone(), Marks::new(&self.config.annotation_prefix)),
-            marks: Marks::new(&self.config.annotation_prefix),
+            services: ServiceWriter::new(client.clone(), marks.clone(), self.metrics.clone()),
+            marks,
             cluster,
             events,
             metrics: self.metrics.clone(),
@@ -180,9 +221,18 @@ impl Parts {
             write_events.await;
             Ended::Part("Event writer")
         });
-        self.spawn("Node watch", node_watch::follow(client.clone(), self.config.node_address_type, nodes));
-        self.spawn("Node changes", follow_nodes(watched_nodes, trigger.clone(), self.metrics.clone()));
-        self.spawn("inventories", inventories::follow(context.clone(), trigger, self.config.drift_interval));
+        self.spawn(
+            "Node watch",
+            node_watch::follow(client.clone(), self.config.node_address_type, nodes),
+        );
+        self.spawn(
+            "Node changes",
+            follow_nodes(watched_nodes, trigger.clone(), self.metrics.clone()),
+        );
+        self.spawn(
+            "inventories",
+            inventories::follow(context.clone(), trigger, self.config.drift_interval),
+        );
         self.spawn_controller(client, context, triggered);
         self.spawn_election(kubernetes, identity, roles);
         Ok(())
@@ -209,11 +259,19 @@ impl Parts {
             });
             move || {
                 let is_synced = synced.load(std::sync::atomic::Ordering::Relaxed);
-                if is_synced { Ok(()) } else { Err("the Services are not listed yet".into()) }
+                if is_synced {
+                    Ok(())
+                } else {
+                    Err("the Services are not listed yet".into())
+                }
             }
         });
         self.health.add("nodes-synced", Kind::Ready, move || {
-            if nodes.borrow().is_some() { Ok(()) } else { Err("the Nodes are not listed yet".into()) }
+            if nodes.borrow().is_some() {
+                Ok(())
+            } else {
+                Err("the Nodes are not listed yet".into())
+            }
         });
         self.tasks.spawn(async move {
             controller::run(context, services, events, triggered).await;
@@ -221,7 +279,12 @@ impl Parts {
         });
     }
 
-    fn spawn_election(&mut self, kubernetes: kube::Config, identity: String, roles: watch::Sender<Role>) {
+    fn spawn_election(
+        &mut self,
+        kubernetes: kube::Config,
+        identity: String,
+        roles: watch::Sender<Role>,
+    ) {
         let release = self.release.clone();
         let Some(election) = self.config.election.clone() else {
             roles.send_replace(Role::Leader(election::sole_leader()));
@@ -238,8 +301,7 @@ impl Parts {
             identity,
             timing: election.timing,
         };
-        let metrics = self.metrics.clone();
-        let observe = Arc::new(move |observation: election::Observation| metrics.election(&observation));
+        let observe = observers::of_election(&self.metrics);
         self.tasks.spawn(async move {
             Ended::Election(election::run(kubernetes, candidate, roles, observe, release).await)
         });
@@ -263,13 +325,23 @@ impl Parts {
     async fn stop(&mut self) -> Result<(), AppError> {
         tracing::info!("stopping: no new work, waiting for the writes under way");
         self.stopping.cancel();
-        let drained = timeout(DRAIN, self.until(|ended| matches!(ended, Ended::Controller))).await;
+        let drained = timeout(
+            DRAIN,
+            self.until(|ended| matches!(ended, Ended::Controller)),
+        )
+        .await;
         drained.map_err(|_| AppError::Drain)??;
         self.release.cancel();
-        let released = timeout(FAREWELL, self.until(|ended| matches!(ended, Ended::Election(_)))).await;
+        let released = timeout(
+            FAREWELL,
+            self.until(|ended| matches!(ended, Ended::Election(_))),
+        )
+        .await;
         match released {
             Ok(ended) => ended?,
-            Err(_) => tracing::warn!("the Lease was not given back within {FAREWELL:?}: it expires by itself"),
+            Err(_) => tracing::warn!(
+                "the Lease was not given back within {FAREWELL:?}: it expires by itself"
+            ),
         }
         Ok(())
     }
@@ -295,9 +367,10 @@ impl Parts {
                 profile: cloud.profile,
                 token_file: cloud.token_file.clone(),
                 ca_file: cloud.ca_file.clone(),
-                user_agent: concat!("my-cloud-controller-manager/", env!("CARGO_PKG_VERSION")).into(),
+                user_agent: concat!("my-cloud-controller-manager/", env!("CARGO_PKG_VERSION"))
+                    .into(),
             };
-            let client = RestCloud::new(settings, self.metrics.clone())?;
+            let client = RestCloud::new(settings, observers::of_calls(&self.metrics))?;
             clouds.insert(cloud.name.clone(), CloudInHand::new(Arc::new(client)));
         }
         Ok(clouds)
@@ -317,8 +390,12 @@ impl Parts {
                         return ClusterId::new(uid);
                     }
                 }
-                Ok(Err(error)) => tracing::warn!(%error, "the UID of namespace kube-system is needed as cluster id; trying again"),
-                Err(_) => tracing::warn!("the API server did not answer within {START_REQUEST:?}; trying again"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the UID of namespace kube-system is needed as cluster id; trying again")
+                }
+                Err(_) => tracing::warn!(
+                    "the API server did not answer within {START_REQUEST:?}; trying again"
+                ),
             }
             sleep(START_RETRY).await;
         }
@@ -343,11 +420,15 @@ async fn kubernetes_config(config: &Config) -> Result<kube::Config, AppError> {
     let error = |error: &dyn std::fmt::Display| AppError::KubernetesConfig(error.to_string());
     let mut kubernetes = match &config.kubeconfig {
         Some(path) => {
-            let file = Kubeconfig::read_from(path).map_err(|e| error(&format!("{}: {e}", path.display())))?;
+            let file = Kubeconfig::read_from(path)
+                .map_err(|e| error(&format!("{}: {e}", path.display())))?;
             let options = KubeConfigOptions::default();
-            kube::Config::from_custom_kubeconfig(file, &options).await.map_err(|e| error(&e))?
+            kube::Config::from_custom_kubeconfig(file, &options)
+                .await
+                .map_err(|e| error(&e))?
         }
-        None => kube::Config::incluster()
+        None => kube::Config::infer()
+            .await
             .map_err(|e| error(&format!("{e} (outside a cluster, pass --kubeconfig)")))?,
     };
     // Each request has a deadline and each loop a backoff of its own: retries
@@ -358,7 +439,11 @@ async fn kubernetes_config(config: &Config) -> Result<kube::Config, AppError> {
 }
 
 /// Every Service may have other back ends after a Node's change.
-async fn follow_nodes(mut nodes: watch::Receiver<Option<NodeSet>>, trigger: Trigger, metrics: Arc<Metrics>) {
+async fn follow_nodes(
+    mut nodes: watch::Receiver<Option<NodeSet>>,
+    trigger: Trigger,
+    metrics: Arc<Metrics>,
+) {
     while nodes.changed().await.is_ok() {
         if let Some(set) = &*nodes.borrow_and_update() {
             metrics.nodes(set.eligible, set.excluded);

@@ -18,9 +18,14 @@ impl Signals {
         let asked = CancellationToken::new();
         let on_signal = asked.clone();
         tokio::spawn(async move {
-            let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+            let signals = (
+                signal(SignalKind::terminate()),
+                signal(SignalKind::interrupt()),
+            );
             let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-                tracing::warn!("signals cannot be listened for: the process will end without order");
+                tracing::warn!(
+                    "signals cannot be listened for: the process will end without order"
+                );
                 return;
             };
             next(&mut terminate, &mut interrupt).await;
