@@ -1,5 +1,9 @@
 //! The program at its outermost edge: what it says to a wrong command line or
 //! file, and which status it leaves.
+#![allow(
+    clippy::expect_used,
+    reason = "clippy knows tests, but not the functions beside them"
+)]
 
 use std::fs;
 use std::path::PathBuf;

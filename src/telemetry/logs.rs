@@ -7,7 +7,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::format::{Json, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, format};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -45,29 +45,41 @@ pub fn init(format: Format, verbosity: u8, traces: Option<&Traces>) -> Result<()
         Some(Err(error)) => (EnvFilter::new(directives(verbosity)), Some(error)),
         None => (EnvFilter::new(directives(verbosity)), None),
     };
-    // Spans always pass, or a warning would lose the fields of the spans around it.
-    let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
-        .with_max_level_hint(Level::INFO);
-    tracing_subscriber::registry()
-        .with(traces.map(|traces| traces.layer().with_filter(traces::filter())))
-        .with(lines(format).with_filter(filter.or(spans)))
-        .try_init()?;
+    subscriber(format, filter, traces, stderr).try_init()?;
     if let Some(error) = refused {
         tracing::warn!(%error, "RUST_LOG is ignored");
     }
     Ok(())
 }
 
-/// For what is logged before [`init`]: warnings, as text.
-pub(super) fn early() -> impl Subscriber + Send + Sync {
-    tracing_subscriber::registry().with(lines(Format::Text).with_filter(EnvFilter::new("warn")))
+/// For what is logged before [`init`]: warnings.
+pub(super) fn early(format: Format) -> impl Subscriber + Send + Sync {
+    subscriber(format, EnvFilter::new("warn"), None, stderr)
 }
 
-fn lines<S>(format: Format) -> Box<dyn Layer<S> + Send + Sync>
+fn subscriber<W>(
+    format: Format,
+    filter: EnvFilter,
+    traces: Option<&Traces>,
+    writer: W,
+) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    // Spans always pass, or a warning would lose the fields of the spans around it.
+    let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
+        .with_max_level_hint(Level::INFO);
+    tracing_subscriber::registry()
+        .with(traces.map(|traces| traces.layer().with_filter(traces::filter())))
+        .with(lines(format, writer).with_filter(filter.or(spans)))
+}
+
+fn lines<S, W>(format: Format, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     match format {
         Format::Text => layer.with_ansi(stderr().is_terminal()).boxed(),
         Format::Json => layer
@@ -141,23 +153,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_verbosity_is_a_filter() {
-        for verbosity in 0..=10 {
-            let text = directives(verbosity);
-            assert!(EnvFilter::try_new(&text).is_ok(), "{text}");
-        }
-    }
-
-    #[test]
-    fn standby_polls_are_quiet_unless_asked_for_by_name() {
-        let quiet = EnvFilter::new(overridden("debug")).to_string();
-        assert!(quiet.contains("kube_leader_election=warn"), "{quiet}");
-        let asked = EnvFilter::new(overridden("kube_leader_election=info")).to_string();
-        assert!(asked.contains("kube_leader_election=info"), "{asked}");
-        assert!(!asked.contains("kube_leader_election=warn"), "{asked}");
-    }
-}
+mod tests;

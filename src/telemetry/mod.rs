@@ -18,7 +18,7 @@ use traces::Traces;
 /// A subscriber was installed before.
 pub fn init(format: Format, verbosity: u8, metrics: &Metrics) -> Result<Option<Traces>, LogsError> {
     // Under a subscriber of its own, or what the exporter says about its settings is lost.
-    let traces = tracing::subscriber::with_default(logs::early(), || {
+    let traces = tracing::subscriber::with_default(logs::early(format), || {
         Traces::from_environment(metrics.span_exports())
     });
     match traces {

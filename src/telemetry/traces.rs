@@ -29,12 +29,17 @@ use tracing_subscriber::registry::LookupSpan;
 use super::build;
 
 const NAME: &str = "my-cloud-controller-manager";
+/// What names the collector: the second only gets `/v1/traces` appended.
+const ENDPOINTS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+];
 /// Longest wait for the last spans to leave.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Wrong settings of the exporter.
 #[derive(Debug, thiserror::Error)]
-#[error("the OTLP exporter cannot be built")]
+#[error("the OTLP exporter cannot be built: {0}")]
 pub struct TracesError(#[from] ExporterBuildError);
 
 /// Spans that were handed to the exporter, by what became of them.
@@ -58,8 +63,18 @@ impl Traces {
     /// # Errors
     /// An endpoint that is no URL.
     pub fn from_environment(exports: SpanExports) -> Result<Option<Self>, TracesError> {
-        if !wanted(|name| std::env::var(name).ok()) {
+        let variable = |name: &str| std::env::var(name).ok();
+        if !wanted(variable) {
             return Ok(None);
+        }
+        if ENDPOINTS
+            .iter()
+            .filter_map(|name| variable(name))
+            .any(|endpoint| endpoint.trim_end_matches('/').ends_with(":4317"))
+        {
+            tracing::warn!(
+                "port 4317 is where collectors take gRPC; this program sends HTTP, which is usually port 4318"
+            );
         }
         let exporter = OtlpExporter::builder().with_http().build()?;
         Ok(Some(Self::new(exporter, exports)))
@@ -102,12 +117,10 @@ impl Traces {
 
 /// Without an endpoint the exporter would dial localhost, which in a pod is noise.
 fn wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let set = |name| variable(name).filter(|text| !text.trim().is_empty());
+    let set = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
     let disabled = set("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"))
         || set("OTEL_TRACES_EXPORTER").is_some_and(|text| text.trim() == "none");
-    let endpoint = set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").is_some()
-        || set("OTEL_EXPORTER_OTLP_ENDPOINT").is_some();
-    endpoint && !disabled
+    !disabled && ENDPOINTS.into_iter().any(|name| set(name).is_some())
 }
 
 fn resource() -> Resource {

@@ -224,6 +224,12 @@ impl Metrics {
         durations.observe(took.as_secs_f64());
     }
 
+    /// A call to a cloud ended before it was sent: counted, but there is no answer to time.
+    pub fn cloud_call_not_sent(&self, cloud: &str, verb: &str, code: &str) {
+        let labels = [cloud, verb, code];
+        self.families.cloud_calls.with_label_values(&labels).inc();
+    }
+
     /// Calls under way at a cloud: so many more (or less).
     pub fn cloud_in_flight(&self, cloud: &str, change: i64) {
         let in_flight = self.families.cloud_in_flight.with_label_values(&[cloud]);

@@ -68,8 +68,11 @@ fn cloud_calls_are_counted_by_code_and_timed_without_it() {
     metrics.cloud_in_flight("cloud1", 1);
     metrics.cloud_call("cloud1", "create", "Throttled", Duration::from_secs(2));
     metrics.cloud_in_flight("cloud1", -1);
+    metrics.cloud_call_not_sent("cloud1", "create", "busy");
     for line in [
         "mycloud_lb_cloud_api_requests_total{cloud=\"cloud1\",code=\"Throttled\",operation=\"create\"} 1",
+        "mycloud_lb_cloud_api_requests_total{cloud=\"cloud1\",code=\"busy\",operation=\"create\"} 1",
+        "mycloud_lb_cloud_api_request_duration_seconds_count{cloud=\"cloud1\",operation=\"create\"} 1",
         "mycloud_lb_cloud_api_request_duration_seconds_sum{cloud=\"cloud1\",operation=\"create\"} 2",
         "mycloud_lb_cloud_api_in_flight_requests{cloud=\"cloud1\"} 0",
     ] {
