@@ -19,14 +19,14 @@ const SOON: Duration = Duration::from_secs(20);
 /// A control plane starts before the command does.
 const STARTED: Duration = Duration::from_secs(120);
 
-fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).unwrap()
+fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> Result<T> {
+    Ok(serde_json::from_value(value)?)
 }
 
 /// A ServiceAccount with nothing but its existence, and a client that is it.
 async fn service_account(control_plane: &ControlPlane, name: &str) -> Result<Client> {
     let accounts: Api<ServiceAccount> = Api::default_namespaced(control_plane.client());
-    let account = from_json(json!({ "metadata": { "name": name } }));
+    let account = from_json(json!({ "metadata": { "name": name } }))?;
     accounts.create(&PostParams::default(), &account).await?;
     let kubeconfig = control_plane
         .service_account_kubeconfig("default", name)
@@ -40,7 +40,7 @@ async fn two_at_once_are_apart_and_stopping_one_leaves_the_other() -> Result<()>
     let maps = |control_plane: &ControlPlane| -> Api<ConfigMap> {
         Api::default_namespaced(control_plane.client())
     };
-    let map = from_json(json!({ "metadata": { "name": "here" } }));
+    let map = from_json(json!({ "metadata": { "name": "here" } }))?;
     maps(&one).create(&PostParams::default(), &map).await?;
     assert!(maps(&other).get_opt("here").await?.is_none());
 
@@ -111,7 +111,7 @@ async fn one_patch_of_the_status_sets_annotations_finalizers_and_status_or_nothi
     let service = from_json(json!({
         "metadata": { "name": "patched" },
         "spec": { "type": "LoadBalancer", "ports": [{ "port": 80 }] },
-    }));
+    }))?;
     let created = services.create(&PostParams::default(), &service).await?;
     let seen = created.metadata.resource_version.context("a version")?;
     let patch = Patch::Merge(json!({
@@ -339,17 +339,17 @@ fn runs(id: u32) -> bool {
 }
 
 fn all_processes() -> Vec<u32> {
-    let entries = fs::read_dir("/proc").unwrap();
+    let entries = fs::read_dir("/proc").into_iter().flatten();
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect()
 }
 
 fn processes_that_name(directory: &Path) -> Vec<u32> {
-    let name = directory.to_str().unwrap();
+    let name = directory.to_string_lossy();
     let names = |id: &u32| {
         let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(name)
+        String::from_utf8_lossy(&line).contains(&*name)
     };
     all_processes().into_iter().filter(names).collect()
 }

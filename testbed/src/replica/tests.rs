@@ -1,13 +1,17 @@
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 
 use super::*;
 
 /// A program in the place of the real one, which has tests of its own.
 fn stand_in(directory: &Path, script: &str) -> ReplicaOptions {
-    let binary = directory.join("program");
-    std::fs::write(&binary, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (source, binary) = (directory.join("source"), directory.join("program"));
+    std::fs::write(&source, format!("#!/bin/sh\n{script}\n")).unwrap();
+    // Were it written by us, a child of another test, just forked, could hold it open for
+    // writing, and a file that is open for writing cannot be executed.
+    let mut install = Command::new("install");
+    install.args(["-m", "755"]).args([&source, &binary]);
+    assert!(install.status().unwrap().success());
     let mut options = ReplicaOptions::new("replica-a", &directory.join("kubeconfig"));
     options.binary = Some(binary);
     options.config_yaml = "clusterId: blue".to_owned();
