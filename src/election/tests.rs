@@ -2,8 +2,12 @@
 //! against a real one: `tests/election.rs`.
 
 mod candidate;
+mod leader;
+mod leadership;
+mod release;
 mod requests;
 mod server;
+mod standby;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};

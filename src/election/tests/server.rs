@@ -62,6 +62,18 @@ impl Server {
         self.state().fault = None;
     }
 
+    /// Waits until that many requests have arrived.
+    pub(super) async fn requests(&self, count: usize) {
+        let arrived = async {
+            while self.state().requests.len() < count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let deadline = Duration::from_secs(60);
+        let awaited = tokio::time::timeout(deadline, arrived).await;
+        assert!(awaited.is_ok(), "{count} requests within {deadline:?}");
+    }
+
     pub(super) fn spec(&self, field: &str) -> Value {
         let state = self.state();
         state.lease.as_ref().expect("a Lease")["spec"][field].clone()
