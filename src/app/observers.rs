@@ -2,28 +2,27 @@
 
 use std::sync::Arc;
 
-use crate::cloud::{Call, CallEvent, CallObserver};
+use crate::cloud::{CallEvent, CallObserver};
 use crate::election::{Observation, Observer};
 use crate::telemetry::Metrics;
 
 /// Counts every call to a cloud.
 pub fn of_calls(metrics: &Arc<Metrics>) -> CallObserver {
     let metrics = metrics.clone();
-    let count = |metrics: &Metrics, call: &Call| {
-        metrics.cloud_call(
-            call.cloud.as_str(),
-            call.verb.as_str(),
-            call.code.as_str(),
-            call.took,
-        );
-    };
     Arc::new(move |event| match event {
         CallEvent::Started { cloud, .. } => metrics.cloud_in_flight(cloud.as_str(), 1),
         CallEvent::Finished(call) => {
             metrics.cloud_in_flight(call.cloud.as_str(), -1);
-            count(&metrics, call);
+            let (verb, code) = (call.verb.as_str(), call.code.as_str());
+            metrics.cloud_call(call.cloud.as_str(), verb, code, call.took);
         }
-        CallEvent::NotSent(call) => count(&metrics, call),
+        CallEvent::NotSent(call) => {
+            metrics.cloud_call_not_sent(
+                call.cloud.as_str(),
+                call.verb.as_str(),
+                call.code.as_str(),
+            );
+        }
     })
 }
 
