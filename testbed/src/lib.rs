@@ -7,13 +7,18 @@
 //! 2. [`process`]: a child process that cannot outlive this one.
 //! 3. [`control_plane`]: a real etcd and kube-apiserver, with RBAC and an audit log.
 //! 4. [`nodes`]: Nodes without machines.
-//! 5. [`replica`]: one running my-cloud-controller-manager.
+//! 5. [`cloud`]: a simulated cloud whose load balancers really forward traffic,
+//!    and [`back_end`], what answers behind them; [`loopback`]: their addresses.
+//! 6. [`replica`]: one running my-cloud-controller-manager.
 //!
 //! The program `testbed` gives a control plane to any command:
 //! `testbed run -- kubectl get services`.
 
+pub mod back_end;
+pub mod cloud;
 pub mod control_plane;
 mod eventually;
+pub mod loopback;
 pub mod nodes;
 pub mod process;
 pub mod replica;

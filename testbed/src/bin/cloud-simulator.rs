@@ -1,0 +1,121 @@
+//! A simulated cloud as a program of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use ipnet::Ipv4Net;
+use testbed::cloud::{CloudSimulator, CloudSimulatorOptions, Profile};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Simulates a cloud's load balancer API, with real TCP and UDP forwarding from
+/// each load balancer's address to its back ends.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Name of the cloud.
+    #[arg(long, default_value = "cloud1")]
+    name: String,
+    /// Address and port of the API.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Which API it offers.
+    #[arg(long, value_enum, default_value_t)]
+    profile: Profile,
+    /// File that keeps the load balancers over a restart.
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// Range that the load balancers get their addresses from.
+    #[arg(long, value_name = "CIDR", default_value = "127.21.0.0/16")]
+    addresses: Ipv4Net,
+    /// Time that every call takes (250ms, 2s).
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    latency: Duration,
+    /// Time that a new load balancer is without an address.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    provisioning: Duration,
+    /// Time that a deleted load balancer is still there.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    deletion: Duration,
+    /// How many load balancers there can be.
+    #[arg(long, value_name = "NUMBER")]
+    quota: Option<usize>,
+    /// File with the bearer token that callers need.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Do not refuse fencing tokens lower than the highest seen.
+    #[arg(long)]
+    no_fencing: bool,
+    /// Do not forward traffic.
+    #[arg(long)]
+    no_data_plane: bool,
+}
+
+fn duration(text: &str) -> anyhow::Result<Duration> {
+    let duration: kube::core::Duration = text.parse()?;
+    anyhow::ensure!(!duration.is_negative(), "it must not be negative");
+    Ok(Duration::from(duration))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .init();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let token = match &arguments.token_file {
+        Some(path) => {
+            let token = tokio::fs::read_to_string(path).await;
+            let token = token.with_context(|| format!("read {}", path.display()))?;
+            Some(token.trim().to_owned())
+        }
+        None => None,
+    };
+    let mut terminate = signal(SignalKind::terminate()).context("wait for SIGTERM")?;
+    let simulator = CloudSimulator::start(CloudSimulatorOptions {
+        name: arguments.name,
+        listen: arguments.listen,
+        profile: arguments.profile,
+        state: arguments.state,
+        addresses: Some(arguments.addresses),
+        latency: arguments.latency,
+        provisioning: arguments.provisioning,
+        deletion: arguments.deletion,
+        quota: arguments.quota,
+        token,
+        fencing: !arguments.no_fencing,
+        data_plane: !arguments.no_data_plane,
+        ..CloudSimulatorOptions::named("")
+    })
+    .await?;
+    tracing::info!(
+        "{} ({:?}) answers on {}/api/v1/lb/ with {} load balancers; addresses {}; admin API on /admin/",
+        simulator.name(),
+        arguments.profile,
+        simulator.endpoint(),
+        simulator.inventory().len(),
+        simulator.addresses(),
+    );
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("wait for Ctrl-C")?,
+    }
+    tracing::info!("{} stops", simulator.name());
+    simulator.stop().await;
+    Ok(())
+}

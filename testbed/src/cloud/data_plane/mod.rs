@@ -1,0 +1,181 @@
+//! The data plane: real sockets on each load balancer's address that forward
+//! to its back ends.
+
+mod health;
+mod pool;
+mod tcp;
+mod udp;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::pool::Pool;
+use super::load_balancer::{Listener, Protocol, Settings};
+
+/// A port as the kernel knows it.
+type Port = (Protocol, u16);
+
+/// All load balancers that are served.
+#[derive(Debug)]
+pub(super) struct DataPlane {
+    period: Duration,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    served: Mutex<BTreeMap<String, Served>>,
+}
+
+/// One load balancer.
+#[derive(Debug)]
+struct Served {
+    address: Ipv4Addr,
+    forwarders: BTreeMap<Port, Forwarder>,
+    /// Cuts all its connections.
+    cut: CancellationToken,
+}
+
+/// One listener.
+#[derive(Debug)]
+struct Forwarder {
+    pool: Arc<Pool>,
+    closed: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl DataPlane {
+    /// Serves nothing yet. Back ends are looked at every `period`; `stop` ends
+    /// everything, and `tasks` has whatever is left.
+    pub(super) fn new(period: Duration, stop: CancellationToken, tasks: TaskTracker) -> Self {
+        Self {
+            period,
+            stop,
+            tasks,
+            served: Mutex::default(),
+        }
+    }
+
+    /// Serves a load balancer with these settings from now on. Connections
+    /// that are open stay open, whatever changes.
+    ///
+    /// # Errors
+    /// What to tell the load balancer's owner about ports that cannot be taken;
+    /// the other ports are served.
+    pub(super) async fn serve(
+        &self,
+        id: &str,
+        address: Ipv4Addr,
+        settings: &Settings,
+    ) -> Result<(), String> {
+        let mut all = self.served.lock().await;
+        let served = all.entry(id.to_owned()).or_insert_with(|| Served {
+            address,
+            forwarders: BTreeMap::new(),
+            cut: self.stop.child_token(),
+        });
+        let wanted: BTreeMap<Port, &Listener> = settings
+            .listeners
+            .iter()
+            .map(|listener| ((listener.protocol, listener.port), listener))
+            .collect();
+        let gone = served
+            .forwarders
+            .extract_if(.., |port, _| !wanted.contains_key(port));
+        for (_, forwarder) in gone.collect::<Vec<_>>() {
+            forwarder.close().await;
+        }
+        let mut problems = Vec::new();
+        for (port, listener) in wanted {
+            if let Some(forwarder) = served.forwarders.get(&port) {
+                forwarder.pool.replace(settings, listener);
+                continue;
+            }
+            match self.open(served, settings, listener) {
+                Ok(forwarder) => {
+                    served.forwarders.insert(port, forwarder);
+                }
+                Err(error) => problems.push(explain(served.address, port, &error)),
+            }
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("; "))
+        }
+    }
+
+    /// Closes a load balancer's ports and cuts its connections. Its ports can
+    /// be taken again once this returns.
+    pub(super) async fn stop(&self, id: &str) {
+        let served = self.served.lock().await.remove(id);
+        if let Some(served) = served {
+            served.cut.cancel();
+            for forwarder in served.forwarders.into_values() {
+                forwarder.close().await;
+            }
+        }
+    }
+
+    fn open(
+        &self,
+        served: &Served,
+        settings: &Settings,
+        listener: &Listener,
+    ) -> io::Result<Forwarder> {
+        let address = SocketAddr::from((served.address, listener.port));
+        let pool = Arc::new(Pool::new(settings, listener));
+        let closed = served.cut.child_token();
+        let task = match listener.protocol {
+            Protocol::Tcp => {
+                let socket = tcp::bind(address)?;
+                let (closed, cut) = (closed.clone(), served.cut.clone());
+                let connections = self.tasks.clone();
+                let serving = tcp::serve(socket, pool.clone(), closed, cut, connections);
+                self.tasks.spawn(serving)
+            }
+            Protocol::Udp => {
+                let socket = udp::bind(address)?;
+                let serving = udp::serve(socket, pool.clone(), closed.clone());
+                self.tasks.spawn(serving)
+            }
+        };
+        let watching = health::watch(pool.clone(), listener.protocol, self.period);
+        self.tasks
+            .spawn(closed.clone().run_until_cancelled_owned(watching));
+        Ok(Forwarder { pool, closed, task })
+    }
+}
+
+impl Forwarder {
+    /// Closes the port, and waits until it is free.
+    async fn close(self) {
+        self.closed.cancel();
+        // It can only have panicked, and then the port is free as well.
+        let _ = self.task.await;
+    }
+}
+
+fn explain(address: Ipv4Addr, (protocol, port): Port, error: &io::Error) -> String {
+    let what = format!("cannot listen on {address}:{port} ({protocol:?}): {error}");
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need root, CAP_NET_BIND_SERVICE, or \
+             sysctl net.ipv4.ip_unprivileged_port_start=0"
+        }
+        io::ErrorKind::AddrInUse => {
+            "; another program has this port, perhaps on all addresses: \
+             `ss -ltnup` names it"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "; choose loopback addresses: 127.0.0.0/8 is local on Linux"
+        }
+        _ => "",
+    };
+    what + remedy
+}

@@ -1,0 +1,226 @@
+//! A load balancer as the simulated cloud keeps it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Transport protocol of a listener.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// One port of a load balancer, forwarded to a port of every back end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listener {
+    /// Free text; may be empty.
+    #[serde(default)]
+    pub name: String,
+    /// Protocol.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Port of the load balancer, 1 to 65535.
+    pub port: u16,
+    /// Port of each back end, 1 to 65535.
+    pub node_port: u16,
+}
+
+/// How a back end is picked for a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Algorithm {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest open connections.
+    LeastConnections,
+    /// By the client's address.
+    SourceHash,
+}
+
+/// Whether a client address keeps its back end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum SessionAffinity {
+    /// It does not.
+    #[default]
+    None,
+    /// It does, until it has been away for so long.
+    #[serde(rename_all = "camelCase")]
+    ClientIP {
+        /// Seconds, 1 to 86400.
+        timeout_seconds: u32,
+    },
+}
+
+/// How a back end is found to serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HealthCheckProtocol {
+    /// It accepts a TCP connection.
+    #[default]
+    Tcp,
+    /// It answers an HTTP GET with 2xx.
+    Http,
+}
+
+/// A health check other than the default, which connects to the node port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthCheck {
+    /// Protocol.
+    #[serde(default)]
+    pub protocol: HealthCheckProtocol,
+    /// Port on each back end; none for the listener's node port.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// Path for HTTP; none for `/`.
+    #[serde(default)]
+    pub path: Option<String>,
+}
+
+/// Who a load balancer belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The cluster.
+    pub cluster: String,
+    /// Namespace of the Service, for people.
+    #[serde(default)]
+    pub namespace: String,
+    /// Name of the Service, for people.
+    #[serde(default)]
+    pub name: String,
+    /// UID of the Service.
+    pub uid: String,
+}
+
+impl Owner {
+    /// Whether both are the same Service; the readable names do not count.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.cluster == other.cluster && self.uid == other.uid
+    }
+}
+
+/// What the caller chooses about a load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    /// Addresses of the back ends.
+    pub nodes: Vec<IpAddr>,
+    /// At least one.
+    pub listeners: Vec<Listener>,
+    /// Size or class.
+    pub spec: String,
+    /// Bits per second: a number and `K`, `M` or `G`. Kept, not enforced.
+    pub bandwidth: String,
+    /// How back ends are picked.
+    pub algorithm: Algorithm,
+    /// Whether clients keep their back end.
+    pub session_affinity: SessionAffinity,
+    /// Client addresses that are let in (CIDR); empty lets all in.
+    pub source_ranges: Vec<String>,
+    /// A health check other than the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+    /// For private networks only. Kept; on loopback it makes no difference.
+    pub internal: bool,
+    /// The address that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// The address families that were asked for; this cloud has `IPv4`.
+    pub address_families: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            nodes: Vec::new(),
+            listeners: vec![Listener {
+                name: String::new(),
+                protocol: Protocol::Tcp,
+                port: 80,
+                node_port: 30_080,
+            }],
+            spec: "standard".into(),
+            bandwidth: "5M".into(),
+            algorithm: Algorithm::default(),
+            session_affinity: SessionAffinity::default(),
+            source_ranges: Vec::new(),
+            health_check: None,
+            internal: false,
+            address: None,
+            address_families: Vec::new(),
+        }
+    }
+}
+
+/// What the cloud says of a load balancer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Not serving yet and without an address.
+    Provisioning,
+    /// Serving.
+    #[default]
+    Active,
+    /// Not serving; `message` says why.
+    Error,
+    /// On its way out.
+    Deleting,
+}
+
+/// A load balancer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadBalancer {
+    /// The cloud's id.
+    #[serde(rename = "lbId")]
+    pub id: String,
+    /// The name that the caller gave it.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Option<Owner>,
+    /// What it does.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// Its address; none while it is being provisioned.
+    pub ip: Option<Ipv4Addr>,
+    /// A DNS name; only an edit gives it one.
+    pub hostname: Option<String>,
+    /// Its state.
+    pub state: State,
+    /// What there is to say about its state.
+    pub message: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// A load balancer to put into the cloud without a call of its API: what some
+/// other program left there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Plant {
+    /// Its id; none for the next free one.
+    #[serde(rename = "lbId")]
+    pub id: Option<String>,
+    /// Its name; need not be unique.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Option<Owner>,
+    /// What it does.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// Its state.
+    pub state: State,
+    /// When it was created; none for now.
+    pub created_at: Option<Timestamp>,
+}

@@ -1,0 +1,289 @@
+//! The five verbs, carried out.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Profile;
+use super::call::Call;
+use super::engine::{Engine, Turn};
+use super::event::{Effect, Verb};
+use super::inventory::{Creation, Entry, NewLoadBalancer, Shelf, same_owner};
+use super::load_balancer::{LoadBalancer, State};
+use super::refusal::{Code, Refusal};
+use super::validation;
+use super::wire::{ChangeAnswer, ChangeRequest, FullAnswer, ListAnswer, ListRequest, WhichRequest};
+
+/// Items of a page when the caller does not say.
+const PAGE: usize = 100;
+/// Items of a page at most.
+const LARGEST_PAGE: i64 = 1_000;
+
+/// A call that was carried out.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) effect: Effect,
+    /// The load balancer that it was about.
+    pub(super) on: Option<Arc<Entry>>,
+    /// The answer.
+    pub(super) answer: Value,
+}
+
+/// What a read sees instead of the truth.
+#[derive(Debug, Default)]
+pub(super) struct Blur {
+    /// What there was before.
+    pub(super) seen_before: Option<Shelf>,
+    /// So many of a list's first load balancers are left out.
+    pub(super) omit: usize,
+}
+
+/// Carries a call out.
+pub(super) async fn carry_out(
+    engine: &Arc<Engine>,
+    call: &Call,
+    blur: &Blur,
+) -> Result<Done, Refusal> {
+    let token = engine.manner.token.as_deref();
+    if token.is_some_and(|token| !call.bears(token)) {
+        let message = "Authorization: a valid bearer token is needed";
+        return Err(Refusal::new(Code::Unauthenticated, message));
+    }
+    match call.verb {
+        Verb::Query => query(engine, call, blur),
+        Verb::List => list(engine, call, blur),
+        Verb::Create | Verb::Update | Verb::Delete => {
+            let turn = engine.turn().await;
+            fence(engine, call)?;
+            match call.verb {
+                Verb::Create => create(engine, &turn, call).await,
+                Verb::Update => update(engine, &turn, call).await,
+                _ => delete(engine, &turn, call).await,
+            }
+        }
+    }
+}
+
+/// The seed's API knows no fencing.
+fn fence(engine: &Engine, call: &Call) -> Result<(), Refusal> {
+    if !engine.manner.fencing || engine.manner.profile == Profile::Seed {
+        return Ok(());
+    }
+    match call.fencing_token()? {
+        Some(token) => engine.inventory().fence(token),
+        None => Ok(()),
+    }
+}
+
+async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {
+    let profile = engine.manner.profile;
+    let request = call.request::<ChangeRequest>()?.as_read_by(profile);
+    let new = NewLoadBalancer {
+        name: validation::name(&request)?,
+        owner: validation::owner(&request)?,
+        settings: validation::settings(&request)?,
+        idempotency_key: call.idempotency_key.clone(),
+        state: State::Provisioning,
+    };
+    let creation = engine.inventory().create(new)?;
+    let (effect, entry) = match creation {
+        Creation::Existing(entry) => (Effect::Existed, entry),
+        Creation::New(entry) if engine.manner.provisioning.is_zero() => (
+            Effect::Created,
+            turn.activate(&entry.load_balancer.id).await?,
+        ),
+        Creation::New(entry) => {
+            turn.provision_later(&entry.load_balancer.id);
+            (Effect::Created, entry)
+        }
+    };
+    turn.save().await?;
+    changed(effect, entry, profile)
+}
+
+async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {
+    let profile = engine.manner.profile;
+    let request = call.request::<ChangeRequest>()?.as_read_by(profile);
+    let id = request.lb_id.clone().unwrap_or_default();
+    let entry = engine.inventory().by_id(&id)?.clone();
+    let settings = validation::settings(&request)?;
+    check_same(&entry, &request)?;
+    if entry.load_balancer.state == State::Deleting {
+        return Err(Refusal::new(
+            Code::Conflict,
+            format!("{id:?} is being deleted"),
+        ));
+    }
+    engine.inventory().change(&id, |load_balancer| {
+        load_balancer.settings = settings;
+        // What could not be served gets another chance.
+        if load_balancer.state == State::Error {
+            load_balancer.state = State::Active;
+            load_balancer.message.clear();
+        }
+    })?;
+    let entry = turn.settle(&id).await?;
+    turn.save().await?;
+    changed(Effect::Updated, entry, profile)
+}
+
+/// Name, owner and address stay what they were made.
+fn check_same(entry: &Entry, request: &ChangeRequest) -> Result<(), Refusal> {
+    let found = &entry.load_balancer;
+    if validation::name(request)? != found.name {
+        return Err(Refusal::invalid(format!(
+            "name: it is {:?} and stays so",
+            found.name
+        )));
+    }
+    let owner = validation::owner(request)?;
+    if owner.is_some() && !same_owner(owner.as_ref(), found.owner.as_ref()) {
+        let message = format!("{:?} belongs to another owner", found.id);
+        return Err(Refusal::new(Code::Conflict, message));
+    }
+    let wanted = request.address.as_deref().unwrap_or_default();
+    if !wanted.is_empty() && wanted != entry.reserved.to_string() {
+        let message = format!("address: it is {} and stays so", entry.reserved);
+        return Err(Refusal::invalid(message));
+    }
+    Ok(())
+}
+
+async fn delete(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {
+    let request: WhichRequest = call.request()?;
+    let id = request.lb_id.unwrap_or_default();
+    if id.is_empty() {
+        return Err(Refusal::invalid("lbId: missing"));
+    }
+    let entry = if engine.manner.deletion.is_zero() {
+        turn.remove(&id).await?
+    } else {
+        let deleting = engine
+            .inventory()
+            .change(&id, |going| going.state = State::Deleting)?;
+        turn.settle(&id).await?;
+        turn.remove_later(&id);
+        deleting
+    };
+    turn.save().await?;
+    Ok(Done {
+        effect: Effect::Deleted,
+        on: Some(entry),
+        answer: serde_json::json!({ "err": "" }),
+    })
+}
+
+fn query(engine: &Engine, call: &Call, blur: &Blur) -> Result<Done, Refusal> {
+    let request: WhichRequest = call.request()?;
+    let (id, name) = (
+        request.lb_id.unwrap_or_default(),
+        request.name.unwrap_or_default(),
+    );
+    if id.is_empty() && name.is_empty() {
+        return Err(Refusal::invalid("lbId or name: missing"));
+    }
+    let fits = |found: &LoadBalancer| match id.as_str() {
+        "" => found.name == name,
+        id => found.id == id,
+    };
+    let found = match &blur.seen_before {
+        Some(shelf) => shelf
+            .values()
+            .find(|entry| fits(&entry.load_balancer))
+            .cloned(),
+        None if id.is_empty() => engine.inventory().by_name(&name).cloned(),
+        None => engine.inventory().by_id(&id).ok().cloned(),
+    };
+    let which = if id.is_empty() { &name } else { &id };
+    let entry = found.ok_or_else(|| Refusal::not_found(which))?;
+    Ok(Done {
+        effect: Effect::Read,
+        answer: json(&FullAnswer::new(
+            &entry.load_balancer,
+            engine.manner.profile,
+        ))?,
+        on: Some(entry),
+    })
+}
+
+fn list(engine: &Engine, call: &Call, blur: &Blur) -> Result<Done, Refusal> {
+    if engine.manner.profile == Profile::Seed {
+        return Err(Refusal::new(Code::NotFound, "this API has no such call"));
+    }
+    let request: ListRequest = call.request()?;
+    let size = page_size(request.page_size)?;
+    let after = page_start(request.page_token.as_deref().unwrap_or_default())?;
+    let cluster = request.owner.and_then(|owner| owner.cluster);
+    let fits = |entry: &Entry| {
+        cluster.as_deref().is_none_or(|cluster| {
+            let owner = entry.load_balancer.owner.as_ref();
+            owner.is_some_and(|owner| owner.cluster == cluster)
+        })
+    };
+    let page = |shelf: &Shelf| -> Vec<(u64, Arc<Entry>)> {
+        let fitting = shelf
+            .iter()
+            .filter(|(_, entry)| fits(entry))
+            .skip(blur.omit);
+        let rest = fitting.filter(|(number, _)| **number > after);
+        // One more than a page shows whether there is another page.
+        rest.take(size + 1)
+            .map(|(number, entry)| (*number, entry.clone()))
+            .collect()
+    };
+    let mut found = match &blur.seen_before {
+        Some(shelf) => page(shelf),
+        None => page(engine.inventory().shelf()),
+    };
+    let more = found.len() > size;
+    found.truncate(size);
+    let answer = ListAnswer {
+        items: found
+            .iter()
+            .map(|(_, entry)| FullAnswer::new(&entry.load_balancer, Profile::Standard))
+            .collect(),
+        next_page_token: match found.last() {
+            Some((number, _)) if more => number.to_string(),
+            _ => String::new(),
+        },
+        err: "",
+    };
+    Ok(Done {
+        effect: Effect::Read,
+        on: None,
+        answer: json(&answer)?,
+    })
+}
+
+fn page_size(asked: Option<i64>) -> Result<usize, Refusal> {
+    match asked {
+        None | Some(0) => Ok(PAGE),
+        Some(asked @ 1..=LARGEST_PAGE) => Ok(usize::try_from(asked).unwrap_or(PAGE)),
+        Some(asked) => Err(Refusal::invalid(format!(
+            "pageSize: {asked} is not within 1 to {LARGEST_PAGE}"
+        ))),
+    }
+}
+
+/// A token is the number of the last load balancer shown, so that none is left
+/// out or shown twice when others come and go between two pages.
+fn page_start(token: &str) -> Result<u64, Refusal> {
+    if token.is_empty() {
+        return Ok(0);
+    }
+    token
+        .parse()
+        .map_err(|_| Refusal::invalid(format!("pageToken: {token:?} is not ours")))
+}
+
+fn changed(effect: Effect, entry: Arc<Entry>, profile: Profile) -> Result<Done, Refusal> {
+    Ok(Done {
+        effect,
+        answer: json(&ChangeAnswer::new(&entry.load_balancer, profile))?,
+        on: Some(entry),
+    })
+}
+
+fn json(answer: &impl serde::Serialize) -> Result<Value, Refusal> {
+    serde_json::to_value(answer).map_err(|error| Refusal::new(Code::Internal, error.to_string()))
+}

@@ -1,0 +1,245 @@
+//! From a request to settings, or the reason why not.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+
+use super::load_balancer::{
+    Algorithm, HealthCheck, HealthCheckProtocol, Listener, Owner, Protocol, SessionAffinity,
+    Settings,
+};
+use super::refusal::Refusal;
+use super::wire::{ChangeRequest, HealthCheckRequest, ListenerRequest, SessionAffinityRequest};
+
+/// Longest name: one DNS label.
+const NAME_LIMIT: usize = 63;
+/// What Kubernetes gives a session affinity without a timeout: three hours.
+const DEFAULT_AFFINITY_SECONDS: i64 = 10_800;
+
+/// The name of a request.
+pub(super) fn name(request: &ChangeRequest) -> Result<String, Refusal> {
+    let name = request.name.as_deref().unwrap_or_default();
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if name.is_empty() || name.len() > NAME_LIMIT || !name.bytes().all(allowed) {
+        return Err(Refusal::invalid(format!(
+            "name {name:?}: it must have 1 to {NAME_LIMIT} characters of a-z, 0-9 and -"
+        )));
+    }
+    Ok(name.to_owned())
+}
+
+/// The owner of a request.
+pub(super) fn owner(request: &ChangeRequest) -> Result<Option<Owner>, Refusal> {
+    match &request.owner {
+        Some(owner) if owner.cluster.is_empty() || owner.uid.is_empty() => {
+            Err(Refusal::invalid("owner: cluster and uid must not be empty"))
+        }
+        owner => Ok(owner.clone()),
+    }
+}
+
+/// Everything else of a request.
+pub(super) fn settings(request: &ChangeRequest) -> Result<Settings, Refusal> {
+    Ok(Settings {
+        nodes: nodes(request.nodes.as_deref())?,
+        listeners: listeners(request)?,
+        spec: request.spec.clone().unwrap_or_else(|| "standard".into()),
+        bandwidth: bandwidth(request.bandwidth.as_deref().unwrap_or("5M"))?,
+        algorithm: algorithm(request.algorithm.as_deref())?,
+        session_affinity: session_affinity(request.session_affinity.as_ref())?,
+        source_ranges: source_ranges(request.source_ranges.as_deref().unwrap_or_default())?,
+        health_check: request
+            .health_check
+            .as_ref()
+            .map(health_check)
+            .transpose()?,
+        internal: request.internal.unwrap_or_default(),
+        address: address(request.address.as_deref())?,
+        address_families: families(request.address_families.as_deref().unwrap_or_default())?,
+    })
+}
+
+fn nodes(nodes: Option<&[String]>) -> Result<Vec<IpAddr>, Refusal> {
+    let nodes = nodes.ok_or_else(|| Refusal::invalid("nodes: missing"))?;
+    let mut seen = BTreeSet::new();
+    let mut parsed = Vec::with_capacity(nodes.len());
+    for (index, node) in nodes.iter().enumerate() {
+        let ip: IpAddr = node
+            .parse()
+            .map_err(|_| Refusal::invalid(format!("nodes[{index}]: {node:?} is no IP address")))?;
+        if !seen.insert(ip) {
+            return Err(Refusal::invalid(format!(
+                "nodes[{index}]: {ip} is there twice"
+            )));
+        }
+        parsed.push(ip);
+    }
+    Ok(parsed)
+}
+
+/// Those of `listeners`, or else the one that `port` and `nodePort` make.
+fn listeners(request: &ChangeRequest) -> Result<Vec<Listener>, Refusal> {
+    let Some(asked) = request
+        .listeners
+        .as_deref()
+        .filter(|asked| !asked.is_empty())
+    else {
+        let only = ListenerRequest {
+            port: request.port.unwrap_or_default(),
+            node_port: request.node_port.unwrap_or_default(),
+            ..ListenerRequest::default()
+        };
+        return Ok(vec![listener("", &only)?]);
+    };
+    let mut seen = BTreeSet::new();
+    let mut parsed = Vec::with_capacity(asked.len());
+    for (index, one) in asked.iter().enumerate() {
+        let field = format!("listeners[{index}].");
+        let one = listener(&field, one)?;
+        if !seen.insert((one.protocol, one.port)) {
+            return Err(Refusal::invalid(format!(
+                "{field}port: {:?} {} is there twice",
+                one.protocol, one.port
+            )));
+        }
+        parsed.push(one);
+    }
+    let first = &asked[0];
+    if request.port.is_some_and(|port| port != first.port)
+        || request
+            .node_port
+            .is_some_and(|port| port != first.node_port)
+    {
+        return Err(Refusal::invalid(
+            "port, nodePort: they must be those of the first listener",
+        ));
+    }
+    Ok(parsed)
+}
+
+fn listener(field: &str, asked: &ListenerRequest) -> Result<Listener, Refusal> {
+    Ok(Listener {
+        name: asked.name.clone().unwrap_or_default(),
+        protocol: match asked.protocol.as_deref() {
+            None | Some("TCP") => Protocol::Tcp,
+            Some("UDP") => Protocol::Udp,
+            Some(other) => {
+                return Err(Refusal::invalid(format!(
+                    "{field}protocol: {other:?} is neither TCP nor UDP"
+                )));
+            }
+        },
+        port: port(&format!("{field}port"), asked.port)?,
+        node_port: port(&format!("{field}nodePort"), asked.node_port)?,
+    })
+}
+
+fn port(field: &str, value: i64) -> Result<u16, Refusal> {
+    u16::try_from(value)
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(|| Refusal::invalid(format!("{field}: {value} is not within 1 to 65535")))
+}
+
+fn bandwidth(value: &str) -> Result<String, Refusal> {
+    let number = value.strip_suffix(['K', 'M', 'G']).unwrap_or_default();
+    match number.parse::<u64>() {
+        Ok(1..) if number.bytes().all(|byte| byte.is_ascii_digit()) => Ok(value.to_owned()),
+        _ => Err(Refusal::invalid(format!(
+            "bandwidth: {value:?} is not a number and K, M or G, such as 5M"
+        ))),
+    }
+}
+
+fn algorithm(value: Option<&str>) -> Result<Algorithm, Refusal> {
+    match value {
+        None | Some("round-robin") => Ok(Algorithm::RoundRobin),
+        Some("least-connections") => Ok(Algorithm::LeastConnections),
+        Some("source-hash") => Ok(Algorithm::SourceHash),
+        Some(other) => Err(Refusal::invalid(format!(
+            "algorithm: {other:?} is none of round-robin, least-connections, source-hash"
+        ))),
+    }
+}
+
+fn session_affinity(asked: Option<&SessionAffinityRequest>) -> Result<SessionAffinity, Refusal> {
+    match asked.and_then(|asked| asked.kind.as_deref()) {
+        None | Some("None") => Ok(SessionAffinity::None),
+        Some("ClientIP") => {
+            let seconds = asked
+                .and_then(|asked| asked.timeout_seconds)
+                .unwrap_or(DEFAULT_AFFINITY_SECONDS);
+            match u32::try_from(seconds) {
+                Ok(timeout_seconds @ 1..=86_400) => {
+                    Ok(SessionAffinity::ClientIP { timeout_seconds })
+                }
+                _ => Err(Refusal::invalid(format!(
+                    "sessionAffinity.timeoutSeconds: {seconds} is not within 1 to 86400"
+                ))),
+            }
+        }
+        Some(other) => Err(Refusal::invalid(format!(
+            "sessionAffinity.type: {other:?} is neither None nor ClientIP"
+        ))),
+    }
+}
+
+fn source_ranges(ranges: &[String]) -> Result<Vec<String>, Refusal> {
+    for (index, range) in ranges.iter().enumerate() {
+        range.parse::<IpNet>().map_err(|_| {
+            Refusal::invalid(format!(
+                "sourceRanges[{index}]: {range:?} is no CIDR, such as 10.0.0.0/8"
+            ))
+        })?;
+    }
+    Ok(ranges.to_vec())
+}
+
+fn health_check(asked: &HealthCheckRequest) -> Result<HealthCheck, Refusal> {
+    Ok(HealthCheck {
+        protocol: match asked.protocol.as_deref() {
+            None | Some("TCP") => HealthCheckProtocol::Tcp,
+            Some("HTTP") => HealthCheckProtocol::Http,
+            Some(other) => {
+                return Err(Refusal::invalid(format!(
+                    "healthCheck.protocol: {other:?} is neither TCP nor HTTP"
+                )));
+            }
+        },
+        port: match asked.port {
+            Some(value) => Some(port("healthCheck.port", value)?),
+            None => None,
+        },
+        path: match asked.path.as_deref() {
+            None | Some("") => None,
+            Some(path) if path.starts_with('/') && path.bytes().all(|byte| byte > b' ') => {
+                Some(path.to_owned())
+            }
+            Some(path) => {
+                return Err(Refusal::invalid(format!(
+                    "healthCheck.path: {path:?} must start with / and have no spaces"
+                )));
+            }
+        },
+    })
+}
+
+fn address(value: Option<&str>) -> Result<Option<Ipv4Addr>, Refusal> {
+    match value {
+        None | Some("") => Ok(None),
+        Some(value) => value
+            .parse()
+            .map(Some)
+            .map_err(|_| Refusal::invalid(format!("address: {value:?} is no IPv4 address"))),
+    }
+}
+
+fn families(families: &[String]) -> Result<Vec<String>, Refusal> {
+    match families.iter().find(|family| *family != "IPv4") {
+        Some(family) => Err(Refusal::invalid(format!(
+            "addressFamilies: this cloud has IPv4 only, not {family:?}"
+        ))),
+        None => Ok(families.to_vec()),
+    }
+}

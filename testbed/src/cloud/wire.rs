@@ -1,0 +1,205 @@
+//! Requests and answers as JSON. Unknown fields of a request are ignored.
+
+use std::net::Ipv4Addr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Profile;
+use super::load_balancer::{LoadBalancer, Owner, Settings, State};
+
+/// `create` and `update`: the whole desired state; `update` also has `lbId`.
+/// Numbers and addresses are read wide, so that a refusal can name the field.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ChangeRequest {
+    pub(super) lb_id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) nodes: Option<Vec<String>>,
+    pub(super) port: Option<i64>,
+    pub(super) node_port: Option<i64>,
+    pub(super) spec: Option<String>,
+    pub(super) bandwidth: Option<String>,
+    pub(super) listeners: Option<Vec<ListenerRequest>>,
+    pub(super) algorithm: Option<String>,
+    pub(super) session_affinity: Option<SessionAffinityRequest>,
+    pub(super) source_ranges: Option<Vec<String>>,
+    pub(super) health_check: Option<HealthCheckRequest>,
+    pub(super) internal: Option<bool>,
+    pub(super) address: Option<String>,
+    pub(super) address_families: Option<Vec<String>>,
+    pub(super) owner: Option<Owner>,
+}
+
+impl ChangeRequest {
+    /// What a cloud with this profile reads of it.
+    pub(super) fn as_read_by(self, profile: Profile) -> Self {
+        match profile {
+            Profile::Standard => self,
+            Profile::Seed => Self {
+                lb_id: self.lb_id,
+                name: self.name,
+                nodes: self.nodes,
+                port: self.port,
+                node_port: self.node_port,
+                spec: self.spec,
+                bandwidth: self.bandwidth,
+                ..Self::default()
+            },
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ListenerRequest {
+    pub(super) name: Option<String>,
+    pub(super) protocol: Option<String>,
+    pub(super) port: i64,
+    pub(super) node_port: i64,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct SessionAffinityRequest {
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) timeout_seconds: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct HealthCheckRequest {
+    pub(super) protocol: Option<String>,
+    pub(super) port: Option<i64>,
+    pub(super) path: Option<String>,
+}
+
+/// `delete` (by `lbId` only) and `query`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct WhichRequest {
+    pub(super) lb_id: Option<String>,
+    pub(super) name: Option<String>,
+}
+
+/// `list`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ListRequest {
+    pub(super) owner: Option<OwnerFilter>,
+    pub(super) page_size: Option<i64>,
+    pub(super) page_token: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OwnerFilter {
+    pub(super) cluster: Option<String>,
+}
+
+/// The answer to `create` and `update`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChangeAnswer<'a> {
+    lb_id: &'a str,
+    ip: String,
+    err: &'static str,
+    #[serde(flatten)]
+    standard: Option<StandardChange<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StandardChange<'a> {
+    ips: Vec<Ipv4Addr>,
+    hostname: &'a str,
+    state: State,
+    message: &'a str,
+}
+
+impl<'a> ChangeAnswer<'a> {
+    /// What a cloud with this profile answers.
+    pub(super) fn new(found: &'a LoadBalancer, profile: Profile) -> Self {
+        Self {
+            lb_id: &found.id,
+            ip: shown(found.ip),
+            err: "",
+            standard: (profile == Profile::Standard).then(|| StandardChange {
+                ips: found.ip.into_iter().collect(),
+                hostname: found.hostname.as_deref().unwrap_or_default(),
+                state: found.state,
+                message: &found.message,
+            }),
+        }
+    }
+}
+
+/// A whole load balancer: the answer to `query`, or an item of `list`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FullAnswer<'a> {
+    #[serde(flatten)]
+    change: ChangeAnswer<'a>,
+    name: &'a str,
+    port: Option<u16>,
+    node_port: Option<u16>,
+    #[serde(flatten)]
+    settings: ShownSettings<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ShownSettings<'a> {
+    Seed {
+        nodes: &'a [std::net::IpAddr],
+        spec: &'a str,
+        bandwidth: &'a str,
+    },
+    #[serde(rename_all = "camelCase")]
+    Standard {
+        #[serde(flatten)]
+        settings: &'a Settings,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        owner: Option<&'a Owner>,
+        created_at: Timestamp,
+    },
+}
+
+impl<'a> FullAnswer<'a> {
+    /// What a cloud with this profile shows.
+    pub(super) fn new(found: &'a LoadBalancer, profile: Profile) -> Self {
+        let first = found.settings.listeners.first();
+        Self {
+            change: ChangeAnswer::new(found, profile),
+            name: &found.name,
+            port: first.map(|listener| listener.port),
+            node_port: first.map(|listener| listener.node_port),
+            settings: match profile {
+                Profile::Seed => ShownSettings::Seed {
+                    nodes: &found.settings.nodes,
+                    spec: &found.settings.spec,
+                    bandwidth: &found.settings.bandwidth,
+                },
+                Profile::Standard => ShownSettings::Standard {
+                    settings: &found.settings,
+                    owner: found.owner.as_ref(),
+                    created_at: found.created_at,
+                },
+            },
+        }
+    }
+}
+
+/// The answer to `list`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListAnswer<'a> {
+    pub(super) items: Vec<FullAnswer<'a>>,
+    pub(super) next_page_token: String,
+    pub(super) err: &'static str,
+}
+
+fn shown(ip: Option<Ipv4Addr>) -> String {
+    ip.map(|ip| ip.to_string()).unwrap_or_default()
+}
