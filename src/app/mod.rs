@@ -247,23 +247,13 @@ impl Parts {
 
     fn spawn_controller(&mut self, client: Client, context: Arc<Context>, triggered: Triggered) {
         let (store, events) = service_watch::services(client);
-        let (services, nodes) = (store.clone(), context.nodes.clone());
-        self.health.add("services-synced", Kind::Ready, {
-            let synced = Arc::new(std::sync::atomic::AtomicBool::new(false));
-            let (store, seen) = (store.clone(), synced.clone());
-            self.tasks.spawn(async move {
-                if store.wait_until_ready().await.is_ok() {
-                    seen.store(true, std::sync::atomic::Ordering::Relaxed);
-                }
-                std::future::pending().await
-            });
-            move || {
-                let is_synced = synced.load(std::sync::atomic::Ordering::Relaxed);
-                if is_synced {
-                    Ok(())
-                } else {
-                    Err("the Services are not listed yet".into())
-                }
+        let nodes = context.nodes.clone();
+        let (listed, services_listed) = watch::channel(false);
+        self.health.add("services-synced", Kind::Ready, move || {
+            if *services_listed.borrow() {
+                Ok(())
+            } else {
+                Err("the Services are not listed yet".into())
             }
         });
         self.health.add("nodes-synced", Kind::Ready, move || {
@@ -274,7 +264,7 @@ impl Parts {
             }
         });
         self.tasks.spawn(async move {
-            controller::run(context, services, events, triggered).await;
+            controller::run(context, store, events, triggered, listed).await;
             Ended::Controller
         });
     }

@@ -26,7 +26,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::runtime::controller::Controller;
 use kube::runtime::reflector::Store;
 use kube::runtime::{WatchStreamExt, watcher};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use context::Context;
 
@@ -52,16 +52,21 @@ impl Trigger {
 }
 
 /// Runs until the context's `stopping` is cancelled and every reconcile that
-/// was under way has ended.
+/// was under way has ended. `listed` becomes true with the first whole list of Services.
 pub async fn run(
     context: Arc<Context>,
     store: Store<Service>,
     events: impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send + 'static,
     triggered: Triggered,
+    listed: watch::Sender<bool>,
 ) {
     let watching = context.clone();
     let events = events.inspect(move |event| match event {
         Ok(watcher::Event::Delete(service)) => watching.forget(service),
+        // Not Store::wait_until_ready: of several that wait there, one is woken.
+        Ok(watcher::Event::InitDone) => {
+            listed.send_replace(true);
+        }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the watch of Services failed; it starts again"),
     });

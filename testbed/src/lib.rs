@@ -11,12 +11,15 @@
 //!    and [`back_end`], what answers behind them; [`loopback`]: their addresses.
 //! 6. [`replica`]: one running my-cloud-controller-manager.
 //!
+//! [`environment`] has all of it for one test.
+//!
 //! The program `testbed` gives a control plane to any command:
 //! `testbed run -- kubectl get services`.
 
 pub mod back_end;
 pub mod cloud;
 pub mod control_plane;
+pub mod environment;
 mod eventually;
 pub mod loopback;
 pub mod nodes;
@@ -24,5 +27,6 @@ pub mod process;
 pub mod replica;
 
 pub use control_plane::{ControlPlane, client_for};
+pub use environment::Environment;
 pub use eventually::eventually;
 pub use replica::{Replica, ReplicaOptions};

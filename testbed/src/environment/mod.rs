@@ -1,0 +1,300 @@
+//! Everything one test needs: a control plane, two clouds, and a place of its
+//! own among the Services.
+//!
+//! Tests that share a control plane are kept apart by namespace, annotation
+//! prefix and cluster id; each has its own clouds and its own replica, which
+//! leads without election. Tests of the election and of Nodes have a control
+//! plane of their own.
+
+mod service;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::events::v1::Event;
+use kube::Client;
+use kube::api::{Api, ListParams, PostParams};
+use serde_json::json;
+
+pub use service::NewService;
+
+use crate::cloud::{CloudSimulator, CloudSimulatorOptions};
+use crate::nodes::NewNode;
+use crate::{ControlPlane, Replica, ReplicaOptions, eventually};
+
+/// For anything that takes moments on an idle machine.
+pub const SOON: Duration = Duration::from_secs(60);
+
+/// Internal addresses of the Nodes of a shared control plane, which no test changes.
+pub const SHARED_NODES: [&str; 2] = ["127.10.0.1", "127.10.0.2"];
+
+/// One test's surroundings.
+pub struct Environment {
+    /// Its kube-apiserver.
+    pub control_plane: ControlPlane,
+    /// The cloud called cloud1.
+    pub cloud1: CloudSimulator,
+    /// The cloud called cloud2.
+    pub cloud2: CloudSimulator,
+    /// Where its Services are.
+    pub namespace: String,
+    /// Prefix of the annotations that its replicas read.
+    pub prefix: String,
+    /// Further lines of the replicas' configuration.
+    pub extra_config: String,
+    cluster: Option<String>,
+    kubeconfig: PathBuf,
+}
+
+impl Environment {
+    /// On the control plane that tests share, with two Nodes; `test` must be
+    /// its own in the whole project.
+    ///
+    /// # Errors
+    /// A part did not start.
+    pub async fn shared(test: &str) -> Result<Self> {
+        let environment = Self::on(ControlPlane::shared().await?, test, true).await?;
+        for (index, address) in SHARED_NODES.into_iter().enumerate() {
+            let node = NewNode::new(&format!("shared-{index}"), address.parse()?);
+            let created = node.create(&environment.client()).await;
+            // Another test may have been first.
+            if let Err(error) = created
+                && !format!("{error:#}").contains("AlreadyExists")
+            {
+                return Err(error);
+            }
+        }
+        Ok(environment)
+    }
+
+    /// On a control plane of its own, without Nodes, with the default prefix.
+    ///
+    /// # Errors
+    /// A part did not start.
+    pub async fn own(test: &str) -> Result<Self> {
+        Self::on(ControlPlane::start(test).await?, test, false).await
+    }
+
+    async fn on(control_plane: ControlPlane, test: &str, shared: bool) -> Result<Self> {
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/rbac.yaml");
+        control_plane.apply_file(&rules).await?;
+        let account =
+            control_plane.service_account_kubeconfig("kube-system", "my-cloud-controller-manager");
+        let kubeconfig = account.await?;
+        // A run may be repeated on a control plane that stays up.
+        let unique = std::process::id();
+        let namespace = format!("{test}-{unique}");
+        create_namespace(control_plane.client(), &namespace).await?;
+        Ok(Self {
+            cloud1: cloud("cloud1").await?,
+            cloud2: cloud("cloud2").await?,
+            prefix: if shared {
+                format!("{namespace}.example")
+            } else {
+                "mycloud.com".into()
+            },
+            cluster: shared.then(|| namespace.clone()),
+            extra_config: String::new(),
+            namespace,
+            kubeconfig,
+            control_plane,
+        })
+    }
+
+    /// A client that may do everything.
+    pub fn client(&self) -> Client {
+        self.control_plane.client()
+    }
+
+    /// The Services of this test.
+    pub fn services(&self) -> Api<Service> {
+        Api::namespaced(self.client(), &self.namespace)
+    }
+
+    /// A replica as its ServiceAccount, with the rules of `deploy/rbac.yaml`.
+    pub fn replica_options(&self, name: &str) -> ReplicaOptions {
+        let mut options = ReplicaOptions::new(name, &self.kubeconfig);
+        options.config_yaml = self.config();
+        options
+    }
+
+    fn config(&self) -> String {
+        let cluster = self.cluster.as_deref().unwrap_or_default();
+        let (prefix, extra) = (&self.prefix, &self.extra_config);
+        let (cloud1, cloud2) = (self.cloud1.endpoint(), self.cloud2.endpoint());
+        format!(
+            "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\n{extra}\nclouds:\n\
+             \x20 - {{name: cloud1, endpoint: \"{cloud1}\", requestTimeout: 5s}}\n\
+             \x20 - {{name: cloud2, endpoint: \"{cloud2}\", requestTimeout: 5s}}\n"
+        )
+    }
+
+    /// Starts a replica that leads without election.
+    ///
+    /// # Errors
+    /// It did not become ready.
+    pub async fn sole_replica(&self) -> Result<Replica> {
+        let mut options = self.replica_options("sole");
+        options.extra_args.push("--leader-elect=false".into());
+        Replica::start(options).await
+    }
+
+    /// A Service of type LoadBalancer, enabled, to be created.
+    pub fn service(&self, name: &str) -> NewService<'_> {
+        NewService::new(self, name)
+    }
+
+    /// The Service as it is.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn get(&self, name: &str) -> Result<Service> {
+        self.services()
+            .get(name)
+            .await
+            .with_context(|| format!("Service {name}"))
+    }
+
+    /// Waits until the Service is as wanted.
+    ///
+    /// # Errors
+    /// It was not within [`SOON`]; the message has what it was last.
+    pub async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        is: impl Fn(&Service) -> bool,
+    ) -> Result<Service> {
+        let mut last = String::new();
+        let seen = eventually(what, SOON, async || {
+            let service = self.get(name).await?;
+            last = serde_json::to_string(
+                &json!({"metadata": service.metadata, "status": service.status}),
+            )?;
+            Ok(is(&service).then_some(service))
+        });
+        let seen = seen.await;
+        seen.with_context(|| format!("the Service was last {last}"))
+    }
+
+    /// Waits until the condition is True and an address is there.
+    ///
+    /// # Errors
+    /// It was not within [`SOON`].
+    pub async fn until_ready(&self, name: &str) -> Result<Service> {
+        let what = format!("Service {name} to be ready");
+        let is_ready = |service: &Service| {
+            self.condition(service)
+                .is_some_and(|(status, _, _)| status == "True")
+                && !addresses(service).is_empty()
+        };
+        self.until(name, &what, is_ready).await
+    }
+
+    /// Waits until the condition has this reason; gives its message.
+    ///
+    /// # Errors
+    /// It had not within [`SOON`].
+    pub async fn until_reason(&self, name: &str, reason: &str) -> Result<String> {
+        let what = format!("the condition of Service {name} to have the reason {reason}");
+        let has_reason = |service: &Service| {
+            self.condition(service)
+                .is_some_and(|(_, found, _)| found == reason)
+        };
+        let service = self.until(name, &what, has_reason).await?;
+        Ok(self.condition(&service).unwrap_or_default().2)
+    }
+
+    /// Waits until there is no such Service.
+    ///
+    /// # Errors
+    /// There was one for [`SOON`].
+    pub async fn until_gone(&self, name: &str) -> Result<()> {
+        let what = format!("Service {name} to be gone");
+        eventually(&what, SOON, async || {
+            Ok(self.services().get_opt(name).await?.is_none().then_some(()))
+        })
+        .await
+    }
+
+    /// Our condition: status, reason, message.
+    pub fn condition(&self, service: &Service) -> Option<(String, String, String)> {
+        let kind = format!("{}/LoadBalancerReady", self.prefix);
+        let conditions = service.status.as_ref()?.conditions.as_ref()?;
+        let found = conditions
+            .iter()
+            .find(|condition| condition.type_ == kind)?;
+        Some((
+            found.status.clone(),
+            found.reason.clone(),
+            found.message.clone(),
+        ))
+    }
+
+    /// The notes of the Events of this reason about a Service.
+    ///
+    /// # Errors
+    /// kube-apiserver did not answer.
+    pub async fn events(&self, service: &str, reason: &str) -> Result<Vec<String>> {
+        let events: Api<Event> = Api::namespaced(self.client(), &self.namespace);
+        let events = events.list(&ListParams::default()).await?;
+        let wanted = |event: &Event| {
+            let about = event
+                .regarding
+                .as_ref()
+                .and_then(|object| object.name.as_deref());
+            about == Some(service) && event.reason.as_deref() == Some(reason)
+        };
+        Ok(events
+            .into_iter()
+            .filter(wanted)
+            .filter_map(|event| event.note)
+            .collect())
+    }
+
+    /// Waits for an Event of this reason; gives its note.
+    ///
+    /// # Errors
+    /// None came within [`SOON`].
+    pub async fn until_event(&self, service: &str, reason: &str) -> Result<String> {
+        let what = format!("an Event {reason} about Service {service}");
+        eventually(&what, SOON, async || {
+            Ok(self.events(service, reason).await?.pop())
+        })
+        .await
+    }
+}
+
+/// The addresses in a Service's status.
+pub fn addresses(service: &Service) -> Vec<String> {
+    let status = service
+        .status
+        .as_ref()
+        .and_then(|status| status.load_balancer.as_ref());
+    let entries = status
+        .and_then(|load_balancer| load_balancer.ingress.as_deref())
+        .unwrap_or_default();
+    entries
+        .iter()
+        .filter_map(|entry| entry.ip.clone().or_else(|| entry.hostname.clone()))
+        .collect()
+}
+
+async fn cloud(name: &str) -> Result<CloudSimulator> {
+    let options = CloudSimulatorOptions {
+        data_plane: false,
+        ..CloudSimulatorOptions::named(name)
+    };
+    CloudSimulator::start(options).await
+}
+
+async fn create_namespace(client: Client, name: &str) -> Result<()> {
+    let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": name}}))?;
+    let namespaces = Api::<Namespace>::all(client);
+    namespaces
+        .create(&PostParams::default(), &namespace)
+        .await?;
+    Ok(())
+}
