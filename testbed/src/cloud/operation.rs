@@ -77,7 +77,7 @@ fn fence(engine: &Engine, call: &Call) -> Result<(), Refusal> {
 
 async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {
     let profile = engine.manner.profile;
-    let request = call.request::<ChangeRequest>()?.as_read_by(profile);
+    let request = call.request::<ChangeRequest>()?.limited_to(profile);
     let new = NewLoadBalancer {
         name: validation::name(&request)?,
         owner: validation::owner(&request)?,
@@ -103,7 +103,7 @@ async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
 
 async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {
     let profile = engine.manner.profile;
-    let request = call.request::<ChangeRequest>()?.as_read_by(profile);
+    let request = call.request::<ChangeRequest>()?.limited_to(profile);
     let id = request.lb_id.clone().unwrap_or_default();
     let entry = engine.inventory().by_id(&id)?.clone();
     let settings = validation::settings(&request)?;
