@@ -82,7 +82,11 @@ async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
         name: validation::name(&request)?,
         owner: validation::owner(&request)?,
         settings: validation::settings(&request)?,
-        idempotency_key: call.idempotency_key.clone(),
+        // The seed's API does not know this header.
+        idempotency_key: match profile {
+            Profile::Standard => call.idempotency_key.clone(),
+            Profile::Seed => None,
+        },
         state: State::Provisioning,
     };
     let creation = engine.inventory().create(new)?;

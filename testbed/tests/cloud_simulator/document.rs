@@ -111,10 +111,7 @@ fn it_has_every_verb_and_every_code_with_its_status() {
         let uses = |path: &&str| {
             document.0["paths"][*path]["post"]["responses"][status.as_str()] == reference
         };
-        assert!(
-            paths.iter().any(|path| uses(path)),
-            "{code} comes with {status}"
-        );
+        assert!(paths.iter().any(uses), "{code} comes with {status}");
     }
 }
 
