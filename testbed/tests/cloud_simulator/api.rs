@@ -339,7 +339,7 @@ async fn callers_need_the_bearer_token_and_stay_within_the_quota() {
 async fn a_new_load_balancer_has_no_address_until_it_is_provisioned() {
     let options = CloudSimulatorOptions {
         provisioning: std::time::Duration::from_millis(50),
-        deletion: std::time::Duration::from_millis(50),
+        deletion: std::time::Duration::from_secs(1),
         ..quiet()
     };
     let cloud = Cloud::start(options).await;
