@@ -20,4 +20,13 @@
 //! 6. [`telemetry`] and [`admin`]: logs, metrics, traces; probes.
 //! 7. [`args`], [`config`], [`app`]: from the command line to running parts.
 
+pub mod admin;
+pub mod app;
+pub mod args;
+pub mod cloud;
+pub mod config;
+pub mod controller;
+pub mod election;
+pub mod kubernetes;
 pub mod plan;
+pub mod telemetry;

@@ -33,7 +33,7 @@ pub enum Desired {
     /// is until somebody edits it.
     Invalid(Vec<Problem>),
     /// Ours.
-    Managed(Wanted),
+    Managed(Box<Wanted>),
 }
 
 /// Why a Service is not ours.
@@ -106,6 +106,35 @@ pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> D
     }
 }
 
+/// The clouds to ask about a Service, beside those whose inventory has its name.
+///
+/// A Service on its way out whose record is empty may have lost the answer of
+/// its only create. Its annotation then names the cloud; if that cannot be
+/// read any more, it may be any.
+pub fn clouds_to_ask(
+    service: &ServiceView,
+    desired: &Desired,
+    clouds: &Clouds,
+) -> BTreeSet<CloudName> {
+    let mut asked: BTreeSet<CloudName> = service.record.clouds().cloned().collect();
+    match desired {
+        Desired::Unmanaged(_) | Desired::Invalid(_) => return BTreeSet::new(),
+        Desired::Managed(wanted) => asked.extend(wanted.clouds.iter().cloned()),
+        Desired::Released(_) if asked.is_empty() => {
+            let mut problems = Vec::new();
+            let provider = service.annotations.get(annotation::PROVIDER);
+            let named = chosen_clouds(provider.map(|value| value.trim()), clouds, &mut problems);
+            if problems.is_empty() {
+                asked.extend(named);
+            } else {
+                asked.extend(clouds.keys().cloned());
+            }
+        }
+        Desired::Released(_) => {}
+    }
+    asked
+}
+
 fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
     let mut problems = Vec::new();
     let value = |name: &str| service.annotations.get(name).map(|value| value.trim());
@@ -138,12 +167,12 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     if !problems.is_empty() {
         return Desired::Invalid(problems);
     }
-    Desired::Managed(Wanted {
+    Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
         clouds: chosen,
         template,
         unknown: annotation::unknown(service.annotations.keys()),
-    })
+    }))
 }
 
 fn sorted(ranges: &[String]) -> Vec<String> {

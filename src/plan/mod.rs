@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
-pub use desired::{Clouds, Desired, NotOurs, Release, Wanted, desired};
+pub use desired::{Clouds, Desired, NotOurs, Release, Wanted, clouds_to_ask, desired};
 pub use observed::{Backends, CloudView, Observed};
 
 use load_balancer::{LoadBalancer, State};
@@ -85,21 +85,18 @@ fn plan_wanted(wanted: &Wanted, seen: &Observed) -> Plan {
                     plan.waiting.insert(Waiting::NodesUnconfirmed);
                 }
                 mutations.extend(update(wanted, cloud, found, &nodes));
-                plan.waiting.extend(not_serving(cloud, found));
             }
-            Some(CloudView::NameTaken) => {
-                plan.waiting.insert(Waiting::NameTaken(cloud.clone()));
-            }
-            Some(CloudView::NotConfigured) => {
-                plan.waiting
-                    .insert(Waiting::CloudNotConfigured(cloud.clone()));
-            }
-            Some(CloudView::Unreachable) | None => {
-                plan.waiting
-                    .insert(Waiting::CloudUnreachable(cloud.clone()));
-            }
+            Some(CloudView::NameTaken | CloudView::NotConfigured | CloudView::Unreachable)
+            | None => {}
         }
     }
+    // What is about to be created is not waited for: its answer will tell.
+    let is_made = |waiting: &Waiting| match waiting {
+        Waiting::Provisioning(cloud) => !matches!(seen.clouds.get(cloud), Some(CloudView::Absent)),
+        _ => true,
+    };
+    plan.waiting
+        .extend(unready(wanted, seen).into_iter().filter(is_made));
     let leftovers = leftovers(wanted, seen, &mut plan.waiting);
     let may_break = !leftovers.is_empty() && can_serve(&plan.waiting);
     let creates = mutations
@@ -199,6 +196,18 @@ fn not_serving(cloud: &CloudName, found: &LoadBalancer) -> Option<Waiting> {
         State::Active if found.addresses.is_empty() => Some(Waiting::Provisioning(cloud.clone())),
         State::Active => None,
     }
+}
+
+/// What keeps the wanted load balancers from serving, as things stand.
+pub fn unready(wanted: &Wanted, seen: &Observed) -> BTreeSet<Waiting> {
+    let reason = |cloud: &CloudName| match seen.clouds.get(cloud) {
+        Some(CloudView::Present(found)) => not_serving(cloud, found),
+        Some(CloudView::Absent) => Some(Waiting::Provisioning(cloud.clone())),
+        Some(CloudView::NameTaken) => Some(Waiting::NameTaken(cloud.clone())),
+        Some(CloudView::NotConfigured) => Some(Waiting::CloudNotConfigured(cloud.clone())),
+        Some(CloudView::Unreachable) | None => Some(Waiting::CloudUnreachable(cloud.clone())),
+    };
+    wanted.clouds.iter().filter_map(reason).collect()
 }
 
 /// The load balancers on clouds that the user no longer names.

@@ -33,7 +33,7 @@ pub enum CloudView {
     /// No load balancer of ours. Never concluded from a list alone.
     Absent,
     /// A load balancer that is provably ours.
-    Present(LoadBalancer),
+    Present(Box<LoadBalancer>),
     /// Our name is taken by a load balancer that is not ours.
     NameTaken,
     /// The record names a cloud that is not configured.
@@ -66,7 +66,7 @@ impl Observed {
     /// The load balancers that are ours.
     pub fn present(&self) -> impl Iterator<Item = (&CloudName, &LoadBalancer)> {
         self.clouds.iter().filter_map(|(cloud, view)| match view {
-            CloudView::Present(load_balancer) => Some((cloud, load_balancer)),
+            CloudView::Present(load_balancer) => Some((cloud, load_balancer.as_ref())),
             _ => None,
         })
     }
@@ -132,8 +132,7 @@ impl Observed {
                 Action::Create { cloud, .. } | Action::Update { cloud, .. },
                 Outcome::Found(found),
             ) => {
-                self.clouds
-                    .insert(cloud.clone(), CloudView::Present(*found));
+                self.clouds.insert(cloud.clone(), CloudView::Present(found));
             }
             (Action::ConfirmGone { cloud, .. }, _) => {
                 self.clouds.insert(cloud.clone(), CloudView::Absent);

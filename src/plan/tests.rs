@@ -99,7 +99,7 @@ fn plans() {
     let base = service("cloud1");
     let one = nodes(&["10.0.0.1"]);
     let found = load_balancer(&base, &one);
-    let present = || CloudView::Present(found.clone());
+    let present = || CloudView::Present(Box::new(found.clone()));
     let settled = ServiceView {
         record: Record::parse(Some("lb-1"), Some("cloud1")),
         published: vec![Ingress::Ip("192.0.2.1".parse().expect("address"))],
@@ -223,7 +223,7 @@ fn plans() {
             service: moved,
             views: vec![
                 ("cloud1", present()),
-                ("cloud2", CloudView::Present(provisioning)),
+                ("cloud2", CloudView::Present(Box::new(provisioning))),
             ],
             backends: one.clone(),
             expect: &["Publish"],
@@ -263,7 +263,7 @@ fn a_move_keeps_the_old_address_until_the_new_one_is_there() {
     let mut seen = Observed::of_service(&moved, nodes(&["10.0.0.1"]));
     seen.ingress = vec![address.clone()];
     seen.clouds = BTreeMap::from([
-        (CloudName::new("cloud1"), CloudView::Present(old)),
+        (CloudName::new("cloud1"), CloudView::Present(Box::new(old))),
         (CloudName::new("cloud2"), CloudView::Absent),
     ]);
     let publication = seen.publication(&BTreeSet::from([CloudName::new("cloud2")]));

@@ -1,5 +1,28 @@
-//! Real parts to run my-cloud-controller-manager on.
+//! Real parts to run my-cloud-controller-manager on, all on one machine and
+//! all gone when the program that started them is gone.
+//!
+//! In reading order:
+//!
+//! 1. [`eventually`]: wait for a condition, never for a time.
+//! 2. [`process`]: a child process that cannot outlive this one.
+//! 3. [`control_plane`]: a real etcd and kube-apiserver, with RBAC and an audit log.
+//! 4. [`nodes`]: Nodes without machines.
+//! 5. [`cloud`]: a simulated cloud whose load balancers really forward traffic,
+//!    and [`back_end`], what answers behind them; [`loopback`]: their addresses.
+//! 6. [`replica`]: one running my-cloud-controller-manager.
+//!
+//! The program `testbed` gives a control plane to any command:
+//! `testbed run -- kubectl get services`.
 
 pub mod back_end;
 pub mod cloud;
+pub mod control_plane;
+mod eventually;
 pub mod loopback;
+pub mod nodes;
+pub mod process;
+pub mod replica;
+
+pub use control_plane::{ControlPlane, client_for};
+pub use eventually::eventually;
+pub use replica::{Replica, ReplicaOptions};

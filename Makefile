@@ -1,0 +1,45 @@
+# `make help` lists what there is.
+CARGO ?= cargo
+ASSETS := testbed/control-plane/install.sh
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## The program and the testbed, for debugging
+	$(CARGO) build --locked --workspace --all-targets
+
+.PHONY: release
+release: ## The program, small
+	$(CARGO) build --locked --release --package my-cloud-controller-manager
+
+.PHONY: control-plane
+control-plane: ## kube-apiserver and etcd: found, or built from source (12 minutes once)
+	@$(ASSETS) > /dev/null
+
+.PHONY: test
+test: ## All tests, on a real control plane
+	@$(ASSETS) > /dev/null & assets=$$!; \
+	$(CARGO) build --locked --workspace --all-targets; \
+	wait $$assets
+	$(CARGO) run --locked --quiet --package testbed --bin testbed -- run -- \
+	    $(CARGO) test --locked --workspace --no-fail-fast
+
+.PHONY: demo
+demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards
+	@$(ASSETS) > /dev/null & assets=$$!; \
+	$(CARGO) build --locked --workspace --bins; \
+	wait $$assets
+	$(CARGO) run --locked --quiet --package testbed --bin demo -- $(if $(KEEP),--keep)
+
+.PHONY: check
+check: ## Formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: deny
+deny: ## Licences and sources of the dependencies (needs cargo-deny)
+	$(CARGO) deny --locked --offline check bans licenses sources

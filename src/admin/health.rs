@@ -1,0 +1,221 @@
+//! Health checks and how their outcome reads: as on kube-apiserver
+//! (`k8s.io/apiserver/pkg/server/healthz`).
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use crate::telemetry::Metrics;
+
+type Probe = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What a check is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Failing means that only a restart helps. Nothing about a cloud or the
+    /// API server belongs here: no restart mends them.
+    Live,
+    /// Failing means that this replica has not begun, or is about to end. A
+    /// standby is ready.
+    Ready,
+}
+
+/// Where outcomes are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// `/livez`: the checks of [`Kind::Live`].
+    Livez,
+    /// `/readyz`: the checks of [`Kind::Ready`].
+    Readyz,
+    /// `/healthz`: as `/livez`, for older configurations.
+    Healthz,
+}
+
+impl Endpoint {
+    pub(super) const ALL: [Self; 3] = [Self::Livez, Self::Readyz, Self::Healthz];
+
+    /// The path without its slash.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Livez => "livez",
+            Self::Readyz => "readyz",
+            Self::Healthz => "healthz",
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Livez | Self::Healthz => Kind::Live,
+            Self::Readyz => Kind::Ready,
+        }
+    }
+}
+
+struct Check {
+    name: &'static str,
+    kind: Kind,
+    probe: Probe,
+}
+
+/// The checks of this process. `ping` is always among them, of both kinds.
+pub struct Health {
+    checks: RwLock<Vec<Check>>,
+    /// What failed at the last probe of each endpoint: the log tells changes only.
+    failing: Mutex<[Vec<&'static str>; Endpoint::ALL.len()]>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Health {
+    /// With `ping` only.
+    pub fn new() -> Self {
+        let health = Self {
+            checks: RwLock::default(),
+            failing: Mutex::default(),
+        };
+        health.add("ping", Kind::Live, || Ok(()));
+        health.add("ping", Kind::Ready, || Ok(()));
+        health
+    }
+
+    /// Adds a check. It must answer at once; what it looks at is kept up to date by others.
+    pub fn add(
+        &self,
+        name: &'static str,
+        kind: Kind,
+        check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
+        let probe = Box::new(check);
+        checks.push(Check { name, kind, probe });
+    }
+
+    /// Runs the checks of an endpoint.
+    pub(super) fn probe(&self, endpoint: Endpoint, options: &Options) -> Verdict {
+        let mut excluded = options.excluded.clone();
+        let mut text = String::new();
+        let mut failed = Vec::new();
+        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        for check in checks.iter().filter(|check| check.kind == endpoint.kind()) {
+            let name = check.name;
+            // Writing to a String cannot fail.
+            if excluded.remove(name) {
+                let _ = writeln!(text, "[+]{name} excluded: ok");
+                continue;
+            }
+            match (check.probe)() {
+                Ok(()) => {
+                    let _ = writeln!(text, "[+]{name} ok");
+                }
+                Err(reason) => {
+                    let _ = writeln!(text, "[-]{name} failed: reason withheld");
+                    failed.push((name, reason));
+                }
+            }
+        }
+        if !excluded.is_empty() {
+            let names: Vec<_> = excluded.iter().map(|name| format!("{name:?}")).collect();
+            let names = names.join(",");
+            let _ = writeln!(
+                text,
+                "warn: some health checks cannot be excluded: no matches for {names}"
+            );
+        }
+        if options.excluded.is_empty() {
+            self.log_changes(endpoint, &failed);
+        }
+        let name = endpoint.as_str();
+        if !failed.is_empty() {
+            text.push_str(&format!("{name} check failed\n"));
+        } else if options.verbose {
+            text.push_str(&format!("{name} check passed\n"));
+        } else {
+            text = "ok".into();
+        }
+        Verdict {
+            passed: failed.is_empty(),
+            text,
+        }
+    }
+
+    fn log_changes(&self, endpoint: Endpoint, failed: &[(&'static str, String)]) {
+        let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = &mut failing[endpoint as usize];
+        if *before == names {
+            return;
+        }
+        *before = names;
+        let endpoint = endpoint.as_str();
+        if failed.is_empty() {
+            tracing::info!(endpoint, "all health checks pass again");
+        }
+        for (check, reason) in failed {
+            tracing::warn!(endpoint, check, reason, "health check failed");
+        }
+    }
+
+    /// Runs one check, and tells why it fails. `None`: there is no such check.
+    pub(super) fn one(&self, endpoint: Endpoint, name: &str) -> Option<Verdict> {
+        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        let check = checks
+            .iter()
+            .find(|check| check.kind == endpoint.kind() && check.name == name)?;
+        Some(match (check.probe)() {
+            Ok(()) => Verdict {
+                passed: true,
+                text: "ok".into(),
+            },
+            Err(reason) => Verdict {
+                passed: false,
+                text: format!("internal server error: {reason}\n"),
+            },
+        })
+    }
+
+    /// Runs every check and shows the outcomes as metrics.
+    pub(super) fn measure(&self, metrics: &Metrics) {
+        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        for check in checks.iter() {
+            let endpoint = match check.kind {
+                Kind::Live => Endpoint::Livez,
+                Kind::Ready => Endpoint::Readyz,
+            };
+            metrics.healthcheck(check.name, endpoint.as_str(), (check.probe)().is_ok());
+        }
+    }
+}
+
+/// What a probe says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub passed: bool,
+    pub text: String,
+}
+
+/// What a probe's query asks for. Check names need no percent-encoding, so none is undone.
+#[derive(Debug, Default)]
+pub(super) struct Options {
+    verbose: bool,
+    excluded: BTreeSet<String>,
+}
+
+impl Options {
+    pub fn parse(query: &str) -> Self {
+        let mut options = Self::default();
+        for part in query.split('&') {
+            match part.split_once('=').unwrap_or((part, "")) {
+                ("verbose", _) => options.verbose = true,
+                ("exclude", name) => {
+                    options.excluded.insert(name.to_owned());
+                }
+                _ => {}
+            }
+        }
+        options
+    }
+}

@@ -1,0 +1,207 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::Body;
+use http::Request;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use super::*;
+
+/// Probes of a process whose `leader_election` check fails when told to.
+struct Process {
+    router: Router,
+    wedged: Arc<AtomicBool>,
+}
+
+impl Process {
+    fn new() -> Self {
+        let health = Arc::new(Health::new());
+        let wedged = Arc::new(AtomicBool::new(false));
+        let state = Arc::clone(&wedged);
+        health.add("leader_election", Kind::Live, move || {
+            if state.load(Ordering::Relaxed) {
+                return Err("the Lease was last renewed 40s ago".into());
+            }
+            Ok(())
+        });
+        health.add("stores", Kind::Ready, || {
+            Err("Nodes were not listed yet".into())
+        });
+        let metrics = Arc::new(Metrics::new(&[]).unwrap());
+        Self {
+            router: router(health, metrics),
+            wedged,
+        }
+    }
+
+    async fn request(&self, method: &str, path: &str) -> (StatusCode, HeaderMap, String) {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::empty())
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (
+            head.status,
+            head.headers,
+            String::from_utf8(body.to_vec()).unwrap(),
+        )
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let (status, _, text) = self.request("GET", path).await;
+        (status.as_u16(), text)
+    }
+}
+
+#[tokio::test]
+async fn answers_read_as_those_of_kube_apiserver() {
+    let process = Process::new();
+    let cases = [
+        ("/livez", 200, "ok", "all checks pass"),
+        ("/healthz", 200, "ok", "the old name of livez"),
+        (
+            "/livez?verbose",
+            200,
+            "[+]ping ok\n[+]leader_election ok\nlivez check passed\n",
+            "one line per check",
+        ),
+        (
+            "/healthz?verbose=1",
+            200,
+            "[+]ping ok\n[+]leader_election ok\nhealthz check passed\n",
+            "any value",
+        ),
+        ("/livez/ping", 200, "ok", "one check"),
+        (
+            "/livez/nothing",
+            404,
+            "404 page not found\n",
+            "no such check",
+        ),
+        (
+            "/livez/stores",
+            404,
+            "404 page not found\n",
+            "a check of another kind",
+        ),
+        (
+            "/readyz",
+            500,
+            "[+]ping ok\n[-]stores failed: reason withheld\nreadyz check failed\n",
+            "a failure is always verbose, without its reason",
+        ),
+        (
+            "/readyz/stores",
+            500,
+            "internal server error: Nodes were not listed yet\n",
+            "one check tells why",
+        ),
+        (
+            "/readyz?exclude=stores",
+            200,
+            "ok",
+            "what fails is excluded",
+        ),
+        (
+            "/readyz?verbose&exclude=stores&exclude=x",
+            200,
+            "[+]ping ok\n[+]stores excluded: ok\nwarn: some health checks cannot be excluded: no matches for \"x\"\nreadyz check passed\n",
+            "an unknown name is told",
+        ),
+    ];
+    for (path, status, text, reason) in cases {
+        assert_eq!(
+            process.get(path).await,
+            (status, text.to_owned()),
+            "{path}: {reason}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wedged_leader_is_not_live_but_what_it_was_stays_ready() {
+    let process = Process::new();
+    process.wedged.store(true, Ordering::Relaxed);
+    assert_eq!(process.get("/livez").await.0, 500);
+    assert_eq!(process.get("/healthz").await.0, 500);
+    assert_eq!(process.get("/readyz?exclude=stores").await.0, 200);
+    process.wedged.store(false, Ordering::Relaxed);
+    assert_eq!(
+        process.get("/livez").await.0,
+        200,
+        "it is asked anew each time"
+    );
+}
+
+#[tokio::test]
+async fn answers_are_never_cached_and_never_guessed_at() {
+    let process = Process::new();
+    for path in [
+        "/livez",
+        "/readyz",
+        "/livez/ping",
+        "/livez/nothing",
+        "/metrics",
+    ] {
+        let (_, headers, _) = process.request("GET", path).await;
+        assert_eq!(headers[CACHE_CONTROL], "no-store", "{path}");
+        assert_eq!(headers[X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn only_get_and_head_are_answered() {
+    let process = Process::new();
+    let (status, _, text) = process.request("HEAD", "/livez").await;
+    assert_eq!((status, text.as_str()), (StatusCode::OK, ""));
+    let (status, ..) = process.request("POST", "/livez").await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(process.get("/elsewhere").await.0, 404);
+}
+
+#[tokio::test]
+async fn metrics_have_their_exact_content_type_and_tell_the_checks() {
+    let process = Process::new();
+    let (status, headers, text) = process.request("GET", "/metrics").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        headers[CONTENT_TYPE],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    for line in [
+        "mycloud_lb_healthcheck{name=\"leader_election\",type=\"livez\"} 1",
+        "mycloud_lb_healthcheck{name=\"stores\",type=\"readyz\"} 0",
+    ] {
+        assert!(text.contains(line), "{line} is missing in:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn serving_ends_when_it_is_told_to() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/livez", listener.local_addr().unwrap());
+    let shutdown = CancellationToken::new();
+    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let served = tokio::spawn(serve(
+        listener,
+        Arc::new(Health::new()),
+        metrics,
+        shutdown.clone(),
+    ));
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // The client keeps its idle connection open, as a kubelet's may be.
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    assert_eq!(
+        client.get(&url).send().await.unwrap().text().await.unwrap(),
+        "ok"
+    );
+    shutdown.cancel();
+    let ended = tokio::time::timeout(SHUTDOWN_LIMIT / 2, served).await;
+    ended
+        .expect("the server to end soon after shutdown")
+        .unwrap()
+        .unwrap();
+}

@@ -1,0 +1,69 @@
+//! Bodies of a bounded size, and excerpts of them that are safe to show.
+
+use reqwest::Response;
+
+/// Most bytes of an answer about one load balancer.
+pub(super) const ONE: usize = 1 << 20;
+/// Most bytes of a page of a list.
+pub(super) const PAGE: usize = 8 << 20;
+/// Most characters of foreign text in a log line or a message.
+const EXCERPT: usize = 200;
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(super) enum BodyError {
+    /// It is larger than allowed.
+    TooLarge,
+    /// The connection ended.
+    Lost(reqwest::Error),
+}
+
+/// Reads a body of at most `limit` bytes; of a larger one no more than that is
+/// kept.
+pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
+    if response
+        .content_length()
+        .is_some_and(|length| length > limit as u64)
+    {
+        return Err(BodyError::TooLarge);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::Lost)? {
+        if body.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The first 200 characters, control characters escaped: what a cloud says can
+/// neither fill a log nor forge a line of it.
+pub(super) fn excerpt(text: &[u8]) -> String {
+    // Four bytes hold any character, so the rest need not be decoded.
+    let head = &text[..text.len().min(4 * EXCERPT)];
+    let mut excerpt = String::new();
+    for letter in String::from_utf8_lossy(head).chars().take(EXCERPT) {
+        if letter.is_control() {
+            excerpt.extend(letter.escape_default());
+        } else {
+            excerpt.push(letter);
+        }
+    }
+    excerpt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_short_and_one_line() {
+        assert_eq!(excerpt(b"a\nb\x1b[31m"), "a\\nb\\u{1b}[31m");
+        assert_eq!(
+            excerpt("\u{e9}".repeat(300).as_bytes()).chars().count(),
+            200
+        );
+        assert_eq!(excerpt(b"\xff"), "\u{fffd}");
+    }
+}

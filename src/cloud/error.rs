@@ -1,0 +1,195 @@
+//! What can go wrong with a call, and what that says of its effect.
+
+use std::time::Duration;
+
+use super::call::Verb;
+use crate::plan::naming::CloudName;
+
+/// A call that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{cloud} {verb}: {message}")]
+pub struct CloudError {
+    cloud: CloudName,
+    verb: Verb,
+    kind: ErrorKind,
+    message: String,
+}
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The cloud asks for fewer calls; nothing was done.
+    Throttled {
+        /// How long to stay away, if the cloud said so.
+        retry_after: Option<Duration>,
+    },
+    /// The cloud failed (5xx, `Unavailable`, `Internal`).
+    Unavailable {
+        /// How long to stay away, if the cloud said so.
+        retry_after: Option<Duration>,
+    },
+    /// The cloud will not do this however often it is asked.
+    Rejected(Rejection),
+    /// The name belongs to somebody else's load balancer.
+    NameTaken,
+    /// Another change of the same load balancer is under way.
+    Conflict,
+    /// There is no such load balancer (of an update).
+    NotFound,
+    /// The cloud has seen a later leadership term than ours.
+    Fenced,
+    /// The cloud failed and did not say how.
+    Unspecified,
+    /// The cloud answered with a redirect, which is not followed.
+    Redirected,
+    /// No whole answer in time.
+    Timeout,
+    /// No connection; nothing was sent.
+    Connect,
+    /// The connection ended before the whole answer was there.
+    ConnectionLost,
+    /// An answer that the API does not know.
+    Protocol,
+    /// Not sent: too many calls before this one.
+    Busy,
+    /// Not sent: our leadership had ended.
+    LeadershipLost,
+    /// Not sent: the bearer token could not be read.
+    Credentials,
+    /// Not sent: the cloud's API lacks what the request needs.
+    Unsupported,
+}
+
+/// Why a cloud will not do something. A person has to change something first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// The request is wrong.
+    InvalidArgument,
+    /// The account has used up what it may have.
+    QuotaExceeded,
+    /// The account may not do this.
+    PermissionDenied,
+    /// The cloud does not know who we are.
+    Unauthenticated,
+}
+
+/// The closed set of reasons that metrics, conditions and Events carry.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::EnumIter,
+)]
+#[strum(serialize_all = "snake_case")]
+pub enum Reason {
+    /// The cloud asks for fewer calls.
+    CloudThrottled,
+    /// The cloud cannot be reached or fails.
+    CloudUnavailable,
+    /// The cloud refuses the request.
+    CloudRejected,
+    /// The account's quota is used up.
+    Quota,
+    /// The name is taken, or somebody else changes or removed the load balancer.
+    Conflict,
+    /// No answer, or no turn, in time.
+    Timeout,
+    /// An answer that the API does not know.
+    Protocol,
+    /// Another replica leads.
+    Fenced,
+    /// The cloud's API lacks what the request needs.
+    Unsupported,
+}
+
+impl Reason {
+    /// Its text, in snake case.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl CloudError {
+    /// A failed call. `message` is for people; it is shown as it is.
+    pub fn new(cloud: CloudName, verb: Verb, kind: ErrorKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            cloud,
+            verb,
+            kind,
+            message,
+        }
+    }
+
+    /// At which cloud.
+    pub fn cloud(&self) -> &CloudName {
+        &self.cloud
+    }
+
+    /// Of which call.
+    pub fn verb(&self) -> Verb {
+        self.verb
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What went wrong, for people: short, without control characters.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// How long the cloud asked us to stay away.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            ErrorKind::Throttled { retry_after } | ErrorKind::Unavailable { retry_after } => {
+                retry_after
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a create, update or delete may have taken effect, or may still
+    /// do so. Never of a read.
+    ///
+    /// An error without a code counts as unknown too: it tells nothing of how
+    /// far the cloud had come.
+    pub fn outcome_unknown(&self) -> bool {
+        let answered_nothing_definite = matches!(
+            self.kind,
+            ErrorKind::Unavailable { .. }
+                | ErrorKind::Unspecified
+                | ErrorKind::Timeout
+                | ErrorKind::ConnectionLost
+                | ErrorKind::Protocol
+        );
+        self.verb.is_mutation() && answered_nothing_definite
+    }
+
+    /// Whether repeating the same request is useless until a person changes
+    /// something.
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Rejected(_) | ErrorKind::NameTaken | ErrorKind::Unsupported
+        )
+    }
+
+    /// Its reason.
+    pub fn reason(&self) -> Reason {
+        match self.kind {
+            ErrorKind::Throttled { .. } => Reason::CloudThrottled,
+            ErrorKind::Unavailable { .. }
+            | ErrorKind::Unspecified
+            | ErrorKind::Redirected
+            | ErrorKind::Connect
+            | ErrorKind::ConnectionLost => Reason::CloudUnavailable,
+            ErrorKind::Rejected(Rejection::QuotaExceeded) => Reason::Quota,
+            ErrorKind::Rejected(_) | ErrorKind::Credentials => Reason::CloudRejected,
+            ErrorKind::NameTaken | ErrorKind::Conflict | ErrorKind::NotFound => Reason::Conflict,
+            ErrorKind::Timeout | ErrorKind::Busy => Reason::Timeout,
+            ErrorKind::Protocol => Reason::Protocol,
+            ErrorKind::Fenced | ErrorKind::LeadershipLost => Reason::Fenced,
+            ErrorKind::Unsupported => Reason::Unsupported,
+        }
+    }
+}

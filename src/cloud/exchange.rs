@@ -1,0 +1,257 @@
+//! One call: its turn, its request, its answer, and what is seen of it.
+
+use std::error::Error;
+use std::time::{Duration, SystemTime};
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Url};
+use tokio::time::{Instant, sleep};
+use tracing::{Instrument, Span, field};
+
+use super::answer::{Answer, Failure};
+use super::body::{self, BodyError};
+use super::call::{Call, CallEvent, CallObserver, Code, InFlight, Verb};
+use super::error::{CloudError, ErrorKind};
+use super::limits::{Limits, Place, Refusal};
+use super::token::TokenFile;
+use super::{Priority, Profile, retry_after, trace};
+use crate::election::WritePermit;
+use crate::plan::naming::CloudName;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
+
+/// The way to one cloud.
+pub(super) struct Line {
+    pub(super) cloud: CloudName,
+    pub(super) profile: Profile,
+    pub(super) request_timeout: Duration,
+    pub(super) client: Client,
+    pub(super) limits: Limits,
+    pub(super) token: Option<TokenFile>,
+    pub(super) observer: CallObserver,
+}
+
+/// A request that is to be sent.
+pub(super) struct Outgoing<'a> {
+    pub(super) verb: Verb,
+    pub(super) address: &'a Url,
+    pub(super) priority: Priority,
+    /// Of a mutation.
+    pub(super) permit: Option<&'a WritePermit>,
+    /// Of a create.
+    pub(super) idempotency_key: Option<&'a str>,
+    pub(super) body: Vec<u8>,
+    /// Most bytes of the answer.
+    pub(super) limit: usize,
+}
+
+impl Line {
+    /// Sends a request when it is its turn and reads the answer of a success.
+    /// What `span` is given as name or id is for people.
+    pub(super) async fn call<R>(
+        &self,
+        span: Span,
+        outgoing: Outgoing<'_>,
+        read: impl FnOnce(&[u8]) -> Result<R, Failure>,
+    ) -> Result<R, CloudError> {
+        let verb = outgoing.verb;
+        self.observed(&span, outgoing, read)
+            .instrument(span.clone())
+            .await
+            .map_err(|failure| self.error(verb, failure))
+    }
+
+    fn error(&self, verb: Verb, failure: Failure) -> CloudError {
+        CloudError::new(self.cloud.clone(), verb, failure.kind, failure.message)
+    }
+
+    async fn observed<R>(
+        &self,
+        span: &Span,
+        outgoing: Outgoing<'_>,
+        read: impl FnOnce(&[u8]) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let (verb, asked) = (outgoing.verb, Instant::now());
+        let (_place, headers) = self.admit(span, &outgoing).await.inspect_err(|failure| {
+            span.record("code", failure.code.as_str());
+            (self.observer)(&CallEvent::NotSent(Call {
+                cloud: self.cloud.clone(),
+                verb,
+                code: failure.code,
+                waited: asked.elapsed(),
+                took: Duration::ZERO,
+            }));
+        })?;
+        let in_flight = InFlight::start(&self.observer, &self.cloud, verb, asked.elapsed());
+        let (code, result) = match self.answered(outgoing, headers, read).await {
+            Ok((code, value)) => (code, Ok(value)),
+            Err(failure) => (failure.code, Err(failure)),
+        };
+        if let Err(failure) = &result {
+            self.heed(failure);
+        }
+        span.record("code", code.as_str());
+        span.record("took", field::debug(in_flight.finish(code)));
+        result
+    }
+
+    /// Waits for the call's turn. The permit to write is asked last.
+    async fn admit(
+        &self,
+        span: &Span,
+        outgoing: &Outgoing<'_>,
+    ) -> Result<(Place<'_>, HeaderMap), Failure> {
+        let time_left = outgoing
+            .permit
+            .map_or(Duration::MAX, WritePermit::time_left);
+        let patience = self.request_timeout.min(time_left);
+        let admitted = self.limits.admit(outgoing.priority, patience).await;
+        if outgoing
+            .permit
+            .is_some_and(|permit| permit.time_left().is_zero())
+        {
+            let (kind, code) = (ErrorKind::LeadershipLost, Code::LeadershipLost);
+            return Err(Failure::new(kind, code, "not sent: leadership ended"));
+        }
+        let place = admitted.map_err(refused)?;
+        Ok((place, self.headers(span, outgoing)?))
+    }
+
+    fn headers(&self, span: &Span, outgoing: &Outgoing<'_>) -> Result<HeaderMap, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(permit) = outgoing.permit {
+            headers.insert(FENCING_TOKEN, HeaderValue::from(permit.term().value()));
+        }
+        if let Some(key) = outgoing.idempotency_key.and_then(|key| key.parse().ok()) {
+            headers.insert(IDEMPOTENCY_KEY, key);
+        }
+        if let Some(token) = &self.token {
+            let authorization = token.authorization().map_err(|error| {
+                let (kind, code) = (ErrorKind::Credentials, Code::Credentials);
+                Failure::new(kind, code, format!("not sent: {error}"))
+            })?;
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        trace::inject(span, &mut headers);
+        Ok(headers)
+    }
+
+    async fn answered<R>(
+        &self,
+        outgoing: Outgoing<'_>,
+        headers: HeaderMap,
+        read: impl FnOnce(&[u8]) -> Result<R, Failure>,
+    ) -> Result<(Code, R), Failure> {
+        let (verb, permit) = (outgoing.verb, outgoing.permit);
+        let timeout = self.request_timeout;
+        let timed_out = |what: String| Failure::new(ErrorKind::Timeout, Code::Timeout, what);
+        let answer = tokio::select! {
+            biased;
+            answer = self.exchange(outgoing, headers) => answer?,
+            () = sleep(timeout) => return Err(timed_out(format!("no answer within {timeout:?}"))),
+            () = over(permit) => return Err(timed_out("leadership ended before the answer".into())),
+        };
+        let value = answer.judge(self.profile, verb).and_then(read);
+        match value {
+            Ok(value) => Ok((Code::Status(answer.status), value)),
+            Err(failure) => {
+                if failure.kind == ErrorKind::Protocol {
+                    let body = body::excerpt(&answer.body);
+                    let (status, why) = (answer.status.as_u16(), &failure.message);
+                    tracing::warn!(status, body, why, "an answer that the API does not know");
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        outgoing: Outgoing<'_>,
+        headers: HeaderMap,
+    ) -> Result<Answer, Failure> {
+        let request = self.client.post(outgoing.address.clone());
+        let request = request.headers(headers).body(outgoing.body);
+        let response = request.send().await.map_err(broken)?;
+        let status = response.status();
+        let retry_after = retry_after::retry_after(response.headers(), SystemTime::now());
+        let body = match body::read(response, outgoing.limit).await {
+            Ok(body) => body,
+            // A failure's status says enough.
+            Err(_) if !status.is_success() => Vec::new(),
+            Err(BodyError::Lost(error)) => return Err(broken(error)),
+            Err(BodyError::TooLarge) => return Err(too_large(outgoing.limit)),
+        };
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
+    }
+
+    /// Stays away for as long as the cloud asks.
+    fn heed(&self, failure: &Failure) {
+        if let ErrorKind::Throttled {
+            retry_after: Some(length),
+        }
+        | ErrorKind::Unavailable {
+            retry_after: Some(length),
+        } = failure.kind
+        {
+            self.limits.pause(length);
+        }
+    }
+}
+
+/// The message of an answer that is larger than allowed.
+pub(super) const TOO_LARGE: &str = "the answer is larger than";
+
+fn too_large(limit: usize) -> Failure {
+    let failure = Failure::protocol(format!("{TOO_LARGE} {limit} bytes"));
+    tracing::warn!(limit, "an answer that is too large");
+    failure
+}
+
+/// Completes when the permit has ended. A leadership that is renewed while the
+/// call is under way moves that instant; one that is lost ends the call at once.
+async fn over(permit: Option<&WritePermit>) {
+    match permit {
+        Some(permit) => permit.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Busy => {
+            let message = "not sent: too many calls are waiting";
+            Failure::new(ErrorKind::Busy, Code::Busy, message)
+        }
+        Refusal::Paused(left) => {
+            let retry_after = Some(left);
+            let kind = ErrorKind::Throttled { retry_after };
+            let message = format!("not sent: the cloud asked for a pause, {left:.1?} are left");
+            Failure::new(kind, Code::Paused, message)
+        }
+    }
+}
+
+fn broken(error: reqwest::Error) -> Failure {
+    let error = error.without_url();
+    let (kind, code) = if error.is_connect() {
+        (ErrorKind::Connect, Code::Connect)
+    } else {
+        (ErrorKind::ConnectionLost, Code::ConnectionLost)
+    };
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        message.push_str(": ");
+        message.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    Failure::new(kind, code, body::excerpt(message.as_bytes()))
+}

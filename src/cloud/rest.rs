@@ -1,0 +1,281 @@
+//! A cloud over HTTP.
+
+mod list;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use reqwest::Url;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::{Span, info_span};
+
+use super::answer::Failure;
+use super::body;
+use super::call::{CallObserver, Code, Verb};
+use super::error::{CloudError, ErrorKind};
+use super::exchange::{Line, Outgoing};
+use super::limits::Limits;
+use super::token::TokenFile;
+use super::transport::{self, CloudSetupError};
+use super::wire::{ApiCode, DeleteBody, DesiredBody, LoadBalancerBody, QueryBody};
+use super::{Cloud, Priority, Profile, Which};
+use crate::election::WritePermit;
+use crate::plan::CreateRequest;
+use crate::plan::load_balancer::LoadBalancer;
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId};
+
+/// How to reach a cloud.
+#[derive(Clone, Debug)]
+pub struct RestSettings {
+    /// Its name.
+    pub name: CloudName,
+    /// `http` or `https`; `/api/v1/lb/<verb>` is appended to its path.
+    pub endpoint: Url,
+    /// Longest time for one call, and as long again to wait for its turn.
+    pub request_timeout: Duration,
+    /// Most calls in flight, at least 1.
+    pub concurrency: usize,
+    /// Most calls a second, evenly spaced; 0 sets no limit.
+    pub requests_per_second: u32,
+    /// Which API it has.
+    pub profile: Profile,
+    /// A file with a bearer token.
+    pub token_file: Option<PathBuf>,
+    /// A PEM file with the only certificate authorities to trust.
+    pub ca_file: Option<PathBuf>,
+    /// The header `User-Agent`.
+    pub user_agent: String,
+}
+
+/// A cloud over HTTP.
+pub struct RestCloud {
+    line: Line,
+    addresses: Addresses,
+}
+
+struct Addresses {
+    create: Url,
+    delete: Url,
+    update: Url,
+    query: Url,
+    list: Url,
+}
+
+impl RestCloud {
+    /// Prepares the client; nothing is sent.
+    ///
+    /// # Errors
+    /// [`CloudSetupError`] when endpoint, CA file, proxy or the process's
+    /// cryptography do not fit.
+    pub fn new(settings: RestSettings, observer: CallObserver) -> Result<Self, CloudSetupError> {
+        let address = |verb| transport::address(&settings, verb);
+        let addresses = Addresses {
+            create: address(Verb::Create)?,
+            delete: address(Verb::Delete)?,
+            update: address(Verb::Update)?,
+            query: address(Verb::Query)?,
+            list: address(Verb::List)?,
+        };
+        let line = Line {
+            client: transport::client(&settings)?,
+            limits: Limits::new(settings.concurrency, settings.requests_per_second),
+            token: settings.token_file.map(TokenFile::new),
+            cloud: settings.name,
+            profile: settings.profile,
+            request_timeout: settings.request_timeout,
+            observer,
+        };
+        Ok(Self { line, addresses })
+    }
+
+    fn span(&self, verb: Verb) -> Span {
+        use tracing::field::Empty;
+        let (cloud, verb) = (self.line.cloud.as_str(), verb.as_str());
+        info_span!(
+            "cloud_call",
+            otel.kind = "client",
+            cloud,
+            verb,
+            name = Empty,
+            id = Empty,
+            code = Empty,
+            took = Empty,
+        )
+    }
+
+    fn unsupported(&self, verb: Verb, what: &str) -> CloudError {
+        let message = format!("not sent: the cloud's API does not know {what}");
+        CloudError::new(
+            self.line.cloud.clone(),
+            verb,
+            ErrorKind::Unsupported,
+            message,
+        )
+    }
+
+    fn desired(
+        &self,
+        verb: Verb,
+        id: Option<&LoadBalancerId>,
+        request: &CreateRequest,
+    ) -> Result<Vec<u8>, CloudError> {
+        DesiredBody::new(self.line.profile, id, request)
+            .map(|body| json(&body))
+            .map_err(|what| self.unsupported(verb, what))
+    }
+
+    /// Reads the answer of a create or an update.
+    fn changed(
+        &self,
+        body: &[u8],
+        id: Option<&LoadBalancerId>,
+        request: &CreateRequest,
+    ) -> Result<LoadBalancer, Failure> {
+        let changed = parse::<LoadBalancerBody>(body)?
+            .changed(self.line.profile, id, request)
+            .map_err(Failure::protocol)?;
+        // The cloud should have said AlreadyExists.
+        if let Some(owner) = &changed.owner
+            && !owner.is_same_service(&request.owner)
+        {
+            let code = Code::Api(ApiCode::AlreadyExists);
+            let message = "the load balancer of this name has another owner";
+            return Err(Failure::new(ErrorKind::NameTaken, code, message));
+        }
+        Ok(changed)
+    }
+}
+
+impl Cloud for RestCloud {
+    fn query<'a>(
+        &'a self,
+        which: Which<'a>,
+        priority: Priority,
+    ) -> BoxFuture<'a, Result<Option<LoadBalancer>, CloudError>> {
+        let span = self.span(Verb::Query);
+        match which {
+            Which::Id(id) => span.record("id", id.as_str()),
+            Which::Name(name) => span.record("name", name.as_str()),
+        };
+        let outgoing = Outgoing {
+            verb: Verb::Query,
+            address: &self.addresses.query,
+            priority,
+            permit: None,
+            idempotency_key: None,
+            body: json(&QueryBody::from(which)),
+            limit: body::ONE,
+        };
+        let read = move |body: &[u8]| {
+            parse::<LoadBalancerBody>(body)?
+                .found(self.line.profile, which)
+                .map_err(Failure::protocol)
+        };
+        let answered = self.line.call(span, outgoing, read);
+        answered
+            .map(|answer| absent(answer.map(Some), None))
+            .boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        cluster: &'a ClusterId,
+    ) -> BoxFuture<'a, Result<Vec<LoadBalancer>, CloudError>> {
+        self.list_all(cluster).boxed()
+    }
+
+    fn create<'a>(
+        &'a self,
+        permit: &'a WritePermit,
+        request: &'a CreateRequest,
+    ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
+        let span = self.span(Verb::Create);
+        span.record("name", request.name.as_str());
+        async move {
+            let outgoing = Outgoing {
+                verb: Verb::Create,
+                address: &self.addresses.create,
+                priority: Priority::User,
+                permit: Some(permit),
+                idempotency_key: Some(request.name.as_str()),
+                body: self.desired(Verb::Create, None, request)?,
+                limit: body::ONE,
+            };
+            let read = |body: &[u8]| self.changed(body, None, request);
+            self.line.call(span, outgoing, read).await
+        }
+        .boxed()
+    }
+
+    fn update<'a>(
+        &'a self,
+        permit: &'a WritePermit,
+        id: &'a LoadBalancerId,
+        request: &'a CreateRequest,
+        priority: Priority,
+    ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
+        let span = self.span(Verb::Update);
+        span.record("id", id.as_str());
+        span.record("name", request.name.as_str());
+        async move {
+            let outgoing = Outgoing {
+                verb: Verb::Update,
+                address: &self.addresses.update,
+                priority,
+                permit: Some(permit),
+                idempotency_key: None,
+                body: self.desired(Verb::Update, Some(id), request)?,
+                limit: body::ONE,
+            };
+            let read = |body: &[u8]| self.changed(body, Some(id), request);
+            self.line.call(span, outgoing, read).await
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        permit: &'a WritePermit,
+        id: &'a LoadBalancerId,
+    ) -> BoxFuture<'a, Result<(), CloudError>> {
+        let span = self.span(Verb::Delete);
+        span.record("id", id.as_str());
+        let outgoing = Outgoing {
+            verb: Verb::Delete,
+            address: &self.addresses.delete,
+            priority: Priority::User,
+            permit: Some(permit),
+            idempotency_key: None,
+            body: json(&DeleteBody { lb_id: id }),
+            limit: body::ONE,
+        };
+        let answered = self.line.call(span, outgoing, |_| Ok(()));
+        answered.map(|answer| absent(answer, ())).boxed()
+    }
+}
+
+/// That there is no such load balancer is an answer, not an error.
+fn absent<T>(answer: Result<T, CloudError>, none: T) -> Result<T, CloudError> {
+    match answer {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(none),
+        answer => answer,
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::protocol(body::excerpt(
+            format!("the answer does not fit: {error}").as_bytes(),
+        ))
+    })
+}
+
+fn json(body: &impl Serialize) -> Vec<u8> {
+    // Texts and numbers only: cannot fail.
+    serde_json::to_vec(body).unwrap_or_default()
+}

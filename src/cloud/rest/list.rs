@@ -1,0 +1,88 @@
+//! Lists, page by page.
+
+use std::collections::HashSet;
+
+use super::{RestCloud, json, parse};
+use crate::cloud::call::Verb;
+use crate::cloud::error::{CloudError, ErrorKind};
+use crate::cloud::exchange::{Outgoing, TOO_LARGE};
+use crate::cloud::wire::{ListBody, ListRequestBody, LoadBalancerBody};
+use crate::cloud::{Priority, Profile, body};
+use crate::plan::load_balancer::LoadBalancer;
+use crate::plan::naming::ClusterId;
+
+/// Load balancers of a page that we ask for; fewer when a page gets too large.
+const PAGE_SIZE: usize = 500;
+
+impl RestCloud {
+    pub(super) async fn list_all(
+        &self,
+        cluster: &ClusterId,
+    ) -> Result<Vec<LoadBalancer>, CloudError> {
+        if self.line.profile == Profile::Seed {
+            return Err(self.unsupported(Verb::List, "list"));
+        }
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        let (mut size, mut token) = (PAGE_SIZE, None::<String>);
+        loop {
+            let mut page = match self.page(cluster, size, token.as_deref()).await {
+                Ok(page) => page,
+                Err(error) if error.message().starts_with(TOO_LARGE) && size > 1 => {
+                    size /= 2;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            token = page.next();
+            found.extend(page.items.into_iter().flatten().filter_map(|item| {
+                let item = self.item(item)?;
+                // The cloud need not heed the owner that we asked for.
+                let foreign = item
+                    .owner
+                    .as_ref()
+                    .is_some_and(|owner| owner.cluster != *cluster);
+                (!foreign).then_some(item)
+            }));
+            match &token {
+                None => return Ok(found),
+                Some(next) if !seen.insert(next.clone()) => {
+                    let (cloud, kind) = (self.line.cloud.clone(), ErrorKind::Protocol);
+                    let message = "the list leads back to a page already seen";
+                    return Err(CloudError::new(cloud, Verb::List, kind, message));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    async fn page(
+        &self,
+        cluster: &ClusterId,
+        size: usize,
+        token: Option<&str>,
+    ) -> Result<ListBody, CloudError> {
+        let outgoing = Outgoing {
+            verb: Verb::List,
+            address: &self.addresses.list,
+            priority: Priority::Background,
+            permit: None,
+            idempotency_key: None,
+            body: json(&ListRequestBody::new(cluster, size, token)),
+            limit: body::PAGE,
+        };
+        self.line.call(self.span(Verb::List), outgoing, parse).await
+    }
+
+    /// Reads an item of a list; one that cannot be read is left out, because
+    /// what a list lacks proves nothing.
+    fn item(&self, item: serde_json::Value) -> Option<LoadBalancer> {
+        let read = serde_json::from_value::<LoadBalancerBody>(item)
+            .map_err(|error| error.to_string())
+            .and_then(|item| item.shown(self.line.profile));
+        read.inspect_err(|why| {
+            let why = body::excerpt(why.as_bytes());
+            tracing::warn!(cloud = %self.line.cloud, why, "left a load balancer out of the list");
+        })
+        .ok()
+    }
+}

@@ -1,0 +1,152 @@
+//! The end of a leadership, which only this crate can bring about.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use super::*;
+use crate::cloud::{CallEvent, ErrorKind};
+use crate::election::{Leadership, sole_leader};
+use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
+use crate::plan::naming::{Owner, ServiceUid};
+
+const SHORT: Duration = Duration::from_millis(50);
+
+fn request() -> CreateRequest {
+    let owner = Owner {
+        cluster: ClusterId::new("cluster"),
+        namespace: "default".into(),
+        name: "web".into(),
+        uid: ServiceUid::new("uid"),
+    };
+    CreateRequest {
+        name: owner.load_balancer_name(),
+        owner,
+        spec: LoadBalancerSpec {
+            nodes: BTreeSet::new(),
+            listeners: vec![Listener {
+                name: String::new(),
+                protocol: Protocol::Tcp,
+                port: 80,
+                node_port: 30080,
+            }],
+            spec: "standard".into(),
+            bandwidth: "5M".into(),
+            algorithm: Algorithm::RoundRobin,
+            source_ranges: Vec::new(),
+            client_affinity_seconds: None,
+        },
+    }
+}
+
+/// A client of a cloud that takes connections and never says a word.
+async fn silent() -> (TcpListener, RestCloud, Arc<Mutex<Vec<CallEvent>>>) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let address = listener.local_addr().expect("address");
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let settings = RestSettings {
+        name: CloudName::new("cloud1"),
+        endpoint: format!("http://{address}").parse().expect("URL"),
+        request_timeout: Duration::from_secs(60),
+        concurrency: 1,
+        requests_per_second: 0,
+        profile: Profile::Standard,
+        token_file: None,
+        ca_file: None,
+        user_agent: "test".into(),
+    };
+    let seen = Arc::clone(&events);
+    let observer: CallObserver = Arc::new(move |event| {
+        seen.lock().expect("lock").push(event.clone());
+    });
+    let cloud = RestCloud::new(settings, observer).expect("client");
+    (listener, cloud, events)
+}
+
+fn leader_for(time: Duration) -> Leadership {
+    Leadership::until(sole_leader().term(), Instant::now() + time)
+}
+
+#[tokio::test]
+async fn a_write_ends_with_the_leadership() {
+    let (_listener, cloud, _) = silent().await;
+    let permit = leader_for(SHORT).permit().expect("leads");
+    let error = cloud
+        .create(&permit, &request())
+        .await
+        .expect_err("silence");
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.outcome_unknown(), "it was sent");
+}
+
+#[tokio::test]
+async fn a_write_under_way_ends_as_soon_as_another_leader_is_seen() {
+    let (listener, cloud, _) = silent().await;
+    let leadership = leader_for(Duration::from_secs(60));
+    let permit = leadership.permit().expect("leads");
+    let request = request();
+    let end = async {
+        let connection = listener.accept().await.expect("the write's connection");
+        leadership.end();
+        connection
+    };
+    let (result, _connection) = futures::join!(cloud.create(&permit, &request), end);
+    assert!(
+        result.expect_err("silence").outcome_unknown(),
+        "it may have been sent"
+    );
+}
+
+#[tokio::test]
+async fn no_write_starts_after_the_leadership() {
+    let (listener, cloud, events) = silent().await;
+    let permit = leader_for(SHORT).permit().expect("leads");
+    tokio::time::sleep(permit.time_left()).await;
+    let request = request();
+    let id = LoadBalancerId::new("lb-1");
+    let errors = [
+        cloud.create(&permit, &request).await.map(|_| ()),
+        cloud
+            .update(&permit, &id, &request, Priority::User)
+            .await
+            .map(|_| ()),
+        cloud.delete(&permit, &id).await,
+    ]
+    .map(|result| result.expect_err("no permit"));
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::LeadershipLost, "{error}");
+        assert!(!error.outcome_unknown(), "it was not sent");
+    }
+    assert!(
+        listener.accept().now_or_never().is_none(),
+        "nothing was sent"
+    );
+    let events = events.lock().expect("lock");
+    assert!(
+        events
+            .iter()
+            .all(|event| matches!(event, CallEvent::NotSent(_))),
+        "{events:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_write_that_waits_for_its_turn_gives_up_with_the_leadership() {
+    let (listener, cloud, _) = silent().await;
+    let (request, id) = (request(), LoadBalancerId::new("lb-1"));
+    let query = cloud.query(Which::Id(&id), Priority::User);
+    let permit = leader_for(SHORT).permit().expect("leads");
+    let write = async {
+        let connection = listener.accept().await.expect("the query's connection");
+        (cloud.create(&permit, &request).await, connection)
+    };
+    let result = tokio::select! {
+        (result, _) = write => result,
+        answer = query => panic!("the cloud is silent, but: {answer:?}"),
+    };
+    let error = result.expect_err("no place");
+    assert_eq!(error.kind(), ErrorKind::LeadershipLost, "{error}");
+}

@@ -1,0 +1,46 @@
+//! The header `Retry-After` (RFC 9110, section 10.2.3): seconds or a date.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+
+/// How long the answer asks us to stay away; zero for a date that has passed,
+/// `None` without the header or with one that cannot be read.
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().map(Duration::from_secs);
+    }
+    let date: Timestamp = DateTimeParser::new().parse_timestamp(text).ok()?;
+    let until = SystemTime::from(date).duration_since(now);
+    Some(until.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_and_dates_are_read() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_700);
+        let cases = [
+            ("0", Some(0), "at once"),
+            ("120", Some(120), "seconds"),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(77), "a date to come"),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0), "a date gone by"),
+            ("soon", None, "neither"),
+            ("-5", None, "not a number of the header's form"),
+            ("", None, "nothing"),
+            ("99999999999999999999999", None, "more than there is"),
+        ];
+        for (text, seconds, reason) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().expect("header"));
+            let expected = seconds.map(Duration::from_secs);
+            assert_eq!(retry_after(&headers, now), expected, "{reason}");
+        }
+    }
+}

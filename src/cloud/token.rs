@@ -1,0 +1,131 @@
+//! The bearer token, read again when its file changes.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use http::HeaderValue;
+use tokio::time::Instant;
+
+/// A token is read again after this time even if its file looks unchanged.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// A file with a bearer token, such as a projected service account token.
+#[derive(Debug)]
+pub(super) struct TokenFile {
+    path: PathBuf,
+    last: Mutex<Option<Reading>>,
+}
+
+#[derive(Debug)]
+struct Reading {
+    header: HeaderValue,
+    modified: Option<SystemTime>,
+    at: Instant,
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TokenError {
+    /// The file cannot be read.
+    #[error("cannot read the token file {path}: {source}")]
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    /// The file holds no token.
+    #[error("the token file {0} is empty or holds more than one line of plain text")]
+    NoToken(PathBuf),
+}
+
+impl TokenFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let last = Mutex::new(None);
+        Self { path, last }
+    }
+
+    /// The value of the header `Authorization`. A file that became unreadable
+    /// leaves the last token in use: it may well be valid still.
+    ///
+    /// Reads a small local file on the calling task, as seldom as that is.
+    pub(super) fn authorization(&self) -> Result<HeaderValue, TokenError> {
+        let modified = std::fs::metadata(&self.path)
+            .and_then(|metadata| metadata.modified())
+            .ok();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reading) = last.as_ref()
+            && reading.modified == modified
+            && reading.at.elapsed() < FRESH
+        {
+            return Ok(reading.header.clone());
+        }
+        let header = match (self.read(), last.take()) {
+            (Ok(header), _) => header,
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(reading)) => {
+                tracing::warn!(%error, "the last token stays in use");
+                reading.header
+            }
+        };
+        let at = Instant::now();
+        *last = Some(Reading {
+            header: header.clone(),
+            modified,
+            at,
+        });
+        Ok(header)
+    }
+
+    fn read(&self) -> Result<HeaderValue, TokenError> {
+        let text =
+            std::fs::read_to_string(&self.path).map_err(|source| TokenError::Unreadable {
+                path: self.path.clone(),
+                source,
+            })?;
+        let token = text.trim();
+        let header = HeaderValue::try_from(format!("Bearer {token}"));
+        let mut header = match header {
+            Ok(header) if !token.is_empty() => header,
+            _ => return Err(TokenError::NoToken(self.path.clone())),
+        };
+        header.set_sensitive(true);
+        Ok(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_changed_file_is_read_again_and_a_lost_one_stays_in_use() {
+        let path = std::env::temp_dir().join(format!("token-{}", std::process::id()));
+        let file = TokenFile::new(path.clone());
+        let text = || {
+            file.authorization()
+                .map(|header| header.to_str().map(str::to_owned))
+        };
+        assert!(matches!(text(), Err(TokenError::Unreadable { .. })));
+
+        std::fs::write(&path, " \n").expect("written");
+        assert!(matches!(text(), Err(TokenError::NoToken(_))));
+        std::fs::write(&path, "one\n").expect("written");
+        assert_eq!(text().expect("read").expect("text"), "Bearer one");
+
+        std::fs::write(&path, "two").expect("written");
+        tokio::time::advance(FRESH).await;
+        assert_eq!(text().expect("read").expect("text"), "Bearer two");
+
+        let later = SystemTime::now() + FRESH;
+        std::fs::write(&path, "three").expect("written");
+        let opened = std::fs::File::options().write(true).open(&path);
+        opened
+            .expect("opened")
+            .set_modified(later)
+            .expect("touched");
+        assert_eq!(text().expect("read").expect("text"), "Bearer three");
+
+        std::fs::remove_file(&path).expect("removed");
+        assert_eq!(text().expect("kept").expect("text"), "Bearer three");
+    }
+}

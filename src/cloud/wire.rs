@@ -1,0 +1,135 @@
+//! The API's JSON, and the way between it and the plan's types.
+
+mod answer;
+mod request;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use answer::{ListBody, LoadBalancerBody};
+pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody};
+
+use crate::plan::load_balancer::{Listener, Protocol};
+
+/// The API's codes: a closed set. Any other text counts as no code.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::EnumIter,
+)]
+pub enum ApiCode {
+    /// There is no such load balancer.
+    NotFound,
+    /// The name belongs to another owner.
+    AlreadyExists,
+    /// The request is wrong.
+    InvalidArgument,
+    /// The account has used up what it may have.
+    QuotaExceeded,
+    /// The account may not do this.
+    PermissionDenied,
+    /// The cloud does not know who we are.
+    Unauthenticated,
+    /// Too many calls.
+    Throttled,
+    /// Another change is under way.
+    Conflict,
+    /// The fencing token is lower than one that the cloud has seen.
+    FailedPrecondition,
+    /// Cannot serve now.
+    Unavailable,
+    /// Failed.
+    Internal,
+}
+
+impl ApiCode {
+    /// Its text.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl fmt::Display for ApiCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// What every answer carries.
+#[derive(Debug, Deserialize)]
+pub(super) struct Verdict {
+    /// Empty for success; `None` only in what is no answer of this API.
+    pub(super) err: Option<String>,
+    pub(super) code: Option<String>,
+}
+
+/// A listener. Its names differ from those of the plan's own serialization.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListenerBody {
+    #[serde(default)]
+    name: String,
+    protocol: Protocol,
+    port: u16,
+    node_port: u16,
+}
+
+impl From<&Listener> for ListenerBody {
+    fn from(listener: &Listener) -> Self {
+        Self {
+            name: listener.name.clone(),
+            protocol: listener.protocol,
+            port: listener.port,
+            node_port: listener.node_port,
+        }
+    }
+}
+
+impl From<ListenerBody> for Listener {
+    fn from(body: ListenerBody) -> Self {
+        Self {
+            name: body.name,
+            protocol: body.protocol,
+            port: body.port,
+            node_port: body.node_port,
+        }
+    }
+}
+
+/// Session affinity as Kubernetes spells it: `None` or `ClientIP`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionAffinityBody {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout_seconds: Option<u32>,
+}
+
+/// Timeout of affinity `ClientIP` that names none: Kubernetes' default.
+const DEFAULT_AFFINITY_SECONDS: u32 = 10_800;
+
+impl SessionAffinityBody {
+    fn from_client_seconds(seconds: Option<u32>) -> Self {
+        let kind = if seconds.is_some() {
+            "ClientIP"
+        } else {
+            "None"
+        };
+        Self {
+            kind: kind.into(),
+            timeout_seconds: seconds,
+        }
+    }
+
+    fn client_seconds(&self) -> Option<u32> {
+        (self.kind == "ClientIP").then(|| self.timeout_seconds.unwrap_or(DEFAULT_AFFINITY_SECONDS))
+    }
+}

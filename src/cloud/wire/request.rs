@@ -1,0 +1,166 @@
+//! What we send.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::{ListenerBody, SessionAffinityBody};
+use crate::cloud::{Profile, Which};
+use crate::plan::CreateRequest;
+use crate::plan::load_balancer::{Algorithm, LoadBalancerSpec, Protocol};
+use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName, Owner};
+
+/// The whole desired state: of a create, or with an id of an update.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cloud) struct DesiredBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lb_id: Option<&'a LoadBalancerId>,
+    name: &'a LoadBalancerName,
+    nodes: &'a BTreeSet<IpAddr>,
+    port: u16,
+    node_port: u16,
+    spec: &'a str,
+    bandwidth: &'a str,
+    #[serde(flatten)]
+    beyond_seed: Option<BeyondSeed<'a>>,
+}
+
+/// What a cloud with the seed's API does not know. All of it is always sent:
+/// an update must also be able to take something away.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BeyondSeed<'a> {
+    listeners: Vec<ListenerBody>,
+    algorithm: Algorithm,
+    session_affinity: SessionAffinityBody,
+    source_ranges: &'a [String],
+    owner: &'a Owner,
+}
+
+impl<'a> DesiredBody<'a> {
+    /// The body of a create (without an id) or an update.
+    ///
+    /// # Errors
+    /// Names what the cloud's API cannot express. The plan offers no such
+    /// request; sending half of it would silently give the user less.
+    pub(in crate::cloud) fn new(
+        profile: Profile,
+        lb_id: Option<&'a LoadBalancerId>,
+        request: &'a CreateRequest,
+    ) -> Result<Self, &'static str> {
+        let CreateRequest { name, owner, spec } = request;
+        let first = spec.listeners.first().ok_or("no listener at all")?;
+        let beyond_seed = match profile {
+            Profile::Standard => Some(BeyondSeed::new(spec, owner)),
+            Profile::Seed => {
+                check_seed(spec)?;
+                None
+            }
+        };
+        Ok(Self {
+            lb_id,
+            name,
+            nodes: &spec.nodes,
+            port: first.port,
+            node_port: first.node_port,
+            spec: &spec.spec,
+            bandwidth: &spec.bandwidth,
+            beyond_seed,
+        })
+    }
+}
+
+impl<'a> BeyondSeed<'a> {
+    fn new(spec: &'a LoadBalancerSpec, owner: &'a Owner) -> Self {
+        Self {
+            listeners: spec.listeners.iter().map(ListenerBody::from).collect(),
+            algorithm: spec.algorithm,
+            session_affinity: SessionAffinityBody::from_client_seconds(
+                spec.client_affinity_seconds,
+            ),
+            source_ranges: &spec.source_ranges,
+            owner,
+        }
+    }
+}
+
+fn check_seed(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
+    if spec.listeners.len() > 1 {
+        return Err("more than one listener");
+    }
+    if spec
+        .listeners
+        .iter()
+        .any(|listener| listener.protocol != Protocol::Tcp)
+    {
+        return Err("a protocol other than TCP");
+    }
+    if !spec.source_ranges.is_empty() {
+        return Err("source ranges");
+    }
+    if spec.client_affinity_seconds.is_some() {
+        return Err("session affinity");
+    }
+    if spec.algorithm != Algorithm::default() {
+        return Err("an algorithm");
+    }
+    Ok(())
+}
+
+/// The body of a delete.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cloud) struct DeleteBody<'a> {
+    pub(in crate::cloud) lb_id: &'a LoadBalancerId,
+}
+
+/// The body of a query: one of the two.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cloud) struct QueryBody<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lb_id: Option<&'a LoadBalancerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a LoadBalancerName>,
+}
+
+impl<'a> From<Which<'a>> for QueryBody<'a> {
+    fn from(which: Which<'a>) -> Self {
+        let (lb_id, name) = match which {
+            Which::Id(id) => (Some(id), None),
+            Which::Name(name) => (None, Some(name)),
+        };
+        Self { lb_id, name }
+    }
+}
+
+/// The body of a list of one cluster's load balancers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cloud) struct ListRequestBody<'a> {
+    owner: ClusterBody<'a>,
+    page_size: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_token: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct ClusterBody<'a> {
+    cluster: &'a ClusterId,
+}
+
+impl<'a> ListRequestBody<'a> {
+    pub(in crate::cloud) fn new(
+        cluster: &'a ClusterId,
+        page_size: usize,
+        page_token: Option<&'a str>,
+    ) -> Self {
+        Self {
+            owner: ClusterBody { cluster },
+            page_size,
+            page_token,
+        }
+    }
+}

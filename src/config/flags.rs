@@ -1,0 +1,79 @@
+//! What the flags say, checked.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::election::{self, ElectionConfig};
+use super::mistake::{Mistakes, Place, Violation};
+use super::rules;
+use crate::args::Args;
+use crate::telemetry::logs::Format;
+
+/// What `--cloud-provider` may say without a note.
+const PROVIDERS: [&str; 3] = ["", "mycloud", "my-cloud-controller-manager"];
+const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+
+/// What the flags hold, defaults filled in.
+pub struct FlagSettings {
+    pub election: Option<ElectionConfig>,
+    pub kubeconfig: Option<PathBuf>,
+    pub admin_address: SocketAddr,
+    pub log_format: Format,
+    pub verbosity: u8,
+    pub notes: Vec<String>,
+}
+
+/// Checks the flags; mistakes are noted, and defaults stand in for what was wrong.
+pub fn read(args: &Args, mistakes: &mut Mistakes) -> FlagSettings {
+    let mut notes = Vec::new();
+    if let Some(provider) = &args.cloud_provider
+        && !PROVIDERS.contains(&provider.as_str())
+    {
+        notes.push(format!(
+            "--cloud-provider={provider} has no effect: this program serves the clouds of its configuration file"
+        ));
+    }
+    if let Some(controllers) = &args.controllers {
+        mistakes.check(Place::Flag("--controllers"), controllers, only_service);
+    }
+    FlagSettings {
+        election: election::read(args, mistakes),
+        kubeconfig: args
+            .kubeconfig
+            .as_deref()
+            .filter(|text| !text.is_empty())
+            .and_then(|text| {
+                mistakes.check(Place::Flag("--kubeconfig"), text, rules::readable_file)
+            }),
+        admin_address: args
+            .admin_address
+            .as_deref()
+            .and_then(|text| {
+                mistakes.check(Place::Flag("--admin-address"), text, rules::listen_address)
+            })
+            .unwrap_or((Ipv4Addr::UNSPECIFIED, 8080).into()),
+        log_format: args
+            .log_format
+            .as_deref()
+            .and_then(|text| {
+                mistakes.check(Place::Flag("--log-format"), text, rules::one_of(&FORMATS))
+            })
+            .unwrap_or_default(),
+        verbosity: args
+            .verbosity
+            .as_deref()
+            .and_then(|text| mistakes.check(Place::Flag("--v"), text, rules::number_in(0..=10)))
+            .and_then(|number| u8::try_from(number).ok())
+            .unwrap_or_default(),
+        notes,
+    }
+}
+
+fn only_service(text: &str) -> Result<(), Violation> {
+    if matches!(text, "service" | "*") {
+        return Ok(());
+    }
+    Err(Violation::new(
+        "it must be service or *: the service controller is the only one here",
+    ))
+}

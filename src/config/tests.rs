@@ -1,0 +1,268 @@
+use super::*;
+use crate::cloud::Profile;
+use crate::election::Timing;
+use std::fs;
+
+/// A file that lives as long as the test.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("{}-{name}.yaml", std::process::id()));
+        fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn load(&self) -> Result<Config, Mistakes> {
+        check_config(&self.0)
+    }
+
+    /// The mistakes without the file's name: `LINE: field: found …`.
+    fn mistakes(&self) -> Vec<String> {
+        let file = format!("{}:", self.0.display());
+        let mistakes = self.load().expect_err("the file has mistakes");
+        mistakes
+            .iter()
+            .map(|mistake| mistake.to_string().replace(&file, ""))
+            .collect()
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn flag_mistakes(args: Args) -> Vec<String> {
+    match Config::load(&args) {
+        Ok(_) => Vec::new(),
+        Err(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn without_a_file_everything_has_its_default() {
+    let config = Config::load(&Args::default()).unwrap();
+    assert_eq!(config.cluster_id, None);
+    assert_eq!(config.annotation_prefix, "mycloud.com");
+    assert_eq!(config.node_address_type, NodeAddressType::Internal);
+    assert_eq!(config.orphans, Orphans::Delete);
+    assert_eq!(config.orphan_grace_period, Duration::from_secs(600));
+    assert_eq!(config.sweep_interval, Duration::from_secs(300));
+    assert_eq!(config.drift_interval, Duration::from_secs(600));
+    let election = config.election.unwrap();
+    assert_eq!(election.namespace, "kube-system");
+    assert_eq!(election.lease, "my-cloud-controller-manager");
+    assert_eq!(election.timing, Timing::default());
+    assert_eq!(config.admin_address.to_string(), "0.0.0.0:8080");
+    let clouds: Vec<_> = config
+        .clouds
+        .iter()
+        .map(|cloud| (cloud.name.as_str(), cloud.endpoint.as_str()))
+        .collect();
+    assert_eq!(
+        clouds,
+        [
+            ("cloud1", "http://cloud1-api:8080/"),
+            ("cloud2", "http://cloud2-api:8080/")
+        ]
+    );
+    assert!(config.clouds.iter().all(|cloud| {
+        (
+            cloud.request_timeout,
+            cloud.concurrency,
+            cloud.requests_per_second,
+        ) == (Duration::from_secs(30), 16, 0)
+    }));
+}
+
+#[test]
+fn an_empty_file_and_the_documented_file_mean_the_defaults() {
+    let documented = "\
+clusterId: \"\"
+annotationPrefix: mycloud.com
+nodeAddressType: internal
+orphans: delete
+orphanGracePeriod: 10m
+sweepInterval: 5m
+driftInterval: 10m
+clouds:
+  - name: cloud1
+    endpoint: http://cloud1-api:8080
+    requestTimeout: 30s
+    concurrency: 16
+    requestsPerSecond: 0
+    profile: standard
+    tokenFile: \"\"
+    caFile: \"\"
+  - name: cloud2
+";
+    let defaults = Config::load(&Args::default()).unwrap();
+    for (name, text) in [("empty", "# nothing\n"), ("documented", documented)] {
+        assert_eq!(
+            TestFile::new(name, text).load().unwrap(),
+            defaults,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_field_is_read() {
+    let token = TestFile::new("token", "secret");
+    let path = token.0.display();
+    let text = format!(
+        "clusterId: 0017\nannotationPrefix: lb.example.org\nnodeAddressType: external\n\
+         orphans: report\norphanGracePeriod: 1h\nsweepInterval: 90s\ndriftInterval: 1m30s\n\
+         clouds:\n- {{name: east, endpoint: 'https://lb.east:8443', requestTimeout: 1.5s, concurrency: 4,\n   \
+         requestsPerSecond: 25, profile: seed, tokenFile: {path}, caFile: {path}}}\n"
+    );
+    let config = TestFile::new("full", &text).load().unwrap();
+    assert_eq!(config.cluster_id, Some(ClusterId::new("0017")));
+    assert_eq!(config.annotation_prefix, "lb.example.org");
+    assert_eq!(config.node_address_type, NodeAddressType::External);
+    assert_eq!(config.orphans, Orphans::Report);
+    assert_eq!(config.orphan_grace_period, Duration::from_secs(3600));
+    assert_eq!(config.sweep_interval, config.drift_interval);
+    let [cloud] = config.clouds.as_slice() else {
+        panic!("one cloud, not {:?}", config.clouds);
+    };
+    assert_eq!(cloud.endpoint.as_str(), "https://lb.east:8443/");
+    assert_eq!(cloud.request_timeout, Duration::from_millis(1500));
+    assert_eq!((cloud.concurrency, cloud.requests_per_second), (4, 25));
+    assert_eq!(cloud.profile, Profile::Seed);
+    assert_eq!(cloud.token_file.as_deref(), Some(token.0.as_path()));
+    assert_eq!(cloud.ca_file, cloud.token_file);
+}
+
+#[test]
+fn every_mistake_of_a_file_is_reported_in_its_order() {
+    let text = "\
+sweepIntervall: 5m
+orphans: keep
+driftInterval: 0s
+orphans: delete
+clouds:
+  - name: Cloud_1
+    endpoint: ftp://x
+    concurrency: 0
+    profile: [seed]
+  - endpoint: http://b
+  - name: c
+    tokenFile: /nowhere/token
+  - name: c
+    endpoint: http://d
+  - just-a-name
+";
+    let expected = [
+        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, orphans, orphanGracePeriod, sweepInterval, driftInterval, clouds",
+        "2: orphans: found \"keep\": it must be delete or report",
+        "3: driftInterval: found \"0s\": it must be a duration such as 15s, 1m30s or 250ms, from 100ms to 168h",
+        "4: orphans: found the field again: it must be there once",
+        "6: clouds[0].name: found \"Cloud_1\": it must be a DNS label: 1 to 63 characters of a-z, 0-9 and -, with a letter or digit first and last",
+        "7: clouds[0].endpoint: found \"ftp://x\": it must be an http or https URL without path, query or user",
+        "8: clouds[0].concurrency: found \"0\": it must be a whole number from 1 to 1000",
+        "9: clouds[0].profile: found a list: it must be one value",
+        "10: clouds[1].name: found nothing: every cloud needs a name",
+        "12: clouds[2].tokenFile: found \"/nowhere/token\": it must be a file that can be read (No such file or directory (os error 2))",
+        "13: clouds[3].name: found \"c\": it must differ from clouds[2].name",
+        "15: clouds[4]: found \"just-a-name\": it must be a mapping of fields",
+    ];
+    assert_eq!(TestFile::new("mistakes", text).mistakes(), expected);
+}
+
+#[test]
+fn two_clouds_never_share_one_account() {
+    let text = "clouds: [{name: a, endpoint: 'http://x'}, {name: b, endpoint: 'http://x:80/'}]";
+    assert_eq!(
+        TestFile::new("account", text).mistakes(),
+        [
+            "1: clouds[1].endpoint: found \"http://x/\": it must differ from clouds[0].endpoint, unless each has its own tokenFile"
+        ]
+    );
+}
+
+#[test]
+fn a_file_of_another_shape_is_one_mistake() {
+    let cases = [
+        (
+            "list",
+            "- a\n",
+            "1: found a list: it must be a mapping",
+            "a list at the top",
+        ),
+        (
+            "none",
+            "clouds: []\n",
+            "1: clouds: found an empty list",
+            "no cloud at all",
+        ),
+        (
+            "text",
+            "clouds: cloud1\n",
+            "1: clouds: found \"cloud1\": it must be a list",
+            "no list",
+        ),
+        (
+            "broken",
+            "a: [1\n",
+            "found no YAML: it must be one YAML document",
+            "no YAML",
+        ),
+    ];
+    for (name, text, expected, reason) in cases {
+        let mistakes = TestFile::new(name, text).mistakes();
+        assert_eq!(mistakes.len(), 1, "{reason}: {mistakes:?}");
+        assert!(mistakes[0].contains(expected), "{reason}: {mistakes:?}");
+        assert!(!mistakes[0].contains('\n'), "{reason}: {mistakes:?}");
+    }
+}
+
+#[test]
+fn flags_are_checked_all_at_once() {
+    let text = |value: &str| Some(value.to_owned());
+    let mistakes = flag_mistakes(Args {
+        config: Some("/nowhere/config.yaml".into()),
+        controllers: text("service,node"),
+        verbosity: text("11"),
+        leader_elect: text("maybe"),
+        leader_elect_retry_period: text("-5s"),
+        log_format: text("xml"),
+        ..Args::default()
+    });
+    let expected = [
+        "--controllers: found \"service,node\": it must be service or *: the service controller is the only one here",
+        "--leader-elect: found \"maybe\": it must be true or false",
+        "--leader-elect-retry-period: found \"-5s\": it must be a duration such as 15s, 1m30s or 250ms, from 10ms to 1h",
+        "--log-format: found \"xml\": it must be text or json",
+        "--v: found \"11\": it must be a whole number from 0 to 10",
+        "--config: found \"/nowhere/config.yaml\": it must be a YAML file that can be read (No such file or directory (os error 2))",
+    ];
+    assert_eq!(mistakes, expected);
+}
+
+#[test]
+fn without_election_one_replica_leads_alone() {
+    let args = Args {
+        leader_elect: Some("false".into()),
+        ..Args::default()
+    };
+    assert_eq!(Config::load(&args).unwrap().election, None);
+}
+
+#[test]
+fn what_is_allowed_but_hardly_meant_is_noted() {
+    let token = TestFile::new("plain-token", "secret");
+    let text = format!("clouds: [{{name: a, tokenFile: {}}}]", token.0.display());
+    let config = TestFile::new("plain", &text).load().unwrap();
+    assert_eq!(
+        config.notes,
+        ["the token of a goes unencrypted to http://a-api:8080/: use https"]
+    );
+    let args = Args {
+        cloud_provider: Some("aws".into()),
+        ..Args::default()
+    };
+    assert_eq!(Config::load(&args).unwrap().notes.len(), 1);
+}

@@ -1,0 +1,75 @@
+//! What every reconcile has in hand.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::ResourceExt;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::inventories::CloudInHand;
+use super::own_writes::OwnWrites;
+use super::report::Said;
+use super::retry::Retry;
+use crate::election::{Leadership, Role};
+use crate::kubernetes::Marks;
+use crate::kubernetes::events::Events;
+use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::service_writer::ServiceWriter;
+use crate::plan::Clouds;
+use crate::plan::naming::{CloudName, ClusterId, ServiceUid};
+use crate::telemetry::Metrics;
+
+/// What every reconcile has in hand.
+pub struct Context {
+    /// This cluster, as the owner of load balancers.
+    pub cluster: ClusterId,
+    /// Names of our marks on Services.
+    pub marks: Marks,
+    /// The configured clouds, as the plan knows them.
+    pub abilities: Clouds,
+    /// The configured clouds, each with what it is known to have.
+    pub clouds: BTreeMap<CloudName, CloudInHand>,
+    /// Writes to Services.
+    pub services: ServiceWriter,
+    /// Events on Services.
+    pub events: Events,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Whether we lead.
+    pub roles: watch::Receiver<Role>,
+    /// The Nodes; `None` until all are known.
+    pub nodes: watch::Receiver<Option<NodeSet>>,
+    /// When to try again.
+    pub retry: Retry,
+    /// What Events have been said.
+    pub said: Said,
+    /// Our writes that the watch has not shown yet.
+    pub own_writes: OwnWrites,
+    /// Cancelled when no new work may be started.
+    pub stopping: CancellationToken,
+}
+
+impl Context {
+    /// Our leadership, unless we are a standby or about to stop.
+    pub fn leadership(&self) -> Option<Leadership> {
+        if self.stopping.is_cancelled() {
+            return None;
+        }
+        match &*self.roles.borrow() {
+            Role::Leader(leadership) => Some(leadership.clone()),
+            Role::Standby => None,
+        }
+    }
+
+    /// Drops what is remembered of a Service that is gone.
+    pub fn forget(&self, service: &Service) {
+        let Some(uid) = service.uid().map(ServiceUid::new) else {
+            return;
+        };
+        self.retry.forget(&uid);
+        self.own_writes.forget(&uid);
+        self.said.forget(&uid);
+    }
+}

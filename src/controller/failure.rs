@@ -1,0 +1,69 @@
+//! What can end an attempt, and the reason that stands for it in metrics.
+
+use crate::cloud::{CloudError, ErrorKind};
+use crate::election::LeadershipLost;
+use crate::kubernetes::KubernetesError;
+use crate::plan::naming::{CloudName, LoadBalancerId};
+
+/// What ended an attempt, for one cloud or altogether.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A cloud's.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// The API server's.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// The Service is no longer as it was planned for.
+    #[error("the Service changed meanwhile")]
+    Changed,
+    /// The cloud still has what it was told to delete.
+    #[error("{cloud}: load balancer {id} is still being deleted")]
+    StillThere {
+        /// Where.
+        cloud: CloudName,
+        /// Which.
+        id: LoadBalancerId,
+    },
+    /// The load balancer that is to take over has no address yet.
+    #[error("{cloud}: the new load balancer has no address yet")]
+    NotServing {
+        /// Where.
+        cloud: CloudName,
+    },
+    /// We lead no more.
+    #[error(transparent)]
+    NotLeader(#[from] LeadershipLost),
+    /// We are about to end.
+    #[error("the process is stopping")]
+    Stopping,
+}
+
+impl Failure {
+    /// For metrics and logs, from a closed set.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Cloud(error) => error.reason().as_str(),
+            Self::Kubernetes(KubernetesError::Conflict) | Self::Changed => "conflict",
+            Self::Kubernetes(KubernetesError::Timeout(_)) => "timeout",
+            Self::Kubernetes(KubernetesError::NotLeader(_)) | Self::NotLeader(_) => "not_leader",
+            Self::Kubernetes(_) => "kubernetes",
+            Self::StillThere { .. } => "deleting",
+            Self::NotServing { .. } => "provisioning",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// Whether it is part of ordinary life: no Event and no condition speaks of it.
+    pub fn is_quiet(&self) -> bool {
+        match self {
+            Self::Changed | Self::NotLeader(_) | Self::Stopping => true,
+            Self::Kubernetes(error) => matches!(
+                error,
+                KubernetesError::Conflict | KubernetesError::Gone | KubernetesError::NotLeader(_)
+            ),
+            Self::Cloud(error) => error.kind() == ErrorKind::LeadershipLost,
+            Self::StillThere { .. } | Self::NotServing { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The loop: every Service, whenever something about it may have changed.
+//!
+//! - [`reconcile`]: one Service, in five named steps.
+//! - [`observe`]: steps one and two; [`apply`]: step four; [`report`]: step five.
+//!   [`readiness`]: what the condition says then.
+//! - [`retry`]: the one place that turns a failure into "when to try again".
+//! - [`inventories`]: what each cloud has, read at takeover and again for drift.
+//! - [`context`]: what every reconcile has in hand; [`own_writes`]: our writes
+//!   that the watch has not shown yet.
+
+pub mod apply;
+pub mod context;
+pub mod failure;
+pub mod inventories;
+pub mod observe;
+pub mod own_writes;
+pub mod readiness;
+pub mod reconcile;
+pub mod report;
+pub mod retry;
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt, stream};
+use k8s_openapi::api::core::v1::Service;
+use kube::runtime::controller::Controller;
+use kube::runtime::reflector::Store;
+use kube::runtime::{WatchStreamExt, watcher};
+use tokio::sync::mpsc;
+
+pub use context::Context;
+
+/// Asks for a reconcile of every Service; requests that meet are one.
+#[derive(Clone)]
+pub struct Trigger(mpsc::Sender<()>);
+
+/// The receiving end of a [`Trigger`].
+pub struct Triggered(mpsc::Receiver<()>);
+
+impl Trigger {
+    /// A trigger and its receiving end.
+    pub fn new() -> (Self, Triggered) {
+        let (sender, receiver) = mpsc::channel(1);
+        (Self(sender), Triggered(receiver))
+    }
+
+    /// Asks for it.
+    pub fn reconcile_all(&self) {
+        // Full means that one is asked for already.
+        let _ = self.0.try_send(());
+    }
+}
+
+/// Runs until the context's `stopping` is cancelled and every reconcile that
+/// was under way has ended.
+pub async fn run(
+    context: Arc<Context>,
+    store: Store<Service>,
+    events: impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send + 'static,
+    triggered: Triggered,
+) {
+    let watching = context.clone();
+    let events = events.inspect(move |event| match event {
+        Ok(watcher::Event::Delete(service)) => watching.forget(service),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the watch of Services failed; it starts again"),
+    });
+    let stopping = context.stopping.clone().cancelled_owned();
+    let triggers = stream::unfold(triggered.0, |mut receiver| async move {
+        receiver.recv().await.map(|()| ((), receiver))
+    });
+    Controller::for_stream(events.applied_objects(), store)
+        .reconcile_all_on(triggers)
+        .graceful_shutdown_on(stopping)
+        .run(reconcile::reconcile, |_, never, _| match *never {}, context)
+        .for_each(|_| std::future::ready(()))
+        .await;
+}

@@ -1,0 +1,227 @@
+//! Steps one and two of a reconcile: what the Service asks for, and what the
+//! clouds have for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Service;
+
+use super::Context;
+use super::inventories::CloudInHand;
+use super::retry::Input;
+use crate::cloud::{CloudError, Priority, Which};
+use crate::kubernetes::{condition, service};
+use crate::plan::load_balancer::{LoadBalancer, State};
+use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
+use crate::plan::service::ServiceView;
+use crate::plan::{CloudView, Desired, Observed, clouds_to_ask, desired};
+
+/// A Service as it was read for one attempt.
+pub struct ObservedService {
+    /// The object that every write of the attempt starts from.
+    pub object: Arc<Service>,
+    /// What we read of it.
+    pub view: ServiceView,
+    /// What it asks for.
+    pub desired: Desired,
+    /// What a person decided.
+    pub input: Input,
+}
+
+/// Why an attempt is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// Nothing to read, or not all is known that is needed: a change brings the next.
+    Change,
+    /// A delay is under way.
+    After(Duration),
+}
+
+/// Reads the Service: no client, no request.
+///
+/// # Errors
+/// [`NotNow`] if there is nothing to do before a change or the end of a delay.
+pub fn observe_service(
+    watched: Arc<Service>,
+    context: &Context,
+) -> Result<ObservedService, NotNow> {
+    let view = service::view(&watched, &context.marks).ok_or(NotNow::Change)?;
+    let object = context.own_writes.newest(&view.uid, watched);
+    let view = service::view(&object, &context.marks).ok_or(NotNow::Change)?;
+    let input = Input::of(&view);
+    if let Some(remaining) = context.retry.remaining(&view.uid, input) {
+        return Err(NotNow::After(remaining));
+    }
+    let desired = desired(&view, &context.cluster, &context.abilities);
+    if let Desired::Unmanaged(reason) = desired {
+        tracing::trace!(?reason, "not ours");
+        return Err(NotNow::Change);
+    }
+    Ok(ObservedService {
+        object,
+        view,
+        desired,
+        input,
+    })
+}
+
+/// What was seen of the clouds.
+pub struct Seen {
+    /// For the plan.
+    pub observed: Observed,
+    /// The clouds that did not say, and why.
+    pub failures: BTreeMap<CloudName, CloudError>,
+    /// What the Service's annotations point to although it is not ours.
+    pub disowned: Vec<(CloudName, LoadBalancerId)>,
+}
+
+/// Asks the clouds that matter for this Service, all at once.
+///
+/// # Errors
+/// [`NotNow::Change`] while the Nodes are not known: a load balancer without
+/// back ends would be created.
+pub async fn observe_cloud(service: &ObservedService, context: &Context) -> Result<Seen, NotNow> {
+    let nodes = context.nodes.borrow().clone().ok_or(NotNow::Change)?;
+    let mut seen = Seen {
+        observed: Observed::of_service(&service.view, nodes.backends),
+        failures: BTreeMap::new(),
+        disowned: Vec::new(),
+    };
+    let looks = looks(service, context).await;
+    let answers = looks.into_iter().map(|look| async move {
+        let view = look.view().await;
+        (look, view)
+    });
+    for (look, view) in join_all(answers).await {
+        let view = view.unwrap_or_else(|error| {
+            seen.failures.insert(look.name.clone(), error);
+            Looked {
+                view: CloudView::Unreachable,
+                disowned: None,
+            }
+        });
+        seen.disowned
+            .extend(view.disowned.map(|id| (look.name.clone(), id)));
+        seen.observed.clouds.insert(look.name, view.view);
+    }
+    Ok(seen)
+}
+
+/// One cloud to look at for one Service.
+struct Look<'a> {
+    name: CloudName,
+    /// `None`: not configured.
+    cloud: Option<&'a CloudInHand>,
+    service: &'a ServiceView,
+    owner: Owner,
+    load_balancer: LoadBalancerName,
+    priority: Priority,
+}
+
+struct Looked {
+    view: CloudView,
+    disowned: Option<LoadBalancerId>,
+}
+
+async fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>> {
+    if matches!(service.desired, Desired::Unmanaged(_) | Desired::Invalid(_)) {
+        return Vec::new();
+    }
+    let owner = service.view.owner(&context.cluster);
+    let load_balancer = owner.load_balancer_name();
+    let mut names = clouds_to_ask(&service.view, &service.desired, &context.abilities);
+    for (name, cloud) in &context.clouds {
+        if cloud.inventory.find(&load_balancer).is_some() {
+            names.insert(name.clone());
+        }
+    }
+    let settled = condition::find(&service.object, context.marks.condition())
+        .is_some_and(|condition| condition.status == "True");
+    let urgent = !settled || service.view.deleting;
+    let look = |name: CloudName| Look {
+        cloud: context.clouds.get(&name),
+        name,
+        service: &service.view,
+        owner: owner.clone(),
+        load_balancer: load_balancer.clone(),
+        priority: if urgent {
+            Priority::User
+        } else {
+            Priority::Background
+        },
+    };
+    names.into_iter().map(look).collect()
+}
+
+impl Look<'_> {
+    async fn view(&self) -> Result<Looked, CloudError> {
+        let found = |view| {
+            Ok(Looked {
+                view,
+                disowned: None,
+            })
+        };
+        let Some(cloud) = self.cloud else {
+            return found(CloudView::NotConfigured);
+        };
+        let recorded = self.service.record.get(&self.name);
+        if !self.service.finalizer && recorded.is_none() {
+            // Our finalizer precedes every create: there can be none, and nobody need be asked.
+            return found(CloudView::Absent);
+        }
+        cloud.listed().await;
+        if let Some(known) = cloud.inventory.find(&self.load_balancer) {
+            if is_settled(&known) {
+                return found(self.judge(known));
+            }
+            cloud.inventory.forget(&known.id);
+        }
+        let named = cloud
+            .client
+            .query(Which::Name(&self.load_balancer), self.priority)
+            .await?;
+        if let Some(named) = named {
+            cloud.inventory.learn(named.clone());
+            return found(self.judge(named));
+        }
+        let Some(recorded) = recorded else {
+            return found(CloudView::Absent);
+        };
+        match cloud
+            .client
+            .query(Which::Id(recorded), self.priority)
+            .await?
+        {
+            None => found(CloudView::Absent),
+            Some(by_id) if self.is_ours(&by_id) => found(CloudView::Present(Box::new(by_id))),
+            Some(_) => Ok(Looked {
+                view: CloudView::Absent,
+                disowned: Some(recorded.clone()),
+            }),
+        }
+    }
+
+    fn judge(&self, found: LoadBalancer) -> CloudView {
+        if self.is_ours(&found) {
+            CloudView::Present(Box::new(found))
+        } else {
+            CloudView::NameTaken
+        }
+    }
+
+    /// Whether a load balancer is provably this Service's: by its owner, or by
+    /// its derived name where the cloud keeps no owners.
+    fn is_ours(&self, found: &LoadBalancer) -> bool {
+        match &found.owner {
+            Some(owner) => owner.is_same_service(&self.owner),
+            None => found.name == self.load_balancer,
+        }
+    }
+}
+
+/// Whether there is nothing to wait for; of the others the cloud is asked again.
+fn is_settled(known: &LoadBalancer) -> bool {
+    known.state == State::Active && !known.addresses.is_empty()
+}

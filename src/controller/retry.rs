@@ -1,0 +1,225 @@
+//! When to try again: the one place that decides it.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::failure::Failure;
+use crate::cloud::ErrorKind;
+use crate::kubernetes::KubernetesError;
+use crate::plan::Waiting;
+use crate::plan::naming::ServiceUid;
+use crate::plan::service::ServiceView;
+
+/// First delay after a failure,
+const BACKOFF: Duration = Duration::from_secs(5);
+/// and the longest.
+const BACKOFF_LIMIT: Duration = Duration::from_secs(300);
+/// First delay when a cloud is at work for us,
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// and the longest.
+const LOOK_AGAIN_LIMIT: Duration = Duration::from_secs(30);
+/// Between reading a newer state and planning from it.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
+/// What a person decided about a Service, as a fingerprint: a change of it
+/// ends every delay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Input(u64);
+
+impl Input {
+    /// Of a Service.
+    pub fn of(service: &ServiceView) -> Self {
+        let mut hasher = DefaultHasher::new();
+        service.user_input().hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Delay {
+    /// Not at all: a newer state is in hand.
+    AtOnce,
+    /// Exactly as long as the other side asked for.
+    Exact(Duration),
+    /// The cloud is at work: 1 s, growing to 30 s.
+    LookAgain,
+    /// 5 s, doubling to 300 s.
+    Backoff,
+    /// Until something changes.
+    Change,
+}
+
+/// The delay that a failure asks for.
+pub fn after_failure(failure: &Failure) -> Delay {
+    match failure {
+        Failure::Cloud(error) => match error.retry_after() {
+            Some(wait) => Delay::Exact(wait),
+            // Not sent because many calls wait: nothing speaks against the next.
+            None if error.kind() == ErrorKind::Busy => Delay::LookAgain,
+            None => Delay::Backoff,
+        },
+        Failure::Kubernetes(error) => match error {
+            KubernetesError::Conflict => Delay::AtOnce,
+            KubernetesError::Gone | KubernetesError::NotLeader(_) => Delay::Change,
+            KubernetesError::Throttled(delay) => Delay::Exact(*delay),
+            KubernetesError::Forbidden(_)
+            | KubernetesError::Rejected(_)
+            | KubernetesError::Timeout(_)
+            | KubernetesError::Unavailable(_) => Delay::Backoff,
+        },
+        Failure::Changed => Delay::AtOnce,
+        Failure::StillThere { .. } | Failure::NotServing { .. } => Delay::LookAgain,
+        Failure::NotLeader(_) | Failure::Stopping => Delay::Change,
+    }
+}
+
+/// The delay after which something that is waited for is worth another look.
+pub fn after_waiting(waiting: &Waiting) -> Delay {
+    match waiting {
+        Waiting::Provisioning(_) | Waiting::Deleting(_) => Delay::LookAgain,
+        Waiting::CloudUnreachable(_) | Waiting::NameTaken(_) | Waiting::CloudError(..) => {
+            Delay::Backoff
+        }
+        // A Node's change reconciles every Service; a cloud that is not configured needs a restart.
+        Waiting::NodesUnconfirmed
+        | Waiting::CloudNotConfigured(_)
+        | Waiting::NotOurs(_)
+        | Waiting::Invalid(_) => Delay::Change,
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    input: Input,
+    attempts: u32,
+    not_before: Instant,
+}
+
+/// The delays under way, one for each Service that has one.
+#[derive(Default)]
+pub struct Retry(Mutex<HashMap<ServiceUid, Entry>>);
+
+impl Retry {
+    /// How long this Service still has to wait, if it does.
+    pub fn remaining(&self, uid: &ServiceUid, input: Input) -> Option<Duration> {
+        let mut entries = self.lock();
+        let entry = entries.get(uid)?;
+        if entry.input != input {
+            entries.remove(uid);
+            return None;
+        }
+        let remaining = entry.not_before.saturating_duration_since(Instant::now());
+        (!remaining.is_zero()).then_some(remaining)
+    }
+
+    /// Attempts so far at what the Service says now.
+    pub fn attempts(&self, uid: &ServiceUid, input: Input) -> u32 {
+        let entries = self.lock();
+        let entry = entries.get(uid).filter(|entry| entry.input == input);
+        entry.map_or(0, |entry| entry.attempts)
+    }
+
+    /// Notes the end of an attempt. Gives the time until the next; `None` if
+    /// only a change brings one.
+    pub fn next(&self, uid: &ServiceUid, input: Input, delay: Delay) -> Option<Duration> {
+        let attempts = self.attempts(uid, input);
+        let wait = match delay {
+            Delay::Change => {
+                self.forget(uid);
+                return None;
+            }
+            Delay::AtOnce => AT_ONCE,
+            Delay::Exact(wait) => wait,
+            Delay::LookAgain => grown(LOOK_AGAIN, LOOK_AGAIN_LIMIT, attempts),
+            Delay::Backoff => grown(BACKOFF, BACKOFF_LIMIT, attempts),
+        };
+        // A conflict says nothing against the attempt.
+        let attempts = attempts + u32::from(delay != Delay::AtOnce);
+        let entry = Entry {
+            input,
+            attempts,
+            not_before: Instant::now() + wait,
+        };
+        self.lock().insert(uid.clone(), entry);
+        Some(wait)
+    }
+
+    /// Drops what is remembered of a Service.
+    pub fn forget(&self, uid: &ServiceUid) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Doubled for each attempt, up to the limit, then shortened by up to a fifth
+/// so that Services that failed together do not come back together.
+fn grown(first: Duration, limit: Duration, attempts: u32) -> Duration {
+    let grown = first.saturating_mul(1_u32.checked_shl(attempts.min(16)).unwrap_or(u32::MAX));
+    grown.min(limit).mul_f64(1.0 - 0.2 * random_fraction())
+}
+
+/// Uniform in [0, 1): the standard library's hash keys are random for each use.
+pub(super) fn random_fraction() -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    let bits = RandomState::new().hash_one(0_u8) >> 11;
+    bits as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INPUT: Input = Input(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn backoff_doubles_to_its_limit_and_a_success_or_an_edit_ends_it() {
+        let retry = Retry::default();
+        let uid = ServiceUid::new("u");
+        for expected in [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0] {
+            let wait = retry
+                .next(&uid, INPUT, Delay::Backoff)
+                .expect("a delay")
+                .as_secs_f64();
+            assert!(
+                (0.8 * expected..=expected).contains(&wait),
+                "{wait} instead of {expected}"
+            );
+        }
+        assert!(retry.remaining(&uid, INPUT).is_some());
+        assert!(
+            retry.remaining(&uid, Input(2)).is_none(),
+            "an edit is tried at once"
+        );
+        assert_eq!(
+            retry.attempts(&uid, INPUT),
+            0,
+            "and starts from the beginning"
+        );
+        retry.next(&uid, INPUT, Delay::Backoff);
+        retry.next(&uid, INPUT, Delay::Change);
+        assert!(
+            retry.remaining(&uid, INPUT).is_none(),
+            "a success is the end of it"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_other_side_asks_for_is_kept_exactly() {
+        let retry = Retry::default();
+        let uid = ServiceUid::new("u");
+        let wait = Duration::from_secs(7);
+        assert_eq!(retry.next(&uid, INPUT, Delay::Exact(wait)), Some(wait));
+        tokio::time::advance(Duration::from_millis(6_999)).await;
+        assert!(retry.remaining(&uid, INPUT).is_some());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(retry.remaining(&uid, INPUT).is_none());
+    }
+}

@@ -1,0 +1,255 @@
+//! The layer under kube-leader-election's client that makes it safe.
+//!
+//! Alone, kube-leader-election patches without a precondition, believes other
+//! machines' clocks, waits for ever, and fails on a Lease without a holder. So
+//! each request that it makes passes here:
+//!
+//! - a read is answered with our own judgement: fields that are null are filled
+//!   in, and `renewTime` says "long ago" or "far ahead" by how long *we* have
+//!   seen the Lease unchanged, whatever any wall clock says;
+//! - a patch gets the `resourceVersion` of the read before it, so that of two
+//!   replicas that read the same Lease one gets 409;
+//! - a create is refused while the holder of a deleted Lease may be alive;
+//! - every request ends at a deadline, and writes note when they were sent.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::client::Body;
+use serde_json::Value;
+use tokio::time::Instant;
+use tower::{BoxError, Layer, Service};
+
+use super::sight::{Sight, Source, holder, version};
+
+const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
+/// The first day of 9999: not the last instant, because durations are added.
+const FAR_AHEAD: Timestamp = Timestamp::constant(253_370_764_800, 0);
+
+/// Why the layer itself failed a request.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LayerError {
+    /// The deadline passed.
+    #[error("no answer to {method} within {after:?}")]
+    NoAnswer {
+        /// The request's method.
+        method: Method,
+        /// How long it waited.
+        after: Duration,
+    },
+    /// A create although the last holder seen may still lead.
+    #[error("the Lease was deleted while {holder} held it")]
+    HolderMayLive {
+        /// That holder.
+        holder: String,
+    },
+    /// Each patch needs a read of its own.
+    #[error("a patch of the Lease without a read before it")]
+    PatchWithoutRead,
+    /// The patch is not a JSON object.
+    #[error("a patch of the Lease that is not a JSON object")]
+    NotAPatch,
+    /// Terms are made of it.
+    #[error("the Lease's resourceVersion is not a number: {0:?}")]
+    VersionNotANumber(Option<String>),
+}
+
+#[derive(Debug, Default)]
+struct Exchange {
+    /// Of the Lease that was read last, until a patch uses it.
+    read: Option<String>,
+    write_sent: Option<Instant>,
+    /// A write was sent, and what became of it is unknown.
+    unsettled: bool,
+}
+
+/// Makes a [`LeaseService`]; clones share what they know.
+#[derive(Clone, Debug)]
+pub(super) struct LeaseLayer {
+    identity: Arc<str>,
+    sight: Arc<Sight>,
+    exchange: Arc<Mutex<Exchange>>,
+    request_timeout: Duration,
+}
+
+impl LeaseLayer {
+    pub(super) fn new(identity: &str, sight: Arc<Sight>, request_timeout: Duration) -> Self {
+        Self {
+            identity: identity.into(),
+            sight,
+            exchange: Arc::default(),
+            request_timeout,
+        }
+    }
+
+    /// Just before the last write was sent, whatever came of it.
+    pub(super) fn last_write_sent(&self) -> Option<Instant> {
+        self.exchange().write_sent
+    }
+
+    /// The last write may or may not have happened.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.exchange().unsettled
+    }
+
+    fn exchange(&self) -> MutexGuard<'_, Exchange> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The request's body as it goes out.
+    fn prepare(&self, method: &Method, body: Vec<u8>) -> Result<Vec<u8>, BoxError> {
+        let mut exchange = self.exchange();
+        let body = if method == Method::PATCH {
+            let read = exchange.read.take().ok_or(LayerError::PatchWithoutRead)?;
+            with_precondition(&body, read)?
+        } else if method == Method::POST
+            && let Some(holder) = self.sight.living_holder(&self.identity)
+        {
+            return Err(LayerError::HolderMayLive { holder }.into());
+        } else {
+            body
+        };
+        if method != Method::GET {
+            exchange.write_sent = Some(Instant::now());
+            exchange.unsettled = true;
+        }
+        Ok(body)
+    }
+
+    /// Learns from the answer and gives its body as kube-leader-election is to
+    /// see it.
+    fn learn(
+        &self,
+        method: &Method,
+        sent: Instant,
+        status: StatusCode,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, BoxError> {
+        if method != Method::GET && !status.is_server_error() {
+            self.exchange().unsettled = false;
+        }
+        if method == Method::GET && status == StatusCode::NOT_FOUND {
+            self.exchange().read = None;
+            self.sight.note_gone();
+        }
+        if !status.is_success() {
+            return Ok(body);
+        }
+        let mut lease: Lease = serde_json::from_slice(&body)?;
+        let Some(version) = version(&lease) else {
+            let found = lease.metadata.resource_version;
+            return Err(LayerError::VersionNotANumber(found).into());
+        };
+        self.sight.note(version, &lease, Source::Answer { sent });
+        if method != Method::GET {
+            return Ok(body);
+        }
+        self.exchange().read = lease.metadata.resource_version.clone();
+        let free = self.sight.may_be_taken(version, &lease);
+        lease.spec = Some(judged(lease.spec.take().unwrap_or_default(), free));
+        Ok(serde_json::to_vec(&lease)?)
+    }
+}
+
+/// Adds the `resourceVersion` to a merge patch.
+fn with_precondition(patch: &[u8], resource_version: String) -> Result<Vec<u8>, BoxError> {
+    let mut patch: Value = serde_json::from_slice(patch)?;
+    let metadata = patch
+        .as_object_mut()
+        .ok_or(LayerError::NotAPatch)?
+        .entry("metadata")
+        .or_insert_with(|| Value::Object(serde_json::Map::new()));
+    metadata
+        .as_object_mut()
+        .ok_or(LayerError::NotAPatch)?
+        .insert("resourceVersion".to_owned(), resource_version.into());
+    Ok(serde_json::to_vec(&patch)?)
+}
+
+/// The spec with no field that kube-leader-election misses, and with a
+/// `renewTime` that makes it come to our judgement.
+fn judged(spec: LeaseSpec, free: bool) -> LeaseSpec {
+    let transitions = spec
+        .lease_transitions
+        // It adds one without a check.
+        .filter(|count| (0..i32::MAX).contains(count));
+    LeaseSpec {
+        holder_identity: Some(holder(&spec).unwrap_or_default().to_owned()),
+        lease_duration_seconds: Some(1),
+        lease_transitions: Some(transitions.unwrap_or_default()),
+        renew_time: Some(MicroTime(if free { LONG_AGO } else { FAR_AHEAD })),
+        ..spec
+    }
+}
+
+impl<S> Layer<S> for LeaseLayer {
+    type Service = LeaseService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        LeaseService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// Requests for the one Lease, made safe. See the module.
+#[derive(Clone, Debug)]
+pub(super) struct LeaseService<S> {
+    inner: S,
+    layer: LeaseLayer,
+}
+
+impl<S> Service<Request<Body>> for LeaseService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Response<Body>, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The one that was polled ready goes, its clone stays.
+        let clone = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, clone);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            let (method, after) = (request.method().clone(), layer.request_timeout);
+            tokio::time::timeout(after, exchange(inner, &layer, request))
+                .await
+                .map_err(|_| LayerError::NoAnswer { method, after })?
+        })
+    }
+}
+
+async fn exchange<S>(
+    mut inner: S,
+    layer: &LeaseLayer,
+    request: Request<Body>,
+) -> Result<Response<Body>, BoxError>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Error: Into<BoxError>,
+{
+    let (head, body) = request.into_parts();
+    let method = head.method.clone();
+    let body = layer.prepare(&method, body.collect_bytes().await?.to_vec())?;
+    let sent = Instant::now();
+    let request = Request::from_parts(head, Body::from(body));
+    let (head, body) = inner.call(request).await.map_err(Into::into)?.into_parts();
+    let body = body.collect_bytes().await?.to_vec();
+    let body = layer.learn(&method, sent, head.status, body)?;
+    Ok(Response::from_parts(head, Body::from(body)))
+}

@@ -1,0 +1,85 @@
+//! Permits and their end, by the clock and by hand.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::election::leadership::{Leadership, Term, sole_leader};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn for_ten_seconds() -> Leadership {
+    Leadership::until(Term::new(7), Instant::now() + 10 * SECOND)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_ends_at_the_deadline_by_itself() {
+    let leadership = for_ten_seconds();
+    let permit = leadership.permit().expect("before the deadline");
+    assert_eq!(permit.term().value(), 7);
+    tokio::time::advance(9 * SECOND).await;
+    assert_eq!(permit.time_left(), SECOND);
+    assert!(leadership.permit().is_ok());
+    tokio::time::advance(SECOND).await;
+    assert_eq!(permit.time_left(), Duration::ZERO);
+    let lost = leadership.permit().expect_err("at the deadline");
+    assert_eq!(lost.term(), Term::new(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_moves_the_deadline_of_permits_already_given() {
+    let leadership = for_ten_seconds();
+    let permit = leadership.permit().expect("before the deadline");
+    tokio::time::advance(4 * SECOND).await;
+    leadership
+        .extend(Instant::now() + 10 * SECOND)
+        .expect("in time");
+    assert_eq!(permit.time_left(), 10 * SECOND);
+    let before = Instant::now();
+    permit.ended().await;
+    // Timers have a resolution of one millisecond.
+    assert!(before.elapsed() >= 10 * SECOND && before.elapsed() < 11 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_does_not_bring_it_back() {
+    let leadership = for_ten_seconds();
+    tokio::time::advance(10 * SECOND).await;
+    let late = leadership.extend(Instant::now() + 10 * SECOND);
+    assert!(late.is_err());
+    assert!(leadership.permit().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_deadline_does_not_shorten_it() {
+    let leadership = for_ten_seconds();
+    leadership.extend(Instant::now() + SECOND).expect("in time");
+    tokio::time::advance(9 * SECOND).await;
+    assert!(leadership.permit().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ending_it_ends_every_clone_and_permit_at_once() {
+    let leadership = for_ten_seconds();
+    let (clone, permit) = (leadership.clone(), leadership.permit().expect("leads"));
+    let started = Instant::now();
+    let waiting = tokio::spawn(async move {
+        permit.ended().await;
+        permit.time_left()
+    });
+    tokio::task::yield_now().await;
+    clone.end();
+    assert_eq!(waiting.await.expect("no panic"), Duration::ZERO);
+    assert!(started.elapsed() < SECOND);
+    assert!(leadership.permit().is_err());
+    assert!(leadership.extend(Instant::now() + SECOND).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sole_leader_leads_for_years() {
+    let leadership = sole_leader();
+    tokio::time::advance(Duration::from_secs(60 * 60 * 24 * 365)).await;
+    assert!(leadership.permit().is_ok());
+    // After the start of 2020 in milliseconds.
+    assert!(leadership.term().value() > 1_577_836_800_000);
+}

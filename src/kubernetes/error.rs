@@ -1,0 +1,76 @@
+//! What can go wrong between us and the API server.
+
+use std::time::Duration;
+
+use crate::election::LeadershipLost;
+
+/// A failed request to the API server, as far as we tell failures apart.
+#[derive(Debug, thiserror::Error)]
+pub enum KubernetesError {
+    /// The object is not the one that we read (409): read again.
+    #[error("the object was changed by somebody else meanwhile")]
+    Conflict,
+    /// There is no such object (404).
+    #[error("the object is gone")]
+    Gone,
+    /// Our ServiceAccount may not do this (401, 403): for whoever installed us.
+    #[error("the API server refused us: {0} (compare the rules in deploy/rbac.yaml)")]
+    Forbidden(String),
+    /// The API server does not accept what we sent (400, 422), or sent what we cannot read.
+    #[error("the API server did not accept our request: {0}")]
+    Rejected(String),
+    /// The API server asks to come back later (429, 503 with a delay).
+    #[error("the API server asks to wait {0:?}")]
+    Throttled(Duration),
+    /// No answer in time; a write may have happened all the same.
+    #[error("the API server did not answer within {0:?}")]
+    Timeout(Duration),
+    /// No connection, or an error of the server; a write may have happened all the same.
+    #[error("the API server is not available: {0}")]
+    Unavailable(String),
+    /// Our term ended before the write was sent.
+    #[error(transparent)]
+    NotLeader(#[from] LeadershipLost),
+}
+
+impl KubernetesError {
+    /// For metrics, from a closed set.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::Forbidden(_) => "forbidden",
+            Self::Rejected(_) => "rejected",
+            Self::Throttled(_) => "throttled",
+            Self::Timeout(_) => "timeout",
+            Self::Unavailable(_) => "unavailable",
+            Self::NotLeader(_) => "not_leader",
+        }
+    }
+}
+
+impl From<kube::Error> for KubernetesError {
+    fn from(error: kube::Error) -> Self {
+        let kube::Error::Api(status) = &error else {
+            return match error {
+                kube::Error::SerdeError(error) => Self::Rejected(error.to_string()),
+                other => Self::Unavailable(other.to_string()),
+            };
+        };
+        let delay = status
+            .details
+            .as_ref()
+            .map(|details| details.retry_after_seconds)
+            .filter(|seconds| *seconds > 0);
+        match status.code {
+            409 => Self::Conflict,
+            404 => Self::Gone,
+            401 | 403 => Self::Forbidden(status.message.clone()),
+            400 | 405 | 413 | 415 | 422 => Self::Rejected(status.message.clone()),
+            _ => match delay {
+                Some(seconds) => Self::Throttled(Duration::from_secs(u64::from(seconds))),
+                None => Self::Unavailable(status.message.clone()),
+            },
+        }
+    }
+}

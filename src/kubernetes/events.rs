@@ -1,0 +1,129 @@
+//! Events on Services: what happened, for `kubectl describe`.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
+use strum::IntoStaticStr;
+use tokio::sync::mpsc;
+use tokio::time::{Duration, timeout};
+
+/// Events that wait to be written; more are dropped, with a line in the log.
+const BACKLOG: usize = 1024;
+/// The longest that writing one may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// What the API takes: 1 KiB.
+const NOTE_LIMIT: usize = 1024;
+
+/// Reasons: upstream's of `service-controller` as far as there are any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
+pub enum EventReason {
+    /// A load balancer is about to be created or changed for a new state of the Service.
+    EnsuringLoadBalancer,
+    /// It is as wanted and serves.
+    EnsuredLoadBalancer,
+    /// It got other back ends.
+    UpdatedLoadBalancer,
+    /// Something failed; it is tried again.
+    SyncLoadBalancerFailed,
+    /// There is no Node to serve.
+    UnAvailableLoadBalancer,
+    /// It is about to be deleted.
+    DeletingLoadBalancer,
+    /// It is gone.
+    DeletedLoadBalancer,
+    /// The Service cannot be carried out as written.
+    InvalidConfiguration,
+    /// An annotation with our prefix means nothing to us.
+    UnknownAnnotation,
+    /// A load balancer that the Service points to is not ours: it is left alone.
+    LoadBalancerNotOwned,
+}
+
+impl EventReason {
+    fn kind(self) -> EventType {
+        match self {
+            Self::EnsuringLoadBalancer
+            | Self::EnsuredLoadBalancer
+            | Self::UpdatedLoadBalancer
+            | Self::DeletingLoadBalancer
+            | Self::DeletedLoadBalancer => EventType::Normal,
+            Self::SyncLoadBalancerFailed
+            | Self::UnAvailableLoadBalancer
+            | Self::InvalidConfiguration
+            | Self::UnknownAnnotation
+            | Self::LoadBalancerNotOwned => EventType::Warning,
+        }
+    }
+}
+
+/// Where Events are handed in; they are written in order, in the background.
+#[derive(Clone)]
+pub struct Events {
+    sender: mpsc::Sender<(Event, ObjectReference)>,
+}
+
+impl Events {
+    /// The hand-in, and the writer that must be run; it ends when every
+    /// [`Events`] is dropped and everything is written.
+    pub fn new(
+        client: Client,
+        identity: &str,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let reporter = Reporter {
+            controller: "my-cloud-controller-manager".into(),
+            instance: Some(identity.to_owned()),
+        };
+        let recorder = Recorder::new(client, reporter);
+        let (sender, receiver) = mpsc::channel(BACKLOG);
+        (Self { sender }, write(recorder, receiver))
+    }
+
+    /// Hands in an Event; never waits and never fails its caller.
+    pub fn say(&self, service: &Service, reason: EventReason, mut note: String) {
+        if note.len() > NOTE_LIMIT {
+            note.truncate(note.floor_char_boundary(NOTE_LIMIT));
+        }
+        let event = Event {
+            type_: reason.kind(),
+            reason: <&str>::from(reason).into(),
+            action: action(reason, &note),
+            note: Some(note),
+            secondary: None,
+        };
+        if self
+            .sender
+            .try_send((event, service.object_ref(&())))
+            .is_err()
+        {
+            tracing::warn!(
+                reason = <&str>::from(reason),
+                "too many Events wait to be written; this one is dropped"
+            );
+        }
+    }
+}
+
+/// What tells two Events apart: the recorder counts an Event with the same
+/// reason and action as a repetition and keeps the first one's note.
+fn action(reason: EventReason, note: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    note.hash(&mut hasher);
+    format!("{}-{:08x}", <&str>::from(reason), hasher.finish() >> 32)
+}
+
+async fn write(recorder: Recorder, mut receiver: mpsc::Receiver<(Event, ObjectReference)>) {
+    while let Some((event, service)) = receiver.recv().await {
+        match timeout(DEADLINE, recorder.publish(&event, &service)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, reason = event.reason, "an Event was not written")
+            }
+            Err(_) => tracing::warn!(
+                reason = event.reason,
+                "an Event was not written within {DEADLINE:?}"
+            ),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which Nodes may serve as back ends, and under which addresses.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::Node;
+use kube::ResourceExt;
+
+use crate::config::NodeAddressType;
+
+/// Label that takes a Node out of every load balancer
+/// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#node-kubernetes-io-exclude-from-external-load-balancers>).
+const EXCLUDE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+/// Taint of a Node that the cluster autoscaler is about to remove.
+const AUTOSCALER_TAINT: &str = "ToBeDeletedByClusterAutoscaler";
+
+/// Whether a Node may serve: the predicates of upstream's service controller
+/// (`stableNodeSetPredicates` of k8s.io/cloud-provider). Readiness plays no part
+/// there nor here: the cloud's health checks see to that (KEP-3458).
+pub fn is_eligible(node: &Node) -> bool {
+    let excluded = node
+        .labels()
+        .get(EXCLUDE_LABEL)
+        .is_some_and(|value| !parses_as_false(value));
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
+    let leaving =
+        taints.is_some_and(|taints| taints.iter().any(|taint| taint.key == AUTOSCALER_TAINT));
+    node.metadata.deletion_timestamp.is_none() && !excluded && !leaving
+}
+
+/// Go's `strconv.ParseBool` gives false; anything else, also what it cannot
+/// parse, excludes the Node.
+fn parses_as_false(value: &str) -> bool {
+    matches!(value, "0" | "f" | "F" | "false" | "FALSE" | "False")
+}
+
+/// The Node's first address of a type: that of the cluster's primary IP family.
+pub fn address(node: &Node, kind: NodeAddressType) -> Option<IpAddr> {
+    let wanted = match kind {
+        NodeAddressType::Internal => "InternalIP",
+        NodeAddressType::External => "ExternalIP",
+    };
+    let status = node.status.as_ref();
+    let entries = status.and_then(|status| status.addresses.as_ref());
+    entries
+        .into_iter()
+        .flatten()
+        .filter(move |entry| entry.type_ == wanted)
+        .find_map(|entry| entry.address.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn eligibility() {
+        let cases = [
+            (json!({}), true, "an ordinary Node"),
+            (
+                json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+                false,
+                "being deleted",
+            ),
+            (
+                json!({"metadata": {"labels": {EXCLUDE_LABEL: "true"}}}),
+                false,
+                "excluded",
+            ),
+            (
+                json!({"metadata": {"labels": {EXCLUDE_LABEL: ""}}}),
+                false,
+                "an empty value excludes, as upstream",
+            ),
+            (
+                json!({"metadata": {"labels": {EXCLUDE_LABEL: "False"}}}),
+                true,
+                "explicitly not excluded",
+            ),
+            (
+                json!({"spec": {"taints": [{"key": AUTOSCALER_TAINT, "effect": "NoSchedule"}]}}),
+                false,
+                "leaving",
+            ),
+            (
+                json!({"spec": {"unschedulable": true}}),
+                true,
+                "a cordoned Node still serves its pods",
+            ),
+            (
+                json!({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}),
+                true,
+                "readiness is the health check's matter",
+            ),
+        ];
+        for (node, expected, reason) in cases {
+            let node: Node = serde_json::from_value(node).expect("a Node");
+            assert_eq!(is_eligible(&node), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn only_addresses_of_the_wanted_type() {
+        let node = json!({"status": {"addresses": [
+            {"type": "Hostname", "address": "node-1"}, {"type": "InternalIP", "address": "10.0.0.1"},
+            {"type": "ExternalIP", "address": "192.0.2.1"}, {"type": "InternalIP", "address": "fd00::1"},
+        ]}});
+        let node: Node = serde_json::from_value(node).expect("a Node");
+        let text = |kind| address(&node, kind).map(|ip| ip.to_string());
+        assert_eq!(
+            text(NodeAddressType::Internal).as_deref(),
+            Some("10.0.0.1"),
+            "the primary family"
+        );
+        assert_eq!(
+            text(NodeAddressType::External).as_deref(),
+            Some("192.0.2.1")
+        );
+        assert_eq!(address(&Node::default(), NodeAddressType::Internal), None);
+    }
+}

@@ -1,0 +1,125 @@
+//! The set of back ends that the Nodes make, coalesced: a roll-out of a
+//! hundred Nodes is a few updates of each load balancer rather than a hundred.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Node;
+use kube::Client;
+use kube::api::{Api, ListParams};
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::node::{address, is_eligible};
+use super::service_watch::{watch_settings, without_managed_fields};
+use crate::config::NodeAddressType;
+use crate::plan::Backends;
+
+/// Changes are taken over after this long without another,
+const QUIET: Duration = Duration::from_secs(1);
+/// but no later than this.
+const AT_MOST: Duration = Duration::from_secs(10);
+/// The longest that the live list may take.
+const LIST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What the Nodes are at the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeSet {
+    /// The back ends.
+    pub backends: Backends,
+    /// Nodes that may serve.
+    pub eligible: i64,
+    /// Nodes that may not, or have no address of the wanted type.
+    pub excluded: i64,
+}
+
+/// Follows the Nodes for ever; `sets` says `None` until the first list is complete.
+pub async fn follow(client: Client, kind: NodeAddressType, sets: watch::Sender<Option<NodeSet>>) {
+    let api = Api::<Node>::all(client);
+    let (store, writer) = reflector::store();
+    let changed = Notify::new();
+    let events = watcher(api.clone(), watch_settings())
+        .default_backoff()
+        .map_ok(without_managed_fields);
+    let reflect = reflector::reflector(writer, events).for_each(|event| {
+        match event {
+            // Half a list is no set of Nodes.
+            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
+            Ok(_) => changed.notify_one(),
+            Err(error) => tracing::warn!(%error, "the watch of Nodes failed; it starts again"),
+        }
+        std::future::ready(())
+    });
+    let publish = async {
+        // Whether the first list is there; after it the store is never half full.
+        if store.wait_until_ready().await.is_err() {
+            return;
+        }
+        loop {
+            let set = take(&store, kind, &api).await;
+            let unconfirmed = set.backends.addresses.is_empty() && !set.backends.none_confirmed;
+            sets.send_if_modified(|before| {
+                let differs = before.as_ref() != Some(&set);
+                *before = Some(set);
+                differs
+            });
+            if unconfirmed {
+                // Looks again by itself: no change may ever come.
+                let _ = timeout(AT_MOST, changed.notified()).await;
+            } else {
+                changed.notified().await;
+            }
+            settle(&changed).await;
+        }
+    };
+    futures::future::join(reflect, publish).await;
+}
+
+/// Waits until the changes pause.
+async fn settle(changed: &Notify) {
+    let limit = Instant::now() + AT_MOST;
+    while timeout(QUIET, changed.notified()).await.is_ok() {
+        if Instant::now() >= limit {
+            return;
+        }
+    }
+}
+
+/// The set in the store. That there is no Node at all is believed only when a
+/// live list and, a while later, the watch say so too.
+async fn take(store: &Store<Node>, kind: NodeAddressType, api: &Api<Node>) -> NodeSet {
+    let mut set = node_set(store.state().iter().map(AsRef::as_ref), kind);
+    if !set.backends.addresses.is_empty() {
+        return set;
+    }
+    let live = timeout(LIST_DEADLINE, api.list(&ListParams::default())).await;
+    let Ok(Ok(live)) = live else {
+        tracing::warn!(
+            "no Node is eligible, and a live list did not confirm it: load balancers keep their back ends"
+        );
+        return set;
+    };
+    if !node_set(live.iter(), kind).backends.addresses.is_empty() {
+        return set;
+    }
+    sleep_until(Instant::now() + QUIET).await;
+    let again = node_set(store.state().iter().map(AsRef::as_ref), kind);
+    set.backends.none_confirmed = again.backends.addresses.is_empty();
+    set
+}
+
+fn node_set<'a>(nodes: impl Iterator<Item = &'a Node>, kind: NodeAddressType) -> NodeSet {
+    let mut set = NodeSet::default();
+    for node in nodes {
+        match address(node, kind).filter(|_| is_eligible(node)) {
+            Some(address) => {
+                set.backends.addresses.insert(address);
+                set.eligible += 1;
+            }
+            None => set.excluded += 1,
+        }
+    }
+    set
+}

@@ -1,0 +1,49 @@
+//! Every Service of the cluster, kept warm on every replica.
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::Service;
+use kube::api::Api;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource};
+
+/// One unpaged list and then a watch. With pages, a change during a re-list
+/// can be reconciled with its old state and then be missed: the store swaps
+/// only at the end of the last page (measured with kube-runtime 4.2).
+pub(super) fn watch_settings() -> watcher::Config {
+    watcher::Config {
+        page_size: None,
+        ..watcher::Config::default()
+    }
+}
+
+/// The Services in a store, and the stream that fills it while it is read:
+/// each event, with its own backoff while the watch fails.
+pub fn services(
+    client: Client,
+) -> (
+    Store<Service>,
+    impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send,
+) {
+    let (store, writer) = reflector::store();
+    let events = watcher(Api::<Service>::all(client), watch_settings())
+        .default_backoff()
+        .map(|event| event.map(without_managed_fields));
+    (store, reflector::reflector(writer, events))
+}
+
+/// Drops managedFields on the way in: more than half of the size of many
+/// objects, and nothing here reads it.
+pub(super) fn without_managed_fields<K: Resource>(
+    mut event: watcher::Event<K>,
+) -> watcher::Event<K> {
+    match &mut event {
+        watcher::Event::Apply(object)
+        | watcher::Event::Delete(object)
+        | watcher::Event::InitApply(object) => {
+            object.meta_mut().managed_fields = None;
+        }
+        watcher::Event::Init | watcher::Event::InitDone => {}
+    }
+    event
+}

@@ -1,0 +1,35 @@
+//! What the program tells about itself: logs, metrics, traces.
+
+pub mod build;
+pub mod logs;
+mod metrics;
+pub mod traces;
+
+pub use metrics::{CONTENT_TYPE, Metrics, ReconcileResult};
+
+use logs::{Format, LogsError};
+use traces::Traces;
+
+/// Starts logs and, if the environment asks for them, traces. Once per process.
+///
+/// A wrong `OTEL_*` setting is logged; it never stops the controller.
+///
+/// # Errors
+/// A subscriber was installed before.
+pub fn init(format: Format, verbosity: u8, metrics: &Metrics) -> Result<Option<Traces>, LogsError> {
+    // Under a subscriber of its own, or what the exporter says about its settings is lost.
+    let traces = tracing::subscriber::with_default(logs::early(format), || {
+        Traces::from_environment(metrics.span_exports())
+    });
+    match traces {
+        Ok(traces) => {
+            logs::init(format, verbosity, traces.as_ref())?;
+            Ok(traces)
+        }
+        Err(error) => {
+            logs::init(format, verbosity, None)?;
+            tracing::error!(%error, "traces are off: wrong OTEL_* setting");
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Server-side apply of YAML with any kinds of objects in it.
+
+use anyhow::{Context, Result};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::{ApiCapabilities, Scope, pinned_kind};
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
+
+/// Whose fields they are, in `managedFields`.
+const FIELD_MANAGER: &str = "testbed";
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Applies each document, in the order of the text.
+pub(super) async fn apply(client: &Client, yaml: &str) -> Result<()> {
+    for object in documents(yaml)? {
+        let types = object
+            .types
+            .clone()
+            .context("a document without apiVersion and kind")?;
+        let kind = GroupVersionKind::try_from(&types)?;
+        let what = format!("applying {} {}", kind.kind, object.name_any());
+        let found = pinned_kind(client, &kind)
+            .await
+            .with_context(|| what.clone())?;
+        api(client, &object, &found)
+            .patch(
+                &object.name_any(),
+                &PatchParams::apply(FIELD_MANAGER).force(),
+                &Patch::Apply(&object),
+            )
+            .await
+            .context(what)?;
+    }
+    Ok(())
+}
+
+fn api(
+    client: &Client,
+    object: &DynamicObject,
+    (resource, capabilities): &(ApiResource, ApiCapabilities),
+) -> Api<DynamicObject> {
+    match capabilities.scope {
+        Scope::Cluster => Api::all_with(client.clone(), resource),
+        Scope::Namespaced => {
+            let namespace = object.namespace();
+            let namespace = namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+            Api::namespaced_with(client.clone(), namespace, resource)
+        }
+    }
+}
+
+/// A document of only comments is none.
+fn documents(yaml: &str) -> Result<Vec<DynamicObject>> {
+    let values: Vec<Value> = serde_saphyr::from_multiple(yaml)?;
+    values
+        .into_iter()
+        .filter(|value| !value.is_null())
+        .map(|value| Ok(serde_json::from_value(value)?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_documents_and_comments_are_no_objects() {
+        let yaml = "# head\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\n# only a remark\n---\n";
+        let names: Vec<String> = documents(yaml)
+            .unwrap()
+            .iter()
+            .map(|o| o.name_any())
+            .collect();
+        assert_eq!(names, ["a"]);
+    }
+}

@@ -1,0 +1,208 @@
+//! etcd and kube-apiserver as child processes.
+//!
+//! Several control planes run on one machine at once, so nothing is at a fixed
+//! place: etcd listens on sockets in the directory, and the port of
+//! kube-apiserver is reserved by us before it starts.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+use tokio::net::{TcpSocket, UnixStream};
+
+use super::{assets, certificates};
+use crate::eventually;
+use crate::process::{Output, Process, Program};
+
+const ETCD_SOCKET: &str = "etcd.sock";
+const AUDIT_POLICY: &str = "audit-policy.yaml";
+const ETCD_STARTS: Duration = Duration::from_secs(30);
+
+/// `ResponseStarted` is left: it is how a watch shows before it ends.
+const AUDIT_RULES: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+";
+
+/// Everything that runs. The fields are dropped in this order: kube-apiserver
+/// would otherwise complain about the missing etcd, and both write into the directory.
+#[derive(Debug)]
+pub(super) struct Processes {
+    kube_apiserver: Process,
+    etcd: Process,
+    /// Keeps the port from others for as long as we live.
+    _reserved: TcpSocket,
+    port: u16,
+    directory: TempDir,
+}
+
+impl Processes {
+    /// Starts both, with new certificates, in a temporary directory of their own.
+    /// kube-apiserver may not answer yet.
+    pub(super) async fn start(name: &str, binaries: &Path) -> Result<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix(&format!("testbed-{name}-"))
+            .tempdir()?;
+        certificates::write(directory.path())?;
+        fs::write(directory.path().join(AUDIT_POLICY), AUDIT_RULES)?;
+        let etcd = start_etcd(directory.path(), binaries).await?;
+        let (reserved, port) = reserve_port()?;
+        let kube_apiserver = start_kube_apiserver(directory.path(), binaries, port)?;
+        Ok(Self {
+            kube_apiserver,
+            etcd,
+            _reserved: reserved,
+            port,
+            directory,
+        })
+    }
+
+    /// Where kube-apiserver serves.
+    pub(super) fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// The directory with the certificates, the logs and the data.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where kube-apiserver writes its audit log.
+    pub(super) fn audit_log(&self) -> PathBuf {
+        audit_log(self.directory.path())
+    }
+
+    /// The process ids.
+    pub(super) fn ids(&self) -> [u32; 2] {
+        [self.kube_apiserver.id(), self.etcd.id()]
+    }
+
+    /// An error with the end of the log when one of them has ended.
+    pub(super) fn check_running(&mut self) -> Result<()> {
+        self.etcd.check_running()?;
+        self.kube_apiserver.check_running()
+    }
+
+    /// The end of the log of kube-apiserver.
+    pub(super) fn log_tail(&self) -> String {
+        self.kube_apiserver.log_tail()
+    }
+}
+
+fn audit_log(directory: &Path) -> PathBuf {
+    directory.join("audit.log")
+}
+
+/// A socket that is bound but does not listen keeps the kernel from giving the
+/// port to anyone else; kube-apiserver may share it (`--permit-port-sharing`).
+fn reserve_port() -> Result<(TcpSocket, u16)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    let port = socket.local_addr()?.port();
+    Ok((socket, port))
+}
+
+async fn start_etcd(directory: &Path, binaries: &Path) -> Result<Process> {
+    let socket = directory.join(ETCD_SOCKET);
+    let clients = format!("unix://{}", socket.display());
+    let peers = format!("unix://{}", directory.join("etcd-peers.sock").display());
+    // A lone member never dials itself, but the flags must look like a host and a port.
+    let nobody = "http://127.0.0.1:1";
+    let mut etcd = Process::spawn(Program {
+        name: "etcd",
+        path: &assets::binary(binaries, "etcd")?,
+        arguments: flags([
+            ("name", "testbed".into()),
+            ("data-dir", directory.join("etcd").into()),
+            ("listen-client-urls", clients.into()),
+            ("advertise-client-urls", nobody.into()),
+            ("listen-peer-urls", peers.into()),
+            ("initial-advertise-peer-urls", nobody.into()),
+            ("initial-cluster", format!("testbed={nobody}").into()),
+            // The data need not survive the machine.
+            ("unsafe-no-fsync", "true".into()),
+        ]),
+        environment: Vec::new(),
+        output: Output::Log(&directory.join("etcd.log")),
+        remove: Some(directory),
+    })?;
+    // kube-apiserver waits a whole second after a first dial that fails.
+    eventually("etcd to listen", ETCD_STARTS, async || {
+        if let Err(ended) = etcd.check_running() {
+            return Ok(Some(Err(ended)));
+        }
+        UnixStream::connect(&socket).await?;
+        Ok(Some(Ok(())))
+    })
+    .await
+    .with_context(|| format!("etcd does not start{}", etcd.log_tail()))??;
+    Ok(etcd)
+}
+
+fn start_kube_apiserver(directory: &Path, binaries: &Path, port: u16) -> Result<Process> {
+    let file = |name: &str| OsString::from(directory.join(name));
+    let etcd = format!("unix://{}", directory.join(ETCD_SOCKET).display());
+    Process::spawn(Program {
+        name: "kube-apiserver",
+        path: &assets::binary(binaries, "kube-apiserver")?,
+        arguments: flags([
+            ("etcd-servers", etcd.into()),
+            ("bind-address", "127.0.0.1".into()),
+            ("advertise-address", "127.0.0.1".into()),
+            ("secure-port", port.to_string().into()),
+            ("permit-port-sharing", "true".into()),
+            ("cert-dir", file("generated")),
+            ("client-ca-file", file(certificates::AUTHORITY)),
+            ("tls-cert-file", file(certificates::SERVING.certificate)),
+            ("tls-private-key-file", file(certificates::SERVING.key)),
+            ("authorization-mode", "RBAC".into()),
+            (
+                "service-account-issuer",
+                "https://kubernetes.default.svc".into(),
+            ),
+            (
+                "service-account-key-file",
+                file(certificates::SERVICE_ACCOUNT_PUBLIC_KEY),
+            ),
+            (
+                "service-account-signing-key-file",
+                file(certificates::SERVICE_ACCOUNT_KEY),
+            ),
+            ("service-cluster-ip-range", "10.96.0.0/12".into()),
+            // The default has fewer ports than a test at scale has Services.
+            ("service-node-port-range", "20000-65535".into()),
+            // No controller manager runs here: nobody would make the default service
+            // accounts that the one waits for, or take away the taint that the other sets.
+            (
+                "disable-admission-plugins",
+                "ServiceAccount,TaintNodesByCondition".into(),
+            ),
+            ("endpoint-reconciler-type", "none".into()),
+            ("audit-policy-file", file(AUDIT_POLICY)),
+            ("audit-log-path", audit_log(directory).into()),
+            // In megabytes. It is read as one file.
+            ("audit-log-maxsize", "4096".into()),
+        ]),
+        environment: Vec::new(),
+        output: Output::Log(&directory.join("kube-apiserver.log")),
+        remove: Some(directory),
+    })
+}
+
+fn flags<const N: usize>(flags: [(&str, OsString); N]) -> Vec<OsString> {
+    flags
+        .into_iter()
+        .map(|(name, value)| {
+            let mut flag = OsString::from(format!("--{name}="));
+            flag.push(value);
+            flag
+        })
+        .collect()
+}

@@ -1,0 +1,268 @@
+//! One running my-cloud-controller-manager: the real binary, as a child process.
+
+mod metrics;
+mod port;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use crate::control_plane::install_tls_provider;
+use crate::eventually;
+use crate::process::{Output, Process, Program, Signal};
+
+const BINARY: &str = "my-cloud-controller-manager";
+const READY: Duration = Duration::from_secs(60);
+const ADMIN_ANSWERS: Duration = Duration::from_secs(5);
+
+/// What to start. The fields have defaults: see [`ReplicaOptions::new`].
+#[derive(Clone, Debug)]
+pub struct ReplicaOptions {
+    /// Name of the pod that it takes itself for (`POD_NAME`).
+    pub name: String,
+    /// The binary; `None`: the one of the same build as the running program.
+    pub binary: Option<PathBuf>,
+    /// How it reaches kube-apiserver, and as whom.
+    pub kubeconfig: PathBuf,
+    /// Its configuration file.
+    pub config_yaml: String,
+    /// Times of the election.
+    pub lease: LeaseTiming,
+    /// Flags after ours; a flag given twice is the program's to judge.
+    pub extra_args: Vec<String>,
+    /// Environment variables on top of ours.
+    pub env: Vec<(String, String)>,
+}
+
+impl ReplicaOptions {
+    /// The election's own default times, an empty configuration, nothing extra.
+    #[must_use]
+    pub fn new(name: &str, kubeconfig: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            binary: None,
+            kubeconfig: kubeconfig.to_owned(),
+            config_yaml: String::new(),
+            lease: LeaseTiming::default(),
+            extra_args: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+}
+
+/// Times of the election, in whole milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseTiming {
+    /// After this long without renewal a standby may take the Lease.
+    pub lease_duration: Duration,
+    /// After this long without renewal the leader gives up.
+    pub renew_deadline: Duration,
+    /// Between two tries.
+    pub retry_period: Duration,
+}
+
+impl Default for LeaseTiming {
+    fn default() -> Self {
+        Self {
+            lease_duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A running or ended replica. Dropping it kills it and removes its directory.
+#[derive(Debug)]
+pub struct Replica {
+    process: Process,
+    admin_url: String,
+    http: reqwest::Client,
+    log: PathBuf,
+    _directory: TempDir,
+}
+
+impl Replica {
+    /// Starts one and waits until it calls itself ready.
+    ///
+    /// # Errors
+    /// It ended before, or took too long: the message has the end of its log.
+    pub async fn start(options: ReplicaOptions) -> Result<Self> {
+        let mut replica = Self::launch(options)?;
+        replica.wait_ready(READY).await?;
+        Ok(replica)
+    }
+
+    /// Starts one and does not wait: for replicas that are meant to fail.
+    ///
+    /// # Errors
+    /// There is no binary, or no port is free.
+    pub fn launch(options: ReplicaOptions) -> Result<Self> {
+        install_tls_provider();
+        let directory = tempfile::Builder::new()
+            .prefix(&format!("testbed-{}-", options.name))
+            .tempdir()?;
+        let config = directory.path().join("config.yaml");
+        std::fs::write(&config, &options.config_yaml)?;
+        let log = directory.path().join("log");
+        let binary = match &options.binary {
+            Some(given) => given.clone(),
+            None => built_beside_us()?,
+        };
+        let admin_address = port::free_address()?.to_string();
+        let mut environment: Vec<(OsString, OsString)> =
+            vec![("POD_NAME".into(), options.name.clone().into())];
+        environment.extend(options.env.iter().map(|(k, v)| (k.into(), v.into())));
+        let process = Process::spawn(Program {
+            name: &options.name,
+            path: &binary,
+            arguments: arguments(&options, &config, &admin_address),
+            environment,
+            output: Output::Log(&log),
+            remove: Some(directory.path()),
+        })?;
+        Ok(Self {
+            process,
+            admin_url: format!("http://{admin_address}"),
+            http: reqwest::Client::builder().timeout(ADMIN_ANSWERS).build()?,
+            log,
+            _directory: directory,
+        })
+    }
+
+    /// Waits until it calls itself ready.
+    ///
+    /// # Errors
+    /// It ended before, or took too long: the message has the end of its log.
+    pub async fn wait_ready(&mut self, deadline: Duration) -> Result<()> {
+        let url = format!("{}/readyz", self.admin_url);
+        let seen = eventually("the replica to be ready", deadline, async || {
+            if let Err(ended) = self.process.check_running() {
+                return Ok(Some(Err(ended)));
+            }
+            self.http.get(&url).send().await?.error_for_status()?;
+            Ok(Some(Ok(())))
+        })
+        .await;
+        seen.with_context(|| format!("not ready{}", self.process.log_tail()))?
+    }
+
+    /// Where its probes and metrics are, without a slash at the end.
+    #[must_use]
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
+    /// The value of each series; the key is the series as it is printed, such as
+    /// `requests_total{code="200"}`.
+    ///
+    /// # Errors
+    /// It does not answer within 5 s, or not in the text format of Prometheus.
+    pub async fn metrics(&self) -> Result<BTreeMap<String, f64>> {
+        let url = format!("{}/metrics", self.admin_url);
+        let answer = self.http.get(&url).send().await?.error_for_status()?;
+        metrics::parse(&answer.text().await?)
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks it to end (SIGTERM).
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn terminate(&mut self) -> Result<()> {
+        self.process.signal(Signal::TERM)
+    }
+
+    /// Ends it without asking (SIGKILL), and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Freezes it (SIGSTOP), as a hung virtual machine would.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn stop(&mut self) -> Result<()> {
+        self.process.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen one go on (SIGCONT).
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn cont(&mut self) -> Result<()> {
+        self.process.signal(Signal::CONT)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It still ran at the deadline.
+    pub async fn wait_exit(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        self.process.wait_exit(deadline).await
+    }
+
+    /// Its log, standard output and error together. Goes with the replica.
+    #[must_use]
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+}
+
+fn arguments(options: &ReplicaOptions, config: &Path, admin_address: &str) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["--config".into(), config.into()];
+    arguments.extend(["--kubeconfig".into(), options.kubeconfig.clone().into()]);
+    let LeaseTiming {
+        lease_duration,
+        renew_deadline,
+        retry_period,
+    } = options.lease;
+    let milliseconds = |time: Duration| format!("{}ms", time.as_millis());
+    let rest = [
+        ("--admin-address", admin_address.to_owned()),
+        ("--log-format", "json".to_owned()),
+        (
+            "--leader-elect-lease-duration",
+            milliseconds(lease_duration),
+        ),
+        (
+            "--leader-elect-renew-deadline",
+            milliseconds(renew_deadline),
+        ),
+        ("--leader-elect-retry-period", milliseconds(retry_period)),
+        (
+            "--leader-elect-resource-namespace",
+            "kube-system".to_owned(),
+        ),
+        ("--v", "2".to_owned()),
+    ];
+    arguments.extend(
+        rest.into_iter()
+            .flat_map(|(flag, value)| [flag.into(), value.into()]),
+    );
+    arguments.extend(options.extra_args.iter().map(OsString::from));
+    arguments
+}
+
+/// Tests run in `target/<profile>/deps`, programs in `target/<profile>`.
+fn built_beside_us() -> Result<PathBuf> {
+    let us = std::env::current_exe()?;
+    us.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|directory| directory.join(BINARY))
+        .find(|path| path.is_file())
+        .with_context(|| format!("no {BINARY} beside {}: build it first", us.display()))
+}
+
+#[cfg(test)]
+mod tests;
