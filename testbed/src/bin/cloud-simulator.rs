@@ -1,5 +1,6 @@
 //! A simulated cloud as a program of its own.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,10 +13,30 @@ use testbed::cloud::{CloudSimulator, CloudSimulatorOptions, Profile};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+const ADMIN_API: &str = r#"Admin API, on the same port:
+  GET    /admin/inventory             all load balancers
+  GET    /admin/events?after=N        all calls with their phases
+  GET    /admin/faults                the faults that are set
+  PUT    /admin/faults                replace them by one fault or a list
+  POST   /admin/faults                add one fault or a list
+  DELETE /admin/faults                clear them
+  POST   /admin/load-balancers        put a load balancer there
+  PATCH  /admin/load-balancers/{id}   change one (JSON merge patch)
+  DELETE /admin/load-balancers/{id}   remove one
+
+A fault has a kind and may have a verb, a count, and a text to match (in name, id
+or owner): {"kind": "throttle", "retryAfterSeconds": 5, "verb": "create",
+"count": 3, "matching": "shop/web"}. The kinds:
+  latency {millis}   hang {afterEffect}   throttle {retryAfterSeconds, asDate}
+  failBefore, failAfter {code, status, retryAfterSeconds}   loseReply
+  executeLate {delayMillis, reply: "lost" | "hang" | {"fail": {code, status}}}
+  listIncomplete {omit}   stale   garbageBody   oversizedBody {bytes}
+  omitField {field}   redirect {location}"#;
+
 /// Simulates a cloud's load balancer API, with real TCP and UDP forwarding from
 /// each load balancer's address to its back ends.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = ADMIN_API)]
 struct Arguments {
     /// Name of the cloud.
     #[arg(long, default_value = "cloud1")]
@@ -66,6 +87,7 @@ async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stdout().is_terminal())
         .with_target(false)
         .init();
     match run(Arguments::parse()).await {

@@ -67,6 +67,8 @@ async fn respond(engine: Arc<Engine>, call: Call, connection: Connection) -> Res
     let struck = engine.faults.strike(call.verb, &subject);
     let sequence = engine.events.arrived(arrival);
     if let Some(kind) = &struck.kind {
+        let (cloud, verb) = (&engine.manner.name, call.verb.as_str());
+        tracing::info!(cloud, "{verb}: fault {} strikes", kind.as_str());
         engine.events.struck(sequence, kind.as_str());
     }
     let ending = Ending {

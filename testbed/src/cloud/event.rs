@@ -149,14 +149,20 @@ impl Event {
 
 /// The largest number of these calls that were under way at one moment.
 pub fn most_in_flight(events: &[Event]) -> usize {
-    let under_way_at = |moment: u64| {
-        let covers = |event: &&Event| {
-            event.started_micros <= moment && event.finished_micros.is_none_or(|end| moment < end)
-        };
-        events.iter().filter(covers).count()
-    };
-    let starts = events.iter().map(|event| event.started_micros);
-    starts.map(under_way_at).max().unwrap_or(0)
+    let starts = events.iter().map(|event| (event.started_micros, 1));
+    let ends = events
+        .iter()
+        .filter_map(|event| Some((event.finished_micros?, -1)));
+    let mut changes: Vec<(u64, isize)> = starts.chain(ends).collect();
+    // At the same moment the end comes first: such calls do not overlap.
+    changes.sort_unstable();
+    let mut under_way = 0;
+    let mut most = 0;
+    for (_, change) in changes {
+        under_way += change;
+        most = most.max(under_way);
+    }
+    usize::try_from(most).unwrap_or_default()
 }
 
 /// What is known of a call when it arrives.

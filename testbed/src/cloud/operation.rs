@@ -77,12 +77,16 @@ fn fence(engine: &Engine, call: &Call) -> Result<(), Refusal> {
 
 async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {
     let profile = engine.manner.profile;
-    let request = call.request::<ChangeRequest>()?.read_by(profile);
+    let request = call.request::<ChangeRequest>()?.limited_to(profile);
     let new = NewLoadBalancer {
         name: validation::name(&request)?,
         owner: validation::owner(&request)?,
         settings: validation::settings(&request)?,
-        idempotency_key: call.idempotency_key.clone(),
+        // The seed's API does not know this header.
+        idempotency_key: match profile {
+            Profile::Standard => call.idempotency_key.clone(),
+            Profile::Seed => None,
+        },
         state: State::Provisioning,
     };
     let creation = engine.inventory().create(new)?;
@@ -103,7 +107,7 @@ async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
 
 async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {
     let profile = engine.manner.profile;
-    let request = call.request::<ChangeRequest>()?.read_by(profile);
+    let request = call.request::<ChangeRequest>()?.limited_to(profile);
     let id = request.lb_id.clone().unwrap_or_default();
     let entry = engine.inventory().by_id(&id)?.clone();
     let settings = validation::settings(&request)?;

@@ -33,7 +33,7 @@ pub(super) struct ChangeRequest {
 
 impl ChangeRequest {
     /// What a cloud with this profile reads of it.
-    pub(super) fn read_by(self, profile: Profile) -> Self {
+    pub(super) fn limited_to(self, profile: Profile) -> Self {
         match profile {
             Profile::Standard => self,
             Profile::Seed => Self {

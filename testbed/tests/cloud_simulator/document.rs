@@ -1,0 +1,160 @@
+//! The API's document and the simulator say the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use testbed::cloud::{CloudSimulatorOptions, Code, Profile, Verb};
+
+use super::{Cloud, quiet, wanted, with};
+
+/// The document.
+struct Document(Value);
+
+/// The fields of a schema, with whether the profile `seed` has them, and those
+/// that are required.
+#[derive(Default)]
+struct Fields {
+    known: BTreeMap<String, bool>,
+    required: BTreeSet<String>,
+}
+
+impl Document {
+    fn read() -> Self {
+        let text = include_str!("../../../docs/cloud-api.openapi.yaml");
+        Self(serde_saphyr::from_str(text).expect("YAML"))
+    }
+
+    fn schema(&self, name: &str) -> &Value {
+        let schema = &self.0["components"]["schemas"][name];
+        assert!(schema.is_object(), "there is no schema {name}");
+        schema
+    }
+
+    /// The fields of a schema and of all that it is made of.
+    fn fields(&self, name: &str) -> Fields {
+        let mut fields = Fields::default();
+        self.collect(self.schema(name), &mut fields);
+        fields
+    }
+
+    fn collect(&self, schema: &Value, fields: &mut Fields) {
+        if let Some(reference) = schema["$ref"].as_str() {
+            let name = reference.rsplit('/').next().unwrap_or_default();
+            self.collect(self.schema(name), fields);
+        }
+        for part in schema["allOf"].as_array().into_iter().flatten() {
+            self.collect(part, fields);
+        }
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            let seed = field["x-seed"] == true;
+            fields.known.insert(name.clone(), seed);
+        }
+        let required = schema["required"].as_array().into_iter().flatten();
+        let required = required.filter_map(|name| name.as_str().map(str::to_owned));
+        fields.required.extend(required);
+    }
+
+    /// Fails unless the answer has all required fields of the schema, and
+    /// none that the profile does not have.
+    fn check(&self, schema: &str, answer: &Value, profile: Profile) {
+        let fields = self.fields(schema);
+        let answer = answer.as_object().expect("an object");
+        for field in answer.keys() {
+            let known = fields.known.get(field);
+            let allowed = known.is_some_and(|seed| profile == Profile::Standard || *seed);
+            assert!(allowed, "{schema} has no {field} ({profile:?}): {answer:?}");
+        }
+        for field in &fields.required {
+            assert!(
+                answer.contains_key(field),
+                "{schema} lacks {field}: {answer:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn it_has_every_verb_and_every_code_with_its_status() {
+    let document = Document::read();
+    let paths: BTreeSet<&str> = document.0["paths"]
+        .as_object()
+        .expect("paths")
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let verbs = [
+        Verb::Create,
+        Verb::Delete,
+        Verb::Update,
+        Verb::Query,
+        Verb::List,
+    ];
+    let expected = verbs.map(|verb| format!("/api/v1/lb/{}", verb.as_str()));
+    assert_eq!(paths, expected.iter().map(String::as_str).collect());
+    assert_eq!(document.schema("Code")["enum"], json!(Code::ALL));
+    let responses = document.0["components"]["responses"]
+        .as_object()
+        .expect("responses");
+    for code in Code::ALL {
+        let named = format!("`{code}`:");
+        let described = responses.iter().find(|(_, response)| {
+            response["description"]
+                .as_str()
+                .is_some_and(|text| text.contains(&named))
+        });
+        let (name, _) = described.unwrap_or_else(|| panic!("no response describes {code}"));
+        let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+        let status = match code {
+            Code::Internal => "default".into(),
+            code => code.status().to_string(),
+        };
+        let uses = |path: &&str| {
+            document.0["paths"][*path]["post"]["responses"][status.as_str()] == reference
+        };
+        assert!(paths.iter().any(uses), "{code} comes with {status}");
+    }
+}
+
+#[tokio::test]
+async fn real_answers_have_the_documents_fields() {
+    let document = Document::read();
+    for profile in [Profile::Standard, Profile::Seed] {
+        let cloud = Cloud::start(CloudSimulatorOptions { profile, ..quiet() }).await;
+        let full = json!({
+            "sessionAffinity": { "type": "ClientIP", "timeoutSeconds": 600 },
+            "sourceRanges": ["10.0.0.0/8"],
+            "healthCheck": { "protocol": "HTTP", "port": 32_000, "path": "/" },
+            "internal": false,
+            "address": cloud.simulator.addresses().hosts().nth(5),
+            "addressFamilies": ["IPv4"],
+        });
+        let body = with(wanted("web", "u1"), full);
+        let create = document.fields("CreateRequest");
+        let sent: BTreeSet<&String> = body.as_object().expect("an object").keys().collect();
+        assert_eq!(
+            sent,
+            create.known.keys().collect(),
+            "this test sends every field"
+        );
+
+        let created = cloud.call(Verb::Create, &body).await.json();
+        document.check("ChangeAnswer", &created, profile);
+        let which = json!({ "lbId": created["lbId"] });
+        let updated = cloud
+            .call(Verb::Update, &with(body, which.clone()))
+            .await
+            .json();
+        document.check("ChangeAnswer", &updated, profile);
+        let shown = cloud.call(Verb::Query, &which).await.json();
+        document.check("LoadBalancer", &shown, profile);
+        if profile == Profile::Standard {
+            let list = cloud.call(Verb::List, &json!({})).await.json();
+            document.check("ListAnswer", &list, profile);
+            document.check("LoadBalancer", &list["items"][0], profile);
+        }
+        let deleted = cloud.call(Verb::Delete, &which).await.json();
+        document.check("Success", &deleted, profile);
+        let absent = cloud.call(Verb::Query, &which).await.json();
+        document.check("Error", &absent, profile);
+    }
+}
