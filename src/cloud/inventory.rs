@@ -74,7 +74,6 @@ impl Inventory {
         let mut known = self.known();
         if let Some(since) = &mut known.since {
             since.learnt.insert(found.name.clone());
-            since.forgotten.remove(&found.id);
         }
         known.entries.insert(found.name.clone(), found);
     }

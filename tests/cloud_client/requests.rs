@@ -55,6 +55,29 @@ async fn a_create_says_all_there_is_to_say() {
 }
 
 #[tokio::test]
+async fn a_create_that_finds_an_older_load_balancer_shows_what_that_has() {
+    let request = plain_request("web");
+    let shown = json!({
+        "err": "", "lbId": "lb-1", "name": request.name, "nodes": ["10.0.0.9"], "port": 81,
+        "nodePort": 30081, "spec": "standard", "bandwidth": "1M",
+    });
+    let edge = Edge::always(200, &[], shown.to_string()).await;
+    for profile in [Profile::Standard, Profile::Seed] {
+        let created = edge.client(profile).create(&permit(), &request).await;
+        let spec = created.expect("found").spec;
+        assert_eq!(
+            (spec.listeners[0].port, spec.bandwidth.as_str()),
+            (81, "1M")
+        );
+        let node = "10.0.0.9".parse().expect("address");
+        assert!(
+            spec.nodes.iter().eq([&node]),
+            "or nobody would see that it has to be updated"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_update_and_a_delete_carry_the_fencing_token() {
     let edge = Edge::always(200, &[], r#"{"err":""}"#).await;
     let (permit, request, id) = (permit(), plain_request("web"), LoadBalancerId::new("lb-1"));

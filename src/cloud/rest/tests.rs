@@ -12,6 +12,8 @@ use crate::election::{Leadership, sole_leader};
 use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
 use crate::plan::naming::{Owner, ServiceUid};
 
+/// Longer than any of these tests may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
 
 fn request() -> CreateRequest {
@@ -50,7 +52,7 @@ async fn silent() -> (TcpListener, RestCloud, Arc<Mutex<Vec<CallEvent>>>) {
     let settings = RestSettings {
         name: CloudName::new("cloud1"),
         endpoint: format!("http://{address}").parse().expect("URL"),
-        request_timeout: Duration::from_secs(60),
+        request_timeout: REQUEST_TIMEOUT,
         concurrency: 1,
         requests_per_second: 0,
         profile: Profile::Standard,
@@ -73,6 +75,7 @@ fn leader_for(time: Duration) -> Leadership {
 #[tokio::test]
 async fn a_write_ends_with_the_leadership() {
     let (_listener, cloud, _) = silent().await;
+    let began = Instant::now();
     let permit = leader_for(SHORT).permit().expect("leads");
     let error = cloud
         .create(&permit, &request())
@@ -80,14 +83,18 @@ async fn a_write_ends_with_the_leadership() {
         .expect_err("silence");
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert!(error.outcome_unknown(), "it was sent");
+    assert!(
+        began.elapsed() < REQUEST_TIMEOUT / 2,
+        "not by its own timeout"
+    );
 }
 
 #[tokio::test]
 async fn a_write_under_way_ends_as_soon_as_another_leader_is_seen() {
     let (listener, cloud, _) = silent().await;
-    let leadership = leader_for(Duration::from_secs(60));
+    let leadership = leader_for(REQUEST_TIMEOUT);
     let permit = leadership.permit().expect("leads");
-    let request = request();
+    let (request, began) = (request(), Instant::now());
     let end = async {
         let connection = listener.accept().await.expect("the write's connection");
         leadership.end();
@@ -97,6 +104,10 @@ async fn a_write_under_way_ends_as_soon_as_another_leader_is_seen() {
     assert!(
         result.expect_err("silence").outcome_unknown(),
         "it may have been sent"
+    );
+    assert!(
+        began.elapsed() < REQUEST_TIMEOUT / 2,
+        "not by its own timeout"
     );
 }
 
