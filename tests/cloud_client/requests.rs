@@ -69,7 +69,7 @@ async fn a_create_that_finds_an_older_load_balancer_shows_what_that_has() {
             (spec.listeners[0].port, spec.bandwidth.as_str()),
             (81, "1M")
         );
-        let node = "10.0.0.9".parse().expect("address");
+        let node: std::net::IpAddr = "10.0.0.9".parse().expect("address");
         assert!(
             spec.nodes.iter().eq([&node]),
             "or nobody would see that it has to be updated"
