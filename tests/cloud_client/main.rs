@@ -8,4 +8,5 @@ mod answers;
 mod edge;
 mod lists;
 mod requests;
+mod simulator;
 mod traffic;

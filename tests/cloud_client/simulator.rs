@@ -1,0 +1,163 @@
+//! The client against the simulated cloud, which knows nothing of the client
+//! but the API's document.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use my_cloud_controller_manager::cloud::{
+    Cloud, ErrorKind, Priority, Profile, RestCloud, RestSettings, Which,
+};
+use my_cloud_controller_manager::election::sole_leader;
+use my_cloud_controller_manager::plan::load_balancer::State;
+use testbed::cloud::{
+    self, CloudSimulator, CloudSimulatorOptions, Fault, FaultKind, Verb, most_in_flight,
+};
+
+use crate::edge::{client, owner, permit, plain_request, rich_request, settings};
+
+async fn simulator(profile: Profile, latency: Duration) -> (CloudSimulator, RestCloud) {
+    let options = CloudSimulatorOptions {
+        profile: match profile {
+            Profile::Standard => cloud::Profile::Standard,
+            Profile::Seed => cloud::Profile::Seed,
+        },
+        latency,
+        data_plane: false,
+        ..CloudSimulatorOptions::named("cloud1")
+    };
+    let simulator = CloudSimulator::start(options).await.expect("started");
+    let settings = RestSettings {
+        concurrency: 3,
+        ..settings(&simulator.endpoint(), profile)
+    };
+    (simulator, client(settings).0)
+}
+
+#[tokio::test]
+async fn a_load_balancer_lives_and_dies() {
+    for profile in [Profile::Standard, Profile::Seed] {
+        let (simulator, cloud) = simulator(profile, Duration::ZERO).await;
+        let (permit, mut request) = (permit(), plain_request("web"));
+        let absent = cloud
+            .query(Which::Name(&request.name), Priority::User)
+            .await;
+        assert_eq!(absent, Ok(None), "{profile:?}");
+
+        let created = cloud.create(&permit, &request).await.expect("created");
+        let id = &created.id;
+        assert_eq!(
+            (&created.spec, &created.state),
+            (&request.spec, &State::Active)
+        );
+        assert!(!created.addresses.is_empty(), "{profile:?}");
+        let again = cloud.create(&permit, &request).await.expect("found");
+        assert_eq!(again, created, "a create is idempotent by name");
+
+        if profile == Profile::Standard {
+            request.spec = rich_request("web").spec;
+        }
+        request.spec.bandwidth = "7M".into();
+        let updated = cloud.update(&permit, id, &request, Priority::User).await;
+        let updated = updated.expect("updated");
+        for which in [Which::Id(id), Which::Name(&request.name)] {
+            let found = cloud.query(which, Priority::User).await.expect("answered");
+            let found = found.expect("found");
+            assert_eq!(found, updated, "{profile:?}");
+            assert_eq!(found.spec, request.spec, "{profile:?}");
+            let known = profile == Profile::Standard;
+            assert_eq!(found.owner, known.then(|| request.owner.clone()));
+        }
+
+        for reason in ["deleted", "already gone"] {
+            assert_eq!(cloud.delete(&permit, id).await, Ok(()), "{reason}");
+            let absent = cloud.query(Which::Id(id), Priority::User).await;
+            assert_eq!(absent, Ok(None), "{reason}");
+        }
+        let gone = cloud.update(&permit, id, &request, Priority::User).await;
+        assert_eq!(gone.expect_err("gone").kind(), ErrorKind::NotFound);
+        assert!(simulator.inventory().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_list_shows_what_was_created() {
+    let (_simulator, cloud) = simulator(Profile::Standard, Duration::ZERO).await;
+    let permit = permit();
+    let mut created = Vec::new();
+    for name in ["a", "b", "c"] {
+        let request = rich_request(name);
+        created.push(cloud.create(&permit, &request).await.expect("created"));
+    }
+    let mut listed = cloud.list(&owner("a").cluster).await.expect("listed");
+    listed.sort_by(|one, other| one.name.cmp(&other.name));
+    assert_eq!(listed, created);
+}
+
+#[tokio::test]
+async fn neither_another_owner_nor_an_older_leader_gets_its_way() {
+    let (simulator, cloud) = simulator(Profile::Standard, Duration::ZERO).await;
+    let older = sole_leader();
+    let newer = loop {
+        let newer = sole_leader();
+        if newer.term() > older.term() {
+            break newer;
+        }
+    };
+    let permit = newer.permit().expect("leads");
+    let request = plain_request("web");
+    cloud.create(&permit, &request).await.expect("created");
+
+    let mut hijack = request.clone();
+    hijack.owner = owner("another");
+    let error = cloud.create(&permit, &hijack).await.expect_err("taken");
+    assert_eq!(
+        (error.kind(), error.is_terminal()),
+        (ErrorKind::NameTaken, true)
+    );
+
+    let permit = older.permit().expect("believes to lead");
+    let error = cloud.create(&permit, &request).await.expect_err("fenced");
+    assert_eq!(
+        (error.kind(), error.outcome_unknown()),
+        (ErrorKind::Fenced, false)
+    );
+    assert_eq!(simulator.inventory().len(), 1);
+}
+
+#[tokio::test]
+async fn no_more_calls_than_configured_reach_the_cloud_at_once() {
+    let (simulator, cloud) = simulator(Profile::Standard, Duration::from_millis(20)).await;
+    let permit = permit();
+    let requests: Vec<_> = (0..30)
+        .map(|n| plain_request(&format!("web-{n}")))
+        .collect();
+    let creates = requests
+        .iter()
+        .map(|request| cloud.create(&permit, request));
+    for created in join_all(creates).await {
+        created.expect("created");
+    }
+    assert_eq!(most_in_flight(&simulator.events()), 3);
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_is_lost_is_unknown_and_repeating_it_finds_it() {
+    let faults = [
+        FaultKind::LoseReply,
+        FaultKind::GarbageBody,
+        FaultKind::OversizedBody { bytes: 2 << 20 },
+        FaultKind::OmitField {
+            field: "lbId".into(),
+        },
+    ];
+    for fault in faults {
+        let (simulator, cloud) = simulator(Profile::Standard, Duration::ZERO).await;
+        simulator.set_fault(Fault::new(fault.clone()).on(Verb::Create).times(1));
+        let (permit, request) = (permit(), plain_request("web"));
+        let error = cloud.create(&permit, &request).await.expect_err("lost");
+        assert!(error.outcome_unknown(), "{fault:?}: {error}");
+        let found = cloud.create(&permit, &request).await.expect("found");
+        assert_eq!(found.spec, request.spec);
+        assert_eq!(simulator.inventory().len(), 1, "{fault:?}");
+    }
+}
