@@ -8,5 +8,6 @@ mod answers;
 mod edge;
 mod lists;
 mod requests;
+mod setup;
 mod simulator;
 mod traffic;
