@@ -171,10 +171,10 @@ fn update(
         return None;
     }
     let request = request(wanted, nodes);
-    if request.spec == found.spec {
+    if request.spec.is_met_by(&found.spec) {
         return None;
     }
-    let only_nodes = request.spec == found.spec_with_nodes(nodes);
+    let only_nodes = request.spec.is_met_by(&found.spec_with_nodes(nodes));
     let urgency = if only_nodes {
         Urgency::Background
     } else {

@@ -129,7 +129,17 @@ fn plans() {
     let mut bad = settled.clone();
     bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
 
+    let mut named_port = settled.clone();
+    named_port.ports[0].name = "http".into();
+
     let cases = [
+        Case {
+            reason: "a cloud that keeps no names of ports is not updated for them for ever",
+            service: named_port,
+            views: vec![("cloud1", present())],
+            backends: one.clone(),
+            expect: &[],
+        },
         Case {
             reason: "a fresh Service gets its finalizer before its load balancer, then its record",
             service: fresh,
