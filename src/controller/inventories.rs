@@ -77,7 +77,7 @@ pub async fn follow(context: Arc<Context>, trigger: Trigger, interval: Duration)
         let (context, trigger) = (&context, &trigger);
         async move {
             cloud.list(name, context).await;
-            while !context.stopping.is_cancelled() {
+            loop {
                 // Spread, so that replicas restarted together do not list together.
                 sleep(interval.mul_f64(0.9 + 0.2 * random_fraction())).await;
                 cloud.list(name, context).await;
@@ -85,5 +85,10 @@ pub async fn follow(context: Arc<Context>, trigger: Trigger, interval: Duration)
             }
         }
     });
-    join_all(each).await;
+    context
+        .stopping
+        .run_until_cancelled(join_all::<_>(each))
+        .await;
+    // A part that ends by itself ends the process; this one waits for the end.
+    std::future::pending().await
 }

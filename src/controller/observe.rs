@@ -89,8 +89,7 @@ pub async fn observe_cloud(service: &ObservedService, context: &Context) -> Resu
         failures: BTreeMap::new(),
         disowned: Vec::new(),
     };
-    let looks = looks(service, context).await;
-    let answers = looks.into_iter().map(|look| async move {
+    let answers = looks(service, context).into_iter().map(|look| async move {
         let view = look.view().await;
         (look, view)
     });
@@ -125,7 +124,7 @@ struct Looked {
     disowned: Option<LoadBalancerId>,
 }
 
-async fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>> {
+fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>> {
     if matches!(service.desired, Desired::Unmanaged(_) | Desired::Invalid(_)) {
         return Vec::new();
     }
@@ -173,7 +172,8 @@ impl Look<'_> {
         }
         cloud.listed().await;
         if let Some(known) = cloud.inventory.find(&self.load_balancer) {
-            if is_settled(&known) {
+            // What we cannot use, or may no longer be so, is asked for again.
+            if is_settled(&known) && self.is_ours(&known) {
                 return found(self.judge(known));
             }
             cloud.inventory.forget(&known.id);

@@ -59,9 +59,11 @@ pub fn after_failure(failure: &Failure) -> Delay {
     match failure {
         Failure::Cloud(error) => match error.retry_after() {
             Some(wait) => Delay::Exact(wait),
-            // Not sent because many calls wait: nothing speaks against the next.
-            None if error.kind() == ErrorKind::Busy => Delay::LookAgain,
-            None => Delay::Backoff,
+            None => match error.kind() {
+                // Not sent because many calls wait, or not as we knew it: the next look tells more.
+                ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Conflict => Delay::LookAgain,
+                _ => Delay::Backoff,
+            },
         },
         Failure::Kubernetes(error) => match error {
             KubernetesError::Conflict => Delay::AtOnce,
