@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Service;
 use kube::Client;
+use kube::runtime::reflector::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -11,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::{AppError, Ended, Parts, api_server, observers};
 use crate::admin::{self, Kind};
 use crate::cloud::{RestCloud, RestSettings};
-use crate::controller::inventories::{self, CloudInHand};
-use crate::controller::{self, Context, Trigger, Triggered};
+use crate::controller::inventories::{self, CloudInHand, LookSettings};
+use crate::controller::sweep::SweepSettings;
+use crate::controller::{self, Context, Trigger};
 use crate::election::{self, Candidate, Role};
 use crate::kubernetes::Marks;
 use crate::kubernetes::events::Events;
@@ -62,7 +65,9 @@ impl Parts {
         self.follow_role(watched_roles.clone());
         let (events, write_events) = Events::new(client.clone(), &identity);
         self.events = Some(events.clone());
-        let context = Arc::new(self.context(client.clone(), cluster, events, watched_roles)?);
+        let (store, service_events) = service_watch::services(client.clone());
+        let context = self.context(client.clone(), cluster, store, events, watched_roles)?;
+        let context = Arc::new(context);
         let (trigger, triggered) = Trigger::new();
         self.spawn("Event writer", write_events);
         let kind = self.config.node_address_type;
@@ -74,9 +79,13 @@ impl Parts {
             self.metrics.clone(),
         );
         self.spawn("Node changes", node_changes);
-        let inventories = inventories::follow(context.clone(), trigger, self.config.drift_interval);
+        let inventories = inventories::follow(context.clone(), trigger, self.looks());
         self.spawn("inventories", inventories);
-        self.spawn_controller(client, context, triggered);
+        let listed = self.services_listed.clone();
+        self.tasks.spawn(async move {
+            controller::run(context, service_events, triggered, listed).await;
+            Ended::Controller
+        });
         self.spawn_election(kubernetes, identity, roles);
         Ok(())
     }
@@ -108,6 +117,7 @@ impl Parts {
         &self,
         client: Client,
         cluster: ClusterId,
+        services_store: Store<Service>,
         events: Events,
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
@@ -119,6 +129,8 @@ impl Parts {
                 .map(|cloud| (cloud.name.clone(), cloud.profile.abilities()))
                 .collect(),
             clouds: self.clouds()?,
+            services_store,
+            services_listed: self.services_listed.subscribe(),
             services: ServiceWriter::new(client, marks.clone(), self.metrics.clone()),
             marks,
             events,
@@ -139,13 +151,15 @@ impl Parts {
         });
     }
 
-    fn spawn_controller(&mut self, client: Client, context: Arc<Context>, triggered: Triggered) {
-        let (store, events) = service_watch::services(client);
-        let listed = self.services_listed.clone();
-        self.tasks.spawn(async move {
-            controller::run(context, store, events, triggered, listed).await;
-            Ended::Controller
-        });
+    fn looks(&self) -> LookSettings {
+        LookSettings {
+            sweep_interval: self.config.sweep_interval,
+            drift_interval: self.config.drift_interval,
+            sweep: SweepSettings {
+                orphans: self.config.orphans,
+                grace: self.config.orphan_grace_period,
+            },
+        }
     }
 
     fn spawn_election(

@@ -39,6 +39,8 @@ pub enum EventReason {
     UnknownAnnotation,
     /// A load balancer that the Service points to is not ours: it is left alone.
     LoadBalancerNotOwned,
+    /// A load balancer has no Service any more.
+    OrphanedLoadBalancer,
 }
 
 impl EventReason {
@@ -53,7 +55,8 @@ impl EventReason {
             | Self::UnAvailableLoadBalancer
             | Self::InvalidConfiguration
             | Self::UnknownAnnotation
-            | Self::LoadBalancerNotOwned => EventType::Warning,
+            | Self::LoadBalancerNotOwned
+            | Self::OrphanedLoadBalancer => EventType::Warning,
         }
     }
 }
@@ -95,8 +98,13 @@ impl Events {
         }
     }
 
-    /// Hands in an Event; never waits and never fails its caller.
-    pub fn say(&self, service: &Service, reason: EventReason, mut note: String) {
+    /// Hands in an Event about a Service; never waits and never fails its caller.
+    pub fn say(&self, service: &Service, reason: EventReason, note: String) {
+        self.say_about(service.object_ref(&()), reason, note);
+    }
+
+    /// As [`Events::say`], about an object that need not exist any more.
+    pub fn say_about(&self, object: ObjectReference, reason: EventReason, mut note: String) {
         if note.len() > NOTE_LIMIT {
             note.truncate(note.floor_char_boundary(NOTE_LIMIT));
         }
@@ -107,7 +115,7 @@ impl Events {
             note: Some(note),
             secondary: None,
         };
-        let message = Message::Write(Box::new((event, service.object_ref(&()))));
+        let message = Message::Write(Box::new((event, object)));
         if self.sender.try_send(message).is_err() {
             tracing::warn!(
                 reason = <&str>::from(reason),

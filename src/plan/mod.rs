@@ -4,7 +4,7 @@
 //! same `plan` runs in the controller and under the property tests.
 //!
 //! Read in this order: [`service`] (what comes in), [`desired`], [`observed`],
-//! [`action`] (what goes out), then [`plan`].
+//! [`action`] (what goes out), then [`plan`]. [`orphan`] is the sweep's rule.
 
 pub mod action;
 pub mod annotation;
@@ -12,6 +12,7 @@ pub mod desired;
 pub mod load_balancer;
 pub mod naming;
 pub mod observed;
+pub mod orphan;
 pub mod record;
 pub mod service;
 
