@@ -132,7 +132,9 @@ impl Run<'_> {
     }
 
     async fn perform(&mut self, action: &Action) -> Result<Outcome, Failure> {
-        if self.context.stopping.is_cancelled() {
+        // What was created still goes on record.
+        let is_owed = matches!(action, Action::Publish { .. }) && !self.created.is_empty();
+        if self.context.stopping.is_cancelled() && !is_owed {
             return Err(Failure::Stopping);
         }
         self.leadership.permit()?;
