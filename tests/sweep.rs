@@ -163,3 +163,22 @@ async fn orphans_are_only_reported_if_so_configured() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn the_command_lists_orphans_and_changes_nothing() -> Result<()> {
+    let test = Environment::shared("command").await?;
+    let ours = owner(&test, &test.namespace, "uid-of-a-service-that-is-gone");
+    let orphan = test.cloud1.plant(left_by(&ours)).await?;
+    test.cloud2
+        .plant(left_by(&owner(&test, "another-cluster", "uid")))
+        .await?;
+
+    let output = test.command(&["orphans"]).await?;
+    let lines: Vec<&str> = output.lines().collect();
+    ensure!(lines.len() == 2, "a heading and one orphan: {output}");
+    for cell in ["cloud1", &orphan.id, &orphan.name, ours.uid.as_str()] {
+        ensure!(lines[1].contains(cell), "{cell}: {output}");
+    }
+    ensure!(test.cloud1.mutations().is_empty() && test.cloud2.mutations().is_empty());
+    Ok(())
+}

@@ -4,7 +4,9 @@
 //! process: half a controller that looks alive is worse than a restart.
 
 mod api_server;
+mod clouds;
 mod observers;
+pub mod orphans;
 mod signals;
 mod start;
 mod stop;
@@ -53,6 +55,9 @@ pub enum AppError {
     /// The Lease is lost.
     #[error(transparent)]
     Election(#[from] ElectionError),
+    /// The orphans cannot be listed in whole.
+    #[error("the orphans cannot be listed: {0}")]
+    Orphans(String),
     /// A part ended by itself.
     #[error("the part {0} ended by itself")]
     Part(&'static str),

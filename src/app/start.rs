@@ -1,6 +1,5 @@
 //! Builds the parts and sets them going.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
@@ -10,9 +9,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{AppError, Ended, Parts, api_server, observers};
+use super::{AppError, Ended, Parts, api_server, clouds, observers};
 use crate::admin::{self, Kind};
-use crate::cloud::{RestCloud, RestSettings};
 use crate::controller::inventories::{self, CloudInHand, LookSettings};
 use crate::controller::sweep::SweepSettings;
 use crate::controller::{self, Context, Trigger};
@@ -22,7 +20,7 @@ use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::{self, NodeSet};
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
-use crate::plan::naming::{CloudName, ClusterId};
+use crate::plan::naming::ClusterId;
 use crate::telemetry::Metrics;
 
 impl Parts {
@@ -122,13 +120,16 @@ impl Parts {
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
         let marks = Marks::new(&self.config.annotation_prefix);
-        let clouds = self.config.clouds.iter();
+        let clouds = clouds::clients(&self.config, observers::of_calls(&self.metrics))?;
+        let abilities = self.config.clouds.iter();
+        let abilities = abilities.map(|cloud| (cloud.name.clone(), cloud.profile.abilities()));
         Ok(Context {
             cluster,
-            abilities: clouds
-                .map(|cloud| (cloud.name.clone(), cloud.profile.abilities()))
+            abilities: abilities.collect(),
+            clouds: clouds
+                .into_iter()
+                .map(|(name, client)| (name, CloudInHand::new(client)))
                 .collect(),
-            clouds: self.clouds()?,
             services_store,
             services_listed: self.services_listed.subscribe(),
             services: ServiceWriter::new(client, marks.clone(), self.metrics.clone()),
@@ -188,27 +189,6 @@ impl Parts {
         self.tasks.spawn(async move {
             Ended::Election(election::run(kubernetes, candidate, roles, observe, release).await)
         });
-    }
-
-    fn clouds(&self) -> Result<BTreeMap<CloudName, CloudInHand>, AppError> {
-        let mut clouds = BTreeMap::new();
-        for cloud in &self.config.clouds {
-            let settings = RestSettings {
-                name: cloud.name.clone(),
-                endpoint: cloud.endpoint.clone(),
-                request_timeout: cloud.request_timeout,
-                concurrency: cloud.concurrency,
-                requests_per_second: cloud.requests_per_second,
-                profile: cloud.profile,
-                token_file: cloud.token_file.clone(),
-                ca_file: cloud.ca_file.clone(),
-                user_agent: concat!("my-cloud-controller-manager/", env!("CARGO_PKG_VERSION"))
-                    .into(),
-            };
-            let client = RestCloud::new(settings, observers::of_calls(&self.metrics))?;
-            clouds.insert(cloud.name.clone(), CloudInHand::new(Arc::new(client)));
-        }
-        Ok(clouds)
     }
 
     fn follow_role(&mut self, mut roles: watch::Receiver<Role>) {
