@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::annotation::{self, Problem, Subject, UnknownAnnotation};
+use super::annotation::{self, Problem, Subject};
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::service::{PortView, ServiceView};
@@ -68,8 +68,6 @@ pub struct Wanted {
     pub clouds: BTreeSet<CloudName>,
     /// Everything but the back ends; its `nodes` are empty.
     template: LoadBalancerSpec,
-    /// Annotations with our prefix that mean nothing to us.
-    pub unknown: Vec<UnknownAnnotation>,
 }
 
 impl Wanted {
@@ -171,7 +169,6 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         owner: service.owner(cluster),
         clouds: chosen,
         template,
-        unknown: annotation::unknown(service.annotations.keys()),
     }))
 }
 
