@@ -18,6 +18,7 @@ use crate::kubernetes::condition;
 use crate::kubernetes::condition::{Readiness, Reason};
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service_writer::Change;
+use crate::plan::annotation::{self, UnknownAnnotation};
 use crate::plan::naming::ServiceUid;
 use crate::plan::{Action, Desired, Plan, Urgency, Waiting, unready};
 use crate::telemetry::ReconcileResult;
@@ -181,8 +182,11 @@ fn say_news(service: &ObservedService, readiness: &Readiness, context: &Context)
 /// What is wrong with the annotations and yet stops nothing.
 fn say_mistakes(service: &ObservedService, done: &Done, context: &Context) {
     let unknown = match &service.desired {
-        Desired::Managed(wanted) => wanted.unknown.as_slice(),
-        _ => &[],
+        // A misspelt annotation may be what makes the Service invalid.
+        Desired::Managed(_) | Desired::Invalid(_) => {
+            annotation::unknown(service.view.annotations.keys())
+        }
+        Desired::Unmanaged(_) | Desired::Released(_) => Vec::new(),
     };
     if (unknown.is_empty() && done.disowned.is_empty())
         || !context.said.is_first(&service.view.uid, service.input)
@@ -190,8 +194,7 @@ fn say_mistakes(service: &ObservedService, done: &Done, context: &Context) {
         return;
     }
     let prefix = context.marks.prefix();
-    for annotation in unknown {
-        let (name, nearest) = (&annotation.name, annotation.nearest);
+    for UnknownAnnotation { name, nearest } in unknown {
         let note = format!(
             "annotation {prefix}/{name} is unknown and ignored; the nearest known one is {prefix}/{nearest}"
         );

@@ -232,15 +232,18 @@ fn leftovers(wanted: &Wanted, seen: &Observed, waiting: &mut BTreeSet<Waiting>) 
     actions
 }
 
-fn delete(cloud: &CloudName, found: &LoadBalancer) -> [Action; 2] {
+/// Asks for the end of a load balancer, unless the cloud is at it already.
+fn delete(cloud: &CloudName, found: &LoadBalancer) -> Vec<Action> {
     let (cloud, id) = (cloud.clone(), found.id.clone());
-    [
-        Action::Delete {
+    let mut actions = Vec::new();
+    if found.state != State::Deleting {
+        actions.push(Action::Delete {
             cloud: cloud.clone(),
             id: id.clone(),
-        },
-        Action::ConfirmGone { cloud, id },
-    ]
+        });
+    }
+    actions.push(Action::ConfirmGone { cloud, id });
+    actions
 }
 
 #[cfg(test)]
