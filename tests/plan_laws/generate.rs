@@ -10,8 +10,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
+use crate::executor::{How, Trouble};
 use crate::scene::{Cloud, Kind, Life, Mistake, Nodes, Ours, Published, Recorded, Scene, There};
-use crate::world::{How, Trouble};
 
 pub fn scenes() -> impl Strategy<Value = Scene> {
     let kind = prop_oneof![

@@ -1,9 +1,14 @@
 //! The laws of [`plan`](my_cloud_controller_manager::plan): what holds for
 //! every Service, whatever the clouds have, say, or do not say.
 //!
-//! [`scene`]: what an attempt may find. [`world`]: a world that plans change.
-//! [`generate`]: how both are drawn.
+//! [`scene`]: what an attempt may find; [`generate`]: how it is drawn;
+//! [`expected`]: what its Service asks for, written down by hand.
+//! [`world`], [`cloud`], [`executor`]: a world that plans change, and where
+//! things go wrong; [`settled`]: what it must be like in the end.
 
+mod cloud;
+mod executor;
+mod expected;
 mod generate;
 mod scene;
 mod settled;
@@ -13,14 +18,15 @@ use std::collections::BTreeSet;
 
 use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::{
-    Action, CloudView, CreateRequest, Desired, Observed, Plan, clouds_to_ask, desired, plan,
+    Action, CloudView, Desired, Observed, Plan, clouds_to_ask, desired, plan,
 };
 use proptest::prelude::*;
 
+use executor::cloud_of;
+use expected::{cloud_name, cluster, wanted_request};
 use generate::{scenes, services_with_any_text, troubles};
-use scene::{Scene, cloud_name, cluster, owner, wanted_spec};
 use settled::expect_settled;
-use world::{World, cloud_of};
+use world::World;
 
 /// Rounds from any start to the end while clouds do at once what they are told,
 const ROUNDS: usize = 3;
@@ -170,7 +176,7 @@ proptest! {
             let view = &seen.clouds[cloud];
             match (&action, view) {
                 (Action::Create { request, .. }, CloudView::Absent) => {
-                    prop_assert_eq!(request, &wanted_request(&scene));
+                    prop_assert_eq!(request, &wanted_request(scene.nodes));
                 }
                 (
                     Action::Update { id, .. } | Action::Delete { id, .. } | Action::ConfirmGone { id, .. },
@@ -192,7 +198,7 @@ proptest! {
                 continue;
             };
             prop_assert_ne!(&request.spec, &found.spec);
-            let mut expected = wanted_request(&scene);
+            let mut expected = wanted_request(scene.nodes);
             if !is_sure_of_nodes(&seen) {
                 expected.spec.nodes = found.spec.nodes.clone();
             }
@@ -235,14 +241,13 @@ proptest! {
     fn what_was_done_is_accounted_for(scene in scenes()) {
         let mut world = World::new(&scene);
         let account = world.round(None).map_err(TestCaseError::fail)?.account;
-        let (Some(account), Some(desired @ Desired::Managed(_))) = (account, world.desired()) else {
+        let (Some(account), Some((Desired::Managed(_), fresh))) = (account, world.observe(None)) else {
             return Ok(());
         };
         // Who was not asked for want of a finalizer is asked now.
         if !scene.finalizer {
             return Ok(());
         }
-        let fresh = world.observe(&desired, None);
         for (cloud, view) in &fresh.clouds {
             prop_assert_eq!(account.clouds.get(cloud), Some(view), "{}", cloud);
         }
@@ -277,14 +282,6 @@ proptest! {
 /// Whether "there are no Nodes" may be believed, if that is what is seen.
 fn is_sure_of_nodes(seen: &Observed) -> bool {
     seen.backends.none_confirmed || !seen.backends.addresses.is_empty()
-}
-
-fn wanted_request(scene: &Scene) -> CreateRequest {
-    CreateRequest {
-        name: owner().load_balancer_name(),
-        owner: owner(),
-        spec: wanted_spec(scene.nodes),
-    }
 }
 
 fn on_clouds(plan: &Plan, clouds: &BTreeSet<CloudName>) -> Vec<Action> {

@@ -7,17 +7,17 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use my_cloud_controller_manager::plan::desired::Abilities;
-use my_cloud_controller_manager::plan::load_balancer::{
-    Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
-};
+use my_cloud_controller_manager::plan::load_balancer::{Addresses, LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{
-    CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid,
+    CloudName, LoadBalancerId, ServiceKey, ServiceUid,
 };
 use my_cloud_controller_manager::plan::record::{Ingress, Record};
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 use my_cloud_controller_manager::plan::{
     Backends, CloudView, Clouds, Desired, Observed, Plan, desired, plan,
 };
+
+use crate::expected::{address, cloud_name, cluster, id, owner, wanted_spec};
 
 /// What an attempt may find.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ pub enum Life {
 }
 
 impl Nodes {
-    fn addresses(self) -> BTreeSet<IpAddr> {
+    pub fn addresses(self) -> BTreeSet<IpAddr> {
         let count = match self {
             Self::Two => 2,
             Self::One => 1,
@@ -128,50 +128,6 @@ impl Nodes {
             .map(|last| IpAddr::from([10, 0, 0, last]))
             .collect()
     }
-}
-
-/// The name of the cloud at this index of [`Scene::clouds`].
-pub fn cloud_name(index: usize) -> CloudName {
-    CloudName::new(format!("cloud{}", index + 1))
-}
-
-pub fn cluster() -> ClusterId {
-    ClusterId::new("cluster")
-}
-
-pub fn owner() -> Owner {
-    Owner {
-        cluster: cluster(),
-        namespace: "default".into(),
-        name: "web".into(),
-        uid: ServiceUid::new("uid"),
-    }
-}
-
-/// What every scene's Service asks for, written down once more, by hand.
-pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
-    LoadBalancerSpec {
-        nodes: nodes.addresses(),
-        listeners: vec![Listener {
-            name: "http".into(),
-            protocol: Protocol::Tcp,
-            port: 80,
-            node_port: 30080,
-        }],
-        spec: "standard".into(),
-        bandwidth: "5M".into(),
-        algorithm: Algorithm::RoundRobin,
-        source_ranges: Vec::new(),
-        client_affinity_seconds: None,
-    }
-}
-
-pub fn id(index: usize) -> LoadBalancerId {
-    LoadBalancerId::new(format!("lb-{}", index + 1))
-}
-
-pub fn address(index: usize) -> IpAddr {
-    IpAddr::from([192, 0, 2, index as u8 + 1])
 }
 
 impl Scene {

@@ -7,8 +7,9 @@ use my_cloud_controller_manager::plan::naming::{CloudName, LoadBalancerId};
 use my_cloud_controller_manager::plan::record::Ingress;
 use my_cloud_controller_manager::plan::{Desired, NotOurs, Plan, Waiting, Wanted};
 
-use crate::scene::owner;
-use crate::world::{Cloud, World};
+use crate::cloud::Cloud;
+use crate::expected::owner;
+use crate::world::World;
 
 /// # Errors
 /// What is wrong with it.
