@@ -98,8 +98,10 @@ fn plan_wanted(wanted: &Wanted, seen: &Observed) -> Plan {
     };
     plan.waiting
         .extend(unready(wanted, seen).into_iter().filter(is_made));
+    // Asked before the leftovers add theirs: one that cannot go holds up no other.
+    let can_serve = can_serve(&plan.waiting);
     let leftovers = leftovers(wanted, seen, &mut plan.waiting);
-    let may_break = !leftovers.is_empty() && can_serve(&plan.waiting);
+    let may_break = can_serve && !leftovers.is_empty();
     let creates = mutations
         .iter()
         .any(|action| matches!(action, Action::Create { .. }));
