@@ -16,7 +16,7 @@ use crate::kubernetes::{condition, service};
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
-use crate::plan::{CloudView, Desired, Observed, clouds_to_ask, desired};
+use crate::plan::{CloudView, Desired, Observed, Release, clouds_to_ask, desired};
 
 /// A Service as it was read for one attempt.
 pub struct ObservedService {
@@ -54,10 +54,15 @@ pub fn observe_service(
     if let Some(remaining) = context.retry.remaining(&view.uid, input) {
         return Err(NotNow::After(remaining));
     }
-    let desired = desired(&view, &context.cluster, &context.abilities);
+    let mut desired = desired(&view, &context.cluster, &context.abilities);
     if let Desired::Unmanaged(reason) = desired {
-        tracing::trace!(?reason, "not ours");
-        return Err(NotNow::Change);
+        // A Service that could never be carried out has no finalizer of ours,
+        // only the condition that said why.
+        if view.deleting || condition::find(&object, context.marks.condition()).is_none() {
+            tracing::trace!(?reason, "not ours");
+            return Err(NotNow::Change);
+        }
+        desired = Desired::Released(Release::Stays(reason));
     }
     Ok(ObservedService {
         object,

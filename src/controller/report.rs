@@ -12,7 +12,7 @@ use super::Context;
 use super::apply::Done;
 use super::observe::ObservedService;
 use super::readiness::readiness;
-use super::retry::{Delay, Input, after_failure, after_waiting};
+use super::retry::{Input, after_failure, after_waiting};
 use crate::election::Leadership;
 use crate::kubernetes::condition;
 use crate::kubernetes::condition::{Readiness, Reason};
@@ -306,11 +306,8 @@ async fn write_condition(
 fn next(service: &ObservedService, done: &Done, context: &Context) -> Next {
     let failures = done.failures.iter().map(after_failure);
     let pending = pending(service, done);
-    let delay = failures
-        .chain(pending.iter().map(after_waiting))
-        .min()
-        .unwrap_or(Delay::Change);
-    match context.retry.next(&service.view.uid, service.input, delay) {
+    let delays = failures.chain(pending.iter().map(after_waiting));
+    match context.retry.next(&service.view.uid, service.input, delays) {
         Some(wait) => Next::requeue(wait),
         None => Next::await_change(),
     }

@@ -64,9 +64,10 @@ fn plan_release(release: Release, seen: &Observed) -> Plan {
         }
     }
     if plan.waiting.is_empty() {
-        // Another class's controller may have written its own address by now.
-        let clear_status = release == Release::Deleted
-            || !matches!(release, Release::Stays(NotOurs::ForeignClass));
+        // Another class's controller may have written its own address by now,
+        // and without our finalizer none was ever ours.
+        let clear_status =
+            seen.finalizer && !matches!(release, Release::Stays(NotOurs::ForeignClass));
         plan.actions.push(Action::RemoveFinalizer { clear_status });
     } else if plan.actions.len() == 1 {
         plan.actions.clear();
