@@ -211,6 +211,14 @@ impl Replica {
         self.process.wait_exit(deadline).await
     }
 
+    /// Its exit status, if it has ended.
+    ///
+    /// # Errors
+    /// The kernel was asked and refused.
+    pub fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.exit_status()
+    }
+
     /// Its log, standard output and error together. Goes with the replica.
     #[must_use]
     pub fn log_path(&self) -> &Path {
