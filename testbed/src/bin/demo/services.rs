@@ -120,17 +120,17 @@ pub fn condition(service: &Service) -> Option<(&str, String)> {
     Some((&ours.status, words))
 }
 
-/// What the Services say of themselves that are not well.
+/// What the Services that are not well say of themselves: name and words.
 ///
 /// # Errors
 /// kube-apiserver did not answer.
-pub async fn explain(client: &Client) -> Result<String> {
+pub async fn complaints(client: &Client) -> Result<Vec<(String, String)>> {
     let services = list(client).await?;
-    let lines = services.iter().filter_map(|service| {
+    let complaints = services.iter().filter_map(|service| {
         let (status, words) = condition(service)?;
-        (status != "True").then(|| format!("Service {}: {words}", service.name_any()))
+        (status != "True").then(|| (service.name_any(), words))
     });
-    Ok(lines.collect::<Vec<_>>().join("\n"))
+    Ok(complaints.collect())
 }
 
 /// Prints what `kubectl get services` would.
