@@ -141,6 +141,18 @@ impl ControlPlane {
             .collect()
     }
 
+    /// Ok while it runs, as far as we can see: one that is not ours alone is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// etcd or kube-apiserver has ended: the message has the end of its log.
+    pub fn check_running(&mut self) -> Result<()> {
+        match self.processes.as_mut().and_then(Arc::get_mut) {
+            Some(processes) => processes.check_running(),
+            None => Ok(()),
+        }
+    }
+
     /// Writes a kubeconfig file with a token of the ServiceAccount, valid for a day.
     ///
     /// # Errors

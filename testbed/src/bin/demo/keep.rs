@@ -73,13 +73,14 @@ fn things_to_try(stage: &Stage, world: &World) {
             "and wait for it",
             format!("kubectl wait service nginx-lb-cloud2 {condition}"),
         ),
+        ("more bandwidth", annotate("lb-bandwidth=50M")),
+        ("on both clouds", annotate("provider=cloud1,cloud2")),
+        ("a bad value", annotate("lb-bandwidth=fast")),
         (
-            "what a Service says",
+            "what the Service says",
             "kubectl describe service nginx-lb-cloud1".into(),
         ),
-        ("more bandwidth", annotate("lb-bandwidth=50M")),
-        ("a bad value", annotate("lb-bandwidth=fast")),
-        ("on both clouds", annotate("provider=cloud1,cloud2")),
+        ("and mended", annotate("lb-bandwidth=20M")),
         ("traffic", format!("curl {}", some_url(world))),
         ("a Node leaves", "kubectl delete node node-3".into()),
         (

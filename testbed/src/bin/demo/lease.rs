@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 
 use crate::stage::Stage;
@@ -49,14 +48,12 @@ pub async fn next_holder(
         Some(before) => format!("another holder of the Lease than {}", before.pod()),
         None => "a holder of the Lease".to_owned(),
     };
-    let is_new = |lease: Option<&Lease>| {
-        holder(lease).is_some_and(|now| before.is_none_or(|before| before.identity != now.identity))
-    };
+    let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
     stage
         .until(&what, deadline, async || {
-            let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
-            let lease = await_condition(leases, NAME, is_new).await?;
-            Ok(holder(lease.as_ref()))
+            let lease = leases.get_opt(NAME).await.context("getting the Lease")?;
+            Ok(holder(lease.as_ref())
+                .filter(|now| before.is_none_or(|before| before.identity != now.identity)))
         })
         .await
 }

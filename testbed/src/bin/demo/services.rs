@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
-use kube::runtime::wait::await_condition;
 use kube::{Api, Client, ResourceExt};
 
 use crate::stage::Stage;
@@ -29,9 +28,19 @@ pub fn api(client: &Client) -> Api<Service> {
 /// # Errors
 /// kube-apiserver did not answer.
 pub async fn list(client: &Client) -> Result<Vec<Service>> {
-    let mut services = api(client).list(&ListParams::default()).await?.items;
+    let listed = api(client).list(&ListParams::default()).await;
+    let mut services = listed.context("listing the Services")?.items;
     services.sort_by_key(ResourceExt::name_any);
     Ok(services)
+}
+
+/// One of them.
+///
+/// # Errors
+/// It is not there, or kube-apiserver did not answer.
+pub async fn get(client: &Client, name: &str) -> Result<Service> {
+    let service = api(client).get(name).await;
+    service.with_context(|| format!("getting Service {name}"))
 }
 
 /// `kubectl apply`; gives the Services as they were at that moment, and
@@ -71,16 +80,15 @@ pub async fn until_ready(
     name: &str,
     deadline: Duration,
 ) -> Result<Service> {
-    let is_ready = |service: Option<&Service>| {
-        service.is_some_and(|service| {
-            external_ip(service).is_some()
-                && condition(service).is_some_and(|(status, _)| status == "True")
-        })
-    };
     let what = format!("an EXTERNAL-IP of Service {name}");
     stage
         .until(&what, deadline, async || {
-            Ok(await_condition(api(client), name, is_ready).await?)
+            let service = get(client, name).await?;
+            match condition(&service) {
+                Some(("True", _)) if external_ip(&service).is_some() => Ok(Some(service)),
+                Some((_, words)) => bail!(words),
+                None => bail!("nobody has said anything about it"),
+            }
         })
         .await
 }
@@ -112,17 +120,17 @@ pub fn condition(service: &Service) -> Option<(&str, String)> {
     Some((&ours.status, words))
 }
 
-/// What the Services say of themselves, for people who wonder.
+/// What the Services that are not well say of themselves: name and words.
 ///
 /// # Errors
 /// kube-apiserver did not answer.
-pub async fn explain(client: &Client) -> Result<String> {
+pub async fn complaints(client: &Client) -> Result<Vec<(String, String)>> {
     let services = list(client).await?;
-    let lines = services.iter().filter_map(|service| {
-        let (_, words) = condition(service)?;
-        Some(format!("Service {}: {words}", service.name_any()))
+    let complaints = services.iter().filter_map(|service| {
+        let (status, words) = condition(service)?;
+        (status != "True").then(|| (service.name_any(), words))
     });
-    Ok(lines.collect::<Vec<_>>().join("\n"))
+    Ok(complaints.collect())
 }
 
 /// Prints what `kubectl get services` would.

@@ -63,8 +63,11 @@ impl World {
         self.nodes.iter().map(|(_, address)| *address).collect()
     }
 
-    /// Replicas that ended although nobody asked them to.
+    /// Tells of parts that ended although nobody asked them to.
     pub fn tell_what_ended(&mut self, stage: &Stage) {
+        if let Err(ended) = self.control_plane.check_running() {
+            stage.complaint(&format!("{ended:#}"));
+        }
         for ended in self.replicas.ended() {
             stage.complaint(&ended);
         }

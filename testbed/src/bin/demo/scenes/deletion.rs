@@ -20,7 +20,7 @@ const GONE: Duration = Duration::from_secs(1);
 pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
     stage.open("A Service is deleted");
     let services = services::api(&world.client());
-    let service = services.get(SERVICE).await?;
+    let service = services::get(&world.client(), SERVICE).await?;
     let (uid, url) = (
         service.uid().context("no UID")?,
         traffic::url(world, &service)?,

@@ -71,7 +71,7 @@ fn show_effort(stage: &Stage, world: &mut World, service: &Service) -> Result<()
 }
 
 async fn show_untouched(stage: &Stage, world: &World, before: &[Service]) -> Result<()> {
-    let live = services::api(&world.client()).get(OTHER).await?;
+    let live = services::get(&world.client(), OTHER).await?;
     let applied = before.iter().find(|service| service.name_any() == OTHER);
     let version = |service: &Service| service.resource_version().unwrap_or_default();
     let (then, now) = (applied.map(version).unwrap_or_default(), version(&live));

@@ -15,6 +15,7 @@ mod through;
 use std::time::Duration;
 
 use anyhow::{Error, Result, anyhow};
+use tokio::time::timeout;
 
 use crate::services;
 use crate::stage::Stage;
@@ -47,11 +48,20 @@ async fn play_all(stage: &mut Stage, world: &mut World) -> Result<()> {
     summary::play(stage, world).await
 }
 
+/// Adds what the Services say, unless the error has it.
 async fn explained(error: Error, world: &World) -> Error {
     let client = world.client();
-    let words = tokio::time::timeout(EXPLANATION, services::explain(&client)).await;
-    match words {
-        Ok(Ok(words)) if !words.is_empty() => anyhow!("{words}").context(format!("{error:#}")),
-        _ => error,
+    let found = timeout(EXPLANATION, services::complaints(&client)).await;
+    let Ok(Ok(mut complaints)) = found else {
+        return error;
+    };
+    let message = format!("{error:#}");
+    complaints.retain(|(_, words)| !message.contains(words));
+    if complaints.is_empty() {
+        return error;
     }
+    let lines = complaints
+        .into_iter()
+        .map(|(name, words)| format!("Service {name}: {words}"));
+    anyhow!(lines.collect::<Vec<_>>().join("\n")).context(message)
 }

@@ -33,7 +33,7 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
         .await?;
     stage.fact("back end at both after", seconds(started.elapsed()));
     for service in OURS {
-        let service = services::api(&world.client()).get(service).await?;
+        let service = services::get(&world.client(), service).await?;
         services::until_answering(stage, world, &service).await?;
         traffic::show(stage, world, &service).await?;
     }

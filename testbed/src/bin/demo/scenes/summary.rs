@@ -44,10 +44,10 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
         })
         .collect();
     stage.table(["TIME", "MEASURED", "AIM", "WITHIN"], &rows);
-    stage.close();
     let broken: Vec<_> = verdicts.iter().filter(|verdict| !verdict.held).collect();
     let names: Vec<_> = broken.iter().map(|verdict| verdict.guarantee).collect();
     ensure!(broken.is_empty(), "did not hold: {}", names.join(", "));
+    stage.close();
     stage.line(&format!(
         "All of it happened, in {}.",
         seconds(stage.elapsed())

@@ -13,7 +13,7 @@ use crate::world::World;
 pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
     stage.open("Traffic flows through both clouds to the Nodes");
     for name in OURS {
-        let service = services::api(&world.client()).get(name).await?;
+        let service = services::get(&world.client(), name).await?;
         services::until_answering(stage, world, &service).await?;
         traffic::show(stage, world, &service).await?;
     }
