@@ -215,6 +215,7 @@ impl Parts {
             retry: Default::default(),
             said: Default::default(),
             own_writes: Default::default(),
+            doubts: Default::default(),
             stopping: self.stopping.clone(),
         });
         self.tasks.spawn(async {

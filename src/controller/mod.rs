@@ -6,10 +6,11 @@
 //! - [`retry`]: the one place that turns a failure into "when to try again".
 //! - [`inventories`]: what each cloud has, read at takeover and again for drift.
 //! - [`context`]: what every reconcile has in hand; [`own_writes`]: our writes
-//!   that the watch has not shown yet.
+//!   that the watch has not shown yet; [`doubts`]: creates that may have happened.
 
 pub mod apply;
 pub mod context;
+pub mod doubts;
 pub mod failure;
 pub mod inventories;
 pub mod observe;
