@@ -22,7 +22,7 @@ control-plane: ## kube-apiserver and etcd: found, or built from source (5 to 12 
 
 .PHONY: test
 test: ## All tests, on a real control plane
-	@$(ASSETS) > /dev/null & assets=$$!; \
+	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
 	wait $$assets
 	$(CARGO) run --locked --quiet --package testbed --bin testbed -- run -- \
@@ -30,10 +30,10 @@ test: ## All tests, on a real control plane
 
 .PHONY: demo
 demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards
-	@$(ASSETS) > /dev/null & assets=$$!; \
+	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
-	$(CARGO) run --locked --quiet --package testbed --bin demo -- $(if $(KEEP),--keep)
+	@$(CARGO) run --locked --quiet --bin demo -- $(if $(KEEP),--keep)
 
 .PHONY: check
 check: ## Formatting and lints

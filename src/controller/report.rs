@@ -10,6 +10,7 @@ use kube::runtime::controller::Action as Next;
 
 use super::Context;
 use super::apply::Done;
+use super::failure::Failure;
 use super::observe::ObservedService;
 use super::readiness::readiness;
 use super::retry::{Input, after_failure, after_waiting};
@@ -95,7 +96,9 @@ pub async fn report(
     context: &Context,
 ) -> Next {
     log(&done);
-    let readiness = readiness(service, &done, context.marks.prefix());
+    // A load balancer that is not on record yet is not ready, whatever it does.
+    let overtaken = done.failures.iter().any(Failure::is_overtaken);
+    let readiness = readiness(service, &done, context.marks.prefix()).filter(|_| !overtaken);
     let before = condition::find(&service.object, context.marks.condition());
     let is_news = readiness
         .as_ref()

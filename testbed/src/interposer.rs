@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, header};
+use k8s_openapi::api::core::v1::Service;
 use kube::Client;
+use kube::api::{Api, DeleteParams};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -34,6 +36,10 @@ pub enum Strike {
     LoseAnswer,
     /// It is carried out and never answered: the moment to kill the caller.
     Freeze,
+    /// Of a finalizer patch: the Service is deleted first, for good, and the
+    /// patch is answered as if it had come before. kube-apiserver v1.37.2 was
+    /// seen to do so, now and then, to a patch that raced a DELETE.
+    Vanish,
 }
 
 /// Counts writes and strikes one.
@@ -94,16 +100,22 @@ impl Interposer {
     }
 
     /// Listens before kube-apiserver, passing everything on as the user of the
-    /// kubeconfig; gives a kubeconfig for it too.
+    /// kubeconfig; gives a kubeconfig for it too. What a strike does beside is
+    /// the administrator's doing.
     ///
     /// # Errors
     /// The kubeconfig does not make sense, or no port is free.
     pub async fn before_api_server(
         self: &Arc<Self>,
         kubeconfig: &Path,
+        administrator: Client,
         write_to: &Path,
     ) -> Result<(Front, PathBuf)> {
-        let behind = Behind::ApiServer(client_for(kubeconfig).await?);
+        let client = client_for(kubeconfig).await?;
+        let behind = Behind::ApiServer {
+            client,
+            administrator,
+        };
         let front = self.clone().listen(behind).await?;
         let content = serde_json::json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "interposer",
@@ -145,7 +157,10 @@ impl Interposer {
 
 /// What is behind a front.
 enum Behind {
-    ApiServer(Client),
+    ApiServer {
+        client: Client,
+        administrator: Client,
+    },
     Cloud(String, reqwest::Client),
 }
 
@@ -153,7 +168,9 @@ impl Behind {
     fn is_write(&self, request: &Request) -> bool {
         let path = request.uri().path();
         match self {
-            Self::ApiServer(_) => request.method() == Method::PATCH && path.contains("/services/"),
+            Self::ApiServer { .. } => {
+                request.method() == Method::PATCH && path.contains("/services/")
+            }
             Self::Cloud(..) => ["/create", "/update", "/delete"]
                 .iter()
                 .any(|verb| path.ends_with(verb)),
@@ -164,7 +181,7 @@ impl Behind {
         let (mut parts, body) = request.into_parts();
         let body = to_bytes(body, BODY_LIMIT).await?;
         match self {
-            Self::ApiServer(client) => {
+            Self::ApiServer { client, .. } => {
                 // The client has its own host and its own way to authenticate.
                 parts.headers.remove(header::HOST);
                 parts.headers.remove(header::CONTENT_LENGTH);
@@ -184,6 +201,37 @@ impl Behind {
                 Ok((status, headers, answer.bytes().await?).into_response())
             }
         }
+    }
+}
+
+impl Behind {
+    /// See [`Strike::Vanish`].
+    async fn vanish(&self, request: Request) -> Result<Response> {
+        let Self::ApiServer { administrator, .. } = self else {
+            bail!("only a Service can vanish");
+        };
+        let path = request.uri().path().to_owned();
+        let parts: Vec<&str> = path.split('/').collect();
+        let [
+            "",
+            "api",
+            "v1",
+            "namespaces",
+            namespace,
+            "services",
+            name,
+            "status",
+        ] = parts[..]
+        else {
+            bail!("{path} is no status of a Service");
+        };
+        let patch = to_bytes(request.into_body(), BODY_LIMIT).await?;
+        let patch: serde_json::Value = serde_json::from_slice(&patch)?;
+        let services: Api<Service> = Api::namespaced(administrator.clone(), namespace);
+        let mut answer = serde_json::to_value(services.get(name).await?)?;
+        answer["metadata"]["finalizers"] = patch["metadata"]["finalizers"].clone();
+        services.delete(name, &DeleteParams::default()).await?;
+        Ok(axum::Json(answer).into_response())
     }
 }
 
@@ -216,14 +264,22 @@ async fn handle(State(carrier): State<Carrier>, request: Request) -> Response {
         return unknown();
     }
     // Carried out even if the caller gives up: it has arrived.
-    let carried = tokio::spawn(async move { behind.carry(request).await }).await;
+    let vanishes = strike == Some(Strike::Vanish);
+    let carry = async move {
+        if vanishes {
+            behind.vanish(request).await
+        } else {
+            behind.carry(request).await
+        }
+    };
+    let carried = tokio::spawn(carry).await;
     if strike.is_some() {
         interposer.struck.send_replace(true);
     }
     match (strike, carried) {
         (Some(Strike::Freeze), _) => std::future::pending().await,
-        (Some(_), _) => unknown(),
-        (None, Ok(Ok(answer))) => answer,
-        (None, _) => StatusCode::BAD_GATEWAY.into_response(),
+        (Some(Strike::Drop | Strike::LoseAnswer), _) => unknown(),
+        (Some(Strike::Vanish) | None, Ok(Ok(answer))) => answer,
+        (Some(Strike::Vanish) | None, _) => StatusCode::BAD_GATEWAY.into_response(),
     }
 }

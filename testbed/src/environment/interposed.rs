@@ -27,7 +27,8 @@ impl Environment {
     pub async fn interpose(&mut self) -> Result<Arc<Interposer>> {
         let interposer = Interposer::new();
         let directory = tempfile::tempdir()?;
-        let fronts = interposer.before_api_server(&self.kubeconfig, directory.path());
+        let fronts =
+            interposer.before_api_server(&self.kubeconfig, self.client(), directory.path());
         let (api_server, kubeconfig) = fronts.await?;
         self.interposed = Some(Interposed {
             cloud1: interposer.before_cloud(&self.cloud1.endpoint()).await?,

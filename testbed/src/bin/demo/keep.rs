@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use testbed::cloud::LoadBalancer;
+
+use crate::inventory;
 use crate::lease;
 use crate::signals::Signals;
 use crate::stage::Stage;
@@ -12,8 +15,9 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Prints where everything is; then restarts replicas that end, as a kubelet
 /// would, until the user wants the end.
-pub async fn stay(stage: &mut Stage, world: &mut World, signals: &mut Signals) {
-    stage.open("Everything stays up until Ctrl-C");
+pub async fn stay(stage: &Stage, world: &mut World, signals: &mut Signals) {
+    println!();
+    stage.heading("Everything stays up until Ctrl-C");
     addresses(stage, world).await;
     things_to_try(stage, world);
     loop {
@@ -27,7 +31,6 @@ pub async fn stay(stage: &mut Stage, world: &mut World, signals: &mut Signals) {
         }
     }
     println!();
-    stage.close();
 }
 
 async fn addresses(stage: &Stage, world: &World) {
@@ -47,32 +50,62 @@ async fn addresses(stage: &Stage, world: &World) {
 
 fn things_to_try(stage: &Stage, world: &World) {
     let [cloud1, _] = &world.clouds;
-    let (lease, namespace) = (lease::NAME, lease::NAMESPACE);
     let faults = format!("{}/admin/faults", cloud1.endpoint());
-    let address = &world.clouds[0].addresses();
     let example = World::file("deploy/examples/nginx-lb-cloud2.yaml");
-    let port = match world.addresses.low_port_offset {
-        0 => String::new(),
-        offset => format!(":{}", 80 + offset),
+    let annotate = |annotation: &str| {
+        let command = "kubectl annotate service nginx-lb-cloud1 --overwrite";
+        format!("{command} mycloud.com/{annotation}")
     };
+    let condition = "--for=condition=mycloud.com/LoadBalancerReady";
+    let hang = "-H 'content-type: application/json' -d '{\"kind\": \"hang\"}'";
     println!();
-    stage.line("Things to try (a kubectl of version 1.36 or later is best):");
-    let tries = [
-        ("the Services, as they change", "kubectl get services --watch".to_owned()),
-        ("the one that was deleted", format!("kubectl apply -f {}", example.display())),
-        ("what a Service says", "kubectl describe service nginx-lb-cloud1".to_owned()),
-        ("wait for a load balancer", "kubectl wait service nginx-lb-cloud2 --for=condition=mycloud.com/LoadBalancerReady".to_owned()),
-        ("more bandwidth", "kubectl annotate service nginx-lb-cloud1 mycloud.com/lb-bandwidth=50M --overwrite".to_owned()),
-        ("a bad value", "kubectl annotate service nginx-lb-cloud1 mycloud.com/lb-bandwidth=fast --overwrite".to_owned()),
-        ("to both clouds", "kubectl annotate service nginx-lb-cloud1 mycloud.com/provider=cloud1,cloud2 --overwrite".to_owned()),
-        ("a Node leaves", "kubectl delete node node-3".to_owned()),
-        ("who leads", format!("kubectl -n {namespace} get lease {lease} --watch")),
-        ("kill a replica", "kill -9 PID   (it is started again)".to_owned()),
-        ("cloud1 hangs", format!("curl -X POST {faults} -H 'content-type: application/json' -d '{{\"kind\":\"hang\"}}'")),
+    stage.line("Things to try:");
+    stage.facts(&[
+        (
+            "Services, as they change",
+            "kubectl get services --watch".into(),
+        ),
+        (
+            "make one again",
+            format!("kubectl apply -f {}", example.display()),
+        ),
+        (
+            "and wait for it",
+            format!("kubectl wait service nginx-lb-cloud2 {condition}"),
+        ),
+        (
+            "what a Service says",
+            "kubectl describe service nginx-lb-cloud1".into(),
+        ),
+        ("more bandwidth", annotate("lb-bandwidth=50M")),
+        ("a bad value", annotate("lb-bandwidth=fast")),
+        ("on both clouds", annotate("provider=cloud1,cloud2")),
+        ("traffic", format!("curl {}", some_url(world))),
+        ("a Node leaves", "kubectl delete node node-3".into()),
+        (
+            "who leads",
+            format!(
+                "kubectl -n {} get lease {} --watch",
+                lease::NAMESPACE,
+                lease::NAME
+            ),
+        ),
+        (
+            "kill a replica",
+            "kill -9 PID   (it is started again)".into(),
+        ),
+        ("cloud1 hangs", format!("curl {faults} {hang}")),
         ("cloud1 is well again", format!("curl -X DELETE {faults}")),
-        ("traffic", format!("curl http://ADDRESS{port}/   (ADDRESS: an EXTERNAL-IP, in {address} for cloud1)")),
-    ];
-    for (what, command) in tries {
-        stage.fact(what, command);
-    }
+    ]);
+}
+
+/// Of a Service on cloud1.
+fn some_url(world: &World) -> String {
+    let ours = |(_, entry): &(String, LoadBalancer)| entry.owner.is_some();
+    let found = inventory::load_balancers(&world.clouds)
+        .into_iter()
+        .find(ours);
+    let address = found.and_then(|(_, entry)| Some(entry.ip?.to_string()));
+    let port = 80 + world.addresses.low_port_offset;
+    format!("http://{}:{port}/", address.unwrap_or("EXTERNAL-IP".into()))
 }

@@ -1,9 +1,10 @@
 //! Who holds the Lease, as everybody can see it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 
@@ -19,8 +20,8 @@ pub const NAME: &str = "my-cloud-controller-manager";
 pub struct Holder {
     /// Pod name, `_` and a random part.
     pub identity: String,
-    /// When we saw it.
-    pub seen: Instant,
+    /// When it took the Lease, by its own clock, which is ours.
+    pub since: Timestamp,
 }
 
 impl Holder {
@@ -49,23 +50,25 @@ pub async fn next_holder(
         None => "a holder of the Lease".to_owned(),
     };
     let is_new = |lease: Option<&Lease>| {
-        identity(lease).is_some_and(|now| before.is_none_or(|before| before.identity != now))
+        holder(lease).is_some_and(|now| before.is_none_or(|before| before.identity != now.identity))
     };
     stage
         .until(&what, deadline, async || {
             let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
             let lease = await_condition(leases, NAME, is_new).await?;
-            let identity = identity(lease.as_ref());
-            Ok(identity.map(|identity| Holder {
-                identity,
-                seen: Instant::now(),
-            }))
+            Ok(holder(lease.as_ref()))
         })
         .await
 }
 
-fn identity(lease: Option<&Lease>) -> Option<String> {
-    let holder = lease?.spec.as_ref()?.holder_identity.clone()?;
-    // A released Lease has an empty holder.
-    Some(holder).filter(|holder| !holder.is_empty())
+fn holder(lease: Option<&Lease>) -> Option<Holder> {
+    let spec = lease?.spec.as_ref()?;
+    Some(Holder {
+        // A released Lease has an empty holder.
+        identity: spec
+            .holder_identity
+            .clone()
+            .filter(|holder| !holder.is_empty())?,
+        since: spec.acquire_time.as_ref()?.0,
+    })
 }

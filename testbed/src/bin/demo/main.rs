@@ -6,6 +6,7 @@
 //! [`stage`] prints; [`keep`] stays up.
 
 mod addresses;
+mod audit;
 mod facts;
 mod guarantees;
 mod inventory;

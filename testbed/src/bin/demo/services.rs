@@ -1,6 +1,6 @@
 //! Services: applied as a user does, and shown as kubectl does.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Service;
@@ -61,7 +61,7 @@ pub fn external_ip(service: &Service) -> Option<&str> {
     status.ingress.as_ref()?.first()?.ip.as_deref()
 }
 
-/// Waits until it has an address and its condition is True; says when.
+/// Waits until it has an address and its condition is True.
 ///
 /// # Errors
 /// It had not within `deadline`.
@@ -70,7 +70,7 @@ pub async fn until_ready(
     client: &Client,
     name: &str,
     deadline: Duration,
-) -> Result<(Service, Instant)> {
+) -> Result<Service> {
     let is_ready = |service: Option<&Service>| {
         service.is_some_and(|service| {
             external_ip(service).is_some()
@@ -80,8 +80,7 @@ pub async fn until_ready(
     let what = format!("an EXTERNAL-IP of Service {name}");
     stage
         .until(&what, deadline, async || {
-            let service = await_condition(api(client), name, is_ready).await?;
-            Ok(service.map(|service| (service, Instant::now())))
+            Ok(await_condition(api(client), name, is_ready).await?)
         })
         .await
 }

@@ -42,11 +42,16 @@ impl Stage {
         self.close();
         self.scenes += 1;
         let title = format!("{}. {title}", self.scenes);
-        println!("{}", self.paint(BOLD, &title));
+        self.heading(&title);
         self.scene = Some(Scene {
             title,
             started: Instant::now(),
         });
+    }
+
+    /// A heading of its own, for what is no scene.
+    pub fn heading(&self, text: &str) {
+        println!("{}", self.paint(BOLD, text));
     }
 
     /// Ends the scene, and says how long it took.
@@ -65,6 +70,18 @@ impl Stage {
     /// One thing that was observed.
     pub fn fact(&self, label: &str, value: impl std::fmt::Display) {
         println!("   {label:<LABEL_WIDTH$} {value}");
+    }
+
+    /// Facts whose labels are wider than usual.
+    pub fn facts(&self, facts: &[(&str, String)]) {
+        let width = facts
+            .iter()
+            .map(|(label, _)| label.len())
+            .max()
+            .unwrap_or_default();
+        for (label, value) in facts {
+            println!("   {label:<width$}   {value}");
+        }
     }
 
     /// A line of its own.
@@ -168,7 +185,7 @@ impl Progress {
             ProgressBar::hidden()
         };
         if let Ok(style) =
-            ProgressStyle::with_template("   {spinner} waiting for {msg} ({elapsed})")
+            ProgressStyle::with_template("   {spinner} {elapsed} waiting for {wide_msg}")
         {
             bar.set_style(style);
         }

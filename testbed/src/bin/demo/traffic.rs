@@ -55,10 +55,7 @@ pub async fn show(stage: &Stage, world: &World, service: &Service) -> Result<()>
             Ok(Some(answers))
         })
         .await?;
-    stage.fact(
-        &format!("curl {url}"),
-        format_args!("answered by {}", answers.join(", ")),
-    );
+    stage.line(&format!("$ curl {url:<30} {}", answers.join(", ")));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Everything that runs.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use kube::Client;
@@ -14,9 +14,6 @@ use crate::facts::Facts;
 use crate::node_ports::NodePorts;
 use crate::replicas::Replicas;
 use crate::stage::Stage;
-
-/// The project's directory.
-pub const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Dropping it ends everything, in the order of the fields.
 pub struct World {
@@ -43,8 +40,9 @@ impl World {
     }
 
     /// Path of a file of the project.
-    pub fn file(name: &str) -> std::path::PathBuf {
-        Path::new(PROJECT).join(name)
+    pub fn file(name: &str) -> PathBuf {
+        let testbed = Path::new(env!("CARGO_MANIFEST_DIR"));
+        testbed.parent().unwrap_or(testbed).join(name)
     }
 
     /// Creates the next Node.

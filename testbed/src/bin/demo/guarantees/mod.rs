@@ -17,12 +17,10 @@ use testbed::control_plane::AuditEvent;
 use crate::facts::Facts;
 use crate::stage::Stage;
 use crate::world::World;
-use crate::{inventory, services};
+use crate::{audit, inventory, services};
 
 /// Events are written beside the work, a moment later.
 const EVENTS: Duration = Duration::from_secs(10);
-/// The user that the replicas are, by `deploy/rbac.yaml`.
-const REPLICA: &str = "system:serviceaccount:kube-system:my-cloud-controller-manager";
 
 /// Whether a guarantee held.
 pub struct Verdict {
@@ -78,13 +76,11 @@ pub async fn judge(stage: &Stage, world: &World) -> Result<Vec<Verdict>> {
 
 impl<'a> Evidence<'a> {
     async fn gather(world: &'a World) -> Result<Self> {
-        let mut kubernetes_writes = world.control_plane.audit_events()?;
-        kubernetes_writes.retain(|event| event.user == REPLICA && event.is_write());
         Ok(Self {
             facts: &world.facts,
             services: services::list(&world.client()).await?,
             events: Vec::new(),
-            kubernetes_writes,
+            kubernetes_writes: audit::writes_of_replicas(world)?,
             calls: world
                 .clouds
                 .iter()
@@ -103,18 +99,4 @@ async fn events(world: &World) -> Result<Vec<(String, String)>> {
         .into_iter()
         .filter_map(|event| Some((event.regarding?.name?, event.reason?)));
     Ok(pairs.collect())
-}
-
-/// How often the replicas asked to change this Service, Events aside.
-///
-/// # Errors
-/// The audit log cannot be read.
-pub fn kubernetes_writes_to(world: &World, service: &str) -> Result<usize> {
-    let events = world.control_plane.audit_events()?;
-    let writes = events
-        .iter()
-        .filter(|event| event.user == REPLICA && event.is_write());
-    Ok(writes
-        .filter(|event| event.resource == "services" && event.name == service)
-        .count())
 }

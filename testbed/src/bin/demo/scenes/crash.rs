@@ -1,12 +1,12 @@
 //! The leader is killed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use k8s_openapi::jiff::Timestamp;
 
 use super::SOON;
-use super::failover::{first_write, manifest, unchanged};
+use super::failover::{between, first_write, manifest, unchanged};
 use crate::lease::next_holder;
 use crate::replicas::TIMING;
 use crate::stage::{Stage, seconds};
@@ -23,11 +23,11 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
     let leader = next_holder(stage, &client, None, SOON).await?;
     let victim = world.replicas.get(leader.pod())?;
     stage.line(&format!("$ kill -9 {}   ({})", victim.id(), leader.pod()));
-    let (killed, killed_at) = (Instant::now(), Timestamp::now());
+    let killed = Timestamp::now();
     victim.kill();
     services::apply(world, &manifest(SERVICE, "cloud1")).await?;
     let next = next_holder(stage, &client, Some(&leader), TIMING.lease_duration + SOON).await?;
-    let took = next.seen - killed;
+    let took = between(killed, next.since)?;
     stage.fact(
         "next leader after",
         format_args!("{}: {}", seconds(took), next.pod()),
@@ -36,7 +36,7 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
     world
         .facts
         .measured("crash: next leader", took, TIMING.lease_duration + second);
-    let wrote = first_write(stage, &world.clouds, SERVICE, killed_at).await?;
+    let wrote = first_write(stage, &world.clouds, SERVICE, killed).await?;
     stage.fact("first cloud write after", seconds(wrote));
     world.facts.measured(
         "crash: first cloud write",

@@ -55,14 +55,12 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
     );
     world.facts.measured("deletion", took, GONE);
     let silent = traffic::ask(&url).await.is_err();
-    stage.fact(
-        &format!("curl {url}"),
-        if silent {
-            "nobody answers"
-        } else {
-            "still answered"
-        },
-    );
+    let heard = if silent {
+        "nobody answers"
+    } else {
+        "still answered"
+    };
+    stage.line(&format!("$ curl {url:<30} {heard}"));
     ensure!(silent, "{url} still answers");
     inventory::show(stage, &world.clouds);
     Ok(())

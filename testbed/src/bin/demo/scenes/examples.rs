@@ -1,6 +1,6 @@
 //! The examples are applied; two Services get their EXTERNAL-IP.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Service;
@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use testbed::cloud::Verb;
 
 use super::SOON;
-use crate::guarantees::kubernetes_writes_to;
+use crate::audit::{Effort, effort};
 use crate::inventory;
 use crate::services::{self, external_ip};
 use crate::stage::{Stage, seconds};
@@ -31,34 +31,16 @@ const EXTERNAL_IP: Duration = Duration::from_secs(1);
 pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
     stage.open("The examples are applied: two Services ask for a load balancer");
     let mut before = services::list(&world.client()).await?;
-    let mut applied_at = Vec::new();
     for file in FILES {
         stage.line(&format!("$ kubectl apply -f deploy/examples/{file}"));
         let applied = services::apply(world, &services::example(file)?).await?;
-        applied_at.extend(
-            applied
-                .iter()
-                .map(|service| (service.name_any(), Instant::now())),
-        );
         before.extend(applied);
     }
     before.sort_by_key(ResourceExt::name_any);
     stage.line("$ kubectl get services   (as each was applied)");
     services::show(stage, &before);
-    for (name, applied) in applied_at
-        .iter()
-        .filter(|(name, _)| OURS.contains(&name.as_str()))
-    {
-        let client = world.client();
-        let (service, ready) = services::until_ready(stage, &client, name, SOON).await?;
-        let took = ready.saturating_duration_since(*applied);
-        let what = format!("EXTERNAL-IP of {name}");
-        let ip = external_ip(&service).unwrap_or_default();
-        stage.fact(
-            name,
-            format_args!("EXTERNAL-IP {ip} after {}", seconds(took)),
-        );
-        world.facts.measured(what, took, EXTERNAL_IP);
+    for name in OURS {
+        let service = services::until_ready(stage, &world.client(), name, SOON).await?;
         show_effort(stage, world, &service)?;
     }
     stage.line("$ kubectl get services");
@@ -68,18 +50,22 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// What it took: writes to kube-apiserver, Events aside, and calls of clouds.
-fn show_effort(stage: &Stage, world: &World, service: &Service) -> Result<()> {
-    let writes = kubernetes_writes_to(world, &service.name_any())?;
+/// What it took, by the audit log and the cloud's log.
+fn show_effort(stage: &Stage, world: &mut World, service: &Service) -> Result<()> {
+    let (name, ip) = (service.name_any(), external_ip(service).unwrap_or_default());
+    let Effort { writes, took } = effort(world, &name)?;
     let calls = calls_about(world, service);
-    stage.fact(
-        "",
-        format_args!("with {writes} writes to kube-apiserver and {calls} cloud call"),
+    let text = format!(
+        "EXTERNAL-IP {ip} after {}, with {writes} writes to kube-apiserver and {calls} cloud call",
+        seconds(took)
     );
+    stage.fact(&name, text);
+    world
+        .facts
+        .measured(format!("EXTERNAL-IP of {name}"), took, EXTERNAL_IP);
     ensure!(
         writes <= 2 && calls == 1,
-        "{} took {writes} writes to kube-apiserver (at most 2) and {calls} cloud calls (1)",
-        service.name_any()
+        "{name} took {writes} writes to kube-apiserver (at most 2) and {calls} cloud calls (1)"
     );
     Ok(())
 }

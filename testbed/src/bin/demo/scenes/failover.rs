@@ -42,9 +42,16 @@ pub async fn first_write(
             Ok(create.map(|create| create.at))
         })
         .await?;
-    at.duration_since(since)
-        .try_into()
-        .context("the clock was set back")
+    between(since, at)
+}
+
+/// Replicas, clouds and we read the same clock.
+///
+/// # Errors
+/// It was set back meanwhile.
+pub fn between(since: Timestamp, at: Timestamp) -> Result<Duration> {
+    let took = at.duration_since(since).try_into();
+    took.context("the clock was set back")
 }
 
 /// Checks that the load balancers of before are as they were, and that there is one more.

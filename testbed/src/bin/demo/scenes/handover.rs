@@ -1,12 +1,12 @@
 //! The leader is asked to end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use k8s_openapi::jiff::Timestamp;
 
 use super::SOON;
-use super::failover::{first_write, manifest, unchanged};
+use super::failover::{between, first_write, manifest, unchanged};
 use crate::lease::next_holder;
 use crate::stage::{Stage, seconds};
 use crate::world::World;
@@ -26,7 +26,7 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
     let asked = world.replicas.get(leader.pod())?;
     let probe = format!("{}/readyz", asked.admin_url());
     stage.line(&format!("$ kill {}   ({})", asked.id(), leader.pod()));
-    let (asked_at, began) = (Timestamp::now(), Instant::now());
+    let asked_at = Timestamp::now();
     asked.terminate()?;
     // At the same time, for the next leader may be there before the Service is.
     let (next, applied) = tokio::join!(
@@ -35,7 +35,7 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
     );
     applied?;
     let next = next?;
-    let took = next.seen - began;
+    let took = between(asked_at, next.since)?;
     stage.fact(
         "next leader after",
         format_args!("{}: {}", seconds(took), next.pod()),
