@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::Api;
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, ResourceExt};
 use tokio::time::{sleep, timeout};
@@ -38,6 +38,33 @@ pub(super) async fn access(config: &Config) -> Result<kube::Config, AppError> {
     kubernetes.default_retry = false;
     kubernetes.connect_timeout = Some(REQUEST);
     Ok(kubernetes)
+}
+
+/// The resourceVersion of the whole store, as of now. Waits for the API server
+/// as long as it takes.
+pub(super) async fn resource_version(client: &Client) -> u64 {
+    let services = Api::<Service>::all(client.clone());
+    loop {
+        let one = ListParams::default().limit(1);
+        match timeout(REQUEST, services.list(&one)).await {
+            Ok(Ok(list)) => {
+                let version = list.metadata.resource_version.unwrap_or_default();
+                match version.parse() {
+                    Ok(version) => return version,
+                    Err(_) => {
+                        tracing::warn!(version, "a resourceVersion that is no number; trying again")
+                    }
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a resourceVersion is needed as term; trying again")
+            }
+            Err(_) => {
+                tracing::warn!("the API server did not answer within {REQUEST:?}; trying again")
+            }
+        }
+        sleep(RETRY).await;
+    }
 }
 
 /// The UID of the namespace kube-system: it lives as long as the cluster. Waits for the API server as long as it takes.

@@ -14,7 +14,7 @@ mod stop;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Health;
@@ -27,7 +27,6 @@ use crate::plan::naming::CloudName;
 use crate::telemetry::logs::LogsError;
 use crate::telemetry::{self, Metrics};
 use signals::Signals;
-use stop::DRAIN;
 
 /// Why the process ends although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
@@ -61,10 +60,6 @@ pub enum AppError {
     /// A part ended by itself.
     #[error("the part {0} ended by itself")]
     Part(&'static str),
-    /// Writes were still under way when the time to end them was over. The
-    /// Lease is left to expire, so that nobody writes beside them.
-    #[error("writes were still under way after {DRAIN:?}")]
-    Drain,
 }
 
 /// What is shared between the parts.
@@ -77,6 +72,7 @@ struct Parts {
     /// Give the Lease back.
     release: CancellationToken,
     tasks: JoinSet<Ended>,
+    controller: Option<AbortHandle>,
     /// Whether every Service was listed once.
     services_listed: watch::Sender<bool>,
     /// The Nodes, once they are known.
@@ -119,6 +115,7 @@ pub async fn run(config: Config) -> Result<(), AppError> {
         stopping: CancellationToken::new(),
         release: CancellationToken::new(),
         tasks: JoinSet::new(),
+        controller: None,
         services_listed: watch::Sender::new(false),
         nodes: watch::Sender::new(None),
         events: None,

@@ -80,11 +80,12 @@ impl Parts {
         let inventories = inventories::follow(context.clone(), trigger, self.looks());
         self.spawn("inventories", inventories);
         let listed = self.services_listed.clone();
-        self.tasks.spawn(async move {
+        let controller = self.tasks.spawn(async move {
             controller::run(context, service_events, triggered, listed).await;
             Ended::Controller
         });
-        self.spawn_election(kubernetes, identity, roles);
+        self.controller = Some(controller);
+        self.spawn_election(kubernetes, client, identity, roles);
         Ok(())
     }
 
@@ -120,12 +121,14 @@ impl Parts {
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
         let marks = Marks::new(&self.config.annotation_prefix);
-        let clouds = clouds::clients(&self.config, observers::of_calls(&self.metrics))?;
-        let abilities = self.config.clouds.iter();
-        let abilities = abilities.map(|cloud| (cloud.name.clone(), cloud.profile.abilities()));
+        let clouds = clouds::clients(
+            &self.config,
+            observers::of_calls(&self.metrics),
+            &self.stopping,
+        )?;
         Ok(Context {
             cluster,
-            abilities: abilities.collect(),
+            abilities: self.config.abilities(),
             clouds: clouds
                 .into_iter()
                 .map(|(name, client)| (name, CloudInHand::new(client)))
@@ -167,29 +170,44 @@ impl Parts {
     fn spawn_election(
         &mut self,
         kubernetes: kube::Config,
+        client: Client,
         identity: String,
         roles: watch::Sender<Role>,
     ) {
         let release = self.release.clone();
-        let Some(election) = self.config.election.clone() else {
-            roles.send_replace(Role::Leader(election::sole_leader()));
-            self.tasks.spawn(async move {
-                release.cancelled().await;
-                drop(roles);
-                Ended::Election(Ok(()))
-            });
-            return;
-        };
-        let candidate = Candidate {
-            namespace: election.namespace,
-            lease: election.lease,
-            identity,
-            timing: election.timing,
-        };
+        let warm = self.warm();
         let observe = observers::of_election(&self.metrics);
+        let election = self.config.election.clone();
         self.tasks.spawn(async move {
+            // A replica that sees no Services or Nodes would lead for ever and do nothing.
+            if release.run_until_cancelled(warm).await.is_none() {
+                return Ended::Election(Ok(()));
+            }
+            let Some(election) = election else {
+                let term = api_server::resource_version(&client).await;
+                roles.send_replace(Role::Leader(election::sole_leader(term)));
+                release.cancelled().await;
+                roles.send_replace(Role::Standby);
+                return Ended::Election(Ok(()));
+            };
+            let candidate = Candidate {
+                namespace: election.namespace,
+                lease: election.lease,
+                identity,
+                timing: election.timing,
+            };
             Ended::Election(election::run(kubernetes, candidate, roles, observe, release).await)
         });
+    }
+
+    /// Completes when Services and Nodes were listed once.
+    fn warm(&self) -> impl Future<Output = ()> + use<> {
+        let (mut services, mut nodes) = (self.services_listed.subscribe(), self.nodes.subscribe());
+        async move {
+            // Senders that are gone mean that the process is about to end.
+            let _ = services.wait_for(|listed| *listed).await;
+            let _ = nodes.wait_for(Option::is_some).await;
+        }
     }
 
     fn follow_role(&mut self, mut roles: watch::Receiver<Role>) {

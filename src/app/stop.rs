@@ -6,9 +6,11 @@ use tokio::time::timeout;
 
 use super::{AppError, Ended, Parts};
 
-/// The longest that writes under way may take after SIGTERM. The pod's grace
-/// period (30 s) must be longer.
-pub(super) const DRAIN: Duration = Duration::from_secs(20);
+/// The longest that writes under way may take after SIGTERM. One that a hanging
+/// cloud does not answer is given up then: what it did is as unknown as after a
+/// crash, and the next leader finds out; the Services of the other clouds need
+/// a leader.
+const DRAIN: Duration = Duration::from_secs(5);
 /// The longest that the release of the Lease, and then the last Events, may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -32,12 +34,11 @@ impl Parts {
     pub(super) async fn stop(&mut self) -> Result<(), AppError> {
         tracing::info!("stopping: no new work, waiting for the writes under way");
         self.stopping.cancel();
-        let drained = timeout(
-            DRAIN,
-            self.until(|ended| matches!(ended, Ended::Controller)),
-        )
-        .await;
-        drained.map_err(|_| AppError::Drain)??;
+        let drained = self.until(|ended| matches!(ended, Ended::Controller));
+        match timeout(DRAIN, drained).await {
+            Ok(ended) => ended?,
+            Err(_) => self.give_up_writes().await,
+        }
         self.release.cancel();
         let released = timeout(
             FAREWELL,
@@ -56,6 +57,18 @@ impl Parts {
             tracing::warn!("the last Events were not written within {FAREWELL:?}");
         }
         Ok(())
+    }
+
+    /// Ends the controller, and with it every call under way: nothing writes
+    /// beside the next leader.
+    async fn give_up_writes(&mut self) {
+        tracing::warn!("writes were still under way after {DRAIN:?}: giving them up");
+        if let Some(controller) = self.controller.take() {
+            controller.abort();
+            while !controller.is_finished() {
+                let _ = self.tasks.join_next().await;
+            }
+        }
     }
 
     /// Waits for the end of one part; the end of another one is an error.

@@ -23,6 +23,7 @@ pub use election::{DEFAULT_LEASE, DEFAULT_NAMESPACE, ElectionConfig};
 pub use mistake::{Mistake, Mistakes, Place};
 
 use crate::args::{Args, Command};
+use crate::plan::Clouds;
 use crate::plan::naming::ClusterId;
 use crate::telemetry::logs::Format;
 
@@ -125,6 +126,14 @@ pub fn check_config(file: &Path) -> Result<Config, Mistakes> {
 }
 
 impl Config {
+    /// What can be asked of each cloud.
+    pub fn abilities(&self) -> Clouds {
+        let clouds = self.clouds.iter();
+        clouds
+            .map(|cloud| (cloud.name.clone(), cloud.profile.abilities()))
+            .collect()
+    }
+
     /// Validates the flags and the file that they name, and fills in defaults.
     ///
     /// # Errors

@@ -2,19 +2,24 @@
 //! cloud for one list rather than for every Service, and again and again after
 //! that, for drift and for orphans.
 
+use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{join, join_all};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::retry::random_fraction;
 use super::sweep::{Sweep, SweepSettings};
 use super::{Context, Trigger};
 use crate::cloud::{Cloud, ErrorKind, Inventory};
 use crate::election::Role;
+use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::CloudName;
+
+/// The longest that a Service waits for its cloud's first list.
+const FIRST_LIST: Duration = Duration::from_secs(3);
 
 /// A cloud, and what it is known to have.
 pub struct CloudInHand {
@@ -49,12 +54,12 @@ impl CloudInHand {
         }
     }
 
-    /// Waits for the end of the first list. It is bounded by the list's own
-    /// deadline; a list that fails only means that this cloud is asked for
-    /// every Service of its own.
+    /// Waits for the end of the first list, for a few seconds: a cloud that is
+    /// slow to list is asked for each Service of its own.
     pub async fn listed(&self) {
-        // The sender lives in self, so the wait cannot fail.
-        let _ = self.listed.subscribe().wait_for(|listed| *listed).await;
+        let mut listed = self.listed.subscribe();
+        // The sender lives in self, so the wait itself cannot fail.
+        let _ = timeout(FIRST_LIST, listed.wait_for(|listed| *listed)).await;
     }
 
     async fn list(&self, name: &CloudName, context: &Context, settings: SweepSettings) {
@@ -62,6 +67,8 @@ impl CloudInHand {
         match self.client.list(&context.cluster).await {
             Ok(found) => {
                 tracing::info!(cloud = %name, load_balancers = found.len(), "read the cloud's inventory");
+                self.count(name, &found, context);
+                // Void only if a later list began: that one counts.
                 let _ = self.inventory.load(stamp, found.clone());
                 self.listed.send_replace(true);
                 self.sweep.look(name, self, &found, settings, context).await;
@@ -75,6 +82,22 @@ impl CloudInHand {
             }
         }
         self.listed.send_replace(true);
+    }
+}
+
+impl CloudInHand {
+    fn count(&self, name: &CloudName, found: &[LoadBalancer], context: &Context) {
+        let states = [
+            ("provisioning", State::Provisioning),
+            ("active", State::Active),
+            ("error", State::Error(String::new())),
+            ("deleting", State::Deleting),
+        ];
+        for (label, state) in states {
+            let is_so = |found: &&LoadBalancer| discriminant(&found.state) == discriminant(&state);
+            let count = found.iter().filter(is_so).count();
+            context.metrics.load_balancers(name.as_str(), label, count);
+        }
     }
 }
 
@@ -102,6 +125,7 @@ pub async fn follow(context: Arc<Context>, trigger: Trigger, settings: LookSetti
     let drift = async {
         loop {
             sleep(spread(settings.drift_interval)).await;
+            context.forget_absent();
             trigger.reconcile_all();
         }
     };

@@ -6,15 +6,15 @@
 //! only a look at what the cloud really has finds that.
 //!
 //! Every doubt protects the load balancer: it must be ours by owner and name,
-//! its Service gone by a live read, and both so at every look for the whole
-//! grace period. At most [`MAX_PER_SWEEP`] go at once, so that one wrong
+//! its Service gone (or no longer ours, without our finalizer) by a live read,
+//! and both so at every look for the whole grace period. At most [`MAX_PER_SWEEP`] go at once, so that one wrong
 //! belief (a cloned cluster, an emptied API server) never deletes many.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -23,10 +23,13 @@ use super::failure::Failure;
 use super::inventories::CloudInHand;
 use crate::cloud::{Priority, Which};
 use crate::config::Orphans;
+use crate::kubernetes::Marks;
 use crate::kubernetes::events::EventReason;
-use crate::plan::load_balancer::LoadBalancer;
-use crate::plan::naming::{CloudName, LoadBalancerId, Owner, ServiceKey, ServiceUid};
+use crate::kubernetes::service::view;
+use crate::plan::load_balancer::{LoadBalancer, State};
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid};
 use crate::plan::orphan::suspect;
+use crate::plan::{Clouds, Desired, desired};
 
 /// Orphans deleted in one sweep of one cloud.
 pub const MAX_PER_SWEEP: usize = 5;
@@ -43,8 +46,17 @@ pub struct SweepSettings {
 /// The orphans of one cloud.
 #[derive(Default)]
 pub struct Sweep {
-    /// Since when each is seen as an orphan, by this process's own clock.
-    since: Mutex<HashMap<LoadBalancerId, Instant>>,
+    suspects: Mutex<HashMap<LoadBalancerId, Suspect>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    /// Since when it is seen as an orphan, by this process's own clock.
+    since: Instant,
+    /// When it was last tried to delete it.
+    tried: Option<Instant>,
+    /// Whether an Event spoke of it.
+    said: bool,
 }
 
 impl Sweep {
@@ -60,13 +72,7 @@ impl Sweep {
         if !*context.services_listed.borrow() {
             return;
         }
-        let services: BTreeSet<ServiceUid> = context
-            .services_store
-            .state()
-            .iter()
-            .filter_map(|service| service.uid())
-            .map(ServiceUid::new)
-            .collect();
+        let services = keepers(context);
         let mut orphans = Vec::new();
         for load_balancer in found {
             let Some(owner) = suspect(load_balancer, &context.cluster, &services) else {
@@ -81,35 +87,57 @@ impl Sweep {
             }
         }
         context.metrics.orphans(name.as_str(), orphans.len());
-        let due = self.due(&orphans, settings.grace);
-        for (load_balancer, owner) in orphans
-            .into_iter()
-            .filter(|(found, _)| due.contains(&found.id))
-            .take(MAX_PER_SWEEP)
-        {
+        for (load_balancer, owner) in self.due(orphans, settings) {
             self.handle(name, cloud, load_balancer, owner, settings, context)
                 .await;
         }
     }
 
-    /// Keeps count of how long each is one; gives those whose grace is over.
-    fn due(
+    /// Keeps count of how long each is one; gives those to handle now: past
+    /// their grace, and those first that were not tried for the longest, so that
+    /// a few that cannot be deleted do not shield the others.
+    fn due<'a>(
         &self,
-        orphans: &[(&LoadBalancer, &Owner)],
-        grace: Duration,
-    ) -> BTreeSet<LoadBalancerId> {
+        orphans: Vec<(&'a LoadBalancer, &'a Owner)>,
+        settings: SweepSettings,
+    ) -> Vec<(&'a LoadBalancer, &'a Owner)> {
         let now = Instant::now();
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.retain(|id, _| orphans.iter().any(|(found, _)| found.id == *id));
-        for (found, _) in orphans {
-            since.entry(found.id.clone()).or_insert(now);
+        let mut suspects = self.suspects();
+        suspects.retain(|id, _| orphans.iter().any(|(found, _)| found.id == *id));
+        let mut due = Vec::new();
+        for (found, owner) in orphans {
+            let new = Suspect {
+                since: now,
+                tried: None,
+                said: false,
+            };
+            let suspect = *suspects.entry(found.id.clone()).or_insert(new);
+            // What is on its way out needs nobody to send it.
+            if now.duration_since(suspect.since) >= settings.grace && found.state != State::Deleting
+            {
+                due.push((suspect.tried, found, owner));
+            }
         }
-        let is_over = |then: &Instant| now.duration_since(*then) >= grace;
-        since
-            .iter()
-            .filter(|(_, then)| is_over(then))
-            .map(|(id, _)| id.clone())
-            .collect()
+        due.sort_by_key(|(tried, ..)| *tried);
+        let budget = match settings.orphans {
+            Orphans::Delete => MAX_PER_SWEEP,
+            Orphans::Report => due.len(),
+        };
+        let due = due.into_iter().take(budget);
+        due.map(|(_, found, owner)| (found, owner)).collect()
+    }
+
+    /// Notes that it is handled now; gives whether an Event speaks of it for the first time.
+    fn handled(&self, id: &LoadBalancerId) -> bool {
+        let mut suspects = self.suspects();
+        suspects.get_mut(id).is_some_and(|suspect| {
+            suspect.tried = Some(Instant::now());
+            !std::mem::replace(&mut suspect.said, true)
+        })
+    }
+
+    fn suspects(&self) -> MutexGuard<'_, HashMap<LoadBalancerId, Suspect>> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn handle(
@@ -122,46 +150,74 @@ impl Sweep {
         context: &Context,
     ) {
         let id = &found.id;
-        let service = ServiceKey {
-            namespace: owner.namespace.clone(),
-            name: owner.name.clone(),
+        let is_news = self.handled(id);
+        let say = |note: String| {
+            if is_news {
+                let reason = EventReason::OrphanedLoadBalancer;
+                context.events.say_about(reference(owner), reason, note);
+            }
         };
-        tracing::warn!(cloud = %name, %id, %service, uid = %owner.uid, "an orphan: its Service is gone");
-        let event = |note: String| {
-            context
-                .events
-                .say_about(reference(owner), EventReason::OrphanedLoadBalancer, note)
-        };
+        let service = format!("{}/{}", owner.namespace, owner.name);
+        tracing::warn!(cloud = %name, %id, service, uid = %owner.uid, "an orphan: its Service is gone or no longer ours");
         match settings.orphans {
-            Orphans::Report => event(format!(
+            Orphans::Report => say(format!(
                 "load balancer {id} on {name} has no Service any more; orphans are only reported (configuration: orphans)"
             )),
             Orphans::Delete => match delete(cloud, found, owner, context).await {
                 Ok(()) => {
                     context.metrics.orphan_deleted(name.as_str(), "success");
-                    event(format!(
-                        "load balancer {id} on {name} had no Service any more and is deleted"
+                    say(format!(
+                        "load balancer {id} on {name} has no Service any more: it is deleted"
                     ));
                 }
                 Err(failure) => {
                     context.metrics.orphan_deleted(name.as_str(), "error");
-                    tracing::warn!(cloud = %name, %id, error = %failure, "the orphan was not deleted; the next sweep tries again");
+                    say(format!(
+                        "load balancer {id} on {name} has no Service any more and could not be deleted, which is tried again: {failure}"
+                    ));
+                    tracing::warn!(cloud = %name, %id, error = %failure, "the orphan was not deleted; a later sweep tries again");
                 }
             },
         }
     }
 }
 
-/// Whether the Service is gone: asked of the API server, never of the cache.
+/// The Services that may have a load balancer: those with our finalizer, and
+/// those that are about to get it.
+fn keepers(context: &Context) -> BTreeSet<ServiceUid> {
+    let services = context.services_store.state();
+    let keeping = services.iter().filter(|service| is_kept(service, context));
+    keeping
+        .filter_map(|service| service.uid())
+        .map(ServiceUid::new)
+        .collect()
+}
+
+fn is_kept(service: &Service, context: &Context) -> bool {
+    keeps(
+        service,
+        &context.marks,
+        &context.cluster,
+        &context.abilities,
+    )
+}
+
+/// Whether a Service may have load balancers of ours.
+pub fn keeps(service: &Service, marks: &Marks, cluster: &ClusterId, clouds: &Clouds) -> bool {
+    view(service, marks)
+        .is_some_and(|view| !matches!(desired(&view, cluster, clouds), Desired::Unmanaged(_)))
+}
+
+/// Whether the Service is gone or no longer ours: asked of the API server,
+/// never of the cache.
 async fn is_gone(owner: &Owner, context: &Context) -> Result<bool, Failure> {
     let key = ServiceKey {
         namespace: owner.namespace.clone(),
         name: owner.name.clone(),
     };
     let live = context.services.get(&key).await?;
-    Ok(live
-        .and_then(|live| live.uid())
-        .is_none_or(|uid| uid != owner.uid.as_str()))
+    let live = live.filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
+    Ok(live.is_none_or(|live| !is_kept(&live, context)))
 }
 
 /// Deletes it, if the cloud still says that it is what it was and the API

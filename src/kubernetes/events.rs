@@ -41,6 +41,8 @@ pub enum EventReason {
     LoadBalancerNotOwned,
     /// A load balancer has no Service any more.
     OrphanedLoadBalancer,
+    /// Somebody else writes the addresses that we publish.
+    StatusOverwritten,
 }
 
 impl EventReason {
@@ -56,7 +58,8 @@ impl EventReason {
             | Self::InvalidConfiguration
             | Self::UnknownAnnotation
             | Self::LoadBalancerNotOwned
-            | Self::OrphanedLoadBalancer => EventType::Warning,
+            | Self::OrphanedLoadBalancer
+            | Self::StatusOverwritten => EventType::Warning,
         }
     }
 }
@@ -115,8 +118,10 @@ impl Events {
             note: Some(note),
             secondary: None,
         };
+        // The second half is for Warnings: a wave of good news must not drown one.
+        let is_full = reason.kind() == EventType::Normal && self.sender.capacity() < BACKLOG / 2;
         let message = Message::Write(Box::new((event, object)));
-        if self.sender.try_send(message).is_err() {
+        if is_full || self.sender.try_send(message).is_err() {
             tracing::warn!(
                 reason = <&str>::from(reason),
                 "too many Events wait to be written; this one is dropped"
