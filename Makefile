@@ -40,6 +40,12 @@ check: ## Formatting and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
+DENY := target/tools/bin/cargo-deny
+$(DENY):
+	$(CARGO) install --locked --version 0.20.2 --root target/tools --target-dir target/tools/build cargo-deny
+	rm -rf target/tools/build
+
 .PHONY: deny
-deny: ## Licences and sources of the dependencies (needs cargo-deny)
-	$(CARGO) deny --locked --offline check bans licenses sources
+deny: $(DENY) ## Licences and sources of the dependencies (installs cargo-deny once)
+	$(CARGO) fetch --locked
+	$(DENY) --locked --offline --log-level error check bans licenses sources

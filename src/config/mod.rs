@@ -86,6 +86,8 @@ pub enum Start {
     Run(Box<Config>),
     /// `check-config` found nothing wrong; this says what the file means.
     Checked(String),
+    /// List the orphans of this configuration's clouds.
+    Orphans(Box<Config>),
 }
 
 impl Start {
@@ -97,6 +99,14 @@ impl Start {
         match &args.command {
             Some(Command::CheckConfig { file }) => {
                 check_config(file).map(|config| Self::Checked(config.summary(file)))
+            }
+            Some(Command::Orphans { config, kubeconfig }) => {
+                let args = Args {
+                    config: config.clone(),
+                    kubeconfig: kubeconfig.clone(),
+                    ..Args::default()
+                };
+                Config::load(&args).map(|config| Self::Orphans(Box::new(config)))
             }
             None => Config::load(args).map(|config| Self::Run(Box::new(config))),
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
-use kube::ResourceExt;
 
 use super::Context;
 use super::failure::Failure;
@@ -16,6 +15,7 @@ use crate::cloud::{CloudError, ErrorKind, Priority, Verb, Which};
 use crate::election::Leadership;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::condition::{Readiness, Reason};
+use crate::kubernetes::service::view;
 use crate::kubernetes::service_writer::Change;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::record::Publication;
@@ -132,7 +132,9 @@ impl Run<'_> {
     }
 
     async fn perform(&mut self, action: &Action) -> Result<Outcome, Failure> {
-        if self.context.stopping.is_cancelled() {
+        // What was created still goes on record.
+        let is_owed = matches!(action, Action::Publish { .. }) && !self.created.is_empty();
+        if self.context.stopping.is_cancelled() && !is_owed {
             return Err(Failure::Stopping);
         }
         self.leadership.permit()?;
@@ -174,7 +176,9 @@ impl Run<'_> {
 
     async fn confirm_live(&mut self) -> Result<Outcome, Failure> {
         let live = self.live().await?;
-        let unchanged = live.resource_version() == self.done.object.resource_version();
+        // Whatever else somebody writes to it all the time, the plan read no more.
+        let marks = &self.context.marks;
+        let unchanged = view(&live, marks) == view(&self.done.object, marks);
         self.remember(live);
         if unchanged {
             Ok(Outcome::Done)

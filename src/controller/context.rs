@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
+use kube::runtime::reflector::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,10 @@ pub struct Context {
     pub abilities: Clouds,
     /// The configured clouds, each with what it is known to have.
     pub clouds: BTreeMap<CloudName, CloudInHand>,
+    /// Every Service, as the watch shows them.
+    pub services_store: Store<Service>,
+    /// Whether that is whole.
+    pub services_listed: watch::Receiver<bool>,
     /// Writes to Services.
     pub services: ServiceWriter,
     /// Events on Services.

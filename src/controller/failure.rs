@@ -56,6 +56,12 @@ impl Failure {
 
     /// Whether it is part of ordinary life: no Event and no condition speaks of it.
     pub fn is_quiet(&self) -> bool {
+        self.is_overtaken() || matches!(self, Self::StillThere { .. } | Self::NotServing { .. })
+    }
+
+    /// Whether the attempt was cut short because somebody else came first:
+    /// what it would say of the Service is another attempt's to say.
+    pub fn is_overtaken(&self) -> bool {
         match self {
             Self::Changed | Self::NotLeader(_) | Self::Stopping => true,
             Self::Kubernetes(error) => matches!(
@@ -63,7 +69,7 @@ impl Failure {
                 KubernetesError::Conflict | KubernetesError::Gone | KubernetesError::NotLeader(_)
             ),
             Self::Cloud(error) => error.kind() == ErrorKind::LeadershipLost,
-            Self::StillThere { .. } | Self::NotServing { .. } => true,
+            Self::StillThere { .. } | Self::NotServing { .. } => false,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::kubernetes::{condition, service};
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
-use crate::plan::{CloudView, Desired, Observed, clouds_to_ask, desired};
+use crate::plan::{CloudView, Desired, Observed, Release, clouds_to_ask, desired};
 
 /// A Service as it was read for one attempt.
 pub struct ObservedService {
@@ -54,10 +54,15 @@ pub fn observe_service(
     if let Some(remaining) = context.retry.remaining(&view.uid, input) {
         return Err(NotNow::After(remaining));
     }
-    let desired = desired(&view, &context.cluster, &context.abilities);
+    let mut desired = desired(&view, &context.cluster, &context.abilities);
     if let Desired::Unmanaged(reason) = desired {
-        tracing::trace!(?reason, "not ours");
-        return Err(NotNow::Change);
+        // A Service that could never be carried out has no finalizer of ours,
+        // only the condition that said why.
+        if view.deleting || condition::find(&object, context.marks.condition()).is_none() {
+            tracing::trace!(?reason, "not ours");
+            return Err(NotNow::Change);
+        }
+        desired = Desired::Released(Release::Stays(reason));
     }
     Ok(ObservedService {
         object,
@@ -89,8 +94,7 @@ pub async fn observe_cloud(service: &ObservedService, context: &Context) -> Resu
         failures: BTreeMap::new(),
         disowned: Vec::new(),
     };
-    let looks = looks(service, context).await;
-    let answers = looks.into_iter().map(|look| async move {
+    let answers = looks(service, context).into_iter().map(|look| async move {
         let view = look.view().await;
         (look, view)
     });
@@ -125,7 +129,7 @@ struct Looked {
     disowned: Option<LoadBalancerId>,
 }
 
-async fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>> {
+fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>> {
     if matches!(service.desired, Desired::Unmanaged(_) | Desired::Invalid(_)) {
         return Vec::new();
     }
@@ -173,7 +177,8 @@ impl Look<'_> {
         }
         cloud.listed().await;
         if let Some(known) = cloud.inventory.find(&self.load_balancer) {
-            if is_settled(&known) {
+            // What we cannot use, or may no longer be so, is asked for again.
+            if is_settled(&known) && self.is_ours(&known) {
                 return found(self.judge(known));
             }
             cloud.inventory.forget(&known.id);

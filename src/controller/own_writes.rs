@@ -17,9 +17,14 @@ use crate::plan::naming::ServiceUid;
 pub struct OwnWrites(Mutex<HashMap<ServiceUid, Arc<Service>>>);
 
 impl OwnWrites {
-    /// Remembers an answer.
+    /// Remembers an answer, unless it is the Service's last: the watch may have
+    /// shown the end of it before.
     pub fn remember(&self, uid: &ServiceUid, answer: Arc<Service>) {
-        self.lock().insert(uid.clone(), answer);
+        if answer.metadata.deletion_timestamp.is_some() && answer.finalizers().is_empty() {
+            self.forget(uid);
+        } else {
+            self.lock().insert(uid.clone(), answer);
+        }
     }
 
     /// The newer of the watch's state and the last answer.
@@ -55,6 +60,9 @@ fn version(service: &Service) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
     use super::*;
 
     fn at(version: &str) -> Arc<Service> {
@@ -80,5 +88,16 @@ mod tests {
             Some("99"),
             "what was overtaken is dropped"
         );
+    }
+
+    #[test]
+    fn the_last_answer_of_a_service_is_not_kept_for_ever() {
+        let uid = ServiceUid::new("u");
+        let writes = OwnWrites::default();
+        writes.remember(&uid, at("100"));
+        let mut last = Service::clone(&at("101"));
+        last.metadata.deletion_timestamp = Some(Time(Timestamp::now()));
+        writes.remember(&uid, last.into());
+        assert!(writes.lock().is_empty());
     }
 }

@@ -10,14 +10,16 @@ use kube::runtime::controller::Action as Next;
 
 use super::Context;
 use super::apply::Done;
+use super::failure::Failure;
 use super::observe::ObservedService;
 use super::readiness::readiness;
-use super::retry::{Delay, Input, after_failure, after_waiting};
+use super::retry::{Input, after_failure, after_waiting};
 use crate::election::Leadership;
 use crate::kubernetes::condition;
 use crate::kubernetes::condition::{Readiness, Reason};
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service_writer::Change;
+use crate::plan::annotation::{self, UnknownAnnotation};
 use crate::plan::naming::ServiceUid;
 use crate::plan::{Action, Desired, Plan, Urgency, Waiting, unready};
 use crate::telemetry::ReconcileResult;
@@ -94,7 +96,9 @@ pub async fn report(
     context: &Context,
 ) -> Next {
     log(&done);
-    let readiness = readiness(service, &done, context.marks.prefix());
+    // A load balancer that is not on record yet is not ready, whatever it does.
+    let overtaken = done.failures.iter().any(Failure::is_overtaken);
+    let readiness = readiness(service, &done, context.marks.prefix()).filter(|_| !overtaken);
     let before = condition::find(&service.object, context.marks.condition());
     let is_news = readiness
         .as_ref()
@@ -181,8 +185,11 @@ fn say_news(service: &ObservedService, readiness: &Readiness, context: &Context)
 /// What is wrong with the annotations and yet stops nothing.
 fn say_mistakes(service: &ObservedService, done: &Done, context: &Context) {
     let unknown = match &service.desired {
-        Desired::Managed(wanted) => wanted.unknown.as_slice(),
-        _ => &[],
+        // A misspelt annotation may be what makes the Service invalid.
+        Desired::Managed(_) | Desired::Invalid(_) => {
+            annotation::unknown(service.view.annotations.keys())
+        }
+        Desired::Unmanaged(_) | Desired::Released(_) => Vec::new(),
     };
     if (unknown.is_empty() && done.disowned.is_empty())
         || !context.said.is_first(&service.view.uid, service.input)
@@ -190,8 +197,7 @@ fn say_mistakes(service: &ObservedService, done: &Done, context: &Context) {
         return;
     }
     let prefix = context.marks.prefix();
-    for annotation in unknown {
-        let (name, nearest) = (&annotation.name, annotation.nearest);
+    for UnknownAnnotation { name, nearest } in unknown {
         let note = format!(
             "annotation {prefix}/{name} is unknown and ignored; the nearest known one is {prefix}/{nearest}"
         );
@@ -303,11 +309,8 @@ async fn write_condition(
 fn next(service: &ObservedService, done: &Done, context: &Context) -> Next {
     let failures = done.failures.iter().map(after_failure);
     let pending = pending(service, done);
-    let delay = failures
-        .chain(pending.iter().map(after_waiting))
-        .min()
-        .unwrap_or(Delay::Change);
-    match context.retry.next(&service.view.uid, service.input, delay) {
+    let delays = failures.chain(pending.iter().map(after_waiting));
+    match context.retry.next(&service.view.uid, service.input, delays) {
         Some(wait) => Next::requeue(wait),
         None => Next::await_change(),
     }

@@ -40,7 +40,7 @@ impl Input {
 }
 
 /// How long to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delay {
     /// Not at all: a newer state is in hand.
     AtOnce,
@@ -58,10 +58,13 @@ pub enum Delay {
 pub fn after_failure(failure: &Failure) -> Delay {
     match failure {
         Failure::Cloud(error) => match error.retry_after() {
-            Some(wait) => Delay::Exact(wait),
-            // Not sent because many calls wait: nothing speaks against the next.
-            None if error.kind() == ErrorKind::Busy => Delay::LookAgain,
-            None => Delay::Backoff,
+            // "At once" of a cloud that fails would be a loop without a pause.
+            Some(wait) if !wait.is_zero() => Delay::Exact(wait),
+            _ => match error.kind() {
+                // Not sent because many calls wait, or not as we knew it: the next look tells more.
+                ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Conflict => Delay::LookAgain,
+                _ => Delay::Backoff,
+            },
         },
         Failure::Kubernetes(error) => match error {
             KubernetesError::Conflict => Delay::AtOnce,
@@ -124,22 +127,38 @@ impl Retry {
         entry.map_or(0, |entry| entry.attempts)
     }
 
-    /// Notes the end of an attempt. Gives the time until the next; `None` if
-    /// only a change brings one.
-    pub fn next(&self, uid: &ServiceUid, input: Input, delay: Delay) -> Option<Duration> {
+    /// Notes the end of an attempt, with every delay that something of it asks
+    /// for; the shortest counts. Gives the time until the next; `None` if only
+    /// a change brings one.
+    pub fn next(
+        &self,
+        uid: &ServiceUid,
+        input: Input,
+        delays: impl Iterator<Item = Delay>,
+    ) -> Option<Duration> {
         let attempts = self.attempts(uid, input);
-        let wait = match delay {
-            Delay::Change => {
+        let wait = |delay| match delay {
+            Delay::Change | Delay::AtOnce => None,
+            Delay::Exact(wait) => Some(wait),
+            Delay::LookAgain => Some(grown(LOOK_AGAIN, LOOK_AGAIN_LIMIT, attempts)),
+            Delay::Backoff => Some(grown(BACKOFF, BACKOFF_LIMIT, attempts)),
+        };
+        let (mut shortest, mut at_once) = (None, false);
+        for delay in delays {
+            at_once |= delay == Delay::AtOnce;
+            let waits = [shortest, wait(delay)];
+            shortest = waits.into_iter().flatten().min();
+        }
+        // A conflict says nothing against the attempt, and gives no right to
+        // ask again at once what a cloud just refused.
+        let (wait, attempts) = match shortest {
+            Some(wait) => (wait, attempts + 1),
+            None if at_once => (AT_ONCE, attempts),
+            None => {
                 self.forget(uid);
                 return None;
             }
-            Delay::AtOnce => AT_ONCE,
-            Delay::Exact(wait) => wait,
-            Delay::LookAgain => grown(LOOK_AGAIN, LOOK_AGAIN_LIMIT, attempts),
-            Delay::Backoff => grown(BACKOFF, BACKOFF_LIMIT, attempts),
         };
-        // A conflict says nothing against the attempt.
-        let attempts = attempts + u32::from(delay != Delay::AtOnce);
         let entry = Entry {
             input,
             attempts,
@@ -179,13 +198,17 @@ mod tests {
 
     const INPUT: Input = Input(1);
 
+    fn one(delay: Delay) -> impl Iterator<Item = Delay> {
+        std::iter::once(delay)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn backoff_doubles_to_its_limit_and_a_success_or_an_edit_ends_it() {
         let retry = Retry::default();
         let uid = ServiceUid::new("u");
         for expected in [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0] {
             let wait = retry
-                .next(&uid, INPUT, Delay::Backoff)
+                .next(&uid, INPUT, one(Delay::Backoff))
                 .expect("a delay")
                 .as_secs_f64();
             assert!(
@@ -203,8 +226,8 @@ mod tests {
             0,
             "and starts from the beginning"
         );
-        retry.next(&uid, INPUT, Delay::Backoff);
-        retry.next(&uid, INPUT, Delay::Change);
+        retry.next(&uid, INPUT, one(Delay::Backoff));
+        retry.next(&uid, INPUT, one(Delay::Change));
         assert!(
             retry.remaining(&uid, INPUT).is_none(),
             "a success is the end of it"
@@ -216,10 +239,59 @@ mod tests {
         let retry = Retry::default();
         let uid = ServiceUid::new("u");
         let wait = Duration::from_secs(7);
-        assert_eq!(retry.next(&uid, INPUT, Delay::Exact(wait)), Some(wait));
+        assert_eq!(retry.next(&uid, INPUT, one(Delay::Exact(wait))), Some(wait));
         tokio::time::advance(Duration::from_millis(6_999)).await;
         assert!(retry.remaining(&uid, INPUT).is_some());
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(retry.remaining(&uid, INPUT).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_delays_the_shortest_counts_and_a_conflict_shortens_none() {
+        use Delay::{AtOnce, Backoff, Change, Exact, LookAgain};
+        let minute = Duration::from_secs(60);
+        let cases: [(&[Delay], _, _); 5] = [
+            (&[AtOnce, Change], Some(20), "nothing failed"),
+            (
+                &[AtOnce, Backoff],
+                Some(5_000),
+                "a cloud failed, then a write conflicted",
+            ),
+            (
+                &[Exact(minute), Backoff],
+                Some(5_000),
+                "two clouds, one asks for a minute",
+            ),
+            (
+                &[Exact(minute), LookAgain],
+                Some(1_000),
+                "two clouds, one is at work",
+            ),
+            (&[Change], None, "nothing is left to do"),
+        ];
+        for (delays, expected, reason) in cases {
+            let wait = Retry::default().next(&ServiceUid::new("u"), INPUT, delays.iter().copied());
+            let longest = expected.map(Duration::from_millis);
+            assert!(
+                wait <= longest && wait >= longest.map(|longest| longest.mul_f64(0.8)),
+                "{reason}: {wait:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cloud_that_fails_and_says_at_once_is_given_a_pause() {
+        let failure = |seconds| {
+            let kind = ErrorKind::Unavailable {
+                retry_after: Some(Duration::from_secs(seconds)),
+            };
+            let cloud = crate::plan::naming::CloudName::new("cloud1");
+            crate::cloud::CloudError::new(cloud, crate::cloud::Verb::Create, kind, "down").into()
+        };
+        assert_eq!(after_failure(&failure(0)), Delay::Backoff);
+        assert_eq!(
+            after_failure(&failure(3)),
+            Delay::Exact(Duration::from_secs(3))
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! Writes to a Service: each is one merge patch of the status subresource,
-//! preconditioned on the resourceVersion that it was computed from.
+//! preconditioned on the resourceVersion that it was computed from; a conflict
+//! is retried from a fresh read.
 //!
 //! kube-apiserver takes annotations, finalizers, `status.loadBalancer` and
 //! `status.conditions` from one such patch (tested in `testbed/tests`), so no
@@ -16,6 +17,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
 use super::condition::{self, Readiness};
+use super::service::view;
 use super::{KubernetesError, Marks};
 use crate::election::Leadership;
 use crate::plan::annotation::{LB_CLOUD, LB_ID};
@@ -29,6 +31,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Requests in flight, so that a thousand Services at once do not open a
 /// thousand connections.
 const CONCURRENCY: usize = 32;
+
+/// Fresh reads after a conflict, before the whole attempt is made anew.
+const RETRIES: usize = 8;
 
 /// Reads and patches Services.
 pub struct ServiceWriter {
@@ -75,14 +80,41 @@ impl ServiceWriter {
         within(DEADLINE, api.get_opt(&key.name)).await
     }
 
-    /// Applies the change to exactly this state of the Service and returns
-    /// what it became; without a request if it changes nothing.
+    /// Applies the change to this state of the Service and returns what it
+    /// became; without a request if it changes nothing.
+    ///
+    /// Somebody who came first with what means nothing to us is no obstacle:
+    /// the change is then made from a fresh read. Else whoever writes to a
+    /// Service all the time would keep us from it for good.
     ///
     /// # Errors
-    /// [`KubernetesError::Conflict`] if the Service is no longer in this state,
-    /// [`KubernetesError::Gone`] if it is no more, [`KubernetesError::NotLeader`]
-    /// if the term ended before the request was sent.
+    /// [`KubernetesError::Conflict`] if the Service no longer asks for the same
+    /// or has other marks of ours, [`KubernetesError::Gone`] if it is no more,
+    /// [`KubernetesError::NotLeader`] if the term ended before the request was sent.
     pub async fn patch(
+        &self,
+        leadership: &Leadership,
+        service: &Service,
+        change: &Change<'_>,
+    ) -> Result<Option<Service>, KubernetesError> {
+        let planned_for = view(service, &self.marks);
+        let mut written = self.patch_exactly(leadership, service, change).await;
+        for _ in 0..RETRIES {
+            let (Err(KubernetesError::Conflict), Some(view_before)) = (&written, &planned_for)
+            else {
+                break;
+            };
+            let live = self.get(&view_before.key).await?;
+            let live = live.ok_or(KubernetesError::Gone)?;
+            if view(&live, &self.marks) != planned_for {
+                break;
+            }
+            written = self.patch_exactly(leadership, &live, change).await;
+        }
+        written
+    }
+
+    async fn patch_exactly(
         &self,
         leadership: &Leadership,
         service: &Service,

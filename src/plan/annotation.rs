@@ -34,8 +34,8 @@ const KNOWN: [&str; 7] = [
 pub struct Problem {
     /// Where it stands: an annotation without its prefix, or a field (`spec.ports[1].protocol`).
     pub subject: Subject,
-    /// What was found; empty if it is missing.
-    pub value: String,
+    /// What was found; `None` if it is missing.
+    pub value: Option<String>,
     /// What is allowed.
     pub rule: String,
     /// A value that would do.
@@ -52,10 +52,15 @@ pub enum Subject {
 }
 
 impl Problem {
-    pub(super) fn annotation(name: &'static str, value: &str, rule: &str, example: &str) -> Self {
+    pub(super) fn annotation(
+        name: &'static str,
+        value: Option<&str>,
+        rule: &str,
+        example: &str,
+    ) -> Self {
         Self {
             subject: Subject::Annotation(name),
-            value: value.into(),
+            value: value.map(str::to_owned),
             rule: rule.into(),
             example: example.into(),
         }
@@ -73,10 +78,9 @@ impl Problem {
             Subject::Annotation(name) => format!("annotation {prefix}/{name}"),
             Subject::Field(field) => field.clone(),
         };
-        let found = if value.is_empty() {
-            format!("{subject} is missing")
-        } else {
-            format!("{subject} is {value:?}")
+        let found = match value {
+            Some(value) => format!("{subject} is {value:?}"),
+            None => format!("{subject} is missing"),
         };
         format!("{found}: {rule}, for example {example}")
     }
@@ -92,7 +96,7 @@ pub struct UnknownAnnotation {
 }
 
 /// The annotations, of those with our prefix, that we do not know.
-pub(super) fn unknown<'a>(names: impl Iterator<Item = &'a String>) -> Vec<UnknownAnnotation> {
+pub fn unknown<'a>(names: impl Iterator<Item = &'a String>) -> Vec<UnknownAnnotation> {
     names
         .filter(|name| !KNOWN.contains(&name.as_str()))
         .map(|name| UnknownAnnotation {
@@ -134,7 +138,12 @@ pub(super) fn parse_spec(value: &str) -> Result<String, Problem> {
         return Ok(value.to_owned());
     }
     let rule = "it must be 1 to 63 letters, digits, '.', '_' or '-'";
-    Err(Problem::annotation(LB_SPEC, value, rule, "\"standard\""))
+    Err(Problem::annotation(
+        LB_SPEC,
+        Some(value),
+        rule,
+        "\"standard\"",
+    ))
 }
 
 /// Reads `lb-bandwidth`.
@@ -147,7 +156,12 @@ pub(super) fn parse_bandwidth(value: &str) -> Result<String, Problem> {
         return Ok(value.to_owned());
     }
     let rule = "it must be a whole number from 1 and K, M or G (bits per second)";
-    Err(Problem::annotation(LB_BANDWIDTH, value, rule, "\"10M\""))
+    Err(Problem::annotation(
+        LB_BANDWIDTH,
+        Some(value),
+        rule,
+        "\"10M\"",
+    ))
 }
 
 /// Reads `algorithm`.
@@ -160,7 +174,7 @@ pub(super) fn parse_algorithm(value: &str) -> Result<Algorithm, Problem> {
             let rule = "it must be round-robin, least-connections or source-hash";
             Err(Problem::annotation(
                 ALGORITHM,
-                value,
+                Some(value),
                 rule,
                 "\"round-robin\"",
             ))

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::annotation::{self, Problem, Subject, UnknownAnnotation};
+use super::annotation::{self, Problem, Subject};
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::service::{PortView, ServiceView};
@@ -68,8 +68,6 @@ pub struct Wanted {
     pub clouds: BTreeSet<CloudName>,
     /// Everything but the back ends; its `nodes` are empty.
     template: LoadBalancerSpec,
-    /// Annotations with our prefix that mean nothing to us.
-    pub unknown: Vec<UnknownAnnotation>,
 }
 
 impl Wanted {
@@ -171,7 +169,6 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         owner: service.owner(cluster),
         clouds: chosen,
         template,
-        unknown: annotation::unknown(service.annotations.keys()),
     }))
 }
 
@@ -191,8 +188,8 @@ fn chosen_clouds(
         allowed.join(", ")
     );
     let example = format!("{:?}", allowed.first().copied().unwrap_or("cloud1"));
-    let value = value.unwrap_or_default();
     let chosen: BTreeSet<CloudName> = value
+        .unwrap_or_default()
         .split(',')
         .map(|name| CloudName::new(name.trim()))
         .collect();
@@ -208,7 +205,7 @@ fn chosen_clouds(
 }
 
 fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
-    let problem = |field: &str, value: String, rule: &str, example: &str| Problem {
+    let problem = |field: &str, value: Option<String>, rule: &str, example: &str| Problem {
         subject: Subject::Field(format!("spec.ports[{index}].{field}")),
         value,
         rule: rule.into(),
@@ -219,13 +216,13 @@ fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
         "UDP" => Protocol::Udp,
         other => {
             let rule = "the clouds forward TCP and UDP only";
-            return Err(problem("protocol", other.to_owned(), rule, "\"TCP\""));
+            return Err(problem("protocol", Some(other.to_owned()), rule, "\"TCP\""));
         }
     };
     let Some(node_port) = port.node_port else {
         let rule = "a load balancer reaches its back ends by node port, so the Service must not \
                     have allocateLoadBalancerNodePorts: false";
-        return Err(problem("nodePort", String::new(), rule, "30080"));
+        return Err(problem("nodePort", None, rule, "30080"));
     };
     Ok(Listener {
         name: port.name.clone(),
@@ -257,7 +254,7 @@ fn beyond_seed(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
         let rule = format!("{cloud} (profile seed) knows round-robin only");
         return Some(Problem::annotation(
             annotation::ALGORITHM,
-            &value,
+            Some(&value),
             &rule,
             "\"round-robin\"",
         ));
@@ -266,7 +263,7 @@ fn beyond_seed(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
     };
     Some(Problem {
         subject: Subject::Field(field.into()),
-        value,
+        value: Some(value),
         rule: format!("{cloud} (profile seed) offers one TCP port and no more"),
         example: "another cloud, or one TCP port for each Service".into(),
     })

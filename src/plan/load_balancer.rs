@@ -66,6 +66,26 @@ pub struct LoadBalancerSpec {
     pub client_affinity_seconds: Option<u32>,
 }
 
+impl LoadBalancerSpec {
+    /// Whether a cloud that shows `found` has all of this. Names of listeners
+    /// are for people, and a cloud with the seed's API keeps none: where none is
+    /// shown, none is missed.
+    pub fn is_met_by(&self, found: &Self) -> bool {
+        if found
+            .listeners
+            .iter()
+            .any(|listener| !listener.name.is_empty())
+        {
+            return self == found;
+        }
+        let mut unnamed = self.clone();
+        for listener in &mut unnamed.listeners {
+            listener.name.clear();
+        }
+        unnamed == *found
+    }
+}
+
 /// A load balancer as its cloud shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LoadBalancer {

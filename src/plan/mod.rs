@@ -4,7 +4,7 @@
 //! same `plan` runs in the controller and under the property tests.
 //!
 //! Read in this order: [`service`] (what comes in), [`desired`], [`observed`],
-//! [`action`] (what goes out), then [`plan`].
+//! [`action`] (what goes out), then [`plan`]. [`orphan`] is the sweep's rule.
 
 pub mod action;
 pub mod annotation;
@@ -12,6 +12,7 @@ pub mod desired;
 pub mod load_balancer;
 pub mod naming;
 pub mod observed;
+pub mod orphan;
 pub mod record;
 pub mod service;
 
@@ -63,9 +64,10 @@ fn plan_release(release: Release, seen: &Observed) -> Plan {
         }
     }
     if plan.waiting.is_empty() {
-        // Another class's controller may have written its own address by now.
-        let clear_status = release == Release::Deleted
-            || !matches!(release, Release::Stays(NotOurs::ForeignClass));
+        // Another class's controller may have written its own address by now,
+        // and without our finalizer none was ever ours.
+        let clear_status =
+            seen.finalizer && !matches!(release, Release::Stays(NotOurs::ForeignClass));
         plan.actions.push(Action::RemoveFinalizer { clear_status });
     } else if plan.actions.len() == 1 {
         plan.actions.clear();
@@ -97,8 +99,10 @@ fn plan_wanted(wanted: &Wanted, seen: &Observed) -> Plan {
     };
     plan.waiting
         .extend(unready(wanted, seen).into_iter().filter(is_made));
+    // Asked before the leftovers add theirs: one that cannot go holds up no other.
+    let can_serve = can_serve(&plan.waiting);
     let leftovers = leftovers(wanted, seen, &mut plan.waiting);
-    let may_break = !leftovers.is_empty() && can_serve(&plan.waiting);
+    let may_break = can_serve && !leftovers.is_empty();
     let creates = mutations
         .iter()
         .any(|action| matches!(action, Action::Create { .. }));
@@ -171,10 +175,10 @@ fn update(
         return None;
     }
     let request = request(wanted, nodes);
-    if request.spec == found.spec {
+    if request.spec.is_met_by(&found.spec) {
         return None;
     }
-    let only_nodes = request.spec == found.spec_with_nodes(nodes);
+    let only_nodes = request.spec.is_met_by(&found.spec_with_nodes(nodes));
     let urgency = if only_nodes {
         Urgency::Background
     } else {
@@ -231,15 +235,18 @@ fn leftovers(wanted: &Wanted, seen: &Observed, waiting: &mut BTreeSet<Waiting>) 
     actions
 }
 
-fn delete(cloud: &CloudName, found: &LoadBalancer) -> [Action; 2] {
+/// Asks for the end of a load balancer, unless the cloud is at it already.
+fn delete(cloud: &CloudName, found: &LoadBalancer) -> Vec<Action> {
     let (cloud, id) = (cloud.clone(), found.id.clone());
-    [
-        Action::Delete {
+    let mut actions = Vec::new();
+    if found.state != State::Deleting {
+        actions.push(Action::Delete {
             cloud: cloud.clone(),
             id: id.clone(),
-        },
-        Action::ConfirmGone { cloud, id },
-    ]
+        });
+    }
+    actions.push(Action::ConfirmGone { cloud, id });
+    actions
 }
 
 #[cfg(test)]

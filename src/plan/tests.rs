@@ -117,6 +117,10 @@ fn plans() {
         annotations: service("cloud2").annotations,
         ..settled.clone()
     };
+    let moved_from_many = ServiceView {
+        record: Record::parse(Some("lb-1,lb-3,lb-4"), Some("cloud1,cloud3,cloud4")),
+        ..moved.clone()
+    };
     let provisioning = LoadBalancer {
         state: State::Provisioning,
         addresses: Addresses::default(),
@@ -129,7 +133,17 @@ fn plans() {
     let mut bad = settled.clone();
     bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
 
+    let mut named_port = settled.clone();
+    named_port.ports[0].name = "http".into();
+
     let cases = [
+        Case {
+            reason: "a cloud that keeps no names of ports is not updated for them for ever",
+            service: named_port,
+            views: vec![("cloud1", present())],
+            backends: one.clone(),
+            expect: &[],
+        },
         Case {
             reason: "a fresh Service gets its finalizer before its load balancer, then its record",
             service: fresh,
@@ -227,6 +241,25 @@ fn plans() {
             ],
             backends: one.clone(),
             expect: &["Publish"],
+        },
+        Case {
+            reason: "a leftover does not wait for the cloud of another leftover",
+            service: moved_from_many,
+            views: vec![
+                ("cloud1", present()),
+                ("cloud2", present()),
+                ("cloud3", CloudView::Unreachable),
+                ("cloud4", CloudView::NotConfigured),
+            ],
+            backends: one.clone(),
+            expect: &[
+                "ConfirmLive",
+                "Publish",
+                "AwaitServing",
+                "Delete",
+                "ConfirmGone",
+                "Publish",
+            ],
         },
         Case {
             reason: "another class is another controller's",

@@ -152,6 +152,9 @@ impl Metrics {
                 }
             }
             families.cloud_in_flight.with_label_values(&[cloud]);
+            for result in ["success", "error"] {
+                families.orphans_deleted.with_label_values(&[cloud, result]);
+            }
             families.provisioning.with_label_values(&[cloud]);
         }
         for state in ["eligible", "excluded"] {
@@ -170,6 +173,7 @@ impl Metrics {
         master.set(i64::from(leads));
         if !leads {
             self.families.load_balancers.reset();
+            self.families.orphans.reset();
         }
     }
 
@@ -249,6 +253,21 @@ impl Metrics {
             let gauge = &self.families.load_balancers;
             gauge.with_label_values(&[cloud, state]).set(number);
         }
+    }
+
+    /// Orphans at a cloud. Ignored on a standby.
+    pub fn orphans(&self, cloud: &str, number: usize) {
+        let leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
+        if *leads {
+            let gauge = self.families.orphans.with_label_values(&[cloud]);
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// The sweep deleted an orphan (`success`) or could not (`error`).
+    pub fn orphan_deleted(&self, cloud: &str, result: &'static str) {
+        let deleted = &self.families.orphans_deleted;
+        deleted.with_label_values(&[cloud, result]).inc();
     }
 
     /// Nodes that are back ends, and Nodes that are not.

@@ -24,15 +24,8 @@ const BODY_LIMIT: usize = 1 << 20;
 
 /// The routes of the five verbs.
 pub(super) fn routes(engine: &Arc<Engine>) -> Router {
-    let verbs = [
-        Verb::Create,
-        Verb::Delete,
-        Verb::Update,
-        Verb::Query,
-        Verb::List,
-    ];
     let mut router = Router::new();
-    for verb in verbs {
+    for verb in Verb::ALL {
         let engine = engine.clone();
         let handler = move |ConnectInfo(connection): ConnectInfo<Connection>,
                             headers: HeaderMap,

@@ -30,6 +30,15 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// All calls.
+    pub const ALL: [Self; 5] = [
+        Self::Create,
+        Self::Delete,
+        Self::Update,
+        Self::Query,
+        Self::List,
+    ];
+
     /// As in the path of the call.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -6,23 +6,30 @@
 //! leads without election. Tests of the election and of Nodes have a control
 //! plane of their own.
 
+mod command;
+mod edit;
+mod interposed;
+mod marks;
 mod service;
+mod until;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Namespace, Service};
-use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, PostParams};
 use serde_json::json;
 
+pub use marks::{addresses, calls};
 pub use service::NewService;
+
+use interposed::Interposed;
 
 use crate::cloud::{CloudSimulator, CloudSimulatorOptions};
 use crate::nodes::NewNode;
-use crate::{ControlPlane, Replica, ReplicaOptions, eventually};
+use crate::{ControlPlane, Replica, ReplicaOptions};
 
 /// For anything that takes moments on an idle machine.
 pub const SOON: Duration = Duration::from_secs(60);
@@ -46,6 +53,7 @@ pub struct Environment {
     pub extra_config: String,
     cluster: Option<String>,
     kubeconfig: PathBuf,
+    interposed: Option<Interposed>,
 }
 
 impl Environment {
@@ -55,7 +63,18 @@ impl Environment {
     /// # Errors
     /// A part did not start.
     pub async fn shared(test: &str) -> Result<Self> {
-        let environment = Self::on(ControlPlane::shared().await?, test, true).await?;
+        Self::shared_with(test, |_| {}).await
+    }
+
+    /// The same, with other clouds than quick ones.
+    ///
+    /// # Errors
+    /// A part did not start.
+    pub async fn shared_with(
+        test: &str,
+        clouds: impl Fn(&mut CloudSimulatorOptions),
+    ) -> Result<Self> {
+        let environment = Self::on(ControlPlane::shared().await?, test, true, clouds).await?;
         for (index, address) in SHARED_NODES.into_iter().enumerate() {
             let node = NewNode::new(&format!("shared-{index}"), address.parse()?);
             let created = node.create(&environment.client()).await;
@@ -74,10 +93,15 @@ impl Environment {
     /// # Errors
     /// A part did not start.
     pub async fn own(test: &str) -> Result<Self> {
-        Self::on(ControlPlane::start(test).await?, test, false).await
+        Self::on(ControlPlane::start(test).await?, test, false, |_| {}).await
     }
 
-    async fn on(control_plane: ControlPlane, test: &str, shared: bool) -> Result<Self> {
+    async fn on(
+        control_plane: ControlPlane,
+        test: &str,
+        shared: bool,
+        clouds: impl Fn(&mut CloudSimulatorOptions),
+    ) -> Result<Self> {
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/rbac.yaml");
         control_plane.apply_file(&rules).await?;
         let account =
@@ -88,8 +112,8 @@ impl Environment {
         let namespace = format!("{test}-{unique}");
         create_namespace(control_plane.client(), &namespace).await?;
         Ok(Self {
-            cloud1: cloud("cloud1").await?,
-            cloud2: cloud("cloud2").await?,
+            cloud1: cloud("cloud1", &clouds).await?,
+            cloud2: cloud("cloud2", &clouds).await?,
             prefix: if shared {
                 format!("{namespace}.example")
             } else {
@@ -99,6 +123,7 @@ impl Environment {
             extra_config: String::new(),
             namespace,
             kubeconfig,
+            interposed: None,
             control_plane,
         })
     }
@@ -115,7 +140,9 @@ impl Environment {
 
     /// A replica as its ServiceAccount, with the rules of `deploy/rbac.yaml`.
     pub fn replica_options(&self, name: &str) -> ReplicaOptions {
-        let mut options = ReplicaOptions::new(name, &self.kubeconfig);
+        let interposed = self.interposed.as_ref();
+        let kubeconfig = interposed.map_or(&self.kubeconfig, |interposed| &interposed.kubeconfig);
+        let mut options = ReplicaOptions::new(name, kubeconfig);
         options.config_yaml = self.config();
         options
     }
@@ -123,7 +150,10 @@ impl Environment {
     fn config(&self) -> String {
         let cluster = self.cluster.as_deref().unwrap_or_default();
         let (prefix, extra) = (&self.prefix, &self.extra_config);
-        let (cloud1, cloud2) = (self.cloud1.endpoint(), self.cloud2.endpoint());
+        let (cloud1, cloud2) = match &self.interposed {
+            Some(fronts) => (fronts.cloud1.url.clone(), fronts.cloud2.url.clone()),
+            None => (self.cloud1.endpoint(), self.cloud2.endpoint()),
+        };
         format!(
             "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\n{extra}\nclouds:\n\
              \x20 - {{name: cloud1, endpoint: \"{cloud1}\", requestTimeout: 5s}}\n\
@@ -156,137 +186,14 @@ impl Environment {
             .await
             .with_context(|| format!("Service {name}"))
     }
-
-    /// Waits until the Service is as wanted.
-    ///
-    /// # Errors
-    /// It was not within [`SOON`]; the message has what it was last.
-    pub async fn until(
-        &self,
-        name: &str,
-        what: &str,
-        is: impl Fn(&Service) -> bool,
-    ) -> Result<Service> {
-        let mut last = String::new();
-        let seen = eventually(what, SOON, async || {
-            let service = self.get(name).await?;
-            last = serde_json::to_string(
-                &json!({"metadata": service.metadata, "status": service.status}),
-            )?;
-            Ok(is(&service).then_some(service))
-        });
-        let seen = seen.await;
-        seen.with_context(|| format!("the Service was last {last}"))
-    }
-
-    /// Waits until the condition is True and an address is there.
-    ///
-    /// # Errors
-    /// It was not within [`SOON`].
-    pub async fn until_ready(&self, name: &str) -> Result<Service> {
-        let what = format!("Service {name} to be ready");
-        let is_ready = |service: &Service| {
-            self.condition(service)
-                .is_some_and(|(status, _, _)| status == "True")
-                && !addresses(service).is_empty()
-        };
-        self.until(name, &what, is_ready).await
-    }
-
-    /// Waits until the condition has this reason; gives its message.
-    ///
-    /// # Errors
-    /// It had not within [`SOON`].
-    pub async fn until_reason(&self, name: &str, reason: &str) -> Result<String> {
-        let what = format!("the condition of Service {name} to have the reason {reason}");
-        let has_reason = |service: &Service| {
-            self.condition(service)
-                .is_some_and(|(_, found, _)| found == reason)
-        };
-        let service = self.until(name, &what, has_reason).await?;
-        Ok(self.condition(&service).unwrap_or_default().2)
-    }
-
-    /// Waits until there is no such Service.
-    ///
-    /// # Errors
-    /// There was one for [`SOON`].
-    pub async fn until_gone(&self, name: &str) -> Result<()> {
-        let what = format!("Service {name} to be gone");
-        eventually(&what, SOON, async || {
-            Ok(self.services().get_opt(name).await?.is_none().then_some(()))
-        })
-        .await
-    }
-
-    /// Our condition: status, reason, message.
-    pub fn condition(&self, service: &Service) -> Option<(String, String, String)> {
-        let kind = format!("{}/LoadBalancerReady", self.prefix);
-        let conditions = service.status.as_ref()?.conditions.as_ref()?;
-        let found = conditions
-            .iter()
-            .find(|condition| condition.type_ == kind)?;
-        Some((
-            found.status.clone(),
-            found.reason.clone(),
-            found.message.clone(),
-        ))
-    }
-
-    /// The notes of the Events of this reason about a Service.
-    ///
-    /// # Errors
-    /// kube-apiserver did not answer.
-    pub async fn events(&self, service: &str, reason: &str) -> Result<Vec<String>> {
-        let events: Api<Event> = Api::namespaced(self.client(), &self.namespace);
-        let events = events.list(&ListParams::default()).await?;
-        let wanted = |event: &Event| {
-            let about = event
-                .regarding
-                .as_ref()
-                .and_then(|object| object.name.as_deref());
-            about == Some(service) && event.reason.as_deref() == Some(reason)
-        };
-        Ok(events
-            .into_iter()
-            .filter(wanted)
-            .filter_map(|event| event.note)
-            .collect())
-    }
-
-    /// Waits for an Event of this reason; gives its note.
-    ///
-    /// # Errors
-    /// None came within [`SOON`].
-    pub async fn until_event(&self, service: &str, reason: &str) -> Result<String> {
-        let what = format!("an Event {reason} about Service {service}");
-        eventually(&what, SOON, async || {
-            Ok(self.events(service, reason).await?.pop())
-        })
-        .await
-    }
 }
 
-/// The addresses in a Service's status.
-pub fn addresses(service: &Service) -> Vec<String> {
-    let status = service
-        .status
-        .as_ref()
-        .and_then(|status| status.load_balancer.as_ref());
-    let entries = status
-        .and_then(|load_balancer| load_balancer.ingress.as_deref())
-        .unwrap_or_default();
-    entries
-        .iter()
-        .filter_map(|entry| entry.ip.clone().or_else(|| entry.hostname.clone()))
-        .collect()
-}
-
-async fn cloud(name: &str) -> Result<CloudSimulator> {
-    let options = CloudSimulatorOptions {
+async fn cloud(name: &str, adjust: impl Fn(&mut CloudSimulatorOptions)) -> Result<CloudSimulator> {
+    let mut options = CloudSimulatorOptions {
         data_plane: false,
         ..CloudSimulatorOptions::named(name)
     };
+    adjust(&mut options);
     CloudSimulator::start(options).await
 }
 

@@ -275,7 +275,7 @@ fn arguments(options: &ReplicaOptions, config: &Path, admin_address: &str) -> Ve
 }
 
 /// Tests run in `target/<profile>/deps`, programs in `target/<profile>`.
-fn built_beside_us() -> Result<PathBuf> {
+pub(crate) fn built_beside_us() -> Result<PathBuf> {
     let us = std::env::current_exe()?;
     us.ancestors()
         .skip(1)

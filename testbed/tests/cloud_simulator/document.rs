@@ -82,14 +82,7 @@ fn it_has_every_verb_and_every_code_with_its_status() {
         .keys()
         .map(String::as_str)
         .collect();
-    let verbs = [
-        Verb::Create,
-        Verb::Delete,
-        Verb::Update,
-        Verb::Query,
-        Verb::List,
-    ];
-    let expected = verbs.map(|verb| format!("/api/v1/lb/{}", verb.as_str()));
+    let expected = Verb::ALL.map(|verb| format!("/api/v1/lb/{}", verb.as_str()));
     assert_eq!(paths, expected.iter().map(String::as_str).collect());
     assert_eq!(document.schema("Code")["enum"], json!(Code::ALL));
     let responses = document.0["components"]["responses"]

@@ -13,10 +13,11 @@ mod state;
 mod traffic;
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use testbed::cloud::{CloudSimulator, CloudSimulatorOptions, Verb};
+use testbed::eventually;
 
 /// For what takes milliseconds on an idle machine.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -138,15 +139,7 @@ fn with(mut body: Value, fields: Value) -> Value {
 
 /// Waits until the probe gives something.
 async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = probe().await {
-            return found;
-        }
-        assert!(
-            start.elapsed() < DEADLINE,
-            "waited {DEADLINE:?} until {what}"
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let what = format!("the moment when {what}");
+    let found = eventually(&what, DEADLINE, async || Ok(probe().await)).await;
+    found.unwrap_or_else(|error| panic!("{error:#}"))
 }

@@ -42,6 +42,11 @@ async fn load_balancers_addresses_and_the_highest_token_survive() {
     assert_ne!(new.text("ip"), answer.text("ip"));
 }
 
+async fn get(http: &reqwest::Client, url: &str) -> String {
+    let response = http.get(url).send().await.expect("an answer");
+    response.text().await.expect("a text")
+}
+
 #[tokio::test]
 async fn traffic_flows_again_and_provisioning_ends_after_a_restart() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -73,16 +78,9 @@ async fn traffic_flows_again_and_provisioning_ends_after_a_restart() {
     .await;
     let url = format!("http://{ip}/");
     assert_eq!(
-        after
-            .http
-            .get(&url)
-            .send()
-            .await
-            .expect("web")
-            .text()
-            .await
-            .expect("text"),
-        "web\n"
+        get(&after.http, &url).await,
+        "web
+"
     );
     until("that is on disk", async || {
         let text = std::fs::read_to_string(directory.path().join("cloud1.json")).ok()?;
@@ -94,16 +92,9 @@ async fn traffic_flows_again_and_provisioning_ends_after_a_restart() {
     let last = CloudSimulator::start(options).await.expect("a cloud");
     assert_eq!(last.inventory()[0].state, State::Active);
     assert_eq!(
-        after
-            .http
-            .get(&url)
-            .send()
-            .await
-            .expect("web")
-            .text()
-            .await
-            .expect("text"),
-        "web\n"
+        get(&after.http, &url).await,
+        "web
+"
     );
 }
 

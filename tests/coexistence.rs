@@ -1,0 +1,194 @@
+//! Others write to the same Services: nothing of theirs is lost, and nothing
+//! of ours is said before it is true.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::core::v1::Service;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
+use testbed::Environment;
+use testbed::environment::addresses;
+use tokio::sync::watch;
+
+const FINALIZER: &str = "example.com/held";
+const ANNOTATION: &str = "example.com/note";
+const CONDITION: &str = "example.com/Seen";
+
+fn ensure_theirs(service: &Service) -> Result<()> {
+    let finalizers = service.finalizers();
+    ensure!(
+        finalizers.iter().any(|name| name == FINALIZER),
+        "{finalizers:?}"
+    );
+    let annotations = service.annotations();
+    ensure!(
+        annotations
+            .get(ANNOTATION)
+            .is_some_and(|note| note == "hello"),
+        "{annotations:?}"
+    );
+    ensure!(
+        service
+            .labels()
+            .get("team")
+            .is_some_and(|team| team == "web")
+    );
+    let conditions = service
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    let theirs = conditions.and_then(|all| all.iter().find(|one| one.type_ == CONDITION));
+    let theirs = theirs.with_context(|| format!("their condition: {conditions:?}"))?;
+    ensure!(
+        theirs.status == "True" && theirs.message == "hello",
+        "{theirs:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_others_put_on_a_service_outlives_all_our_writes() -> Result<()> {
+    let test = Environment::shared("coexistence").await?;
+    let service = test.service("web").provider("cloud1");
+    service
+        .finalizer(FINALIZER)
+        .annotation(ANNOTATION, "hello")
+        .create()
+        .await?;
+    test.edit("web", json!({"metadata": {"labels": {"team": "web"}}}))
+        .await?;
+    let condition = json!({"status": {"conditions": [{
+        "type": CONDITION, "status": "True", "reason": "Seen", "message": "hello",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }]}});
+    let services = test.services();
+    let patch = Patch::Merge(condition);
+    services
+        .patch_status("web", &PatchParams::default(), &patch)
+        .await?;
+
+    let _replica = test.sole_replica().await?;
+    ensure_theirs(&test.until_ready("web").await?)?;
+
+    test.annotate("web", &[("lb-bandwidth", Some("fast"))])
+        .await?;
+    test.until_reason("web", "InvalidConfiguration").await?;
+    ensure_theirs(&test.get("web").await?)?;
+    test.annotate("web", &[("lb-bandwidth", Some("10M"))])
+        .await?;
+    ensure_theirs(&test.until_ready("web").await?)?;
+
+    // Deleted, and held by somebody else: only what is ours goes.
+    test.delete("web").await?;
+    let is_let_go = |service: &Service| !service.finalizers().contains(&test.finalizer());
+    let held = test
+        .until("web", "our finalizer to be taken off", is_let_go)
+        .await?;
+    ensure!(
+        test.cloud1.inventory().is_empty(),
+        "{:?}",
+        test.cloud1.inventory()
+    );
+    ensure_theirs(&held)?;
+    test.ensure_unmarked(&held)?;
+
+    test.edit("web", json!({"metadata": {"finalizers": []}}))
+        .await?;
+    test.until_gone("web").await
+}
+
+/// Somebody who writes without a pause, and checks that what they wrote last
+/// is still there; gives how often they wrote.
+async fn write_without_pause(test: &Environment, stop: watch::Receiver<bool>) -> Result<u64> {
+    let mut written = 0_u64;
+    let services = test.services();
+    while !*stop.borrow() {
+        let Some(mut service) = services.get_opt("web").await? else {
+            bail!("the Service is gone although their finalizer is on it");
+        };
+        ensure_consistent(test, &service)?;
+        if written > 0 {
+            let mark = format!("example.com/held-{written}");
+            let finalizers = service.finalizers();
+            ensure!(finalizers.contains(&mark), "{mark} is lost: {finalizers:?}");
+            let theirs = finalizers
+                .iter()
+                .filter(|name| name.starts_with("example.com/"));
+            ensure!(theirs.count() == 1, "{finalizers:?}");
+            let annotation = service.annotations().get(ANNOTATION);
+            ensure!(annotation == Some(&mark), "{mark} is lost: {annotation:?}");
+        }
+        let next = format!("example.com/held-{}", written + 1);
+        let finalizers = service.finalizers_mut();
+        finalizers.retain(|name| !name.starts_with("example.com/"));
+        finalizers.push(next.clone());
+        service.annotations_mut().insert(ANNOTATION.into(), next);
+        match services
+            .replace("web", &PostParams::default(), &service)
+            .await
+        {
+            Ok(_) => written += 1,
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(written)
+}
+
+/// What we say is true at every moment.
+fn ensure_consistent(test: &Environment, service: &Service) -> Result<()> {
+    let marked = service.finalizers().contains(&test.finalizer());
+    let record = test.record(service);
+    ensure!(
+        marked || record.is_none(),
+        "a record without our finalizer: {record:?}"
+    );
+    let is_ready = test
+        .condition(service)
+        .is_some_and(|(status, _, _)| status == "True");
+    if is_ready {
+        ensure!(record.is_some(), "ready without a record");
+        ensure!(!addresses(service).is_empty(), "ready without an address");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_writer_without_pause_loses_nothing_and_holds_nothing_up() -> Result<()> {
+    let test = Environment::shared("writers").await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    let (stop, stopped) = watch::channel(false);
+    let life = async {
+        test.until_ready("web").await?;
+        test.annotate("web", &[("provider", Some("cloud1,cloud2"))])
+            .await?;
+        let on_both = |service: &Service| addresses(service).len() == 2;
+        test.until("web", "two addresses", on_both).await?;
+        test.annotate("web", &[("provider", Some("cloud2"))])
+            .await?;
+        let on_one = |service: &Service| {
+            test.record(service)
+                .is_some_and(|(_, cloud)| cloud == "cloud2")
+        };
+        test.until("web", "the record to be of cloud2 only", on_one)
+            .await?;
+        test.annotate("web", &[("enable", None)]).await?;
+        let is_let_go = |service: &Service| !service.finalizers().contains(&test.finalizer());
+        test.until("web", "our finalizer to be taken off", is_let_go)
+            .await?;
+        stop.send_replace(true);
+        anyhow::Ok(())
+    };
+    let ((), written) = tokio::try_join!(life, write_without_pause(&test, stopped))?;
+    ensure!(written > 20, "they wrote {written} times only");
+    for cloud in [&test.cloud1, &test.cloud2] {
+        ensure!(cloud.inventory().is_empty(), "{:?}", cloud.inventory());
+        let creates = cloud.mutations();
+        let names: BTreeSet<_> = creates.iter().map(|call| call.name.clone()).collect();
+        ensure!(names.len() == 1, "one name: {names:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! A Service that names other clouds: its users never lose their address.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Service;
+use kube::ResourceExt;
+use kube::api::{WatchEvent, WatchParams};
+use testbed::cloud::{
+    CloudSimulator, CloudSimulatorOptions, Effect, Event, Fault, FaultKind, Verb,
+};
+use testbed::environment::{SOON, addresses};
+use testbed::{Environment, eventually};
+use tokio::task::JoinHandle;
+
+/// Every state of a Service from some moment on, as a watch shows it.
+struct History {
+    states: Arc<Mutex<Vec<Service>>>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl History {
+    async fn since(test: &Environment, service: &Service) -> Result<Self> {
+        let version = service.resource_version().context("a version")?;
+        let only = WatchParams::default().fields(&format!("metadata.name={}", service.name_any()));
+        let stream = test.services().watch(&only, &version).await?;
+        let states = Arc::new(Mutex::new(vec![service.clone()]));
+        let seen = states.clone();
+        let task = tokio::spawn(async move {
+            let mut stream = stream.boxed();
+            while let Some(event) = stream.try_next().await? {
+                if let WatchEvent::Modified(service) = event {
+                    seen.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(service);
+                }
+            }
+            Ok(())
+        });
+        Ok(Self { states, task })
+    }
+
+    /// All states until this one.
+    async fn until(self, last: &Service) -> Result<Vec<Service>> {
+        let version = last.resource_version();
+        let states = eventually("the watch to show the last state", SOON, async || {
+            ensure!(!self.task.is_finished(), "the watch ended");
+            let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+            let end = states
+                .iter()
+                .position(|state| state.resource_version() == version);
+            Ok(end.map(|end| states[..=end].to_vec()))
+        });
+        let states = states.await;
+        self.task.abort();
+        states
+    }
+}
+
+fn address(cloud: &CloudSimulator) -> Result<String> {
+    let inventory = cloud.inventory();
+    ensure!(inventory.len() == 1, "{inventory:?}");
+    Ok(inventory[0].ip.context("an address")?.to_string())
+}
+
+/// Waits until the record names exactly these clouds and all is well.
+async fn until_on(test: &Environment, clouds: &str) -> Result<Service> {
+    let is_there = |service: &Service| {
+        let ready = test
+            .condition(service)
+            .is_some_and(|(status, _, _)| status == "True");
+        ready
+            && test
+                .record(service)
+                .is_some_and(|(_, recorded)| recorded == clouds)
+    };
+    test.until("web", &format!("web to be on {clouds}"), is_there)
+        .await
+}
+
+fn executed(cloud: &CloudSimulator, effect: Effect) -> Vec<Event> {
+    let mut events = cloud.events();
+    events.retain(|event| event.effect == Some(effect));
+    events
+}
+
+#[tokio::test]
+async fn a_move_makes_before_it_breaks() -> Result<()> {
+    let slow = |cloud: &mut CloudSimulatorOptions| cloud.provisioning = Duration::from_millis(500);
+    let test = Environment::shared_with("moves", slow).await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    let before = test.until_ready("web").await?;
+    let old = address(&test.cloud1)?;
+
+    // The delete takes long enough to see what there is while it is under way.
+    let slow = Fault::new(FaultKind::Latency { millis: 1_500 }).on(Verb::Delete);
+    test.cloud1.set_fault(slow);
+    let history = History::since(&test, &before).await?;
+    test.annotate("web", &[("provider", Some("cloud2"))])
+        .await?;
+    eventually("the delete on cloud1 to be under way", SOON, async || {
+        let events = test.cloud1.events();
+        Ok(events
+            .iter()
+            .any(|event| event.verb == Verb::Delete)
+            .then_some(()))
+    })
+    .await?;
+    let during = test.get("web").await?;
+    let new = address(&test.cloud2)?;
+    ensure!(
+        address(&test.cloud1)? == old,
+        "the old one is there until the delete is done"
+    );
+    ensure!(
+        addresses(&during) == [new.clone()],
+        "only the new one is published by then"
+    );
+    ensure!(
+        test.record(&during)
+            .is_some_and(|(_, clouds)| clouds == "cloud1,cloud2")
+    );
+
+    let after = until_on(&test, "cloud2").await?;
+    ensure!(addresses(&after) == std::slice::from_ref(&new));
+    ensure!(
+        test.cloud1.inventory().is_empty(),
+        "{:?}",
+        test.cloud1.inventory()
+    );
+    for state in history.until(&after).await? {
+        let addresses = addresses(&state);
+        let known = |address: &String| [&old, &new].contains(&address);
+        ensure!(
+            !addresses.is_empty() && addresses.iter().all(known),
+            "{addresses:?}"
+        );
+    }
+    ensure!(executed(&test.cloud2, Effect::Created).len() == 1);
+    ensure!(executed(&test.cloud1, Effect::Deleted).len() == 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_move_to_a_cloud_that_fails_changes_nothing() -> Result<()> {
+    let test = Environment::shared("moves-failing").await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    let old = address(&test.cloud1)?;
+
+    let down = testbed::cloud::Failure::code(testbed::cloud::Code::Unavailable);
+    test.cloud2
+        .set_fault(Fault::new(FaultKind::FailBefore(down)).on(Verb::Create));
+    test.annotate("web", &[("provider", Some("cloud2"))])
+        .await?;
+    let message = test.until_reason("web", "SyncFailed").await?;
+    ensure!(message.contains("cloud2"), "{message}");
+    let during = test.get("web").await?;
+    ensure!(
+        addresses(&during) == [old.clone()],
+        "{:?}",
+        addresses(&during)
+    );
+
+    // A change of mind is all it takes to be as before.
+    test.annotate("web", &[("provider", Some("cloud1"))])
+        .await?;
+    let after = test.until_ready("web").await?;
+    ensure!(addresses(&after) == [old]);
+    ensure!(
+        test.cloud1.mutations().len() == 1,
+        "{:?}",
+        test.cloud1.mutations()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_may_be_on_two_clouds_and_go_back_to_one() -> Result<()> {
+    let test = Environment::shared("two-clouds").await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+
+    test.annotate("web", &[("provider", Some("cloud1, cloud2"))])
+        .await?;
+    let both = until_on(&test, "cloud1,cloud2").await?;
+    let (first, second) = (address(&test.cloud1)?, address(&test.cloud2)?);
+    ensure!(
+        addresses(&both) == [first, second.clone()],
+        "{:?}",
+        addresses(&both)
+    );
+    let ids = [&test.cloud1, &test.cloud2].map(|cloud| cloud.inventory()[0].id.clone());
+    ensure!(test.record(&both) == Some((ids.join(",").as_str(), "cloud1,cloud2")));
+    ensure!(
+        test.cloud1.mutations().len() == 1,
+        "cloud1 has nothing to do with it"
+    );
+
+    // A change reaches both.
+    test.annotate("web", &[("lb-bandwidth", Some("20M"))])
+        .await?;
+    eventually("both clouds to have the new bandwidth", SOON, async || {
+        let is_new = |cloud: &CloudSimulator| cloud.inventory()[0].settings.bandwidth == "20M";
+        Ok((is_new(&test.cloud1) && is_new(&test.cloud2)).then_some(()))
+    })
+    .await?;
+
+    let history = History::since(&test, &test.get("web").await?).await?;
+    let calls = test.cloud2.mutations().len();
+    test.annotate("web", &[("provider", Some("cloud2"))])
+        .await?;
+    let one = until_on(&test, "cloud2").await?;
+    ensure!(addresses(&one) == [second.clone()], "{:?}", addresses(&one));
+    ensure!(
+        test.cloud1.inventory().is_empty(),
+        "{:?}",
+        test.cloud1.inventory()
+    );
+    ensure!(
+        test.cloud2.mutations().len() == calls,
+        "cloud2 has nothing to do with it"
+    );
+    for state in history.until(&one).await? {
+        ensure!(
+            addresses(&state).contains(&second),
+            "{:?}",
+            addresses(&state)
+        );
+    }
+
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    ensure!(
+        test.cloud2.inventory().is_empty(),
+        "{:?}",
+        test.cloud2.inventory()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_on_two_clouds_is_deleted_from_both() -> Result<()> {
+    let test = Environment::shared("two-deleted").await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web")
+        .provider("cloud1,cloud2")
+        .create()
+        .await?;
+    until_on(&test, "cloud1,cloud2").await?;
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    for cloud in [&test.cloud1, &test.cloud2] {
+        ensure!(cloud.inventory().is_empty(), "{:?}", cloud.inventory());
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! What is not ours is never written and never causes a call to a cloud.
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::events::v1::Event;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use serde_json::{Value, json};
+use testbed::Environment;
+use testbed::environment::calls;
+
+/// The Service that is ours, created last: watches are in order, so when it is
+/// done the others have been looked at.
+const BARRIER: &str = "enabled-at-last";
+
+async fn create_what_is_not_ours(test: &Environment) -> Result<Vec<(String, Value)>> {
+    let service = |name: &str| test.service(name).provider("cloud1");
+    let created = [
+        service("cluster-ip")
+            .field("type", json!("ClusterIP"))
+            .create()
+            .await?,
+        service("node-port")
+            .field("type", json!("NodePort"))
+            .create()
+            .await?,
+        service("not-enabled").without("enable").create().await?,
+        service("enable-false")
+            .ours("enable", "false")
+            .create()
+            .await?,
+        service("enable-capital")
+            .ours("enable", "True")
+            .create()
+            .await?,
+        service("enable-yes").ours("enable", "yes").create().await?,
+        service("foreign-class")
+            .field("loadBalancerClass", json!("example.com/other"))
+            .create()
+            .await?,
+        // What we would have much to say about, were it ours.
+        service("not-enabled-and-wrong")
+            .without("enable")
+            .provider("cloud9")
+            .ours("bandwith", "fast")
+            .create()
+            .await?,
+        // A record that nobody of us wrote.
+        service("not-enabled-with-record")
+            .without("enable")
+            .ours("lb-id", "lb-1")
+            .ours("lb-cloud", "cloud1")
+            .create()
+            .await?,
+    ];
+    let state = |service: k8s_openapi::api::core::v1::Service| {
+        Ok((service.name_any(), serde_json::to_value(service)?))
+    };
+    created.into_iter().map(state).collect()
+}
+
+async fn ensure_untouched(test: &Environment, before: &[(String, Value)]) -> Result<()> {
+    for (name, before) in before {
+        let after = serde_json::to_value(test.get(name).await?)?;
+        ensure!(after == *before, "{name}: {before} became {after}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn services_that_are_not_ours_are_left_alone() -> Result<()> {
+    let test = Environment::shared("onlyours").await?;
+    let _replica = test.sole_replica().await?;
+    let before = create_what_is_not_ours(&test).await?;
+    test.service(BARRIER).provider("cloud2").create().await?;
+    test.until_ready(BARRIER).await?;
+    // Events are written in order, so the barrier's last is behind all others.
+    test.until_event(BARRIER, "EnsuredLoadBalancer").await?;
+
+    ensure_untouched(&test, &before).await?;
+    let events: Api<Event> = Api::namespaced(test.client(), &test.namespace);
+    for event in events.list(&ListParams::default()).await? {
+        let about = event.regarding.and_then(|object| object.name);
+        ensure!(
+            about.as_deref() == Some(BARRIER),
+            "an Event about {about:?}"
+        );
+    }
+    let elsewhere = |name: &str| name != BARRIER && !name.starts_with(&format!("{BARRIER}."));
+    let strays = test.writes()?;
+    let strays: Vec<_> = strays.iter().filter(|w| elsewhere(&w.name)).collect();
+    ensure!(strays.is_empty(), "{strays:?}");
+    let at_cloud1 = calls(&test.cloud1);
+    ensure!(at_cloud1.is_empty(), "{at_cloud1:?}");
+    let at_cloud2 = calls(&test.cloud2);
+    ensure!(at_cloud2.len() == 1, "the barrier's create: {at_cloud2:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_leaves_them_alone_too() -> Result<()> {
+    let test = Environment::shared("onlyours-start").await?;
+    let before = create_what_is_not_ours(&test).await?;
+    test.service(BARRIER).provider("cloud2").create().await?;
+    let _replica = test.sole_replica().await?;
+    test.until_ready(BARRIER).await?;
+
+    ensure_untouched(&test, &before).await?;
+    ensure!(calls(&test.cloud1).is_empty(), "{:?}", calls(&test.cloud1));
+    Ok(())
+}
