@@ -17,7 +17,7 @@ release: ## The program, small
 	$(CARGO) build --locked --release --package my-cloud-controller-manager
 
 .PHONY: control-plane
-control-plane: ## kube-apiserver and etcd: found, or built from source (12 minutes once)
+control-plane: ## kube-apiserver and etcd: found, or built from source (5 to 12 minutes, once)
 	@$(ASSETS) > /dev/null
 
 .PHONY: test

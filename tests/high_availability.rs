@@ -7,9 +7,8 @@ mod high_availability {
     pub mod load;
 }
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
 use jiff::Timestamp;
 use kube::config::Kubeconfig;
 use testbed::cloud::{Event, Fault, FaultKind, Outcome, Verb};
@@ -20,7 +19,10 @@ use tokio_util::sync::CancellationToken;
 use high_availability::cluster::{
     Holders, candidate, environment, leader, leads, mutations, terms, three,
 };
-use high_availability::load::{create_services, ensure_one_each};
+use high_availability::load::{create_service, create_services, ensure_one_each};
+
+/// The default number of calls that a replica has under way at one cloud.
+const CONCURRENCY: usize = 16;
 
 /// The sum of all series of a metric.
 async fn total(replica: &Replica, metric: &str) -> Result<f64> {
@@ -133,19 +135,16 @@ async fn a_frozen_leader_writes_nothing_when_it_thaws() -> Result<()> {
     let test = environment("frozen").await?;
     let mut replicas = three(&test).await?;
     let leader = leader(&replicas).await?;
-    let stop = CancellationToken::new();
-    let takeover = async {
-        test.until_ready("web-9").await?;
-        replicas[leader].stop()?;
-        next_leaders_first_write(&test).await?;
-        // While there is always something to write.
-        replicas[leader].cont()?;
-        let status = replicas[leader].wait_exit(SOON).await?;
-        ensure!(status.code() == Some(1), "{status}");
-        stop.cancel();
-        Ok(())
-    };
-    let (services, ()) = tokio::try_join!(create_services(&test, &stop), takeover)?;
+    // More than a cloud's concurrency: creates are under way, and more of them wait.
+    let services = 80;
+    slow_creates(&test);
+    try_join_all((0..services).map(|number| create_service(&test, number))).await?;
+    creates_under_way(&test, CONCURRENCY).await?;
+    replicas[leader].stop()?;
+    next_leaders_first_write(&test).await?;
+    replicas[leader].cont()?;
+    let status = replicas[leader].wait_exit(SOON).await?;
+    ensure!(status.code() == Some(1), "{status}");
 
     ensure_one_each(&test, services).await?;
     ensure!(terms(&test)?.len() == 2, "{:?}", terms(&test)?);
@@ -158,7 +157,7 @@ async fn a_create_under_way_is_put_on_record_before_the_end() -> Result<()> {
     let mut leaving = Replica::start(candidate(&test, "leaving")).await?;
     slow_creates(&test);
     test.service("web-0").provider("cloud1").create().await?;
-    create_under_way(&test).await?;
+    creates_under_way(&test, 1).await?;
     leaving.terminate()?;
     let status = leaving.wait_exit(SOON).await?;
     ensure!(status.code() == Some(0), "{status}");
@@ -182,12 +181,12 @@ async fn a_second_signal_ends_at_once() -> Result<()> {
     };
     test.cloud1.set_fault(Fault::new(hang).on(Verb::Create));
     test.service("web-0").provider("cloud1").create().await?;
-    create_under_way(&test).await?;
+    creates_under_way(&test, 1).await?;
     replica.terminate()?;
     let ready = format!("{}/readyz", replica.admin_url());
     eventually("the replica to be stopping", SOON, async || {
         let answer = reqwest::get(&ready).await?;
-        Ok((answer.status() == 503).then_some(()))
+        Ok((!answer.status().is_success()).then_some(()))
     })
     .await?;
     replica.terminate()?;
@@ -240,16 +239,17 @@ async fn next_leaders_first_write(test: &Environment) -> Result<Event> {
 }
 
 fn slow_creates(test: &Environment) {
-    let latency = Duration::from_secs(1);
-    let millis = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
-    let slow = Fault::new(FaultKind::Latency { millis });
-    test.cloud1.set_fault(slow.on(Verb::Create));
+    let slow = Fault::new(FaultKind::Latency { millis: 1000 }).on(Verb::Create);
+    test.cloud1.set_fault(slow.clone());
+    test.cloud2.set_fault(slow);
 }
 
-async fn create_under_way(test: &Environment) -> Result<()> {
-    eventually("a create to be under way", SOON, async || {
-        let under_way = |call: &Event| call.outcome == Outcome::InFlight;
-        Ok(test.cloud1.mutations().iter().any(under_way).then_some(()))
+async fn creates_under_way(test: &Environment, count: usize) -> Result<()> {
+    let what = format!("{count} creates to be under way");
+    eventually(&what, SOON, async || {
+        let mut calls = test.cloud1.mutations();
+        calls.retain(|call| call.outcome == Outcome::InFlight);
+        Ok((calls.len() == count).then_some(()))
     })
     .await
 }

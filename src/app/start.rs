@@ -141,6 +141,7 @@ impl Parts {
             retry: Default::default(),
             said: Default::default(),
             own_writes: Default::default(),
+            doubts: Default::default(),
             stopping: self.stopping.clone(),
         })
     }

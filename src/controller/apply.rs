@@ -194,7 +194,13 @@ impl Run<'_> {
     ) -> Result<Outcome, Failure> {
         let cloud = self.cloud(name)?;
         let permit = self.leadership.permit()?;
-        let created = cloud.client.create(&permit, request).await?;
+        let created = cloud.client.create(&permit, request).await;
+        let created = created.inspect_err(|error| {
+            if error.outcome_unknown() {
+                self.context.doubts.raise(name, &request.name);
+            }
+        })?;
+        self.context.doubts.settle(name, &request.name);
         let foreign = created
             .owner
             .as_ref()

@@ -9,6 +9,7 @@ use kube::runtime::reflector::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::doubts::Doubts;
 use super::inventories::CloudInHand;
 use super::own_writes::OwnWrites;
 use super::report::Said;
@@ -52,6 +53,8 @@ pub struct Context {
     pub said: Said,
     /// Our writes that the watch has not shown yet.
     pub own_writes: OwnWrites,
+    /// Creates that may have happened.
+    pub doubts: Doubts,
     /// Cancelled when no new work may be started.
     pub stopping: CancellationToken,
 }

@@ -7,10 +7,11 @@
 //! - [`inventories`]: what each cloud has, read at takeover and again for drift.
 //!   [`sweep`]: what has no Service any more.
 //! - [`context`]: what every reconcile has in hand; [`own_writes`]: our writes
-//!   that the watch has not shown yet.
+//!   that the watch has not shown yet; [`doubts`]: creates that may have happened.
 
 pub mod apply;
 pub mod context;
+pub mod doubts;
 pub mod failure;
 pub mod inventories;
 pub mod observe;

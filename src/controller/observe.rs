@@ -9,6 +9,7 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::Service;
 
 use super::Context;
+use super::doubts::Doubts;
 use super::inventories::CloudInHand;
 use super::retry::Input;
 use crate::cloud::{CloudError, Priority, Which};
@@ -121,6 +122,7 @@ struct Look<'a> {
     service: &'a ServiceView,
     owner: Owner,
     load_balancer: LoadBalancerName,
+    doubts: &'a Doubts,
     priority: Priority,
 }
 
@@ -136,6 +138,7 @@ fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>
     let owner = service.view.owner(&context.cluster);
     let load_balancer = owner.load_balancer_name();
     let mut names = clouds_to_ask(&service.view, &service.desired, &context.abilities);
+    names.extend(context.doubts.about(&load_balancer));
     for (name, cloud) in &context.clouds {
         if cloud.inventory.find(&load_balancer).is_some() {
             names.insert(name.clone());
@@ -145,6 +148,7 @@ fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>
         .is_some_and(|condition| condition.status == "True");
     let urgent = !settled || service.view.deleting;
     let look = |name: CloudName| Look {
+        doubts: &context.doubts,
         cloud: context.clouds.get(&name),
         name,
         service: &service.view,
@@ -187,6 +191,7 @@ impl Look<'_> {
             .client
             .query(Which::Name(&self.load_balancer), self.priority)
             .await?;
+        self.doubts.settle(&self.name, &self.load_balancer);
         if let Some(named) = named {
             cloud.inventory.learn(named.clone());
             return found(self.judge(named));

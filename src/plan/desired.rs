@@ -106,9 +106,9 @@ pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> D
 
 /// The clouds to ask about a Service, beside those whose inventory has its name.
 ///
-/// A Service on its way out whose record is empty may have lost the answer of
-/// its only create. Its annotation then names the cloud; if that cannot be
-/// read any more, it may be any.
+/// A Service on its way out may have lost the answer of its last create, which
+/// is on no record. Its annotation then names the cloud; if that cannot be read
+/// any more and there is no record at all, it may be any.
 pub fn clouds_to_ask(
     service: &ServiceView,
     desired: &Desired,
@@ -118,17 +118,16 @@ pub fn clouds_to_ask(
     match desired {
         Desired::Unmanaged(_) | Desired::Invalid(_) => return BTreeSet::new(),
         Desired::Managed(wanted) => asked.extend(wanted.clouds.iter().cloned()),
-        Desired::Released(_) if asked.is_empty() => {
+        Desired::Released(_) => {
             let mut problems = Vec::new();
             let provider = service.annotations.get(annotation::PROVIDER);
             let named = chosen_clouds(provider.map(|value| value.trim()), clouds, &mut problems);
             if problems.is_empty() {
                 asked.extend(named);
-            } else {
+            } else if asked.is_empty() {
                 asked.extend(clouds.keys().cloned());
             }
         }
-        Desired::Released(_) => {}
     }
     asked
 }

@@ -16,6 +16,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
+use my_cloud_controller_manager::plan::load_balancer::State;
 use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::{
     Action, CloudView, Desired, Observed, Plan, clouds_to_ask, desired, plan,
@@ -197,6 +198,7 @@ proptest! {
             let Some(CloudView::Present(found)) = seen.clouds.get(&cloud) else {
                 continue;
             };
+            prop_assert_ne!(&found.state, &State::Deleting, "it is on its way out");
             prop_assert_ne!(&request.spec, &found.spec);
             let mut expected = wanted_request(scene.nodes);
             if !is_sure_of_nodes(&seen) {
