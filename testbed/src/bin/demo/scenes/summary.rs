@@ -23,8 +23,8 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
         })
         .collect();
     stage.table(["GUARANTEE", "HELD", "LOOKED AT"], &rows);
-    stage.line("The guarantee \"isolated\" (a hanging cloud delays only its own Services) is");
-    stage.line("tried by `make test`, as are all of these under faults.");
+    stage.line("Not played here: \"isolated\" (a hanging cloud delays only its own Services);");
+    stage.line("`make test` has it.");
     let rows: Vec<_> = world
         .facts
         .measured
