@@ -90,7 +90,7 @@ pub fn announce(plan: &Plan, service: &ObservedService, context: &Context) {
 /// Says what was done and what was not.
 pub async fn report(
     service: &ObservedService,
-    done: Done,
+    mut done: Done,
     started: Instant,
     leadership: &Leadership,
     context: &Context,
@@ -110,7 +110,8 @@ pub async fn report(
     say_mistakes(service, &done, context);
     measure(service, &done, readiness.as_ref(), started, context);
     if let Some(readiness) = &readiness {
-        write_condition(service, &done, readiness, leadership, context).await;
+        let written = write_condition(service, &done, readiness, leadership, context).await;
+        done.failures.extend(written.err());
     }
     next(service, &done, context)
 }
@@ -283,7 +284,7 @@ async fn write_condition(
     readiness: &Readiness,
     leadership: &Leadership,
     context: &Context,
-) {
+) -> Result<(), Failure> {
     let change = Change {
         readiness: Some(readiness),
         ..Change::default()
@@ -291,19 +292,14 @@ async fn write_condition(
     let written = context
         .services
         .patch(leadership, &done.object, &change)
-        .await;
-    match written {
-        Ok(None) => {}
-        Ok(Some(written)) => {
-            context
-                .own_writes
-                .remember(&service.view.uid, written.into());
-        }
-        Err(error) => {
-            // What comes next of this Service writes it: a change, or the next attempt.
-            tracing::debug!(%error, "the condition was not written");
-        }
+        .await
+        .inspect_err(|error| tracing::debug!(%error, "the condition was not written"))?;
+    if let Some(written) = written {
+        context
+            .own_writes
+            .remember(&service.view.uid, written.into());
     }
+    Ok(())
 }
 
 fn next(service: &ObservedService, done: &Done, context: &Context) -> Next {
