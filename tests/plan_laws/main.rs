@@ -20,13 +20,14 @@ use std::collections::BTreeSet;
 use my_cloud_controller_manager::plan::load_balancer::State;
 use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::{
-    Action, CloudView, Desired, Observed, Plan, clouds_to_ask, desired, plan,
+    Action, CloudView, Desired, Observed, Plan, Urgency, Waiting, clouds_to_ask, desired, plan,
 };
 use proptest::prelude::*;
 
 use executor::cloud_of;
 use expected::{cloud_name, cluster, wanted_request};
 use generate::{scenes, services_with_any_text};
+use scene::Kind;
 
 /// Cases for each law, unless PROPTEST_CASES asks for more.
 const CASES: u32 = 1024;
@@ -115,6 +116,9 @@ proptest! {
             return Ok(());
         };
         prop_assert_eq!(at, actions.len() - 1, "{:#?}", actions);
+        // Another class's controller may have written its own addresses by now.
+        let clear_status = scene.deleting || scene.kind != Kind::OtherClass;
+        prop_assert_eq!(actions.last(), Some(&Action::RemoveFinalizer { clear_status }));
         for (cloud, view) in &seen.clouds {
             match view {
                 CloudView::Absent | CloudView::NameTaken => {}
@@ -186,7 +190,7 @@ proptest! {
     fn an_update_asks_for_what_is_wanted_and_only_if_it_is_not_there(scene in scenes()) {
         let seen = scene.observed();
         for action in scene.plan().actions {
-            let Action::Update { cloud, request, .. } = action else {
+            let Action::Update { cloud, request, urgency, .. } = action else {
                 continue;
             };
             let Some(CloudView::Present(found)) = seen.clouds.get(&cloud) else {
@@ -198,7 +202,32 @@ proptest! {
             if !is_sure_of_nodes(&seen) {
                 expected.spec.nodes = found.spec.nodes.clone();
             }
+            let only_nodes = request.spec == found.spec_with_nodes(&request.spec.nodes);
             prop_assert_eq!(request, expected);
+            prop_assert_eq!(only_nodes, urgency == Urgency::Background, "who waits for it?");
+        }
+    }
+
+    #[test]
+    fn whatever_does_not_serve_is_explained(scene in scenes()) {
+        let (plan, seen) = (scene.plan(), scene.observed());
+        for cloud in scene.wanted_clouds().unwrap_or_default() {
+            let name = cloud.clone();
+            let reason = match &seen.clouds[&cloud] {
+                CloudView::Absent => continue,
+                CloudView::NameTaken => Waiting::NameTaken(name),
+                CloudView::NotConfigured => Waiting::CloudNotConfigured(name),
+                CloudView::Unreachable => Waiting::CloudUnreachable(name),
+                CloudView::Present(found) => match &found.state {
+                    State::Active if !found.addresses.is_empty() => continue,
+                    State::Active | State::Provisioning => Waiting::Provisioning(name),
+                    State::Error(message) => Waiting::CloudError(name, message.clone()),
+                    State::Deleting => Waiting::Deleting(name),
+                },
+            };
+            prop_assert!(plan.waiting.contains(&reason), "{reason:?} is not in {:?}", plan.waiting);
+            let deletes = |action: &Action| matches!(action, Action::Delete { .. });
+            prop_assert!(!plan.actions.iter().any(deletes), "{:#?}", plan.actions);
         }
     }
 
