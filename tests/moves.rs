@@ -125,7 +125,7 @@ async fn a_move_makes_before_it_breaks() -> Result<()> {
     );
 
     let after = until_on(&test, "cloud2").await?;
-    ensure!(addresses(&after) == [new.clone()]);
+    ensure!(addresses(&after) == std::slice::from_ref(&new));
     ensure!(
         test.cloud1.inventory().is_empty(),
         "{:?}",
