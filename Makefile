@@ -17,12 +17,12 @@ release: ## The program, small
 	$(CARGO) build --locked --release --package my-cloud-controller-manager
 
 .PHONY: control-plane
-control-plane: ## kube-apiserver and etcd: found, or built from source (12 minutes once)
+control-plane: ## kube-apiserver and etcd: found, or built from source (5 to 12 minutes, once)
 	@$(ASSETS) > /dev/null
 
 .PHONY: test
 test: ## All tests, on a real control plane
-	@$(ASSETS) > /dev/null & assets=$$!; \
+	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
 	wait $$assets
 	$(CARGO) run --locked --quiet --package testbed --bin testbed -- run -- \
@@ -30,16 +30,22 @@ test: ## All tests, on a real control plane
 
 .PHONY: demo
 demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards
-	@$(ASSETS) > /dev/null & assets=$$!; \
+	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
-	$(CARGO) run --locked --quiet --package testbed --bin demo -- $(if $(KEEP),--keep)
+	@$(CARGO) run --locked --quiet --bin demo -- $(if $(KEEP),--keep)
 
 .PHONY: check
 check: ## Formatting and lints
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
+DENY := target/tools/bin/cargo-deny
+$(DENY):
+	$(CARGO) install --locked --version 0.20.2 --root target/tools --target-dir target/tools/build cargo-deny
+	rm -rf target/tools/build
+
 .PHONY: deny
-deny: ## Licences and sources of the dependencies (needs cargo-deny)
-	$(CARGO) deny --locked --offline check bans licenses sources
+deny: $(DENY) ## Licences and sources of the dependencies (installs cargo-deny once)
+	$(CARGO) fetch --locked
+	$(DENY) --locked --offline --log-level error check bans licenses sources

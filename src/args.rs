@@ -91,6 +91,15 @@ pub enum Command {
         /// The file to check
         file: PathBuf,
     },
+    /// List the load balancers whose Service is gone, and exit; changes nothing
+    Orphans {
+        /// Configuration file; without it every default holds
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Kubeconfig file; without it as a pod in the cluster, or what KUBECONFIG names
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: Option<String>,
+    },
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Start::from_args(&Args::parse()) {
         Ok(Start::Run(config)) => run(*config),
+        Ok(Start::Orphans(config)) => list_orphans(*config),
         Ok(Start::Checked(report)) => {
             println!("{report}");
             ExitCode::SUCCESS
@@ -30,6 +31,20 @@ fn main() -> ExitCode {
 async fn run(config: Config) -> ExitCode {
     match app::run(config).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn list_orphans(config: Config) -> ExitCode {
+    match app::orphans::table(&config).await {
+        Ok(table) => {
+            print!("{table}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE

@@ -3,7 +3,6 @@
 
 mod election {
     pub mod candidate;
-    pub mod partition;
 }
 
 use std::time::{Duration, Instant};
@@ -207,7 +206,7 @@ async fn a_namespace_that_is_missing_is_waited_for() -> Result<()> {
 async fn a_leader_survives_a_short_partition_and_loses_by_a_long_one() -> Result<()> {
     let plane = ControlPlane::shared().await?;
     let direct = config(plane.kubeconfig_path()).await?;
-    let (network, proxied) = election::partition::between(&direct).await?;
+    let (network, proxied) = testbed::partition::between(&direct).await?;
     let mut leading = stand(&proxied, "partition", "cut-off");
     let old = leading.leads().await?;
     let mut standby = stand(&direct, "partition", "standby");

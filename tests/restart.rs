@@ -101,7 +101,7 @@ async fn what_happened_while_no_replica_ran_is_caught_up_with() -> Result<()> {
 #[tokio::test]
 async fn what_was_changed_behind_our_back_is_put_right() -> Result<()> {
     let mut test = Environment::shared("drift").await?;
-    test.extra_config = "driftInterval: 1s".into();
+    test.extra_config = "driftInterval: 1s\nsweepInterval: 500ms".into();
     let _replica = test.sole_replica().await?;
     test.service("web").provider("cloud1").create().await?;
     let before = test.until_ready("web").await?;
@@ -140,7 +140,7 @@ async fn what_was_changed_behind_our_back_is_put_right() -> Result<()> {
 #[tokio::test]
 async fn what_is_as_it_should_be_is_only_listed() -> Result<()> {
     let mut test = Environment::shared("drift-none").await?;
-    test.extra_config = "driftInterval: 200ms".into();
+    test.extra_config = "driftInterval: 200ms\nsweepInterval: 200ms".into();
     let _replica = provisioned(&test).await?;
     let before = versions(&test).await?;
     let seen = last(&test.cloud1);

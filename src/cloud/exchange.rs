@@ -7,6 +7,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, field};
 
 use super::answer::{Answer, Failure};
@@ -31,6 +32,8 @@ pub(super) struct Line {
     pub(super) limits: Limits,
     pub(super) token: Option<TokenFile>,
     pub(super) observer: CallObserver,
+    /// Cancelled when calls that are not sent yet need not be sent any more.
+    pub(super) stopping: CancellationToken,
 }
 
 /// A request that is to be sent.
@@ -103,17 +106,24 @@ impl Line {
         span: &Span,
         outgoing: &Outgoing<'_>,
     ) -> Result<(Place<'_>, HeaderMap), Failure> {
-        let time_left = outgoing
-            .permit
-            .map_or(Duration::MAX, WritePermit::time_left);
-        let patience = self.request_timeout.min(time_left);
-        let admitted = self.limits.admit(outgoing.priority, patience).await;
+        let lost = || {
+            let (kind, code) = (ErrorKind::LeadershipLost, Code::LeadershipLost);
+            Err(Failure::new(kind, code, "not sent: leadership ended"))
+        };
+        let admitted = tokio::select! {
+            biased;
+            () = over(outgoing.permit) => return lost(),
+            () = self.stopping.cancelled() => {
+                let message = "not sent: the process is stopping";
+                return Err(Failure::new(ErrorKind::Busy, Code::Busy, message));
+            }
+            admitted = self.limits.admit(outgoing.priority, self.request_timeout) => admitted,
+        };
         if outgoing
             .permit
             .is_some_and(|permit| permit.time_left().is_zero())
         {
-            let (kind, code) = (ErrorKind::LeadershipLost, Code::LeadershipLost);
-            return Err(Failure::new(kind, code, "not sent: leadership ended"));
+            return lost();
         }
         let place = admitted.map_err(refused)?;
         Ok((place, self.headers(span, outgoing)?))
@@ -233,8 +243,8 @@ fn refused(refusal: Refusal) -> Failure {
         Refusal::Paused(left) => {
             let retry_after = Some(left);
             let kind = ErrorKind::Throttled { retry_after };
-            let message = format!("not sent: the cloud asked for a pause, {left:.1?} are left");
-            Failure::new(kind, Code::Paused, message)
+            // Without the time that is left: what is said once need not be said again.
+            Failure::new(kind, Code::Paused, "not sent: the cloud asked for a pause")
         }
     }
 }

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 use tracing::{Span, info_span};
 
 use super::answer::Failure;
@@ -89,8 +90,16 @@ impl RestCloud {
             profile: settings.profile,
             request_timeout: settings.request_timeout,
             observer,
+            stopping: CancellationToken::new(),
         };
         Ok(Self { line, addresses })
+    }
+
+    /// Calls that wait for their turn give up when this is cancelled.
+    #[must_use]
+    pub fn stopping_on(mut self, stopping: CancellationToken) -> Self {
+        self.line.stopping = stopping;
+        self
     }
 
     fn span(&self, verb: Verb) -> Span {

@@ -7,9 +7,24 @@ use http::header::RETRY_AFTER;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-/// How long the answer asks us to stay away; zero for a date that has passed,
-/// `None` without the header or with one that cannot be read.
+/// The longest pause that is believed. A gateway's slip of the pen (a date in
+/// the year 9999) must not silence a cloud until we are restarted.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How long the answer asks us to stay away, an hour at most; zero for a date
+/// that has passed, `None` without the header or with one that cannot be read.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let asked = asked(headers, now)?;
+    if asked > LONGEST {
+        tracing::warn!(
+            ?asked,
+            "Retry-After is longer than an hour; an hour is kept"
+        );
+    }
+    Some(asked.min(LONGEST))
+}
+
+fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().map(Duration::from_secs);
@@ -31,6 +46,12 @@ mod tests {
             ("120", Some(120), "seconds"),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(77), "a date to come"),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0), "a date gone by"),
+            ("31536000", Some(3600), "a year is not believed"),
+            (
+                "9999999999999999999",
+                Some(3600),
+                "nor more than a clock holds",
+            ),
             ("soon", None, "neither"),
             ("-5", None, "not a number of the header's form"),
             ("", None, "nothing"),

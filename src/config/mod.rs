@@ -23,6 +23,7 @@ pub use election::{DEFAULT_LEASE, DEFAULT_NAMESPACE, ElectionConfig};
 pub use mistake::{Mistake, Mistakes, Place};
 
 use crate::args::{Args, Command};
+use crate::plan::Clouds;
 use crate::plan::naming::ClusterId;
 use crate::telemetry::logs::Format;
 
@@ -86,6 +87,8 @@ pub enum Start {
     Run(Box<Config>),
     /// `check-config` found nothing wrong; this says what the file means.
     Checked(String),
+    /// List the orphans of this configuration's clouds.
+    Orphans(Box<Config>),
 }
 
 impl Start {
@@ -97,6 +100,14 @@ impl Start {
         match &args.command {
             Some(Command::CheckConfig { file }) => {
                 check_config(file).map(|config| Self::Checked(config.summary(file)))
+            }
+            Some(Command::Orphans { config, kubeconfig }) => {
+                let args = Args {
+                    config: config.clone(),
+                    kubeconfig: kubeconfig.clone(),
+                    ..Args::default()
+                };
+                Config::load(&args).map(|config| Self::Orphans(Box::new(config)))
             }
             None => Config::load(args).map(|config| Self::Run(Box::new(config))),
         }
@@ -115,6 +126,14 @@ pub fn check_config(file: &Path) -> Result<Config, Mistakes> {
 }
 
 impl Config {
+    /// What can be asked of each cloud.
+    pub fn abilities(&self) -> Clouds {
+        let clouds = self.clouds.iter();
+        clouds
+            .map(|cloud| (cloud.name.clone(), cloud.profile.abilities()))
+            .collect()
+    }
+
     /// Validates the flags and the file that they name, and fills in defaults.
     ///
     /// # Errors

@@ -132,7 +132,9 @@ impl Run<'_> {
     }
 
     async fn perform(&mut self, action: &Action) -> Result<Outcome, Failure> {
-        if self.context.stopping.is_cancelled() {
+        // What was created still goes on record.
+        let is_owed = matches!(action, Action::Publish { .. }) && !self.created.is_empty();
+        if self.context.stopping.is_cancelled() && !is_owed {
             return Err(Failure::Stopping);
         }
         self.leadership.permit()?;
@@ -277,8 +279,19 @@ impl Run<'_> {
         }
     }
 
+    /// Deletes what the cloud still says is ours: the list that the plan was
+    /// made from may be minutes old, and a delete carries nothing but an id.
     async fn delete(&self, name: &CloudName, id: &LoadBalancerId) -> Result<Outcome, Failure> {
         let cloud = self.cloud(name)?;
+        let owner = self.service.view.owner(&self.context.cluster);
+        match cloud.client.query(Which::Id(id), Priority::User).await? {
+            None => return Ok(Outcome::Done),
+            Some(live) if live.belongs_to(&owner) => {}
+            Some(_) => {
+                cloud.inventory.forget(id);
+                return Err(Failure::Changed);
+            }
+        }
         let permit = self.leadership.permit()?;
         cloud.client.delete(&permit, id).await?;
         Ok(Outcome::Done)

@@ -1,10 +1,11 @@
 //! What every reconcile has in hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
+use kube::runtime::reflector::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,10 @@ pub struct Context {
     pub abilities: Clouds,
     /// The configured clouds, each with what it is known to have.
     pub clouds: BTreeMap<CloudName, CloudInHand>,
+    /// Every Service, as the watch shows them.
+    pub services_store: Store<Service>,
+    /// Whether that is whole.
+    pub services_listed: watch::Receiver<bool>,
     /// Writes to Services.
     pub services: ServiceWriter,
     /// Events on Services.
@@ -74,5 +79,19 @@ impl Context {
         self.retry.forget(&uid);
         self.own_writes.forget(&uid);
         self.said.forget(&uid);
+    }
+
+    /// Drops what is remembered of Services that went while no watch was there
+    /// to say so.
+    pub fn forget_absent(&self) {
+        if !*self.services_listed.borrow() {
+            return;
+        }
+        let services = self.services_store.state();
+        let uids = services.iter().filter_map(|service| service.uid());
+        let alive: HashSet<ServiceUid> = uids.map(ServiceUid::new).collect();
+        self.retry.keep(&alive);
+        self.own_writes.keep(&alive);
+        self.said.keep(&alive);
     }
 }

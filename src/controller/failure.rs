@@ -3,6 +3,7 @@
 use crate::cloud::{CloudError, ErrorKind};
 use crate::election::LeadershipLost;
 use crate::kubernetes::KubernetesError;
+use crate::plan::Waiting;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 
 /// What ended an attempt, for one cloud or altogether.
@@ -54,6 +55,14 @@ impl Failure {
         }
     }
 
+    /// What it is at heart: the same for all attempts that fail alike.
+    pub fn gist(&self) -> String {
+        match self {
+            Self::Cloud(error) => format!("{} {}: {}", error.cloud(), error.verb(), self.reason()),
+            other => other.reason().to_owned(),
+        }
+    }
+
     /// Whether it is part of ordinary life: no Event and no condition speaks of it.
     pub fn is_quiet(&self) -> bool {
         self.is_overtaken() || matches!(self, Self::StillThere { .. } | Self::NotServing { .. })
@@ -68,8 +77,27 @@ impl Failure {
                 error,
                 KubernetesError::Conflict | KubernetesError::Gone | KubernetesError::NotLeader(_)
             ),
-            Self::Cloud(error) => error.kind() == ErrorKind::LeadershipLost,
+            // Busy: so many calls wait that this one was not sent in time.
+            Self::Cloud(error) => {
+                matches!(error.kind(), ErrorKind::LeadershipLost | ErrorKind::Busy)
+            }
             Self::StillThere { .. } | Self::NotServing { .. } => false,
         }
+    }
+}
+
+/// Why something is not done, for metrics: what a person must see to. `None`
+/// for what comes by itself or is counted otherwise.
+pub fn waiting_reason(waiting: &Waiting) -> Option<&'static str> {
+    match waiting {
+        Waiting::NameTaken(_) => Some("name_taken"),
+        Waiting::CloudError(..) => Some("cloud_failed"),
+        Waiting::CloudNotConfigured(_) => Some("not_configured"),
+        Waiting::NodesUnconfirmed
+        | Waiting::Provisioning(_)
+        | Waiting::Deleting(_)
+        | Waiting::CloudUnreachable(_)
+        | Waiting::Invalid(_)
+        | Waiting::NotOurs(_) => None,
     }
 }

@@ -5,6 +5,7 @@
 //!   [`readiness`]: what the condition says then.
 //! - [`retry`]: the one place that turns a failure into "when to try again".
 //! - [`inventories`]: what each cloud has, read at takeover and again for drift.
+//!   [`sweep`]: what has no Service any more.
 //! - [`context`]: what every reconcile has in hand; [`own_writes`]: our writes
 //!   that the watch has not shown yet; [`doubts`]: creates that may have happened.
 
@@ -19,13 +20,13 @@ pub mod readiness;
 pub mod reconcile;
 pub mod report;
 pub mod retry;
+pub mod sweep;
 
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Service;
 use kube::runtime::controller::Controller;
-use kube::runtime::reflector::Store;
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{mpsc, watch};
 
@@ -56,7 +57,6 @@ impl Trigger {
 /// was under way has ended. `listed` becomes true with the first whole list of Services.
 pub async fn run(
     context: Arc<Context>,
-    store: Store<Service>,
     events: impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send + 'static,
     triggered: Triggered,
     listed: watch::Sender<bool>,
@@ -75,7 +75,7 @@ pub async fn run(
     let triggers = stream::unfold(triggered.0, |mut receiver| async move {
         receiver.recv().await.map(|()| ((), receiver))
     });
-    Controller::for_stream(events.applied_objects(), store)
+    Controller::for_stream(events.applied_objects(), context.services_store.clone())
         .reconcile_all_on(triggers)
         .graceful_shutdown_on(stopping)
         .run(reconcile::reconcile, |_, never, _| match *never {}, context)

@@ -29,6 +29,10 @@ pub struct ObservedService {
     pub desired: Desired,
     /// What a person decided.
     pub input: Input,
+    /// Version of the Nodes.
+    pub nodes: u64,
+    /// Whether our condition said that the load balancers serve.
+    pub was_ready: bool,
 }
 
 /// Why an attempt is not made.
@@ -52,7 +56,12 @@ pub fn observe_service(
     let object = context.own_writes.newest(&view.uid, watched);
     let view = service::view(&object, &context.marks).ok_or(NotNow::Change)?;
     let input = Input::of(&view);
-    if let Some(remaining) = context.retry.remaining(&view.uid, input) {
+    let nodes = context
+        .nodes
+        .borrow()
+        .as_ref()
+        .map_or(0, |nodes| nodes.version);
+    if let Some(remaining) = context.retry.remaining(&view.uid, input, nodes) {
         return Err(NotNow::After(remaining));
     }
     let mut desired = desired(&view, &context.cluster, &context.abilities);
@@ -65,11 +74,14 @@ pub fn observe_service(
         }
         desired = Desired::Released(Release::Stays(reason));
     }
+    let before = condition::find(&object, context.marks.condition());
     Ok(ObservedService {
+        was_ready: before.is_some_and(|condition| condition.status == "True"),
         object,
         view,
         desired,
         input,
+        nodes,
     })
 }
 
@@ -95,8 +107,7 @@ pub async fn observe_cloud(service: &ObservedService, context: &Context) -> Resu
         failures: BTreeMap::new(),
         disowned: Vec::new(),
     };
-    let looks = looks(service, context).await;
-    let answers = looks.into_iter().map(|look| async move {
+    let answers = looks(service, context).into_iter().map(|look| async move {
         let view = look.view().await;
         (look, view)
     });
@@ -132,7 +143,7 @@ struct Looked {
     disowned: Option<LoadBalancerId>,
 }
 
-async fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>> {
+fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>> {
     if matches!(service.desired, Desired::Unmanaged(_) | Desired::Invalid(_)) {
         return Vec::new();
     }
@@ -145,9 +156,7 @@ async fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Lo
             names.insert(name.clone());
         }
     }
-    let settled = condition::find(&service.object, context.marks.condition())
-        .is_some_and(|condition| condition.status == "True");
-    let urgent = !settled || service.view.deleting;
+    let urgent = !service.was_ready || service.view.deleting;
     let look = |name: CloudName| Look {
         doubts: &context.doubts,
         cloud: context.clouds.get(&name),
@@ -182,7 +191,8 @@ impl Look<'_> {
         }
         cloud.listed().await;
         if let Some(known) = cloud.inventory.find(&self.load_balancer) {
-            if is_settled(&known) {
+            // What we cannot use, or may no longer be so, is asked for again.
+            if is_settled(&known) && self.is_ours(&known) {
                 return found(self.judge(known));
             }
             cloud.inventory.forget(&known.id);
@@ -221,13 +231,8 @@ impl Look<'_> {
         }
     }
 
-    /// Whether a load balancer is provably this Service's: by its owner, or by
-    /// its derived name where the cloud keeps no owners.
     fn is_ours(&self, found: &LoadBalancer) -> bool {
-        match &found.owner {
-            Some(owner) => owner.is_same_service(&self.owner),
-            None => found.name == self.load_balancer,
-        }
+        found.belongs_to(&self.owner)
     }
 }
 

@@ -4,7 +4,7 @@
 //! that we ourselves have left behind: a needless call to a cloud and a write
 //! that conflicts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Service;
@@ -38,6 +38,11 @@ impl OwnWrites {
             }
             None => watched,
         }
+    }
+
+    /// Drops what is remembered of all Services but these.
+    pub fn keep(&self, alive: &HashSet<ServiceUid>) {
+        self.lock().retain(|uid, _| alive.contains(uid));
     }
 
     /// Drops what is remembered.

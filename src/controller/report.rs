@@ -1,7 +1,7 @@
 //! Step five: says what was done and what was not, and decides the next attempt.
 //! Never fails the reconcile.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,28 +10,70 @@ use kube::runtime::controller::Action as Next;
 
 use super::Context;
 use super::apply::Done;
-use super::failure::Failure;
+use super::failure::{Failure, waiting_reason};
 use super::observe::ObservedService;
 use super::readiness::readiness;
-use super::retry::{Input, after_failure, after_waiting};
+use super::retry::{Delay, Input, after_failure, after_waiting};
 use crate::election::Leadership;
 use crate::kubernetes::condition;
 use crate::kubernetes::condition::{Readiness, Reason};
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service_writer::Change;
 use crate::plan::annotation::{self, UnknownAnnotation};
-use crate::plan::naming::ServiceUid;
+use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::{Action, Desired, Plan, Urgency, Waiting, unready};
 use crate::telemetry::ReconcileResult;
 
-/// Which mistakes have been spoken of, for which state of a Service.
+/// What has been said of a Service, so that it is not said again.
 #[derive(Default)]
-pub struct Said(Mutex<HashMap<ServiceUid, Input>>);
+pub struct Said(Mutex<HashMap<ServiceUid, Spoken>>);
+
+struct Spoken {
+    /// For this state of it.
+    input: Input,
+    /// Whether what is wrong and yet stops nothing has been spoken of.
+    mistakes: bool,
+    /// The failure that was spoken of last, without the words that may differ
+    /// from one attempt to the next (a request's id, a time).
+    failure: Option<String>,
+}
 
 impl Said {
-    /// Whether this is the first time for this state.
-    fn is_first(&self, uid: &ServiceUid, input: Input) -> bool {
-        self.lock().insert(uid.clone(), input) != Some(input)
+    fn of<T>(&self, service: &ObservedService, use_it: impl FnOnce(&mut Spoken) -> T) -> T {
+        let nothing = || Spoken {
+            input: service.input,
+            mistakes: false,
+            failure: None,
+        };
+        let mut spoken = self.lock();
+        let entry = spoken
+            .entry(service.view.uid.clone())
+            .or_insert_with(nothing);
+        if entry.input != service.input {
+            *entry = nothing();
+        }
+        use_it(entry)
+    }
+
+    /// Whether mistakes are spoken of for the first time.
+    fn mistakes_are_new(&self, service: &ObservedService) -> bool {
+        self.of(service, |spoken| {
+            !std::mem::replace(&mut spoken.mistakes, true)
+        })
+    }
+
+    /// Whether the failure is another than the last one.
+    fn failure_is_new(&self, service: &ObservedService, failure: Option<String>) -> bool {
+        self.of(service, |spoken| {
+            let is_new = failure.is_none() || spoken.failure != failure;
+            spoken.failure = failure;
+            is_new
+        })
+    }
+
+    /// Drops what is remembered of all Services but these.
+    pub fn keep(&self, alive: &HashSet<ServiceUid>) {
+        self.lock().retain(|uid, _| alive.contains(uid));
     }
 
     /// Drops what is remembered of a Service.
@@ -39,7 +81,7 @@ impl Said {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, Input>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, Spoken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -90,7 +132,7 @@ pub fn announce(plan: &Plan, service: &ObservedService, context: &Context) {
 /// Says what was done and what was not.
 pub async fn report(
     service: &ObservedService,
-    mut done: Done,
+    done: Done,
     started: Instant,
     leadership: &Leadership,
     context: &Context,
@@ -100,6 +142,12 @@ pub async fn report(
     let overtaken = done.failures.iter().any(Failure::is_overtaken);
     let readiness = readiness(service, &done, context.marks.prefix()).filter(|_| !overtaken);
     let before = condition::find(&service.object, context.marks.condition());
+    let loud = done.failures.iter().find(|failure| !failure.is_quiet());
+    let failure = loud.map(Failure::gist);
+    // A failure that only words differently is no news, neither here nor on the object.
+    let speaks = context.said.failure_is_new(service, failure)
+        || before.is_none_or(|before| before.status == "True");
+    let readiness = readiness.filter(|_| speaks);
     let is_news = readiness
         .as_ref()
         .is_some_and(|now| before.is_none_or(|before| !now.is_said_by(before)));
@@ -107,18 +155,21 @@ pub async fn report(
     if let Some(readiness) = readiness.as_ref().filter(|_| is_news) {
         say_news(service, readiness, context);
     }
-    say_mistakes(service, &done, context);
+    say_mistakes(service, &done, readiness.as_ref(), context);
     measure(service, &done, readiness.as_ref(), started, context);
-    if let Some(readiness) = &readiness {
-        let written = write_condition(service, &done, readiness, leadership, context).await;
-        done.failures.extend(written.err());
-    }
-    next(service, &done, context)
+    let written = match &readiness {
+        Some(readiness) => write_condition(service, &done, readiness, leadership, context).await,
+        None => Ok(()),
+    };
+    next(service, &done, written.err(), context)
 }
 
 fn log(done: &Done) {
     for action in &done.actions {
-        tracing::info!(?action, "done");
+        tracing::info!(%action, "done");
+    }
+    for waiting in &done.waiting {
+        tracing::info!(?waiting, "not done");
     }
     for failure in done.failures.iter().filter(|failure| !failure.is_quiet()) {
         tracing::warn!(reason = failure.reason(), error = %failure, "failed; it is tried again");
@@ -184,7 +235,12 @@ fn say_news(service: &ObservedService, readiness: &Readiness, context: &Context)
 }
 
 /// What is wrong with the annotations and yet stops nothing.
-fn say_mistakes(service: &ObservedService, done: &Done, context: &Context) {
+fn say_mistakes(
+    service: &ObservedService,
+    done: &Done,
+    readiness: Option<&Readiness>,
+    context: &Context,
+) {
     let unknown = match &service.desired {
         // A misspelt annotation may be what makes the Service invalid.
         Desired::Managed(_) | Desired::Invalid(_) => {
@@ -192,10 +248,31 @@ fn say_mistakes(service: &ObservedService, done: &Done, context: &Context) {
         }
         Desired::Unmanaged(_) | Desired::Released(_) => Vec::new(),
     };
-    if (unknown.is_empty() && done.disowned.is_empty())
-        || !context.said.is_first(&service.view.uid, service.input)
-    {
+    // Otherwise the condition speaks of it.
+    let left_behind: Vec<_> = if readiness.is_some_and(Readiness::is_ready) {
+        done.waiting.iter().filter_map(unconfigured).collect()
+    } else {
+        Vec::new()
+    };
+    let restored = restores(service, done);
+    let nothing =
+        unknown.is_empty() && done.disowned.is_empty() && left_behind.is_empty() && !restored;
+    if nothing || !context.said.mistakes_are_new(service) {
         return;
+    }
+    if restored {
+        let note = "somebody else changed status.loadBalancer; it is put right, each time later if that goes on";
+        context
+            .events
+            .say(&service.object, EventReason::StatusOverwritten, note.into());
+    }
+    for cloud in left_behind {
+        let note = format!(
+            "{cloud} still has a load balancer of this Service but is not configured here any more: it stays"
+        );
+        context
+            .events
+            .say(&service.object, EventReason::SyncLoadBalancerFailed, note);
     }
     let prefix = context.marks.prefix();
     for UnknownAnnotation { name, nearest } in unknown {
@@ -214,6 +291,23 @@ fn say_mistakes(service: &ObservedService, done: &Done, context: &Context) {
             .events
             .say(&service.object, EventReason::LoadBalancerNotOwned, note);
     }
+}
+
+fn unconfigured(waiting: &Waiting) -> Option<&CloudName> {
+    match waiting {
+        Waiting::CloudNotConfigured(cloud) => Some(cloud),
+        _ => None,
+    }
+}
+
+/// Whether all that was done is to put back the addresses of a Service that
+/// was ready: somebody else writes them too.
+fn restores(service: &ObservedService, done: &Done) -> bool {
+    matches!(done.actions[..], [Action::Publish { .. }])
+        && !service.view.published.is_empty()
+        && service.view.record == done.observed.record
+        && service.view.published != done.observed.ingress
+        && service.was_ready
 }
 
 fn measure(
@@ -239,6 +333,9 @@ fn measure(
     }
     for failure in done.failures.iter().filter(|failure| !failure.is_quiet()) {
         metrics.reconcile_error(failure.reason());
+    }
+    for reason in done.waiting.iter().filter_map(waiting_reason) {
+        metrics.reconcile_error(reason);
     }
     let serves_now = readiness.is_some_and(Readiness::is_ready);
     if service.view.published.is_empty() && serves_now && !done.observed.ingress.is_empty() {
@@ -289,12 +386,8 @@ async fn write_condition(
         readiness: Some(readiness),
         ..Change::default()
     };
-    let written = context
-        .services
-        .patch(leadership, &done.object, &change)
-        .await
-        .inspect_err(|error| tracing::debug!(%error, "the condition was not written"))?;
-    if let Some(written) = written {
+    let written = context.services.patch(leadership, &done.object, &change);
+    if let Some(written) = written.await? {
         context
             .own_writes
             .remember(&service.view.uid, written.into());
@@ -302,11 +395,22 @@ async fn write_condition(
     Ok(())
 }
 
-fn next(service: &ObservedService, done: &Done, context: &Context) -> Next {
-    let failures = done.failures.iter().map(after_failure);
+fn next(
+    service: &ObservedService,
+    done: &Done,
+    unwritten: Option<Failure>,
+    context: &Context,
+) -> Next {
+    let failures = done.failures.iter().chain(&unwritten).map(after_failure);
     let pending = pending(service, done);
-    let delays = failures.chain(pending.iter().map(after_waiting));
-    match context.retry.next(&service.view.uid, service.input, delays) {
+    let fight = restores(service, done).then_some(Delay::LookAgain);
+    let delays = failures
+        .chain(pending.iter().map(after_waiting))
+        .chain(fight);
+    match context
+        .retry
+        .next(&service.view.uid, service.input, service.nodes, delays)
+    {
         Some(wait) => Next::requeue(wait),
         None => Next::await_change(),
     }

@@ -1,6 +1,6 @@
 //! When to try again: the one place that decides it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +22,8 @@ const BACKOFF_LIMIT: Duration = Duration::from_secs(300);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// and the longest.
 const LOOK_AGAIN_LIMIT: Duration = Duration::from_secs(30);
+/// No wait is longer, whatever asks for it: a clock must be able to hold it.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Between reading a newer state and planning from it.
 const AT_ONCE: Duration = Duration::from_millis(20);
 
@@ -60,9 +62,11 @@ pub fn after_failure(failure: &Failure) -> Delay {
         Failure::Cloud(error) => match error.retry_after() {
             // "At once" of a cloud that fails would be a loop without a pause.
             Some(wait) if !wait.is_zero() => Delay::Exact(wait),
-            // Not sent because many calls wait: nothing speaks against the next.
-            _ if error.kind() == ErrorKind::Busy => Delay::LookAgain,
-            _ => Delay::Backoff,
+            _ => match error.kind() {
+                // Not sent because many calls wait, or not as we knew it: the next look tells more.
+                ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Conflict => Delay::LookAgain,
+                _ => Delay::Backoff,
+            },
         },
         Failure::Kubernetes(error) => match error {
             KubernetesError::Conflict => Delay::AtOnce,
@@ -97,6 +101,8 @@ pub fn after_waiting(waiting: &Waiting) -> Delay {
 #[derive(Debug)]
 struct Entry {
     input: Input,
+    /// Version of the Nodes that the attempt knew.
+    nodes: u64,
     attempts: u32,
     not_before: Instant,
 }
@@ -106,12 +112,17 @@ struct Entry {
 pub struct Retry(Mutex<HashMap<ServiceUid, Entry>>);
 
 impl Retry {
-    /// How long this Service still has to wait, if it does.
-    pub fn remaining(&self, uid: &ServiceUid, input: Input) -> Option<Duration> {
+    /// How long this Service still has to wait, if it does. Other Nodes are
+    /// worth an attempt at once, though they end no count of failures: back ends
+    /// that are gone must not wait for a cloud that another part hangs on.
+    pub fn remaining(&self, uid: &ServiceUid, input: Input, nodes: u64) -> Option<Duration> {
         let mut entries = self.lock();
         let entry = entries.get(uid)?;
         if entry.input != input {
             entries.remove(uid);
+            return None;
+        }
+        if entry.nodes != nodes {
             return None;
         }
         let remaining = entry.not_before.saturating_duration_since(Instant::now());
@@ -132,6 +143,7 @@ impl Retry {
         &self,
         uid: &ServiceUid,
         input: Input,
+        nodes: u64,
         delays: impl Iterator<Item = Delay>,
     ) -> Option<Duration> {
         let attempts = self.attempts(uid, input);
@@ -159,11 +171,17 @@ impl Retry {
         };
         let entry = Entry {
             input,
+            nodes,
             attempts,
-            not_before: Instant::now() + wait,
+            not_before: Instant::now() + wait.min(LONGEST),
         };
         self.lock().insert(uid.clone(), entry);
         Some(wait)
+    }
+
+    /// Drops what is remembered of all Services but these.
+    pub fn keep(&self, alive: &HashSet<ServiceUid>) {
+        self.lock().retain(|uid, _| alive.contains(uid));
     }
 
     /// Drops what is remembered of a Service.
@@ -206,7 +224,7 @@ mod tests {
         let uid = ServiceUid::new("u");
         for expected in [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0] {
             let wait = retry
-                .next(&uid, INPUT, one(Delay::Backoff))
+                .next(&uid, INPUT, 1, one(Delay::Backoff))
                 .expect("a delay")
                 .as_secs_f64();
             assert!(
@@ -214,9 +232,13 @@ mod tests {
                 "{wait} instead of {expected}"
             );
         }
-        assert!(retry.remaining(&uid, INPUT).is_some());
+        assert!(retry.remaining(&uid, INPUT, 1).is_some());
         assert!(
-            retry.remaining(&uid, Input(2)).is_none(),
+            retry.remaining(&uid, INPUT, 2).is_none(),
+            "other Nodes are not kept waiting"
+        );
+        assert!(
+            retry.remaining(&uid, Input(2), 1).is_none(),
             "an edit is tried at once"
         );
         assert_eq!(
@@ -224,10 +246,10 @@ mod tests {
             0,
             "and starts from the beginning"
         );
-        retry.next(&uid, INPUT, one(Delay::Backoff));
-        retry.next(&uid, INPUT, one(Delay::Change));
+        retry.next(&uid, INPUT, 1, one(Delay::Backoff));
+        retry.next(&uid, INPUT, 1, one(Delay::Change));
         assert!(
-            retry.remaining(&uid, INPUT).is_none(),
+            retry.remaining(&uid, INPUT, 1).is_none(),
             "a success is the end of it"
         );
     }
@@ -237,11 +259,14 @@ mod tests {
         let retry = Retry::default();
         let uid = ServiceUid::new("u");
         let wait = Duration::from_secs(7);
-        assert_eq!(retry.next(&uid, INPUT, one(Delay::Exact(wait))), Some(wait));
+        assert_eq!(
+            retry.next(&uid, INPUT, 1, one(Delay::Exact(wait))),
+            Some(wait)
+        );
         tokio::time::advance(Duration::from_millis(6_999)).await;
-        assert!(retry.remaining(&uid, INPUT).is_some());
+        assert!(retry.remaining(&uid, INPUT, 1).is_some());
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(retry.remaining(&uid, INPUT).is_none());
+        assert!(retry.remaining(&uid, INPUT, 1).is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -268,7 +293,8 @@ mod tests {
             (&[Change], None, "nothing is left to do"),
         ];
         for (delays, expected, reason) in cases {
-            let wait = Retry::default().next(&ServiceUid::new("u"), INPUT, delays.iter().copied());
+            let wait =
+                Retry::default().next(&ServiceUid::new("u"), INPUT, 1, delays.iter().copied());
             let longest = expected.map(Duration::from_millis);
             assert!(
                 wait <= longest && wait >= longest.map(|longest| longest.mul_f64(0.8)),

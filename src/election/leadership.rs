@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::watch;
 // The monotonic clock (the same as `std::time::Instant`, and tests can turn it).
@@ -213,12 +213,9 @@ impl WritePermit {
 }
 
 /// Leadership without an election (`--leader-elect=false`): never ends. The
-/// term is the wall clock in milliseconds at the start, so that a restarted
-/// process has a greater one.
-pub fn sole_leader() -> Leadership {
-    let since_epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let milliseconds = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-    Leadership::until(Term::new(milliseconds), Instant::now() + NEVER)
+/// term is a resourceVersion that kube-apiserver just showed: greater after a
+/// restart, and on one line with the terms of an election, so that a cloud that
+/// keeps the highest does not refuse whoever comes after.
+pub fn sole_leader(resource_version: u64) -> Leadership {
+    Leadership::until(Term::new(resource_version), Instant::now() + NEVER)
 }

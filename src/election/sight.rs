@@ -232,6 +232,8 @@ mod tests {
             !sight.may_be_taken(8, &lease_of("us", 15)),
             "its age is unknown"
         );
+        tokio::time::advance(20 * SECOND).await;
+        assert!(!sight.may_be_taken(8, &lease_of("us", 15)), "still unknown");
     }
 
     #[tokio::test(start_paused = true)]
@@ -243,6 +245,11 @@ mod tests {
         assert!(
             !sight.may_be_taken(8, &lease_of("other", 15)),
             "seen just now"
+        );
+        tokio::time::advance(15 * SECOND).await;
+        assert!(
+            sight.may_be_taken(8, &lease_of("other", 15)),
+            "now it ran out"
         );
     }
 

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 use strum::IntoStaticStr;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 
 /// Events that wait to be written; more are dropped, with a line in the log.
@@ -39,6 +39,10 @@ pub enum EventReason {
     UnknownAnnotation,
     /// A load balancer that the Service points to is not ours: it is left alone.
     LoadBalancerNotOwned,
+    /// A load balancer has no Service any more.
+    OrphanedLoadBalancer,
+    /// Somebody else writes the addresses that we publish.
+    StatusOverwritten,
 }
 
 impl EventReason {
@@ -53,7 +57,9 @@ impl EventReason {
             | Self::UnAvailableLoadBalancer
             | Self::InvalidConfiguration
             | Self::UnknownAnnotation
-            | Self::LoadBalancerNotOwned => EventType::Warning,
+            | Self::LoadBalancerNotOwned
+            | Self::OrphanedLoadBalancer
+            | Self::StatusOverwritten => EventType::Warning,
         }
     }
 }
@@ -61,7 +67,13 @@ impl EventReason {
 /// Where Events are handed in; they are written in order, in the background.
 #[derive(Clone)]
 pub struct Events {
-    sender: mpsc::Sender<(Event, ObjectReference)>,
+    sender: mpsc::Sender<Message>,
+}
+
+enum Message {
+    Write(Box<(Event, ObjectReference)>),
+    /// Answered when everything before it is written.
+    Flush(oneshot::Sender<()>),
 }
 
 impl Events {
@@ -80,8 +92,22 @@ impl Events {
         (Self { sender }, write(recorder, receiver))
     }
 
-    /// Hands in an Event; never waits and never fails its caller.
-    pub fn say(&self, service: &Service, reason: EventReason, mut note: String) {
+    /// Waits until everything handed in so far is written, or could not be.
+    pub async fn flush(&self) {
+        let (flushed, done) = oneshot::channel();
+        if self.sender.send(Message::Flush(flushed)).await.is_ok() {
+            // Dropped without an answer, the writer is gone: nothing to wait for.
+            let _ = done.await;
+        }
+    }
+
+    /// Hands in an Event about a Service; never waits and never fails its caller.
+    pub fn say(&self, service: &Service, reason: EventReason, note: String) {
+        self.say_about(service.object_ref(&()), reason, note);
+    }
+
+    /// As [`Events::say`], about an object that need not exist any more.
+    pub fn say_about(&self, object: ObjectReference, reason: EventReason, mut note: String) {
         if note.len() > NOTE_LIMIT {
             note.truncate(note.floor_char_boundary(NOTE_LIMIT));
         }
@@ -92,11 +118,10 @@ impl Events {
             note: Some(note),
             secondary: None,
         };
-        if self
-            .sender
-            .try_send((event, service.object_ref(&())))
-            .is_err()
-        {
+        // The second half is for Warnings: a wave of good news must not drown one.
+        let is_full = reason.kind() == EventType::Normal && self.sender.capacity() < BACKLOG / 2;
+        let message = Message::Write(Box::new((event, object)));
+        if is_full || self.sender.try_send(message).is_err() {
             tracing::warn!(
                 reason = <&str>::from(reason),
                 "too many Events wait to be written; this one is dropped"
@@ -113,8 +138,16 @@ fn action(reason: EventReason, note: &str) -> String {
     format!("{}-{:08x}", <&str>::from(reason), hasher.finish() >> 32)
 }
 
-async fn write(recorder: Recorder, mut receiver: mpsc::Receiver<(Event, ObjectReference)>) {
-    while let Some((event, service)) = receiver.recv().await {
+async fn write(recorder: Recorder, mut receiver: mpsc::Receiver<Message>) {
+    while let Some(message) = receiver.recv().await {
+        let (event, service) = match message {
+            Message::Write(write) => *write,
+            Message::Flush(flushed) => {
+                // Nobody waits any more: nothing to tell.
+                let _ = flushed.send(());
+                continue;
+            }
+        };
         match timeout(DEADLINE, recorder.publish(&event, &service)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {

@@ -10,7 +10,7 @@ use kube::api::{Api, ListParams};
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::node::{address, is_eligible};
 use super::service_watch::{watch_settings, without_managed_fields};
@@ -27,6 +27,8 @@ const LIST_DEADLINE: Duration = Duration::from_secs(10);
 /// What the Nodes are at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSet {
+    /// Grows with each change.
+    pub version: u64,
     /// The back ends.
     pub backends: Backends,
     /// Nodes that may serve.
@@ -57,19 +59,20 @@ pub async fn follow(client: Client, kind: NodeAddressType, sets: watch::Sender<O
         if store.wait_until_ready().await.is_err() {
             return;
         }
+        let mut before = NodeSet::default();
         loop {
-            let set = take(&store, kind, &api).await;
-            let unconfirmed = set.backends.addresses.is_empty() && !set.backends.none_confirmed;
-            sets.send_if_modified(|before| {
-                let differs = before.as_ref() != Some(&set);
-                *before = Some(set);
-                differs
-            });
-            if unconfirmed {
+            let (mut set, confirmed) = take(&store, kind, &api, &before).await;
+            set.version = before.version;
+            if set != before || before.version == 0 {
+                set.version += 1;
+                before = set.clone();
+                sets.send_replace(Some(set));
+            }
+            if confirmed {
+                changed.notified().await;
+            } else {
                 // Looks again by itself: no change may ever come.
                 let _ = timeout(AT_MOST, changed.notified()).await;
-            } else {
-                changed.notified().await;
             }
             settle(&changed).await;
         }
@@ -87,27 +90,51 @@ async fn settle(changed: &Notify) {
     }
 }
 
-/// The set in the store. That there is no Node at all is believed only when a
+/// The set in the store, and whether it is beyond doubt. That there is no Node
+/// at all, or that more than half of them went at once, is believed only when a
 /// live list and, a while later, the watch say so too.
-async fn take(store: &Store<Node>, kind: NodeAddressType, api: &Api<Node>) -> NodeSet {
-    let mut set = node_set(store.state().iter().map(AsRef::as_ref), kind);
-    if !set.backends.addresses.is_empty() {
-        return set;
+async fn take(
+    store: &Store<Node>,
+    kind: NodeAddressType,
+    api: &Api<Node>,
+    before: &NodeSet,
+) -> (NodeSet, bool) {
+    let watched = || node_set(store.state().iter().map(AsRef::as_ref), kind);
+    let set = watched();
+    let left = set
+        .backends
+        .addresses
+        .intersection(&before.backends.addresses)
+        .count();
+    let most_went = 2 * left < before.backends.addresses.len();
+    if !set.backends.addresses.is_empty() && !most_went {
+        return (set, true);
     }
     let live = timeout(LIST_DEADLINE, api.list(&ListParams::default())).await;
-    let Ok(Ok(live)) = live else {
-        tracing::warn!(
-            "no Node is eligible, and a live list did not confirm it: load balancers keep their back ends"
-        );
-        return set;
+    let is_so = match live {
+        Ok(Ok(live)) => node_set(live.iter(), kind).backends == set.backends,
+        Ok(Err(_)) | Err(_) => false,
     };
-    if !node_set(live.iter(), kind).backends.addresses.is_empty() {
-        return set;
+    if is_so {
+        sleep(QUIET).await;
+        let mut again = watched();
+        if again.backends == set.backends {
+            again.backends.none_confirmed = again.backends.addresses.is_empty();
+            return (again, true);
+        }
     }
-    sleep_until(Instant::now() + QUIET).await;
-    let again = node_set(store.state().iter().map(AsRef::as_ref), kind);
-    set.backends.none_confirmed = again.backends.addresses.is_empty();
-    set
+    tracing::warn!(
+        eligible = set.eligible,
+        before = before.eligible,
+        "most Nodes are gone, and a live list does not say so: load balancers keep their back ends"
+    );
+    // The first set of all has none before it to be kept.
+    let kept = if before.version == 0 {
+        set
+    } else {
+        before.clone()
+    };
+    (kept, false)
 }
 
 fn node_set<'a>(nodes: impl Iterator<Item = &'a Node>, kind: NodeAddressType) -> NodeSet {

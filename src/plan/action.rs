@@ -1,6 +1,7 @@
 //! The steps of a plan.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -65,6 +66,35 @@ pub enum Action {
         /// Whether the addresses in its status are ours to clear.
         clear_status: bool,
     },
+}
+
+/// For logs: what, where and how much, without the whole request.
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddFinalizer => write!(formatter, "add finalizer"),
+            Self::ConfirmLive => write!(formatter, "confirm live"),
+            Self::Create { cloud, request } => {
+                let nodes = request.spec.nodes.len();
+                write!(
+                    formatter,
+                    "create {} on {cloud} ({nodes} back ends)",
+                    request.name
+                )
+            }
+            Self::Update {
+                cloud, id, request, ..
+            } => {
+                let nodes = request.spec.nodes.len();
+                write!(formatter, "update {id} on {cloud} ({nodes} back ends)")
+            }
+            Self::Publish { .. } => write!(formatter, "publish"),
+            Self::AwaitServing { .. } => write!(formatter, "await serving"),
+            Self::Delete { cloud, id } => write!(formatter, "delete {id} on {cloud}"),
+            Self::ConfirmGone { cloud, id } => write!(formatter, "confirm {id} gone from {cloud}"),
+            Self::RemoveFinalizer { .. } => write!(formatter, "remove finalizer"),
+        }
+    }
 }
 
 /// A whole create or update request.

@@ -67,22 +67,21 @@ pub struct LoadBalancerSpec {
 }
 
 impl LoadBalancerSpec {
-    /// Whether a cloud that shows `found` has all of this. Names of listeners
-    /// are for people, and a cloud with the seed's API keeps none: where none is
-    /// shown, none is missed.
+    /// Whether a cloud that shows `found` has all of this. The order of listeners
+    /// means nothing. Their names are for people, and a cloud with the seed's API
+    /// keeps none: where none is shown, none is missed.
     pub fn is_met_by(&self, found: &Self) -> bool {
-        if found
+        let shows_names = found
             .listeners
             .iter()
-            .any(|listener| !listener.name.is_empty())
-        {
-            return self == found;
-        }
-        let mut unnamed = self.clone();
-        for listener in &mut unnamed.listeners {
+            .any(|listener| !listener.name.is_empty());
+        let (mut wanted, mut found) = (self.clone(), found.clone());
+        for listener in wanted.listeners.iter_mut().filter(|_| !shows_names) {
             listener.name.clear();
         }
-        unnamed == *found
+        wanted.listeners.sort();
+        found.listeners.sort();
+        wanted == found
     }
 }
 
@@ -104,6 +103,15 @@ pub struct LoadBalancer {
 }
 
 impl LoadBalancer {
+    /// Whether it is provably this owner's: by the owner that the cloud shows,
+    /// or by the derived name where the cloud keeps no owners.
+    pub fn belongs_to(&self, owner: &Owner) -> bool {
+        match &self.owner {
+            Some(shown) => shown.is_same_service(owner),
+            None => self.name == owner.load_balancer_name(),
+        }
+    }
+
     /// What it is configured to do, were these its back ends.
     pub fn spec_with_nodes(&self, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
         LoadBalancerSpec {

@@ -4,7 +4,7 @@
 //! same `plan` runs in the controller and under the property tests.
 //!
 //! Read in this order: [`service`] (what comes in), [`desired`], [`observed`],
-//! [`action`] (what goes out), then [`plan`].
+//! [`action`] (what goes out), then [`plan`]. [`orphan`] is the sweep's rule.
 
 pub mod action;
 pub mod annotation;
@@ -12,6 +12,7 @@ pub mod desired;
 pub mod load_balancer;
 pub mod naming;
 pub mod observed;
+pub mod orphan;
 pub mod record;
 pub mod service;
 
@@ -98,8 +99,10 @@ fn plan_wanted(wanted: &Wanted, seen: &Observed) -> Plan {
     };
     plan.waiting
         .extend(unready(wanted, seen).into_iter().filter(is_made));
+    // Asked before the leftovers add theirs: one that cannot go holds up no other.
+    let can_serve = can_serve(&plan.waiting);
     let leftovers = leftovers(wanted, seen, &mut plan.waiting);
-    let may_break = !leftovers.is_empty() && can_serve(&plan.waiting);
+    let may_break = can_serve && !leftovers.is_empty();
     let creates = mutations
         .iter()
         .any(|action| matches!(action, Action::Create { .. }));

@@ -117,6 +117,10 @@ fn plans() {
         annotations: service("cloud2").annotations,
         ..settled.clone()
     };
+    let moved_from_many = ServiceView {
+        record: Record::parse(Some("lb-1,lb-3,lb-4"), Some("cloud1,cloud3,cloud4")),
+        ..moved.clone()
+    };
     let provisioning = LoadBalancer {
         state: State::Provisioning,
         addresses: Addresses::default(),
@@ -237,6 +241,25 @@ fn plans() {
             ],
             backends: one.clone(),
             expect: &["Publish"],
+        },
+        Case {
+            reason: "a leftover does not wait for the cloud of another leftover",
+            service: moved_from_many,
+            views: vec![
+                ("cloud1", present()),
+                ("cloud2", present()),
+                ("cloud3", CloudView::Unreachable),
+                ("cloud4", CloudView::NotConfigured),
+            ],
+            backends: one.clone(),
+            expect: &[
+                "ConfirmLive",
+                "Publish",
+                "AwaitServing",
+                "Delete",
+                "ConfirmGone",
+                "Publish",
+            ],
         },
         Case {
             reason: "another class is another controller's",

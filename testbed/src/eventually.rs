@@ -24,17 +24,24 @@ pub async fn eventually<T>(
 ) -> Result<T> {
     let end = Instant::now() + deadline;
     let mut pause = FIRST_PAUSE;
+    let mut before = None;
     loop {
+        let began = Instant::now();
         let last = match timeout_at(end, probe()).await {
             Ok(Ok(Some(value))) => return Ok(value),
             Ok(Ok(None)) => anyhow!("not so at the last look"),
             Ok(Err(error)) => error,
-            Err(_) => anyhow!("the last look did not end in time"),
+            // A look that had no time to end tells less than the one before.
+            Err(_) => match before {
+                Some(error) if began.elapsed() < LONGEST_PAUSE => error,
+                _ => anyhow!("the last look did not end in time"),
+            },
         };
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(last.context(format!("waited {deadline:?} for {what}")));
         }
+        before = Some(last);
         sleep(pause.min(left)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -59,6 +66,17 @@ mod tests {
     async fn the_error_names_what_was_awaited_and_what_went_wrong() {
         let seen: Result<()> =
             eventually("the moon", MOMENT, async || Err(anyhow!("cloudy"))).await;
+        let message = format!("{:#}", seen.unwrap_err());
+        assert_eq!(message, "waited 30ms for the moon: cloudy");
+    }
+
+    #[tokio::test]
+    async fn a_look_that_the_deadline_cuts_short_hides_no_error() {
+        let seen: Result<()> = eventually("the moon", MOMENT, async || {
+            sleep(Duration::from_millis(1)).await;
+            Err(anyhow!("cloudy"))
+        })
+        .await;
         let message = format!("{:#}", seen.unwrap_err());
         assert_eq!(message, "waited 30ms for the moon: cloudy");
     }

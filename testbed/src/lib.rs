@@ -9,7 +9,9 @@
 //! 4. [`nodes`]: Nodes without machines.
 //! 5. [`cloud`]: a simulated cloud whose load balancers really forward traffic,
 //!    and [`back_end`], what answers behind them; [`loopback`]: their addresses.
-//! 6. [`replica`]: one running my-cloud-controller-manager.
+//! 6. [`interposer`]: stands between them and lets one write go wrong;
+//!    [`partition`]: a network that can be cut.
+//! 7. [`replica`]: one running my-cloud-controller-manager.
 //!
 //! [`environment`] has all of it for one test.
 //!
@@ -21,8 +23,10 @@ pub mod cloud;
 pub mod control_plane;
 pub mod environment;
 mod eventually;
+pub mod interposer;
 pub mod loopback;
 pub mod nodes;
+pub mod partition;
 pub mod process;
 pub mod replica;
 

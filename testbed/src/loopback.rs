@@ -7,7 +7,7 @@
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::bail;
+use anyhow::{Context, bail, ensure};
 use ipnet::Ipv4Net;
 
 /// Ranges are taken from 127.64.0.0/10; demos use 127.10, 127.21 and 127.22.
@@ -43,18 +43,29 @@ impl LoopbackRange {
             let turn = NEXT.fetch_add(1, Ordering::Relaxed);
             let index = start.wrapping_add(turn) % RANGES;
             let first = Ipv4Addr::from(FIRST + (index << (32 - PREFIX)));
-            match TcpListener::bind(SocketAddrV4::new(first, CLAIM_PORT)) {
-                Ok(claim) => {
-                    let network = Ipv4Net::new(first, PREFIX)?;
-                    return Ok(Self {
-                        network,
-                        _claim: claim,
-                    });
-                }
+            match Self::claim_network(Ipv4Net::new(first, PREFIX)?) {
+                Ok(claimed) => return Ok(claimed),
                 Err(error) => last = Some(error),
             }
         }
         bail!("no free range of loopback addresses in 127.64.0.0/10; the last answer was {last:?}")
+    }
+
+    /// Claims this range, at least a /20.
+    ///
+    /// # Errors
+    /// Somebody has claimed it.
+    pub fn claim_network(network: Ipv4Net) -> anyhow::Result<Self> {
+        ensure!(
+            network.prefix_len() <= PREFIX,
+            "{network} is smaller than a /{PREFIX}"
+        );
+        let claim = TcpListener::bind(SocketAddrV4::new(network.network(), CLAIM_PORT))
+            .with_context(|| format!("claiming {network}"))?;
+        Ok(Self {
+            network,
+            _claim: claim,
+        })
     }
 
     /// The whole range; its first address is the claim, and is not given out.
@@ -81,5 +92,14 @@ mod tests {
         assert!(!one.network().contains(&two.network()));
         assert!(one.network().contains(&one.address(1)));
         assert!(one.network().contains(&one.address(u16::MAX)));
+    }
+
+    #[test]
+    fn a_range_is_free_again_when_its_claim_is_dropped() {
+        let claimed = LoopbackRange::claim().unwrap();
+        let network = claimed.network();
+        assert!(LoopbackRange::claim_network(network).is_err());
+        drop(claimed);
+        assert!(LoopbackRange::claim_network(network).is_ok());
     }
 }

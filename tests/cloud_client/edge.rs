@@ -137,7 +137,7 @@ pub fn client(settings: RestSettings) -> (RestCloud, Events) {
 }
 
 pub fn permit() -> WritePermit {
-    sole_leader().permit().expect("the only leader")
+    sole_leader(1).permit().expect("the only leader")
 }
 
 pub fn owner(name: &str) -> Owner {

@@ -69,7 +69,7 @@ async fn silent() -> (TcpListener, RestCloud, Arc<Mutex<Vec<CallEvent>>>) {
 }
 
 fn leader_for(time: Duration) -> Leadership {
-    Leadership::until(sole_leader().term(), Instant::now() + time)
+    Leadership::until(sole_leader(1).term(), Instant::now() + time)
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ async fn ending_it_ends_every_clone_and_permit_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sole_leader_leads_for_years() {
-    let leadership = sole_leader();
+    let leadership = sole_leader(1);
     tokio::time::advance(Duration::from_secs(60 * 60 * 24 * 365)).await;
     assert!(leadership.permit().is_ok());
     // After the start of 2020 in milliseconds.

@@ -31,6 +31,8 @@ pub struct Families {
     pub load_balancers: IntGaugeVec,
     pub master: IntGaugeVec,
     pub nodes: IntGaugeVec,
+    pub orphans: IntGaugeVec,
+    pub orphans_deleted: IntCounterVec,
     pub provisioning: HistogramVec,
     pub reconcile_active: IntGaugeVec,
     pub reconcile_duration: HistogramVec,
@@ -99,6 +101,16 @@ impl Families {
                 "mycloud_lb_nodes",
                 "Nodes that are back ends (eligible) and that are not (excluded).",
                 &["state"],
+            )?,
+            orphans: register.gauge(
+                "mycloud_lb_orphaned_load_balancers",
+                "Load balancers without a Service, as last seen; only the leader tells.",
+                &["cloud"],
+            )?,
+            orphans_deleted: register.counter(
+                "mycloud_lb_orphans_deleted_total",
+                "Orphans that the sweep deleted, or failed to.",
+                &["cloud", "result"],
             )?,
             provisioning: register.histogram(
                 "mycloud_lb_provisioning_duration_seconds",

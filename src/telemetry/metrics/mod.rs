@@ -24,7 +24,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The only controller of this program.
 const CONTROLLER: &str = "service";
 const TRANSITIONS: [&str; 3] = ["acquired", "lost", "released"];
-const REASONS: [&str; 12] = [
+const REASONS: [&str; 14] = [
     "cloud_throttled",
     "cloud_unavailable",
     "cloud_rejected",
@@ -35,8 +35,10 @@ const REASONS: [&str; 12] = [
     "fenced",
     "unsupported",
     "invalid_spec",
-    "kube_api",
-    "internal",
+    "kubernetes",
+    "name_taken",
+    "cloud_failed",
+    "not_configured",
 ];
 const VERBS: [&str; 5] = ["create", "delete", "update", "query", "list"];
 /// The codes that alerts ask about; the rarer ones appear when they happen.
@@ -152,6 +154,9 @@ impl Metrics {
                 }
             }
             families.cloud_in_flight.with_label_values(&[cloud]);
+            for result in ["success", "error"] {
+                families.orphans_deleted.with_label_values(&[cloud, result]);
+            }
             families.provisioning.with_label_values(&[cloud]);
         }
         for state in ["eligible", "excluded"] {
@@ -170,6 +175,7 @@ impl Metrics {
         master.set(i64::from(leads));
         if !leads {
             self.families.load_balancers.reset();
+            self.families.orphans.reset();
         }
     }
 
@@ -243,12 +249,28 @@ impl Metrics {
     }
 
     /// Load balancers of this cluster at a cloud, by state. Ignored on a standby.
-    pub fn load_balancers(&self, cloud: &str, state: &str, number: i64) {
+    pub fn load_balancers(&self, cloud: &str, state: &str, number: usize) {
         let leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
         if *leads {
             let gauge = &self.families.load_balancers;
+            let number = i64::try_from(number).unwrap_or(i64::MAX);
             gauge.with_label_values(&[cloud, state]).set(number);
         }
+    }
+
+    /// Orphans at a cloud. Ignored on a standby.
+    pub fn orphans(&self, cloud: &str, number: usize) {
+        let leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
+        if *leads {
+            let gauge = self.families.orphans.with_label_values(&[cloud]);
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// The sweep deleted an orphan (`success`) or could not (`error`).
+    pub fn orphan_deleted(&self, cloud: &str, result: &'static str) {
+        let deleted = &self.families.orphans_deleted;
+        deleted.with_label_values(&[cloud, result]).inc();
     }
 
     /// Nodes that are back ends, and Nodes that are not.

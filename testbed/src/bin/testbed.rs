@@ -1,4 +1,4 @@
-//! `testbed run -- COMMAND`: runs a command with a control plane of its own.
+//! `testbed run -- COMMAND`: runs a command with a control plane and two clouds of its own.
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use tempfile::TempDir;
 use testbed::ControlPlane;
+use testbed::cloud::{CloudSimulator, CloudSimulatorOptions};
 use testbed::control_plane::{AUDIT_LOG_VARIABLE, KUBECONFIG_VARIABLE};
 use testbed::process::{Output, Process, Program, Signal};
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,10 +25,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a command with a control plane (etcd and kube-apiserver) of its own.
+    /// Run a command with a control plane (etcd and kube-apiserver) and two clouds of its own.
     ///
-    /// The command finds it by KUBECONFIG, as administrator. The exit code is
-    /// the command's. Everything is gone when the command has ended.
+    /// The command finds the control plane by KUBECONFIG, as administrator, the
+    /// clouds by CLOUD1_ENDPOINT and CLOUD2_ENDPOINT, and a configuration file
+    /// for my-cloud-controller-manager with both by CCM_CONFIG. The exit code
+    /// is the command's. Everything is gone when the command has ended.
     Run(Run),
 }
 
@@ -53,19 +57,63 @@ async fn main() -> Result<ExitCode> {
         started.elapsed().as_secs_f64(),
         control_plane.kubeconfig_path().display()
     );
-    let status = run_command(&run.command, &control_plane).await;
+    let clouds = Clouds::start().await?;
+    let status = run_command(&run.command, environment(&control_plane, &clouds)).await;
     control_plane.stop().await;
     Ok(exit_code(status?))
 }
 
+/// Two simulated clouds, and a configuration file that names them.
+struct Clouds {
+    cloud1: CloudSimulator,
+    cloud2: CloudSimulator,
+    config: PathBuf,
+    _directory: TempDir,
+}
+
+impl Clouds {
+    async fn start() -> Result<Self> {
+        let cloud1 = CloudSimulator::start(CloudSimulatorOptions::named("cloud1")).await?;
+        let cloud2 = CloudSimulator::start(CloudSimulatorOptions::named("cloud2")).await?;
+        let directory = tempfile::tempdir()?;
+        let config = directory.path().join("config.yaml");
+        let (one, two) = (cloud1.endpoint(), cloud2.endpoint());
+        let text = format!(
+            "clouds:\n- {{name: cloud1, endpoint: \"{one}\"}}\n- {{name: cloud2, endpoint: \"{two}\"}}\n"
+        );
+        std::fs::write(&config, text)?;
+        Ok(Self {
+            cloud1,
+            cloud2,
+            config,
+            _directory: directory,
+        })
+    }
+}
+
+type Variables = Vec<(OsString, OsString)>;
+
+fn environment(control_plane: &ControlPlane, clouds: &Clouds) -> Variables {
+    let kubeconfig = control_plane.kubeconfig_path();
+    let variables: [(&str, OsString); 6] = [
+        ("KUBECONFIG", kubeconfig.into()),
+        (KUBECONFIG_VARIABLE, kubeconfig.into()),
+        (AUDIT_LOG_VARIABLE, control_plane.audit_log_path().into()),
+        ("CLOUD1_ENDPOINT", clouds.cloud1.endpoint().into()),
+        ("CLOUD2_ENDPOINT", clouds.cloud2.endpoint().into()),
+        ("CCM_CONFIG", clouds.config.clone().into()),
+    ];
+    variables.map(|(name, value)| (name.into(), value)).to_vec()
+}
+
 /// Runs the command to its end; passes on the signals that ask it to end.
-async fn run_command(command: &[OsString], control_plane: &ControlPlane) -> Result<ExitStatus> {
+async fn run_command(command: &[OsString], environment: Variables) -> Result<ExitStatus> {
     // Before the command starts, so that no signal ends us and leaves its end unseen.
     let mut child_changed = signal(SignalKind::child())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut process = spawn(command, control_plane)?;
+    let mut process = spawn(command, environment)?;
     loop {
         if let Some(status) = process.exit_status()? {
             return Ok(status);
@@ -94,23 +142,14 @@ fn pass_on(process: &mut Process, asked: Signal) {
     }
 }
 
-fn spawn(command: &[OsString], control_plane: &ControlPlane) -> Result<Process> {
+fn spawn(command: &[OsString], environment: Variables) -> Result<Process> {
     let (program, arguments) = command.split_first().context("a command is needed")?;
     let path = Path::new(program);
-    let kubeconfig = control_plane.kubeconfig_path().as_os_str();
-    let audit_log = control_plane.audit_log_path().as_os_str();
-    let environment = [
-        ("KUBECONFIG", kubeconfig),
-        (KUBECONFIG_VARIABLE, kubeconfig),
-        (AUDIT_LOG_VARIABLE, audit_log),
-    ];
     Process::spawn(Program {
         name: &path.display().to_string(),
         path,
         arguments: arguments.to_vec(),
-        environment: environment
-            .map(|(name, value)| (name.into(), value.to_owned()))
-            .to_vec(),
+        environment,
         output: Output::Inherited,
         remove: None,
     })

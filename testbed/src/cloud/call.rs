@@ -68,6 +68,11 @@ impl Call {
         serde_json::from_value(body).map_err(|error| Refusal::invalid(error.to_string()))
     }
 
+    /// The request as it was sent, whatever it is.
+    pub(super) fn shown(&self) -> &Value {
+        &self.shown
+    }
+
     /// The fencing token, if there is one.
     pub(super) fn fencing_token(&self) -> Result<Option<u64>, Refusal> {
         let Some(token) = &self.fencing_token else {

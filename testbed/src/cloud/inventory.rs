@@ -51,7 +51,8 @@ pub(super) enum Creation {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Snapshot {
     last_number: u64,
-    highest_token: u64,
+    /// By cluster: each counts for itself.
+    highest_tokens: BTreeMap<String, u64>,
     entries: BTreeMap<u64, Entry>,
 }
 
@@ -62,7 +63,8 @@ pub(super) struct Inventory {
     quota: Option<usize>,
     last_number: u64,
     last_offset: u32,
-    highest_token: u64,
+    /// By cluster: each counts for itself.
+    highest_tokens: BTreeMap<String, u64>,
     shelf: Shelf,
     ids: BTreeMap<String, u64>,
     names: BTreeMap<String, BTreeSet<u64>>,
@@ -82,7 +84,7 @@ impl Inventory {
             quota,
             last_number: 0,
             last_offset: 0,
-            highest_token: 0,
+            highest_tokens: BTreeMap::new(),
             shelf: Shelf::new(),
             ids: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -91,7 +93,7 @@ impl Inventory {
         };
         if let Some(snapshot) = snapshot {
             inventory.last_number = snapshot.last_number;
-            inventory.highest_token = snapshot.highest_token;
+            inventory.highest_tokens = snapshot.highest_tokens;
             for (number, entry) in snapshot.entries {
                 inventory.put(number, Arc::new(entry));
             }
@@ -103,7 +105,7 @@ impl Inventory {
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
             last_number: self.last_number,
-            highest_token: self.highest_token,
+            highest_tokens: self.highest_tokens.clone(),
             entries: self
                 .shelf
                 .iter()
@@ -117,16 +119,16 @@ impl Inventory {
         &self.shelf
     }
 
-    /// Refuses a token that is lower than the highest seen before.
-    pub(super) fn fence(&mut self, token: u64) -> Result<(), Refusal> {
-        if token < self.highest_token {
-            let highest = self.highest_token;
+    /// Refuses a token that is lower than the highest seen before from this cluster.
+    pub(super) fn fence(&mut self, cluster: String, token: u64) -> Result<(), Refusal> {
+        let highest = self.highest_tokens.entry(cluster).or_default();
+        if token < *highest {
             return Err(Refusal::new(
                 Code::FailedPrecondition,
                 format!("Fencing-Token {token} is lower than {highest}, which was seen before"),
             ));
         }
-        self.highest_token = token;
+        *highest = token;
         Ok(())
     }
 

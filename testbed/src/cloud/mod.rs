@@ -91,6 +91,9 @@ pub struct CloudSimulatorOptions {
     pub quota: Option<usize>,
     /// Whether it forwards traffic.
     pub data_plane: bool,
+    /// Added to ports below 1024 when the data plane takes them, for users who
+    /// may not take such ports (80 at 8080: 8000); 0 takes them as they are.
+    pub low_port_offset: u16,
     /// Time between two looks at a back end.
     pub health_check_period: Duration,
 }
@@ -111,6 +114,7 @@ impl CloudSimulatorOptions {
             token: None,
             quota: None,
             data_plane: true,
+            low_port_offset: 0,
             health_check_period: Duration::from_secs(2),
         }
     }
@@ -155,7 +159,7 @@ impl CloudSimulator {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let data_plane = options
             .data_plane
-            .then(|| DataPlane::new(options.health_check_period, stop.clone(), tasks.clone()));
+            .then(|| DataPlane::new(&options, stop.clone(), tasks.clone()));
         let inventory = Inventory::new(addresses, options.quota, snapshot);
         let engine = Arc::new(Engine::new(
             manner(options),

@@ -70,9 +70,28 @@ fn fence(engine: &Engine, call: &Call) -> Result<(), Refusal> {
         return Ok(());
     }
     match call.fencing_token()? {
-        Some(token) => engine.inventory().fence(token),
+        Some(token) => {
+            let cluster = cluster(engine, call);
+            engine.inventory().fence(cluster, token)
+        }
         None => Ok(()),
     }
+}
+
+/// The cluster that a call is about: its owner's, else that of the load
+/// balancer that it names; empty for neither.
+fn cluster(engine: &Engine, call: &Call) -> String {
+    let request = call.shown();
+    if let Some(cluster) = request["owner"]["cluster"].as_str() {
+        return cluster.to_owned();
+    }
+    let id = request["lbId"].as_str().unwrap_or_default();
+    let inventory = engine.inventory();
+    let owner = inventory
+        .by_id(id)
+        .ok()
+        .and_then(|entry| entry.load_balancer.owner.clone());
+    owner.map(|owner| owner.cluster).unwrap_or_default()
 }
 
 async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {

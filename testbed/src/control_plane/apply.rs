@@ -11,8 +11,9 @@ use serde_json::Value;
 const FIELD_MANAGER: &str = "testbed";
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// Applies each document, in the order of the text.
-pub(super) async fn apply(client: &Client, yaml: &str) -> Result<()> {
+/// Applies each document, in the order of the text; gives the objects as they are then.
+pub(super) async fn apply(client: &Client, yaml: &str) -> Result<Vec<DynamicObject>> {
+    let mut applied = Vec::new();
     for object in documents(yaml)? {
         let types = object
             .types
@@ -23,7 +24,7 @@ pub(super) async fn apply(client: &Client, yaml: &str) -> Result<()> {
         let found = pinned_kind(client, &kind)
             .await
             .with_context(|| what.clone())?;
-        api(client, &object, &found)
+        let answer = api(client, &object, &found)
             .patch(
                 &object.name_any(),
                 &PatchParams::apply(FIELD_MANAGER).force(),
@@ -31,8 +32,9 @@ pub(super) async fn apply(client: &Client, yaml: &str) -> Result<()> {
             )
             .await
             .context(what)?;
+        applied.push(answer);
     }
-    Ok(())
+    Ok(applied)
 }
 
 fn api(

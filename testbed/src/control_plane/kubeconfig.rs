@@ -23,9 +23,11 @@ pub async fn client_for(kubeconfig: &Path) -> Result<Client> {
     install_tls_provider();
     let read = || format!("reading {}", kubeconfig.display());
     let file = Kubeconfig::read_from(kubeconfig).with_context(read)?;
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+    let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
         .await
         .with_context(read)?;
+    // HTTPS_PROXY is for the world outside of this machine.
+    config.proxy_url = None;
     Ok(Client::try_from(config)?)
 }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::api::DynamicObject;
 use kube::{Api, Client};
 use tokio::sync::OnceCell;
 
@@ -140,6 +141,18 @@ impl ControlPlane {
             .collect()
     }
 
+    /// Ok while it runs, as far as we can see: one that is not ours alone is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// etcd or kube-apiserver has ended: the message has the end of its log.
+    pub fn check_running(&mut self) -> Result<()> {
+        match self.processes.as_mut().and_then(Arc::get_mut) {
+            Some(processes) => processes.check_running(),
+            None => Ok(()),
+        }
+    }
+
     /// Writes a kubeconfig file with a token of the ServiceAccount, valid for a day.
     ///
     /// # Errors
@@ -156,11 +169,12 @@ impl ControlPlane {
         audit::read(&self.audit_log)
     }
 
-    /// Applies (server-side) every object of a YAML file, in its order.
+    /// Applies (server-side) every object of a YAML file, in its order; gives
+    /// them as kube-apiserver answered.
     ///
     /// # Errors
     /// The file is not YAML, or an object was refused: the message names it.
-    pub async fn apply_file(&self, path: &Path) -> Result<()> {
+    pub async fn apply_file(&self, path: &Path) -> Result<Vec<DynamicObject>> {
         let yaml =
             std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         self.apply(&yaml)
@@ -168,11 +182,12 @@ impl ControlPlane {
             .with_context(|| path.display().to_string())
     }
 
-    /// Applies (server-side) every object of a YAML text, in its order.
+    /// Applies (server-side) every object of a YAML text, in its order; gives
+    /// them as kube-apiserver answered.
     ///
     /// # Errors
     /// As [`ControlPlane::apply_file`].
-    pub async fn apply(&self, yaml: &str) -> Result<()> {
+    pub async fn apply(&self, yaml: &str) -> Result<Vec<DynamicObject>> {
         apply::apply(&self.client, yaml).await
     }
 

@@ -6,7 +6,9 @@
 //! leads without election. Tests of the election and of Nodes have a control
 //! plane of their own.
 
+mod command;
 mod edit;
+mod interposed;
 mod marks;
 mod service;
 mod until;
@@ -22,6 +24,8 @@ use serde_json::json;
 
 pub use marks::{addresses, calls};
 pub use service::NewService;
+
+use interposed::Interposed;
 
 use crate::cloud::{CloudSimulator, CloudSimulatorOptions};
 use crate::nodes::NewNode;
@@ -49,6 +53,7 @@ pub struct Environment {
     pub extra_config: String,
     cluster: Option<String>,
     kubeconfig: PathBuf,
+    interposed: Option<Interposed>,
 }
 
 impl Environment {
@@ -118,6 +123,7 @@ impl Environment {
             extra_config: String::new(),
             namespace,
             kubeconfig,
+            interposed: None,
             control_plane,
         })
     }
@@ -134,7 +140,9 @@ impl Environment {
 
     /// A replica as its ServiceAccount, with the rules of `deploy/rbac.yaml`.
     pub fn replica_options(&self, name: &str) -> ReplicaOptions {
-        let mut options = ReplicaOptions::new(name, &self.kubeconfig);
+        let interposed = self.interposed.as_ref();
+        let kubeconfig = interposed.map_or(&self.kubeconfig, |interposed| &interposed.kubeconfig);
+        let mut options = ReplicaOptions::new(name, kubeconfig);
         options.config_yaml = self.config();
         options
     }
@@ -142,7 +150,10 @@ impl Environment {
     fn config(&self) -> String {
         let cluster = self.cluster.as_deref().unwrap_or_default();
         let (prefix, extra) = (&self.prefix, &self.extra_config);
-        let (cloud1, cloud2) = (self.cloud1.endpoint(), self.cloud2.endpoint());
+        let (cloud1, cloud2) = match &self.interposed {
+            Some(fronts) => (fronts.cloud1.url.clone(), fronts.cloud2.url.clone()),
+            None => (self.cloud1.endpoint(), self.cloud2.endpoint()),
+        };
         format!(
             "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\n{extra}\nclouds:\n\
              \x20 - {{name: cloud1, endpoint: \"{cloud1}\", requestTimeout: 5s}}\n\

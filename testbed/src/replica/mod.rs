@@ -17,6 +17,15 @@ use crate::eventually;
 use crate::process::{Output, Process, Program, Signal};
 
 const BINARY: &str = "my-cloud-controller-manager";
+/// All that a replica talks to is on this machine.
+const PROXIES: [&str; 6] = [
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+];
 const READY: Duration = Duration::from_secs(60);
 const ADMIN_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -116,6 +125,7 @@ impl Replica {
         let admin_address = port::free_address()?.to_string();
         let mut environment: Vec<(OsString, OsString)> =
             vec![("POD_NAME".into(), options.name.clone().into())];
+        environment.extend(PROXIES.map(|proxy| (proxy.into(), "".into())));
         environment.extend(options.env.iter().map(|(k, v)| (k.into(), v.into())));
         let process = Process::spawn(Program {
             name: &options.name,
@@ -128,7 +138,10 @@ impl Replica {
         Ok(Self {
             process,
             admin_url: format!("http://{admin_address}"),
-            http: reqwest::Client::builder().timeout(ADMIN_ANSWERS).build()?,
+            http: reqwest::Client::builder()
+                .timeout(ADMIN_ANSWERS)
+                .no_proxy()
+                .build()?,
             log,
             _directory: directory,
         })
@@ -211,6 +224,14 @@ impl Replica {
         self.process.wait_exit(deadline).await
     }
 
+    /// Its exit status, if it has ended.
+    ///
+    /// # Errors
+    /// The kernel was asked and refused.
+    pub fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.exit_status()
+    }
+
     /// Its log, standard output and error together. Goes with the replica.
     #[must_use]
     pub fn log_path(&self) -> &Path {
@@ -254,7 +275,7 @@ fn arguments(options: &ReplicaOptions, config: &Path, admin_address: &str) -> Ve
 }
 
 /// Tests run in `target/<profile>/deps`, programs in `target/<profile>`.
-fn built_beside_us() -> Result<PathBuf> {
+pub(crate) fn built_beside_us() -> Result<PathBuf> {
     let us = std::env::current_exe()?;
     us.ancestors()
         .skip(1)

@@ -127,6 +127,30 @@ async fn round_robin_reaches_all_back_ends_in_turn() {
 }
 
 #[tokio::test]
+async fn low_ports_can_be_elsewhere_for_users_who_may_not_take_them() {
+    const OFFSET: u16 = 20_000;
+    let options = CloudSimulatorOptions {
+        low_port_offset: OFFSET,
+        ..CloudSimulatorOptions::named("cloud1")
+    };
+    let site = Site {
+        cloud: Cloud::start(options).await,
+        range: LoopbackRange::claim().expect("a range"),
+    };
+    let _one = site.back_end(1, Protocol::Tcp).await;
+    let listeners = json!([
+        { "protocol": "TCP", "port": 80, "nodePort": NODE_PORT },
+        { "protocol": "TCP", "port": 8443, "nodePort": NODE_PORT },
+    ]);
+    let wanted = site.wanted(1..=1, json!({ "listeners": listeners }));
+    let (_, low) = site.create(&wanted).await;
+    let at = |port| SocketAddr::new(low.ip(), port);
+    assert_eq!(ask(at(80 + OFFSET)).await.expect("an answer"), "n1");
+    assert_eq!(ask(at(8443)).await.expect("an answer"), "n1");
+    assert!(ask(low).await.is_err());
+}
+
+#[tokio::test]
 async fn least_connections_fills_the_back_end_that_has_become_idle() {
     let site = Site::start().await;
     let (_one, _two) = (

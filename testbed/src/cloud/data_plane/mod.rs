@@ -18,15 +18,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::pool::Pool;
+use super::CloudSimulatorOptions;
 use super::load_balancer::{Listener, Protocol, Settings};
 
 /// A port as the kernel knows it.
 type Port = (Protocol, u16);
 
+/// From here on every user may take a port.
+const FIRST_FREE_PORT: u16 = 1024;
+
 /// All load balancers that are served.
 #[derive(Debug)]
 pub(super) struct DataPlane {
     period: Duration,
+    low_port_offset: u16,
     stop: CancellationToken,
     tasks: TaskTracker,
     served: Mutex<BTreeMap<String, Served>>,
@@ -50,11 +55,15 @@ struct Forwarder {
 }
 
 impl DataPlane {
-    /// Serves nothing yet. Back ends are looked at every `period`; `stop` ends
-    /// everything, and `tasks` has whatever is left.
-    pub(super) fn new(period: Duration, stop: CancellationToken, tasks: TaskTracker) -> Self {
+    /// Serves nothing yet. `stop` ends everything, and `tasks` has whatever is left.
+    pub(super) fn new(
+        options: &CloudSimulatorOptions,
+        stop: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Self {
         Self {
-            period,
+            period: options.health_check_period,
+            low_port_offset: options.low_port_offset,
             stop,
             tasks,
             served: Mutex::default(),
@@ -128,7 +137,11 @@ impl DataPlane {
         settings: &Settings,
         listener: &Listener,
     ) -> io::Result<Forwarder> {
-        let address = SocketAddr::from((served.address, listener.port));
+        let port = match listener.port {
+            low if low < FIRST_FREE_PORT => low.saturating_add(self.low_port_offset),
+            port => port,
+        };
+        let address = SocketAddr::from((served.address, port));
         let pool = Arc::new(Pool::new(settings, listener));
         let closed = served.cut.child_token();
         let task = match listener.protocol {

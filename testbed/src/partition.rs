@@ -1,5 +1,5 @@
-//! A network between a candidate and the API server that can be cut: bytes stop
-//! and nothing is closed, as when a cable is pulled.
+//! A network between somebody and kube-apiserver that can be cut: bytes stop and
+//! nothing is closed, as when a cable is pulled.
 
 use std::net::SocketAddr;
 
@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// The network.
+#[derive(Debug)]
 pub struct Network {
     is_up: watch::Sender<bool>,
 }
@@ -27,7 +28,10 @@ impl Network {
 }
 
 /// A network to the API server of a configuration, and a configuration that goes
-/// through it.
+/// through it. It lasts as long as the runtime.
+///
+/// # Errors
+/// The configuration has no address of a server, or no port is free.
 pub async fn between(direct: &Config) -> Result<(Network, Config)> {
     let host = direct.cluster_url.host().context("a host")?.to_owned();
     let port = direct.cluster_url.port_u16().context("a port")?;

@@ -1,0 +1,117 @@
+//! The command `orphans`: what the sweep would find, as a table for a person.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
+use tokio_util::sync::CancellationToken;
+
+use super::{AppError, api_server, clouds};
+use crate::cloud::ErrorKind;
+use crate::config::Config;
+use crate::controller::sweep::keeps;
+use crate::kubernetes::{KubernetesError, Marks};
+use crate::plan::load_balancer::LoadBalancer;
+use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
+use crate::plan::orphan::suspect;
+
+/// One line for each load balancer of this cluster whose Service is gone or no
+/// longer ours, on every configured cloud that has a list. Reads only.
+///
+/// # Errors
+/// A cloud or the API server did not answer: the list would not be whole.
+pub async fn table(config: &Config) -> Result<String, AppError> {
+    let kubernetes = api_server::access(config).await?;
+    let client = Client::try_from(kubernetes);
+    let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
+    let cluster = match &config.cluster_id {
+        Some(configured) => configured.clone(),
+        None => api_server::cluster_id(&client).await,
+    };
+    let never = CancellationToken::new();
+    let (mut rows, mut notes) = (Vec::new(), String::new());
+    for (name, cloud) in clouds::clients(config, Arc::new(|_| {}), &never)? {
+        // The clouds first: a Service born after its list has nothing in it.
+        let found = match cloud.list(&cluster).await {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                // Writing to a String cannot fail.
+                let _ = writeln!(
+                    notes,
+                    "{name} has no list (profile seed): its orphans cannot be found"
+                );
+                continue;
+            }
+            Err(error) => return Err(AppError::Orphans(error.to_string())),
+        };
+        let services = keepers(&client, config, &cluster).await?;
+        let orphans = found
+            .iter()
+            .filter_map(|found| Some((found, suspect(found, &cluster, &services)?)));
+        rows.extend(orphans.map(|(found, owner)| row(&name, found, owner)));
+    }
+    let clouds = config.clouds.iter().map(|cloud| &cloud.name);
+    Ok(render(&cluster, clouds, &rows) + &notes)
+}
+
+fn row(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> [String; 5] {
+    [
+        cloud.to_string(),
+        found.id.to_string(),
+        found.name.to_string(),
+        format!("{}/{}", owner.namespace, owner.name),
+        owner.uid.to_string(),
+    ]
+}
+
+/// The Services that may have load balancers, by a live list.
+async fn keepers(
+    client: &Client,
+    config: &Config,
+    cluster: &ClusterId,
+) -> Result<BTreeSet<ServiceUid>, AppError> {
+    let services = Api::<Service>::all(client.clone());
+    let services = services.list(&ListParams::default()).await;
+    let services =
+        services.map_err(|error| AppError::Orphans(KubernetesError::from(error).to_string()))?;
+    let (marks, clouds) = (Marks::new(&config.annotation_prefix), config.abilities());
+    let keeping = services
+        .into_iter()
+        .filter(|service| keeps(service, &marks, cluster, &clouds));
+    Ok(keeping
+        .filter_map(|service| service.uid())
+        .map(ServiceUid::new)
+        .collect())
+}
+
+const HEADINGS: [&str; 5] = ["CLOUD", "ID", "NAME", "SERVICE", "UID"];
+
+fn render<'a>(
+    cluster: &ClusterId,
+    clouds: impl Iterator<Item = &'a CloudName>,
+    rows: &[[String; 5]],
+) -> String {
+    if rows.is_empty() {
+        let clouds: Vec<&str> = clouds.map(CloudName::as_str).collect();
+        return format!("no orphans of cluster {cluster} on {}\n", clouds.join(", "));
+    }
+    let headings = HEADINGS.map(str::to_owned);
+    let widths: [usize; 5] = std::array::from_fn(|column| {
+        let cells = rows.iter().chain([&headings]).map(|row| row[column].len());
+        cells.max().unwrap_or_default()
+    });
+    let mut table = String::new();
+    for row in [&headings].into_iter().chain(rows) {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(table, "{}", cells.join("  ").trim_end());
+    }
+    table
+}

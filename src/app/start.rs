@@ -1,0 +1,241 @@
+//! Builds the parts and sets them going.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::Client;
+use kube::runtime::reflector::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{AppError, Ended, Parts, api_server, clouds, observers};
+use crate::admin::{self, Kind};
+use crate::controller::inventories::{self, CloudInHand, LookSettings};
+use crate::controller::sweep::SweepSettings;
+use crate::controller::{self, Context, Trigger};
+use crate::election::{self, Candidate, Role};
+use crate::kubernetes::Marks;
+use crate::kubernetes::events::Events;
+use crate::kubernetes::node_watch::{self, NodeSet};
+use crate::kubernetes::service_watch;
+use crate::kubernetes::service_writer::ServiceWriter;
+use crate::plan::naming::ClusterId;
+use crate::telemetry::Metrics;
+
+impl Parts {
+    /// The admin server comes first: probes tell what the start waits for.
+    pub(super) async fn start_admin(&mut self) -> Result<CancellationToken, AppError> {
+        let address = self.config.admin_address;
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|error| AppError::AdminAddress { address, error })?;
+        self.add_readiness_checks();
+        let stop = CancellationToken::new();
+        let serve = admin::serve(
+            listener,
+            self.health.clone(),
+            self.metrics.clone(),
+            stop.clone(),
+        );
+        self.spawn("admin server", async {
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "the admin server failed");
+            }
+        });
+        tracing::info!(%address, "serving probes and metrics");
+        Ok(stop)
+    }
+
+    /// Everything else. Waits for the API server as long as it takes.
+    pub(super) async fn start(&mut self) -> Result<(), AppError> {
+        let kubernetes = api_server::access(&self.config).await?;
+        let client = Client::try_from(kubernetes.clone());
+        let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
+        let identity =
+            election::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "local".into()));
+        let cluster = match &self.config.cluster_id {
+            Some(configured) => configured.clone(),
+            None => api_server::cluster_id(&client).await,
+        };
+        tracing::info!(%cluster, identity, version = env!("CARGO_PKG_VERSION"), "starting");
+
+        let (roles, watched_roles) = watch::channel(Role::Standby);
+        self.follow_role(watched_roles.clone());
+        let (events, write_events) = Events::new(client.clone(), &identity);
+        self.events = Some(events.clone());
+        let (store, service_events) = service_watch::services(client.clone());
+        let context = self.context(client.clone(), cluster, store, events, watched_roles)?;
+        let context = Arc::new(context);
+        let (trigger, triggered) = Trigger::new();
+        self.spawn("Event writer", write_events);
+        let kind = self.config.node_address_type;
+        let watch_nodes = node_watch::follow(client.clone(), kind, self.nodes.clone());
+        self.spawn("Node watch", watch_nodes);
+        let node_changes = follow_nodes(
+            self.nodes.subscribe(),
+            trigger.clone(),
+            self.metrics.clone(),
+        );
+        self.spawn("Node changes", node_changes);
+        let inventories = inventories::follow(context.clone(), trigger, self.looks());
+        self.spawn("inventories", inventories);
+        let listed = self.services_listed.clone();
+        let controller = self.tasks.spawn(async move {
+            controller::run(context, service_events, triggered, listed).await;
+            Ended::Controller
+        });
+        self.controller = Some(controller);
+        self.spawn_election(kubernetes, client, identity, roles);
+        Ok(())
+    }
+
+    /// From the first moment on: what is not known yet is not ready.
+    fn add_readiness_checks(&self) {
+        let unless = |not_ready: bool, why: &str| {
+            if not_ready {
+                Err(why.to_owned())
+            } else {
+                Ok(())
+            }
+        };
+        let stopping = self.stopping.clone();
+        self.health.add("stopping", Kind::Ready, move || {
+            unless(stopping.is_cancelled(), "the process is stopping")
+        });
+        let services = self.services_listed.subscribe();
+        self.health.add("services-synced", Kind::Ready, move || {
+            unless(!*services.borrow(), "the Services are not listed yet")
+        });
+        let nodes = self.nodes.subscribe();
+        self.health.add("nodes-synced", Kind::Ready, move || {
+            unless(nodes.borrow().is_none(), "the Nodes are not listed yet")
+        });
+    }
+
+    fn context(
+        &self,
+        client: Client,
+        cluster: ClusterId,
+        services_store: Store<Service>,
+        events: Events,
+        roles: watch::Receiver<Role>,
+    ) -> Result<Context, AppError> {
+        let marks = Marks::new(&self.config.annotation_prefix);
+        let clouds = clouds::clients(
+            &self.config,
+            observers::of_calls(&self.metrics),
+            &self.stopping,
+        )?;
+        Ok(Context {
+            cluster,
+            abilities: self.config.abilities(),
+            clouds: clouds
+                .into_iter()
+                .map(|(name, client)| (name, CloudInHand::new(client)))
+                .collect(),
+            services_store,
+            services_listed: self.services_listed.subscribe(),
+            services: ServiceWriter::new(client, marks.clone(), self.metrics.clone()),
+            marks,
+            events,
+            metrics: self.metrics.clone(),
+            roles,
+            nodes: self.nodes.subscribe(),
+            retry: Default::default(),
+            said: Default::default(),
+            own_writes: Default::default(),
+            doubts: Default::default(),
+            stopping: self.stopping.clone(),
+        })
+    }
+
+    fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(async move {
+            part.await;
+            Ended::Part(name)
+        });
+    }
+
+    fn looks(&self) -> LookSettings {
+        LookSettings {
+            sweep_interval: self.config.sweep_interval,
+            drift_interval: self.config.drift_interval,
+            sweep: SweepSettings {
+                orphans: self.config.orphans,
+                grace: self.config.orphan_grace_period,
+            },
+        }
+    }
+
+    fn spawn_election(
+        &mut self,
+        kubernetes: kube::Config,
+        client: Client,
+        identity: String,
+        roles: watch::Sender<Role>,
+    ) {
+        let release = self.release.clone();
+        let warm = self.warm();
+        let observe = observers::of_election(&self.metrics);
+        let election = self.config.election.clone();
+        self.tasks.spawn(async move {
+            // A replica that sees no Services or Nodes would lead for ever and do nothing.
+            if release.run_until_cancelled(warm).await.is_none() {
+                return Ended::Election(Ok(()));
+            }
+            let Some(election) = election else {
+                let term = api_server::resource_version(&client).await;
+                roles.send_replace(Role::Leader(election::sole_leader(term)));
+                release.cancelled().await;
+                roles.send_replace(Role::Standby);
+                return Ended::Election(Ok(()));
+            };
+            let candidate = Candidate {
+                namespace: election.namespace,
+                lease: election.lease,
+                identity,
+                timing: election.timing,
+            };
+            Ended::Election(election::run(kubernetes, candidate, roles, observe, release).await)
+        });
+    }
+
+    /// Completes when Services and Nodes were listed once.
+    fn warm(&self) -> impl Future<Output = ()> + use<> {
+        let (mut services, mut nodes) = (self.services_listed.subscribe(), self.nodes.subscribe());
+        async move {
+            // Senders that are gone mean that the process is about to end.
+            let _ = services.wait_for(|listed| *listed).await;
+            let _ = nodes.wait_for(Option::is_some).await;
+        }
+    }
+
+    fn follow_role(&mut self, mut roles: watch::Receiver<Role>) {
+        let metrics = self.metrics.clone();
+        self.spawn("role", async move {
+            loop {
+                let leads = matches!(*roles.borrow_and_update(), Role::Leader(_));
+                metrics.leader(leads);
+                if roles.changed().await.is_err() {
+                    // The election is over; the process is about to end.
+                    std::future::pending::<()>().await;
+                }
+            }
+        });
+    }
+}
+
+/// Every Service may have other back ends after a Node's change.
+async fn follow_nodes(
+    mut nodes: watch::Receiver<Option<NodeSet>>,
+    trigger: Trigger,
+    metrics: Arc<Metrics>,
+) {
+    while nodes.changed().await.is_ok() {
+        if let Some(set) = &*nodes.borrow_and_update() {
+            metrics.nodes(set.eligible, set.excluded);
+        }
+        trigger.reconcile_all();
+    }
+    std::future::pending().await
+}

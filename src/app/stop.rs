@@ -1,0 +1,82 @@
+//! Ends the parts in order.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{AppError, Ended, Parts};
+
+/// The longest that writes under way may take after SIGTERM. One that a hanging
+/// cloud does not answer is given up then: what it did is as unknown as after a
+/// crash, and the next leader finds out; the Services of the other clouds need
+/// a leader.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The longest that the release of the Lease, and then the last Events, may take.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+impl Parts {
+    /// A part ended although nobody asked it to.
+    pub(super) fn early_end(
+        &self,
+        ended: Option<Result<Ended, tokio::task::JoinError>>,
+    ) -> AppError {
+        match ended {
+            Some(Ok(Ended::Election(Err(error)))) => error.into(),
+            Some(Ok(Ended::Election(Ok(())))) => AppError::Part("election"),
+            Some(Ok(Ended::Controller)) => AppError::Part("controller"),
+            Some(Ok(Ended::Part(name))) => AppError::Part(name),
+            Some(Err(_)) | None => AppError::Part("a task that panicked"),
+        }
+    }
+
+    /// Ends in order: no new work; wait for the writes under way; give the
+    /// Lease back; write the last Events.
+    pub(super) async fn stop(&mut self) -> Result<(), AppError> {
+        tracing::info!("stopping: no new work, waiting for the writes under way");
+        self.stopping.cancel();
+        let drained = self.until(|ended| matches!(ended, Ended::Controller));
+        match timeout(DRAIN, drained).await {
+            Ok(ended) => ended?,
+            Err(_) => self.give_up_writes().await,
+        }
+        self.release.cancel();
+        let released = timeout(
+            FAREWELL,
+            self.until(|ended| matches!(ended, Ended::Election(_))),
+        )
+        .await;
+        match released {
+            Ok(ended) => ended?,
+            Err(_) => tracing::warn!(
+                "the Lease was not given back within {FAREWELL:?}: it expires by itself"
+            ),
+        }
+        if let Some(events) = &self.events
+            && timeout(FAREWELL, events.flush()).await.is_err()
+        {
+            tracing::warn!("the last Events were not written within {FAREWELL:?}");
+        }
+        Ok(())
+    }
+
+    /// Ends the controller, and with it every call under way: nothing writes
+    /// beside the next leader.
+    async fn give_up_writes(&mut self) {
+        tracing::warn!("writes were still under way after {DRAIN:?}: giving them up");
+        if let Some(controller) = self.controller.take() {
+            controller.abort();
+            while !controller.is_finished() {
+                let _ = self.tasks.join_next().await;
+            }
+        }
+    }
+
+    /// Waits for the end of one part; the end of another one is an error.
+    async fn until(&mut self, wanted: impl Fn(&Ended) -> bool) -> Result<(), AppError> {
+        match self.tasks.join_next().await {
+            Some(Ok(Ended::Election(Err(error)))) => Err(error.into()),
+            Some(Ok(ended)) if wanted(&ended) => Ok(()),
+            ended => Err(self.early_end(ended)),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! no-leak: a Service that goes while its load balancer comes leaves nothing.
+
+use anyhow::{Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
+use testbed::cloud::Effect;
+use testbed::environment::{SOON, calls};
+use testbed::interposer::Strike;
+use testbed::{Environment, eventually};
+
+/// The answer to a finalizer patch is no proof that the Service still is: the
+/// write that follows the create finds out.
+#[tokio::test]
+async fn a_service_that_vanished_behind_a_good_answer_leaves_nothing() -> Result<()> {
+    let mut test = Environment::shared("vanish").await?;
+    let interposer = test.interpose().await?;
+    let _replica = test.sole_replica().await?;
+    interposer.strike(1, Strike::Vanish);
+    test.service("web").provider("cloud1").create().await?;
+    interposer.struck().await;
+    let what = "the load balancer to be made and deleted again";
+    let is_undone = async || {
+        let effects: Vec<_> = calls(&test.cloud1)
+            .into_iter()
+            .filter_map(|call| call.effect)
+            .collect();
+        Ok(effects.contains(&Effect::Deleted).then_some(effects))
+    };
+    let effects = eventually(what, SOON, is_undone).await?;
+    ensure!(effects.contains(&Effect::Created), "{effects:?}");
+    ensure!(test.cloud1.inventory().is_empty());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_deleted_as_soon_as_they_are_made_leave_nothing() -> Result<()> {
+    const SERVICES: usize = 60;
+    let test = Environment::shared("brief").await?;
+    let _replica = test.sole_replica().await?;
+    let lives = stream::iter(0..SERVICES).map(|index| {
+        let test = &test;
+        async move {
+            let name = format!("brief-{index}");
+            test.service(&name).provider("cloud1").create().await?;
+            // From before the finalizer to after the record: the index spreads the deletes.
+            for _ in 0..index % 6 {
+                test.get(&name).await?;
+            }
+            test.delete(&name).await?;
+            test.until_gone(&name).await
+        }
+    });
+    lives.buffer_unordered(8).try_collect::<Vec<_>>().await?;
+    let what = "the cloud to have nothing left";
+    eventually(what, SOON, async || {
+        Ok(test.cloud1.inventory().is_empty().then_some(()))
+    })
+    .await?;
+    let created = calls(&test.cloud1)
+        .iter()
+        .filter(|call| call.effect == Some(Effect::Created))
+        .count();
+    println!("{created} of {SERVICES} Services lived long enough for a load balancer");
+    Ok(())
+}

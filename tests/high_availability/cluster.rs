@@ -1,0 +1,153 @@
+//! Replicas that stand for election, and what is known of it from outside.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::runtime::{WatchStreamExt, watcher};
+use testbed::cloud::Event;
+use testbed::environment::SOON;
+use testbed::nodes::NewNode;
+use testbed::replica::LeaseTiming;
+use testbed::{Environment, Replica, ReplicaOptions, eventually};
+use tokio::task::AbortHandle;
+
+/// Short, so that a crash is over soon.
+pub const TIMING: LeaseTiming = LeaseTiming {
+    lease_duration: Duration::from_secs(3),
+    renew_deadline: Duration::from_secs(2),
+    retry_period: Duration::from_millis(500),
+};
+
+const LEASE: &str = "my-cloud-controller-manager";
+const MASTER_STATUS: &str = "leader_election_master_status{name=\"my-cloud-controller-manager\"}";
+
+/// A control plane of its own with one Node.
+pub async fn environment(test: &str) -> Result<Environment> {
+    let environment = Environment::own(test).await?;
+    let address: IpAddr = [127, 10, 0, 1].into();
+    NewNode::new("node", address)
+        .create(&environment.client())
+        .await?;
+    Ok(environment)
+}
+
+/// A candidate with our timing.
+pub fn candidate(test: &Environment, name: &str) -> ReplicaOptions {
+    let mut options = test.replica_options(name);
+    options.lease = TIMING;
+    options
+}
+
+/// Three replicas, each ready.
+pub async fn three(test: &Environment) -> Result<Vec<Replica>> {
+    let start = ["a", "b", "c"].map(|name| Replica::start(candidate(test, name)));
+    futures::future::try_join_all(start).await
+}
+
+/// Whether a replica says that it leads.
+pub async fn leads(replica: &Replica) -> Result<bool> {
+    let metrics = replica.metrics().await?;
+    let status = metrics.get(MASTER_STATUS).context(MASTER_STATUS)?;
+    Ok(*status == 1.0)
+}
+
+/// Waits until exactly one of them says that it leads; gives its index.
+pub async fn leader(replicas: &[Replica]) -> Result<usize> {
+    eventually("exactly one leader", SOON, async || {
+        let mut leaders = Vec::new();
+        for (index, replica) in replicas.iter().enumerate() {
+            if leads(replica).await? {
+                leaders.push(index);
+            }
+        }
+        ensure!(leaders.len() <= 1, "{leaders:?} lead");
+        Ok(leaders.pop())
+    })
+    .await
+}
+
+/// Who held the Lease, in order, each once; empty: nobody.
+pub struct Holders {
+    seen: Arc<Mutex<Vec<String>>>,
+    watch: AbortHandle,
+}
+
+impl Holders {
+    /// From now on.
+    pub async fn follow(test: &Environment) -> Result<Self> {
+        let leases: Api<Lease> = Api::namespaced(test.client(), "kube-system");
+        let one = watcher::Config::default().fields(&format!("metadata.name={LEASE}"));
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let writer = seen.clone();
+        let watch = tokio::spawn(async move {
+            let mut leases = watcher(leases, one).touched_objects().boxed();
+            while let Some(lease) = leases.next().await {
+                let spec = lease.ok().and_then(|lease| lease.spec).unwrap_or_default();
+                let holder = spec.holder_identity.unwrap_or_default();
+                let mut seen = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                if seen.last() != Some(&holder) {
+                    seen.push(holder);
+                }
+            }
+        });
+        let holders = Self {
+            seen,
+            watch: watch.abort_handle(),
+        };
+        eventually("the first holder", SOON, async || {
+            Ok((!holders.so_far().is_empty()).then_some(()))
+        })
+        .await?;
+        Ok(holders)
+    }
+
+    /// Up to now.
+    pub fn so_far(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.clone()
+    }
+
+    /// Waits until somebody else than the first one holds it.
+    pub async fn next(&self) -> Result<Vec<String>> {
+        eventually("another holder of the Lease", SOON, async || {
+            let seen = self.so_far();
+            let is_new = |holder: &&String| !holder.is_empty() && **holder != seen[0];
+            Ok(seen.iter().any(|holder| is_new(&holder)).then_some(seen))
+        })
+        .await
+    }
+}
+
+impl Drop for Holders {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+/// The mutating calls of both clouds, by the time of their arrival.
+pub fn mutations(test: &Environment) -> Vec<Event> {
+    let mut calls = test.cloud1.mutations();
+    calls.extend(test.cloud2.mutations());
+    calls.sort_by_key(|call| call.at);
+    calls
+}
+
+/// The fencing tokens of all mutating calls: each has one, and they never go back.
+pub fn terms(test: &Environment) -> Result<BTreeSet<u64>> {
+    let mut terms = BTreeSet::new();
+    for call in mutations(test) {
+        let term = call.fencing_token.context("a write without a term")?;
+        ensure!(
+            terms.last().is_none_or(|last| *last <= term),
+            "term {term} wrote after {terms:?}: {call:?}"
+        );
+        terms.insert(term);
+    }
+    Ok(terms)
+}

@@ -1,0 +1,65 @@
+//! What every scene's Service asks for, written down once more by hand, and
+//! what things are called in all scenes.
+
+use std::net::IpAddr;
+
+use my_cloud_controller_manager::plan::CreateRequest;
+use my_cloud_controller_manager::plan::load_balancer::{
+    Algorithm, Listener, LoadBalancerSpec, Protocol,
+};
+use my_cloud_controller_manager::plan::naming::{
+    CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid,
+};
+
+use crate::scene::Nodes;
+
+/// The name of the cloud at this index of [`Scene::clouds`].
+pub fn cloud_name(index: usize) -> CloudName {
+    CloudName::new(format!("cloud{}", index + 1))
+}
+
+pub fn cluster() -> ClusterId {
+    ClusterId::new("cluster")
+}
+
+pub fn owner() -> Owner {
+    Owner {
+        cluster: cluster(),
+        namespace: "default".into(),
+        name: "web".into(),
+        uid: ServiceUid::new("uid"),
+    }
+}
+
+pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
+    LoadBalancerSpec {
+        nodes: nodes.addresses(),
+        listeners: vec![Listener {
+            name: "http".into(),
+            protocol: Protocol::Tcp,
+            port: 80,
+            node_port: 30080,
+        }],
+        spec: "standard".into(),
+        bandwidth: "5M".into(),
+        algorithm: Algorithm::RoundRobin,
+        source_ranges: Vec::new(),
+        client_affinity_seconds: None,
+    }
+}
+
+pub fn id(index: usize) -> LoadBalancerId {
+    LoadBalancerId::new(format!("lb-{}", index + 1))
+}
+
+pub fn address(index: usize) -> IpAddr {
+    IpAddr::from([192, 0, 2, index as u8 + 1])
+}
+
+pub fn wanted_request(nodes: Nodes) -> CreateRequest {
+    CreateRequest {
+        name: owner().load_balancer_name(),
+        owner: owner(),
+        spec: wanted_spec(nodes),
+    }
+}

@@ -1,0 +1,174 @@
+//! How scenes and troubles are drawn. What is first in a choice is simplest:
+//! shrinking ends there.
+
+use my_cloud_controller_manager::plan::naming::ServiceKey;
+use my_cloud_controller_manager::plan::record::Record;
+use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
+use proptest::array::uniform3;
+use proptest::bool::weighted;
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use crate::executor::{How, Trouble};
+use crate::scene::{Cloud, Kind, Life, Mistake, Nodes, Ours, Published, Recorded, Scene, There};
+
+pub fn scenes() -> impl Strategy<Value = Scene> {
+    let kind = prop_oneof![
+        9 => Just(Kind::LoadBalancer),
+        1 => Just(Kind::ClusterIp),
+        1 => Just(Kind::NotEnabled),
+        1 => Just(Kind::OtherClass),
+    ];
+    let mistake = prop_oneof![
+        12 => Just(Mistake::None),
+        1 => Just(Mistake::Bandwidth),
+        1 => Just(Mistake::Protocol),
+        1 => Just(Mistake::CloudName),
+    ];
+    let published = prop_oneof![
+        Just(Published::Nothing),
+        Just(Published::OfCloud1),
+        Just(Published::Stale),
+    ];
+    let scene = (
+        kind,
+        weighted(0.2),
+        mistake,
+        weighted(0.8),
+        published,
+        nodes(),
+        uniform3(clouds()),
+    );
+    scene.prop_map(
+        |(kind, deleting, mistake, finalizer, published, nodes, clouds)| Scene {
+            kind,
+            deleting,
+            mistake,
+            finalizer,
+            published,
+            nodes,
+            clouds,
+        },
+    )
+}
+
+fn nodes() -> impl Strategy<Value = Nodes> {
+    prop_oneof![
+        Just(Nodes::Two),
+        Just(Nodes::One),
+        Just(Nodes::None),
+        Just(Nodes::NoneConfirmed),
+    ]
+}
+
+fn clouds() -> impl Strategy<Value = Cloud> {
+    let recorded = prop_oneof![
+        3 => Just(Recorded::Nothing),
+        3 => Just(Recorded::Id),
+        1 => Just(Recorded::WrongId),
+    ];
+    let there = prop_oneof![
+        5 => Just(There::Nothing),
+        6 => ours().prop_map(There::Ours),
+        1 => Just(There::SomebodyElses),
+        1 => Just(There::NotConfigured),
+        1 => Just(There::Silent),
+    ];
+    let cloud = (any::<bool>(), recorded, there, any::<bool>());
+    cloud.prop_map(|(named, recorded, there, slow)| Cloud {
+        named,
+        recorded,
+        there,
+        slow,
+    })
+}
+
+fn ours() -> impl Strategy<Value = Ours> {
+    let life = prop_oneof![
+        6 => Just(Life::Active),
+        1 => Just(Life::Provisioning),
+        1 => Just(Life::Error),
+        1 => Just(Life::Deleting),
+    ];
+    let ours = (nodes(), any::<bool>(), any::<bool>(), life);
+    ours.prop_map(|(nodes, other_bandwidth, shows_owner, life)| Ours {
+        nodes,
+        other_bandwidth,
+        shows_owner,
+        life,
+    })
+}
+
+/// Services as nobody would write them.
+pub fn services_with_any_text() -> impl Strategy<Value = ServiceView> {
+    let names = prop_oneof![
+        Just("enable".to_owned()),
+        Just("provider".to_owned()),
+        Just("lb-spec".to_owned()),
+        Just("lb-bandwidth".to_owned()),
+        Just("algorithm".to_owned()),
+        text(),
+    ];
+    let values = prop_oneof![
+        Just("true".to_owned()),
+        Just("cloud1".to_owned()),
+        Just("cloud1, cloud2,cloud1".to_owned()),
+        Just("10M".to_owned()),
+        Just("source-hash".to_owned()),
+        text(),
+    ];
+    let protocols = prop_oneof![Just("TCP".to_owned()), Just("UDP".to_owned()), text(),];
+    let port = (text(), protocols, any::<u16>(), any::<Option<u16>>());
+    let port = port.prop_map(|(name, protocol, port, node_port)| PortView {
+        name,
+        protocol,
+        port,
+        node_port,
+    });
+    let parts = (
+        scenes(),
+        btree_map(names, values, 0..6),
+        vec(port, 0..3),
+        vec(text(), 0..3),
+        (text(), text()),
+        option::of((text(), text())),
+    );
+    parts.prop_map(
+        |(scene, annotations, ports, source_ranges, (namespace, name), record)| {
+            let base = scene.service();
+            ServiceView {
+                key: ServiceKey { namespace, name },
+                annotations: base
+                    .annotations
+                    .clone()
+                    .into_iter()
+                    .chain(annotations)
+                    .collect(),
+                ports,
+                source_ranges,
+                record: record.map_or_else(
+                    || base.record.clone(),
+                    |(ids, clouds)| Record::parse(Some(&ids), Some(&clouds)),
+                ),
+                ..base
+            }
+        },
+    )
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![Just(String::new()), "[a-z0-9,. -]{1,9}", "\\PC{0,40}"]
+}
+
+/// One to four rounds in which something goes wrong.
+pub fn troubles() -> impl Strategy<Value = Vec<Trouble>> {
+    let how = prop_oneof![
+        Just(How::FailsBefore),
+        Just(How::FailsAfter),
+        Just(How::CrashAfter),
+    ];
+    let trouble = (0..8_usize, how, option::of(0..3_usize));
+    let trouble = trouble.prop_map(|(step, how, silent)| Trouble { step, how, silent });
+    vec(trouble, 1..5)
+}

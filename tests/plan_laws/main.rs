@@ -1,0 +1,292 @@
+//! The laws of [`plan`](my_cloud_controller_manager::plan): what holds for
+//! every Service, whatever the clouds have, say, or do not say.
+//!
+//! [`scene`]: what an attempt may find; [`generate`]: how it is drawn;
+//! [`expected`]: what its Service asks for, written down by hand.
+//! [`world`], [`cloud`], [`executor`]: a world that plans change, and where
+//! things go wrong; [`settled`]: what it must be like in the end.
+
+mod cloud;
+mod executor;
+mod expected;
+mod generate;
+mod scene;
+mod settled;
+mod world;
+
+use std::collections::BTreeSet;
+
+use my_cloud_controller_manager::plan::load_balancer::State;
+use my_cloud_controller_manager::plan::naming::CloudName;
+use my_cloud_controller_manager::plan::{
+    Action, CloudView, Desired, Observed, Plan, clouds_to_ask, desired, plan,
+};
+use proptest::prelude::*;
+
+use executor::cloud_of;
+use expected::{cloud_name, cluster, wanted_request};
+use generate::{scenes, services_with_any_text, troubles};
+use settled::expect_settled;
+use world::World;
+
+/// Rounds from any start to the end while clouds do at once what they are told,
+const ROUNDS: usize = 3;
+/// and while they take their time.
+const SLOW_ROUNDS: usize = 6;
+
+/// Cases for each law, unless PROPTEST_CASES asks for more.
+const CASES: u32 = 1024;
+
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig {
+        cases: asked.cases.max(CASES),
+        max_shrink_iters: 100_000,
+        // A case that failed is worth a line in the tables, not a file of seeds.
+        failure_persistence: None,
+        ..asked
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn total_and_deterministic(service in services_with_any_text(), scene in scenes()) {
+        let clouds = scene.configured();
+        let once = desired(&service, &cluster(), &clouds);
+        prop_assert_eq!(&once, &desired(&service, &cluster(), &clouds));
+        let _asked = clouds_to_ask(&service, &once, &clouds);
+        let seen = scene.observed();
+        prop_assert_eq!(plan(&once, &seen), plan(&once, &seen));
+        // Nobody may have been asked at all.
+        let _plan = plan(&once, &Observed::of_service(&service, scene.backends()));
+    }
+
+    #[test]
+    fn what_is_not_managed_is_left_alone(scene in scenes()) {
+        if matches!(scene.desired(), Desired::Unmanaged(_) | Desired::Invalid(_)) {
+            let plan = scene.plan();
+            prop_assert!(plan.actions.is_empty(), "{:#?}", plan.actions);
+            prop_assert!(!plan.waiting.is_empty(), "and nobody is told why");
+        }
+    }
+
+    #[test]
+    fn the_service_is_live_before_anything_depends_on_it(scene in scenes()) {
+        let actions = scene.plan().actions;
+        let is_live = |action: &Action| matches!(action, Action::AddFinalizer | Action::ConfirmLive);
+        let depends = |action: &Action| matches!(
+            action,
+            Action::Create { .. } | Action::Delete { .. } | Action::RemoveFinalizer { .. }
+        );
+        if let Some(first) = actions.iter().position(depends) {
+            prop_assert!(actions[..first].iter().any(is_live), "{actions:#?}");
+        }
+        let adds = actions.iter().filter(|action| matches!(action, Action::AddFinalizer)).count();
+        let managed = matches!(scene.desired(), Desired::Managed(_));
+        prop_assert_eq!(adds, usize::from(managed && !scene.finalizer), "{:#?}", actions);
+    }
+
+    #[test]
+    fn a_create_is_put_on_record_before_anything_else_goes(scene in scenes()) {
+        let actions = scene.plan().actions;
+        for (index, action) in actions.iter().enumerate() {
+            if matches!(action, Action::Create { .. }) {
+                let next = actions[index..].iter().find(|action| {
+                    !matches!(action, Action::Create { .. } | Action::Update { .. })
+                });
+                let clouds = scene.wanted_clouds().unwrap_or_default();
+                prop_assert_eq!(next, Some(&Action::Publish { clouds }), "{:#?}", actions);
+            }
+        }
+    }
+
+    #[test]
+    fn a_delete_is_confirmed_by_its_id_at_once(scene in scenes()) {
+        let actions = scene.plan().actions;
+        for (index, action) in actions.iter().enumerate() {
+            if let Action::Delete { cloud, id } = action {
+                let confirm = Action::ConfirmGone { cloud: cloud.clone(), id: id.clone() };
+                prop_assert_eq!(actions.get(index + 1), Some(&confirm), "{:#?}", actions);
+            }
+        }
+    }
+
+    #[test]
+    fn the_finalizer_goes_last_and_only_when_nothing_is_left(scene in scenes()) {
+        let (actions, seen) = (scene.plan().actions, scene.observed());
+        let removes = |action: &Action| matches!(action, Action::RemoveFinalizer { .. });
+        let Some(at) = actions.iter().position(removes) else {
+            return Ok(());
+        };
+        prop_assert_eq!(at, actions.len() - 1, "{:#?}", actions);
+        for (cloud, view) in &seen.clouds {
+            match view {
+                CloudView::Absent | CloudView::NameTaken => {}
+                CloudView::Present(found) => {
+                    let gone = Action::ConfirmGone { cloud: cloud.clone(), id: found.id.clone() };
+                    prop_assert!(actions.contains(&gone), "{cloud} still has it: {actions:#?}");
+                }
+                CloudView::Unreachable | CloudView::NotConfigured => {
+                    prop_assert!(false, "nobody knows what {cloud} has: {actions:#?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_move_makes_before_it_breaks(scene in scenes()) {
+        let Some(wanted) = scene.wanted_clouds() else {
+            return Ok(());
+        };
+        let actions = scene.plan().actions;
+        let deletes = |action: &Action| matches!(action, Action::Delete { .. });
+        let Some(first) = actions.iter().position(deletes) else {
+            return Ok(());
+        };
+        let waits = Action::AwaitServing { clouds: wanted.clone() };
+        prop_assert!(actions[..first].contains(&waits), "{actions:#?}");
+        for action in actions.iter().filter(|action| deletes(action)) {
+            prop_assert!(cloud_of(action).is_none_or(|cloud| !wanted.contains(cloud)), "{action:?}");
+        }
+        prop_assert_eq!(actions.last(), Some(&Action::Publish { clouds: wanted }), "{:#?}", actions);
+    }
+
+    #[test]
+    fn back_ends_never_vanish_on_one_look(scene in scenes()) {
+        let seen = scene.observed();
+        for action in scene.plan().actions {
+            if let Action::Update { cloud, request, .. } = action
+                && let Some(CloudView::Present(found)) = seen.clouds.get(&cloud)
+                && !found.spec.nodes.is_empty()
+                && request.spec.nodes.is_empty()
+            {
+                prop_assert!(seen.backends.none_confirmed, "{cloud} loses all of {:?}", found.spec.nodes);
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_is_ours_is_touched(scene in scenes()) {
+        let seen = scene.observed();
+        for action in scene.plan().actions {
+            let Some(cloud) = cloud_of(&action) else {
+                continue;
+            };
+            let view = &seen.clouds[cloud];
+            match (&action, view) {
+                (Action::Create { request, .. }, CloudView::Absent) => {
+                    prop_assert_eq!(request, &wanted_request(scene.nodes));
+                }
+                (
+                    Action::Update { id, .. } | Action::Delete { id, .. } | Action::ConfirmGone { id, .. },
+                    CloudView::Present(found),
+                ) => prop_assert_eq!(id, &found.id),
+                _ => prop_assert!(false, "{action:?} although {cloud} is {view:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_update_asks_for_what_is_wanted_and_only_if_it_is_not_there(scene in scenes()) {
+        let seen = scene.observed();
+        for action in scene.plan().actions {
+            let Action::Update { cloud, request, .. } = action else {
+                continue;
+            };
+            let Some(CloudView::Present(found)) = seen.clouds.get(&cloud) else {
+                continue;
+            };
+            prop_assert_ne!(&found.state, &State::Deleting, "it is on its way out");
+            prop_assert_ne!(&request.spec, &found.spec);
+            let mut expected = wanted_request(scene.nodes);
+            if !is_sure_of_nodes(&seen) {
+                expected.spec.nodes = found.spec.nodes.clone();
+            }
+            prop_assert_eq!(request, expected);
+        }
+    }
+
+    #[test]
+    fn a_silent_cloud_stops_nothing_elsewhere(scene in scenes(), silent in 0..3_usize) {
+        let Some(wanted) = scene.wanted_clouds() else {
+            return Ok(());
+        };
+        let mut seen = scene.observed();
+        let before = on_clouds(&scene.plan(), &wanted);
+        seen.clouds.insert(cloud_name(silent), CloudView::Unreachable);
+        let after = on_clouds(&plan(&scene.desired(), &seen), &wanted);
+        let elsewhere = |action: &&Action| cloud_of(action) != Some(&cloud_name(silent));
+        let expected: Vec<&Action> = before.iter().filter(elsewhere).collect();
+        prop_assert_eq!(after.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn published_addresses_stay_until_all_clouds_serve(scene in scenes()) {
+        let Some(wanted) = scene.wanted_clouds() else {
+            return Ok(());
+        };
+        let seen = scene.observed();
+        let said = seen.publication(&wanted);
+        if !seen.serves_on(&wanted) {
+            for entry in &seen.ingress {
+                prop_assert!(said.ingress.contains(entry), "{entry:?} is taken away");
+            }
+        }
+        for (cloud, found) in seen.present() {
+            prop_assert_eq!(said.record.get(cloud), Some(&found.id), "{} is on record", cloud);
+        }
+    }
+
+    #[test]
+    fn what_was_done_is_accounted_for(scene in scenes()) {
+        let mut world = World::new(&scene);
+        let account = world.round(None).map_err(TestCaseError::fail)?.account;
+        let (Some(account), Some((Desired::Managed(_), fresh))) = (account, world.observe(None)) else {
+            return Ok(());
+        };
+        // Who was not asked for want of a finalizer is asked now.
+        if !scene.finalizer {
+            return Ok(());
+        }
+        for (cloud, view) in &fresh.clouds {
+            prop_assert_eq!(account.clouds.get(cloud), Some(view), "{}", cloud);
+        }
+        prop_assert_eq!(
+            (account.finalizer, account.record, account.ingress),
+            (fresh.finalizer, fresh.record, fresh.ingress)
+        );
+    }
+
+    #[test]
+    fn everything_converges_within_three_rounds_and_then_is_quiet(mut scene in scenes()) {
+        for cloud in &mut scene.clouds {
+            cloud.slow = false;
+        }
+        let mut world = World::new(&scene);
+        let end = world.settle(ROUNDS).map_err(TestCaseError::fail)?;
+        expect_settled(&world, &end).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn everything_converges_whatever_fails_on_the_way(scene in scenes(), troubles in troubles()) {
+        let mut world = World::new(&scene);
+        for trouble in troubles {
+            world.round(Some(trouble)).map_err(TestCaseError::fail)?;
+            world.time_goes_by();
+        }
+        let end = world.settle(SLOW_ROUNDS).map_err(TestCaseError::fail)?;
+        expect_settled(&world, &end).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// Whether "there are no Nodes" may be believed, if that is what is seen.
+fn is_sure_of_nodes(seen: &Observed) -> bool {
+    seen.backends.none_confirmed || !seen.backends.addresses.is_empty()
+}
+
+fn on_clouds(plan: &Plan, clouds: &BTreeSet<CloudName>) -> Vec<Action> {
+    let on_these = |action: &&Action| cloud_of(action).is_some_and(|cloud| clouds.contains(cloud));
+    plan.actions.iter().filter(on_these).cloned().collect()
+}

@@ -1,0 +1,268 @@
+//! What an attempt may find: a Service, what each cloud has for it, the Nodes.
+//!
+//! A scene is a short description that shrinks well and reads well; the plan's
+//! types are made from it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use my_cloud_controller_manager::plan::desired::Abilities;
+use my_cloud_controller_manager::plan::load_balancer::{Addresses, LoadBalancer, State};
+use my_cloud_controller_manager::plan::naming::{
+    CloudName, LoadBalancerId, ServiceKey, ServiceUid,
+};
+use my_cloud_controller_manager::plan::record::{Ingress, Record};
+use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
+use my_cloud_controller_manager::plan::{
+    Backends, CloudView, Clouds, Desired, Observed, Plan, desired, plan,
+};
+
+use crate::expected::{address, cloud_name, cluster, id, owner, wanted_spec};
+
+/// What an attempt may find.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub kind: Kind,
+    pub deleting: bool,
+    pub mistake: Mistake,
+    pub finalizer: bool,
+    pub published: Published,
+    pub nodes: Nodes,
+    /// cloud1, cloud2, cloud3.
+    pub clouds: [Cloud; 3],
+}
+
+/// What the Service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    LoadBalancer,
+    ClusterIp,
+    NotEnabled,
+    OtherClass,
+}
+
+/// What cannot be carried out as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    None,
+    Bandwidth,
+    Protocol,
+    CloudName,
+}
+
+/// What the status of the Service says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Published {
+    Nothing,
+    /// The address of the load balancer that cloud1 has.
+    OfCloud1,
+    /// An address that nothing has.
+    Stale,
+}
+
+/// Nodes that may serve; the back ends of a load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nodes {
+    Two,
+    One,
+    None,
+    NoneConfirmed,
+}
+
+/// One cloud.
+#[derive(Clone, Copy, Debug)]
+pub struct Cloud {
+    /// Whether the user names it.
+    pub named: bool,
+    pub recorded: Recorded,
+    pub there: There,
+    /// Whether a create gives no address yet and a delete is not done at once.
+    pub slow: bool,
+}
+
+/// What the record says of a cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    Nothing,
+    Id,
+    /// The id of something that this Service does not have.
+    WrongId,
+}
+
+/// What a cloud has under our name, and whether it says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum There {
+    Nothing,
+    Ours(Ours),
+    SomebodyElses,
+    NotConfigured,
+    Silent,
+}
+
+/// Our load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ours {
+    pub nodes: Nodes,
+    pub other_bandwidth: bool,
+    pub shows_owner: bool,
+    pub life: Life,
+}
+
+/// The state of our load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    Active,
+    Provisioning,
+    Error,
+    Deleting,
+}
+
+impl Nodes {
+    pub fn addresses(self) -> BTreeSet<IpAddr> {
+        let count = match self {
+            Self::Two => 2,
+            Self::One => 1,
+            Self::None | Self::NoneConfirmed => 0,
+        };
+        (0..count)
+            .map(|last| IpAddr::from([10, 0, 0, last]))
+            .collect()
+    }
+}
+
+impl Scene {
+    /// The load balancer of ours on this cloud, if it shows one.
+    pub fn ours(&self, index: usize) -> Option<LoadBalancer> {
+        let There::Ours(ours) = self.clouds[index].there else {
+            return None;
+        };
+        let mut spec = wanted_spec(ours.nodes);
+        if ours.other_bandwidth {
+            spec.bandwidth = "9M".into();
+        }
+        let (state, has_address) = match ours.life {
+            Life::Active => (State::Active, true),
+            Life::Provisioning => (State::Provisioning, false),
+            Life::Error => (State::Error("no capacity".into()), false),
+            Life::Deleting => (State::Deleting, true),
+        };
+        Some(LoadBalancer {
+            id: id(index),
+            name: owner().load_balancer_name(),
+            owner: ours.shows_owner.then(owner),
+            spec,
+            addresses: Addresses {
+                ips: has_address.then(|| address(index)).into_iter().collect(),
+                hostname: None,
+            },
+            state,
+        })
+    }
+
+    /// The configured clouds.
+    pub fn configured(&self) -> Clouds {
+        let configured = |index: &usize| self.clouds[*index].there != There::NotConfigured;
+        (0..self.clouds.len())
+            .filter(configured)
+            .map(|index| (cloud_name(index), Abilities::Full))
+            .collect()
+    }
+
+    pub fn service(&self) -> ServiceView {
+        let named = (0..self.clouds.len()).filter(|index| self.clouds[*index].named);
+        let named: Vec<String> = named.map(|index| cloud_name(index).to_string()).collect();
+        let provider = match self.mistake {
+            Mistake::CloudName => "cloud9".into(),
+            _ => named.join(","),
+        };
+        let bandwidth = match self.mistake {
+            Mistake::Bandwidth => "fast",
+            _ => "5M",
+        };
+        let enable = (self.kind != Kind::NotEnabled).to_string();
+        ServiceView {
+            key: ServiceKey {
+                namespace: "default".into(),
+                name: "web".into(),
+            },
+            uid: ServiceUid::new("uid"),
+            deleting: self.deleting,
+            is_load_balancer: self.kind != Kind::ClusterIp,
+            class: (self.kind == Kind::OtherClass).then(|| "other".into()),
+            annotations: [
+                ("enable", enable),
+                ("provider", provider),
+                ("lb-bandwidth", bandwidth.into()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+            ports: vec![PortView {
+                name: "http".into(),
+                protocol: match self.mistake {
+                    Mistake::Protocol => "SCTP".into(),
+                    _ => "TCP".into(),
+                },
+                port: 80,
+                node_port: Some(30080),
+            }],
+            source_ranges: Vec::new(),
+            client_affinity_seconds: None,
+            finalizer: self.finalizer,
+            record: self.record(),
+            published: match self.published {
+                Published::Nothing => Vec::new(),
+                Published::OfCloud1 => vec![Ingress::Ip(address(0))],
+                Published::Stale => vec![Ingress::Ip(IpAddr::from([192, 0, 2, 99]))],
+            },
+        }
+    }
+
+    fn record(&self) -> Record {
+        let recorded = self.clouds.iter().enumerate();
+        let recorded = recorded.filter_map(|(index, cloud)| match cloud.recorded {
+            Recorded::Nothing => None,
+            Recorded::Id => Some((cloud_name(index), id(index))),
+            Recorded::WrongId => Some((cloud_name(index), LoadBalancerId::new("lb-wrong"))),
+        });
+        recorded.collect()
+    }
+
+    pub fn backends(&self) -> Backends {
+        Backends {
+            addresses: self.nodes.addresses(),
+            none_confirmed: self.nodes == Nodes::NoneConfirmed,
+        }
+    }
+
+    /// Everything that is there, also what the controller would not have asked for.
+    pub fn observed(&self) -> Observed {
+        let mut observed = Observed::of_service(&self.service(), self.backends());
+        for (index, cloud) in self.clouds.iter().enumerate() {
+            let view = match (cloud.there, self.ours(index)) {
+                (_, Some(ours)) => CloudView::Present(Box::new(ours)),
+                (There::SomebodyElses, _) => CloudView::NameTaken,
+                (There::NotConfigured, _) => CloudView::NotConfigured,
+                (There::Silent, _) => CloudView::Unreachable,
+                (There::Nothing | There::Ours(_), _) => CloudView::Absent,
+            };
+            observed.clouds.insert(cloud_name(index), view);
+        }
+        observed
+    }
+
+    pub fn desired(&self) -> Desired {
+        desired(&self.service(), &cluster(), &self.configured())
+    }
+
+    pub fn plan(&self) -> Plan {
+        plan(&self.desired(), &self.observed())
+    }
+
+    /// The clouds that a managed Service wants; `None` for one that is not managed.
+    pub fn wanted_clouds(&self) -> Option<BTreeSet<CloudName>> {
+        match self.desired() {
+            Desired::Managed(wanted) => Some(wanted.clouds),
+            _ => None,
+        }
+    }
+}
