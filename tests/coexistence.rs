@@ -1,16 +1,16 @@
 //! Others write to the same Services: nothing of theirs is lost, and nothing
 //! of ours is said before it is true.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 use testbed::Environment;
 use testbed::environment::addresses;
-use tokio::sync::watch;
 
 const FINALIZER: &str = "example.com/held";
 const ANNOTATION: &str = "example.com/note";
@@ -100,41 +100,51 @@ async fn what_others_put_on_a_service_outlives_all_our_writes() -> Result<()> {
 }
 
 /// Somebody who writes without a pause, and checks that what they wrote last
-/// is still there; gives how often they wrote.
-async fn write_without_pause(test: &Environment, stop: watch::Receiver<bool>) -> Result<u64> {
-    let mut written = 0_u64;
-    let services = test.services();
-    while !*stop.borrow() {
-        let Some(mut service) = services.get_opt("web").await? else {
-            bail!("the Service is gone although their finalizer is on it");
-        };
-        ensure_consistent(test, &service)?;
-        if written > 0 {
-            let mark = format!("example.com/held-{written}");
-            let finalizers = service.finalizers();
-            ensure!(finalizers.contains(&mark), "{mark} is lost: {finalizers:?}");
-            let theirs = finalizers
-                .iter()
-                .filter(|name| name.starts_with("example.com/"));
-            ensure!(theirs.count() == 1, "{finalizers:?}");
-            let annotation = service.annotations().get(ANNOTATION);
-            ensure!(annotation == Some(&mark), "{mark} is lost: {annotation:?}");
+/// is still there.
+struct Writer<'a> {
+    test: &'a Environment,
+    written: Cell<u64>,
+    stop: Cell<bool>,
+}
+
+impl Writer<'_> {
+    async fn run(&self) -> Result<()> {
+        let services = self.test.services();
+        while !self.stop.get() {
+            let mut service = self.test.get("web").await?;
+            ensure_consistent(self.test, &service)?;
+            self.ensure_last_is_there(&service)?;
+            let next = format!("example.com/held-{}", self.written.get() + 1);
+            let finalizers = service.finalizers_mut();
+            finalizers.retain(|name| !name.starts_with("example.com/"));
+            finalizers.push(next.clone());
+            service.annotations_mut().insert(ANNOTATION.into(), next);
+            match services
+                .replace("web", &PostParams::default(), &service)
+                .await
+            {
+                Ok(_) => self.written.set(self.written.get() + 1),
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let next = format!("example.com/held-{}", written + 1);
-        let finalizers = service.finalizers_mut();
-        finalizers.retain(|name| !name.starts_with("example.com/"));
-        finalizers.push(next.clone());
-        service.annotations_mut().insert(ANNOTATION.into(), next);
-        match services
-            .replace("web", &PostParams::default(), &service)
-            .await
-        {
-            Ok(_) => written += 1,
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(error.into()),
-        }
+        Ok(())
     }
-    Ok(written)
+
+    fn ensure_last_is_there(&self, service: &Service) -> Result<()> {
+        if self.written.get() == 0 {
+            return Ok(());
+        }
+        let mark = format!("example.com/held-{}", self.written.get());
+        let finalizers = service.finalizers().iter();
+        let theirs: Vec<_> = finalizers
+            .filter(|name| name.starts_with("example.com/"))
+            .collect();
+        ensure!(theirs == [&mark], "{mark} is lost: {theirs:?}");
+        let annotation = service.annotations().get(ANNOTATION);
+        ensure!(annotation == Some(&mark), "{mark} is lost: {annotation:?}");
+        Ok(())
+    }
 }
 
 /// What we say is true at every moment.
@@ -155,39 +165,51 @@ fn ensure_consistent(test: &Environment, service: &Service) -> Result<()> {
     Ok(())
 }
 
+/// Provisioned, on two clouds, on another one, and released.
+async fn whole_life(test: &Environment) -> Result<()> {
+    let on = [("enable", Some("true")), ("provider", Some("cloud1"))];
+    test.annotate("web", &on).await?;
+    test.until_ready("web").await?;
+    test.annotate("web", &[("provider", Some("cloud1,cloud2"))])
+        .await?;
+    let on_both = |service: &Service| addresses(service).len() == 2;
+    test.until("web", "two addresses", on_both).await?;
+    test.annotate("web", &[("provider", Some("cloud2"))])
+        .await?;
+    let on_one = |service: &Service| {
+        let record = test.record(service);
+        record.is_some_and(|(_, cloud)| cloud == "cloud2")
+    };
+    test.until("web", "the record to be of cloud2 only", on_one)
+        .await?;
+    test.annotate("web", &[("enable", None)]).await?;
+    let is_let_go = |service: &Service| test.ensure_unmarked(service).is_ok();
+    test.until("web", "our marks to be gone", is_let_go).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_writer_without_pause_loses_nothing_and_holds_nothing_up() -> Result<()> {
     let test = Environment::shared("writers").await?;
     let _replica = test.sole_replica().await?;
-    test.service("web").provider("cloud1").create().await?;
-    let (stop, stopped) = watch::channel(false);
-    let life = async {
-        test.until_ready("web").await?;
-        test.annotate("web", &[("provider", Some("cloud1,cloud2"))])
-            .await?;
-        let on_both = |service: &Service| addresses(service).len() == 2;
-        test.until("web", "two addresses", on_both).await?;
-        test.annotate("web", &[("provider", Some("cloud2"))])
-            .await?;
-        let on_one = |service: &Service| {
-            test.record(service)
-                .is_some_and(|(_, cloud)| cloud == "cloud2")
-        };
-        test.until("web", "the record to be of cloud2 only", on_one)
-            .await?;
-        test.annotate("web", &[("enable", None)]).await?;
-        let is_let_go = |service: &Service| !service.finalizers().contains(&test.finalizer());
-        test.until("web", "our finalizer to be taken off", is_let_go)
-            .await?;
-        stop.send_replace(true);
+    test.service("web").without("enable").create().await?;
+    let writer = Writer {
+        test: &test,
+        written: Cell::new(0),
+        stop: Cell::new(false),
+    };
+    let lives = async {
+        while writer.written.get() < 50 {
+            whole_life(&test).await?;
+        }
+        writer.stop.set(true);
         anyhow::Ok(())
     };
-    let ((), written) = tokio::try_join!(life, write_without_pause(&test, stopped))?;
-    ensure!(written > 20, "they wrote {written} times only");
+    tokio::try_join!(lives, writer.run())?;
     for cloud in [&test.cloud1, &test.cloud2] {
         ensure!(cloud.inventory().is_empty(), "{:?}", cloud.inventory());
-        let creates = cloud.mutations();
-        let names: BTreeSet<_> = creates.iter().map(|call| call.name.clone()).collect();
+        let calls = cloud.mutations();
+        let names: BTreeSet<_> = calls.iter().map(|call| call.name.clone()).collect();
         ensure!(names.len() == 1, "one name: {names:?}");
     }
     Ok(())
