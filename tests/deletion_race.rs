@@ -31,6 +31,26 @@ async fn a_service_that_vanished_behind_a_good_answer_leaves_nothing() -> Result
     Ok(())
 }
 
+/// The same race, lost after the record: no write of ours is left to find out.
+#[tokio::test]
+async fn a_service_that_vanished_with_our_finalizer_on_leaves_nothing() -> Result<()> {
+    let test = Environment::shared("gone").await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.service("stays").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    test.until_ready("stays").await?;
+    test.control_plane
+        .remove_service_from_etcd(&test.namespace, "web")
+        .await?;
+    let what = "the load balancer of the vanished Service to go";
+    let is_gone = async || Ok((test.cloud1.inventory().len() == 1).then_some(()));
+    eventually(what, SOON, is_gone).await?;
+    test.until_event("web", "OrphanedLoadBalancer").await?;
+    test.until_ready("stays").await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn services_deleted_as_soon_as_they_are_made_leave_nothing() -> Result<()> {
     const SERVICES: usize = 60;

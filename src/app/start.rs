@@ -13,6 +13,7 @@ use super::{AppError, Ended, Parts, api_server, clouds, observers};
 use crate::admin::{self, Kind};
 use crate::controller::inventories::{self, CloudInHand, LookSettings};
 use crate::controller::sweep::SweepSettings;
+use crate::controller::vanished::{self, Vanished};
 use crate::controller::{self, Context, Trigger};
 use crate::election::{self, Candidate, Role};
 use crate::kubernetes::Marks;
@@ -64,8 +65,20 @@ impl Parts {
         let (events, write_events) = Events::new(client.clone(), &identity);
         self.events = Some(events.clone());
         let (store, service_events) = service_watch::services(client.clone());
-        let context = self.context(client.clone(), cluster, store, events, watched_roles)?;
+        let (vanished, reported) = Vanished::new();
+        let context = self.context(
+            client.clone(),
+            cluster,
+            store,
+            events,
+            vanished,
+            watched_roles,
+        )?;
         let context = Arc::new(context);
+        self.spawn(
+            "vanished Services",
+            vanished::follow(context.clone(), reported),
+        );
         let (trigger, triggered) = Trigger::new();
         self.spawn("Event writer", write_events);
         let kind = self.config.node_address_type;
@@ -118,6 +131,7 @@ impl Parts {
         cluster: ClusterId,
         services_store: Store<Service>,
         events: Events,
+        vanished: Vanished,
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
         let marks = Marks::new(&self.config.annotation_prefix);
@@ -145,6 +159,7 @@ impl Parts {
             said: Default::default(),
             own_writes: Default::default(),
             doubts: Default::default(),
+            vanished,
             stopping: self.stopping.clone(),
         })
     }

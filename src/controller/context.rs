@@ -14,6 +14,7 @@ use super::inventories::CloudInHand;
 use super::own_writes::OwnWrites;
 use super::report::Said;
 use super::retry::Retry;
+use super::vanished::Vanished;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::Marks;
 use crate::kubernetes::events::Events;
@@ -55,6 +56,8 @@ pub struct Context {
     pub own_writes: OwnWrites,
     /// Creates that may have happened.
     pub doubts: Doubts,
+    /// Where Services are handed in that went although our finalizer was on them.
+    pub vanished: Vanished,
     /// Cancelled when no new work may be started.
     pub stopping: CancellationToken,
 }

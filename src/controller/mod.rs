@@ -5,7 +5,8 @@
 //!   [`readiness`]: what the condition says then.
 //! - [`retry`]: the one place that turns a failure into "when to try again".
 //! - [`inventories`]: what each cloud has, read at takeover and again for drift.
-//!   [`sweep`]: what has no Service any more.
+//!   [`sweep`]: what has no Service any more; [`vanished`]: Services that went
+//!   although our finalizer was on them.
 //! - [`context`]: what every reconcile has in hand; [`own_writes`]: our writes
 //!   that the watch has not shown yet; [`doubts`]: creates that may have happened.
 
@@ -21,6 +22,7 @@ pub mod reconcile;
 pub mod report;
 pub mod retry;
 pub mod sweep;
+pub mod vanished;
 
 use std::sync::Arc;
 
@@ -63,7 +65,12 @@ pub async fn run(
 ) {
     let watching = context.clone();
     let events = events.inspect(move |event| match event {
-        Ok(watcher::Event::Delete(service)) => watching.forget(service),
+        Ok(watcher::Event::Delete(service)) => {
+            watching.forget(service);
+            watching
+                .vanished
+                .report(service, watching.marks.finalizer());
+        }
         // Not Store::wait_until_ready: of several that wait there, one is woken.
         Ok(watcher::Event::InitDone) => {
             listed.send_replace(true);

@@ -210,7 +210,7 @@ pub fn keeps(service: &Service, marks: &Marks, cluster: &ClusterId, clouds: &Clo
 
 /// Whether the Service is gone or no longer ours: asked of the API server,
 /// never of the cache.
-async fn is_gone(owner: &Owner, context: &Context) -> Result<bool, Failure> {
+pub(super) async fn is_gone(owner: &Owner, context: &Context) -> Result<bool, Failure> {
     let key = ServiceKey {
         namespace: owner.namespace.clone(),
         name: owner.name.clone(),

@@ -264,12 +264,10 @@ async fn handle(State(carrier): State<Carrier>, request: Request) -> Response {
         return unknown();
     }
     // Carried out even if the caller gives up: it has arrived.
-    let vanishes = strike == Some(Strike::Vanish);
     let carry = async move {
-        if vanishes {
-            behind.vanish(request).await
-        } else {
-            behind.carry(request).await
+        match strike {
+            Some(Strike::Vanish) => behind.vanish(request).await,
+            _ => behind.carry(request).await,
         }
     };
     let carried = tokio::spawn(carry).await;

@@ -7,6 +7,7 @@ mod apply;
 mod assets;
 mod audit;
 mod certificates;
+mod etcd;
 mod kubeconfig;
 mod processes;
 
@@ -189,6 +190,23 @@ impl ControlPlane {
     /// As [`ControlPlane::apply_file`].
     pub async fn apply(&self, yaml: &str) -> Result<Vec<DynamicObject>> {
         apply::apply(&self.client, yaml).await
+    }
+
+    /// Removes a Service from etcd, whatever its finalizers say: the end of a
+    /// race that kube-apiserver v1.37.2 was seen to lose now and then.
+    ///
+    /// # Errors
+    /// There is no such Service, or etcd did not answer.
+    pub async fn remove_service_from_etcd(&self, namespace: &str, name: &str) -> Result<()> {
+        let directory = self
+            .kubeconfig
+            .parent()
+            .context("a kubeconfig is in a directory")?;
+        etcd::remove(
+            directory,
+            &format!("/registry/services/specs/{namespace}/{name}"),
+        )
+        .await
     }
 
     /// Ends it and removes its directory, unless others still use it.

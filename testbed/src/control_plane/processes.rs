@@ -17,7 +17,7 @@ use super::{assets, certificates};
 use crate::eventually;
 use crate::process::{Output, Process, Program};
 
-const ETCD_SOCKET: &str = "etcd.sock";
+pub(super) const ETCD_SOCKET: &str = "etcd.sock";
 const AUDIT_POLICY: &str = "audit-policy.yaml";
 const ETCD_STARTS: Duration = Duration::from_secs(30);
 
