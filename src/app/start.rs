@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{AppError, Ended, Parts, api_server, clouds, observers};
 use crate::admin::{self, Kind};
-use crate::controller::inventories::{self, CloudInHand, LookSettings};
+use crate::controller::cloud_in_hand::CloudInHand;
+use crate::controller::inventories::{self, LookSettings};
 use crate::controller::sweep::SweepSettings;
 use crate::controller::vanished::{self, Vanished};
 use crate::controller::{self, Context, Trigger};

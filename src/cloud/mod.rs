@@ -14,6 +14,7 @@ mod inventory;
 mod limits;
 mod rest;
 mod retry_after;
+mod settings;
 mod token;
 mod trace;
 mod transport;
@@ -31,7 +32,8 @@ use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName};
 pub use call::{Call, CallEvent, CallObserver, Code, Verb};
 pub use error::{CloudError, ErrorKind, Reason, Rejection};
 pub use inventory::{Inventory, LoadStamp};
-pub use rest::{RestCloud, RestSettings};
+pub use rest::RestCloud;
+pub use settings::RestSettings;
 pub use transport::CloudSetupError;
 pub use wire::ApiCode;
 

@@ -4,9 +4,6 @@ mod list;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reqwest::Url;
@@ -21,37 +18,15 @@ use super::call::{CallObserver, Code, Verb};
 use super::error::{CloudError, ErrorKind};
 use super::exchange::{Line, Outgoing};
 use super::limits::Limits;
+use super::settings::RestSettings;
 use super::token::TokenFile;
 use super::transport::{self, CloudSetupError};
 use super::wire::{ApiCode, DeleteBody, DesiredBody, LoadBalancerBody, QueryBody};
-use super::{Cloud, Priority, Profile, Which};
+use super::{Cloud, Priority, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
-use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId};
-
-/// How to reach a cloud.
-#[derive(Clone, Debug)]
-pub struct RestSettings {
-    /// Its name.
-    pub name: CloudName,
-    /// `http` or `https`; `/api/v1/lb/<verb>` is appended to its path.
-    pub endpoint: Url,
-    /// Longest time for one call, and as long again to wait for its turn.
-    pub request_timeout: Duration,
-    /// Most calls in flight, at least 1.
-    pub concurrency: usize,
-    /// Most calls a second, evenly spaced; 0 sets no limit.
-    pub requests_per_second: u32,
-    /// Which API it has.
-    pub profile: Profile,
-    /// A file with a bearer token.
-    pub token_file: Option<PathBuf>,
-    /// A PEM file with the only certificate authorities to trust.
-    pub ca_file: Option<PathBuf>,
-    /// The header `User-Agent`.
-    pub user_agent: String,
-}
+use crate::plan::naming::{ClusterId, LoadBalancerId};
 
 /// A cloud over HTTP.
 pub struct RestCloud {

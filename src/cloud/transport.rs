@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client, NoProxy, Proxy, Url, redirect};
 
 use super::call::Verb;
-use super::rest::RestSettings;
+use super::settings::RestSettings;
 use crate::plan::naming::CloudName;
 
 /// Longest wait for a connection: three repeats of a lost SYN.

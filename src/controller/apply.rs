@@ -6,11 +6,12 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Service;
 
 use super::Context;
+use super::cloud_in_hand::CloudInHand;
+use super::done::Done;
 use super::failure::Failure;
-use super::inventories::CloudInHand;
 use super::observe::{ObservedService, Seen};
 use super::readiness::readiness;
-use super::report::announce;
+use super::speech::announce;
 use crate::cloud::{CloudError, ErrorKind, Priority, Verb, Which};
 use crate::election::Leadership;
 use crate::kubernetes::KubernetesError;
@@ -19,23 +20,7 @@ use crate::kubernetes::service::view;
 use crate::kubernetes::service_writer::Change;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::record::Publication;
-use crate::plan::{Action, CreateRequest, Observed, Outcome, Plan, Urgency, Waiting};
-
-/// What an attempt came to.
-pub struct Done {
-    /// What there is now.
-    pub observed: Observed,
-    /// The newest state of the Service that we have seen.
-    pub object: Arc<Service>,
-    /// The actions that were done, in order.
-    pub actions: Vec<Action>,
-    /// What failed; the first is the first that happened.
-    pub failures: Vec<Failure>,
-    /// What the plan left undone.
-    pub waiting: BTreeSet<Waiting>,
-    /// What the Service's annotations point to although it is not ours.
-    pub disowned: Vec<(CloudName, LoadBalancerId)>,
-}
+use crate::plan::{Action, CreateRequest, Outcome, Plan, Urgency};
 
 /// Carries a plan out. A failure ends the run for its cloud, or, if it is not
 /// of one cloud, altogether.

@@ -9,11 +9,11 @@ use kube::runtime::reflector::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::cloud_in_hand::CloudInHand;
 use super::doubts::Doubts;
-use super::inventories::CloudInHand;
 use super::own_writes::OwnWrites;
-use super::report::Said;
 use super::retry::Retry;
+use super::said::Said;
 use super::vanished::Vanished;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::Marks;

@@ -7,30 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{join, join_all};
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use super::cloud_in_hand::CloudInHand;
 use super::retry::random_fraction;
 use super::sweep::{Sweep, SweepSettings};
 use super::{Context, Trigger};
-use crate::cloud::{Cloud, ErrorKind, Inventory};
+use crate::cloud::ErrorKind;
 use crate::election::Role;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::CloudName;
-
-/// The longest that a Service waits for its cloud's first list.
-const FIRST_LIST: Duration = Duration::from_secs(3);
-
-/// A cloud, and what it is known to have.
-pub struct CloudInHand {
-    /// Its client.
-    pub client: Arc<dyn Cloud>,
-    /// What it is known to have; what is not in it may exist all the same.
-    pub inventory: Inventory,
-    /// Whether the first list has ended, well or not.
-    listed: watch::Sender<bool>,
-    sweep: Sweep,
-}
 
 /// How often to look, and what for.
 #[derive(Clone, Copy, Debug)]
@@ -43,81 +29,26 @@ pub struct LookSettings {
     pub sweep: SweepSettings,
 }
 
-impl CloudInHand {
-    /// Nothing is known of it yet.
-    pub fn new(client: Arc<dyn Cloud>) -> Self {
-        Self {
-            client,
-            inventory: Inventory::default(),
-            listed: watch::Sender::new(false),
-            sweep: Sweep::default(),
-        }
-    }
-
-    /// Waits for the end of the first list, for a few seconds: a cloud that is
-    /// slow to list is asked for each Service of its own.
-    pub async fn listed(&self) {
-        let mut listed = self.listed.subscribe();
-        // The sender lives in self, so the wait itself cannot fail.
-        let _ = timeout(FIRST_LIST, listed.wait_for(|listed| *listed)).await;
-    }
-
-    async fn list(&self, name: &CloudName, context: &Context, settings: SweepSettings) {
-        let stamp = self.inventory.begin_load();
-        match self.client.list(&context.cluster).await {
-            Ok(found) => {
-                tracing::info!(cloud = %name, load_balancers = found.len(), "read the cloud's inventory");
-                self.count(name, &found, context);
-                // Void only if a later list began: that one counts.
-                let _ = self.inventory.load(stamp, found.clone());
-                self.listed.send_replace(true);
-                self.sweep.look(name, self, &found, settings, context).await;
-            }
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                tracing::info!(cloud = %name, "this cloud has no list: each load balancer is asked for by itself");
-                self.inventory.clear();
-            }
-            Err(error) => {
-                tracing::warn!(cloud = %name, %error, "the cloud's inventory could not be read");
-            }
-        }
-        self.listed.send_replace(true);
-    }
-}
-
-impl CloudInHand {
-    fn count(&self, name: &CloudName, found: &[LoadBalancer], context: &Context) {
-        let states = [
-            ("provisioning", State::Provisioning),
-            ("active", State::Active),
-            ("error", State::Error(String::new())),
-            ("deleting", State::Deleting),
-        ];
-        for (label, state) in states {
-            let is_so = |found: &&LoadBalancer| discriminant(&found.state) == discriminant(&state);
-            let count = found.iter().filter(is_so).count();
-            context.metrics.load_balancers(name.as_str(), label, count);
-        }
-    }
-}
-
 /// From the moment that we lead: each cloud's list, then every Service; and
 /// both again at their intervals.
 pub async fn follow(context: Arc<Context>, trigger: Trigger, settings: LookSettings) {
     let mut roles = context.roles.clone();
-    if roles
-        .wait_for(|role| matches!(role, Role::Leader(_)))
-        .await
-        .is_err()
-    {
-        return;
+    let leads = |role: &Role| matches!(role, Role::Leader(_));
+    if roles.wait_for(leads).await.is_err() {
+        // A standby that is about to end; the end of a part would be an error.
+        return std::future::pending().await;
     }
     trigger.reconcile_all();
     let lists = context.clouds.iter().map(|(name, cloud)| {
         let context = &context;
         async move {
+            let sweep = Sweep::default();
             loop {
-                cloud.list(name, context, settings.sweep).await;
+                if let Some(found) = list(name, cloud, context).await {
+                    sweep
+                        .look(name, cloud, &found, settings.sweep, context)
+                        .await;
+                }
                 sleep(spread(settings.sweep_interval)).await;
             }
         }
@@ -139,4 +70,48 @@ pub async fn follow(context: Arc<Context>, trigger: Trigger, settings: LookSetti
 /// restarted together do not ask a cloud together.
 fn spread(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + 0.2 * random_fraction())
+}
+
+/// Reads a cloud's list; `None` if it has none or does not answer.
+async fn list(
+    name: &CloudName,
+    cloud: &CloudInHand,
+    context: &Context,
+) -> Option<Vec<LoadBalancer>> {
+    let stamp = cloud.inventory.begin_load();
+    let answer = cloud.client.list(&context.cluster).await;
+    let found = match answer {
+        Ok(found) => {
+            tracing::info!(cloud = %name, load_balancers = found.len(), "read the cloud's inventory");
+            count(name, &found, context);
+            // Void only if a later list began: that one counts.
+            let _ = cloud.inventory.load(stamp, found.clone());
+            Some(found)
+        }
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            tracing::info!(cloud = %name, "this cloud has no list: each load balancer is asked for by itself");
+            cloud.inventory.clear();
+            None
+        }
+        Err(error) => {
+            tracing::warn!(cloud = %name, %error, "the cloud's inventory could not be read");
+            None
+        }
+    };
+    cloud.has_been_listed();
+    found
+}
+
+fn count(name: &CloudName, found: &[LoadBalancer], context: &Context) {
+    let states = [
+        ("provisioning", State::Provisioning),
+        ("active", State::Active),
+        ("error", State::Error(String::new())),
+        ("deleting", State::Deleting),
+    ];
+    for (label, state) in states {
+        let is_so = |found: &&LoadBalancer| discriminant(&found.state) == discriminant(&state);
+        let count = found.iter().filter(is_so).count();
+        context.metrics.load_balancers(name.as_str(), label, count);
+    }
 }

@@ -2,16 +2,20 @@
 //!
 //! - [`reconcile`]: one Service, in five named steps.
 //! - [`observe`]: steps one and two; [`apply`]: step four; [`report`]: step five.
-//!   [`readiness`]: what the condition says then.
+//!   [`done`]: what passes between them; [`readiness`]: what the condition says
+//!   then; [`speech`] and [`said`]: Events, each once.
 //! - [`retry`]: the one place that turns a failure into "when to try again".
-//! - [`inventories`]: what each cloud has, read at takeover and again for drift.
-//!   [`sweep`]: what has no Service any more; [`vanished`]: Services that went
+//! - [`inventories`]: what each cloud has, read at takeover and again for drift;
+//!   [`cloud_in_hand`]: a cloud with it.
+//! - [`sweep`]: what has no Service any more; [`vanished`]: Services that went
 //!   although our finalizer was on them.
 //! - [`context`]: what every reconcile has in hand; [`own_writes`]: our writes
 //!   that the watch has not shown yet; [`doubts`]: creates that may have happened.
 
 pub mod apply;
+pub mod cloud_in_hand;
 pub mod context;
+pub mod done;
 pub mod doubts;
 pub mod failure;
 pub mod inventories;
@@ -21,6 +25,8 @@ pub mod readiness;
 pub mod reconcile;
 pub mod report;
 pub mod retry;
+pub mod said;
+pub mod speech;
 pub mod sweep;
 pub mod vanished;
 

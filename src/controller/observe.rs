@@ -9,8 +9,8 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::Service;
 
 use super::Context;
+use super::cloud_in_hand::CloudInHand;
 use super::doubts::Doubts;
-use super::inventories::CloudInHand;
 use super::retry::Input;
 use crate::cloud::{CloudError, Priority, Which};
 use crate::kubernetes::{condition, service};

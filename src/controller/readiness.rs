@@ -1,6 +1,6 @@
 //! What the condition says after an attempt.
 
-use super::apply::Done;
+use super::done::Done;
 use super::failure::Failure;
 use super::observe::ObservedService;
 use crate::kubernetes::condition::{Readiness, Reason};

@@ -19,8 +19,8 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::Context;
+use super::cloud_in_hand::CloudInHand;
 use super::failure::Failure;
-use super::inventories::CloudInHand;
 use crate::cloud::{Priority, Which};
 use crate::config::Orphans;
 use crate::kubernetes::Marks;

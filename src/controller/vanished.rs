@@ -17,8 +17,8 @@ use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc;
 
 use super::Context;
+use super::cloud_in_hand::CloudInHand;
 use super::failure::Failure;
-use super::inventories::CloudInHand;
 use super::sweep::is_gone;
 use crate::cloud::{Priority, Which};
 use crate::kubernetes::events::EventReason;

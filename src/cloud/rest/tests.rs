@@ -1,5 +1,7 @@
 //! The end of a leadership, which only this crate can bring about.
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -7,9 +9,11 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::*;
+use crate::cloud::Profile;
 use crate::cloud::{CallEvent, ErrorKind};
 use crate::election::{Leadership, sole_leader};
 use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
+use crate::plan::naming::CloudName;
 use crate::plan::naming::{Owner, ServiceUid};
 
 /// Longer than any of these tests may take.

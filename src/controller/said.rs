@@ -1,0 +1,70 @@
+//! What has been said of each Service, so that it is not said again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::observe::ObservedService;
+use super::retry::Input;
+use crate::plan::naming::ServiceUid;
+
+/// What has been said of a Service, so that it is not said again.
+#[derive(Default)]
+pub struct Said(Mutex<HashMap<ServiceUid, Spoken>>);
+
+struct Spoken {
+    /// For this state of it.
+    input: Input,
+    /// Whether what is wrong and yet stops nothing has been spoken of.
+    mistakes: bool,
+    /// The failure that was spoken of last, without the words that may differ
+    /// from one attempt to the next (a request's id, a time).
+    failure: Option<String>,
+}
+
+impl Said {
+    fn of<T>(&self, service: &ObservedService, use_it: impl FnOnce(&mut Spoken) -> T) -> T {
+        let nothing = || Spoken {
+            input: service.input,
+            mistakes: false,
+            failure: None,
+        };
+        let mut spoken = self.lock();
+        let entry = spoken
+            .entry(service.view.uid.clone())
+            .or_insert_with(nothing);
+        if entry.input != service.input {
+            *entry = nothing();
+        }
+        use_it(entry)
+    }
+
+    /// Whether mistakes are spoken of for the first time.
+    pub fn mistakes_are_new(&self, service: &ObservedService) -> bool {
+        self.of(service, |spoken| {
+            !std::mem::replace(&mut spoken.mistakes, true)
+        })
+    }
+
+    /// Whether the failure is another than the last one.
+    pub fn failure_is_new(&self, service: &ObservedService, failure: Option<String>) -> bool {
+        self.of(service, |spoken| {
+            let is_new = failure.is_none() || spoken.failure != failure;
+            spoken.failure = failure;
+            is_new
+        })
+    }
+
+    /// Drops what is remembered of all Services but these.
+    pub fn keep(&self, alive: &HashSet<ServiceUid>) {
+        self.lock().retain(|uid, _| alive.contains(uid));
+    }
+
+    /// Drops what is remembered of a Service.
+    pub fn forget(&self, uid: &ServiceUid) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, Spoken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

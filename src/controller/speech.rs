@@ -1,0 +1,178 @@
+//! The Events of an attempt: before it, after it, and what they are not said for.
+
+use super::Context;
+use super::done::Done;
+use super::observe::ObservedService;
+use crate::kubernetes::condition::{Readiness, Reason};
+use crate::kubernetes::events::EventReason;
+use crate::plan::annotation::{self, UnknownAnnotation};
+use crate::plan::naming::CloudName;
+use crate::plan::{Action, Desired, Plan, Urgency, Waiting};
+
+/// Says what is about to be done: once for a new state of the Service, not
+/// for each attempt at it.
+pub fn announce(plan: &Plan, service: &ObservedService, context: &Context) {
+    if context.retry.attempts(&service.view.uid, service.input) > 0 {
+        return;
+    }
+    let say = |reason, note: &str| context.events.say(&service.object, reason, note.to_owned());
+    for action in &plan.actions {
+        match action {
+            Action::Create { cloud, request } => {
+                say(
+                    EventReason::EnsuringLoadBalancer,
+                    &format!("creating load balancer {} on {cloud}", request.name),
+                );
+                if request.spec.nodes.is_empty() {
+                    say(
+                        EventReason::UnAvailableLoadBalancer,
+                        "there is no eligible Node: the load balancer has no back end yet",
+                    );
+                }
+            }
+            Action::Update {
+                cloud,
+                id,
+                urgency: Urgency::User,
+                ..
+            } => {
+                say(
+                    EventReason::EnsuringLoadBalancer,
+                    &format!("updating load balancer {id} on {cloud}"),
+                );
+            }
+            Action::Delete { cloud, id } => {
+                say(
+                    EventReason::DeletingLoadBalancer,
+                    &format!("deleting load balancer {id} on {cloud}"),
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Says what was done.
+pub fn say_what_was_done(service: &ObservedService, done: &Done, context: &Context) {
+    let say = |reason, note: String| context.events.say(&service.object, reason, note);
+    for action in &done.actions {
+        match action {
+            Action::Update {
+                cloud,
+                id,
+                request,
+                urgency,
+            } => match urgency {
+                Urgency::User => say(
+                    EventReason::EnsuredLoadBalancer,
+                    format!("load balancer {id} on {cloud} is as wanted"),
+                ),
+                Urgency::Background if request.spec.nodes.is_empty() => {
+                    say(
+                        EventReason::UnAvailableLoadBalancer,
+                        format!(
+                            "there is no eligible Node: load balancer {id} on {cloud} has no back end"
+                        ),
+                    );
+                }
+                Urgency::Background => {
+                    let count = request.spec.nodes.len();
+                    say(
+                        EventReason::UpdatedLoadBalancer,
+                        format!("load balancer {id} on {cloud} has {count} back ends now"),
+                    );
+                }
+            },
+            Action::ConfirmGone { cloud, id } => {
+                say(
+                    EventReason::DeletedLoadBalancer,
+                    format!("load balancer {id} on {cloud} is gone"),
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An Event for a condition that changed.
+pub fn say_news(service: &ObservedService, readiness: &Readiness, context: &Context) {
+    let reason = match readiness.reason {
+        Reason::Ready => EventReason::EnsuredLoadBalancer,
+        // Said already as "ensuring".
+        Reason::Provisioning => return,
+        Reason::InvalidConfiguration => EventReason::InvalidConfiguration,
+        Reason::NotOwned => EventReason::LoadBalancerNotOwned,
+        Reason::CloudNotConfigured | Reason::CloudError | Reason::SyncFailed => {
+            EventReason::SyncLoadBalancerFailed
+        }
+    };
+    context
+        .events
+        .say(&service.object, reason, readiness.message.clone());
+}
+
+/// What is wrong with the annotations and yet stops nothing.
+pub fn say_mistakes(
+    service: &ObservedService,
+    done: &Done,
+    readiness: Option<&Readiness>,
+    context: &Context,
+) {
+    let unknown = match &service.desired {
+        // A misspelt annotation may be what makes the Service invalid.
+        Desired::Managed(_) | Desired::Invalid(_) => {
+            annotation::unknown(service.view.annotations.keys())
+        }
+        Desired::Unmanaged(_) | Desired::Released(_) => Vec::new(),
+    };
+    // Otherwise the condition speaks of it.
+    let left_behind: Vec<_> = if readiness.is_some_and(Readiness::is_ready) {
+        done.waiting.iter().filter_map(unconfigured).collect()
+    } else {
+        Vec::new()
+    };
+    let restored = done.restores(service);
+    let nothing =
+        unknown.is_empty() && done.disowned.is_empty() && left_behind.is_empty() && !restored;
+    if nothing || !context.said.mistakes_are_new(service) {
+        return;
+    }
+    if restored {
+        let note = "somebody else changed status.loadBalancer; it is put right, each time later if that goes on";
+        context
+            .events
+            .say(&service.object, EventReason::StatusOverwritten, note.into());
+    }
+    for cloud in left_behind {
+        let note = format!(
+            "{cloud} still has a load balancer of this Service but is not configured here any more: it stays"
+        );
+        context
+            .events
+            .say(&service.object, EventReason::SyncLoadBalancerFailed, note);
+    }
+    let prefix = context.marks.prefix();
+    for UnknownAnnotation { name, nearest } in unknown {
+        let note = format!(
+            "annotation {prefix}/{name} is unknown and ignored; the nearest known one is {prefix}/{nearest}"
+        );
+        context
+            .events
+            .say(&service.object, EventReason::UnknownAnnotation, note);
+    }
+    for (cloud, id) in &done.disowned {
+        let note = format!(
+            "load balancer {id} on {cloud}, which the annotation {prefix}/lb-id names, does not belong to this Service: it is left alone"
+        );
+        context
+            .events
+            .say(&service.object, EventReason::LoadBalancerNotOwned, note);
+    }
+}
+
+fn unconfigured(waiting: &Waiting) -> Option<&CloudName> {
+    match waiting {
+        Waiting::CloudNotConfigured(cloud) => Some(cloud),
+        _ => None,
+    }
+}
