@@ -4,12 +4,14 @@
 use std::net::IpAddr;
 
 use my_cloud_controller_manager::plan::CreateRequest;
-use my_cloud_controller_manager::plan::load_balancer::{Addresses, LoadBalancer, State};
+use my_cloud_controller_manager::plan::load_balancer::{
+    Addresses, LoadBalancer, LoadBalancerSpec, State,
+};
 use my_cloud_controller_manager::plan::naming::{CloudName, LoadBalancerId};
 
 use crate::executor::Failed;
-use crate::expected::owner;
-use crate::scene::There;
+use crate::expected::{owner, without_names};
+use crate::scene::{self, There};
 
 /// A cloud.
 #[derive(Clone, Debug)]
@@ -19,16 +21,18 @@ pub struct Cloud {
     pub name_taken: bool,
     pub silent: bool,
     slow: bool,
+    forgetful: bool,
     created: u8,
 }
 
 impl Cloud {
-    pub fn new(ours: Option<LoadBalancer>, there: There, slow: bool) -> Self {
+    pub fn new(ours: Option<LoadBalancer>, cloud: &scene::Cloud) -> Self {
         Self {
             ours: ours.into_iter().collect(),
-            name_taken: there == There::SomebodyElses,
-            silent: there == There::Silent,
-            slow,
+            name_taken: cloud.there == There::SomebodyElses,
+            silent: cloud.there == There::Silent,
+            slow: cloud.slow,
+            forgetful: cloud.forgetful,
             created: 0,
         }
     }
@@ -54,13 +58,33 @@ impl Cloud {
         let created = LoadBalancer {
             id,
             name: request.name.clone(),
-            owner: Some(request.owner.clone()),
-            spec: request.spec.clone(),
+            owner: (!self.forgetful).then(|| request.owner.clone()),
+            spec: self.kept(&request.spec),
             addresses,
             state,
         };
         self.ours.push(created.clone());
         Ok(created)
+    }
+
+    pub fn update(
+        &mut self,
+        id: &LoadBalancerId,
+        request: &CreateRequest,
+    ) -> Result<LoadBalancer, Failed> {
+        let spec = self.kept(&request.spec);
+        let found = self.find(id).ok_or(Failed)?;
+        found.spec = spec;
+        Ok(found.clone())
+    }
+
+    /// What it keeps of a load balancer that is asked for.
+    pub fn kept(&self, spec: &LoadBalancerSpec) -> LoadBalancerSpec {
+        if self.forgetful {
+            without_names(spec.clone())
+        } else {
+            spec.clone()
+        }
     }
 
     pub fn delete(&mut self, id: &LoadBalancerId) {

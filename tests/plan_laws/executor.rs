@@ -105,9 +105,8 @@ impl World {
             Action::Update {
                 cloud, id, request, ..
             } => {
-                let found = self.cloud(cloud)?.find(id).ok_or(Failed)?;
-                found.spec = request.spec.clone();
-                return Ok(Outcome::Found(Box::new(found.clone())));
+                let updated = self.cloud(cloud)?.update(id, request)?;
+                return Ok(Outcome::Found(Box::new(updated)));
             }
             Action::Publish { clouds } => {
                 let publication = seen.publication(clouds);

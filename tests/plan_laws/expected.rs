@@ -48,6 +48,13 @@ pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
     }
 }
 
+pub fn without_names(mut spec: LoadBalancerSpec) -> LoadBalancerSpec {
+    for listener in &mut spec.listeners {
+        listener.name.clear();
+    }
+    spec
+}
+
 pub fn id(index: usize) -> LoadBalancerId {
     LoadBalancerId::new(format!("lb-{}", index + 1))
 }

@@ -75,12 +75,13 @@ fn clouds() -> impl Strategy<Value = Cloud> {
         1 => Just(There::NotConfigured),
         1 => Just(There::Silent),
     ];
-    let cloud = (any::<bool>(), recorded, there, any::<bool>());
-    cloud.prop_map(|(named, recorded, there, slow)| Cloud {
+    let cloud = (any::<bool>(), recorded, there, any::<bool>(), any::<bool>());
+    cloud.prop_map(|(named, recorded, there, slow, forgetful)| Cloud {
         named,
         recorded,
         there,
         slow,
+        forgetful,
     })
 }
 
@@ -92,11 +93,10 @@ fn ours() -> impl Strategy<Value = Ours> {
         1 => Just(Life::Error),
         1 => Just(Life::Deleting),
     ];
-    let ours = (nodes(), any::<bool>(), any::<bool>(), life);
-    ours.prop_map(|(nodes, other_bandwidth, shows_owner, life)| Ours {
+    let ours = (nodes(), any::<bool>(), life);
+    ours.prop_map(|(nodes, other_bandwidth, life)| Ours {
         nodes,
         other_bandwidth,
-        shows_owner,
         life,
     })
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use my_cloud_controller_manager::plan::desired::Abilities;
-use my_cloud_controller_manager::plan::load_balancer::{Addresses, LoadBalancer, State};
+use my_cloud_controller_manager::plan::load_balancer::{
+    Addresses, LoadBalancer, LoadBalancerSpec, State,
+};
 use my_cloud_controller_manager::plan::naming::{
     CloudName, LoadBalancerId, ServiceKey, ServiceUid,
 };
@@ -17,7 +19,7 @@ use my_cloud_controller_manager::plan::{
     Backends, CloudView, Clouds, Desired, Observed, Plan, desired, plan,
 };
 
-use crate::expected::{address, cloud_name, cluster, id, owner, wanted_spec};
+use crate::expected::{address, cloud_name, cluster, id, owner, wanted_spec, without_names};
 
 /// What an attempt may find.
 #[derive(Clone, Debug)]
@@ -78,6 +80,8 @@ pub struct Cloud {
     pub there: There,
     /// Whether a create gives no address yet and a delete is not done at once.
     pub slow: bool,
+    /// Whether it keeps neither owners nor names of listeners, as with the seed's API.
+    pub forgetful: bool,
 }
 
 /// What the record says of a cloud.
@@ -104,7 +108,6 @@ pub enum There {
 pub struct Ours {
     pub nodes: Nodes,
     pub other_bandwidth: bool,
-    pub shows_owner: bool,
     pub life: Life,
 }
 
@@ -134,10 +137,11 @@ impl Nodes {
 impl Scene {
     /// The load balancer of ours on this cloud, if it shows one.
     pub fn ours(&self, index: usize) -> Option<LoadBalancer> {
-        let There::Ours(ours) = self.clouds[index].there else {
+        let cloud = &self.clouds[index];
+        let There::Ours(ours) = cloud.there else {
             return None;
         };
-        let mut spec = wanted_spec(ours.nodes);
+        let mut spec = self.kept(index, wanted_spec(ours.nodes));
         if ours.other_bandwidth {
             spec.bandwidth = "9M".into();
         }
@@ -151,7 +155,7 @@ impl Scene {
         Some(LoadBalancer {
             id: id(index),
             name: owner().load_balancer_name(),
-            owner: ours.shows_owner.then(owner),
+            owner: (!cloud.forgetful).then(owner),
             spec,
             addresses: Addresses {
                 ips: has_address.then(|| address(index)).into_iter().collect(),
@@ -159,6 +163,15 @@ impl Scene {
             },
             state,
         })
+    }
+
+    /// What this cloud keeps of a load balancer that is asked for.
+    pub fn kept(&self, index: usize, spec: LoadBalancerSpec) -> LoadBalancerSpec {
+        if self.clouds[index].forgetful {
+            without_names(spec)
+        } else {
+            spec
+        }
     }
 
     /// The configured clouds.

@@ -119,7 +119,7 @@ fn on_wanted<'a>(
     let [ours] = cloud.ours.as_slice() else {
         return Err(format!("{name} has {} load balancers", cloud.ours.len()));
     };
-    let expected = wanted.spec(&world.backends.addresses);
+    let expected = cloud.kept(&wanted.spec(&world.backends.addresses));
     let as_wanted = if world.is_sure_of_nodes() {
         ours.spec == expected
     } else {

@@ -37,7 +37,7 @@ pub struct Round {
 impl World {
     pub fn new(scene: &Scene) -> Self {
         let cloud = |(index, cloud): (usize, &scene::Cloud)| {
-            let there = Cloud::new(scene.ours(index), cloud.there, cloud.slow);
+            let there = Cloud::new(scene.ours(index), cloud);
             (cloud_name(index), there)
         };
         Self {
