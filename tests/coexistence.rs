@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
@@ -212,5 +213,32 @@ async fn a_writer_without_pause_loses_nothing_and_holds_nothing_up() -> Result<(
         let names: BTreeSet<_> = calls.iter().map(|call| call.name.clone()).collect();
         ensure!(names.len() == 1, "one name: {names:?}");
     }
+    Ok(())
+}
+
+/// Another controller that takes every Service without a class writes its own
+/// address: a fight without a pause would be endless writes.
+#[tokio::test]
+async fn a_fight_over_the_status_slows_down() -> Result<()> {
+    let test = Environment::shared("fight").await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    let ours = addresses(&test.until_ready("web").await?);
+    let writes_before = test.writes()?.len();
+    let until = Instant::now() + Duration::from_secs(8);
+    while Instant::now() < until {
+        let theirs = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.99"}]}}});
+        let patch = Patch::Merge(theirs);
+        let parameters = PatchParams::default();
+        test.services()
+            .patch_status("web", &parameters, &patch)
+            .await?;
+        let is_ours = |service: &Service| addresses(service) == ours;
+        test.until("web", "our address to be back", is_ours).await?;
+    }
+    let writes = test.writes()?.len() - writes_before;
+    ensure!((1..=6).contains(&writes), "{writes} writes");
+    let notes = test.events("web", "StatusOverwritten").await?;
+    ensure!(notes.len() == 1, "{notes:?}");
     Ok(())
 }

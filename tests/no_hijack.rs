@@ -137,3 +137,26 @@ async fn a_name_that_is_taken_is_explained_and_left_alone() -> Result<()> {
     );
     Ok(())
 }
+
+/// The list that a delete is planned from may be minutes old.
+#[tokio::test]
+async fn a_load_balancer_that_was_given_away_meanwhile_is_not_deleted() -> Result<()> {
+    let test = Environment::shared("given-away").await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    let id = test.cloud1.inventory()[0].id.clone();
+    let give_away = |found: &mut testbed::cloud::LoadBalancer| {
+        if let Some(owner) = &mut found.owner {
+            owner.cluster = "another".into();
+        }
+    };
+    test.cloud1.edit(&id, give_away).await?;
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    ensure!(
+        test.cloud1.inventory().len() == 1,
+        "it is another cluster's now"
+    );
+    Ok(())
+}

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use my_cloud_controller_manager::controller::sweep::MAX_PER_SWEEP;
 use my_cloud_controller_manager::plan::naming::{ClusterId, Owner, ServiceUid};
-use testbed::cloud::{self, CloudSimulator, Plant, Verb};
+use testbed::cloud::{self, CloudSimulator, Code, Failure, Fault, FaultKind, Plant, Verb};
 use testbed::environment::SOON;
 use testbed::{Environment, eventually};
 
@@ -180,5 +180,45 @@ async fn the_command_lists_orphans_and_changes_nothing() -> Result<()> {
         ensure!(lines[1].contains(cell), "{cell}: {output}");
     }
     ensure!(test.cloud1.mutations().is_empty() && test.cloud2.mutations().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn orphans_that_cannot_be_deleted_do_not_shield_the_others() -> Result<()> {
+    let mut test = Environment::shared("shield").await?;
+    test.extra_config = QUICK.into();
+    let mut ids = Vec::new();
+    for index in 0..MAX_PER_SWEEP + 2 {
+        let owner = owner(&test, &test.namespace, &format!("uid-{index}"));
+        ids.push(test.cloud1.plant(left_by(&owner)).await?.id);
+    }
+    for id in &ids[..MAX_PER_SWEEP] {
+        let refused = FaultKind::FailBefore(Failure::code(Code::PermissionDenied));
+        test.cloud1
+            .set_fault(Fault::new(refused).on(Verb::Delete).matching(id.clone()));
+    }
+    let _replica = test.sole_replica().await?;
+    eventually("the two that can be deleted to go", SOON, async || {
+        Ok((test.cloud1.inventory().len() == MAX_PER_SWEEP).then_some(()))
+    })
+    .await?;
+    Ok(())
+}
+
+/// A create that took effect after the Service ceased to be ours.
+#[tokio::test]
+async fn what_a_service_that_is_no_longer_ours_left_behind_is_swept() -> Result<()> {
+    let mut test = Environment::shared("left").await?;
+    test.extra_config = QUICK.into();
+    let service = test.service("gone").without("enable").create().await?;
+    let uid = service.metadata.uid.unwrap_or_default();
+    test.cloud1
+        .plant(left_by(&owner(&test, &test.namespace, &uid)))
+        .await?;
+    let _replica = test.sole_replica().await?;
+    eventually("what it left behind to go", SOON, async || {
+        Ok(test.cloud1.inventory().is_empty().then_some(()))
+    })
+    .await?;
     Ok(())
 }

@@ -303,6 +303,14 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn no_wait_is_longer_than_a_clock_can_hold() {
+        let retry = Retry::default();
+        let uid = ServiceUid::new("u");
+        retry.next(&uid, INPUT, 1, one(Delay::Exact(Duration::MAX)));
+        assert_eq!(retry.remaining(&uid, INPUT, 1), Some(LONGEST));
+    }
+
     #[test]
     fn a_cloud_that_fails_and_says_at_once_is_given_a_pause() {
         let failure = |seconds| {

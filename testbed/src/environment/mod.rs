@@ -51,6 +51,8 @@ pub struct Environment {
     pub prefix: String,
     /// Further lines of the replicas' configuration.
     pub extra_config: String,
+    /// What the replicas give each call to a cloud.
+    pub request_timeout: String,
     cluster: Option<String>,
     kubeconfig: PathBuf,
     interposed: Option<Interposed>,
@@ -121,6 +123,7 @@ impl Environment {
             },
             cluster: shared.then(|| namespace.clone()),
             extra_config: String::new(),
+            request_timeout: "5s".into(),
             namespace,
             kubeconfig,
             interposed: None,
@@ -150,14 +153,15 @@ impl Environment {
     fn config(&self) -> String {
         let cluster = self.cluster.as_deref().unwrap_or_default();
         let (prefix, extra) = (&self.prefix, &self.extra_config);
+        let timeout = &self.request_timeout;
         let (cloud1, cloud2) = match &self.interposed {
             Some(fronts) => (fronts.cloud1.url.clone(), fronts.cloud2.url.clone()),
             None => (self.cloud1.endpoint(), self.cloud2.endpoint()),
         };
         format!(
             "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\n{extra}\nclouds:\n\
-             \x20 - {{name: cloud1, endpoint: \"{cloud1}\", requestTimeout: 5s}}\n\
-             \x20 - {{name: cloud2, endpoint: \"{cloud2}\", requestTimeout: 5s}}\n"
+             \x20 - {{name: cloud1, endpoint: \"{cloud1}\", requestTimeout: {timeout}}}\n\
+             \x20 - {{name: cloud2, endpoint: \"{cloud2}\", requestTimeout: {timeout}}}\n"
         )
     }
 
