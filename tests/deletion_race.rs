@@ -1,6 +1,6 @@
 //! no-leak: a Service that goes while its load balancer comes leaves nothing.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use testbed::cloud::Effect;
 use testbed::environment::{SOON, calls};
@@ -35,7 +35,7 @@ async fn a_service_that_vanished_behind_a_good_answer_leaves_nothing() -> Result
 async fn services_deleted_as_soon_as_they_are_made_leave_nothing() -> Result<()> {
     const SERVICES: usize = 60;
     let test = Environment::shared("brief").await?;
-    let _replica = test.sole_replica().await?;
+    let replica = test.sole_replica().await?;
     let lives = stream::iter(0..SERVICES).map(|index| {
         let test = &test;
         async move {
@@ -51,10 +51,12 @@ async fn services_deleted_as_soon_as_they_are_made_leave_nothing() -> Result<()>
     });
     lives.buffer_unordered(8).try_collect::<Vec<_>>().await?;
     let what = "the cloud to have nothing left";
-    eventually(what, SOON, async || {
-        Ok(test.cloud1.inventory().is_empty().then_some(()))
-    })
-    .await?;
+    let is_empty = async || Ok(test.cloud1.inventory().is_empty().then_some(()));
+    let left = || {
+        let log = std::fs::read_to_string(replica.log_path()).unwrap_or_default();
+        format!("left: {:#?}\n{log}", test.cloud1.inventory())
+    };
+    eventually(what, SOON, is_empty).await.with_context(left)?;
     let created = calls(&test.cloud1)
         .iter()
         .filter(|call| call.effect == Some(Effect::Created))

@@ -132,7 +132,7 @@ pub fn announce(plan: &Plan, service: &ObservedService, context: &Context) {
 /// Says what was done and what was not.
 pub async fn report(
     service: &ObservedService,
-    done: Done,
+    mut done: Done,
     started: Instant,
     leadership: &Leadership,
     context: &Context,
@@ -157,11 +157,11 @@ pub async fn report(
     }
     say_mistakes(service, &done, readiness.as_ref(), context);
     measure(service, &done, readiness.as_ref(), started, context);
-    let written = match &readiness {
-        Some(readiness) => write_condition(service, &done, readiness, leadership, context).await,
-        None => Ok(()),
-    };
-    next(service, &done, written.err(), context)
+    if let Some(readiness) = &readiness {
+        let written = write_condition(service, &done, readiness, leadership, context).await;
+        done.failures.extend(written.err());
+    }
+    next(service, &done, context)
 }
 
 fn log(done: &Done) {
@@ -386,8 +386,12 @@ async fn write_condition(
         readiness: Some(readiness),
         ..Change::default()
     };
-    let written = context.services.patch(leadership, &done.object, &change);
-    if let Some(written) = written.await? {
+    let written = context
+        .services
+        .patch(leadership, &done.object, &change)
+        .await
+        .inspect_err(|error| tracing::debug!(%error, "the condition was not written"))?;
+    if let Some(written) = written {
         context
             .own_writes
             .remember(&service.view.uid, written.into());
@@ -395,13 +399,8 @@ async fn write_condition(
     Ok(())
 }
 
-fn next(
-    service: &ObservedService,
-    done: &Done,
-    unwritten: Option<Failure>,
-    context: &Context,
-) -> Next {
-    let failures = done.failures.iter().chain(&unwritten).map(after_failure);
+fn next(service: &ObservedService, done: &Done, context: &Context) -> Next {
+    let failures = done.failures.iter().map(after_failure);
     let pending = pending(service, done);
     let fight = restores(service, done).then_some(Delay::LookAgain);
     let delays = failures

@@ -96,13 +96,7 @@ async fn a_list_shows_what_was_created() {
 #[tokio::test]
 async fn neither_another_owner_nor_an_older_leader_gets_its_way() {
     let (simulator, cloud) = simulator(Profile::Standard, Duration::ZERO).await;
-    let older = sole_leader();
-    let newer = loop {
-        let newer = sole_leader();
-        if newer.term() > older.term() {
-            break newer;
-        }
-    };
+    let (older, newer) = (sole_leader(1), sole_leader(2));
     let permit = newer.permit().expect("leads");
     let request = plain_request("web");
     cloud.create(&permit, &request).await.expect("created");

@@ -77,6 +77,8 @@ impl Cloud {
         for ours in &mut self.ours {
             if ours.state == State::Provisioning {
                 ours.state = State::Active;
+            }
+            if ours.state == State::Active && ours.addresses.is_empty() {
                 ours.addresses = address_of(&ours.id);
             }
         }

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use my_cloud_controller_manager::plan::load_balancer::{LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::service::ServiceView;
-use my_cloud_controller_manager::plan::{Action, Observed, Outcome, Plan};
+use my_cloud_controller_manager::plan::{Action, Desired, Observed, Outcome, Plan};
 
 use crate::cloud::Cloud;
 use crate::expected::cloud_name;
@@ -69,6 +70,7 @@ impl World {
             {
                 Err(Failed)
             } else {
+                self.is_made_before_it_breaks(action)?;
                 self.perform(action, seen)
             };
             self.check()
@@ -151,6 +153,22 @@ impl World {
 
     fn cloud(&mut self, name: &CloudName) -> Result<&mut Cloud, Failed> {
         self.clouds.get_mut(name).ok_or(Failed)
+    }
+
+    /// What a move must hold to, whatever it believes.
+    fn is_made_before_it_breaks(&self, action: &Action) -> Result<(), String> {
+        let (Action::Delete { .. }, Some(Desired::Managed(wanted))) = (action, self.desired())
+        else {
+            return Ok(());
+        };
+        let serves =
+            |ours: &LoadBalancer| ours.state == State::Active && !ours.addresses.is_empty();
+        for name in &wanted.clouds {
+            if !self.clouds[name].ours.iter().any(serves) {
+                return Err(format!("{action:?} although {name} does not serve"));
+            }
+        }
+        Ok(())
     }
 
     /// What must hold at every moment, whatever fails.

@@ -87,6 +87,7 @@ fn clouds() -> impl Strategy<Value = Cloud> {
 fn ours() -> impl Strategy<Value = Ours> {
     let life = prop_oneof![
         6 => Just(Life::Active),
+        1 => Just(Life::ActiveWithoutAddress),
         1 => Just(Life::Provisioning),
         1 => Just(Life::Error),
         1 => Just(Life::Deleting),

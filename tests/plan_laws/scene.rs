@@ -112,6 +112,7 @@ pub struct Ours {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
     Active,
+    ActiveWithoutAddress,
     Provisioning,
     Error,
     Deleting,
@@ -142,6 +143,7 @@ impl Scene {
         }
         let (state, has_address) = match ours.life {
             Life::Active => (State::Active, true),
+            Life::ActiveWithoutAddress => (State::Active, false),
             Life::Provisioning => (State::Provisioning, false),
             Life::Error => (State::Error("no capacity".into()), false),
             Life::Deleting => (State::Deleting, true),

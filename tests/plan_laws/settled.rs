@@ -55,6 +55,9 @@ fn is_true(world: &World, reason: &Waiting) -> bool {
 
 fn managed(world: &World, wanted: &Wanted, end: &Plan) -> Result<(), String> {
     let service = world.service.as_ref().ok_or("the Service is gone")?;
+    if service.deleting {
+        return Err("the Service waits for us to let it go".into());
+    }
     if !service.finalizer {
         return Err("there is no finalizer".into());
     }
