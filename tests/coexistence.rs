@@ -10,8 +10,9 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
-use testbed::Environment;
-use testbed::environment::addresses;
+use testbed::cloud::{Fault, FaultKind, Verb};
+use testbed::environment::{History, SOON, addresses, calls};
+use testbed::{Environment, eventually};
 
 const FINALIZER: &str = "example.com/held";
 const ANNOTATION: &str = "example.com/note";
@@ -240,5 +241,36 @@ async fn a_fight_over_the_status_slows_down() -> Result<()> {
     ensure!((1..=6).contains(&writes), "{writes} writes");
     let notes = test.events("web", "StatusOverwritten").await?;
     ensure!(notes.len() == 1, "{notes:?}");
+    Ok(())
+}
+
+/// An edit that comes between a create and its record makes the write of the
+/// record conflict for good: it was planned for another Service.
+#[tokio::test]
+async fn an_edit_during_the_create_is_carried_out_and_nothing_is_said_too_early() -> Result<()> {
+    let test = Environment::shared("edit-meanwhile").await?;
+    let _replica = test.sole_replica().await?;
+    let slow = Fault::new(FaultKind::Latency { millis: 700 }).on(Verb::Create);
+    test.cloud1.set_fault(slow);
+    let service = test.service("web").provider("cloud1").create().await?;
+    let history = History::since(&test, &service).await?;
+    eventually("the create to be under way", SOON, async || {
+        Ok((!calls(&test.cloud1).is_empty()).then_some(()))
+    })
+    .await?;
+    test.annotate("web", &[("lb-bandwidth", Some("20M"))])
+        .await?;
+    let after = test.until_ready("web").await?;
+    for state in history.until(&after).await? {
+        ensure_consistent(&test, &state)?;
+    }
+    eventually("cloud1 to have the new bandwidth", SOON, async || {
+        let inventory = test.cloud1.inventory();
+        ensure!(inventory.len() == 1, "{inventory:?}");
+        Ok((inventory[0].settings.bandwidth == "20M").then_some(()))
+    })
+    .await?;
+    let created = test.cloud1.mutations();
+    ensure!(created.len() == 2, "a create and an update: {created:?}");
     Ok(())
 }

@@ -8,6 +8,7 @@
 
 mod command;
 mod edit;
+mod history;
 mod interposed;
 mod marks;
 mod service;
@@ -22,6 +23,7 @@ use kube::Client;
 use kube::api::{Api, PostParams};
 use serde_json::json;
 
+pub use history::History;
 pub use marks::{addresses, calls};
 pub use service::NewService;
 
