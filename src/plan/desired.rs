@@ -36,6 +36,21 @@ pub enum Desired {
     Managed(Box<Wanted>),
 }
 
+impl Desired {
+    /// The same for a Service that a cloud is known to have a load balancer of.
+    ///
+    /// A create may take effect after the Service ceased to be ours and lost
+    /// our finalizer. The sweep leaves that alone, because the Service is
+    /// there; so it is released once more.
+    pub fn left_behind(self) -> Self {
+        match self {
+            Self::Unmanaged(NotOurs::Deleting) => Self::Released(Release::Deleted),
+            Self::Unmanaged(reason) => Self::Released(Release::Stays(reason)),
+            ours => ours,
+        }
+    }
+}
+
 /// Why a Service is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum NotOurs {

@@ -63,12 +63,14 @@ fn plan_release(release: Release, seen: &Observed) -> Plan {
             }
         }
     }
-    if plan.waiting.is_empty() {
+    // Without our finalizer our other marks are gone too: there is nothing to write.
+    if plan.waiting.is_empty() && seen.finalizer {
         // Another class's controller may have written its own address by now.
         let clear_status = release == Release::Deleted
             || !matches!(release, Release::Stays(NotOurs::ForeignClass));
         plan.actions.push(Action::RemoveFinalizer { clear_status });
-    } else if plan.actions.len() == 1 {
+    }
+    if plan.actions.len() == 1 {
         plan.actions.clear();
     }
     plan

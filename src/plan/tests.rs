@@ -284,6 +284,28 @@ fn a_move_keeps_the_old_address_until_the_new_one_is_there() {
     );
 }
 
+/// A create that took effect after the Service ceased to be ours, found in a cloud's list.
+#[test]
+fn what_a_service_left_behind_goes_and_nothing_is_written_to_it() {
+    let one = nodes(&["10.0.0.1"]);
+    let found = CloudView::Present(Box::new(load_balancer(&service("cloud1"), &one)));
+    let mut left = service("cloud1");
+    left.finalizer = false;
+    left.annotations.insert(ENABLE.into(), "false".into());
+    let released = desired(&left, &cluster(), &clouds()).left_behind();
+    let cases: [(_, &[&str]); 2] = [
+        (found, &["ConfirmLive", "Delete", "ConfirmGone"]),
+        (CloudView::NameTaken, &[]),
+    ];
+    for (view, expected) in cases {
+        let mut seen = Observed::of_service(&left, one.clone());
+        seen.clouds = BTreeMap::from([(CloudName::new("cloud1"), view)]);
+        assert_eq!(kinds(&plan(&released, &seen)), expected);
+    }
+    let managed = desired(&service("cloud1"), &cluster(), &clouds());
+    assert_eq!(managed.clone().left_behind(), managed, "ours anyway");
+}
+
 #[test]
 fn every_mistake_of_a_service_is_named() {
     let mut wrong = service("cloud3");

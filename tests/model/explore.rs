@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use stateright::{Expectation, Model};
+use stateright::{Expectation, Model, Property};
 
 use crate::properties::is_settled;
 use crate::state::State;
@@ -39,6 +39,7 @@ pub const STUCK: &str = "can always settle";
 
 struct Search<'a> {
     world: &'a World,
+    properties: Vec<Property<World>>,
     numbers: HashMap<u64, u32>,
     origins: Vec<Origin>,
     /// From, to: moves that need neither a fault nor the user.
@@ -51,6 +52,7 @@ struct Search<'a> {
 pub fn explore(world: &World, stop: bool) -> Findings {
     let mut search = Search {
         world,
+        properties: world.properties(),
         numbers: HashMap::new(),
         origins: Vec::new(),
         natural: Vec::new(),
@@ -94,7 +96,7 @@ impl Search<'_> {
     }
 
     fn judge(&mut self, number: u32, state: &State) {
-        for property in self.world.properties() {
+        for property in &self.properties {
             if self.found.contains_key(property.name) {
                 continue;
             }
@@ -141,17 +143,16 @@ impl Search<'_> {
     }
 
     fn is_broken(&self) -> bool {
-        let properties = self.world.properties();
-        properties.iter().any(|property| {
+        self.properties.iter().any(|property| {
             matches!(property.expectation, Expectation::Always)
                 && self.found.contains_key(property.name)
         })
     }
 
     fn report(mut self, findings: &mut Findings, is_whole: bool) {
-        for property in self.world.properties() {
+        for property in &self.properties {
             let found = self.found.get(property.name).copied();
-            match (property.expectation, found) {
+            match (&property.expectation, found) {
                 (Expectation::Always, Some(number)) => {
                     findings.broken.push((property.name, self.trace(number)));
                 }

@@ -5,8 +5,9 @@ use my_cloud_controller_manager::plan::record::{Ingress, Publication};
 use stateright::Property;
 
 use crate::names;
+use crate::rules::Rule;
 use crate::scenario::Planted;
-use crate::shipped::{self, Sight, Sights};
+use crate::shipped::{self, Sight};
 use crate::state::{CLOUDS, Facts, Id, Kind, Phase, State};
 use crate::world::World;
 
@@ -29,7 +30,10 @@ pub fn all() -> Vec<Property<World>> {
 }
 
 fn one_each(_: &World, state: &State) -> bool {
-    let mut names = state.balancers.iter().map(|found| (found.id.cloud, found.id.uid));
+    let mut names = state
+        .balancers
+        .iter()
+        .map(|found| (found.id.cloud, found.id.uid));
     let mut last = None;
     // They are sorted, so two of one name stand together.
     names.all(|name| last.replace(name) != Some(name))
@@ -109,21 +113,21 @@ fn is_at_rest(world: &World, state: &State) -> bool {
     let Some(live) = state.service else {
         return true;
     };
-    if !shipped::asks(live.facts).is_managed_or_released {
+    let listed = [0, 1].map(|cloud| state.by_name(cloud, live.facts.uid));
+    let is_listed = listed.iter().flatten().any(|found| found.is_ours)
+        && world.keeps(Rule::ReleaseWhatIsListed);
+    let asks = shipped::asks(live.facts, is_listed);
+    if !asks.is_ours {
         return true;
     }
-    let sights = [0, 1].map(|cloud| truth(state, live.facts, cloud));
-    let (_, script) = shipped::plan_for(live.facts, sights as Sights, world.broken);
-    shipped::is_at_rest(&script.get().plan)
-}
-
-fn truth(state: &State, facts: Facts, cloud: u8) -> Sight {
-    match state.by_name(cloud, facts.uid) {
+    let sight = |cloud: u8| match listed[usize::from(cloud)] {
         Some(found) if found.is_ours => Sight::Present(found),
         Some(_) => Sight::NameTaken,
-        None if shipped::asks(facts).clouds & (1 << cloud) != 0 => Sight::Absent,
+        None if asks.clouds & (1 << cloud) != 0 => Sight::Absent,
         None => Sight::NotAsked,
-    }
+    };
+    let (_, script) = shipped::plan_for(live.facts, is_listed, [0, 1].map(sight), world.broken);
+    shipped::is_at_rest(&script.get().plan)
 }
 
 fn wanted_clouds(facts: Facts) -> u8 {

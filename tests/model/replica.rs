@@ -5,7 +5,6 @@
 use my_cloud_controller_manager::plan::record::Publication;
 
 use crate::api_server::Refusal;
-use crate::names;
 use crate::rules::Rule;
 use crate::script::Step;
 use crate::shipped::{self, Sight};
@@ -46,11 +45,7 @@ impl Replica {
 
 impl Run {
     fn step(&self) -> Option<Step> {
-        self.script
-            .get()
-            .steps
-            .get(usize::from(self.next))
-            .copied()
+        self.script.get().steps.get(usize::from(self.next)).copied()
     }
 
     /// The change that the next step asks somebody for, if it does.
@@ -150,20 +145,21 @@ impl World {
     /// Steps one to three: observe the Service, observe the clouds, plan.
     pub fn start(&self, state: &mut State, number: usize, silent: Option<u8>) -> Option<()> {
         let object = state.replicas[number].newest()?;
-        let asks = shipped::asks(object.facts);
-        if !asks.is_managed_or_released {
+        let uid = object.facts.uid;
+        let listed = [0, 1].map(|cloud| state.replicas[number].known(cloud, uid).is_some());
+        let is_listed = listed.contains(&true) && self.keeps(Rule::ReleaseWhatIsListed);
+        let asks = shipped::asks(object.facts, is_listed);
+        if !asks.is_ours {
             return None;
         }
         let mut sights = [Sight::NotAsked; CLOUDS as usize];
         let mut was_silent = false;
         for cloud in 0..CLOUDS {
-            let is_listed = state.replicas[number]
-                .known(cloud, object.facts.uid)
-                .is_some()
-                && self.keeps(Rule::AskWhereListed);
+            let is_listed = listed[usize::from(cloud)] && self.keeps(Rule::AskWhereListed);
             if asks.clouds & (1 << cloud) != 0 || is_listed {
                 let is_silent = silent == Some(cloud);
-                let sight = self.look(state, number, object.facts, cloud, is_silent);
+                let recorded = asks.recorded[usize::from(cloud)];
+                let sight = self.look(state, number, object.facts, cloud, recorded, is_silent);
                 was_silent |= sight == Sight::Unreachable;
                 sights[usize::from(cloud)] = match sight {
                     Sight::Unreachable if !self.keeps(Rule::SilenceProvesNothing) => Sight::Absent,
@@ -174,7 +170,7 @@ impl World {
         if silent.is_some() && !was_silent {
             return None;
         }
-        let (observed, script) = shipped::plan_for(object.facts, sights, self.broken);
+        let (observed, script) = shipped::plan_for(object.facts, is_listed, sights, self.broken);
         if script.get().steps.is_empty() {
             return None;
         }
@@ -198,14 +194,18 @@ impl World {
         number: usize,
         facts: Facts,
         cloud: u8,
+        recorded: Option<Id>,
         is_silent: bool,
     ) -> Sight {
-        let recorded = recorded(facts, cloud);
-        if !facts.finalizer && recorded.is_none() {
-            return Sight::Absent;
-        }
         let is_ours = |found: Balancer| found.is_ours && found.id.uid == facts.uid;
         let replica = &mut state.replicas[number];
+        let is_listed = replica.known(cloud, facts.uid).is_some();
+        if !facts.finalizer
+            && recorded.is_none()
+            && !(is_listed && self.keeps(Rule::ReleaseWhatIsListed))
+        {
+            return Sight::Absent;
+        }
         if let Some(known) = replica.known(cloud, facts.uid) {
             if known.phase == Phase::Active && is_ours(known) {
                 return Sight::Present(known);
@@ -449,12 +449,4 @@ fn confirm_live(state: &mut State, number: usize, run: &mut Run) -> End {
     } else {
         End::Failed
     }
-}
-
-/// The id on record for a cloud.
-fn recorded(facts: Facts, cloud: u8) -> Option<Id> {
-    let record = &facts.says.get().record;
-    record
-        .get(&names::cloud_name(cloud))
-        .map(names::id_number)
 }

@@ -30,6 +30,8 @@ pub enum Rule {
     OwnerOfRecord,
     /// What the inventory has under our name is looked for even if it is not on record.
     AskWhereListed,
+    /// What the inventory has of a Service that is not ours any more is released.
+    ReleaseWhatIsListed,
     /// The sweep deletes what was left behind.
     Sweep,
     /// The sweep believes only a live read.
@@ -44,7 +46,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::FinalizerFirst,
         Self::LiveBeforeCreate,
         Self::LiveBeforeRelease,
@@ -57,6 +59,7 @@ impl Rule {
         Self::OwnerOfName,
         Self::OwnerOfRecord,
         Self::AskWhereListed,
+        Self::ReleaseWhatIsListed,
         Self::Sweep,
         Self::SweepReadsLive,
         Self::Precondition,

@@ -114,3 +114,11 @@ pub const SCENARIOS: [Scenario; 9] = [
         ..PLAIN
     },
 ];
+
+impl Scenario {
+    /// Whether the Service names other clouds at some time.
+    pub fn moves(&self) -> bool {
+        let is_move = |edit: &Edit| matches!(edit, Edit::Clouds(_));
+        self.edits.iter().any(is_move)
+    }
+}

@@ -8,6 +8,7 @@ use std::hash::Hash;
 use my_cloud_controller_manager::plan::naming::ServiceUid;
 use my_cloud_controller_manager::plan::orphan::suspect;
 use my_cloud_controller_manager::plan::record::Publication;
+use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{
     Action, CloudView, Desired, Observed, Outcome, Plan, Waiting, clouds_to_ask, desired, plan,
 };
@@ -16,7 +17,7 @@ use crate::names;
 use crate::rules::Rule;
 use crate::script::Script;
 use crate::shared::{Pool, Shared};
-use crate::state::{Balancer, CLOUDS, Facts};
+use crate::state::{Balancer, CLOUDS, Facts, Id};
 
 static PUBLICATIONS: Pool<Publication> = Pool::new();
 static OBSERVATIONS: Pool<Observed> = Pool::new();
@@ -39,16 +40,16 @@ pub type Sights = [Sight; CLOUDS as usize];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asks {
     /// Whether the controller has anything to do with it.
-    pub is_managed_or_released: bool,
-    /// Whether it is to have load balancers.
-    pub is_managed: bool,
+    pub is_ours: bool,
     /// The clouds to ask about it, as bits.
     pub clouds: u8,
+    /// The ids on record.
+    pub recorded: [Option<Id>; CLOUDS as usize],
 }
 
 thread_local! {
-    static ASKS: Memory<Facts, Asks> = Memory::default();
-    static PLANS: Memory<(Facts, Sights, Option<Rule>), (Shared<Observed>, Shared<Script>)> = Memory::default();
+    static ASKS: Memory<(Facts, bool), Asks> = Memory::default();
+    static PLANS: Memory<(Facts, bool, Sights, Option<Rule>), (Shared<Observed>, Shared<Script>)> = Memory::default();
     static OUTCOMES: Memory<(Shared<Observed>, Shared<Script>, u8, Option<Balancer>), Shared<Observed>> = Memory::default();
     static SAYS: Memory<(Shared<Observed>, Shared<Script>, u8), Shared<Publication>> = Memory::default();
     static SUSPECTS: Memory<(Balancer, Option<u8>), bool> = Memory::default();
@@ -78,32 +79,43 @@ pub fn publication(publication: Publication) -> Shared<Publication> {
     PUBLICATIONS.share(publication)
 }
 
+/// The shipped `desired()`, and `Desired::left_behind()` if a load balancer of it is known.
+fn desired_by(view: &ServiceView, is_listed: bool) -> Desired {
+    let desired = desired(view, &names::cluster(), &names::clouds());
+    if is_listed {
+        desired.left_behind()
+    } else {
+        desired
+    }
+}
+
 /// The shipped `desired()` and `clouds_to_ask()`.
-pub fn asks(facts: Facts) -> Asks {
-    ASKS.with(|memory| {
-        memory.recall(facts, |facts| {
-            let (view, clouds) = (names::service(facts), names::clouds());
-            let desired = desired(&view, &names::cluster(), &clouds);
-            let asked = clouds_to_ask(&view, &desired, &clouds);
-            Asks {
-                is_managed_or_released: !matches!(desired, Desired::Unmanaged(_)),
-                is_managed: matches!(desired, Desired::Managed(_)),
-                clouds: asked
-                    .iter()
-                    .map(|cloud| 1 << names::cloud_number(cloud))
-                    .sum(),
-            }
-        })
-    })
+pub fn asks(facts: Facts, is_listed: bool) -> Asks {
+    let compute = |(facts, is_listed)| {
+        let (view, clouds) = (names::service(facts), names::clouds());
+        let desired = desired_by(&view, is_listed);
+        let asked = clouds_to_ask(&view, &desired, &clouds);
+        let recorded = |cloud| view.record.get(&names::cloud_name(cloud));
+        Asks {
+            is_ours: !matches!(desired, Desired::Unmanaged(_)),
+            clouds: asked
+                .iter()
+                .map(|cloud| 1 << names::cloud_number(cloud))
+                .sum(),
+            recorded: [0, 1].map(|cloud| recorded(cloud).map(names::id_number)),
+        }
+    };
+    ASKS.with(|memory| memory.recall((facts, is_listed), compute))
 }
 
 /// The shipped `plan()`, after the removal of a rule if there is to be one.
 pub fn plan_for(
     facts: Facts,
+    is_listed: bool,
     sights: Sights,
     broken: Option<Rule>,
 ) -> (Shared<Observed>, Shared<Script>) {
-    let compute = |(facts, sights, broken): (Facts, Sights, Option<Rule>)| {
+    let compute = |(facts, is_listed, sights, broken): (Facts, bool, Sights, Option<Rule>)| {
         let view = names::service(facts);
         let mut observed = Observed::of_service(&view, names::backends());
         for (cloud, sight) in (0_u8..).zip(sights) {
@@ -116,14 +128,17 @@ pub fn plan_for(
             };
             observed.clouds.insert(names::cloud_name(cloud), seen);
         }
-        let desired = desired(&view, &names::cluster(), &names::clouds());
+        let desired = desired_by(&view, is_listed);
         let mut plan = plan(&desired, &observed);
         if let Some(rule) = broken {
             rule.remove_from(&mut plan);
         }
-        (OBSERVATIONS.share(observed), SCRIPTS.share(Script::of(plan)))
+        (
+            OBSERVATIONS.share(observed),
+            SCRIPTS.share(Script::of(plan)),
+        )
     };
-    PLANS.with(|memory| memory.recall((facts, sights, broken), compute))
+    PLANS.with(|memory| memory.recall((facts, is_listed, sights, broken), compute))
 }
 
 /// The shipped `Observed::record_outcome()`.
@@ -151,13 +166,12 @@ pub fn record_outcome(
 
 /// The shipped `Observed::publication()`, for a publishing step.
 pub fn says(observed: Shared<Observed>, script: Shared<Script>, step: u8) -> Shared<Publication> {
-    let compute =
-        |(observed, script, step): (Shared<Observed>, Shared<Script>, u8)| match action(
-            script, step,
-        ) {
-            Action::Publish { clouds } => PUBLICATIONS.share(observed.get().publication(clouds)),
-            other => panic!("{other:?} publishes nothing"),
-        };
+    let compute = |(observed, script, step): (Shared<Observed>, Shared<Script>, u8)| match action(
+        script, step,
+    ) {
+        Action::Publish { clouds } => PUBLICATIONS.share(observed.get().publication(clouds)),
+        other => panic!("{other:?} publishes nothing"),
+    };
     SAYS.with(|memory| memory.recall((observed, script, step), compute))
 }
 

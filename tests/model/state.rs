@@ -218,12 +218,20 @@ impl State {
         self.replicas.sort_unstable();
     }
 
-    /// The newest resourceVersion anybody has seen.
+    /// The newest resourceVersion anybody has seen: normalised, they are
+    /// numbered without gaps, so it is below 256.
     pub fn newest_version(&self) -> u8 {
-        let mut newest = 0;
-        self.clone()
-            .for_each_version(|version| newest = newest.max(*version));
-        newest
+        let replicas = self.replicas.iter().flat_map(|replica| {
+            let run = replica.run.map(|run| run.object);
+            [replica.cache.flatten(), replica.own, run]
+        });
+        let objects = replicas.chain([self.service, self.earlier]).flatten();
+        let patches = self.requests.iter().map(|request| match request {
+            Request::Patch { from, .. } => *from,
+            _ => 0,
+        });
+        let versions = objects.map(|object| object.version).chain(patches);
+        versions.max().unwrap_or(0)
     }
 
     fn renumber(&mut self) {
@@ -242,7 +250,10 @@ impl State {
         let objects = [&mut self.service, &mut self.earlier].into_iter().flatten();
         objects.for_each(|object| visit(&mut object.version));
         for replica in &mut self.replicas {
-            let seen = [replica.cache.as_mut().and_then(Option::as_mut), replica.own.as_mut()];
+            let seen = [
+                replica.cache.as_mut().and_then(Option::as_mut),
+                replica.own.as_mut(),
+            ];
             seen.into_iter()
                 .flatten()
                 .for_each(|object| visit(&mut object.version));

@@ -144,7 +144,10 @@ impl World {
             moves.push(Move::StepDownAfterSending(number));
         }
         if may_fail && request.is_some() {
-            moves.extend([Move::CrashAfterSending(number), Move::StepUnanswered(number)]);
+            moves.extend([
+                Move::CrashAfterSending(number),
+                Move::StepUnanswered(number),
+            ]);
             if !matches!(request, Some(Request::Patch { .. })) {
                 moves.push(Move::StepTwice(number));
             }
@@ -290,4 +293,43 @@ impl Model for World {
     fn within_boundary(&self, state: &State) -> bool {
         state.made.iter().flatten().all(|made| *made <= MOST_MADE)
     }
+}
+
+impl World {
+    /// Prints a trace for a person: each move, and what it changed.
+    pub fn tell(&self, trace: &[Move]) {
+        let Some(mut state) = self.init_states().pop() else {
+            return;
+        };
+        for event in trace {
+            let Some(next) = self.next_state(&state, *event) else {
+                return;
+            };
+            println!("{event:?}");
+            if next.service != state.service {
+                println!("    Service: {}", describe(next.service));
+            }
+            if next.balancers != state.balancers {
+                println!("    clouds: {:?}", next.balancers);
+            }
+            if next.requests != state.requests {
+                println!("    under way: {}", next.requests.len());
+            }
+            state = next;
+        }
+    }
+}
+
+fn describe(service: Option<Object>) -> String {
+    let Some(Object { version, facts }) = service else {
+        return "none".into();
+    };
+    let record = facts.says.get().record.annotations();
+    format!(
+        "version {version}, UID {}, {:?}{}{}, record {record:?}",
+        facts.uid,
+        facts.wish,
+        if facts.finalizer { ", finalizer" } else { "" },
+        if facts.deleting { ", deleting" } else { "" },
+    )
 }
