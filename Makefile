@@ -43,3 +43,8 @@ check: ## Formatting and lints
 .PHONY: deny
 deny: ## Licences and sources of the dependencies (needs cargo-deny)
 	$(CARGO) deny --locked --offline check bans licenses sources
+
+.PHONY: model
+model: ## The protocol under the model checker with two faults (about 15 minutes, 10 GB)
+	$(CARGO) test --locked --profile model --test model -- \
+	    --include-ignored --nocapture --test-threads 1

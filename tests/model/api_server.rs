@@ -84,7 +84,7 @@ impl World {
         let answered = store(state, to);
         state.earlier = state.service.take();
         state.edits += 1;
-        state.raced = true;
+        state.doubt = true;
         answered
     }
 }

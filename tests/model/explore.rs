@@ -48,8 +48,8 @@ struct Search<'a> {
     found: HashMap<&'static str, u32>,
 }
 
-/// Looks at every state that can be reached; with `stop`, only until something is found broken.
-pub fn explore(world: &World, stop: bool) -> Findings {
+/// Looks at every state that can be reached; with `stop`, only until this property is found broken.
+pub fn explore(world: &World, stop: Option<&'static str>) -> Findings {
     let mut search = Search {
         world,
         properties: world.properties(),
@@ -64,7 +64,7 @@ pub fn explore(world: &World, stop: bool) -> Findings {
     for state in world.init_states() {
         level.extend(search.number(&state, NONE, 0).ok().map(|new| (new, state)));
     }
-    while !level.is_empty() && !(stop && search.is_broken()) {
+    while !level.is_empty() && !stop.is_some_and(|property| search.found.contains_key(property)) {
         let mut next_level = Vec::new();
         for (number, state) in level {
             search.judge(number, &state);
@@ -140,13 +140,6 @@ impl Search<'_> {
                 self.natural.push((number, to));
             }
         }
-    }
-
-    fn is_broken(&self) -> bool {
-        self.properties.iter().any(|property| {
-            matches!(property.expectation, Expectation::Always)
-                && self.found.contains_key(property.name)
-        })
     }
 
     fn report(mut self, findings: &mut Findings, is_whole: bool) {

@@ -43,7 +43,7 @@ fn check(scenario: Scenario, faults: u8, sweeps: bool) {
         broken: None,
         sweeps,
     };
-    let found = explore(&world, false);
+    let found = explore(&world, None);
     println!(
         "{:30} faults {faults}: {:>9} states, depth {:>3}, {:6.1} s",
         scenario.name,
@@ -98,7 +98,7 @@ fn stateright_counts_the_same_states() {
         let checker = world.checker().spawn_bfs().join();
         checker.assert_properties();
         let counted = checker.unique_state_count();
-        assert_eq!(counted, explore(&world, false).states, "{}", scenario.name);
+        assert_eq!(counted, explore(&world, None).states, "{}", scenario.name);
     }
 }
 

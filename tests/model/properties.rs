@@ -45,14 +45,17 @@ fn no_hijack(world: &World, state: &State) -> bool {
     !state.crimes.hijack && theirs.count() == planted
 }
 
-/// While nothing has gone wrong, the finalizer alone sees to it that no load
-/// balancer outlives its Service, at any moment. (After a fault it may; then
-/// "settled without a leak" holds.)
+/// The finalizer alone sees to it that no load balancer outlives its Service,
+/// at any moment, whatever crashes, is silent or shows old states. (A request
+/// without an answer is more than it can cover; nor does it cover a cloud that
+/// the user names no more, where a create went unrecorded: `clouds_to_ask`
+/// relies on the cloud's list for that. Then "settled without a leak" holds.)
 fn has_service(world: &World, state: &State) -> bool {
-    let has_fault = state.faults < world.faults || state.raced;
-    has_fault
+    let owner = state.service.map(|live| live.facts);
+    let has_fault = state.faults < world.faults;
+    state.doubt
+        || (has_fault && world.scenario.moves())
         || state.balancers.iter().all(|found| {
-            let owner = state.service.map(|live| live.facts);
             !found.is_ours
                 || owner.is_some_and(|owner| owner.uid == found.id.uid && owner.finalizer)
         })

@@ -316,7 +316,7 @@ impl World {
     pub fn step_raced(&self, state: &mut State, number: usize) -> Option<()> {
         let mut run = state.replicas[number].run?;
         let answered = Self::raced_delete(state, run.patched()?);
-        self.remember(state, number, &mut run, answered);
+        remember(state, number, &mut run, answered);
         state.replicas[number].run = self.after(run, End::Done(None));
         Some(())
     }
@@ -331,7 +331,7 @@ impl World {
         };
         let end = match (step, answer) {
             (_, Ok(written)) => {
-                self.remember(state, number, &mut run, written);
+                remember(state, number, &mut run, written);
                 if step == Step::Publish {
                     run.created = Default::default();
                 }
@@ -348,7 +348,7 @@ impl World {
                     .service
                     .filter(|live| live.facts.uid == run.object.facts.uid);
                 if let (Refusal::Conflict, Some(live)) = (refusal, live) {
-                    self.remember(state, number, &mut run, live);
+                    remember(state, number, &mut run, live);
                 }
                 if step == Step::Publish {
                     state.replicas[number].run = self.undo_if_gone(state, run);
@@ -359,13 +359,6 @@ impl World {
         };
         state.replicas[number].run = self.after(run, end);
         Some(())
-    }
-
-    fn remember(&self, state: &mut State, number: usize, run: &mut Run, object: Object) {
-        run.object = object;
-        if self.keeps(Rule::OwnWrites) {
-            state.replicas[number].own = Some(object);
-        }
     }
 
     /// Mirrors the loop of `apply`.
@@ -434,6 +427,11 @@ impl World {
     }
 }
 
+fn remember(state: &mut State, number: usize, run: &mut Run, object: Object) {
+    run.object = object;
+    state.replicas[number].own = Some(object);
+}
+
 fn confirm_live(state: &mut State, number: usize, run: &mut Run) -> End {
     let same = state
         .service
@@ -442,8 +440,7 @@ fn confirm_live(state: &mut State, number: usize, run: &mut Run) -> End {
         return End::Failed;
     };
     let is_unchanged = live.version == run.object.version;
-    run.object = live;
-    state.replicas[number].own = Some(live);
+    remember(state, number, run, live);
     if is_unchanged {
         End::Done(None)
     } else {

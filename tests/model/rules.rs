@@ -10,8 +10,6 @@ pub enum Rule {
     FinalizerFirst,
     /// The Service is read live before a create.
     LiveBeforeCreate,
-    /// The Service is read live before its load balancers are deleted.
-    LiveBeforeRelease,
     /// The finalizer goes after the cloud said by id that all is gone.
     ConfirmGone,
     /// The finalizer stays while something failed.
@@ -40,41 +38,13 @@ pub enum Rule {
     Precondition,
     /// A create for a name that exists makes nothing.
     IdempotentByName,
-    /// Our own writes count before the watch shows them.
-    OwnWrites,
 }
 
 impl Rule {
-    /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::FinalizerFirst,
-        Self::LiveBeforeCreate,
-        Self::LiveBeforeRelease,
-        Self::ConfirmGone,
-        Self::FinalizerStaysOnFailure,
-        Self::MakeBeforeBreak,
-        Self::UndoWhenGone,
-        Self::ListProvesNothing,
-        Self::SilenceProvesNothing,
-        Self::OwnerOfName,
-        Self::OwnerOfRecord,
-        Self::AskWhereListed,
-        Self::ReleaseWhatIsListed,
-        Self::Sweep,
-        Self::SweepReadsLive,
-        Self::Precondition,
-        Self::IdempotentByName,
-        Self::OwnWrites,
-    ];
-
     /// Removes from a plan the steps that keep this rule.
     pub fn remove_from(self, plan: &mut Plan) {
         let is_create = |action: &Action| matches!(action, Action::Create { .. });
         let creates = plan.actions.iter().any(is_create);
-        let releases = plan
-            .actions
-            .iter()
-            .any(|action| matches!(action, Action::RemoveFinalizer { .. }));
         match self {
             Self::FinalizerFirst => {
                 let is_first = matches!(plan.actions.first(), Some(Action::AddFinalizer));
@@ -85,7 +55,6 @@ impl Rule {
                 }
             }
             Self::LiveBeforeCreate if creates => remove(plan, &Action::ConfirmLive),
-            Self::LiveBeforeRelease if releases => remove(plan, &Action::ConfirmLive),
             Self::ConfirmGone => plan
                 .actions
                 .retain(|action| !matches!(action, Action::ConfirmGone { .. })),

@@ -60,7 +60,7 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// All stories.
-pub const SCENARIOS: [Scenario; 9] = [
+pub const SCENARIOS: [Scenario; 10] = [
     Scenario {
         name: "deleted and recreated",
         edits: &[Edit::Delete, Edit::Recreate],
@@ -84,6 +84,12 @@ pub const SCENARIOS: [Scenario; 9] = [
     Scenario {
         name: "moved between slow clouds",
         edits: &[Edit::Clouds(SECOND)],
+        is_slow: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "deleted on a slow cloud",
+        edits: &[Edit::Delete],
         is_slow: true,
         ..PLAIN
     },

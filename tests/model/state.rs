@@ -148,8 +148,10 @@ pub struct State {
     pub faults: u8,
     /// How many of the user's edits are done.
     pub edits: u8,
-    /// Whether a deletion raced our finalizer and won.
-    pub raced: bool,
+    /// Whether the finalizer alone cannot be enough any more: a request got no
+    /// answer or came twice, two replicas led, or a deletion raced our
+    /// finalizer and won.
+    pub doubt: bool,
     pub crimes: Crimes,
 }
 

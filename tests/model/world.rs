@@ -221,6 +221,17 @@ impl World {
     }
 }
 
+impl World {
+    /// Whether after this more than the finalizer is needed to lose nothing.
+    fn raises_doubt(state: &State, event: Move) -> bool {
+        match event {
+            Move::CrashAfterSending(_) | Move::StepUnanswered(_) | Move::StepTwice(_) => true,
+            Move::Elect(number) => state.replicas[1 - number].leads,
+            _ => false,
+        }
+    }
+}
+
 impl Model for World {
     type State = State;
     type Action = Move;
@@ -253,7 +264,7 @@ impl Model for World {
             replicas: Default::default(),
             faults: self.faults,
             edits: 0,
-            raced: false,
+            doubt: false,
             crimes: Crimes::default(),
         };
         state.normalise(self);
@@ -282,6 +293,7 @@ impl Model for World {
         let mut state = last.clone();
         self.happen(&mut state, event)?;
         state.faults -= u8::from(Self::is_fault(last, event));
+        state.doubt |= Self::raises_doubt(last, event);
         state.normalise(self);
         (state != *last).then_some(state)
     }
