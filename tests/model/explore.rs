@@ -7,9 +7,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use stateright::{Expectation, Model, Property};
 
+use crate::moves::Move;
 use crate::properties::is_settled;
 use crate::state::State;
-use crate::world::{Move, World};
+use crate::world::World;
 
 /// What was found.
 #[derive(Debug, Default)]

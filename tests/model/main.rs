@@ -3,17 +3,20 @@
 //! and a bounded number of things goes wrong.
 //!
 //! Read in this order: `scenario` (what the user does), `state`, `world` (what
-//! can happen), `api_server`, `cloud`, `replica` (what follows), `properties`
-//! (what must hold), `explore` (every order), `rules` (what is broken on
+//! can happen), `api_server`, `cloud`, `replica`, `observe`, `apply` (what
+//! follows), `properties` (what must hold), `explore` (every order), `rules` (what is broken on
 //! purpose). `shipped` is the border to the code under test.
 //!
 //! `docs/verification.md` has bounds, sizes and what this does not cover.
 
 mod api_server;
+mod apply;
 mod cloud;
 mod explore;
+mod moves;
 mod mutants;
 mod names;
+mod observe;
 mod properties;
 mod replica;
 mod rules;
@@ -22,6 +25,7 @@ mod script;
 mod shared;
 mod shipped;
 mod state;
+mod trace;
 mod world;
 
 use std::time::Instant;

@@ -47,11 +47,18 @@ pub struct Asks {
     pub recorded: [Option<Id>; CLOUDS as usize],
 }
 
+/// A plan, what it was made from, and all that decided it.
+type Planned = (Shared<Observed>, Shared<Script>);
+type ToPlan = (Facts, bool, Sights, Option<Rule>);
+/// A step of a plan in what was observed, and what it brought.
+type Stepped = (Shared<Observed>, Shared<Script>, u8, Option<Balancer>);
+
 thread_local! {
     static ASKS: Memory<(Facts, bool), Asks> = Memory::default();
-    static PLANS: Memory<(Facts, bool, Sights, Option<Rule>), (Shared<Observed>, Shared<Script>)> = Memory::default();
-    static OUTCOMES: Memory<(Shared<Observed>, Shared<Script>, u8, Option<Balancer>), Shared<Observed>> = Memory::default();
-    static SAYS: Memory<(Shared<Observed>, Shared<Script>, u8), Shared<Publication>> = Memory::default();
+    static PLANS: Memory<ToPlan, Planned> = Memory::default();
+    static OUTCOMES: Memory<Stepped, Shared<Observed>> = Memory::default();
+    static SAYS: Memory<(Shared<Observed>, Shared<Script>, u8), Shared<Publication>> =
+        Memory::default();
     static SUSPECTS: Memory<(Balancer, Option<u8>), bool> = Memory::default();
 }
 
@@ -109,13 +116,8 @@ pub fn asks(facts: Facts, is_listed: bool) -> Asks {
 }
 
 /// The shipped `plan()`, after the removal of a rule if there is to be one.
-pub fn plan_for(
-    facts: Facts,
-    is_listed: bool,
-    sights: Sights,
-    broken: Option<Rule>,
-) -> (Shared<Observed>, Shared<Script>) {
-    let compute = |(facts, is_listed, sights, broken): (Facts, bool, Sights, Option<Rule>)| {
+pub fn plan_for(facts: Facts, is_listed: bool, sights: Sights, broken: Option<Rule>) -> Planned {
+    let compute = |(facts, is_listed, sights, broken): ToPlan| {
         let view = names::service(facts);
         let mut observed = Observed::of_service(&view, names::backends());
         for (cloud, sight) in (0_u8..).zip(sights) {
@@ -148,12 +150,7 @@ pub fn record_outcome(
     step: u8,
     found: Option<Balancer>,
 ) -> Shared<Observed> {
-    let compute = |(observed, script, step, found): (
-        Shared<Observed>,
-        Shared<Script>,
-        u8,
-        Option<Balancer>,
-    )| {
+    let compute = |(observed, script, step, found): Stepped| {
         let mut observed = observed.get().clone();
         let outcome = found.map_or(Outcome::Done, |found| {
             Outcome::Found(Box::new(names::load_balancer(found)))
