@@ -49,3 +49,8 @@ $(DENY):
 deny: $(DENY) ## Licences and sources of the dependencies (installs cargo-deny once)
 	$(CARGO) fetch --locked
 	$(DENY) --locked --offline --log-level error check bans licenses sources
+
+.PHONY: model
+model: ## The protocol under the model checker with two faults (about 15 minutes, 10 GB)
+	$(CARGO) test --locked --profile model --test model -- \
+	    --include-ignored --nocapture --test-threads 1

@@ -1,0 +1,109 @@
+//! The clouds: idempotent by name, with owners and ids, as in
+//! `docs/cloud-api.openapi.yaml`. They know no fencing token.
+
+use crate::rules::Rule;
+use crate::state::{Balancer, Crimes, Id, Kind, Phase, State};
+use crate::world::World;
+
+/// Why a create or an update was not done.
+#[derive(Debug)]
+pub struct Refused;
+
+impl World {
+    /// A create arrives.
+    pub fn create(
+        &self,
+        state: &mut State,
+        cloud: u8,
+        uid: u8,
+        bandwidth: u8,
+    ) -> Result<Balancer, Refused> {
+        let is_idempotent = self.keeps(Rule::IdempotentByName);
+        if let Some(found) = state.by_name(cloud, uid).filter(|_| is_idempotent) {
+            let is_usable = found.is_ours && found.phase != Phase::Deleting;
+            return is_usable.then_some(found).ok_or(Refused);
+        }
+        let made = &mut state.made[usize::from(cloud)][usize::from(uid)];
+        let nth = *made;
+        *made += 1;
+        let created = Balancer {
+            id: Id { cloud, uid, nth },
+            is_ours: true,
+            bandwidth,
+            phase: if self.scenario.is_slow {
+                Phase::Provisioning
+            } else {
+                Phase::Active
+            },
+        };
+        state.balancers.push(created);
+        Ok(created)
+    }
+
+    /// An update arrives.
+    pub fn update(&self, state: &mut State, id: Id, bandwidth: u8) -> Result<Balancer, Refused> {
+        let found = state.balancers.iter_mut().find(|found| found.id == id);
+        let found = found.ok_or(Refused)?;
+        state.crimes.hijack |= !found.is_ours;
+        if found.phase == Phase::Deleting {
+            return Err(Refused);
+        }
+        found.bandwidth = bandwidth;
+        Ok(*found)
+    }
+
+    /// A delete arrives.
+    pub fn delete(&self, state: &mut State, id: Id) {
+        let Some(found) = state.by_id(id) else {
+            return;
+        };
+        self.judge_delete(state, found);
+        if !self.scenario.is_slow {
+            state.balancers.retain(|other| other.id != id);
+        } else if let Some(found) = state.balancers.iter_mut().find(|other| other.id == id) {
+            found.phase = Phase::Deleting;
+        }
+    }
+
+    fn judge_delete(&self, state: &mut State, found: Balancer) {
+        let Crimes {
+            hijack,
+            wrong_delete,
+            gap,
+        } = &mut state.crimes;
+        *hijack |= !found.is_ours;
+        let Some(live) = state.service.map(|live| live.facts) else {
+            return;
+        };
+        let is_wanted =
+            live.uid == found.id.uid && !live.deleting && live.wish.kind == Kind::LoadBalancer;
+        // What was sent while the user did not want it may arrive when he does again.
+        if !found.is_ours || !is_wanted || self.has_returned(state.edits) {
+            return;
+        }
+        if live.wish.clouds & (1 << found.id.cloud) != 0 {
+            *wrong_delete = true;
+            return;
+        }
+        let serves = |cloud: &u8| {
+            state.balancers.iter().any(|other| {
+                (other.id.cloud, other.id.uid) == (*cloud, live.uid) && other.phase == Phase::Active
+            })
+        };
+        let wanted = (0..crate::state::CLOUDS).filter(|cloud| live.wish.clouds & (1 << cloud) != 0);
+        *gap |= !wanted.into_iter().all(|cloud| serves(&cloud));
+    }
+
+    /// A slow cloud gets on with one of its load balancers.
+    pub fn progress(state: &mut State, id: Id) {
+        match state.by_id(id).map(|found| found.phase) {
+            Some(Phase::Provisioning) => {
+                for found in state.balancers.iter_mut().filter(|found| found.id == id) {
+                    found.phase = Phase::Active;
+                }
+            }
+            Some(Phase::Deleting) => state.balancers.retain(|found| found.id != id),
+            Some(Phase::Active) | None => {}
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The world's numbers as the shipped types, and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use my_cloud_controller_manager::plan::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
+use my_cloud_controller_manager::plan::desired::Abilities;
+use my_cloud_controller_manager::plan::load_balancer::{
+    Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
+};
+use my_cloud_controller_manager::plan::naming::{
+    CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid,
+};
+use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
+use my_cloud_controller_manager::plan::{Backends, Clouds};
+
+use crate::state::{Balancer, CLOUDS, Facts, Id, Kind, Phase};
+
+const BANDWIDTHS: [&str; 2] = ["5M", "9M"];
+
+pub fn cluster() -> ClusterId {
+    ClusterId::new("ours")
+}
+
+pub fn clouds() -> Clouds {
+    (0..CLOUDS)
+        .map(|cloud| (cloud_name(cloud), Abilities::Full))
+        .collect()
+}
+
+pub fn cloud_name(cloud: u8) -> CloudName {
+    CloudName::new(format!("cloud{}", cloud + 1))
+}
+
+/// The number that a name of ours ends in. A text that is not ours is a fault
+/// of the model itself.
+fn number(text: &str) -> u8 {
+    let digits = text.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+    digits
+        .parse()
+        .unwrap_or_else(|error| panic!("{text:?} has no number of this world: {error}"))
+}
+
+pub fn cloud_number(cloud: &CloudName) -> u8 {
+    number(cloud.as_str()) - 1
+}
+
+pub fn uid_number(uid: &ServiceUid) -> u8 {
+    number(uid.as_str())
+}
+
+pub fn bandwidth_number(bandwidth: &str) -> u8 {
+    u8::from(bandwidth == BANDWIDTHS[1])
+}
+
+pub fn load_balancer_id(id: Id) -> LoadBalancerId {
+    LoadBalancerId::new(format!("lb-{}-{}-{}", id.cloud, id.uid, id.nth))
+}
+
+pub fn id_number(id: &LoadBalancerId) -> Id {
+    let mut numbers = id.as_str().split('-').skip(1).map(number);
+    let mut next = || numbers.next().unwrap_or(u8::MAX);
+    Id {
+        cloud: next(),
+        uid: next(),
+        nth: next(),
+    }
+}
+
+pub fn owner(uid: u8) -> Owner {
+    Owner {
+        cluster: cluster(),
+        namespace: "default".into(),
+        name: "web".into(),
+        uid: ServiceUid::new(format!("uid-{uid}")),
+    }
+}
+
+pub fn address(id: Id) -> IpAddr {
+    Ipv4Addr::new(192, id.cloud, id.uid, id.nth).into()
+}
+
+/// The Nodes never change in this world: the laws of `plan` cover them.
+pub fn backends() -> Backends {
+    Backends {
+        addresses: BTreeSet::from([Ipv4Addr::new(10, 0, 0, 1).into()]),
+        none_confirmed: false,
+    }
+}
+
+pub fn load_balancer(found: Balancer) -> LoadBalancer {
+    let name = owner(found.id.uid);
+    let owner = if found.is_ours {
+        name.clone()
+    } else {
+        Owner {
+            cluster: ClusterId::new("theirs"),
+            ..name.clone()
+        }
+    };
+    let is_served = found.phase == Phase::Active;
+    LoadBalancer {
+        id: load_balancer_id(found.id),
+        name: name.load_balancer_name(),
+        owner: Some(owner),
+        spec: LoadBalancerSpec {
+            nodes: backends().addresses,
+            listeners: vec![Listener {
+                name: String::new(),
+                protocol: Protocol::Tcp,
+                port: 80,
+                node_port: 30080,
+            }],
+            spec: "standard".into(),
+            bandwidth: BANDWIDTHS[usize::from(found.bandwidth)].into(),
+            algorithm: Algorithm::RoundRobin,
+            source_ranges: Vec::new(),
+            client_affinity_seconds: None,
+        },
+        addresses: Addresses {
+            ips: is_served.then(|| address(found.id)).into_iter().collect(),
+            hostname: None,
+        },
+        state: match found.phase {
+            Phase::Provisioning => State::Provisioning,
+            Phase::Active => State::Active,
+            Phase::Deleting => State::Deleting,
+        },
+    }
+}
+
+pub fn service(facts: Facts) -> ServiceView {
+    let named: Vec<String> = (0..CLOUDS)
+        .filter(|cloud| facts.wish.clouds & (1 << cloud) != 0)
+        .map(|cloud| cloud_name(cloud).to_string())
+        .collect();
+    let enable = facts.wish.kind != Kind::NotEnabled;
+    ServiceView {
+        key: ServiceKey {
+            namespace: "default".into(),
+            name: "web".into(),
+        },
+        uid: owner(facts.uid).uid,
+        deleting: facts.deleting,
+        is_load_balancer: facts.wish.kind != Kind::ClusterIp,
+        class: None,
+        annotations: BTreeMap::from([
+            (ENABLE.into(), enable.to_string()),
+            (PROVIDER.into(), named.join(",")),
+            (
+                LB_BANDWIDTH.into(),
+                BANDWIDTHS[usize::from(facts.wish.bandwidth)].into(),
+            ),
+        ]),
+        ports: vec![PortView {
+            name: String::new(),
+            protocol: "TCP".into(),
+            port: 80,
+            node_port: Some(30080),
+        }],
+        source_ranges: Vec::new(),
+        client_affinity_seconds: None,
+        finalizer: facts.finalizer,
+        record: facts.says.get().record.clone(),
+        published: facts.says.get().ingress.clone(),
+    }
+}

@@ -1,0 +1,173 @@
+//! What must hold. Nothing here asks the shipped `plan()` what is right, but
+//! where the property is about it.
+
+use my_cloud_controller_manager::plan::record::{Ingress, Publication};
+use stateright::Property;
+
+use crate::names;
+use crate::scenario::Planted;
+use crate::shipped::{self, Sight};
+use crate::state::{CLOUDS, Facts, Id, Kind, Phase, State};
+use crate::world::World;
+
+/// All of them.
+pub fn all() -> Vec<Property<World>> {
+    vec![
+        Property::always("one load balancer of a Service on a cloud", one_each),
+        Property::always("no wrong delete", |_, state: &State| {
+            !state.crimes.wrong_delete
+        }),
+        Property::always("no hijack", no_hijack),
+        Property::always("no gap in a move", |_, state: &State| !state.crimes.gap),
+        Property::always("a load balancer has a Service", has_service),
+        Property::always("nothing to do only when all is done", rest_is_right),
+        Property::always("settled without a leak", settled_is_right),
+        Property::sometimes("settled with a load balancer", |world, state| {
+            is_settled(world, state) && state.balancers.iter().any(|found| found.is_ours)
+        }),
+    ]
+}
+
+fn one_each(_: &World, state: &State) -> bool {
+    let mut names = state
+        .balancers
+        .iter()
+        .map(|found| (found.id.cloud, found.id.uid));
+    let mut last = None;
+    // They are sorted, so two of one name stand together.
+    names.all(|name| last.replace(name) != Some(name))
+}
+
+fn no_hijack(world: &World, state: &State) -> bool {
+    let theirs = state.balancers.iter().filter(|found| !found.is_ours);
+    let planted = usize::from(world.scenario.planted != Planted::Nothing);
+    !state.crimes.hijack && theirs.count() == planted
+}
+
+/// The finalizer alone sees to it that no load balancer outlives its Service,
+/// at any moment, whatever crashes, is silent or shows old states. (A request
+/// without an answer is more than it can cover; nor does it cover a cloud that
+/// the user names no more, where a create went unrecorded: `clouds_to_ask`
+/// relies on the cloud's list for that. Then "settled without a leak" holds.)
+fn has_service(world: &World, state: &State) -> bool {
+    let owner = state.service.map(|live| live.facts);
+    let has_fault = state.faults < world.faults;
+    state.doubt
+        || (has_fault && world.scenario.moves())
+        || state.balancers.iter().all(|found| {
+            !found.is_ours
+                || owner.is_some_and(|owner| owner.uid == found.id.uid && owner.finalizer)
+        })
+}
+
+/// An empty plan that waits for nothing, made from what is really so.
+fn rest_is_right(world: &World, state: &State) -> bool {
+    !is_at_rest(world, state)
+        || state
+            .service
+            .is_none_or(|live| is_converged(state, live.facts))
+}
+
+/// When nothing can happen any more by itself, the clouds have exactly what
+/// the live Service asks for, and it says so.
+fn settled_is_right(world: &World, state: &State) -> bool {
+    if !is_settled(world, state) {
+        return true;
+    }
+    let wanted = state.service.map_or(0, |live| wanted_clouds(live.facts));
+    let owner = state.service.map(|live| live.facts.uid);
+    state
+        .balancers
+        .iter()
+        .filter(|found| found.is_ours)
+        .all(|found| Some(found.id.uid) == owner && wanted & (1 << found.id.cloud) != 0)
+        && rest_is_right(world, state)
+}
+
+/// Whether no request is under way, one replica leads and knows everything,
+/// and it has nothing to do.
+pub fn is_settled(world: &World, state: &State) -> bool {
+    let is_quiet = state.requests.is_empty()
+        && state.replicas.iter().all(|replica| replica.run.is_none())
+        && state
+            .balancers
+            .iter()
+            .all(|found| found.phase == Phase::Active);
+    let mut leaders = state.replicas.iter().filter(|replica| replica.leads);
+    let (Some(leader), None) = (leaders.next(), leaders.next()) else {
+        return false;
+    };
+    is_quiet
+        && leader.cache == Some(state.service)
+        && leader
+            .inventory
+            .iter()
+            .eq(state.balancers.iter().filter(|found| found.is_ours))
+        && !state
+            .balancers
+            .iter()
+            .any(|found| world.is_orphan(state, state.service, *found))
+        && is_at_rest(world, state)
+}
+
+/// Whether the shipped plan, told the whole truth, has nothing to do.
+fn is_at_rest(world: &World, state: &State) -> bool {
+    let Some(live) = state.service else {
+        return true;
+    };
+    let listed = [0, 1].map(|cloud| state.by_name(cloud, live.facts.uid));
+    let asks = shipped::asks(live.facts);
+    if !asks.is_ours {
+        return true;
+    }
+    let sight = |cloud: u8| match listed[usize::from(cloud)] {
+        Some(found) if found.is_ours => Sight::Present(found),
+        Some(_) => Sight::NameTaken,
+        None if asks.clouds & (1 << cloud) != 0 => Sight::Absent,
+        None => Sight::NotAsked,
+    };
+    let (_, script) = shipped::plan_for(live.facts, [0, 1].map(sight), world.broken);
+    shipped::is_at_rest(&script.get().plan)
+}
+
+fn wanted_clouds(facts: Facts) -> u8 {
+    let is_wanted = facts.wish.kind == Kind::LoadBalancer && !facts.deleting;
+    if is_wanted { facts.wish.clouds } else { 0 }
+}
+
+/// Whether a Service has what it asks for, and nothing else: written down
+/// without a look at `plan()`.
+fn is_converged(state: &State, facts: Facts) -> bool {
+    let wanted = wanted_clouds(facts);
+    if wanted == 0 {
+        // Marks that a user forged on a Service that is none of our business stay.
+        return !facts.finalizer && !facts.deleting;
+    }
+    let mut ids: Vec<Id> = Vec::new();
+    for cloud in 0..CLOUDS {
+        let is_wanted = wanted & (1 << cloud) != 0;
+        match state.by_name(cloud, facts.uid) {
+            Some(found) if found.is_ours => {
+                let is_right = found.bandwidth == facts.wish.bandwidth;
+                if !is_wanted || !is_right || found.phase != Phase::Active {
+                    return false;
+                }
+                ids.push(found.id);
+            }
+            // Somebody else's: nothing can be done, and it keeps what there is where it is.
+            Some(_) if is_wanted => return facts.finalizer,
+            Some(_) => {}
+            None if is_wanted => return false,
+            None => {}
+        }
+    }
+    let name = |id: &Id| (names::cloud_name(id.cloud), names::load_balancer_id(*id));
+    let says = Publication {
+        record: ids.iter().map(name).collect(),
+        ingress: ids
+            .iter()
+            .map(|id| Ingress::Ip(names::address(*id)))
+            .collect(),
+    };
+    facts.finalizer && *facts.says.get() == says
+}

@@ -1,0 +1,46 @@
+//! A trace for a person.
+
+use stateright::Model;
+
+use crate::moves::Move;
+use crate::state::Object;
+use crate::world::World;
+
+impl World {
+    /// Prints a trace for a person: each move, and what it changed.
+    pub fn tell(&self, trace: &[Move]) {
+        let Some(mut state) = self.init_states().pop() else {
+            return;
+        };
+        for event in trace {
+            let Some(next) = self.next_state(&state, *event) else {
+                return;
+            };
+            println!("{event:?}");
+            if next.service != state.service {
+                println!("    Service: {}", describe(next.service));
+            }
+            if next.balancers != state.balancers {
+                println!("    clouds: {:?}", next.balancers);
+            }
+            if next.requests != state.requests {
+                println!("    under way: {}", next.requests.len());
+            }
+            state = next;
+        }
+    }
+}
+
+fn describe(service: Option<Object>) -> String {
+    let Some(Object { version, facts }) = service else {
+        return "none".into();
+    };
+    let record = facts.says.get().record.annotations();
+    format!(
+        "version {version}, UID {}, {:?}{}{}, record {record:?}",
+        facts.uid,
+        facts.wish,
+        if facts.finalizer { ", finalizer" } else { "" },
+        if facts.deleting { ", deleting" } else { "" },
+    )
+}
