@@ -6,20 +6,21 @@
 mod api_server;
 mod clouds;
 mod observers;
-pub mod orphans;
+mod orphans;
 mod signals;
 mod start;
 mod stop;
 
 use std::sync::Arc;
 
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Health;
 use crate::cloud::CloudSetupError;
-use crate::config::{Config, DEFAULT_LEASE};
+use crate::config::{Config, DEFAULT_LEASE, Start};
 use crate::election::ElectionError;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
@@ -31,6 +32,9 @@ use signals::Signals;
 /// Why the process ends although nobody asked it to.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The system gives no threads.
+    #[error("no runtime: {0}")]
+    Runtime(std::io::Error),
     /// The way to the API server is not described well enough.
     #[error("no way to the API server: {0}")]
     KubernetesConfig(String),
@@ -88,11 +92,27 @@ enum Ended {
     Part(&'static str),
 }
 
+/// Does what the command line asks for; gives what it prints at its end.
+///
+/// # Errors
+/// [`AppError`]: why it could not be done, or what ended it.
+pub fn execute(start: Start) -> Result<String, AppError> {
+    match start {
+        Start::Checked(report) => Ok(report + "\n"),
+        Start::Orphans(config) => runtime()?.block_on(orphans::table(&config)),
+        Start::Run(config) => runtime()?.block_on(run(*config)).map(|()| String::new()),
+    }
+}
+
+fn runtime() -> Result<Runtime, AppError> {
+    Runtime::new().map_err(AppError::Runtime)
+}
+
 /// Runs until a signal ends it.
 ///
 /// # Errors
 /// [`AppError`]: what ended it instead.
-pub async fn run(config: Config) -> Result<(), AppError> {
+async fn run(config: Config) -> Result<(), AppError> {
     let signals = Signals::new();
     let clouds: Vec<CloudName> = config
         .clouds
