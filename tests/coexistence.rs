@@ -238,7 +238,8 @@ async fn a_fight_over_the_status_slows_down() -> Result<()> {
         test.until("web", "our address to be back", is_ours).await?;
     }
     let writes = test.writes()?.len() - writes_before;
-    ensure!((1..=6).contains(&writes), "{writes} writes");
+    // One a second at most, and fewer with each one that comes at once.
+    ensure!((1..=10).contains(&writes), "{writes} writes");
     let notes = test.events("web", "StatusOverwritten").await?;
     ensure!(notes.len() == 1, "{notes:?}");
     Ok(())
