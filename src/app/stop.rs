@@ -65,8 +65,15 @@ impl Parts {
         tracing::warn!("writes were still under way after {DRAIN:?}: giving them up");
         if let Some(controller) = self.controller.take() {
             controller.abort();
-            while !controller.is_finished() {
-                let _ = self.tasks.join_next().await;
+        }
+        while let Some(ended) = self.tasks.join_next().await {
+            // Nothing else is ever aborted; or it came to its end just now.
+            let is_over = match ended {
+                Err(error) => error.is_cancelled(),
+                Ok(ended) => matches!(ended, Ended::Controller),
+            };
+            if is_over {
+                return;
             }
         }
     }
