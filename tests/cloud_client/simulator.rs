@@ -9,6 +9,7 @@ use my_cloud_controller_manager::cloud::{
 };
 use my_cloud_controller_manager::election::sole_leader;
 use my_cloud_controller_manager::plan::load_balancer::State;
+use my_cloud_controller_manager::plan::naming::ClusterId;
 use testbed::cloud::{
     self, CloudSimulator, CloudSimulatorOptions, Fault, FaultKind, Verb, most_in_flight,
 };
@@ -154,4 +155,24 @@ async fn a_create_whose_answer_is_lost_is_unknown_and_repeating_it_finds_it() {
         assert_eq!(found.spec, request.spec);
         assert_eq!(simulator.inventory().len(), 1, "{fault:?}");
     }
+}
+
+/// Terms are resourceVersions of different API servers: a young cluster's are
+/// lower than an old one's for years.
+#[tokio::test]
+async fn terms_of_one_cluster_do_not_fence_another() {
+    let (_simulator, cloud) = simulator(Profile::Standard, Duration::ZERO).await;
+    let (old, young) = (sole_leader(1_000), sole_leader(2));
+    let of_old = plain_request("web");
+    let permit = old.permit().expect("leads");
+    cloud.create(&permit, &of_old).await.expect("created");
+
+    let mut of_young = plain_request("shop");
+    of_young.owner.cluster = ClusterId::new("young");
+    of_young.name = of_young.owner.load_balancer_name();
+    let permit = young.permit().expect("leads");
+    let made = cloud.create(&permit, &of_young).await.expect("created");
+    cloud.delete(&permit, &made.id).await.expect("deleted");
+    let error = cloud.create(&permit, &of_old).await.expect_err("fenced");
+    assert_eq!(error.kind(), ErrorKind::Fenced);
 }
