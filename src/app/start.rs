@@ -16,7 +16,7 @@ use crate::controller::inventories::{self, LookSettings};
 use crate::controller::sweep::SweepSettings;
 use crate::controller::vanished::{self, Vanished};
 use crate::controller::{self, Context, Trigger};
-use crate::election::{self, Candidate, Role};
+use crate::election::{self, Candidate, Clock, Role};
 use crate::kubernetes::Marks;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::{self, NodeSet};
@@ -211,6 +211,7 @@ impl Parts {
                 lease: election.lease,
                 identity,
                 timing: election.timing,
+                clock: Clock::system(),
             };
             Ended::Election(election::run(kubernetes, candidate, roles, observe, release).await)
         });

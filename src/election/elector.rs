@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::clock::{Clock, Moment};
 use super::error::ElectionError;
 use super::leadership::{Leadership, Role, Term};
 use super::lease::{Attempt, HeldLease, Release};
@@ -18,6 +19,7 @@ use super::{Observation, Observer};
 
 pub(super) struct Elector {
     pub(super) timing: Timing,
+    pub(super) clock: Clock,
     pub(super) identity: String,
     pub(super) lease: HeldLease,
     pub(super) sight: Arc<Sight>,
@@ -78,7 +80,7 @@ impl Elector {
 
     /// Until the Lease is ours (with the term and its first deadline), or until
     /// we are asked to stop.
-    async fn stand_by(&mut self) -> Option<(Term, Instant)> {
+    async fn stand_by(&mut self) -> Option<(Term, Moment)> {
         let mut views = self.sight.subscribe();
         loop {
             // What changes from here on, also during the try, wakes us after it.
@@ -92,8 +94,8 @@ impl Elector {
             match attempt {
                 Attempt::Held { term, sent } => {
                     self.log.works();
-                    let deadline = sent + self.timing.renew_deadline;
-                    if Instant::now() < deadline {
+                    let deadline = sent.plus(self.timing.renew_deadline);
+                    if !self.clock.has_passed(deadline) {
                         return Some((term, deadline));
                     }
                     tracing::warn!(%term, "acquired the Lease too late to count");
@@ -112,8 +114,8 @@ impl Elector {
         }
     }
 
-    fn begin(&self, term: Term, deadline: Instant) -> Result<Reign, ElectionError> {
-        let leadership = Leadership::until(term, deadline);
+    fn begin(&self, term: Term, deadline: Moment) -> Result<Reign, ElectionError> {
+        let leadership = Leadership::granted(term, deadline, self.clock.clone());
         let watchdog = Watchdog::guard(
             leadership.clone(),
             self.timing.retry_period,
@@ -161,7 +163,7 @@ impl Elector {
             match attempt {
                 Attempt::Held { sent, .. } => {
                     if leadership
-                        .extend(sent + self.timing.renew_deadline)
+                        .extend(sent.plus(self.timing.renew_deadline))
                         .is_err()
                     {
                         return End::DeadlinePassed;

@@ -5,19 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-// The monotonic clock (the same as `std::time::Instant`, and tests can turn it).
-//
-// On Linux it is CLOCK_MONOTONIC: it runs on while this process is stopped or
-// starved, but stands still while the whole machine is suspended. After a
-// suspend a leader may thus believe in a term that another replica has taken
-// over. No lease can exclude that: a pause between asking for a permit and
-// sending the request has the same effect. What remains is the fencing token:
-// the term goes with every write to a cloud, a newer term is a greater number,
-// and a cloud refuses what carries a smaller one than it has seen.
 use tokio::time::Instant;
+
+use super::clock::{Clock, Moment};
 
 /// Far enough to never come, near enough not to overflow.
 const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+
+/// How soon whoever waits for the end notices that the wall clock has moved
+/// on without the monotonic one, by which timers run.
+const LOOK_AT_THE_WALL: Duration = Duration::from_secs(1);
 
 /// Which leadership a write belongs to: the `resourceVersion` of the write that
 /// acquired the Lease. Each term is greater than all before it, because the API
@@ -68,34 +65,45 @@ pub enum Role {
 
 #[derive(Clone, Copy, Debug)]
 struct Tenure {
-    deadline: Instant,
-    /// Ended by us, not by the clock.
+    deadline: Moment,
+    /// Ended by us, not by a clock.
     ended: bool,
 }
 
-impl Tenure {
-    fn is_over(&self) -> bool {
-        self.ended || Instant::now() >= self.deadline
-    }
-}
-
-/// The right to write during one term. It ends by the clock alone, even if
+/// The right to write during one term. It ends by the clocks alone, even if
 /// nothing in this process runs that could notice.
+///
+/// What no clock can exclude is a pause between asking for a permit and sending
+/// the request. What remains then is the fencing token: the term goes with
+/// every write to a cloud, a newer term is a greater number, and a cloud
+/// refuses what carries a smaller one than it has seen.
 #[derive(Clone, Debug)]
 pub struct Leadership {
     term: Term,
+    clock: Clock,
     tenure: Arc<watch::Sender<Tenure>>,
 }
 
 impl Leadership {
-    /// A leadership that lasts until the deadline unless it is extended.
+    /// A leadership that lasts until the deadline unless it is extended, by
+    /// the monotonic clock only.
     pub(crate) fn until(term: Term, deadline: Instant) -> Self {
+        let clock = Clock::monotonic_only();
+        let now = clock.now();
+        let lasts = deadline.saturating_duration_since(now.monotonic);
+        Self::granted(term, now.plus(lasts), clock)
+    }
+
+    /// A leadership that lasts, by either clock, until the deadline unless it
+    /// is extended.
+    pub(super) fn granted(term: Term, deadline: Moment, clock: Clock) -> Self {
         let tenure = watch::Sender::new(Tenure {
             deadline,
             ended: false,
         });
         Self {
             term,
+            clock,
             tenure: Arc::new(tenure),
         }
     }
@@ -124,11 +132,12 @@ impl Leadership {
         let mut changes = self.tenure.subscribe();
         loop {
             let tenure = *changes.borrow_and_update();
-            if tenure.is_over() {
+            if self.is_past(&tenure) {
                 return;
             }
+            let look = Instant::now() + LOOK_AT_THE_WALL;
             tokio::select! {
-                () = tokio::time::sleep_until(tenure.deadline) => {}
+                () = tokio::time::sleep_until(tenure.deadline.monotonic.min(look)) => {}
                 // Never fails: we hold the sender.
                 _ = changes.changed() => {}
             }
@@ -140,9 +149,9 @@ impl Leadership {
     /// # Errors
     /// [`LeadershipLost`] when the leadership was over before: a late answer
     /// does not bring it back.
-    pub(super) fn extend(&self, deadline: Instant) -> Result<(), LeadershipLost> {
+    pub(super) fn extend(&self, deadline: Moment) -> Result<(), LeadershipLost> {
         let extended = self.tenure.send_if_modified(|tenure| {
-            if tenure.is_over() {
+            if self.is_past(tenure) {
                 return false;
             }
             tenure.deadline = tenure.deadline.max(deadline);
@@ -158,7 +167,7 @@ impl Leadership {
     /// Ends it now, for all who hold a clone or a permit.
     pub(crate) fn end(&self) {
         self.tenure.send_modify(|tenure| {
-            tenure.deadline = tenure.deadline.min(Instant::now());
+            tenure.deadline.monotonic = tenure.deadline.monotonic.min(Instant::now());
             tenure.ended = true;
         });
     }
@@ -168,13 +177,17 @@ impl Leadership {
         self.tenure.borrow().ended
     }
 
-    /// When it is over unless it is extended.
+    /// When it is over unless it is extended, by the monotonic clock.
     pub(super) fn deadline(&self) -> Instant {
-        self.tenure.borrow().deadline
+        self.tenure.borrow().deadline.monotonic
     }
 
     fn is_over(&self) -> bool {
-        self.tenure.borrow().is_over()
+        self.is_past(&self.tenure.borrow())
+    }
+
+    fn is_past(&self, tenure: &Tenure) -> bool {
+        tenure.ended || self.clock.has_passed(tenure.deadline)
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use http::{Request, Response};
 use kube::client::Body;
 use kube_leader_election::{LeaseLock, LeaseLockParams, LeaseLockResult};
-use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
 use super::Candidate;
+use super::clock::Moment;
 use super::leadership::Term;
 use super::lease_layer::LeaseLayer;
 use super::sight::{Sight, holder, version};
@@ -23,7 +23,7 @@ pub(super) enum Attempt {
         /// The write's number.
         term: Term,
         /// Just before the write was sent.
-        sent: Instant,
+        sent: Moment,
     },
     /// Another holds it.
     HeldBy(String),
@@ -59,7 +59,7 @@ impl HeldLease {
         S::Future: Send,
     {
         let timeout = candidate.timing.request_timeout();
-        let layer = LeaseLayer::new(&candidate.identity, sight, timeout);
+        let layer = LeaseLayer::new(&candidate.identity, sight, candidate.clock.clone(), timeout);
         let client = kube::Client::new(layer.layer(base), &candidate.namespace);
         let parameters = LeaseLockParams {
             holder_id: candidate.identity.clone(),

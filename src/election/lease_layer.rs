@@ -26,6 +26,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
+use super::clock::{Clock, Moment};
 use super::sight::{Sight, Source, holder, version};
 
 const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
@@ -64,7 +65,7 @@ pub(super) enum LayerError {
 struct Exchange {
     /// Of the Lease that was read last, until a patch uses it.
     read: Option<String>,
-    write_sent: Option<Instant>,
+    write_sent: Option<Moment>,
     /// A write was sent, and what became of it is unknown.
     unsettled: bool,
 }
@@ -74,22 +75,29 @@ struct Exchange {
 pub(super) struct LeaseLayer {
     identity: Arc<str>,
     sight: Arc<Sight>,
+    clock: Clock,
     exchange: Arc<Mutex<Exchange>>,
     request_timeout: Duration,
 }
 
 impl LeaseLayer {
-    pub(super) fn new(identity: &str, sight: Arc<Sight>, request_timeout: Duration) -> Self {
+    pub(super) fn new(
+        identity: &str,
+        sight: Arc<Sight>,
+        clock: Clock,
+        request_timeout: Duration,
+    ) -> Self {
         Self {
             identity: identity.into(),
             sight,
+            clock,
             exchange: Arc::default(),
             request_timeout,
         }
     }
 
     /// Just before the last write was sent, whatever came of it.
-    pub(super) fn last_write_sent(&self) -> Option<Instant> {
+    pub(super) fn last_write_sent(&self) -> Option<Moment> {
         self.exchange().write_sent
     }
 
@@ -116,7 +124,7 @@ impl LeaseLayer {
             body
         };
         if method != Method::GET {
-            exchange.write_sent = Some(Instant::now());
+            exchange.write_sent = Some(self.clock.now());
             exchange.unsettled = true;
         }
         Ok(body)

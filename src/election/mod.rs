@@ -9,7 +9,8 @@
 //!    whole lease duration, by its own monotonic clock ([`sight`]).
 //! 3. A leader may act until the instant *before* it sent its last successful
 //!    renewal, plus the renew deadline, which is shorter ([`leadership`]).
-//! 4. That end comes by the clock alone; a late answer does not undo it. A
+//! 4. That end comes by the clocks alone, the monotonic or the wall clock,
+//!    whichever is further on ([`clock`]); a late answer does not undo it. A
 //!    process that lost leadership exits rather than to try again.
 //! 5. Another holder seen, by a read or by the watch, ends leadership at once.
 //! 6. Giving back: permits end first, then the Lease is emptied.
@@ -20,6 +21,7 @@
 //! knows it (and `trouble`, for its errors). [`elector`] is the loop;
 //! [`watchdog`] ends a process that is stuck.
 
+mod clock;
 mod elector;
 mod error;
 mod identity;
@@ -43,6 +45,7 @@ use kube::client::Body;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use clock::Clock;
 pub use error::ElectionError;
 pub use identity::identity;
 pub use leadership::{Leadership, LeadershipLost, Role, Term, WritePermit, sole_leader};
@@ -64,6 +67,8 @@ pub struct Candidate {
     pub identity: String,
     /// The durations.
     pub timing: Timing,
+    /// This process's clocks: [`Clock::system`].
+    pub clock: Clock,
 }
 
 /// What happened, for metrics.
@@ -125,6 +130,7 @@ pub async fn run(
     );
     let elector = Elector {
         timing,
+        clock: candidate.clock.clone(),
         lease: HeldLease::new(carry, &candidate, sight.clone()),
         log: TroubleLog::new(format!(
             "the election on the Lease {}/{}",

@@ -9,9 +9,14 @@ mod requests;
 mod server;
 mod standby;
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use super::Clock;
 
 /// A Lease as another replica writes it.
 pub(super) fn lease_of(holder: &str, seconds: i32) -> Lease {
@@ -25,5 +30,32 @@ pub(super) fn lease_of(holder: &str, seconds: i32) -> Lease {
             ..LeaseSpec::default()
         }),
         ..Lease::default()
+    }
+}
+
+/// A wall clock that somebody sets, or that has moved on while the machine was
+/// suspended; it does not run by itself.
+#[derive(Clone)]
+pub(super) struct WrongClock(Arc<Mutex<SystemTime>>);
+
+impl Default for WrongClock {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(SystemTime::now())))
+    }
+}
+
+impl WrongClock {
+    /// For a candidate.
+    pub(super) fn clock(&self) -> Clock {
+        let wall = self.clone();
+        Clock::with_wall(move || *wall.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn turn_forward(&self, by: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
+    }
+
+    pub(super) fn turn_back(&self, by: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) -= by;
     }
 }

@@ -66,13 +66,16 @@ mod tests {
     use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
     use super::*;
+    use crate::election::clock::Clock;
     use crate::election::leadership::Term;
 
     const TICK: Duration = Duration::from_millis(50);
     const LONG: Duration = Duration::from_secs(10);
 
     fn guarded(lasts: Duration) -> (Leadership, Watchdog, Receiver<Instant>) {
-        let leadership = Leadership::until(Term::new(1), Instant::now() + lasts);
+        let clock = Clock::monotonic_only();
+        let deadline = clock.now().plus(lasts);
+        let leadership = Leadership::granted(Term::new(1), deadline, clock);
         let (sender, ended) = channel();
         let end: EndProcess = Arc::new(move || {
             let _ = sender.send(Instant::now());
@@ -101,9 +104,9 @@ mod tests {
     #[test]
     fn a_renewal_holds_it_back() {
         let (leadership, _watchdog, ended) = guarded(20 * TICK);
-        let later = Instant::now() + 25 * TICK;
+        let later = Clock::monotonic_only().now().plus(25 * TICK);
         leadership.extend(later).expect("in time");
         let bitten = ended.recv_timeout(LONG).expect("the watchdog bites");
-        assert!(bitten >= later + TICK);
+        assert!(bitten >= later.monotonic + TICK);
     }
 }

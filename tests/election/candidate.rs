@@ -9,7 +9,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use my_cloud_controller_manager::election::{
-    Candidate, ElectionError, Leadership, Observation, Role, Timing, identity, run,
+    Candidate, Clock, ElectionError, Leadership, Observation, Role, Timing, identity, run,
 };
 use testbed::control_plane::AuditEvent;
 use testbed::{ControlPlane, eventually};
@@ -98,13 +98,25 @@ pub async fn logged(
 }
 
 impl Running {
-    /// Spawns a candidate.
+    /// Spawns a candidate with the machine's clocks.
     pub fn start(config: &Config, namespace: &str, lease: &str, name: &str) -> Self {
+        Self::start_by(Clock::system(), config, namespace, lease, name)
+    }
+
+    /// Spawns a candidate with clocks of its own.
+    pub fn start_by(
+        clock: Clock,
+        config: &Config,
+        namespace: &str,
+        lease: &str,
+        name: &str,
+    ) -> Self {
         let candidate = Candidate {
             namespace: namespace.to_owned(),
             lease: lease.to_owned(),
             identity: identity(name),
             timing: TIMING,
+            clock,
         };
         let identity = candidate.identity.clone();
         let (sender, roles) = watch::channel(Role::Standby);

@@ -12,7 +12,7 @@ use crate::election::elector::Elector;
 use crate::election::lease::HeldLease;
 use crate::election::sight::Sight;
 use crate::election::trouble::TroubleLog;
-use crate::election::{Candidate, ElectionError, Leadership, Observation, Role, Timing};
+use crate::election::{Candidate, Clock, ElectionError, Leadership, Observation, Role, Timing};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,12 +25,18 @@ pub(super) struct Running {
 }
 
 pub(super) fn start(identity: &str, server: &Server) -> Running {
+    start_by(Clock::system(), identity, server)
+}
+
+/// With clocks of its own.
+pub(super) fn start_by(clock: Clock, identity: &str, server: &Server) -> Running {
     let timing = Timing::default();
     let candidate = Candidate {
         namespace: "namespace".to_owned(),
         lease: "lease".to_owned(),
         identity: identity.to_owned(),
         timing,
+        clock,
     };
     let sight = Arc::new(Sight::new(timing.lease_duration));
     let (roles, receiver) = watch::channel(Role::Standby);
@@ -39,6 +45,7 @@ pub(super) fn start(identity: &str, server: &Server) -> Running {
     let notes = seen.clone();
     let elector = Elector {
         timing,
+        clock: candidate.clock.clone(),
         identity: identity.to_owned(),
         lease: HeldLease::new(server.service(), &candidate, sight.clone()),
         sight: sight.clone(),

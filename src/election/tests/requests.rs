@@ -12,7 +12,7 @@ use super::server::{Fault, Server};
 use crate::election::lease::{Attempt, HeldLease, Release};
 use crate::election::sight::Sight;
 use crate::election::trouble::{Failure, Trouble};
-use crate::election::{Candidate, Timing};
+use crate::election::{Candidate, Clock, Timing};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,6 +22,7 @@ fn candidate(identity: &str) -> Candidate {
         lease: "lease".to_owned(),
         identity: identity.to_owned(),
         timing: Timing::default(),
+        clock: Clock::system(),
     }
 }
 
