@@ -17,7 +17,7 @@ use testbed::{Environment, Replica, eventually};
 use tokio_util::sync::CancellationToken;
 
 use high_availability::cluster::{
-    Holders, candidate, environment, leader, leads, mutations, terms, three,
+    Holders, TIMING, candidate, environment, leader, leads, mutations, renewed_after, terms, three,
 };
 use high_availability::load::{create_service, create_services, ensure_one_each};
 
@@ -141,7 +141,9 @@ async fn a_frozen_leader_writes_nothing_when_it_thaws() -> Result<()> {
     try_join_all((0..services).map(|number| create_service(&test, number))).await?;
     creates_under_way(&test, CONCURRENCY).await?;
     replicas[leader].stop()?;
+    let thaws = Timestamp::now() + 2 * TIMING.lease_duration;
     next_leaders_first_write(&test).await?;
+    renewed_after(&test, thaws).await?;
     replicas[leader].cont()?;
     let status = replicas[leader].wait_exit(SOON).await?;
     ensure!(status.code() == Some(1), "{status}");
@@ -165,6 +167,17 @@ async fn a_create_under_way_is_put_on_record_before_the_end() -> Result<()> {
     let service = test.get("web-0").await?;
     let recorded = test.ours(&service, "lb-id").context("a record")?;
     ensure!(recorded == test.cloud1.inventory()[0].id, "{recorded}");
+    let writes = test.control_plane.audit_events()?;
+    let last = |resource| {
+        writes
+            .iter()
+            .rfind(|event| event.is_write() && event.resource == resource)
+    };
+    let (recording, release) = (last("services"), last("leases"));
+    ensure!(
+        recording.context("a record")?.received < release.context("a release")?.received,
+        "the Lease was given back while a write was under way: {recording:?} {release:?}"
+    );
     let _next = Replica::start(candidate(&test, "next")).await?;
     ensure_one_each(&test, 1).await?;
     let calls = mutations(&test);

@@ -1,5 +1,5 @@
 //! The parts together over a scripted API server, in paused time. The same
-//! against a real one: `tests/election.rs`.
+//! against a real one: `tests/election/`.
 
 mod candidate;
 mod leader;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -55,6 +56,18 @@ pub async fn leads(replica: &Replica) -> Result<bool> {
     let metrics = replica.metrics().await?;
     let status = metrics.get(MASTER_STATUS).context(MASTER_STATUS)?;
     Ok(*status == 1.0)
+}
+
+/// Waits until the Lease was renewed, by whoever holds it, after an instant.
+pub async fn renewed_after(test: &Environment, instant: Timestamp) -> Result<()> {
+    let leases: Api<Lease> = Api::namespaced(test.client(), "kube-system");
+    let what = format!("a renewal of the Lease after {instant}");
+    eventually(&what, SOON, async || {
+        let spec = leases.get(LEASE).await?.spec.context("a spec")?;
+        let renewed = spec.renew_time.context("a renewal")?.0;
+        Ok((renewed > instant).then_some(()))
+    })
+    .await
 }
 
 /// Waits until exactly one of them says that it leads; gives its index.
