@@ -22,7 +22,7 @@ use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::Clouds;
-use crate::plan::naming::{CloudName, ClusterId, ServiceUid};
+use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
 use crate::telemetry::Metrics;
 
 /// What every reconcile has in hand.
@@ -99,5 +99,8 @@ impl Context {
         self.retry.keep(&alive);
         self.own_writes.keep(&alive);
         self.said.keep(&alive);
+        self.metrics.provisioning.keep(&alive);
+        let known: HashSet<ServiceKey> = services.iter().map(|service| key(service)).collect();
+        self.metrics.queue.keep(&known);
     }
 }
