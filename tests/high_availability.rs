@@ -17,7 +17,7 @@ use testbed::{Environment, Replica, eventually};
 use tokio_util::sync::CancellationToken;
 
 use high_availability::cluster::{
-    Holders, candidate, environment, leader, leads, mutations, terms, three,
+    Holders, candidate, environment, leader, mutations, terms, three,
 };
 use high_availability::load::{create_service, create_services, ensure_one_each};
 
@@ -219,12 +219,12 @@ async fn a_standby_outlives_the_loss_of_the_api_server() -> Result<()> {
     .await?;
     let alive = reqwest::get(format!("{}/livez", standby.admin_url())).await?;
     ensure!(alive.status() == 200, "{alive:?}");
-    ensure!(!leads(&standby).await?);
+    ensure!(!standby.leads().await?);
     network.heal();
     first.kill();
     test.service("web-0").provider("cloud1").create().await?;
     ensure_one_each(&test, 1).await?;
-    ensure!(leads(&standby).await?);
+    ensure!(standby.leads().await?);
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 //! leads without election. Tests of the election and of Nodes have a control
 //! plane of their own.
 
+mod candidate;
 mod command;
 mod edit;
 mod history;
@@ -23,6 +24,7 @@ use kube::Client;
 use kube::api::{Api, PostParams};
 use serde_json::json;
 
+pub use candidate::QUICK_LEASE;
 pub use history::History;
 pub use marks::{addresses, calls};
 pub use service::NewService;
