@@ -99,7 +99,15 @@ impl Environment {
     /// # Errors
     /// A part did not start.
     pub async fn own(test: &str) -> Result<Self> {
-        Self::on(ControlPlane::start(test).await?, test, false, |_| {}).await
+        Self::own_with(test, |_| {}).await
+    }
+
+    /// The same, with other clouds than quick ones.
+    ///
+    /// # Errors
+    /// A part did not start.
+    pub async fn own_with(test: &str, clouds: impl Fn(&mut CloudSimulatorOptions)) -> Result<Self> {
+        Self::on(ControlPlane::start(test).await?, test, false, clouds).await
     }
 
     async fn on(
