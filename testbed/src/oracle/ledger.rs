@@ -98,3 +98,67 @@ impl Ledger {
         self.standing.retain(|_, (standing, _)| standing != id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A call that took effect at this second, in this term.
+    fn call(second: i64, term: u64, effect: Effect, id: &str) -> Event {
+        let call = json!({
+            "sequence": 1, "at": Timestamp::from_second(second).unwrap(), "verb": "create",
+            "name": "web", "id": id, "request": {"owner": {"uid": "u"}}, "fencingToken": term,
+            "hasAuthorization": false, "startedMicros": 0, "effectMicros": 0, "effect": effect,
+            "outcome": "inFlight",
+        });
+        serde_json::from_value(call).unwrap()
+    }
+
+    fn wishes() -> Wishes {
+        let wishes = Wishes::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        wishes.change("u", &["cloud1".to_owned()].into(), at(10), at(11));
+        wishes.change("u", &BTreeSet::new(), at(50), at(51));
+        wishes
+    }
+
+    /// Whether it may happen that these follow each other.
+    fn may_be<const N: usize>(calls: [(i64, u64, Effect, &str); N]) -> bool {
+        let (mut ledger, wishes) = (Ledger::default(), wishes());
+        let entered = calls
+            .map(|(second, term, effect, id)| call(second, term, effect, id))
+            .map(|call| ledger.enter("cloud1", &call, &wishes).is_ok());
+        assert!(
+            entered[..N - 1].iter().all(|fine| *fine),
+            "only the last is judged"
+        );
+        entered[N - 1]
+    }
+
+    #[test]
+    fn what_must_not_happen_is_noticed() {
+        use Effect::{Created, Deleted, Existed, Refused, Updated};
+        let made = (20, 7, Created, "lb-1");
+        assert!(may_be([made, (30, 7, Existed, "lb-1")]));
+        assert!(!may_be([made, (30, 7, Created, "lb-2")]), "two at a time");
+        assert!(may_be([made, (60, 7, Deleted, "lb-1")]));
+        assert!(may_be([
+            made,
+            (60, 7, Deleted, "lb-1"),
+            (61, 7, Created, "lb-2")
+        ]));
+        assert!(may_be([
+            made,
+            (60, 7, Deleted, "lb-1"),
+            (61, 7, Deleted, "lb-1")
+        ]));
+        assert!(!may_be([made, (30, 7, Deleted, "lb-1")]), "it was wanted");
+        assert!(!may_be([made, (60, 7, Deleted, "lb-9")]), "somebody else's");
+        assert!(may_be([made, (30, 8, Updated, "lb-1")]));
+        assert!(!may_be([made, (30, 6, Updated, "lb-1")]), "an older term");
+        let refused = Refused(Code::FailedPrecondition);
+        assert!(may_be([made, (30, 6, refused, "lb-1")]));
+    }
+}

@@ -49,7 +49,7 @@ impl User {
     ) -> Result<()> {
         while !stop.is_cancelled() {
             self.act(test, wishes).await?;
-            let pause = Duration::from_millis(self.dice.u64(20..800));
+            let pause = Duration::from_millis(self.dice.u64(20..600));
             stop.run_until_cancelled(sleep(pause)).await;
         }
         Ok(())

@@ -18,7 +18,7 @@ use crate::users::User;
 /// Short, so that what a storm left is found before the next.
 const INTERVALS: &str = "sweepInterval: 1s\ndriftInterval: 3s\norphanGracePeriod: 3s";
 
-const USERS: usize = 3;
+const USERS: usize = 4;
 
 /// Everything that runs, and what is known of it.
 pub struct World {
@@ -43,7 +43,7 @@ impl World {
     pub async fn start(seed: u64) -> Result<Self> {
         let mut dice = Rng::with_seed(seed);
         let slow = |cloud: &mut CloudSimulatorOptions| {
-            cloud.latency = Duration::from_millis(10);
+            cloud.latency = Duration::from_millis(50);
             cloud.provisioning = Duration::from_millis(200);
             cloud.deletion = Duration::from_millis(200);
         };
