@@ -35,6 +35,13 @@ demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards
 	wait $$assets
 	@$(CARGO) run --locked --quiet --bin demo -- $(if $(KEEP),--keep)
 
+.PHONY: soak
+soak: ## Three replicas while all goes wrong: SOAK=10m for longer, SEED=7 for the same choices
+	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
+	$(CARGO) build --locked --workspace --bins; \
+	wait $$assets
+	@$(CARGO) run --locked --quiet --bin soak -- --for $(or $(SOAK),5m) $(if $(SEED),--seed $(SEED))
+
 .PHONY: check
 check: ## Formatting and lints
 	$(CARGO) fmt --all --check

@@ -9,9 +9,10 @@
 //! 4. [`nodes`]: Nodes without machines.
 //! 5. [`cloud`]: a simulated cloud whose load balancers really forward traffic,
 //!    and [`back_end`], what answers behind them; [`loopback`]: their addresses.
-//! 6. [`interposer`]: stands between them and lets one write go wrong;
-//!    [`partition`]: a network that can be cut.
+//! 6. [`interposer`]: stands between them and lets one write go wrong, or shows
+//!    Services as they were; [`partition`]: a network that can be cut.
 //! 7. [`replica`]: one running my-cloud-controller-manager.
+//! 8. [`oracle`]: says from outside whether all is as it should be.
 //!
 //! [`environment`] has all of it for one test.
 //!
@@ -26,6 +27,7 @@ mod eventually;
 pub mod interposer;
 pub mod loopback;
 pub mod nodes;
+pub mod oracle;
 pub mod partition;
 pub mod process;
 pub mod replica;

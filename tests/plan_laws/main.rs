@@ -73,7 +73,10 @@ proptest! {
         let is_live = |action: &Action| matches!(action, Action::AddFinalizer | Action::ConfirmLive);
         let depends = |action: &Action| matches!(
             action,
-            Action::Create { .. } | Action::Delete { .. } | Action::RemoveFinalizer { .. }
+            Action::Create { .. }
+                | Action::Update { urgency: Urgency::User, .. }
+                | Action::Delete { .. }
+                | Action::RemoveFinalizer { .. }
         );
         if let Some(first) = actions.iter().position(depends) {
             prop_assert!(actions[..first].iter().any(is_live), "{actions:#?}");

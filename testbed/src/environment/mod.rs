@@ -6,6 +6,7 @@
 //! leads without election. Tests of the election and of Nodes have a control
 //! plane of their own.
 
+mod candidate;
 mod command;
 mod edit;
 mod history;
@@ -23,6 +24,7 @@ use kube::Client;
 use kube::api::{Api, PostParams};
 use serde_json::json;
 
+pub use candidate::QUICK_LEASE;
 pub use history::History;
 pub use marks::{addresses, calls};
 pub use service::NewService;
@@ -97,7 +99,15 @@ impl Environment {
     /// # Errors
     /// A part did not start.
     pub async fn own(test: &str) -> Result<Self> {
-        Self::on(ControlPlane::start(test).await?, test, false, |_| {}).await
+        Self::own_with(test, |_| {}).await
+    }
+
+    /// The same, with other clouds than quick ones.
+    ///
+    /// # Errors
+    /// A part did not start.
+    pub async fn own_with(test: &str, clouds: impl Fn(&mut CloudSimulatorOptions)) -> Result<Self> {
+        Self::on(ControlPlane::start(test).await?, test, false, clouds).await
     }
 
     async fn on(

@@ -26,6 +26,7 @@ const PROXIES: [&str; 6] = [
     "https_proxy",
     "all_proxy",
 ];
+const MASTER_STATUS: &str = "leader_election_master_status{name=\"my-cloud-controller-manager\"}";
 const READY: Duration = Duration::from_secs(60);
 const ADMIN_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -42,6 +43,8 @@ pub struct ReplicaOptions {
     pub config_yaml: String,
     /// Times of the election.
     pub lease: LeaseTiming,
+    /// Where the Lease is.
+    pub lease_namespace: String,
     /// Flags after ours; a flag given twice is the program's to judge.
     pub extra_args: Vec<String>,
     /// Environment variables on top of ours.
@@ -58,6 +61,7 @@ impl ReplicaOptions {
             kubeconfig: kubeconfig.to_owned(),
             config_yaml: String::new(),
             lease: LeaseTiming::default(),
+            lease_namespace: "kube-system".to_owned(),
             extra_args: Vec::new(),
             env: Vec::new(),
         }
@@ -181,6 +185,16 @@ impl Replica {
         metrics::parse(&answer.text().await?)
     }
 
+    /// Whether it says that it leads.
+    ///
+    /// # Errors
+    /// It does not answer within 5 s, or has no such metric.
+    pub async fn leads(&self) -> Result<bool> {
+        let metrics = self.metrics().await?;
+        let status = metrics.get(MASTER_STATUS).context(MASTER_STATUS)?;
+        Ok(*status == 1.0)
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -262,7 +276,7 @@ fn arguments(options: &ReplicaOptions, config: &Path, admin_address: &str) -> Ve
         ("--leader-elect-retry-period", milliseconds(retry_period)),
         (
             "--leader-elect-resource-namespace",
-            "kube-system".to_owned(),
+            options.lease_namespace.clone(),
         ),
         ("--v", "2".to_owned()),
     ];
