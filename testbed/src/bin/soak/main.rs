@@ -61,7 +61,7 @@ async fn main() -> ExitCode {
     match soak(arguments.duration, seed).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("FAILED with seed {seed}: {error:?}");
+            eprintln!("FAILED with seed {seed}: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -126,18 +126,15 @@ async fn storm(world: &mut World, processes: Processes) -> Result<Vec<Blow>> {
     };
     let lives = users.iter_mut().map(|user| user.live(test, wishes, &stop));
     let clouds = [&test.cloud1, &test.cloud2];
-    let weather = stop.run_until_cancelled(weather::blow(clouds, &mut winds));
-    let ((), struck, _) = tokio::try_join!(
-        async {
-            weather.await;
-            Ok(())
-        },
-        strikes,
-        try_join_all(lives)
-    )?;
-    for cloud in clouds {
-        cloud.clear_faults();
-    }
+    let weather = async {
+        stop.run_until_cancelled(weather::blow(clouds, &mut winds))
+            .await;
+        for cloud in clouds {
+            cloud.clear_faults();
+        }
+        Ok(())
+    };
+    let ((), struck, _) = tokio::try_join!(weather, strikes, try_join_all(lives))?;
     Ok(struck)
 }
 
