@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use my_cloud_controller_manager::plan::CreateRequest;
 use my_cloud_controller_manager::plan::load_balancer::{
-    Algorithm, Listener, LoadBalancerSpec, Protocol,
+    Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol,
 };
 use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid,
@@ -45,6 +45,14 @@ pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
         algorithm: Algorithm::RoundRobin,
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
+    }
+}
+
+/// Whether a load balancer is this owner's, whatever the shipped code says.
+pub fn is_of(found: &LoadBalancer, owner: &Owner) -> bool {
+    match &found.owner {
+        Some(shown) => shown.cluster == owner.cluster && shown.uid == owner.uid,
+        None => found.name == owner.load_balancer_name(),
     }
 }
 

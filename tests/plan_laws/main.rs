@@ -4,15 +4,24 @@
 //! [`scene`]: what an attempt may find; [`generate`]: how it is drawn;
 //! [`expected`]: what its Service asks for, written down by hand.
 //! [`runs`]: the laws of whole runs, in a [`world`] that plans change, where
-//! things go wrong ([`cloud`], [`executor`]); [`settled`]: its end.
+//! things go wrong ([`cloud`], [`executor`], [`sweep`]); [`settled`]: its end.
+//! [`several`]: the same with several Services, which [`user`]s make, change
+//! and delete; [`story`]: what happens to them; [`stories`]: how it is drawn;
+//! [`happenings`]: that it does happen.
 
 mod cloud;
 mod executor;
 mod expected;
 mod generate;
+mod happenings;
 mod runs;
 mod scene;
 mod settled;
+mod several;
+mod stories;
+mod story;
+mod sweep;
+mod user;
 mod world;
 
 use std::collections::BTreeSet;
@@ -29,13 +38,13 @@ use expected::{cloud_name, cluster, wanted_request};
 use generate::{scenes, services_with_any_text};
 use scene::Kind;
 
-/// Cases for each law, unless PROPTEST_CASES asks for more.
+/// Cases for each law of one Service, unless PROPTEST_CASES asks for more.
 const CASES: u32 = 1024;
 
-fn config() -> ProptestConfig {
+fn config(cases: u32) -> ProptestConfig {
     let asked = ProptestConfig::default();
     ProptestConfig {
-        cases: asked.cases.max(CASES),
+        cases: asked.cases.max(cases),
         max_shrink_iters: 100_000,
         // A case that failed is worth a line in the tables, not a file of seeds.
         failure_persistence: None,
@@ -44,7 +53,7 @@ fn config() -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(CASES))]
 
     #[test]
     fn total_and_deterministic(service in services_with_any_text(), scene in scenes()) {
@@ -55,7 +64,7 @@ proptest! {
         let seen = scene.observed();
         prop_assert_eq!(plan(&once, &seen), plan(&once, &seen));
         // Nobody may have been asked at all.
-        let _plan = plan(&once, &Observed::of_service(&service, scene.backends()));
+        let _plan = plan(&once, &Observed::of_service(&service, scene.nodes.backends()));
     }
 
     #[test]
