@@ -133,9 +133,10 @@ impl Cloud {
     }
 
     /// The load balancers of this owner.
-    pub fn of<'a>(&'a self, owner: &'a Owner) -> impl Iterator<Item = &'a LoadBalancer> {
+    pub fn of<'a>(&'a self, owner: &Owner) -> impl Iterator<Item = &'a LoadBalancer> + use<'a> {
+        let owner = owner.clone();
         let all = self.load_balancers.values();
-        all.filter(|found| is_of(found, owner))
+        all.filter(move |found| is_of(found, &owner))
     }
 
     /// Whether the name of this owner's load balancer is somebody else's here.

@@ -257,6 +257,25 @@ proptest! {
     }
 
     #[test]
+    fn several_clouds_are_one_cloud_several_times(scene in scenes()) {
+        let together = scene.plan();
+        for cloud in scene.wanted_clouds().unwrap_or_default() {
+            let only = BTreeSet::from([cloud.clone()]);
+            let alone = scene.with_only(&cloud).plan();
+            prop_assert_eq!(on_clouds(&together, &only), on_clouds(&alone, &only));
+        }
+    }
+
+    #[test]
+    fn record_and_addresses_decide_nothing_at_the_clouds(scene in scenes(), other in scenes()) {
+        let (mut seen, forged) = (scene.observed(), other.observed());
+        (seen.record, seen.ingress) = (forged.record, forged.ingress);
+        let everywhere = (0..3).map(cloud_name).collect();
+        let after = plan(&scene.desired(), &seen);
+        prop_assert_eq!(on_clouds(&scene.plan(), &everywhere), on_clouds(&after, &everywhere));
+    }
+
+    #[test]
     fn published_addresses_stay_until_all_clouds_serve(scene in scenes()) {
         let Some(wanted) = scene.wanted_clouds() else {
             return Ok(());

@@ -309,6 +309,19 @@ impl Scene {
         plan(&self.desired(), &self.observed())
     }
 
+    /// The same Service, were this the only cloud that it names and is known on.
+    pub fn with_only(&self, cloud: &CloudName) -> Self {
+        let mut scene = self.clone();
+        for (index, other) in scene.clouds.iter_mut().enumerate() {
+            if cloud_name(index) != *cloud {
+                other.named = false;
+                other.recorded = Recorded::Nothing;
+                other.there = There::Nothing;
+            }
+        }
+        scene
+    }
+
     /// The clouds that a managed Service wants; `None` for one that is not managed.
     pub fn wanted_clouds(&self) -> Option<BTreeSet<CloudName>> {
         match self.desired() {

@@ -9,7 +9,7 @@ use my_cloud_controller_manager::plan::record::Ingress;
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{Desired, NotOurs, Waiting, Wanted};
 
-use crate::expected::cluster;
+use crate::expected::{asked_for, asked_of, cluster};
 use crate::world::{End, Round, World};
 
 impl World {
@@ -141,10 +141,13 @@ fn managed(
     if !service.finalizer {
         return Err("there is no finalizer".into());
     }
+    if wanted.clouds != asked_of(service) {
+        return Err(format!("{:?} is understood", wanted.clouds));
+    }
     let mut all_serve = true;
     let mut addresses: Vec<IpAddr> = Vec::new();
     for cloud in &wanted.clouds {
-        match on_wanted(world, wanted, cloud, &round.refused)? {
+        match on_wanted(world, service, cloud, &round.refused)? {
             Some(ours) if ours.state == State::Active => addresses.extend(&ours.addresses.ips),
             _ => all_serve = false,
         }
@@ -190,26 +193,25 @@ fn managed(
 /// The load balancer on a cloud that is wanted, if it can be had there.
 fn on_wanted<'a>(
     world: &'a World,
-    wanted: &'a Wanted,
+    service: &ServiceView,
     name: &CloudName,
     refused: &BTreeSet<CloudName>,
 ) -> Result<Option<&'a LoadBalancer>, String> {
-    let cloud = &world.clouds[name];
-    if cloud.silent || cloud.is_name_taken(&wanted.owner) || refused.contains(name) {
+    let (cloud, owner) = (&world.clouds[name], service.owner(&cluster()));
+    if cloud.silent || cloud.is_name_taken(&owner) || refused.contains(name) {
         return Ok(None);
     }
-    let mut all = cloud.of(&wanted.owner);
-    let (Some(ours), None) = (all.next(), all.next()) else {
-        let count = cloud.of(&wanted.owner).count();
-        return Err(format!("{name} has {count} load balancers"));
+    let all: Vec<&LoadBalancer> = cloud.of(&owner).collect();
+    let [ours] = all[..] else {
+        return Err(format!("{name} has {} load balancers", all.len()));
     };
-    let expected = cloud.kept(&wanted.spec(&world.backends.addresses));
+    let expected = cloud.kept(&asked_for(service, &world.backends.addresses));
     let as_wanted = if world.is_sure_of_nodes() {
         ours.spec == expected
     } else {
         ours.spec_with_nodes(&world.backends.addresses) == expected
     };
-    if ours.name != wanted.owner.load_balancer_name() || !as_wanted {
+    if ours.name != owner.load_balancer_name() || !as_wanted {
         return Err(format!("{name} has something else than wanted"));
     }
     Ok(Some(ours))

@@ -118,7 +118,8 @@ fn wishes() -> impl Strategy<Value = Wish> {
         1 => Just(Kind::NotEnabled),
         1 => Just(Kind::OtherClass),
     ];
-    let ports = prop_oneof![Just(Ports::One), Just(Ports::Three)];
+    let ports = (1..5_u16, select(vec![80, 443, 65000]));
+    let ports = ports.prop_map(|(count, first)| Ports { count, first });
     // The last two cannot be carried out: no cloud is named, and no number.
     let clouds = prop_oneof![
         6 => Just([true, false, false]),

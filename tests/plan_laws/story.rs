@@ -109,12 +109,12 @@ pub struct Wish {
     pub bandwidth: &'static str,
 }
 
-/// The ports of a Service.
+/// The ports of a Service: so many, from this one on, every other one for UDP
+/// and TCP both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ports {
-    One,
-    /// TCP and UDP on one port, and another.
-    Three,
+pub struct Ports {
+    pub count: u16,
+    pub first: u16,
 }
 
 impl World {

@@ -139,19 +139,19 @@ impl Wish {
 
 impl Ports {
     fn view(self) -> Vec<PortView> {
-        let port = |name: &str, protocol: &str, port, node_port| PortView {
-            name: name.into(),
-            protocol: protocol.into(),
-            port,
-            node_port: Some(node_port),
-        };
-        match self {
-            Self::One => vec![port("http", "TCP", 80, 30080)],
-            Self::Three => vec![
-                port("dns", "TCP", 53, 30053),
-                port("dns-udp", "UDP", 53, 30053),
-                port("http", "TCP", 8080, 30081),
-            ],
+        let mut ports = Vec::new();
+        for index in 0..self.count {
+            let port = |name: String, protocol: &str| PortView {
+                name,
+                protocol: protocol.into(),
+                port: self.first + index,
+                node_port: Some(30000 + index),
+            };
+            if index % 2 == 1 {
+                ports.push(port(format!("udp-{index}"), "UDP"));
+            }
+            ports.push(port(format!("tcp-{index}"), "TCP"));
         }
+        ports
     }
 }
