@@ -139,6 +139,11 @@ impl Sweep {
         })
     }
 
+    /// Notes that it is none: should it be seen as one again, all begins anew.
+    fn acquit(&self, id: &LoadBalancerId) {
+        self.suspects().remove(id);
+    }
+
     fn suspects(&self) -> MutexGuard<'_, HashMap<LoadBalancerId, Suspect>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -175,6 +180,11 @@ impl Sweep {
                     say(format!(
                         "load balancer {id} on {name} has no Service any more: it is deleted"
                     ));
+                }
+                // Of what has a Service after all, nothing is said.
+                Err(Failure::Changed) => {
+                    tracing::info!(cloud = %name, %id, "no orphan any more: it is left alone");
+                    self.acquit(id);
                 }
                 Err(failure) => {
                     context

@@ -65,7 +65,7 @@ impl fmt::Display for Round {
 /// # Errors
 /// Something is not as it must be.
 pub async fn play(world: &mut World, processes: Processes) -> Result<Round> {
-    let before = [&world.test.cloud1, &world.test.cloud2].map(last);
+    let before = [&world.test.cloud1, &world.test.cloud2].map(|cloud| last(cloud));
     let blows = storm(world, processes).await?;
     let start = Instant::now();
     settle(world).await?;
@@ -125,7 +125,7 @@ async fn storm(world: &mut World, processes: Processes) -> Result<Vec<Blow>> {
         anyhow::Ok(struck)
     };
     let lives = users.iter_mut().map(|user| user.live(test, wishes, &stop));
-    let clouds = [&test.cloud1, &test.cloud2];
+    let clouds: [&CloudSimulator; 2] = [&test.cloud1, &test.cloud2];
     let weather = async {
         stop.run_until_cancelled(weather::blow(clouds, &mut winds))
             .await;
@@ -153,7 +153,7 @@ pub async fn settle(world: &mut World) -> Result<()> {
         ledgers,
         ..
     } = world;
-    let clouds = [&test.cloud1, &test.cloud2];
+    let clouds: [&CloudSimulator; 2] = [&test.cloud1, &test.cloud2];
     let what = "the clouds to have what living Services ask for";
     eventually(what, QUIET, async || {
         replicas.replace_ended().await?;
