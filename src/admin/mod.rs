@@ -1,9 +1,11 @@
 //! The admin server: probes for the kubelet and metrics for Prometheus, over
-//! plain HTTP, and the log filter for whoever is on this machine.
+//! plain HTTP, and the log filter for whoever is on this machine. Metrics with
+//! authentication have a listener of their own: [`secure`].
 
 mod health;
 mod log_filter;
 mod scrape;
+pub mod secure;
 
 use std::future::IntoFuture;
 use std::io;

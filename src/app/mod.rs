@@ -20,6 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Health;
+use crate::admin::secure::{SecureMetrics, SecureMetricsError};
 use crate::cloud::CloudSetupError;
 use crate::config::{Config, DEFAULT_LEASE, Start};
 use crate::election::ElectionError;
@@ -47,6 +48,9 @@ pub enum AppError {
         /// The system's word.
         error: std::io::Error,
     },
+    /// Metrics cannot be served securely.
+    #[error(transparent)]
+    SecureMetrics(#[from] SecureMetricsError),
     /// A cloud's client cannot be built.
     #[error(transparent)]
     Cloud(#[from] CloudSetupError),
@@ -72,6 +76,8 @@ struct Parts {
     config: Config,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
+    /// Metrics over TLS, once there is a client to ask who may read them.
+    secure_metrics: Option<SecureMetrics>,
     /// Cancelled last of all.
     admin: CancellationToken,
     /// No new work.
@@ -136,6 +142,7 @@ async fn run(config: Config) -> Result<(), AppError> {
         config,
         health: Arc::new(Health::new()),
         metrics,
+        secure_metrics: None,
         admin: CancellationToken::new(),
         stopping: CancellationToken::new(),
         release: CancellationToken::new(),

@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use super::pulse::Pulse;
 use super::{AppError, Ended, Parts, api_server, clouds, observers};
+use crate::admin::secure::SecureMetrics;
 use crate::admin::{self, Kind};
 use crate::controller::cloud_in_hand::CloudInHand;
 use crate::controller::inventories::{self, LookSettings};
@@ -36,8 +37,11 @@ impl Parts {
         let address = self.config.admin_address;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| AppError::AdminAddress { address, error })?;
+        if let Some(config) = self.config.metrics.secure.clone() {
+            self.secure_metrics = Some(SecureMetrics::bind(config).await?);
+        }
         self.add_readiness_checks();
-        let metrics = Some(self.metrics.clone());
+        let metrics = self.config.metrics.plain.then(|| self.metrics.clone());
         let router = admin::router(self.health.clone(), metrics, filter);
         let serve = admin::serve(listener, router, self.admin.clone());
         self.spawn("admin-server", async {
@@ -49,11 +53,26 @@ impl Parts {
         Ok(())
     }
 
+    /// To those who may read them, as the API server says.
+    fn serve_secure_metrics(&mut self, client: &Client) {
+        let Some(secure) = self.secure_metrics.take() else {
+            return;
+        };
+        let (health, metrics) = (self.health.clone(), self.metrics.clone());
+        let serve = secure.serve(health, metrics, client.clone(), self.admin.clone());
+        self.spawn("secure-metrics", async {
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "metrics cannot be served any more");
+            }
+        });
+    }
+
     /// Everything else. Waits for the API server as long as it takes.
     pub(super) async fn start(&mut self) -> Result<(), AppError> {
         let kubernetes = api_server::access(&self.config).await?;
         let client = measured_client::client(kubernetes.clone(), self.metrics.clone());
         let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
+        self.serve_secure_metrics(&client);
         let identity =
             election::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "local".into()));
         let cluster = match &self.config.cluster_id {
