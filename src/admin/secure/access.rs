@@ -20,6 +20,8 @@ use crate::telemetry::repeats::{Kind, Repeats};
 /// Tokens that are asked about at a time: a flood of them is not passed on to
 /// the API server.
 const AT_ONCE: usize = 4;
+/// Most bytes of a token; those of a ServiceAccount have about a thousand.
+const LONGEST: usize = 16 * 1024;
 /// The longest that the API server may take, the wait for a place included.
 const ASKING: Duration = Duration::from_secs(10);
 
@@ -122,8 +124,10 @@ fn unauthorized() -> Response {
 }
 
 /// The token; the scheme's name may be written in any case (RFC 9110, 11.1).
+/// What is far too long for one is not passed on.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    let fits = (1..=LONGEST).contains(&token.len());
+    (scheme.eq_ignore_ascii_case("bearer") && fits).then_some(token)
 }

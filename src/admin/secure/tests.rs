@@ -118,6 +118,7 @@ fn reviewed(path: &str, mut review: Value) -> Value {
 #[tokio::test]
 async fn only_who_may_is_let_in() {
     let guarded = Guarded::new();
+    let long = format!("Bearer {}", "x".repeat(20_000));
     let cases = [
         (Some("Bearer may"), 200, "up 1\n", "who may"),
         (Some("bearer may"), 200, "up 1\n", "a scheme in lower case"),
@@ -137,6 +138,12 @@ async fn only_who_may_is_let_in() {
         (Some("Bearer "), 401, "Unauthorized\n", "an empty one"),
         (Some("Basic bWF5"), 401, "Unauthorized\n", "another scheme"),
         (Some("may"), 401, "Unauthorized\n", "no scheme"),
+        (
+            Some(long.as_str()),
+            401,
+            "Unauthorized\n",
+            "no token at all",
+        ),
     ];
     for (authorization, status, text, why) in cases {
         let (head, body) = guarded.get(authorization).await.into_parts();
@@ -149,6 +156,7 @@ async fn only_who_may_is_let_in() {
         let challenged = head.headers.contains_key(WWW_AUTHENTICATE);
         assert_eq!(challenged, status == 401, "{why}");
     }
+    assert_eq!(guarded.asked(), 5, "only tokens are passed on, each once");
 }
 
 #[tokio::test(start_paused = true)]
