@@ -19,6 +19,7 @@ use super::token::TokenFile;
 use super::{Priority, Profile, retry_after, trace};
 use crate::election::WritePermit;
 use crate::plan::naming::CloudName;
+use crate::telemetry::repeats::{Kind, Repeats};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
@@ -34,6 +35,8 @@ pub(super) struct Line {
     pub(super) observer: CallObserver,
     /// Cancelled when calls that are not sent yet need not be sent any more.
     pub(super) stopping: CancellationToken,
+    /// What was logged of late.
+    pub(super) repeats: Repeats,
 }
 
 /// A request that is to be sent.
@@ -168,7 +171,7 @@ impl Line {
         match value {
             Ok(value) => Ok((Code::Status(answer.status), value)),
             Err(failure) => {
-                if failure.kind == ErrorKind::Protocol {
+                if failure.kind == ErrorKind::Protocol && self.is_news(verb, "unknown_answer") {
                     let body = body::excerpt(&answer.body);
                     let (status, why) = (answer.status.as_u16(), &failure.message);
                     tracing::warn!(status, body, why, "an answer that the API does not know");
@@ -193,12 +196,27 @@ impl Line {
             // A failure's status says enough.
             Err(_) if !status.is_success() => Vec::new(),
             Err(BodyError::Lost(error)) => return Err(broken(error)),
-            Err(BodyError::TooLarge) => return Err(too_large(outgoing.limit)),
+            Err(BodyError::TooLarge) => {
+                let limit = outgoing.limit;
+                if self.is_news(outgoing.verb, "too_large_answer") {
+                    tracing::warn!(limit, "an answer that is too large");
+                }
+                return Err(Failure::protocol(format!("{TOO_LARGE} {limit} bytes")));
+            }
         };
         Ok(Answer {
             status,
             retry_after,
             body,
+        })
+    }
+
+    /// Whether a line about this is to be written.
+    pub(super) fn is_news(&self, verb: Verb, reason: &'static str) -> bool {
+        self.repeats.is_news(Kind {
+            cloud: Some(self.cloud.to_string()),
+            operation: verb.as_str(),
+            reason,
         })
     }
 
@@ -222,12 +240,6 @@ impl Line {
 
 /// The message of an answer that is larger than allowed.
 pub(super) const TOO_LARGE: &str = "the answer is larger than";
-
-fn too_large(limit: usize) -> Failure {
-    let failure = Failure::protocol(format!("{TOO_LARGE} {limit} bytes"));
-    tracing::warn!(limit, "an answer that is too large");
-    failure
-}
 
 /// Completes when the permit has ended. A leadership that is renewed while the
 /// call is under way moves that instant; one that is lost ends the call at once.

@@ -27,6 +27,7 @@ use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId};
+use crate::telemetry::repeats::Repeats;
 
 /// A cloud over HTTP.
 pub struct RestCloud {
@@ -66,6 +67,7 @@ impl RestCloud {
             request_timeout: settings.request_timeout,
             observer,
             stopping: CancellationToken::new(),
+            repeats: Repeats::default(),
         };
         Ok(Self { line, addresses })
     }
@@ -74,6 +76,13 @@ impl RestCloud {
     #[must_use]
     pub fn stopping_on(mut self, stopping: CancellationToken) -> Self {
         self.line.stopping = stopping;
+        self
+    }
+
+    /// What is repeated in the log is counted here, together with others.
+    #[must_use]
+    pub fn logging_with(mut self, repeats: Repeats) -> Self {
+        self.line.repeats = repeats;
         self
     }
 

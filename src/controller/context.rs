@@ -24,6 +24,7 @@ use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::Clouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
 use crate::telemetry::Metrics;
+use crate::telemetry::repeats::Repeats;
 
 /// What every reconcile has in hand.
 pub struct Context {
@@ -53,6 +54,8 @@ pub struct Context {
     pub retry: Retry,
     /// What Events have been said.
     pub said: Said,
+    /// What failures have been logged of late.
+    pub repeats: Repeats,
     /// Our writes that the watch has not shown yet.
     pub own_writes: OwnWrites,
     /// Creates that may have happened.

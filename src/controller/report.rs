@@ -27,7 +27,7 @@ pub async fn report(
     leadership: &Leadership,
     context: &Context,
 ) -> Option<Duration> {
-    log(&done);
+    log(&done, context);
     // A load balancer that is not on record yet is not ready, whatever it does.
     let overtaken = done.failures.iter().any(Failure::is_overtaken);
     let readiness = readiness(service, &done, context.marks.prefix()).filter(|_| !overtaken);
@@ -56,14 +56,15 @@ pub async fn report(
     next(service, &done, context)
 }
 
-fn log(done: &Done) {
+fn log(done: &Done, context: &Context) {
     for action in &done.actions {
         tracing::info!(%action, "done");
     }
     for waiting in &done.waiting {
         tracing::info!(?waiting, "not done");
     }
-    for failure in done.failures.iter().filter(|failure| !failure.is_quiet()) {
+    let loud = done.failures.iter().filter(|failure| !failure.is_quiet());
+    for failure in loud.filter(|failure| context.repeats.is_news(failure.kind())) {
         tracing::warn!(reason = failure.reason(), error = %failure, "failed; it is tried again");
     }
 }

@@ -80,8 +80,10 @@ impl RestCloud {
             .map_err(|error| error.to_string())
             .and_then(|item| item.shown(self.line.profile));
         read.inspect_err(|why| {
-            let why = body::excerpt(why.as_bytes());
-            tracing::warn!(cloud = %self.line.cloud, why, "left a load balancer out of the list");
+            if self.line.is_news(Verb::List, "unreadable_item") {
+                let why = body::excerpt(why.as_bytes());
+                tracing::warn!(cloud = %self.line.cloud, why, "left a load balancer out of the list");
+            }
         })
         .ok()
     }

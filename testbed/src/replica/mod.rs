@@ -10,6 +10,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+pub use port::free_address;
 use tempfile::TempDir;
 
 use crate::control_plane::install_tls_provider;
