@@ -238,7 +238,10 @@ async fn a_new_certificate_is_taken_up_and_half_a_one_is_not() {
         "looked just now"
     );
     advance(LATER).await;
-    assert!(!Arc::ptr_eq(&first, &certificate.current()), "a new pair");
+    let second = certificate.current();
+    assert!(!Arc::ptr_eq(&first, &second), "a new pair");
+    advance(LATER).await;
+    assert!(Arc::ptr_eq(&second, &certificate.current()), "read once");
 }
 
 #[test]
