@@ -31,6 +31,9 @@ pub mod speech;
 pub mod sweep;
 pub mod vanished;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, stream};
