@@ -26,6 +26,7 @@ use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::plan::naming::CloudName;
 use crate::telemetry::logs::LogsError;
+use crate::telemetry::traces::{Tracer, Traces};
 use crate::telemetry::{self, Metrics};
 use signals::Signals;
 
@@ -71,6 +72,7 @@ struct Parts {
     config: Config,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
+    tracer: Tracer,
     /// No new work.
     stopping: CancellationToken,
     /// Give the Lease back.
@@ -132,6 +134,7 @@ async fn run(config: Config) -> Result<(), AppError> {
         config,
         health: Arc::new(Health::new()),
         metrics,
+        tracer: traces.as_ref().map(Traces::tracer).unwrap_or_default(),
         stopping: CancellationToken::new(),
         release: CancellationToken::new(),
         tasks: JoinSet::new(),

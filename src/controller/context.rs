@@ -15,6 +15,7 @@ use super::own_writes::OwnWrites;
 use super::reconcile::key;
 use super::retry::Retry;
 use super::said::Said;
+use super::trace::Provisions;
 use super::vanished::Vanished;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::Marks;
@@ -24,6 +25,7 @@ use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::Clouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceUid};
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Tracer;
 
 /// What every reconcile has in hand.
 pub struct Context {
@@ -45,6 +47,10 @@ pub struct Context {
     pub events: Events,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// Where spans come from.
+    pub tracer: Tracer,
+    /// The traces of Services that wait for their first address.
+    pub provisions: Provisions,
     /// Whether we lead.
     pub roles: watch::Receiver<Role>,
     /// The Nodes; `None` until all are known.
@@ -83,6 +89,7 @@ impl Context {
         self.retry.forget(&uid);
         self.own_writes.forget(&uid);
         self.said.forget(&uid);
+        self.provisions.forget(&uid);
         self.metrics.provisioning.forget(&uid);
         self.metrics.queue.forget(&key(service));
     }
@@ -99,5 +106,6 @@ impl Context {
         self.retry.keep(&alive);
         self.own_writes.keep(&alive);
         self.said.keep(&alive);
+        self.provisions.keep(&alive);
     }
 }

@@ -9,6 +9,8 @@ use strum::IntoStaticStr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 
+use crate::telemetry::traces;
+
 /// Events that wait to be written; more are dropped, with a line in the log.
 const BACKLOG: usize = 1024;
 /// The longest that writing one may take.
@@ -107,15 +109,12 @@ impl Events {
     }
 
     /// As [`Events::say`], about an object that need not exist any more.
-    pub fn say_about(&self, object: ObjectReference, reason: EventReason, mut note: String) {
-        if note.len() > NOTE_LIMIT {
-            note.truncate(note.floor_char_boundary(NOTE_LIMIT));
-        }
+    pub fn say_about(&self, object: ObjectReference, reason: EventReason, note: String) {
         let event = Event {
             type_: reason.kind(),
             reason: <&str>::from(reason).into(),
             action: action(reason, &note),
-            note: Some(note),
+            note: Some(fitting(note, &trace())),
             secondary: None,
         };
         // The second half is for Warnings: a wave of good news must not drown one.
@@ -136,6 +135,23 @@ fn action(reason: EventReason, note: &str) -> String {
     let mut hasher = DefaultHasher::new();
     note.hash(&mut hasher);
     format!("{}-{:08x}", <&str>::from(reason), hasher.finish() >> 32)
+}
+
+/// The trace that tells more, if it is exported. Not part of what tells two
+/// Events apart; kube's recorder has no place for it but the note.
+fn trace() -> String {
+    traces::active()
+        .filter(|span| span.is_sampled())
+        .map(|span| format!(" (trace {})", span.trace_id()))
+        .unwrap_or_default()
+}
+
+fn fitting(mut note: String, trace: &str) -> String {
+    let limit = NOTE_LIMIT - trace.len();
+    if note.len() > limit {
+        note.truncate(note.floor_char_boundary(limit));
+    }
+    note + trace
 }
 
 async fn write(recorder: Recorder, mut receiver: mpsc::Receiver<Message>) {

@@ -1,4 +1,4 @@
-//! Log lines on standard error, as text or JSON, and the spans' way to the exporter.
+//! Log lines on standard error, as text or JSON.
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::LogLines;
-use super::traces::{self, Traces};
+use super::traces;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,12 +37,7 @@ pub enum LogsError {
 ///
 /// # Errors
 /// A subscriber was installed before.
-pub fn init(
-    format: Format,
-    verbosity: u8,
-    traces: Option<&Traces>,
-    count: LogLines,
-) -> Result<(), LogsError> {
+pub fn init(format: Format, verbosity: u8, count: LogLines) -> Result<(), LogsError> {
     let wanted = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.is_empty());
@@ -51,7 +46,7 @@ pub fn init(
         Some(Err(error)) => (EnvFilter::new(directives(verbosity)), Some(error)),
         None => (EnvFilter::new(directives(verbosity)), None),
     };
-    subscriber(format, filter, traces, Some(count), stderr).try_init()?;
+    subscriber(format, filter, Some(count), stderr).try_init()?;
     if let Some(error) = refused {
         tracing::warn!(%error, "RUST_LOG is ignored");
     }
@@ -60,13 +55,12 @@ pub fn init(
 
 /// For what is logged before [`init`]: warnings.
 pub(super) fn early(format: Format) -> impl Subscriber + Send + Sync {
-    subscriber(format, EnvFilter::new("warn"), None, None, stderr)
+    subscriber(format, EnvFilter::new("warn"), None, stderr)
 }
 
 fn subscriber<W>(
     format: Format,
     filter: EnvFilter,
-    traces: Option<&Traces>,
     count: Option<LogLines>,
     writer: W,
 ) -> impl Subscriber + Send + Sync + use<W>
@@ -76,9 +70,7 @@ where
     // Spans always pass, or a warning would lose the fields of the spans around it.
     let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(Level::INFO);
-    tracing_subscriber::registry()
-        .with(traces.map(|traces| traces.layer().with_filter(traces::filter())))
-        .with(lines(format, count, writer).with_filter(filter.or(spans)))
+    tracing_subscriber::registry().with(lines(format, count, writer).with_filter(filter.or(spans)))
 }
 
 fn lines<S, W>(

@@ -24,11 +24,11 @@ pub fn init(format: Format, verbosity: u8, metrics: &Metrics) -> Result<Option<T
     let lines = metrics.program.log_lines();
     match traces {
         Ok(traces) => {
-            logs::init(format, verbosity, traces.as_ref(), lines)?;
+            logs::init(format, verbosity, lines)?;
             Ok(traces)
         }
         Err(error) => {
-            logs::init(format, verbosity, None, lines)?;
+            logs::init(format, verbosity, lines)?;
             tracing::error!(%error, "traces are off: wrong OTEL_* setting");
             Ok(None)
         }

@@ -1,6 +1,8 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use futures::FutureExt;
+
 use super::*;
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::Traces;
@@ -21,15 +23,11 @@ impl io::Write for Lines {
 }
 
 /// What `work` logs in JSON under these directives, one value per line.
-fn logged(
-    directives: &str,
-    traces: Option<&Traces>,
-    work: impl FnOnce(),
-) -> Vec<serde_json::Value> {
+fn logged(directives: &str, work: impl FnOnce()) -> Vec<serde_json::Value> {
     let lines = Lines::default();
     let writer = lines.clone();
     let filter = EnvFilter::new(directives);
-    let subscriber = subscriber(Format::Json, filter, traces, None, move || writer.clone());
+    let subscriber = subscriber(Format::Json, filter, None, move || writer.clone());
     tracing::subscriber::with_default(subscriber, work);
     let bytes = lines.0.lock().unwrap();
     String::from_utf8_lossy(&bytes)
@@ -49,7 +47,7 @@ fn every_verbosity_is_a_filter() {
 #[test]
 fn verbosity_opens_our_own_lines_first() {
     let ours = |verbosity| {
-        let lines = logged(&directives(verbosity), None, || {
+        let lines = logged(&directives(verbosity), || {
             tracing::info!(target: "my_cloud_controller_manager::controller", "info");
             tracing::debug!(target: "my_cloud_controller_manager::controller", "debug");
             tracing::trace!(target: "my_cloud_controller_manager::controller", "trace");
@@ -67,7 +65,7 @@ fn verbosity_opens_our_own_lines_first() {
 #[test]
 fn standby_polls_are_quiet_unless_asked_for_by_name() {
     let polls = |directives: &str| {
-        logged(directives, None, || {
+        logged(directives, || {
             tracing::info!(target: "kube_leader_election::lease", "lease is held by another");
         })
         .len()
@@ -79,7 +77,7 @@ fn standby_polls_are_quiet_unless_asked_for_by_name() {
 
 #[test]
 fn a_warning_keeps_the_fields_of_every_span_around_it() {
-    let lines = logged("warn", None, || {
+    let lines = logged("warn", || {
         let _service = tracing::info_span!("reconcile", service = "default/web").entered();
         let _call = tracing::info_span!("cloud_api", cloud = "cloud1").entered();
         tracing::info!("not shown");
@@ -92,12 +90,17 @@ fn a_warning_keeps_the_fields_of_every_span_around_it() {
 }
 
 #[test]
-fn lines_within_a_trace_carry_its_ids() {
+fn lines_of_work_with_a_span_carry_its_ids() {
     let exports = Metrics::new(&[]).unwrap().program.span_exports();
-    let traces = Traces::without_collector(exports);
-    let lines = logged("info", Some(&traces), || {
-        tracing::info!("outside");
-        tracing::info_span!("reconcile").in_scope(|| tracing::info!("inside"));
+    let tracer = Traces::without_collector(exports).tracer();
+    let lines = logged("info", || {
+        let work = tracer.work("reconcile", None, Default::default);
+        let done = work.run(async {
+            tracing::info!("quiet so far");
+            traces::begin();
+            tracing::info!("worth a span");
+        });
+        done.now_or_never().unwrap();
     });
     assert!(lines[0].get("trace_id").is_none(), "{:?}", lines[0]);
     let length = |name: &str| lines[1][name].as_str().map(str::len);
