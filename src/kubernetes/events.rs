@@ -176,3 +176,49 @@ async fn write(recorder: Recorder, mut receiver: mpsc::Receiver<Message>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::telemetry::Metrics;
+    use crate::telemetry::traces::Traces;
+
+    #[test]
+    fn the_trace_is_in_the_note_and_does_not_tell_two_events_apart() {
+        let exports = Metrics::new(&[]).unwrap().program.span_exports();
+        let tracer = Traces::without_collector(exports).tracer();
+        let (sender, mut receiver) = mpsc::channel(BACKLOG);
+        let events = Events { sender };
+        let mut say = |traced: bool, note: &str| {
+            let work = tracer.work("reconcile", None, Default::default);
+            let saying = work.run(async {
+                if traced {
+                    traces::begin();
+                }
+                let reason = EventReason::SyncLoadBalancerFailed;
+                events.say_about(ObjectReference::default(), reason, note.to_owned());
+            });
+            saying.now_or_never().unwrap();
+            match receiver.try_recv() {
+                Ok(Message::Write(write)) => write.0,
+                _ => panic!("no Event"),
+            }
+        };
+        let (quiet, first, second) = (say(false, "down"), say(true, "down"), say(true, "down"));
+        assert_eq!(quiet.note.as_deref(), Some("down"), "no span, no trace");
+        let note = first.note.as_deref().unwrap();
+        assert!(
+            note.starts_with("down (trace ") && note.ends_with(')'),
+            "{note}"
+        );
+        assert_ne!(first.note, second.note);
+        assert_eq!(first.action, second.action, "counted as one");
+        assert_eq!(first.action, quiet.action, "counted as one");
+
+        let long = say(true, &"ü".repeat(NOTE_LIMIT)).note.unwrap();
+        assert!(long.len() <= NOTE_LIMIT, "{}", long.len());
+        assert!(long.ends_with(')'), "{long}");
+    }
+}

@@ -11,7 +11,8 @@
 //!    and [`back_end`], what answers behind them; [`loopback`]: their addresses.
 //! 6. [`interposer`]: stands between them and lets one write go wrong;
 //!    [`partition`]: a network that can be cut.
-//! 7. [`replica`]: one running my-cloud-controller-manager.
+//! 7. [`replica`]: one running my-cloud-controller-manager; [`collector`]: where
+//!    its traces go.
 //!
 //! [`environment`] has all of it for one test.
 //!
@@ -20,6 +21,7 @@
 
 pub mod back_end;
 pub mod cloud;
+pub mod collector;
 pub mod control_plane;
 pub mod environment;
 mod eventually;
@@ -27,9 +29,11 @@ pub mod interposer;
 pub mod loopback;
 pub mod nodes;
 pub mod partition;
+mod port;
 pub mod process;
 pub mod replica;
 
+pub use collector::Collector;
 pub use control_plane::{ControlPlane, client_for};
 pub use environment::Environment;
 pub use eventually::eventually;

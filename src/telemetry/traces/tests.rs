@@ -39,7 +39,7 @@ fn in_work<T>(traces: &Traces, work: impl FnOnce() -> T) -> T {
 
 impl Traces {
     /// For tests of what else happens within a trace.
-    pub(in crate::telemetry) fn without_collector(exports: SpanExports) -> Self {
+    pub(crate) fn without_collector(exports: SpanExports) -> Self {
         Self::new(Dead, exports)
     }
 }
