@@ -3,7 +3,7 @@
 # prints its path. Standard output carries that one line; progress goes to standard error.
 #
 # Order: $OTELCOL, the cache, otelcol-contrib on PATH, `go build` of main.go beside this file from
-# the Go module proxy. The build takes 1 to 3 minutes on 2 cores, and is done once.
+# the Go module proxy. The build takes 2 to 6 minutes on 2 cores, and is done once.
 set -euo pipefail
 
 readonly VERSION=0.165.0

@@ -2,6 +2,7 @@
 //! asserted is what the collector wrote.
 
 mod collector;
+mod orphan;
 mod provision;
 mod quiet;
 

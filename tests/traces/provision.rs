@@ -1,6 +1,7 @@
 //! From the wish to the address, as one trace, and where its id is found.
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use testbed::cloud::{Code, Event, Failure, Fault, FaultKind, Verb};
@@ -182,27 +183,32 @@ async fn a_failover_does_not_break_the_trace() -> Result<()> {
     Ok(())
 }
 
+async fn until_after(second: i64) -> Result<()> {
+    eventually("the next second", SOON, async || {
+        let now = Timestamp::now().as_second();
+        Ok((now > second).then_some(()))
+    })
+    .await
+}
+
 #[tokio::test]
 async fn an_edit_while_it_waits_does_not_break_the_trace() -> Result<()> {
     let test = Environment::shared("trace-edit").await?;
     let collector = Collector::start().await?;
-    let _replica = replica(&test, &collector).await?;
     let refusal = FaultKind::FailBefore(Failure::code(Code::QuotaExceeded));
     test.cloud1.set_fault(Fault::new(refusal).on(Verb::Create));
     let created = test.service("web").provider("cloud1").create().await?;
+    let created = created.creation_timestamp().context("a creation time")?;
+    // The condition shall not say the same second as the creation.
+    until_after(created.0.as_second()).await?;
+    let _replica = replica(&test, &collector).await?;
     test.until_reason("web", "SyncFailed").await?;
     let spans = until_spans("a pass that failed", &collector, |spans| {
         spans.iter().any(|span| span.name() == "reconcile")
     });
     let before = spans.await?[0].trace().to_owned();
     test.cloud1.clear_faults();
-    // By the hand that wrote the switch, in a later second than it.
-    eventually("the next second", SOON, async || {
-        let now = k8s_openapi::jiff::Timestamp::now().as_second();
-        let then = created.creation_timestamp().context("a creation time")?;
-        Ok((now > then.0.as_second() + 1).then_some(()))
-    })
-    .await?;
+    // By the hand that wrote the switch.
     test.annotate("web", &[("lb-bandwidth", Some("7M"))])
         .await?;
     test.until_ready("web").await?;
