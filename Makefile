@@ -1,6 +1,7 @@
 # `make help` lists what there is.
 CARGO ?= cargo
 ASSETS := testbed/control-plane/install.sh
+COLLECTOR := testbed/collector/install.sh
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -20,11 +21,16 @@ release: ## The program, small
 control-plane: ## kube-apiserver and etcd: found, or built from source (5 to 12 minutes, once)
 	@$(ASSETS) > /dev/null
 
+.PHONY: collector
+collector: ## An OpenTelemetry Collector: found, or built from source (2 to 6 minutes, once)
+	@$(COLLECTOR) > /dev/null
+
 .PHONY: test
 test: ## All tests, on a real control plane
-	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
+	@$(ASSETS) > /dev/null & assets=$$!; $(COLLECTOR) > /dev/null & collector=$$!; \
+	trap 'kill $$assets $$collector 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
-	wait $$assets
+	wait $$assets; wait $$collector
 	$(CARGO) run --locked --quiet --package testbed --bin testbed -- run -- \
 	    $(CARGO) test --locked --workspace --no-fail-fast
 

@@ -28,6 +28,7 @@ use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::plan::naming::CloudName;
 use crate::telemetry::logs::LogsError;
+use crate::telemetry::traces::{Tracer, Traces};
 use crate::telemetry::{self, Metrics, Telemetry};
 use signals::Signals;
 
@@ -80,6 +81,7 @@ struct Parts {
     secure_metrics: Option<SecureMetrics>,
     /// Cancelled last of all.
     admin: CancellationToken,
+    tracer: Tracer,
     /// No new work.
     stopping: CancellationToken,
     /// Give the Lease back.
@@ -144,6 +146,7 @@ async fn run(config: Config) -> Result<(), AppError> {
         metrics,
         secure_metrics: None,
         admin: CancellationToken::new(),
+        tracer: traces.as_ref().map(Traces::tracer).unwrap_or_default(),
         stopping: CancellationToken::new(),
         release: CancellationToken::new(),
         tasks: JoinSet::new(),

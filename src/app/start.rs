@@ -178,6 +178,8 @@ impl Parts {
             marks,
             events,
             metrics: self.metrics.clone(),
+            tracer: self.tracer.clone(),
+            provisions: Default::default(),
             roles,
             nodes: self.nodes.subscribe(),
             retry: Default::default(),

@@ -15,6 +15,7 @@ use super::own_writes::OwnWrites;
 use super::reconcile::key;
 use super::retry::Retry;
 use super::said::Said;
+use super::trace::Provisions;
 use super::vanished::Vanished;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::Marks;
@@ -25,6 +26,7 @@ use crate::plan::Clouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
 use crate::telemetry::Metrics;
 use crate::telemetry::repeats::Repeats;
+use crate::telemetry::traces::Tracer;
 
 /// What every reconcile has in hand.
 pub struct Context {
@@ -46,6 +48,10 @@ pub struct Context {
     pub events: Events,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// Where spans come from.
+    pub tracer: Tracer,
+    /// The traces of Services that wait for their first address.
+    pub provisions: Provisions,
     /// Whether we lead.
     pub roles: watch::Receiver<Role>,
     /// The Nodes; `None` until all are known.
@@ -86,6 +92,7 @@ impl Context {
         self.retry.forget(&uid);
         self.own_writes.forget(&uid);
         self.said.forget(&uid);
+        self.provisions.forget(&uid);
         self.metrics.provisioning.forget(&uid);
         self.metrics.queue.forget(&key(service));
     }
@@ -105,5 +112,6 @@ impl Context {
         self.metrics.provisioning.keep(&alive);
         let known: HashSet<ServiceKey> = services.iter().map(|service| key(service)).collect();
         self.metrics.queue.keep(&known);
+        self.provisions.keep(&alive);
     }
 }

@@ -17,6 +17,7 @@ use crate::kubernetes::condition;
 use crate::kubernetes::condition::Readiness;
 use crate::kubernetes::service_writer::Change;
 use crate::plan::{Desired, Waiting, unready};
+use crate::telemetry::traces;
 
 /// Says what was done and what was not; gives when to try again, `None` if only
 /// a change is worth it.
@@ -41,6 +42,9 @@ pub async fn report(
     let is_news = readiness
         .as_ref()
         .is_some_and(|now| before.is_none_or(|before| !now.is_said_by(before)));
+    if is_news {
+        traces::begin();
+    }
     say_what_was_done(service, &done, context);
     if let Some(readiness) = readiness.as_ref().filter(|_| is_news) {
         say_news(service, readiness, context);

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::Context;
 use super::cloud_in_hand::CloudInHand;
 use super::failure::Failure;
+use super::trace;
 use crate::cloud::{Priority, Which};
 use crate::config::Orphans;
 use crate::kubernetes::Marks;
@@ -30,6 +31,7 @@ use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid};
 use crate::plan::orphan::suspect;
 use crate::plan::{Clouds, Desired, desired};
+use crate::telemetry::traces;
 
 /// Orphans deleted in one sweep of one cloud.
 pub const MAX_PER_SWEEP: usize = 5;
@@ -91,8 +93,8 @@ impl Sweep {
             .inventory
             .orphans(name.as_str(), orphans.len());
         for (load_balancer, owner) in self.due(orphans, settings) {
-            self.handle(name, cloud, load_balancer, owner, settings, context)
-                .await;
+            let handled = self.handle(name, cloud, load_balancer, owner, settings, context);
+            trace::clean_up(owner, context).run(handled).await;
         }
     }
 
@@ -187,6 +189,7 @@ impl Sweep {
                     self.acquit(id);
                 }
                 Err(failure) => {
+                    traces::fail(failure.reason(), failure.to_string());
                     context
                         .metrics
                         .inventory

@@ -1,5 +1,4 @@
-//! Log lines on standard error, as text or JSON, and the spans' way to the exporter.
-//! [`filter`]: which lines.
+//! Log lines on standard error, as text or JSON. [`filter`]: which lines.
 
 mod filter;
 
@@ -18,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub use filter::{FilterError, LogFilter};
 
 use super::LogLines;
-use super::traces::{self, Traces};
+use super::traces;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +42,7 @@ pub enum LogsError {
 ///
 /// # Errors
 /// A subscriber was installed before.
-pub fn init(
-    format: Format,
-    verbosity: u8,
-    traces: Option<&Traces>,
-    count: LogLines,
-) -> Result<LogFilter, LogsError> {
+pub fn init(format: Format, verbosity: u8, count: LogLines) -> Result<LogFilter, LogsError> {
     let wanted = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.is_empty());
@@ -57,7 +51,7 @@ pub fn init(
         Some((Err(error), _)) => (filter::of_verbosity(verbosity), Some(error)),
         None => (filter::of_verbosity(verbosity), None),
     };
-    let (subscriber, filter) = subscriber(format, filter, traces, Some(count), stderr);
+    let (subscriber, filter) = subscriber(format, filter, Some(count), stderr);
     subscriber.try_init()?;
     if let Some(error) = refused {
         tracing::warn!(%error, "RUST_LOG is ignored");
@@ -68,13 +62,12 @@ pub fn init(
 /// For what is logged before [`init`]: warnings.
 pub(super) fn early(format: Format) -> impl Subscriber + Send + Sync {
     let warnings = ("warn".to_owned(), EnvFilter::new("warn"));
-    subscriber(format, warnings, None, None, stderr).0
+    subscriber(format, warnings, None, stderr).0
 }
 
 fn subscriber<W>(
     format: Format,
     filter: (String, EnvFilter),
-    traces: Option<&Traces>,
     count: Option<LogLines>,
     writer: W,
 ) -> (impl Subscriber + Send + Sync + use<W>, LogFilter)
@@ -85,10 +78,8 @@ where
     let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(Level::INFO);
     let (replaceable, filter) = filter::replaceable(filter);
-    let subscriber = tracing_subscriber::registry()
-        .with(traces.map(|traces| traces.layer().with_filter(traces::filter())))
-        .with(lines(format, count, writer).with_filter(replaceable.or(spans)));
-    (subscriber, filter)
+    let lines = lines(format, count, writer).with_filter(replaceable.or(spans));
+    (tracing_subscriber::registry().with(lines), filter)
 }
 
 fn lines<S, W>(

@@ -35,7 +35,7 @@ pub fn init(format: Format, verbosity: u8, metrics: &Metrics) -> Result<Telemetr
         Err(error) => (None, Some(error)),
     };
     let lines = metrics.program.log_lines();
-    let log_filter = logs::init(format, verbosity, traces.as_ref(), lines)?;
+    let log_filter = logs::init(format, verbosity, lines)?;
     if let Some(error) = wrong {
         tracing::error!(%error, "traces are off: wrong OTEL_* setting");
     }

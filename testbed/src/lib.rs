@@ -11,7 +11,8 @@
 //!    and [`back_end`], what answers behind them; [`loopback`]: their addresses.
 //! 6. [`interposer`]: stands between them and lets one write go wrong, or shows
 //!    Services as they were; [`partition`]: a network that can be cut.
-//! 7. [`replica`]: one running my-cloud-controller-manager.
+//! 7. [`replica`]: one running my-cloud-controller-manager; [`collector`]: where
+//!    its traces go.
 //! 8. [`oracle`]: says from outside whether all is as it should be.
 //!
 //! [`environment`] has all of it for one test.
@@ -21,6 +22,7 @@
 
 pub mod back_end;
 pub mod cloud;
+pub mod collector;
 pub mod control_plane;
 pub mod environment;
 mod eventually;
@@ -29,9 +31,11 @@ pub mod loopback;
 pub mod nodes;
 pub mod oracle;
 pub mod partition;
+mod port;
 pub mod process;
 pub mod replica;
 
+pub use collector::Collector;
 pub use control_plane::{ControlPlane, client_for};
 pub use environment::Environment;
 pub use eventually::eventually;

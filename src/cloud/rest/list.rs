@@ -70,7 +70,8 @@ impl RestCloud {
             body: json(&ListRequestBody::new(cluster, size, token)),
             limit: body::PAGE,
         };
-        self.line.call(self.span(Verb::List), outgoing, parse).await
+        let span = self.span(Verb::List, &self.addresses.list);
+        self.line.call(span, outgoing, parse).await
     }
 
     /// Reads an item of a list; one that cannot be read is left out, because

@@ -111,6 +111,9 @@ pub(super) fn leader(
         own_writes: Default::default(),
         doubts: Default::default(),
         vanished: Vanished::new().0,
+        tracer: Default::default(),
+        provisions: Default::default(),
+        repeats: Default::default(),
         stopping: Default::default(),
     };
     Arc::new(context)

@@ -1,6 +1,8 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use futures::FutureExt;
+
 use super::filter::{asked, of_verbosity};
 use super::*;
 use crate::telemetry::Metrics;
@@ -22,28 +24,19 @@ impl io::Write for Lines {
 }
 
 /// What `work` logs under this filter, which it may change.
-fn written(
-    format: Format,
-    filter: EnvFilter,
-    traces: Option<&Traces>,
-    work: impl FnOnce(&LogFilter),
-) -> String {
+fn written(format: Format, filter: EnvFilter, work: impl FnOnce(&LogFilter)) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
     let filter = ("start".to_owned(), filter);
-    let (subscriber, filter) = subscriber(format, filter, traces, None, move || writer.clone());
+    let (subscriber, filter) = subscriber(format, filter, None, move || writer.clone());
     tracing::subscriber::with_default(subscriber, || work(&filter));
     let bytes = lines.0.lock().unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// What `work` logs in JSON under this filter, one value per line.
-fn logged(
-    filter: EnvFilter,
-    traces: Option<&Traces>,
-    work: impl FnOnce(),
-) -> Vec<serde_json::Value> {
-    written(Format::Json, filter, traces, |_| work())
+fn logged(filter: EnvFilter, work: impl FnOnce()) -> Vec<serde_json::Value> {
+    written(Format::Json, filter, |_| work())
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect()
@@ -52,7 +45,7 @@ fn logged(
 #[test]
 fn verbosity_opens_our_own_lines_first() {
     let ours = |verbosity| {
-        let lines = logged(of_verbosity(verbosity).1, None, || {
+        let lines = logged(of_verbosity(verbosity).1, || {
             tracing::info!(target: "my_cloud_controller_manager::controller", "info");
             tracing::debug!(target: "my_cloud_controller_manager::controller", "debug");
             tracing::trace!(target: "my_cloud_controller_manager::controller", "trace");
@@ -70,7 +63,7 @@ fn verbosity_opens_our_own_lines_first() {
 #[test]
 fn standby_polls_are_quiet_unless_asked_for_by_name() {
     let polls = |filter: EnvFilter| {
-        logged(filter, None, || {
+        logged(filter, || {
             tracing::info!(target: "kube_leader_election::lease", "lease is held by another");
         })
         .len()
@@ -82,7 +75,7 @@ fn standby_polls_are_quiet_unless_asked_for_by_name() {
 
 #[test]
 fn a_warning_keeps_the_fields_of_every_span_around_it() {
-    let lines = logged(EnvFilter::new("warn"), None, || {
+    let lines = logged(EnvFilter::new("warn"), || {
         let _service = tracing::info_span!("reconcile", service = "default/web").entered();
         let _call = tracing::info_span!("cloud_api", cloud = "cloud1").entered();
         tracing::info!("not shown");
@@ -95,12 +88,17 @@ fn a_warning_keeps_the_fields_of_every_span_around_it() {
 }
 
 #[test]
-fn lines_within_a_trace_carry_its_ids() {
+fn lines_of_work_with_a_span_carry_its_ids() {
     let exports = Metrics::new(&[]).unwrap().program.span_exports();
-    let traces = Traces::without_collector(exports);
-    let lines = logged(EnvFilter::new("info"), Some(&traces), || {
-        tracing::info!("outside");
-        tracing::info_span!("reconcile").in_scope(|| tracing::info!("inside"));
+    let tracer = Traces::without_collector(exports).tracer();
+    let lines = logged(EnvFilter::new("info"), || {
+        let work = tracer.work("reconcile", None, Default::default);
+        let done = work.run(async {
+            tracing::info!("quiet so far");
+            traces::begin();
+            tracing::info!("worth a span");
+        });
+        done.now_or_never().unwrap();
     });
     assert!(lines[0].get("trace_id").is_none(), "{:?}", lines[0]);
     let length = |name: &str| lines[1][name].as_str().map(str::len);
@@ -112,10 +110,15 @@ fn lines_within_a_trace_carry_its_ids() {
 #[test]
 fn text_lines_within_a_trace_carry_its_ids_too() {
     let exports = Metrics::new(&[]).unwrap().program.span_exports();
-    let traces = Traces::without_collector(exports);
-    let text = written(Format::Text, EnvFilter::new("info"), Some(&traces), |_| {
+    let tracer = Traces::without_collector(exports).tracer();
+    let text = written(Format::Text, EnvFilter::new("info"), |_| {
         tracing::info!("outside");
-        tracing::info_span!("reconcile").in_scope(|| tracing::info!(answer = 42, "inside"));
+        let work = tracer.work("reconcile", None, Default::default);
+        let done = work.run(async {
+            traces::begin();
+            tracing::info!(answer = 42, "inside");
+        });
+        done.now_or_never().unwrap();
     });
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 2, "{text}");
@@ -129,7 +132,7 @@ fn text_lines_within_a_trace_carry_its_ids_too() {
 #[test]
 fn a_filter_is_replaced_while_lines_are_written() {
     let ours = "my_cloud_controller_manager=debug";
-    let text = written(Format::Text, EnvFilter::new("warn"), None, |filter| {
+    let text = written(Format::Text, EnvFilter::new("warn"), |filter| {
         let say = |when: &str| {
             tracing::debug!(target: "my_cloud_controller_manager::cloud", when, "ours");
             tracing::info!(target: "kube_client", when, "theirs");
@@ -156,7 +159,7 @@ fn a_filter_is_replaced_while_lines_are_written() {
 
 #[test]
 fn a_bad_filter_is_named_and_changes_nothing() {
-    written(Format::Text, EnvFilter::new("warn"), None, |filter| {
+    written(Format::Text, EnvFilter::new("warn"), |filter| {
         let cases = [
             ("", "the filter is empty", "nothing at all"),
             ("info,kube=loud", "\"kube=loud\"", "not a level"),

@@ -1,7 +1,6 @@
 //! One running my-cloud-controller-manager: the real binary, as a child process.
 
 mod metrics;
-mod port;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::control_plane::install_tls_provider;
 use crate::eventually;
+use crate::port;
 use crate::process::{Output, Process, Program, Signal};
 
 const BINARY: &str = "my-cloud-controller-manager";
