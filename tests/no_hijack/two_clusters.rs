@@ -76,14 +76,27 @@ async fn clusters_leave_each_others_load_balancers_alone() -> Result<()> {
     ones.ensure_untouched()?;
     others.ensure_untouched()?;
 
-    // One claims the other's.
-    let claim = [("lb-id", Some(others.id())), ("lb-cloud", Some("cloud1"))];
+    // One claims the other's, for a Service that has its own and for a new one.
+    let (id, cloud) = (others.id(), "cloud1");
+    let claim = [("lb-id", Some(id)), ("lb-cloud", Some(cloud))];
     one.test.annotate("web", &claim).await?;
     let is_own = |service: &_| ensure_own(&one.test, &one.test.cloud1, service).is_ok();
     one.test
         .until("web", "the record to be put right", is_own)
         .await?;
+    let claims = one.test.service("claims").provider(cloud);
+    let claims = claims.ours("lb-id", id).ours("lb-cloud", cloud);
+    claims.create().await?;
+    let ready = one.test.until_ready("claims").await?;
+    ensure_own(&one.test, &one.test.cloud1, &ready)?;
+    let note = one
+        .test
+        .until_event("claims", "LoadBalancerNotOwned")
+        .await?;
+    ensure!(note.contains(id), "{note}");
     others.ensure_untouched()?;
+    one.test.delete("claims").await?;
+    one.test.until_gone("claims").await?;
 
     // One's Service goes by force, and its sweep follows; the other's stays.
     let service = one.test.get("web").await?;

@@ -38,6 +38,13 @@ async fn an_orphan_is_deleted_and_nothing_else_is() -> Result<()> {
     let living = left.iter().filter(|found| is_living(&found.name)).count();
     ensure!(living == 2 && left.len() == 5, "{left:?}");
     test.until_event("gone", "OrphanedLoadBalancer").await?;
+    let mut asked = test.control_plane.audit_events()?;
+    asked.retain(|event| {
+        let is_replica = event.user.starts_with("system:serviceaccount:");
+        let is_web = event.namespace == test.namespace && event.name == "web";
+        is_replica && is_web && event.verb == "get"
+    });
+    ensure!(asked.is_empty(), "its life is no question: {asked:?}");
     let metrics = replica.metrics().await?;
     let deleted = "mycloud_lb_orphans_deleted_total{cloud=\"cloud1\",result=\"success\"}";
     ensure!(
