@@ -161,6 +161,7 @@ async fn run(config: Config) -> Result<(), AppError> {
     if let Err(error) = &result {
         tracing::error!(%error, "ending");
     }
+    parts.end().await;
     if let Some(traces) = traces {
         traces.shutdown().await;
     }

@@ -59,6 +59,15 @@ impl Parts {
         Ok(())
     }
 
+    /// Ends what still runs, and waits for it. Left to the end of the runtime,
+    /// the controller may see the reconciles that it spawned end before it does,
+    /// and kube-runtime panics then (seen after a leader was frozen).
+    pub(super) async fn end(&mut self) {
+        if timeout(FAREWELL, self.tasks.shutdown()).await.is_err() {
+            tracing::warn!("a part did not end within {FAREWELL:?}");
+        }
+    }
+
     /// Ends the controller, and with it every call under way: nothing writes
     /// beside the next leader.
     async fn give_up_writes(&mut self) {
