@@ -3,19 +3,25 @@
 //!
 //! Read from the environment by the exporter itself: `OTEL_EXPORTER_OTLP_*`,
 //! `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*`, `OTEL_SERVICE_NAME`,
-//! `OTEL_RESOURCE_ATTRIBUTES`. Read here: `OTEL_SDK_DISABLED` and
-//! `OTEL_TRACES_EXPORTER`.
+//! `OTEL_RESOURCE_ATTRIBUTES`. Read here: `OTEL_SDK_DISABLED`,
+//! `OTEL_TRACES_EXPORTER` and `OTEL_EXPORTER_OTLP_CERTIFICATE`.
+//!
+//! - [`Tracer`] makes spans: of [`Work`], and of a [`Request`] made in it.
+//! - [`Provision`]: a Service's way to its first address, as one trace.
+//! - `counted`: what becomes of each span; `client`: the way to the collector.
 
+mod client;
 mod counted;
 mod provision;
 mod tracer;
 mod work;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter as OtlpExporter};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter as OtlpExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
 
@@ -37,8 +43,31 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
 /// Wrong settings of the exporter.
 #[derive(Debug, thiserror::Error)]
-#[error("the OTLP exporter cannot be built: {0}")]
-pub struct TracesError(#[from] ExporterBuildError);
+pub enum TracesError {
+    /// An endpoint that is no URL, say.
+    #[error("the OTLP exporter cannot be built: {0}")]
+    Exporter(#[from] ExporterBuildError),
+    /// The file with the certificate authority cannot be read.
+    #[error("cannot read {path}: {source}")]
+    UnreadableAuthority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file with the certificate authority holds no certificate.
+    #[error("{path} holds no PEM certificate")]
+    NoAuthority {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An https endpoint on a system without authorities, say.
+    #[error("the HTTP client cannot be built: {0:?}")]
+    Client(reqwest::Error),
+    /// The client's builder ended itself.
+    #[error("the HTTP client cannot be built")]
+    Panicked,
+}
 
 /// The running exporter.
 #[derive(Debug)]
@@ -50,7 +79,7 @@ impl Traces {
     /// Starts the exporter. `None`: the environment names no endpoint, or switches it off.
     ///
     /// # Errors
-    /// An endpoint that is no URL.
+    /// An endpoint that is no URL, a file that holds no certificate.
     pub fn from_environment(exports: SpanExports) -> Result<Option<Self>, TracesError> {
         let variable = |name: &str| std::env::var(name).ok();
         if !wanted(variable) {
@@ -65,7 +94,10 @@ impl Traces {
                 "port 4317 is where collectors take gRPC; this program sends HTTP, which is usually port 4318"
             );
         }
-        let exporter = OtlpExporter::builder().with_http().build()?;
+        let exporter = OtlpExporter::builder()
+            .with_http()
+            .with_http_client(client::client(variable)?)
+            .build()?;
         Ok(Some(Self::new(exporter, exports)))
     }
 

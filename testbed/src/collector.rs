@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use crate::control_plane::certificates::{self, AUTHORITY, SERVING};
 use crate::eventually;
 use crate::port;
 use crate::process::{Output, Process, Program, Signal};
@@ -22,6 +23,7 @@ const READY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Collector {
     binary: PathBuf,
+    scheme: &'static str,
     address: String,
     process: Process,
     directory: TempDir,
@@ -34,14 +36,35 @@ impl Collector {
     /// # Errors
     /// It cannot be had, or does not take connections.
     pub async fn start() -> Result<Self> {
+        Self::start_with(false).await
+    }
+
+    /// One that speaks https only, by an authority of its own.
+    ///
+    /// # Errors
+    /// As of [`Collector::start`].
+    pub async fn start_with_tls() -> Result<Self> {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(tls: bool) -> Result<Self> {
         let binary = find().await?;
         let address = port::free_address()?.to_string();
         let directory = tempfile::Builder::new()
             .prefix("testbed-collector-")
             .tempdir()?;
         let received = directory.path().join("received");
+        let (scheme, keys) = if tls {
+            let _authority = certificates::write_serving(directory.path(), "otelcol")?;
+            let path = |name: &str| directory.path().join(name).display().to_string();
+            let (certificate, key) = (path(SERVING.certificate), path(SERVING.key));
+            let keys = format!(", tls: {{cert_file: \"{certificate}\", key_file: \"{key}\"}}");
+            ("https", keys)
+        } else {
+            ("http", String::new())
+        };
         let config = format!(
-            "receivers: {{otlp: {{protocols: {{http: {{endpoint: \"{address}\"}}}}}}}}\n\
+            "receivers: {{otlp: {{protocols: {{http: {{endpoint: \"{address}\"{keys}}}}}}}}}\n\
              exporters: {{file: {{path: \"{}\", append: true, flush_interval: 50ms}}}}\n\
              service:\n\
              \x20 telemetry: {{metrics: {{level: none}}}}\n\
@@ -52,6 +75,7 @@ impl Collector {
         let mut collector = Self {
             process: spawn(&binary, &directory)?,
             binary,
+            scheme,
             address,
             directory,
         };
@@ -62,7 +86,13 @@ impl Collector {
     /// For `OTEL_EXPORTER_OTLP_ENDPOINT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// For `OTEL_EXPORTER_OTLP_CERTIFICATE`, of one that speaks https.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.directory.path().join(AUTHORITY)
     }
 
     /// Ends it without asking (SIGKILL): its port refuses connections.

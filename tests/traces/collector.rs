@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use testbed::environment::SOON;
 use testbed::{Collector, Environment, Replica, eventually};
 
-use super::{provision, replica};
+use super::{options, provision, replica};
 
 /// Less than the 10 s that the exporter waits for an answer.
 const PROMPT: Duration = Duration::from_secs(9);
@@ -47,6 +47,19 @@ async fn a_dead_collector_costs_a_counter_and_is_used_again_when_it_is_back() ->
     collector.restart().await?;
     provision(&test, &collector, "after").await?;
     until_counted(&replica, "exported", exported).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_collector_that_speaks_https_is_known_by_the_authority_that_is_named() -> Result<()> {
+    let test = Environment::shared("https-collector").await?;
+    let collector = Collector::start_with_tls().await?;
+    let mut trusting = options(&test, "trusting", &collector);
+    let authority = collector.authority().display().to_string();
+    let variable = ("OTEL_EXPORTER_OTLP_CERTIFICATE".into(), authority);
+    trusting.env.push(variable);
+    let _replica = Replica::start(trusting).await?;
+    provision(&test, &collector, "web").await?;
     Ok(())
 }
 

@@ -22,6 +22,9 @@ fn options(test: &Environment, name: &str, collector: &Collector) -> ReplicaOpti
             "OTEL_RESOURCE_ATTRIBUTES",
             "deployment.environment.name=test".to_owned(),
         ),
+        // As in our image, which has no authorities.
+        ("SSL_CERT_FILE", "/dev/null".to_owned()),
+        ("SSL_CERT_DIR", "/dev/null".to_owned()),
     ];
     options
         .env

@@ -245,3 +245,25 @@ async fn passes_of_two_leaders_and_the_root_are_one_trace() {
         assert_ne!(other.trace(), provision.trace(), "{other:?}");
     }
 }
+
+#[test]
+fn a_client_says_what_is_wrong_with_its_authority() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let with = |certificate: &str| {
+        let certificate = certificate.to_owned();
+        client::client(move |name| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("https://collector:4318".into()),
+            "OTEL_EXPORTER_OTLP_CERTIFICATE" => Some(certificate.clone()),
+            _ => None,
+        })
+    };
+    let missing = with("/nowhere/ca.pem").expect_err("there is none");
+    assert!(
+        missing
+            .to_string()
+            .starts_with("cannot read /nowhere/ca.pem:"),
+        "{missing}"
+    );
+    let empty = with("/dev/null").expect_err("it is empty");
+    assert_eq!(empty.to_string(), "/dev/null holds no PEM certificate");
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use opentelemetry::trace::{Span, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Config, SamplingDecision, SdkTracer, ShouldSample};
+use tracing::subscriber::NoSubscriber;
 
 use super::provision::Provision;
 use super::work::Work;
@@ -30,8 +31,9 @@ impl fmt::Debug for Making {
 
 impl Tracer {
     pub(super) fn new(tracer: SdkTracer) -> Self {
-        // Reads the same environment as the provider did.
-        let sampler = Config::default().sampler;
+        // From the same environment as the provider's, which was warned of already.
+        let quiet = NoSubscriber::default();
+        let sampler = tracing::subscriber::with_default(quiet, || Config::default().sampler);
         Self(Some(Arc::new(Making { tracer, sampler })))
     }
 

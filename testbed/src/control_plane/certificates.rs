@@ -10,8 +10,8 @@ use rcgen::{
 };
 
 /// File names, all in the directory of the control plane.
-pub(super) const AUTHORITY: &str = "authority.crt";
-pub(super) const SERVING: Pair = Pair {
+pub(crate) const AUTHORITY: &str = "authority.crt";
+pub(crate) const SERVING: Pair = Pair {
     certificate: "serving.crt",
     key: "serving.key",
 };
@@ -23,22 +23,14 @@ pub(super) const SERVICE_ACCOUNT_KEY: &str = "service-account.key";
 pub(super) const SERVICE_ACCOUNT_PUBLIC_KEY: &str = "service-account.pub";
 
 /// A certificate and its key.
-pub(super) struct Pair {
-    pub(super) certificate: &'static str,
-    pub(super) key: &'static str,
+pub(crate) struct Pair {
+    pub(crate) certificate: &'static str,
+    pub(crate) key: &'static str,
 }
 
 /// Writes all of them.
 pub(super) fn write(directory: &Path) -> Result<()> {
-    let authority = authority()?;
-    fs::write(directory.join(AUTHORITY), authority.pem())?;
-
-    let mut serving = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
-    serving
-        .distinguished_name
-        .push(DnType::CommonName, "kube-apiserver");
-    serving.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    write_pair(directory, &SERVING, serving, &authority)?;
+    let authority = write_serving(directory, "kube-apiserver")?;
 
     // The group system:masters may do everything, before RBAC is asked.
     let mut admin = CertificateParams::default();
@@ -59,6 +51,20 @@ pub(super) fn write(directory: &Path) -> Result<()> {
         service_account.public_key_pem(),
     )?;
     Ok(())
+}
+
+/// Writes an authority, and what a server on 127.0.0.1 needs.
+pub(crate) fn write_serving(
+    directory: &Path,
+    name: &str,
+) -> Result<CertifiedIssuer<'static, KeyPair>> {
+    let authority = authority()?;
+    fs::write(directory.join(AUTHORITY), authority.pem())?;
+    let mut serving = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+    serving.distinguished_name.push(DnType::CommonName, name);
+    serving.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    write_pair(directory, &SERVING, serving, &authority)?;
+    Ok(authority)
 }
 
 fn authority() -> Result<CertifiedIssuer<'static, KeyPair>> {

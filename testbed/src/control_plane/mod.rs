@@ -6,7 +6,7 @@
 mod apply;
 mod assets;
 mod audit;
-mod certificates;
+pub(crate) mod certificates;
 mod etcd;
 mod kubeconfig;
 mod processes;
