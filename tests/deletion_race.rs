@@ -16,7 +16,8 @@ async fn a_service_that_vanished_behind_a_good_answer_leaves_nothing() -> Result
     let _replica = test.sole_replica().await?;
     interposer.strike(1, Strike::Vanish);
     test.service("web").provider("cloud1").create().await?;
-    interposer.struck().await;
+    let struck = tokio::time::timeout(SOON, interposer.struck()).await;
+    struck.context("the finalizer patch never came")?;
     let what = "the load balancer to be made and deleted again";
     let is_undone = async || {
         let effects: Vec<_> = calls(&test.cloud1)
@@ -82,5 +83,6 @@ async fn services_deleted_as_soon_as_they_are_made_leave_nothing() -> Result<()>
         .filter(|call| call.effect == Some(Effect::Created))
         .count();
     println!("{created} of {SERVICES} Services lived long enough for a load balancer");
+    ensure!(created > 0, "no race was run");
     Ok(())
 }

@@ -139,7 +139,7 @@ async fn a_frozen_leader_writes_nothing_when_it_thaws() -> Result<()> {
     let services = 80;
     slow_creates(&test);
     try_join_all((0..services).map(|number| create_service(&test, number))).await?;
-    creates_under_way(&test, CONCURRENCY).await?;
+    creates_under_way(&test, CONCURRENCY / 2).await?;
     replicas[leader].stop()?;
     let thaws = Timestamp::now() + 2 * QUICK_LEASE.lease_duration;
     next_leaders_first_write(&test).await?;
@@ -262,7 +262,7 @@ async fn creates_under_way(test: &Environment, count: usize) -> Result<()> {
     eventually(&what, SOON, async || {
         let mut calls = test.cloud1.mutations();
         calls.retain(|call| call.outcome == Outcome::InFlight);
-        Ok((calls.len() == count).then_some(()))
+        Ok((calls.len() >= count).then_some(()))
     })
     .await
 }

@@ -43,13 +43,8 @@ async fn show(State(filter): State<LogFilter>) -> Response {
 }
 
 async fn set(State(filter): State<LogFilter>, wanted: String) -> Response {
-    let before = filter.text();
     match filter.set(&wanted) {
-        Ok(()) => {
-            let now = filter.text();
-            tracing::warn!(before, now, "the log filter was changed");
-            answer_text(StatusCode::OK, now + "\n")
-        }
+        Ok(()) => answer_text(StatusCode::OK, filter.text() + "\n"),
         Err(error) => {
             let status = match error {
                 FilterError::Empty | FilterError::Directive { .. } => StatusCode::BAD_REQUEST,

@@ -110,6 +110,7 @@ impl Context {
         self.own_writes.keep(&alive);
         self.said.keep(&alive);
         self.metrics.provisioning.keep(&alive);
+        self.metrics.nodes.keep(&alive);
         let known: HashSet<ServiceKey> = services.iter().map(|service| key(service)).collect();
         self.metrics.queue.keep(&known);
         self.provisions.keep(&alive);

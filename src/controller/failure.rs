@@ -70,10 +70,14 @@ impl Failure {
             Self::Cloud(error) => (Some(error.cloud().to_string()), error.verb().as_str()),
             _ => (None, "kubernetes"),
         };
+        let reason = match self {
+            Self::Kubernetes(error) => error.code(),
+            _ => self.reason(),
+        };
         Kind {
             cloud,
             operation,
-            reason: self.reason(),
+            reason,
         }
     }
 

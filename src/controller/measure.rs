@@ -34,14 +34,19 @@ pub fn measure(
         reconcile.failed("invalid_spec");
     }
     let loud = || done.failures.iter().filter(|failure| !failure.is_quiet());
-    for failure in loud() {
-        reconcile.failed(failure.reason());
-    }
-    for reason in done.waiting.iter().filter_map(waiting_reason) {
+    // Once for each reason, however many clouds have it.
+    let failed = loud().map(Failure::reason);
+    let reasons: BTreeSet<_> = failed
+        .chain(done.waiting.iter().filter_map(waiting_reason))
+        .collect();
+    for reason in reasons {
         reconcile.failed(reason);
     }
-    for failure in loud().filter(|failure| after_failure(failure) != Delay::Change) {
+    let retried = || loud().filter(|failure| after_failure(failure) != Delay::Change);
+    if retried().next().is_some() {
         context.metrics.queue.retry();
+    }
+    for failure in retried() {
         if let Failure::Cloud(error) = failure {
             let (cloud, verb) = (error.cloud().as_str(), error.verb().as_str());
             let cloud_metrics = &context.metrics.cloud;
@@ -82,7 +87,14 @@ fn provisioning(
     if done.actions.contains(&Action::AddFinalizer) {
         metrics.started(&wanted.clouds);
     }
-    if !service.view.published.is_empty() {
+    // The clouds have all that the Service and the Nodes ask for.
+    if done.failures.is_empty() && done.waiting.is_empty() {
+        for cloud in &wanted.clouds {
+            context.metrics.nodes.knows(uid, cloud);
+        }
+    }
+    // Somebody who wipes the addresses of one that is ready starts no clock.
+    if !service.view.published.is_empty() || service.was_ready {
         metrics.forget(uid);
         return;
     }

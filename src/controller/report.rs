@@ -52,11 +52,11 @@ pub async fn report(
     say_mistakes(service, &done, readiness.as_ref(), context);
     let waits = !pending(service, &done).is_empty();
     let serves = readiness.as_ref().is_some_and(Readiness::is_ready);
-    measure(service, &done, waits, serves, started, context);
     if let Some(readiness) = &readiness {
         let written = write_condition(service, &done, readiness, leadership, context).await;
         done.failures.extend(written.err());
     }
+    measure(service, &done, waits, serves, started, context);
     next(service, &done, context)
 }
 

@@ -76,6 +76,7 @@ impl Sweep {
         }
         let services = keepers(context);
         let mut orphans = Vec::new();
+        let mut all_known = true;
         for load_balancer in found {
             let Some(owner) = suspect(load_balancer, &context.cluster, &services) else {
                 continue;
@@ -85,13 +86,15 @@ impl Sweep {
                 Ok(false) => {}
                 Err(error) => {
                     tracing::warn!(cloud = %name, id = %load_balancer.id, %error, "whether this is an orphan is not known");
+                    all_known = false;
                 }
             }
         }
-        context
-            .metrics
-            .inventory
-            .orphans(name.as_str(), orphans.len());
+        // Else an API server that is away would make orphans vanish from the metrics.
+        if all_known {
+            let inventory = &context.metrics.inventory;
+            inventory.orphans(name.as_str(), orphans.len());
+        }
         for (load_balancer, owner) in self.due(orphans, settings) {
             let handled = self.handle(name, cloud, load_balancer, owner, settings, context);
             trace::clean_up(owner, context).run(handled).await;

@@ -71,12 +71,4 @@ impl Moment {
             wall: self.wall + duration,
         }
     }
-
-    /// The later of the two, by each clock.
-    pub(super) fn max(self, other: Self) -> Self {
-        Self {
-            monotonic: self.monotonic.max(other.monotonic),
-            wall: self.wall.max(other.wall),
-        }
-    }
 }

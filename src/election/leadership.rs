@@ -154,7 +154,11 @@ impl Leadership {
             if self.is_past(tenure) {
                 return false;
             }
-            tenure.deadline = tenure.deadline.max(deadline);
+            // By the later sending. Not the later of each clock: the wall clock may
+            // have been set back since, and would then guard against nothing.
+            if deadline.monotonic > tenure.deadline.monotonic {
+                tenure.deadline = deadline;
+            }
             true
         });
         if extended {

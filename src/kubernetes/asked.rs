@@ -4,15 +4,15 @@
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
 
-use super::{Marks, condition};
+use super::Marks;
 use crate::plan::annotation::ENABLE;
 
 /// When it began to ask; `None` for an object without a creation time.
 ///
-/// That is when our switch was last written (`managedFields` tell who wrote
-/// what and when), or, where a later edit by the same hand hides that, when our
-/// condition began to say that it is not ready. Other machines' clocks wrote both.
+/// That is when our switch or its type was last written: `managedFields` tell
+/// who wrote what and when. A later edit by the same hand asks anew.
 pub fn asked_at(service: &Service, marks: &Marks) -> Option<Timestamp> {
     let switch = switch(marks);
     let written = entries(service)
@@ -22,11 +22,7 @@ pub fn asked_at(service: &Service, marks: &Marks) -> Option<Timestamp> {
         .map(|time| time.0)
         .max();
     let created = service.metadata.creation_timestamp.as_ref();
-    let asked = written.or_else(|| created.map(|time| time.0))?;
-    let waits = condition::find(service, marks.condition())
-        .filter(|condition| condition.status != "True")
-        .map(|condition| condition.last_transition_time.0);
-    Some(waits.map_or(asked, |waits| waits.min(asked)))
+    written.or_else(|| created.map(|time| time.0))
 }
 
 /// Keeps of `managedFields` what [`asked_at`] needs: they are more than half of
@@ -57,8 +53,11 @@ fn entries(service: &Service) -> &[ManagedFieldsEntry] {
 }
 
 fn owns(entry: &ManagedFieldsEntry, switch: &str) -> bool {
-    let fields = entry.fields_v1.as_ref();
-    fields.is_some_and(|fields| !fields.0["f:metadata"]["f:annotations"][switch].is_null())
+    let Some(fields) = &entry.fields_v1 else {
+        return false;
+    };
+    let has = |field: &Value| !field.is_null();
+    has(&fields.0["f:metadata"]["f:annotations"][switch]) || has(&fields.0["f:spec"]["f:type"])
 }
 
 #[cfg(test)]
@@ -67,68 +66,51 @@ mod tests {
 
     use super::*;
 
-    fn service(condition: serde_json::Value) -> Service {
-        let by = |manager: &str, time: &str, annotation: &str| {
-            let field = format!("f:{annotation}");
-            json!({
-                "manager": manager, "operation": "Update", "time": time, "fieldsType": "FieldsV1",
-                "fieldsV1": {"f:metadata": {"f:annotations": {field: {}}}},
-            })
-        };
+    fn service(typed: &str) -> Service {
+        let by = |time: &str, fields: Value| json!({"manager": "m", "operation": "Update", "time": time, "fieldsType": "FieldsV1", "fieldsV1": fields});
+        let annotation = |name: &str| json!({"f:metadata": {"f:annotations": {name: {}}}});
         serde_json::from_value(json!({
             "metadata": {
                 "name": "web", "namespace": "shop", "creationTimestamp": "2026-01-01T00:00:00Z",
                 "managedFields": [
-                    by("kubectl-create", "2026-01-01T00:00:00Z", "team"),
-                    by("kubectl-annotate", "2026-03-01T00:00:00Z", "mycloud.com/enable"),
-                    by("somebody", "2026-05-01T00:00:00Z", "note"),
+                    by("2026-01-01T00:00:00Z", annotation("f:team")),
+                    by("2026-03-01T00:00:00Z", annotation("f:mycloud.com/enable")),
+                    by(typed, json!({"f:spec": {"f:type": {}}})),
+                    by("2026-05-01T00:00:00Z", json!({"f:spec": {"f:ports": {}}})),
                 ],
             },
-            "status": {"conditions": condition},
         }))
         .expect("a Service")
     }
 
-    fn not_ready_since(time: &str) -> serde_json::Value {
-        json!([{
-            "type": "mycloud.com/LoadBalancerReady", "status": "False", "reason": "Provisioning",
-            "message": "", "lastTransitionTime": time,
-        }])
-    }
-
     #[test]
-    fn the_clock_starts_when_the_switch_was_written() {
+    fn the_clock_starts_when_the_wish_was_written() {
         let marks = Marks::new("mycloud.com");
         let cases = [
             (
-                json!([]),
+                "2026-01-01T00:00:00Z",
                 "2026-03-01T00:00:00Z",
                 "annotated long after its creation",
             ),
             (
-                not_ready_since("2026-02-01T00:00:00Z"),
-                "2026-02-01T00:00:00Z",
-                "edited again by the same hand while it waits",
-            ),
-            (
-                not_ready_since("2026-03-01T00:00:09Z"),
-                "2026-03-01T00:00:00Z",
-                "nobody led when it was annotated",
+                "2026-04-01T00:00:00Z",
+                "2026-04-01T00:00:00Z",
+                "a LoadBalancer only since then",
             ),
         ];
-        for (condition, expected, why) in cases {
-            let mut service = service(condition);
+        for (typed, expected, why) in cases {
+            let mut service = service(typed);
             let expected: Timestamp = expected.parse().expect("a time");
             assert_eq!(asked_at(&service, &marks), Some(expected), "{why}");
             keep_asked(&mut service, &marks);
             assert_eq!(asked_at(&service, &marks), Some(expected), "{why}: as kept");
-            assert_eq!(entries(&service).len(), 1, "{why}");
+            assert_eq!(entries(&service).len(), 2, "{why}");
         }
     }
 
     #[test]
     fn without_managed_fields_it_starts_at_creation() {
-        let mut service = service(json!([]));
+        let mut service = service("2026-04-01T00:00:00Z");
         service.metadata.managed_fields = None;
         let created: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         assert_eq!(

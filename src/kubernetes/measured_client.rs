@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tower::{Service, layer};
@@ -53,19 +53,42 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let method = request.method().clone();
+        let mut sent = Sent {
+            metrics: self.metrics.clone(),
+            host: self.host.clone(),
+            method: request.method().clone(),
+            started: Instant::now(),
+            status: None,
+        };
         let answer = self.inner.call(request);
-        let (metrics, host) = (self.metrics.clone(), self.host.clone());
         Box::pin(async move {
-            let started = Instant::now();
             let answer = answer.await;
-            let code = answer.as_ref().map(|answer| answer.status());
-            let code = code.as_ref().map_or("<error>", |code| code.as_str());
-            let took = started.elapsed();
-            metrics
-                .kubernetes
-                .request(method.as_str(), &host, code, took);
+            sent.answered(answer.as_ref().ok().map(Response::status));
             answer
         })
+    }
+}
+
+/// A request under way; counted when dropped, also by a caller who gave up.
+struct Sent {
+    metrics: Arc<Metrics>,
+    host: Arc<str>,
+    method: Method,
+    started: Instant,
+    status: Option<StatusCode>,
+}
+
+impl Sent {
+    fn answered(&mut self, status: Option<StatusCode>) {
+        self.status = status;
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        let code = self.status.as_ref().map_or("<error>", StatusCode::as_str);
+        let (method, took) = (self.method.as_str(), self.started.elapsed());
+        let kubernetes = &self.metrics.kubernetes;
+        kubernetes.request(method, &self.host, code, took);
     }
 }

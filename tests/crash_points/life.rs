@@ -75,6 +75,8 @@ impl Life {
     /// Lives it to this end; gives how many writes it took.
     pub async fn live_to(self, expected: &Value) -> Result<usize> {
         let begun = self.begin().await?;
+        // What strikes after the end would not be held against it.
+        until_struck(&begun.interposer).await?;
         let mut last = Value::Null;
         let is_reached = async || {
             last = end(&begun.test).await?;
@@ -83,7 +85,6 @@ impl Life {
         eventually("the end of an undisturbed run", SOON, is_reached)
             .await
             .with_context(|| format!("it is {last:#}, not {expected:#}"))?;
-        until_struck(&begun.interposer).await?;
         self.chapter.ensure_one_each(&begun.test)?;
         Ok(begun.writes())
     }

@@ -84,7 +84,9 @@ impl Holders {
         let watch = tokio::spawn(async move {
             let mut leases = watcher(leases, one).touched_objects().boxed();
             while let Some(lease) = leases.next().await {
-                let spec = lease.ok().and_then(|lease| lease.spec).unwrap_or_default();
+                // A watch that fails begins again and says nothing of the holder.
+                let Ok(lease) = lease else { continue };
+                let spec = lease.spec.unwrap_or_default();
                 let holder = spec.holder_identity.unwrap_or_default();
                 let mut seen = writer.lock().unwrap_or_else(PoisonError::into_inner);
                 if seen.last() != Some(&holder) {

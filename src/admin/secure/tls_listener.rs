@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::serve::Listener;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -15,8 +18,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::certificate::Certificate;
 
-/// Handshakes at a time: others wait in the system's queue.
-const AT_ONCE: usize = 32;
+/// Connections at a time, from before their handshake to their end: others wait
+/// in the system's queue, so that idle clients cost no more than this.
+const AT_ONCE: usize = 64;
 /// The longest that one may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -24,7 +28,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// is slow holds up no other.
 pub(super) struct TlsListener {
     address: SocketAddr,
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    ready: mpsc::Receiver<(Connection, SocketAddr)>,
     _accepting: AbortOnDropHandle<()>,
 }
 
@@ -43,8 +47,42 @@ impl TlsListener {
     }
 }
 
+/// A connection, and its place among those at a time.
+pub(super) struct Connection {
+    stream: TlsStream<TcpStream>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
 impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+    type Io = Connection;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
@@ -63,7 +101,7 @@ impl Listener for TlsListener {
 async fn accept(
     mut listener: TcpListener,
     certificate: Certificate,
-    ready: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
+    ready: mpsc::Sender<(Connection, SocketAddr)>,
 ) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     // Nobody closes it.
@@ -72,10 +110,15 @@ async fn accept(
         let acceptor = TlsAcceptor::from(certificate.current());
         let ready = ready.clone();
         tokio::spawn(async move {
-            let _place = place;
             match timeout(HANDSHAKE, acceptor.accept(stream)).await {
                 // Nobody waits for it any more as the process ends.
-                Ok(Ok(stream)) => drop(ready.send((stream, peer)).await),
+                Ok(Ok(stream)) => {
+                    let connection = Connection {
+                        stream,
+                        _place: place,
+                    };
+                    drop(ready.send((connection, peer)).await);
+                }
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS with this client"),
                 Err(_) => tracing::debug!(%peer, "no TLS handshake within {HANDSHAKE:?}"),
             }

@@ -10,8 +10,9 @@ use tracing_subscriber::reload;
 
 /// What is always too much, whoever asks for more in general. The election
 /// library logs every poll of a standby at INFO; the exporter logs every batch
-/// that it cannot send (its log target has a hyphen).
-const QUIET: &str = "kube_leader_election=warn,opentelemetry-otlp=off";
+/// that it cannot send (its log target has a hyphen); the client of the API
+/// server logs answers that it cannot read in whole, and a TokenReview has a token.
+const QUIET: &str = "kube_leader_election=warn,kube_client::client=error,opentelemetry-otlp=off";
 
 /// The filter in force. Clones are the same filter.
 #[derive(Clone)]
@@ -60,6 +61,8 @@ impl LogFilter {
         })?;
         // Held meanwhile: of two who set it at once, the text is the winner's.
         let mut current = self.lock();
+        // Before, for the new filter may be silent about it.
+        tracing::warn!(before = *current, wanted = text, "the log filter changes");
         (self.0.replace)(filter)?;
         text.clone_into(&mut current);
         Ok(())

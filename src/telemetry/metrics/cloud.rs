@@ -106,7 +106,9 @@ impl CloudMetrics {
         self.not_sent(cloud, operation, code);
         self.durations
             .observe(&[cloud, operation], took.as_secs_f64());
-        if code == "200" {
+        // A cloud that says that there is none has answered as it should.
+        let is_good = code == "NotFound" || (code.len() == 3 && code.starts_with('2'));
+        if is_good {
             self.last_success.with_label_values(&[cloud]).set(now());
         }
     }

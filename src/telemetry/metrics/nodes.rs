@@ -76,6 +76,19 @@ impl NodeMetrics {
         }
     }
 
+    /// A load balancer has the back ends that the Nodes are now, and had no need
+    /// to be told.
+    pub fn knows(&self, uid: &ServiceUid, cloud: &CloudName) {
+        let known = (uid.clone(), cloud.clone());
+        self.change().known_to.insert(known);
+    }
+
+    /// Drops all Services but these.
+    pub fn keep(&self, alive: &HashSet<ServiceUid>) {
+        let mut change = self.change();
+        change.known_to.retain(|(uid, _)| alive.contains(uid));
+    }
+
     /// It could not be given them.
     pub fn not_synced(&self, cloud: &CloudName) {
         self.errors.with_label_values(&[cloud.as_str()]).inc();
