@@ -185,7 +185,10 @@ impl Health {
                 Kind::Live => Endpoint::Livez,
                 Kind::Ready => Endpoint::Readyz,
             };
-            metrics.healthcheck(check.name, endpoint.as_str(), (check.probe)().is_ok());
+            let passed = (check.probe)().is_ok();
+            metrics
+                .program
+                .healthcheck(check.name, endpoint.as_str(), passed);
         }
     }
 }

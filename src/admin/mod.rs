@@ -12,7 +12,7 @@ use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, StatusCode};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use health::{Endpoint, Health, Kind};
 use health::{Options, Verdict};
 
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::{Metrics, MetricsFormat};
 
 /// How long requests may take to end once shutdown has begun.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
@@ -99,14 +99,19 @@ fn headers(content_type: &'static str) -> HeaderMap {
     ])
 }
 
-async fn scrape(State((health, metrics)): State<(Arc<Health>, Arc<Metrics>)>) -> Response {
+async fn scrape(
+    State((health, metrics)): State<(Arc<Health>, Arc<Metrics>)>,
+    asked: HeaderMap,
+) -> Response {
+    let accepts = asked.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let format = MetricsFormat::preferred(accepts.unwrap_or_default());
     // Gathering reads /proc, which a thread that runs tasks must not wait for.
     let gathered = tokio::task::spawn_blocking(move || {
         health.measure(&metrics);
-        metrics.gather()
+        metrics.gather(format)
     });
     match gathered.await {
-        Ok(text) => (headers(telemetry::CONTENT_TYPE), text).into_response(),
+        Ok(text) => (headers(format.content_type()), text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be gathered");
             let text = "internal server error: metrics cannot be gathered\n";

@@ -10,19 +10,20 @@ use crate::telemetry::Metrics;
 pub fn of_calls(metrics: &Arc<Metrics>) -> CallObserver {
     let metrics = metrics.clone();
     Arc::new(move |event| match event {
-        CallEvent::Started { cloud, .. } => metrics.cloud_in_flight(cloud.as_str(), 1),
+        CallEvent::Started { cloud, .. } => metrics.cloud.in_flight(cloud.as_str(), 1),
         CallEvent::Finished(call) => {
-            metrics.cloud_in_flight(call.cloud.as_str(), -1);
-            let (verb, code) = (call.verb.as_str(), call.code.as_str());
-            metrics.cloud_call(call.cloud.as_str(), verb, code, call.took);
+            let (cloud, verb) = (call.cloud.as_str(), call.verb.as_str());
+            metrics.cloud.in_flight(cloud, -1);
+            metrics.cloud.waited(cloud, call.waited);
+            let code = call.code.as_str();
+            metrics.cloud.answered(cloud, verb, code, call.took);
         }
         CallEvent::NotSent(call) => {
-            metrics.cloud_call_not_sent(
-                call.cloud.as_str(),
-                call.verb.as_str(),
-                call.code.as_str(),
-            );
+            let (cloud, verb) = (call.cloud.as_str(), call.verb.as_str());
+            metrics.cloud.waited(cloud, call.waited);
+            metrics.cloud.not_sent(cloud, verb, call.code.as_str());
         }
+        CallEvent::Paused { cloud, length } => metrics.cloud.paused(cloud.as_str(), *length),
     })
 }
 
@@ -30,10 +31,10 @@ pub fn of_calls(metrics: &Arc<Metrics>) -> CallObserver {
 pub fn of_election(metrics: &Arc<Metrics>) -> Observer {
     let metrics = metrics.clone();
     Arc::new(move |observation| match observation {
-        Observation::Acquired => metrics.election_event("acquired"),
-        Observation::Lost => metrics.election_event("lost"),
-        Observation::Released => metrics.election_event("released"),
-        Observation::Renewed { took } => metrics.lease_renew(true, took),
-        Observation::RenewFailed { took } => metrics.lease_renew(false, took),
+        Observation::Acquired => metrics.election.changed("acquired"),
+        Observation::Lost => metrics.election.changed("lost"),
+        Observation::Released => metrics.election.changed("released"),
+        Observation::Renewed { took } => metrics.election.renewal(true, took),
+        Observation::RenewFailed { took } => metrics.election.renewal(false, took),
     })
 }

@@ -19,9 +19,11 @@ use crate::controller::{self, Context, Trigger};
 use crate::election::{self, Candidate, Clock, Role};
 use crate::kubernetes::Marks;
 use crate::kubernetes::events::Events;
+use crate::kubernetes::measured_client;
 use crate::kubernetes::node_watch::{self, NodeSet};
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
+use crate::kubernetes::watch_meter::WatchMeter;
 use crate::plan::naming::ClusterId;
 use crate::telemetry::Metrics;
 
@@ -51,7 +53,7 @@ impl Parts {
     /// Everything else. Waits for the API server as long as it takes.
     pub(super) async fn start(&mut self) -> Result<(), AppError> {
         let kubernetes = api_server::access(&self.config).await?;
-        let client = Client::try_from(kubernetes.clone());
+        let client = measured_client::client(kubernetes.clone(), self.metrics.clone());
         let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
         let identity =
             election::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "local".into()));
@@ -65,7 +67,8 @@ impl Parts {
         self.follow_role(watched_roles.clone());
         let (events, write_events) = Events::new(client.clone(), &identity);
         self.events = Some(events.clone());
-        let (store, service_events) = service_watch::services(client.clone());
+        let (store, service_events) =
+            service_watch::services(client.clone(), Marks::new(&self.config.annotation_prefix));
         let (vanished, reported) = Vanished::new();
         let context = self.context(
             client.clone(),
@@ -83,7 +86,8 @@ impl Parts {
         let (trigger, triggered) = Trigger::new();
         self.spawn("Event writer", write_events);
         let kind = self.config.node_address_type;
-        let watch_nodes = node_watch::follow(client.clone(), kind, self.nodes.clone());
+        let meter = WatchMeter::new(self.metrics.clone(), "node");
+        let watch_nodes = node_watch::follow(client.clone(), kind, self.nodes.clone(), meter);
         self.spawn("Node watch", watch_nodes);
         let node_changes = follow_nodes(
             self.nodes.subscribe(),
@@ -250,7 +254,7 @@ async fn follow_nodes(
 ) {
     while nodes.changed().await.is_ok() {
         if let Some(set) = &*nodes.borrow_and_update() {
-            metrics.nodes(set.eligible, set.excluded);
+            metrics.nodes.changed(set.eligible, set.excluded);
         }
         trigger.reconcile_all();
     }

@@ -123,6 +123,13 @@ pub enum CallEvent {
     Finished(Call),
     /// It never was in flight.
     NotSent(Call),
+    /// Its answer asked for a pause: no call is sent for so long.
+    Paused {
+        /// By which cloud.
+        cloud: CloudName,
+        /// For how long.
+        length: Duration,
+    },
 }
 
 /// Told of every call, on the calling task: it must not block.

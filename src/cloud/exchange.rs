@@ -212,6 +212,10 @@ impl Line {
         } = failure.kind
         {
             self.limits.pause(length);
+            (self.observer)(&CallEvent::Paused {
+                cloud: self.cloud.clone(),
+                length,
+            });
         }
     }
 }

@@ -216,13 +216,20 @@ impl Run<'_> {
             Urgency::Background => Priority::Background,
         };
         let cloud = self.cloud(name)?;
+        let nodes = &self.context.metrics.nodes;
         let permit = self.leadership.permit()?;
         match cloud.client.update(&permit, id, request, priority).await {
             Ok(updated) => {
+                if urgency == Urgency::Background {
+                    nodes.synced(&self.service.view.uid, name);
+                }
                 cloud.inventory.learn(updated.clone());
                 Ok(Outcome::Found(Box::new(updated)))
             }
             Err(error) => {
+                if urgency == Urgency::Background {
+                    nodes.not_synced(name);
+                }
                 // Whatever it is now, the next attempt asks the cloud.
                 cloud.inventory.forget(id);
                 Err(error.into())

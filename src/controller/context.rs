@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::cloud_in_hand::CloudInHand;
 use super::doubts::Doubts;
 use super::own_writes::OwnWrites;
+use super::reconcile::key;
 use super::retry::Retry;
 use super::said::Said;
 use super::vanished::Vanished;
@@ -82,6 +83,8 @@ impl Context {
         self.retry.forget(&uid);
         self.own_writes.forget(&uid);
         self.said.forget(&uid);
+        self.metrics.provisioning.forget(&uid);
+        self.metrics.queue.forget(&key(service));
     }
 
     /// Drops what is remembered of Services that went while no watch was there

@@ -112,6 +112,7 @@ fn count(name: &CloudName, found: &[LoadBalancer], context: &Context) {
     for (label, state) in states {
         let is_so = |found: &&LoadBalancer| discriminant(&found.state) == discriminant(&state);
         let count = found.iter().filter(is_so).count();
-        context.metrics.load_balancers(name.as_str(), label, count);
+        let inventory = &context.metrics.inventory;
+        inventory.load_balancers(name.as_str(), label, count);
     }
 }

@@ -3,7 +3,7 @@
 //! - [`reconcile`]: one Service, in five named steps.
 //! - [`observe`]: steps one and two; [`apply`]: step four; [`report`]: step five.
 //!   [`done`]: what passes between them; [`readiness`]: what the condition says
-//!   then; [`speech`] and [`said`]: Events, each once.
+//!   then; [`speech`] and [`said`]: Events, each once; [`measure`]: numbers.
 //! - [`retry`]: the one place that turns a failure into "when to try again".
 //! - [`inventories`]: what each cloud has, read at takeover and again for drift;
 //!   [`cloud_in_hand`]: a cloud with it.
@@ -19,6 +19,7 @@ pub mod done;
 pub mod doubts;
 pub mod failure;
 pub mod inventories;
+pub mod measure;
 pub mod observe;
 pub mod own_writes;
 pub mod readiness;
@@ -39,6 +40,9 @@ use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{mpsc, watch};
 
 pub use context::Context;
+
+use crate::kubernetes::watch_meter::WatchMeter;
+use reconcile::key;
 
 /// Asks for a reconcile of every Service; requests that meet are one.
 #[derive(Clone)]
@@ -70,23 +74,37 @@ pub async fn run(
     listed: watch::Sender<bool>,
 ) {
     let watching = context.clone();
-    let events = events.inspect(move |event| match event {
-        Ok(watcher::Event::Delete(service)) => {
-            watching.forget(service);
-            watching
-                .vanished
-                .report(service, watching.marks.finalizer());
+    let mut meter = WatchMeter::new(context.metrics.clone(), "service");
+    let events = events.inspect(move |event| {
+        meter.note(event);
+        meter.objects(watching.services_store.len());
+        match event {
+            Ok(watcher::Event::Apply(service) | watcher::Event::InitApply(service)) => {
+                watching.metrics.queue.add(key(service));
+            }
+            Ok(watcher::Event::Delete(service)) => {
+                watching.forget(service);
+                watching
+                    .vanished
+                    .report(service, watching.marks.finalizer());
+            }
+            // Not Store::wait_until_ready: of several that wait there, one is woken.
+            Ok(watcher::Event::InitDone) => {
+                listed.send_replace(true);
+            }
+            Ok(watcher::Event::Init) => {}
+            Err(error) => tracing::warn!(%error, "the watch of Services failed; it starts again"),
         }
-        // Not Store::wait_until_ready: of several that wait there, one is woken.
-        Ok(watcher::Event::InitDone) => {
-            listed.send_replace(true);
-        }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the watch of Services failed; it starts again"),
     });
     let stopping = context.stopping.clone().cancelled_owned();
+    let asking = context.clone();
     let triggers = stream::unfold(triggered.0, |mut receiver| async move {
         receiver.recv().await.map(|()| ((), receiver))
+    })
+    .inspect(move |()| {
+        for service in asking.services_store.state() {
+            asking.metrics.queue.add(key(&service));
+        }
     });
     Controller::for_stream(events.applied_objects(), context.services_store.clone())
         .reconcile_all_on(triggers)

@@ -70,6 +70,7 @@ pub fn observe_service(
         // only the condition that said why.
         if view.deleting || condition::find(&object, context.marks.condition()).is_none() {
             tracing::trace!(?reason, "not ours");
+            context.metrics.provisioning.forget(&view.uid);
             return Err(NotNow::Change);
         }
         desired = Desired::Released(Release::Stays(reason));

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
@@ -14,6 +14,7 @@ use super::apply::apply;
 use super::observe::{NotNow, observe_cloud, observe_service};
 use super::report::report;
 use crate::election::Leadership;
+use crate::plan::naming::ServiceKey;
 use crate::plan::plan;
 
 /// Reconciles one Service. Never fails towards the runtime: a failure is
@@ -22,22 +23,35 @@ use crate::plan::plan;
 /// # Errors
 /// None.
 pub async fn reconcile(service: Arc<Service>, context: Arc<Context>) -> Result<Next, Infallible> {
+    let key = key(&service);
+    let _work = context.metrics.queue.begin(key.clone());
     let Some(leadership) = context.leadership() else {
         return Ok(Next::await_change());
     };
     let span = tracing::info_span!(
         "reconcile",
-        namespace = service.namespace().unwrap_or_default(),
-        service = service.name_any(),
+        namespace = key.namespace,
+        service = key.name,
         term = %leadership.term(),
     );
-    Ok(attempt(service, &leadership, &context)
-        .instrument(span)
-        .await
-        .unwrap_or_else(|not_now| match not_now {
-            NotNow::Change => Next::await_change(),
-            NotNow::After(delay) => Next::requeue(delay),
-        }))
+    let attempt = attempt(service, &leadership, &context).instrument(span);
+    let again = attempt.await.unwrap_or_else(|not_now| match not_now {
+        NotNow::Change => None,
+        NotNow::After(delay) => Some(delay),
+    });
+    let Some(delay) = again else {
+        return Ok(Next::await_change());
+    };
+    context.metrics.queue.add_after(key, delay);
+    Ok(Next::requeue(delay))
+}
+
+/// Namespace and name; empty for an object that no API server serves.
+pub fn key(service: &Service) -> ServiceKey {
+    ServiceKey {
+        namespace: service.namespace().unwrap_or_default(),
+        name: service.name_any(),
+    }
 }
 
 /// The five steps.
@@ -45,7 +59,7 @@ async fn attempt(
     service: Arc<Service>,
     leadership: &Leadership,
     context: &Context,
-) -> Result<Next, NotNow> {
+) -> Result<Option<Duration>, NotNow> {
     let started = Instant::now();
     let service = observe_service(service, context)?;
     let seen = tokio::select! {
@@ -53,7 +67,7 @@ async fn attempt(
         // Reading may be broken off at any time; writing may not.
         () = context.stopping.cancelled() => return Err(NotNow::Change),
     };
-    context.metrics.reconcile_started();
+    context.metrics.reconcile.started();
     let plan = plan(&service.desired, &seen.observed);
     let done = apply(plan, &service, seen, leadership, context).await;
     Ok(report(&service, done, started, leadership, context).await)

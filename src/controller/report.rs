@@ -4,12 +4,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::jiff::Timestamp;
-use kube::runtime::controller::Action as Next;
-
 use super::Context;
 use super::done::Done;
-use super::failure::{Failure, waiting_reason};
+use super::failure::Failure;
+use super::measure::measure;
 use super::observe::ObservedService;
 use super::readiness::readiness;
 use super::retry::{Delay, after_failure, after_waiting};
@@ -19,16 +17,16 @@ use crate::kubernetes::condition;
 use crate::kubernetes::condition::Readiness;
 use crate::kubernetes::service_writer::Change;
 use crate::plan::{Desired, Waiting, unready};
-use crate::telemetry::ReconcileResult;
 
-/// Says what was done and what was not.
+/// Says what was done and what was not; gives when to try again, `None` if only
+/// a change is worth it.
 pub async fn report(
     service: &ObservedService,
     mut done: Done,
     started: Instant,
     leadership: &Leadership,
     context: &Context,
-) -> Next {
+) -> Option<Duration> {
     log(&done);
     // A load balancer that is not on record yet is not ready, whatever it does.
     let overtaken = done.failures.iter().any(Failure::is_overtaken);
@@ -48,7 +46,9 @@ pub async fn report(
         say_news(service, readiness, context);
     }
     say_mistakes(service, &done, readiness.as_ref(), context);
-    measure(service, &done, readiness.as_ref(), started, context);
+    let waits = !pending(service, &done).is_empty();
+    let serves = readiness.as_ref().is_some_and(Readiness::is_ready);
+    measure(service, &done, waits, serves, started, context);
     if let Some(readiness) = &readiness {
         let written = write_condition(service, &done, readiness, leadership, context).await;
         done.failures.extend(written.err());
@@ -66,54 +66,6 @@ fn log(done: &Done) {
     for failure in done.failures.iter().filter(|failure| !failure.is_quiet()) {
         tracing::warn!(reason = failure.reason(), error = %failure, "failed; it is tried again");
     }
-}
-
-fn measure(
-    service: &ObservedService,
-    done: &Done,
-    readiness: Option<&Readiness>,
-    started: Instant,
-    context: &Context,
-) {
-    let metrics = &context.metrics;
-    let result = if matches!(service.desired, Desired::Invalid(_)) {
-        ReconcileResult::TerminalError
-    } else if done.failures.iter().any(|failure| !failure.is_quiet()) {
-        ReconcileResult::Error
-    } else if done.failures.is_empty() && pending(service, done).is_empty() {
-        ReconcileResult::Success
-    } else {
-        ReconcileResult::Requeue
-    };
-    metrics.reconcile_finished(result, started.elapsed());
-    if result == ReconcileResult::TerminalError {
-        metrics.reconcile_error("invalid_spec");
-    }
-    for failure in done.failures.iter().filter(|failure| !failure.is_quiet()) {
-        metrics.reconcile_error(failure.reason());
-    }
-    for reason in done.waiting.iter().filter_map(waiting_reason) {
-        metrics.reconcile_error(reason);
-    }
-    let serves_now = readiness.is_some_and(Readiness::is_ready);
-    if service.view.published.is_empty() && serves_now && !done.observed.ingress.is_empty() {
-        let since = condition::find(&service.object, context.marks.condition());
-        let took = since.map_or(started.elapsed(), |condition| {
-            age(condition.last_transition_time.0)
-        });
-        for (cloud, _) in done.observed.present() {
-            metrics.provisioned(cloud.as_str(), took);
-        }
-    }
-}
-
-/// Time since then by this machine's clock; zero for a future that another
-/// machine's clock wrote.
-fn age(then: Timestamp) -> Duration {
-    Timestamp::now()
-        .duration_since(then)
-        .try_into()
-        .unwrap_or_default()
 }
 
 /// What is not there yet although nothing failed.
@@ -157,18 +109,14 @@ async fn write_condition(
     Ok(())
 }
 
-fn next(service: &ObservedService, done: &Done, context: &Context) -> Next {
+fn next(service: &ObservedService, done: &Done, context: &Context) -> Option<Duration> {
     let failures = done.failures.iter().map(after_failure);
     let pending = pending(service, done);
     let fight = done.restores(service).then_some(Delay::LookAgain);
     let delays = failures
         .chain(pending.iter().map(after_waiting))
         .chain(fight);
-    match context
+    context
         .retry
         .next(&service.view.uid, service.input, service.nodes, delays)
-    {
-        Some(wait) => Next::requeue(wait),
-        None => Next::await_change(),
-    }
 }

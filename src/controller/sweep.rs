@@ -86,7 +86,10 @@ impl Sweep {
                 }
             }
         }
-        context.metrics.orphans(name.as_str(), orphans.len());
+        context
+            .metrics
+            .inventory
+            .orphans(name.as_str(), orphans.len());
         for (load_balancer, owner) in self.due(orphans, settings) {
             self.handle(name, cloud, load_balancer, owner, settings, context)
                 .await;
@@ -165,13 +168,19 @@ impl Sweep {
             )),
             Orphans::Delete => match delete(cloud, found, owner, context).await {
                 Ok(()) => {
-                    context.metrics.orphan_deleted(name.as_str(), "success");
+                    context
+                        .metrics
+                        .inventory
+                        .orphan_deleted(name.as_str(), "success");
                     say(format!(
                         "load balancer {id} on {name} has no Service any more: it is deleted"
                     ));
                 }
                 Err(failure) => {
-                    context.metrics.orphan_deleted(name.as_str(), "error");
+                    context
+                        .metrics
+                        .inventory
+                        .orphan_deleted(name.as_str(), "error");
                     say(format!(
                         "load balancer {id} on {name} has no Service any more and could not be deleted, which is tried again: {failure}"
                     ));

@@ -13,7 +13,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::node::{address, is_eligible};
-use super::service_watch::{watch_settings, without_managed_fields};
+use super::service_watch::watch_settings;
+use super::watch_meter::WatchMeter;
 use crate::config::NodeAddressType;
 use crate::plan::Backends;
 
@@ -38,7 +39,12 @@ pub struct NodeSet {
 }
 
 /// Follows the Nodes for ever; `sets` says `None` until the first list is complete.
-pub async fn follow(client: Client, kind: NodeAddressType, sets: watch::Sender<Option<NodeSet>>) {
+pub async fn follow(
+    client: Client,
+    kind: NodeAddressType,
+    sets: watch::Sender<Option<NodeSet>>,
+    mut meter: WatchMeter,
+) {
     let api = Api::<Node>::all(client);
     let (store, writer) = reflector::store();
     let changed = Notify::new();
@@ -46,6 +52,8 @@ pub async fn follow(client: Client, kind: NodeAddressType, sets: watch::Sender<O
         .default_backoff()
         .map_ok(without_managed_fields);
     let reflect = reflector::reflector(writer, events).for_each(|event| {
+        meter.note(&event);
+        meter.objects(store.len());
         match event {
             // Half a list is no set of Nodes.
             Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
@@ -149,4 +157,16 @@ fn node_set<'a>(nodes: impl Iterator<Item = &'a Node>, kind: NodeAddressType) ->
         }
     }
     set
+}
+
+/// Drops managedFields on the way in: more than half of the size of many
+/// objects, and nothing here reads it.
+fn without_managed_fields(mut event: watcher::Event<Node>) -> watcher::Event<Node> {
+    match &mut event {
+        watcher::Event::Apply(node)
+        | watcher::Event::Delete(node)
+        | watcher::Event::InitApply(node) => node.metadata.managed_fields = None,
+        watcher::Event::Init | watcher::Event::InitDone => {}
+    }
+    event
 }

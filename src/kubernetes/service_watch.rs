@@ -2,10 +2,13 @@
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Service;
+use kube::Client;
 use kube::api::Api;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Resource};
+
+use super::Marks;
+use super::asked::keep_asked;
 
 /// One unpaged list and then a watch. With pages, a change during a re-list
 /// can be reconciled with its old state and then be missed: the store swaps
@@ -21,6 +24,7 @@ pub(super) fn watch_settings() -> watcher::Config {
 /// each event, with its own backoff while the watch fails.
 pub fn services(
     client: Client,
+    marks: Marks,
 ) -> (
     Store<Service>,
     impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send,
@@ -28,21 +32,16 @@ pub fn services(
     let (store, writer) = reflector::store();
     let events = watcher(Api::<Service>::all(client), watch_settings())
         .default_backoff()
-        .map(|event| event.map(without_managed_fields));
+        .map(move |event| event.map(|event| slim(event, &marks)));
     (store, reflector::reflector(writer, events))
 }
 
-/// Drops managedFields on the way in: more than half of the size of many
-/// objects, and nothing here reads it.
-pub(super) fn without_managed_fields<K: Resource>(
-    mut event: watcher::Event<K>,
-) -> watcher::Event<K> {
+/// Drops managedFields on the way in, but for what tells since when a Service asks.
+fn slim(mut event: watcher::Event<Service>, marks: &Marks) -> watcher::Event<Service> {
     match &mut event {
-        watcher::Event::Apply(object)
-        | watcher::Event::Delete(object)
-        | watcher::Event::InitApply(object) => {
-            object.meta_mut().managed_fields = None;
-        }
+        watcher::Event::Apply(service)
+        | watcher::Event::Delete(service)
+        | watcher::Event::InitApply(service) => keep_asked(service, marks),
         watcher::Event::Init | watcher::Event::InitDone => {}
     }
     event

@@ -133,7 +133,7 @@ impl ServiceWriter {
         let request = api.patch_status(&name, &parameters, &patch);
         let answer = within(deadline, request).await;
         let code = answer.as_ref().map_or_else(KubernetesError::code, |_| "ok");
-        self.metrics.kubernetes_write("patch_service", code);
+        self.metrics.kubernetes.write("patch_service", code);
         answer.map(Some)
     }
 

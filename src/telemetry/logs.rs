@@ -12,6 +12,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::LogLines;
 use super::traces::{self, Traces};
 
 /// How log lines look.
@@ -36,7 +37,12 @@ pub enum LogsError {
 ///
 /// # Errors
 /// A subscriber was installed before.
-pub fn init(format: Format, verbosity: u8, traces: Option<&Traces>) -> Result<(), LogsError> {
+pub fn init(
+    format: Format,
+    verbosity: u8,
+    traces: Option<&Traces>,
+    count: LogLines,
+) -> Result<(), LogsError> {
     let wanted = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.is_empty());
@@ -45,7 +51,7 @@ pub fn init(format: Format, verbosity: u8, traces: Option<&Traces>) -> Result<()
         Some(Err(error)) => (EnvFilter::new(directives(verbosity)), Some(error)),
         None => (EnvFilter::new(directives(verbosity)), None),
     };
-    subscriber(format, filter, traces, stderr).try_init()?;
+    subscriber(format, filter, traces, Some(count), stderr).try_init()?;
     if let Some(error) = refused {
         tracing::warn!(%error, "RUST_LOG is ignored");
     }
@@ -54,13 +60,14 @@ pub fn init(format: Format, verbosity: u8, traces: Option<&Traces>) -> Result<()
 
 /// For what is logged before [`init`]: warnings.
 pub(super) fn early(format: Format) -> impl Subscriber + Send + Sync {
-    subscriber(format, EnvFilter::new("warn"), None, stderr)
+    subscriber(format, EnvFilter::new("warn"), None, None, stderr)
 }
 
 fn subscriber<W>(
     format: Format,
     filter: EnvFilter,
     traces: Option<&Traces>,
+    count: Option<LogLines>,
     writer: W,
 ) -> impl Subscriber + Send + Sync + use<W>
 where
@@ -71,27 +78,34 @@ where
         .with_max_level_hint(Level::INFO);
     tracing_subscriber::registry()
         .with(traces.map(|traces| traces.layer().with_filter(traces::filter())))
-        .with(lines(format, writer).with_filter(filter.or(spans)))
+        .with(lines(format, count, writer).with_filter(filter.or(spans)))
 }
 
-fn lines<S, W>(format: Format, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S, W>(
+    format: Format,
+    count: Option<LogLines>,
+    writer: W,
+) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     match format {
-        Format::Text => layer.with_ansi(stderr().is_terminal()).boxed(),
+        Format::Text => layer
+            .with_ansi(stderr().is_terminal())
+            .map_event_format(|inner| Counted { inner, count })
+            .boxed(),
         Format::Json => layer
             .json()
             .map_event_format(|_| {
-                WithTrace(
-                    format::Format::default()
-                        .json()
-                        .flatten_event(true)
-                        .with_current_span(false)
-                        .with_span_list(true),
-                )
+                let json = format::Format::default()
+                    .json()
+                    .flatten_event(true)
+                    .with_current_span(false)
+                    .with_span_list(true);
+                let inner = WithTrace(json);
+                Counted { inner, count }
             })
             .boxed(),
     }
@@ -118,6 +132,31 @@ fn directives(verbosity: u8) -> String {
 /// What `RUST_LOG` says comes last, so it wins where it names the same target.
 fn overridden(text: &str) -> String {
     format!("{QUIET},{text}")
+}
+
+/// Counts the lines that are written, by level.
+struct Counted<F> {
+    inner: F,
+    count: Option<LogLines>,
+}
+
+impl<S, N, F> FormatEvent<S, N> for Counted<F>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        if let Some(count) = &self.count {
+            count.count(*event.metadata().level());
+        }
+        self.inner.format_event(context, writer, event)
+    }
 }
 
 /// JSON lines that begin with the ids of the active trace, as "Trace Context

@@ -6,7 +6,8 @@
 //! `OTEL_RESOURCE_ATTRIBUTES`. Read here: `OTEL_SDK_DISABLED` and
 //! `OTEL_TRACES_EXPORTER`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod counted;
+
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -15,18 +16,15 @@ use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter as OtlpExporter};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, SdkTracer, SdkTracerProvider, SpanData, SpanExporter,
-};
-use prometheus::IntCounter;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanExporter};
 use tracing::{Span, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::build;
+pub use counted::SpanExports;
 
 const NAME: &str = "my-cloud-controller-manager";
 /// What names the collector: the second only gets `/v1/traces` appended.
@@ -41,15 +39,6 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[error("the OTLP exporter cannot be built: {0}")]
 pub struct TracesError(#[from] ExporterBuildError);
-
-/// Spans that were handed to the exporter, by what became of them.
-#[derive(Clone, Debug)]
-pub struct SpanExports {
-    /// The collector took them.
-    pub exported: IntCounter,
-    /// It did not.
-    pub failed: IntCounter,
-}
 
 /// The running exporter.
 #[derive(Debug)]
@@ -81,14 +70,9 @@ impl Traces {
     }
 
     fn new<E: SpanExporter + 'static>(exporter: E, exports: SpanExports) -> Self {
-        let counted = Counted {
-            inner: exporter,
-            exports,
-            down: AtomicBool::new(false),
-        };
         let provider = SdkTracerProvider::builder()
             .with_resource(resource())
-            .with_span_processor(BatchSpanProcessor::builder(counted).build())
+            .with_span_processor(counted::processor(exporter, exports))
             .build();
         Self { provider }
     }
@@ -178,48 +162,6 @@ impl Injector for Headers<'_> {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             self.0.insert(name, value);
         }
-    }
-}
-
-/// Counts the spans, and says once when the collector goes and when it comes
-/// back; the SDK alone logs every batch that fails, for ever.
-#[derive(Debug)]
-struct Counted<E> {
-    inner: E,
-    exports: SpanExports,
-    down: AtomicBool,
-}
-
-impl<E: SpanExporter> SpanExporter for Counted<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len() as u64;
-        match self.inner.export(batch).await {
-            Ok(()) => {
-                self.exports.exported.inc_by(spans);
-                if self.down.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the trace collector takes spans again");
-                }
-            }
-            Err(error) => {
-                self.exports.failed.inc_by(spans);
-                if !self.down.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "the trace collector takes no spans; they are dropped until it does");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
     }
 }
 

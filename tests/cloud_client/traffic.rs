@@ -31,6 +31,7 @@ fn codes(events: &Events) -> Vec<String> {
         CallEvent::Started { verb, .. } => format!("started {verb}"),
         CallEvent::Finished(Call { code, .. }) => code.as_str().to_owned(),
         CallEvent::NotSent(Call { code, .. }) => format!("not sent: {}", code.as_str()),
+        CallEvent::Paused { length, .. } => format!("paused for {length:?}"),
     });
     codes.collect()
 }

@@ -29,7 +29,7 @@ fn logged(
     let lines = Lines::default();
     let writer = lines.clone();
     let filter = EnvFilter::new(directives);
-    let subscriber = subscriber(Format::Json, filter, traces, move || writer.clone());
+    let subscriber = subscriber(Format::Json, filter, traces, None, move || writer.clone());
     tracing::subscriber::with_default(subscriber, work);
     let bytes = lines.0.lock().unwrap();
     String::from_utf8_lossy(&bytes)
@@ -93,7 +93,7 @@ fn a_warning_keeps_the_fields_of_every_span_around_it() {
 
 #[test]
 fn lines_within_a_trace_carry_its_ids() {
-    let exports = Metrics::new(&[]).unwrap().span_exports();
+    let exports = Metrics::new(&[]).unwrap().program.span_exports();
     let traces = Traces::without_collector(exports);
     let lines = logged("info", Some(&traces), || {
         tracing::info!("outside");

@@ -4,7 +4,9 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use opentelemetry_otlp::WithExportConfig;
-use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::SpanData;
+use prometheus::IntCounter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
@@ -14,6 +16,7 @@ fn counters() -> SpanExports {
     SpanExports {
         exported: counter("exported"),
         failed: counter("failed"),
+        dropped: counter("dropped"),
     }
 }
 

@@ -1,0 +1,144 @@
+//! What an attempt came to, in numbers.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::Context;
+use super::done::Done;
+use super::failure::{Failure, waiting_reason};
+use super::observe::ObservedService;
+use super::retry::{Delay, after_failure};
+use crate::cloud::ErrorKind;
+use crate::kubernetes::asked;
+use crate::plan::naming::CloudName;
+use crate::plan::{Action, Desired, Waiting, Wanted};
+use crate::telemetry::ReconcileResult;
+
+/// Counts the attempt. `waits`: something is under way; `serves`: the condition says so.
+pub fn measure(
+    service: &ObservedService,
+    done: &Done,
+    waits: bool,
+    serves: bool,
+    started: Instant,
+    context: &Context,
+) {
+    let result = result(service, done, waits);
+    let reconcile = &context.metrics.reconcile;
+    reconcile.finished(result, started.elapsed());
+    if result == ReconcileResult::TerminalError {
+        reconcile.failed("invalid_spec");
+    }
+    let loud = || done.failures.iter().filter(|failure| !failure.is_quiet());
+    for failure in loud() {
+        reconcile.failed(failure.reason());
+    }
+    for reason in done.waiting.iter().filter_map(waiting_reason) {
+        reconcile.failed(reason);
+    }
+    for failure in loud().filter(|failure| after_failure(failure) != Delay::Change) {
+        context.metrics.queue.retry();
+        if let Failure::Cloud(error) = failure {
+            let (cloud, verb) = (error.cloud().as_str(), error.verb().as_str());
+            let cloud_metrics = &context.metrics.cloud;
+            cloud_metrics.retried(cloud, verb, error.reason().as_str());
+        }
+    }
+    match &service.desired {
+        Desired::Managed(wanted) => provisioning(service, wanted, done, serves, context),
+        Desired::Released(_) => deprovisioning(service, done, context),
+        Desired::Invalid(_) | Desired::Unmanaged(_) => {
+            context.metrics.provisioning.forget(&service.view.uid);
+        }
+    }
+}
+
+fn result(service: &ObservedService, done: &Done, waits: bool) -> ReconcileResult {
+    if matches!(service.desired, Desired::Invalid(_)) {
+        ReconcileResult::TerminalError
+    } else if done.failures.iter().any(|failure| !failure.is_quiet()) {
+        ReconcileResult::Error
+    } else if done.failures.is_empty() && !waits {
+        ReconcileResult::Success
+    } else {
+        ReconcileResult::Requeue
+    }
+}
+
+/// From the wish to the first address.
+fn provisioning(
+    service: &ObservedService,
+    wanted: &Wanted,
+    done: &Done,
+    serves: bool,
+    context: &Context,
+) {
+    let metrics = &context.metrics.provisioning;
+    let uid = &service.view.uid;
+    if done.actions.contains(&Action::AddFinalizer) {
+        metrics.started(&wanted.clouds);
+    }
+    if !service.view.published.is_empty() {
+        metrics.forget(uid);
+        return;
+    }
+    let asked = asked::asked_at(&service.object, &context.marks);
+    let waited = asked.map(age).unwrap_or_default();
+    if serves && !done.observed.ingress.is_empty() {
+        metrics.served(uid, wanted.clouds.iter(), waited);
+        return;
+    }
+    metrics.waits(uid, &wanted.clouds, waited);
+    let failed = done.failures.iter().filter_map(terminal_failure);
+    let given_up = done.waiting.iter().filter_map(|waiting| match waiting {
+        Waiting::NameTaken(cloud) => Some((cloud, "name_taken")),
+        Waiting::CloudError(cloud, _) => Some((cloud, "cloud_failed")),
+        _ => None,
+    });
+    for (cloud, reason) in failed.chain(given_up) {
+        metrics.failed(cloud.as_str(), reason);
+    }
+}
+
+/// Of a failure that a person must see to: where, and why.
+fn terminal_failure(failure: &Failure) -> Option<(&CloudName, &'static str)> {
+    let Failure::Cloud(error) = failure else {
+        return None;
+    };
+    let reason = match error.kind() {
+        ErrorKind::NameTaken => "name_taken",
+        _ if error.is_terminal() => error.reason().as_str(),
+        _ => return None,
+    };
+    Some((error.cloud(), reason))
+}
+
+/// From the deletion of a Service to the end of its load balancers.
+fn deprovisioning(service: &ObservedService, done: &Done, context: &Context) {
+    let metrics = &context.metrics.provisioning;
+    metrics.forget(&service.view.uid);
+    let is_last = |action: &Action| matches!(action, Action::RemoveFinalizer { .. });
+    let deleted = service.object.metadata.deletion_timestamp.as_ref();
+    let (true, Some(deleted)) = (done.actions.iter().any(is_last), deleted) else {
+        return;
+    };
+    let gone = done.actions.iter().filter_map(|action| match action {
+        Action::ConfirmGone { cloud, .. } => Some(cloud),
+        _ => None,
+    });
+    let clouds: BTreeSet<&CloudName> = gone.chain(service.view.record.clouds()).collect();
+    for cloud in clouds {
+        metrics.removed(cloud.as_str(), age(deleted.0));
+    }
+}
+
+/// Time since then by this machine's clock; zero for a future that another
+/// machine's clock wrote.
+fn age(then: Timestamp) -> Duration {
+    Timestamp::now()
+        .duration_since(then)
+        .try_into()
+        .unwrap_or_default()
+}

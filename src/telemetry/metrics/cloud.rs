@@ -1,0 +1,148 @@
+//! Calls to the clouds.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+use tokio::time::Instant;
+
+use super::exemplars::Histograms;
+use super::now;
+use super::reconcile::REASONS;
+use super::register::{Label, Register};
+
+const OPERATIONS: [&str; 5] = ["create", "delete", "update", "query", "list"];
+/// The codes that alerts ask about; the rarer ones appear when they happen.
+const CODES: [&str; 7] = [
+    "200",
+    "429",
+    "503",
+    "Throttled",
+    "Unavailable",
+    "timeout",
+    "connect",
+];
+const DURATIONS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const WAITS: [f64; 10] = [0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0];
+
+/// Metrics of calls to the clouds.
+pub struct CloudMetrics {
+    requests: IntCounterVec,
+    durations: Histograms,
+    retries: IntCounterVec,
+    in_flight: IntGaugeVec,
+    waits: Histograms,
+    paused: IntGaugeVec,
+    pauses: IntCounterVec,
+    last_success: GaugeVec,
+    /// When each cloud's pause ends.
+    resume: Mutex<HashMap<String, Instant>>,
+}
+
+impl CloudMetrics {
+    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
+        let cloud = register.cloud();
+        let cloud = || cloud.clone();
+        let operation = || Label::of("operation", &OPERATIONS);
+        Ok(Self {
+            requests: register.counter(
+                "mycloud_lb_cloud_api_requests_total",
+                "Requests to a cloud, by how they ended.",
+                vec![cloud(), operation(), Label::and_more("code", &CODES)],
+            )?,
+            durations: register.histogram(
+                "mycloud_lb_cloud_api_request_duration_seconds",
+                "Time a cloud took to answer a request, or to fail.",
+                vec![cloud(), operation()],
+                &DURATIONS,
+            )?,
+            retries: register.counter(
+                "mycloud_lb_cloud_api_retries_total",
+                "Failed calls that are made again, by why they failed.",
+                vec![
+                    cloud(),
+                    operation(),
+                    Label::and_more("reason", &REASONS[..3]),
+                ],
+            )?,
+            in_flight: register.gauge(
+                "mycloud_lb_cloud_api_in_flight_requests",
+                "Requests to a cloud that are under way.",
+                vec![cloud()],
+            )?,
+            waits: register.histogram(
+                "mycloud_lb_cloud_api_rate_limiter_wait_seconds",
+                "Time that calls waited for a place, a pause or their turn.",
+                vec![cloud()],
+                &WAITS,
+            )?,
+            paused: register.gauge(
+                "mycloud_lb_cloud_api_paused",
+                "Whether no call is sent because the cloud asked for a pause (1).",
+                vec![cloud()],
+            )?,
+            pauses: register.counter(
+                "mycloud_lb_cloud_api_pauses_total",
+                "Answers of a cloud that asked for a pause.",
+                vec![cloud()],
+            )?,
+            last_success: register.seconds(
+                "mycloud_lb_cloud_api_last_success_timestamp_seconds",
+                "When a cloud last answered a request as it should; 0: never.",
+                vec![cloud()],
+            )?,
+            resume: Mutex::default(),
+        })
+    }
+
+    /// A call waited for its turn, or in vain.
+    pub fn waited(&self, cloud: &str, waited: Duration) {
+        self.waits.observe(&[cloud], waited.as_secs_f64());
+    }
+
+    /// A cloud answered, or did not: `code` is of a closed set (`200`, `Throttled`, `timeout`).
+    pub fn answered(&self, cloud: &str, operation: &str, code: &str, took: Duration) {
+        self.not_sent(cloud, operation, code);
+        self.durations
+            .observe(&[cloud, operation], took.as_secs_f64());
+        if code == "200" {
+            self.last_success.with_label_values(&[cloud]).set(now());
+        }
+    }
+
+    /// A call ended before it was sent: counted, but there is no answer to time.
+    pub fn not_sent(&self, cloud: &str, operation: &str, code: &str) {
+        let labels = [cloud, operation, code];
+        self.requests.with_label_values(&labels).inc();
+    }
+
+    /// A call failed for this reason, and will be made again.
+    pub fn retried(&self, cloud: &str, operation: &str, reason: &'static str) {
+        let labels = [cloud, operation, reason];
+        self.retries.with_label_values(&labels).inc();
+    }
+
+    /// Calls under way: so many more (or less).
+    pub fn in_flight(&self, cloud: &str, change: i64) {
+        self.in_flight.with_label_values(&[cloud]).add(change);
+    }
+
+    /// A cloud asked for a pause.
+    pub fn paused(&self, cloud: &str, length: Duration) {
+        self.pauses.with_label_values(&[cloud]).inc();
+        let mut resume = self.resume.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = Instant::now() + length;
+        let known = resume.entry(cloud.to_owned()).or_insert(until);
+        *known = until.max(*known);
+    }
+
+    /// Brings what depends on the moment up to date.
+    pub(super) fn refresh(&self) {
+        let resume = self.resume.lock().unwrap_or_else(PoisonError::into_inner);
+        for (cloud, until) in &*resume {
+            let paused = i64::from(*until > Instant::now());
+            self.paused.with_label_values(&[cloud]).set(paused);
+        }
+    }
+}

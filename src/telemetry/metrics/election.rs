@@ -1,0 +1,79 @@
+//! Who leads, and how the Lease is renewed.
+
+use std::time::Duration;
+
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+
+use super::exemplars::Histograms;
+use super::now;
+use super::register::{Label, Register};
+
+const EVENTS: [&str; 3] = ["acquired", "lost", "released"];
+const BUCKETS: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// Metrics of the election.
+pub struct ElectionMetrics {
+    lease: String,
+    master: IntGaugeVec,
+    transitions: IntCounterVec,
+    renewals: Histograms,
+    last_renewal: GaugeVec,
+}
+
+impl ElectionMetrics {
+    pub(super) fn register(
+        register: &mut Register<'_>,
+        lease: &str,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            lease: lease.to_owned(),
+            master: register.gauge(
+                "leader_election_master_status",
+                "Whether this replica leads (1) or stands by (0).",
+                vec![Label::and_more("name", &[lease])],
+            )?,
+            transitions: register.counter(
+                "mycloud_lb_leader_transitions_total",
+                "Changes of this replica's leadership.",
+                vec![Label::of("event", &EVENTS)],
+            )?,
+            renewals: register.histogram(
+                "mycloud_lb_leader_lease_renew_duration_seconds",
+                "Time that renewals of the Lease took.",
+                vec![Label::of("result", &["success", "error"])],
+                &BUCKETS,
+            )?,
+            last_renewal: register.seconds(
+                "mycloud_lb_leader_last_renew_timestamp_seconds",
+                "When this replica last renewed the Lease; 0: never.",
+                vec![],
+            )?,
+        })
+    }
+
+    pub(super) fn leads(&self, leads: bool) {
+        let master = self.master.with_label_values(&[&self.lease]);
+        master.set(i64::from(leads));
+    }
+
+    /// Leadership changed: `acquired`, `lost` or `released`.
+    pub fn changed(&self, event: &'static str) {
+        self.transitions.with_label_values(&[event]).inc();
+    }
+
+    /// The Lease was renewed, or could not be.
+    pub fn renewal(&self, ok: bool, took: Duration) {
+        let result = if ok { "success" } else { "error" };
+        self.renewals.observe(&[result], took.as_secs_f64());
+        if ok {
+            self.last_renewal.with_label_values::<&str>(&[]).set(now());
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn last_renewal(&self) -> f64 {
+        self.last_renewal.with_label_values::<&str>(&[]).get()
+    }
+}

@@ -1,0 +1,95 @@
+//! For each bucket of a histogram the last trace that fell into it. The
+//! prometheus crate has no exemplars, so they are kept beside it; there are
+//! never more of them than buckets.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use prometheus::HistogramVec;
+
+use crate::telemetry::traces;
+
+/// One observation and its trace.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Exemplar {
+    pub(super) trace_id: String,
+    pub(super) value: f64,
+    /// Seconds since 1970.
+    pub(super) at: f64,
+}
+
+/// A family, and label values in the order of the labels' names.
+type Key = (&'static str, Vec<String>);
+type Buckets = Vec<Option<Exemplar>>;
+
+/// Those of all histograms.
+#[derive(Clone, Default)]
+pub(super) struct Exemplars(Arc<Mutex<HashMap<Key, Buckets>>>);
+
+impl Exemplars {
+    /// Those of one series, a place for each bucket and one for the rest.
+    pub(super) fn of(&self, family: &str, values: &[&str]) -> Buckets {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |key: &Key| key.0 == family && key.1 == values;
+        let found = kept.iter().find(|(key, _)| is_it(key));
+        found
+            .map(|(_, buckets)| buckets.clone())
+            .unwrap_or_default()
+    }
+
+    fn put(&self, key: Key, bounds: &[f64], exemplar: Exemplar) {
+        let last = bounds.len();
+        let bucket = bounds.iter().position(|bound| exemplar.value <= *bound);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let buckets = kept.entry(key).or_insert_with(|| vec![None; last + 1]);
+        buckets[bucket.unwrap_or(last)] = Some(exemplar);
+    }
+}
+
+/// A family of histograms that remembers which trace an observation was of.
+pub(super) struct Histograms {
+    name: &'static str,
+    family: HistogramVec,
+    /// Positions of the labels, in the order of their names.
+    order: Vec<usize>,
+    bounds: &'static [f64],
+    exemplars: Exemplars,
+}
+
+impl Histograms {
+    pub(super) fn new(
+        name: &'static str,
+        family: HistogramVec,
+        labels: &[&str],
+        bounds: &'static [f64],
+        exemplars: &Exemplars,
+    ) -> Self {
+        let mut order: Vec<usize> = (0..labels.len()).collect();
+        order.sort_by_key(|index| labels[*index]);
+        Self {
+            name,
+            family,
+            order,
+            bounds,
+            exemplars: exemplars.clone(),
+        }
+    }
+
+    /// Counts a value, with the trace that is active, if that is exported.
+    pub(super) fn observe(&self, labels: &[&str], value: f64) {
+        self.family.with_label_values(labels).observe(value);
+        let Some(span) = traces::active().filter(|span| span.is_sampled()) else {
+            return;
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let values = self.order.iter().map(|index| labels[*index].to_owned());
+        let exemplar = Exemplar {
+            trace_id: span.trace_id().to_string(),
+            value,
+            at: now.map_or(0.0, |since| since.as_secs_f64()),
+        };
+        self.exemplars
+            .put((self.name, values.collect()), self.bounds, exemplar);
+    }
+}

@@ -1,0 +1,62 @@
+//! What the clouds have, as the last list showed.
+
+use prometheus::IntCounterVec;
+
+use super::leader_only::LeaderGauges;
+use super::now;
+use super::register::{Label, Register};
+
+const STATES: [&str; 4] = ["provisioning", "active", "error", "deleting"];
+
+/// Metrics of the clouds' inventories.
+pub struct InventoryMetrics {
+    load_balancers: LeaderGauges,
+    orphans: LeaderGauges,
+    deleted: IntCounterVec,
+    last_scan: LeaderGauges,
+}
+
+impl InventoryMetrics {
+    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
+        let cloud = register.cloud();
+        let cloud = || cloud.clone();
+        Ok(Self {
+            load_balancers: register.leader_gauge(
+                "mycloud_lb_load_balancers",
+                "Load balancers of this cluster.",
+                vec![cloud(), Label::of("state", &STATES)],
+            )?,
+            orphans: register.leader_gauge(
+                "mycloud_lb_orphaned_load_balancers",
+                "Load balancers without a Service.",
+                vec![cloud()],
+            )?,
+            deleted: register.counter(
+                "mycloud_lb_orphans_deleted_total",
+                "Orphans that the sweep deleted, or failed to.",
+                vec![cloud(), Label::of("result", &["success", "error"])],
+            )?,
+            last_scan: register.leader_gauge(
+                "mycloud_lb_orphan_scan_last_success_timestamp_seconds",
+                "When a cloud's list was last looked through for orphans.",
+                vec![cloud()],
+            )?,
+        })
+    }
+
+    /// Load balancers of this cluster at a cloud, by state.
+    pub fn load_balancers(&self, cloud: &str, state: &str, number: usize) {
+        self.load_balancers.set(&[cloud, state], number as f64);
+    }
+
+    /// A list was looked through and had so many orphans.
+    pub fn orphans(&self, cloud: &str, number: usize) {
+        self.orphans.set(&[cloud], number as f64);
+        self.last_scan.set(&[cloud], now());
+    }
+
+    /// The sweep deleted an orphan (`success`) or could not (`error`).
+    pub fn orphan_deleted(&self, cloud: &str, result: &'static str) {
+        self.deleted.with_label_values(&[cloud, result]).inc();
+    }
+}

@@ -1,0 +1,111 @@
+//! The API server: watches, requests, writes.
+
+use std::time::Duration;
+
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
+
+use super::exemplars::Histograms;
+use super::now;
+use super::register::{Label, Register};
+
+const KINDS: [&str; 2] = ["service", "node"];
+const EVENTS: [&str; 3] = ["applied", "deleted", "listed"];
+const ERRORS: [&str; 5] = ["list", "start", "answer", "stream", "version"];
+const DURATIONS: [f64; 12] = [
+    0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0,
+];
+
+/// Metrics of what passes between us and the API server.
+pub struct KubernetesMetrics {
+    watch_events: IntCounterVec,
+    watch_restarts: IntCounterVec,
+    watch_errors: IntCounterVec,
+    watch_last_event: GaugeVec,
+    objects: IntGaugeVec,
+    requests: IntCounterVec,
+    durations: Histograms,
+    writes: IntCounterVec,
+}
+
+impl KubernetesMetrics {
+    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
+        let kind = || Label::of("kind", &KINDS);
+        let open = Label::as_they_happen;
+        Ok(Self {
+            watch_events: register.counter(
+                "mycloud_lb_watch_events_total",
+                "Events of a watch: an object applied or deleted, a whole list.",
+                vec![kind(), Label::of("event", &EVENTS)],
+            )?,
+            watch_restarts: register.counter(
+                "mycloud_lb_watch_restarts_total",
+                "Watches that had to begin again with a list.",
+                vec![kind()],
+            )?,
+            watch_errors: register.counter(
+                "mycloud_lb_watch_errors_total",
+                "Errors of a watch, by where they came up.",
+                vec![kind(), Label::of("error", &ERRORS)],
+            )?,
+            watch_last_event: register.seconds(
+                "mycloud_lb_watch_last_event_timestamp_seconds",
+                "When a watch last told anything; 0: never.",
+                vec![kind()],
+            )?,
+            objects: register.gauge(
+                "mycloud_lb_store_objects",
+                "Objects that this replica knows from its watches.",
+                vec![kind()],
+            )?,
+            requests: register.counter(
+                "rest_client_requests_total",
+                "Requests to the API server (the election's not among them), by answer.",
+                vec![open("code"), open("method"), open("host")],
+            )?,
+            durations: register.histogram(
+                "rest_client_request_duration_seconds",
+                "Time until the API server began to answer.",
+                vec![open("verb"), open("host")],
+                &DURATIONS,
+            )?,
+            writes: register.counter(
+                "mycloud_lb_kubernetes_writes_total",
+                "Writes to Services, by their answer.",
+                vec![open("operation"), open("code")],
+            )?,
+        })
+    }
+
+    /// A watch told something: an object was `applied` or `deleted`, or all are `listed`.
+    pub fn watch_event(&self, kind: &str, event: &str) {
+        self.watch_events.with_label_values(&[kind, event]).inc();
+        self.watch_last_event.with_label_values(&[kind]).set(now());
+    }
+
+    /// A watch begins with a list, not for the first time.
+    pub fn watch_restart(&self, kind: &str) {
+        self.watch_restarts.with_label_values(&[kind]).inc();
+    }
+
+    /// A watch failed.
+    pub fn watch_error(&self, kind: &str, error: &str) {
+        self.watch_errors.with_label_values(&[kind, error]).inc();
+    }
+
+    /// So many objects are known.
+    pub fn objects(&self, kind: &str, number: usize) {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        self.objects.with_label_values(&[kind]).set(number);
+    }
+
+    /// The API server answered with this code, or did not (`<error>`, as client-go says).
+    pub fn request(&self, method: &str, host: &str, code: &str, took: Duration) {
+        self.requests.with_label_values(&[code, method, host]).inc();
+        self.durations.observe(&[method, host], took.as_secs_f64());
+    }
+
+    /// A write was answered with this code (`ok`, `409`, `timeout`).
+    pub fn write(&self, operation: &'static str, code: &str) {
+        self.writes.with_label_values(&[operation, code]).inc();
+    }
+}

@@ -1,0 +1,59 @@
+//! Gauges that are there only while this replica leads: else a former leader
+//! would show its last values for ever, beside the new one's.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::GaugeVec;
+
+#[derive(Default)]
+struct State {
+    leads: bool,
+    families: Vec<GaugeVec>,
+}
+
+/// Whether this replica leads, and what goes when it does not.
+#[derive(Clone, Default)]
+pub(super) struct LeaderOnly(Arc<Mutex<State>>);
+
+impl LeaderOnly {
+    /// A family that goes with leadership.
+    pub(super) fn keep(&self, family: GaugeVec) -> LeaderGauges {
+        self.with(|state| state.families.push(family.clone()));
+        let only = self.clone();
+        LeaderGauges { only, family }
+    }
+
+    /// Leadership began, or ended.
+    pub(super) fn set(&self, leads: bool) {
+        self.with(|state| {
+            state.leads = leads;
+            if !leads {
+                state.families.iter().for_each(GaugeVec::reset);
+            }
+        });
+    }
+
+    /// Held while a gauge is set, so that nothing is left, or comes back, after
+    /// leadership ended.
+    fn with(&self, act: impl FnOnce(&mut State)) {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// One such family.
+#[derive(Clone)]
+pub(super) struct LeaderGauges {
+    only: LeaderOnly,
+    family: GaugeVec,
+}
+
+impl LeaderGauges {
+    /// Sets it; ignored on a standby.
+    pub(super) fn set(&self, labels: &[&str], value: f64) {
+        self.only.with(|state| {
+            if state.leads {
+                self.family.with_label_values(labels).set(value);
+            }
+        });
+    }
+}

@@ -1,0 +1,167 @@
+//! From the wish for a load balancer to its address: the service level.
+//!
+//! A histogram only sees what ended. A Service that never gets its address is
+//! in the gauges: pending, overdue, oldest.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus::IntCounterVec;
+use tokio::time::Instant;
+
+use super::exemplars::Histograms;
+use super::leader_only::LeaderGauges;
+use super::register::{Label, Register};
+use crate::plan::naming::{CloudName, ServiceUid};
+
+/// The service level: an address within this time.
+pub const OBJECTIVE: Duration = Duration::from_secs(60);
+/// The objective must be a bucket.
+const BUCKETS: [f64; 11] = [
+    1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
+];
+/// Why a Service gets no address until a person changes something.
+const TERMINAL: [&str; 5] = [
+    "quota",
+    "cloud_rejected",
+    "name_taken",
+    "cloud_failed",
+    "unsupported",
+];
+
+/// A Service without an address.
+struct Pending {
+    clouds: BTreeSet<CloudName>,
+    since: Instant,
+}
+
+/// Metrics of provisioning.
+pub struct ProvisioningMetrics {
+    clouds: Vec<String>,
+    started: IntCounterVec,
+    durations: Histograms,
+    failures: IntCounterVec,
+    removals: Histograms,
+    pending_now: LeaderGauges,
+    overdue: LeaderGauges,
+    oldest: LeaderGauges,
+    pending: Mutex<HashMap<ServiceUid, Pending>>,
+}
+
+impl ProvisioningMetrics {
+    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
+        let cloud = register.cloud();
+        let cloud = || vec![cloud.clone()];
+        let reason = Label::of("reason", &TERMINAL);
+        Ok(Self {
+            clouds: register.clouds.clone(),
+            started: register.counter(
+                "mycloud_lb_provisioning_started_total",
+                "Services that asked for a load balancer.",
+                cloud(),
+            )?,
+            durations: register.histogram(
+                "mycloud_lb_provisioning_duration_seconds",
+                "Time from when a Service asked for a load balancer to its address in status.",
+                cloud(),
+                &BUCKETS,
+            )?,
+            failures: register.counter(
+                "mycloud_lb_provisioning_failures_total",
+                "Attempts at a Service without an address that fail until a person changes something.",
+                [cloud(), vec![reason]].concat(),
+            )?,
+            removals: register.histogram(
+                "mycloud_lb_deprovisioning_duration_seconds",
+                "Time from the deletion of a Service to its load balancer's end.",
+                cloud(),
+                &BUCKETS,
+            )?,
+            pending_now: register.leader_gauge(
+                "mycloud_lb_provisioning_pending",
+                "Services that wait for their first address.",
+                cloud(),
+            )?,
+            overdue: register.leader_gauge(
+                "mycloud_lb_provisioning_overdue",
+                "Services that have waited for their first address for more than 60 s.",
+                cloud(),
+            )?,
+            oldest: register.leader_gauge(
+                "mycloud_lb_provisioning_oldest_pending_seconds",
+                "How long the Service that waits the longest has waited; 0: none waits.",
+                cloud(),
+            )?,
+            pending: Mutex::default(),
+        })
+    }
+
+    /// A Service asks for a load balancer for the first time.
+    pub fn started(&self, clouds: &BTreeSet<CloudName>) {
+        for cloud in clouds {
+            self.started.with_label_values(&[cloud.as_str()]).inc();
+        }
+    }
+
+    /// A Service waits for its first address, and has for so long.
+    pub fn waits(&self, uid: &ServiceUid, clouds: &BTreeSet<CloudName>, waited: Duration) {
+        let now = Instant::now();
+        let pending = Pending {
+            clouds: clouds.clone(),
+            since: now.checked_sub(waited).unwrap_or(now),
+        };
+        self.pending().insert(uid.clone(), pending);
+    }
+
+    /// An attempt at a Service without an address failed for good.
+    pub fn failed(&self, cloud: &str, reason: &'static str) {
+        self.failures.with_label_values(&[cloud, reason]).inc();
+    }
+
+    /// A Service got its first address, so long after it asked.
+    pub fn served<'a>(
+        &self,
+        uid: &ServiceUid,
+        clouds: impl Iterator<Item = &'a CloudName>,
+        took: Duration,
+    ) {
+        self.forget(uid);
+        for cloud in clouds {
+            self.durations
+                .observe(&[cloud.as_str()], took.as_secs_f64());
+        }
+    }
+
+    /// A Service has an address, asks for nothing any more, or is gone.
+    pub fn forget(&self, uid: &ServiceUid) {
+        self.pending().remove(uid);
+    }
+
+    /// The load balancer of a deleted Service is gone.
+    pub fn removed(&self, cloud: &str, took: Duration) {
+        self.removals.observe(&[cloud], took.as_secs_f64());
+    }
+
+    /// Brings what depends on the moment up to date.
+    pub(super) fn refresh(&self) {
+        let pending = self.pending();
+        let now = Instant::now();
+        for cloud in &self.clouds {
+            let here = |one: &&Pending| one.clouds.iter().any(|named| named.as_str() == cloud);
+            let waits = || {
+                let here = pending.values().filter(here);
+                here.map(|one| now.duration_since(one.since))
+            };
+            let overdue = waits().filter(|waited| *waited > OBJECTIVE).count();
+            let oldest = waits().max().unwrap_or_default();
+            self.pending_now.set(&[cloud], waits().count() as f64);
+            self.overdue.set(&[cloud], overdue as f64);
+            self.oldest.set(&[cloud], oldest.as_secs_f64());
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<ServiceUid, Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

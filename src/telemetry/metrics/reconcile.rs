@@ -1,0 +1,120 @@
+//! Reconciles: how many, how long, how they ended.
+
+use std::time::Duration;
+
+use prometheus::{IntCounterVec, IntGaugeVec};
+
+use super::exemplars::Histograms;
+use super::register::{Label, Register};
+
+/// The only controller of this program.
+pub(super) const CONTROLLER: &str = "service";
+/// Why reconciles fail. Each is a `reason` of a condition's neighbours, of log
+/// lines and of other metrics too.
+pub(super) const REASONS: [&str; 14] = [
+    "cloud_throttled",
+    "cloud_unavailable",
+    "cloud_rejected",
+    "quota",
+    "conflict",
+    "timeout",
+    "protocol",
+    "fenced",
+    "unsupported",
+    "invalid_spec",
+    "kubernetes",
+    "name_taken",
+    "cloud_failed",
+    "not_configured",
+];
+const BUCKETS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+];
+
+/// How one reconcile ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReconcileResult {
+    /// Everything is as desired, or waits for an edit.
+    Success,
+    /// It comes back later: something is under way.
+    Requeue,
+    /// It failed and is tried again.
+    Error,
+    /// It failed and waits for an edit.
+    TerminalError,
+}
+
+impl ReconcileResult {
+    const ALL: [Self; 4] = [
+        Self::Success,
+        Self::Requeue,
+        Self::Error,
+        Self::TerminalError,
+    ];
+
+    /// As a label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Requeue => "requeue",
+            Self::Error => "error",
+            Self::TerminalError => "terminal_error",
+        }
+    }
+}
+
+/// Metrics of reconciles.
+pub struct ReconcileMetrics {
+    ended: IntCounterVec,
+    errors: IntCounterVec,
+    durations: Histograms,
+    active: IntGaugeVec,
+}
+
+impl ReconcileMetrics {
+    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
+        let controller = || Label::of("controller", &[CONTROLLER]);
+        let results = ReconcileResult::ALL.map(ReconcileResult::as_str);
+        Ok(Self {
+            ended: register.counter(
+                "mycloud_lb_reconcile_total",
+                "Reconciles, by how they ended.",
+                vec![controller(), Label::of("result", &results)],
+            )?,
+            errors: register.counter(
+                "mycloud_lb_reconcile_errors_total",
+                "Reconciles that failed, by reason.",
+                vec![controller(), Label::and_more("reason", &REASONS)],
+            )?,
+            durations: register.histogram(
+                "mycloud_lb_reconcile_duration_seconds",
+                "Time that reconciles took.",
+                vec![controller()],
+                &BUCKETS,
+            )?,
+            active: register.gauge(
+                "mycloud_lb_reconcile_active",
+                "Reconciles under way.",
+                vec![controller()],
+            )?,
+        })
+    }
+
+    /// A reconcile begins.
+    pub fn started(&self) {
+        self.active.with_label_values(&[CONTROLLER]).inc();
+    }
+
+    /// A reconcile that began has ended.
+    pub fn finished(&self, result: ReconcileResult, took: Duration) {
+        self.active.with_label_values(&[CONTROLLER]).dec();
+        let labels = [CONTROLLER, result.as_str()];
+        self.ended.with_label_values(&labels).inc();
+        self.durations.observe(&[CONTROLLER], took.as_secs_f64());
+    }
+
+    /// A reconcile failed for this reason, of a closed set.
+    pub fn failed(&self, reason: &'static str) {
+        self.errors.with_label_values(&[CONTROLLER, reason]).inc();
+    }
+}

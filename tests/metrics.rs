@@ -1,0 +1,169 @@
+//! explained: the metrics of real replicas after real work. What each family
+//! means is tested in `src/telemetry/metrics/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::jiff::Timestamp;
+use testbed::cloud::{Code, Failure, Fault, FaultKind, Plant, Verb};
+use testbed::environment::SOON;
+use testbed::replica::LeaseTiming;
+use testbed::{Environment, Replica, ReplicaOptions, eventually};
+
+/// All that a label may be called.
+const LABELS: [&str; 19] = [
+    "cloud",
+    "code",
+    "controller",
+    "error",
+    "event",
+    "host",
+    "kind",
+    "le",
+    "level",
+    "method",
+    "name",
+    "operation",
+    "reason",
+    "result",
+    "revision",
+    "state",
+    "type",
+    "verb",
+    "version",
+];
+
+/// Of one replica and two clouds, whatever happened.
+const MOST_SERIES: usize = 2_000;
+
+fn labels(series: &str) -> BTreeMap<&str, &str> {
+    let inside = series.split_once('{').map_or("", |(_, rest)| rest);
+    let pairs = inside.trim_end_matches('}').split("\",");
+    pairs
+        .filter_map(|pair| pair.split_once("=\""))
+        .map(|(name, value)| (name, value.trim_end_matches('"')))
+        .collect()
+}
+
+async fn value(replica: &Replica, series: &str) -> Result<f64> {
+    let metrics = replica.metrics().await?;
+    metrics.get(series).copied().context(series.to_owned())
+}
+
+/// Waits until a replica shows a series with such a value.
+async fn until(replica: &Replica, series: &str, wanted: impl Fn(f64) -> bool) -> Result<f64> {
+    eventually(series, SOON, async || {
+        let metrics = replica.metrics().await?;
+        Ok(metrics.get(series).copied().filter(|value| wanted(*value)))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn series_stay_few_and_name_no_object() -> Result<()> {
+    let mut test = Environment::shared("series").await?;
+    test.extra_config = "sweepInterval: 300ms\norphanGracePeriod: 1s".into();
+    let replica = test.sole_replica().await?;
+    test.cloud1.plant(Plant::default()).await?;
+    let faults = [
+        FaultKind::FailBefore(Failure::code(Code::Unavailable)),
+        FaultKind::LoseReply,
+        FaultKind::GarbageBody,
+    ];
+    for (number, kind) in faults.into_iter().enumerate() {
+        test.cloud1
+            .set_fault(Fault::new(kind).on(Verb::Create).times(1));
+        let name = format!("series-{number}");
+        test.service(&name)
+            .provider("cloud1,cloud2")
+            .create()
+            .await?;
+        test.until_ready(&name).await?;
+    }
+    test.delete("series-0").await?;
+    test.until_gone("series-0").await?;
+
+    let metrics = replica.metrics().await?;
+    ensure!(metrics.len() < MOST_SERIES, "{} series", metrics.len());
+    let ids: BTreeSet<String> = test
+        .cloud1
+        .inventory()
+        .into_iter()
+        .map(|found| found.id)
+        .collect();
+    for series in metrics.keys() {
+        for (name, value) in labels(series) {
+            ensure!(LABELS.contains(&name), "{series}");
+            let names_an_object =
+                value.contains("series-") || value.contains(&test.namespace) || ids.contains(value);
+            ensure!(!names_an_object, "{series}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_is_counted_from_its_wish_to_its_end() -> Result<()> {
+    let test = Environment::shared("counted").await?;
+    let replica = test.sole_replica().await?;
+    let of = |name: &str| format!("mycloud_lb_{name}{{cloud=\"cloud1\"}}");
+    let refusal = Failure::code(Code::QuotaExceeded);
+    let full = Fault::new(FaultKind::FailBefore(refusal)).on(Verb::Create);
+    test.cloud1.set_fault(full.times(1));
+    test.service("web").provider("cloud1").create().await?;
+    until(&replica, &of("provisioning_pending"), |value| value == 1.0).await?;
+    let quota = "mycloud_lb_provisioning_failures_total{cloud=\"cloud1\",reason=\"quota\"}";
+    until(&replica, quota, |value| value == 1.0).await?;
+    let retries = "mycloud_lb_cloud_api_retries_total{cloud=\"cloud1\",operation=\"create\",reason=\"quota\"}";
+    ensure!(value(&replica, retries).await? == 1.0);
+
+    test.until_ready("web").await?;
+    until(&replica, &of("provisioning_pending"), |value| value == 0.0).await?;
+    ensure!(value(&replica, &of("provisioning_started_total")).await? == 1.0);
+    ensure!(value(&replica, &of("provisioning_duration_seconds_count")).await? == 1.0);
+
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    let ended = of("deprovisioning_duration_seconds_count");
+    until(&replica, &ended, |value| value == 1.0).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_clock_of_the_service_level_outlives_its_leader() -> Result<()> {
+    let test = Environment::own("clock").await?;
+    let options = |name: &str| -> ReplicaOptions {
+        let mut options = test.replica_options(name);
+        options.lease = LeaseTiming {
+            lease_duration: Duration::from_secs(3),
+            renew_deadline: Duration::from_secs(2),
+            retry_period: Duration::from_millis(500),
+        };
+        options
+    };
+    let node = testbed::nodes::NewNode::new("node", [127, 10, 0, 1].into());
+    node.create(&test.client()).await?;
+    let down = FaultKind::FailBefore(Failure::code(Code::Unavailable));
+    test.cloud1.set_fault(Fault::new(down).on(Verb::Create));
+    let mut first = Replica::start(options("first")).await?;
+    let asked = Timestamp::now();
+    test.service("web").provider("cloud1").create().await?;
+    let pending = "mycloud_lb_provisioning_pending{cloud=\"cloud1\"}";
+    until(&first, pending, |value| value == 1.0).await?;
+    first.kill();
+
+    let second = Replica::start(options("second")).await?;
+    until(&second, pending, |value| value == 1.0).await?;
+    let oldest = "mycloud_lb_provisioning_oldest_pending_seconds{cloud=\"cloud1\"}";
+    // A creation time is in whole seconds.
+    let since = Timestamp::now().duration_since(asked).as_secs_f64() - 1.0;
+    let shown = value(&second, oldest).await?;
+    ensure!(shown >= since, "{shown} s after {since} s");
+    test.cloud1.clear_faults();
+    test.until_ready("web").await?;
+    let sum = "mycloud_lb_provisioning_duration_seconds_sum{cloud=\"cloud1\"}";
+    let took = until(&second, sum, |value| value > 0.0).await?;
+    ensure!(took >= since, "{took} s after {since} s");
+    Ok(())
+}
