@@ -12,8 +12,10 @@
 //! 6. [`interposer`]: stands between them and lets one write go wrong;
 //!    [`partition`]: a network that can be cut.
 //! 7. [`replica`]: one running my-cloud-controller-manager.
+//! 8. [`monitoring`]: the boards and rules for those who run it, and a Prometheus
+//!    to try them on.
 //!
-//! [`environment`] has all of it for one test.
+//! [`environment`] has all of it but that for one test.
 //!
 //! The program `testbed` gives a control plane to any command:
 //! `testbed run -- kubectl get services`.
@@ -25,6 +27,7 @@ pub mod environment;
 mod eventually;
 pub mod interposer;
 pub mod loopback;
+pub mod monitoring;
 pub mod nodes;
 pub mod partition;
 pub mod process;

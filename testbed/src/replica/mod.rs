@@ -16,6 +16,8 @@ use crate::control_plane::install_tls_provider;
 use crate::eventually;
 use crate::process::{Output, Process, Program, Signal};
 
+pub(crate) use port::free_address;
+
 const BINARY: &str = "my-cloud-controller-manager";
 /// All that a replica talks to is on this machine.
 const PROXIES: [&str; 6] = [
