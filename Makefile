@@ -1,6 +1,7 @@
 # `make help` lists what there is.
 CARGO ?= cargo
 ASSETS := testbed/control-plane/install.sh
+MONITORING := testbed/monitoring/install.sh
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -21,19 +22,29 @@ control-plane: ## kube-apiserver and etcd: found, or built from source (5 to 12 
 	@$(ASSETS) > /dev/null
 
 .PHONY: test
-test: ## All tests, on a real control plane
-	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
+test: ## All tests, on a real control plane and Prometheus
+	@$(MONITORING) > /dev/null & monitoring=$$!; \
+	$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets $$monitoring 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
-	wait $$assets
+	wait $$assets; wait $$monitoring
 	$(CARGO) run --locked --quiet --package testbed --bin testbed -- run -- \
 	    $(CARGO) test --locked --workspace --no-fail-fast
 
 .PHONY: demo
-demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards
-	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
+demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards, OBSERVE=1 with Prometheus
+	@$(if $(OBSERVE),$(MONITORING) > /dev/null;) \
+	$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
-	@$(CARGO) run --locked --quiet --bin demo -- $(if $(KEEP),--keep)
+	@$(CARGO) run --locked --quiet --bin demo -- $(if $(KEEP),--keep) $(if $(OBSERVE),--observe)
+
+.PHONY: observe
+observe: ## The demo, kept up, with Prometheus and (GRAFANA_HOME=DIR) Grafana looking on
+	@$(MAKE) --no-print-directory demo KEEP=1 OBSERVE=1
+
+.PHONY: dashboards
+dashboards: ## Write dashboards/*.json and the PrometheusRule from their sources
+	@$(CARGO) run --locked --quiet --package testbed --bin monitoring -- generate
 
 .PHONY: check
 check: ## Formatting and lints

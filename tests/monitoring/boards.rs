@@ -14,7 +14,17 @@ use crate::rule_file::{read, rules};
 
 /// Those of Grafana's that a board here may need; one that is not among them is looked up first.
 const UNITS: [&str; 11] = [
-    "bytes", "cps", "none", "opm", "ops", "percent", "percentunit", "reqps", "s", "short", "ms",
+    "bytes",
+    "cps",
+    "none",
+    "opm",
+    "ops",
+    "percent",
+    "percentunit",
+    "reqps",
+    "s",
+    "short",
+    "ms",
 ];
 
 fn board(name: &str) -> Result<Value> {
@@ -32,7 +42,9 @@ fn text(value: &Value) -> &str {
 }
 
 fn panels(board: &Value) -> impl Iterator<Item = &Value> {
-    list(&board["panels"]).iter().filter(|panel| panel["type"] != "row")
+    list(&board["panels"])
+        .iter()
+        .filter(|panel| panel["type"] != "row")
 }
 
 /// Every expression of every board, with its board, panel and index.
@@ -83,18 +95,40 @@ fn template_rules() -> Result<()> {
     for name in BOARDS {
         let board = board(name)?;
         let variables = list(&board["templating"]["list"]);
-        let named: Vec<_> = variables.iter().map(|variable| text(&variable["name"])).collect();
-        ensure!(named == ["datasource", "job", "instance", "cloud"], "{named:?}");
+        let named: Vec<_> = variables
+            .iter()
+            .map(|variable| text(&variable["name"]))
+            .collect();
+        ensure!(
+            named == ["datasource", "job", "instance", "cloud"],
+            "{named:?}"
+        );
         ensure!(variables[0]["type"] == "datasource" && variables[0]["query"] == "prometheus");
         ensure!(variables[0]["label"] == "Data source");
         for (variable, label) in variables[1..].iter().zip(["Job", "Instance", "Cloud"]) {
-            ensure!(variable["type"] == "query" && variable["label"] == label, "{variable}");
-            ensure!(variable["datasource"]["uid"] == "${datasource}", "{variable}");
-            ensure!(variable["multi"] == true && variable["allValue"] == ".+", "{variable}");
-            ensure!(variable["refresh"] == 2, "again when the time range changes: {variable}");
+            ensure!(
+                variable["type"] == "query" && variable["label"] == label,
+                "{variable}"
+            );
+            ensure!(
+                variable["datasource"]["uid"] == "${datasource}",
+                "{variable}"
+            );
+            ensure!(
+                variable["multi"] == true && variable["allValue"] == ".+",
+                "{variable}"
+            );
+            ensure!(
+                variable["refresh"] == 2,
+                "again when the time range changes: {variable}"
+            );
             let asked = text(&variable["query"]["query"]);
-            let inside = asked.strip_prefix("label_values(").and_then(|it| it.strip_suffix(')'));
-            let (metric, of) = inside.and_then(|it| it.rsplit_once(", ")).context("label_values")?;
+            let inside = asked
+                .strip_prefix("label_values(")
+                .and_then(|it| it.strip_suffix(')'));
+            let (metric, of) = inside
+                .and_then(|it| it.rsplit_once(", "))
+                .context("label_values")?;
             for selector in selectors(metric)? {
                 ensure!(families.has_label(&selector.name, of)?, "{asked}");
             }
@@ -113,8 +147,14 @@ fn panel_rules() -> Result<()> {
             let title = text(&panel["title"]);
             let place = format!("{name}, {title}");
             ensure!(titles.insert(title) && !title.is_empty(), "{place}: twice");
-            ensure!(text(&panel["description"]).ends_with('.'), "{place}: description");
-            ensure!(panel["datasource"]["uid"] == "${datasource}", "{place}: data source");
+            ensure!(
+                text(&panel["description"]).ends_with('.'),
+                "{place}: description"
+            );
+            ensure!(
+                panel["datasource"]["uid"] == "${datasource}",
+                "{place}: data source"
+            );
             ensure!(!list(&panel["targets"]).is_empty(), "{place}: no targets");
             let unit = text(&panel["fieldConfig"]["defaults"]["unit"]);
             ensure!(UNITS.contains(&unit), "{place}: unit {unit}");
@@ -156,7 +196,10 @@ fn target_matcher_rules() -> Result<()> {
             return Ok(());
         }
         ensure!(asked("instance"), "instance");
-        ensure!(families.has_label(&selector.name, "cloud")? == asked("cloud"), "cloud");
+        ensure!(
+            families.has_label(&selector.name, "cloud")? == asked("cloud"),
+            "cloud"
+        );
         Ok(())
     })
 }
@@ -193,7 +236,12 @@ fn the_linter_is_told_of_what_rules_record() -> Result<()> {
     let told: Value = serde_saphyr::from_str(&told)?;
     let mut entries: Vec<_> = list(&told["exclusions"]["target-instance-rule"]["entries"])
         .iter()
-        .map(|entry| (text(&entry["dashboard"]).to_owned(), text(&entry["panel"]).to_owned()))
+        .map(|entry| {
+            (
+                text(&entry["dashboard"]).to_owned(),
+                text(&entry["panel"]).to_owned(),
+            )
+        })
         .collect();
     entries.sort();
     let mut expected = BTreeSet::new();
@@ -212,7 +260,10 @@ fn the_linter_is_told_of_what_rules_record() -> Result<()> {
 #[test]
 fn every_metric_is_on_a_board() -> Result<()> {
     let families = Families::read()?;
-    let shown: String = targets()?.into_iter().map(|(.., expression)| expression).collect();
+    let shown: String = targets()?
+        .into_iter()
+        .map(|(.., expression)| expression)
+        .collect();
     for name in families.names() {
         ensure!(shown.contains(name), "{name} is on no board");
     }

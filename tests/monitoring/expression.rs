@@ -40,16 +40,20 @@ pub fn tokens(expression: &str) -> Result<Vec<Token>> {
             .with_context(|| format!("at {start} of {expression}"))?;
         let end = start + length;
         let text = expression[start..end].to_owned();
-        tokens.push(Token { kind, text, start, end });
+        tokens.push(Token {
+            kind,
+            text,
+            start,
+            end,
+        });
         start = end;
     }
     Ok(tokens)
 }
 
 fn token(rest: &str, first: char) -> Result<(Kind, usize)> {
-    let while_any = |allowed: fn(char) -> bool| {
-        rest.find(|letter| !allowed(letter)).unwrap_or(rest.len())
-    };
+    let while_any =
+        |allowed: fn(char) -> bool| rest.find(|letter| !allowed(letter)).unwrap_or(rest.len());
     Ok(match first {
         'a'..='z' | 'A'..='Z' | '_' => (
             Kind::Word,
@@ -60,7 +64,10 @@ fn token(rest: &str, first: char) -> Result<(Kind, usize)> {
             while_any(|letter| letter.is_ascii_alphanumeric() || letter == '.'),
         ),
         '"' => (Kind::Text, quoted(rest)?),
-        '[' => (Kind::Range, rest.find(']').context("no end of a range")? + 1),
+        '[' => (
+            Kind::Range,
+            rest.find(']').context("no end of a range")? + 1,
+        ),
         _ => {
             let two = SIGNS.iter().find(|sign| rest.starts_with(**sign));
             (Kind::Sign, two.map_or(first.len_utf8(), |sign| sign.len()))
@@ -120,12 +127,18 @@ pub fn selectors(expression: &str) -> Result<Vec<Selector>> {
                 }
             }
             (Kind::Word, word) if KEYWORDS.contains(&word) => {}
-            (Kind::Word, word) if next == Some("(") || next.is_some_and(|n| LABEL_LISTS[..2].contains(&n)) => {
+            (Kind::Word, word)
+                if next == Some("(") || next.is_some_and(|n| LABEL_LISTS[..2].contains(&n)) =>
+            {
                 call = Some(word.to_owned());
             }
             (Kind::Word, name) => selectors.push(Selector {
                 name: name.to_owned(),
-                calls: calls.iter().filter(|call| !call.is_empty()).cloned().collect(),
+                calls: calls
+                    .iter()
+                    .filter(|call| !call.is_empty())
+                    .cloned()
+                    .collect(),
                 ..Selector::default()
             }),
             (Kind::Sign, "(") => calls.push(call.take().unwrap_or_default()),
@@ -163,7 +176,10 @@ fn matchers(tokens: &[Token]) -> Vec<String> {
 fn metrics_are_found_with_what_is_around_them() -> Result<()> {
     let expression = r#"1 - sum by (job, le) (rate(a_total{job=~"$job", code!="2{0}0"}[5m])) > 2 and on (job) (b:c == 1)"#;
     let found = selectors(expression)?;
-    let names: Vec<_> = found.iter().map(|selector| selector.name.as_str()).collect();
+    let names: Vec<_> = found
+        .iter()
+        .map(|selector| selector.name.as_str())
+        .collect();
     assert_eq!(names, ["a_total", "b:c"]);
     assert_eq!(found[0].calls, ["sum", "rate"]);
     assert_eq!(found[0].range.as_deref(), Some("[5m]"));

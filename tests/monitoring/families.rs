@@ -39,7 +39,9 @@ impl Families {
                 other => anyhow::bail!("{name} is a {other}"),
             };
             // "`cloud`; `code`: `200` `429`": names come before a colon or alone.
-            let labels = labels.split(';').filter_map(|label| label.split('`').nth(1));
+            let labels = labels
+                .split(';')
+                .filter_map(|label| label.split('`').nth(1));
             let labels = labels.map(str::to_owned).collect();
             families.insert(name.trim_matches('`').to_owned(), Family { kind, labels });
         }
@@ -62,7 +64,11 @@ impl Families {
         let base = ["_bucket", "_count", "_sum"]
             .iter()
             .find_map(|suffix| name.strip_suffix(suffix))
-            .filter(|base| self.0.get(*base).is_some_and(|it| it.kind == Type::Histogram));
+            .filter(|base| {
+                self.0
+                    .get(*base)
+                    .is_some_and(|it| it.kind == Type::Histogram)
+            });
         let family = self.0.get(base.unwrap_or(name));
         family.with_context(|| format!("there is no metric {name}"))
     }

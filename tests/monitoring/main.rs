@@ -12,3 +12,4 @@ mod mutate;
 mod promtool;
 mod rule_file;
 mod rules;
+mod story;

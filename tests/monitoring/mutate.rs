@@ -21,7 +21,10 @@ pub fn mutants(rule: &Value) -> Result<Vec<Mutant>> {
         mutants.push(Mutant { what, body });
     }
     if let Some(duration) = rule["for"].as_str() {
-        for (what, changed) in [("no for", json!("0s")), ("for thrice as long", tripled(duration))] {
+        for (what, changed) in [
+            ("no for", json!("0s")),
+            ("for thrice as long", tripled(duration)),
+        ] {
             let mut body = rule.clone();
             body["for"] = changed;
             let what = what.to_owned();
@@ -37,8 +40,12 @@ fn tripled(duration: &str) -> Value {
 
 /// `10m`, four times: `40m`.
 fn scaled(duration: &str, factor: f64) -> Option<String> {
-    let unit = duration.chars().last()?;
-    let seconds = match unit {
+    Some(format!("{:.0}s", seconds(duration)? * factor))
+}
+
+/// Of a duration with one unit.
+pub fn seconds(duration: &str) -> Option<f64> {
+    let unit = match duration.chars().last()? {
         's' => 1.0,
         'm' => 60.0,
         'h' => 3600.0,
@@ -46,7 +53,7 @@ fn scaled(duration: &str, factor: f64) -> Option<String> {
         _ => return None,
     };
     let number: f64 = duration[..duration.len() - 1].parse().ok()?;
-    Some(format!("{:.0}s", number * seconds * factor))
+    Some(number * unit)
 }
 
 fn expressions(expression: &str) -> Result<Vec<(String, String)>> {
@@ -105,11 +112,16 @@ fn numbers(text: &str) -> Vec<String> {
 
 /// A regular expression without one of its alternatives.
 fn alternatives(text: &str, before: &[Token]) -> Vec<String> {
-    let is_pattern = before.last().is_some_and(|sign| ["=~", "!~"].contains(&sign.text.as_str()));
+    let is_pattern = before
+        .last()
+        .is_some_and(|sign| ["=~", "!~"].contains(&sign.text.as_str()));
     let parts: Vec<_> = text.trim_matches('"').split('|').collect();
     if !is_pattern || parts.len() < 2 {
         return match text.contains("(\\\\.0)?") {
-            true => vec![text.replace("(\\\\.0)?", ""), text.replace("(\\\\.0)?", "\\\\.0")],
+            true => vec![
+                text.replace("(\\\\.0)?", ""),
+                text.replace("(\\\\.0)?", "\\\\.0"),
+            ],
             false => Vec::new(),
         };
     }
@@ -128,7 +140,9 @@ fn without_labels(expression: &str, tokens: &[Token]) -> Vec<(String, String)> {
         if token.text != "by" {
             continue;
         }
-        let labels = tokens[index + 2..].iter().take_while(|token| token.text != ")");
+        let labels = tokens[index + 2..]
+            .iter()
+            .take_while(|token| token.text != ")");
         let labels: Vec<_> = labels.filter(|token| token.text != ",").collect();
         let (Some(first), Some(last)) = (labels.first(), labels.last()) else {
             continue;
@@ -156,10 +170,10 @@ fn without_matchers(expression: &str, tokens: &[Token]) -> Vec<(String, String)>
             continue;
         }
         let label = &tokens[label];
-        // A matcher that lets everything pass is as good as none.
+        // No metric has this label: it lets everything pass.
         let (before, after) = (&expression[..label.start], &expression[value.end..]);
         let what = format!("no {} at {}", label.text, label.start);
-        changed.push((what, format!("{before}__name__=~\".+\"{after}")));
+        changed.push((what, format!("{before}nothing=\"\"{after}")));
     }
     changed
 }
@@ -182,11 +196,13 @@ fn without_operands(expression: &str, tokens: &[Token]) -> Vec<(String, String)>
             }
             behind += 1;
         }
-        let second = tokens.get(behind).map_or(expression.len(), |token| token.start);
+        let second = tokens
+            .get(behind)
+            .map_or(expression.len(), |token| token.start);
         let at = token.start;
         let keep_left = format!("{}{}", &expression[..at], &expression[right..]);
         changed.push((format!("nothing behind and at {at}"), keep_left));
-        let keep_right = format!("{}{}", &expression[..left], &expression[second..]);
+        let keep_right = format!("{} {}", &expression[..left], &expression[second..]);
         changed.push((format!("nothing before and at {at}"), keep_right));
     }
     changed
@@ -217,9 +233,9 @@ fn operands_end_where_they_do() -> Result<()> {
     let changed: Vec<_> = changed.iter().map(|(_, text)| text.as_str()).collect();
     for expected in [
         "max by (a) (x ) > 3 and z",
-        "max by (a) (y) > 3 and z",
+        "max by (a) ( y) > 3 and z",
         "max by (a) (x and on (b) y) > 3 ",
-        "z",
+        " z",
         "max by (a) (x and on (b) y) > 30 and z",
         "max by () (x and on (b) y) > 3 and z",
     ] {

@@ -66,7 +66,9 @@ fn sorted(value: Value) -> Value {
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields.into_iter().collect();
             fields.sort_by(|(one, _), (other, _)| one.cmp(other));
-            let fields = fields.into_iter().map(|(name, field)| (name, sorted(field)));
+            let fields = fields
+                .into_iter()
+                .map(|(name, field)| (name, sorted(field)));
             Value::Object(fields.collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),

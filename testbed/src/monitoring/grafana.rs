@@ -84,7 +84,7 @@ fn annotations() -> Vec<Value> {
             "Leadership acquired",
             "blue",
             format!(
-                "sum by (instance) (increase(mycloud_lb_leader_transitions_total{{{replicas}, event=\"acquired\"}}[$__rate_interval])) > 0"
+                "sum by (instance) (increase(mycloud_lb_leader_transitions_total{{{replicas}, event=\"acquired\"}}[2m])) > 0"
             ),
             "{{instance}} leads",
         ),

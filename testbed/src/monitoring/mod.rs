@@ -3,9 +3,11 @@
 //!
 //! The boards are written as short descriptions ([`source`]) and made into what
 //! Grafana reads ([`grafana`]); [`generated`] says which files come from what.
+//! [`grafana_server`] shows them, on a machine that has Grafana.
 
 pub mod generated;
 pub mod grafana;
+pub mod grafana_server;
 pub mod prometheus;
 pub mod source;
 pub mod substitute;

@@ -49,7 +49,30 @@ pub struct Prometheus {
     process: Process,
     url: String,
     http: reqwest::Client,
-    directory: TempDir,
+    targets: Targets,
+    _directory: TempDir,
+}
+
+/// What is scraped.
+#[derive(Clone, Debug)]
+pub struct Targets(PathBuf);
+
+impl Targets {
+    /// These from now on, and no others: name, and URL of the admin server.
+    ///
+    /// # Errors
+    /// The file that says so cannot be written.
+    pub fn set<'a>(&self, replicas: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<()> {
+        let targets = replicas.into_iter().map(|(name, url)| {
+            let address = url.trim_start_matches("http://");
+            json!({"targets": [address], "labels": {"instance": name, "pod": name}})
+        });
+        let targets: Value = targets.collect();
+        // Renamed into place: it is read as soon as it changes.
+        let written = self.0.with_extension("new");
+        std::fs::write(&written, targets.to_string())?;
+        Ok(std::fs::rename(&written, &self.0)?)
+    }
 }
 
 /// One line of an answer.
@@ -100,7 +123,8 @@ impl Prometheus {
             .tempdir()?;
         let here = directory.path();
         std::fs::write(here.join("rules.yaml"), rules)?;
-        std::fs::write(here.join("targets.json"), "[]")?;
+        let targets = Targets(here.join("targets.json"));
+        targets.set([])?;
         std::fs::write(here.join("prometheus.yaml"), configuration(interval))?;
         let address = free_address()?.to_string();
         let log = here.join("log");
@@ -127,7 +151,8 @@ impl Prometheus {
                 .timeout(ANSWERS)
                 .no_proxy()
                 .build()?,
-            directory,
+            targets,
+            _directory: directory,
         };
         prometheus.wait_ready().await?;
         Ok(prometheus)
@@ -152,21 +177,10 @@ impl Prometheus {
         &self.url
     }
 
-    /// Scrapes these from now on, and no others: name, and URL of the admin server.
-    ///
-    /// # Errors
-    /// The file that says so cannot be written.
-    pub fn scrape<'a>(&self, replicas: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<()> {
-        let targets = replicas.into_iter().map(|(name, url)| {
-            let address = url.trim_start_matches("http://");
-            json!({"targets": [address], "labels": {"instance": name, "pod": name}})
-        });
-        let targets: Value = targets.collect();
-        // Renamed into place: it is read as soon as it changes.
-        let written = self.directory.path().join("targets.new");
-        std::fs::write(&written, targets.to_string())?;
-        std::fs::rename(&written, self.directory.path().join("targets.json"))?;
-        Ok(())
+    /// What it scrapes; nothing yet when it has just started.
+    #[must_use]
+    pub fn targets(&self) -> &Targets {
+        &self.targets
     }
 
     /// What an expression gives now.
@@ -195,7 +209,12 @@ impl Prometheus {
         self.ask("query_range", expression, &times).await
     }
 
-    async fn ask(&self, what: &str, expression: &str, times: &[(&str, f64)]) -> Result<Vec<Series>> {
+    async fn ask(
+        &self,
+        what: &str,
+        expression: &str,
+        times: &[(&str, f64)],
+    ) -> Result<Vec<Series>> {
         let mut form = vec![("query", expression.to_owned())];
         form.extend(times.iter().map(|(name, time)| (*name, time.to_string())));
         let answer = self.get(&format!("/api/v1/{what}"), &form).await;
@@ -213,12 +232,6 @@ impl Prometheus {
         let answer: Value = self.http.get(url).send().await?.json().await?;
         ensure!(answer["status"] == "success", "{answer}");
         Ok(answer["data"].clone())
-    }
-
-    /// Its data, rules and log. Goes with it.
-    #[must_use]
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
     }
 }
 
