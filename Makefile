@@ -1,6 +1,7 @@
 # `make help` lists what there is.
 CARGO ?= cargo
 ASSETS := testbed/control-plane/install.sh
+COLLECTOR := testbed/collector/install.sh
 MONITORING := testbed/monitoring/install.sh
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -21,12 +22,17 @@ release: ## The program, small
 control-plane: ## kube-apiserver and etcd: found, or built from source (5 to 12 minutes, once)
 	@$(ASSETS) > /dev/null
 
+.PHONY: collector
+collector: ## An OpenTelemetry Collector: found, or built from source (2 to 6 minutes, once)
+	@$(COLLECTOR) > /dev/null
+
 .PHONY: test
-test: ## All tests, on a real control plane and Prometheus
-	@$(MONITORING) > /dev/null & monitoring=$$!; \
-	$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets $$monitoring 2>/dev/null || :' EXIT; \
+test: ## All tests, on a real control plane, with a real OpenTelemetry Collector and Prometheus
+	@$(ASSETS) > /dev/null & assets=$$!; $(COLLECTOR) > /dev/null & collector=$$!; \
+	$(MONITORING) > /dev/null & monitoring=$$!; \
+	trap 'kill $$assets $$collector $$monitoring 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
-	wait $$assets; wait $$monitoring
+	wait $$assets; wait $$collector; wait $$monitoring
 	$(CARGO) run --locked --quiet --package testbed --bin testbed -- run -- \
 	    $(CARGO) test --locked --workspace --no-fail-fast
 
@@ -45,6 +51,13 @@ observe: ## The demo, kept up, with Prometheus and (GRAFANA_HOME=DIR) Grafana lo
 .PHONY: dashboards
 dashboards: ## Write dashboards/*.json and the PrometheusRule from their sources
 	@$(CARGO) run --locked --quiet --package testbed --bin monitoring -- generate
+
+.PHONY: soak
+soak: ## Three replicas while all goes wrong: SOAK=10m for longer, SEED=7 for the same choices
+	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
+	$(CARGO) build --locked --workspace --bins; \
+	wait $$assets
+	@$(CARGO) run --locked --quiet --bin soak -- --for $(or $(SOAK),5m) $(if $(SEED),--seed $(SEED))
 
 .PHONY: check
 check: ## Formatting and lints

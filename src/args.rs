@@ -78,6 +78,28 @@ pub struct Args {
     #[arg(long, value_name = "IP:PORT")]
     pub admin_address: Option<String>,
 
+    /// Where metrics are served over TLS to those who may get /metrics [default: nowhere]
+    #[arg(long, value_name = "IP:PORT")]
+    pub metrics_secure_address: Option<String>,
+
+    /// Its certificate (PEM), read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub metrics_tls_cert_file: Option<String>,
+
+    /// Its key (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub metrics_tls_key_file: Option<String>,
+
+    /// Serve metrics on --admin-address [default: true without --metrics-secure-address]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub metrics_plain: Option<String>,
+
     /// How log lines look: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,

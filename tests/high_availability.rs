@@ -12,12 +12,12 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use kube::config::Kubeconfig;
 use testbed::cloud::{Event, Fault, FaultKind, Outcome, Verb};
-use testbed::environment::SOON;
+use testbed::environment::{QUICK_LEASE, SOON};
 use testbed::{Environment, Replica, eventually};
 use tokio_util::sync::CancellationToken;
 
 use high_availability::cluster::{
-    Holders, TIMING, candidate, environment, leader, leads, mutations, renewed_after, terms, three,
+    Holders, candidate, environment, leader, mutations, renewed_after, terms, three,
 };
 use high_availability::load::{create_service, create_services, ensure_one_each};
 
@@ -141,7 +141,7 @@ async fn a_frozen_leader_writes_nothing_when_it_thaws() -> Result<()> {
     try_join_all((0..services).map(|number| create_service(&test, number))).await?;
     creates_under_way(&test, CONCURRENCY).await?;
     replicas[leader].stop()?;
-    let thaws = Timestamp::now() + 2 * TIMING.lease_duration;
+    let thaws = Timestamp::now() + 2 * QUICK_LEASE.lease_duration;
     next_leaders_first_write(&test).await?;
     renewed_after(&test, thaws).await?;
     replicas[leader].cont()?;
@@ -232,12 +232,12 @@ async fn a_standby_outlives_the_loss_of_the_api_server() -> Result<()> {
     .await?;
     let alive = reqwest::get(format!("{}/livez", standby.admin_url())).await?;
     ensure!(alive.status() == 200, "{alive:?}");
-    ensure!(!leads(&standby).await?);
+    ensure!(!standby.leads().await?);
     network.heal();
     first.kill();
     test.service("web-0").provider("cloud1").create().await?;
     ensure_one_each(&test, 1).await?;
-    ensure!(leads(&standby).await?);
+    ensure!(standby.leads().await?);
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Probe, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
@@ -148,6 +148,32 @@ fn endpoint(cloud: &CloudConfig) -> (&str, &str) {
     (cloud.name.as_str(), cloud.endpoint.as_str())
 }
 
+/// A probe that is hasty restarts what is only slow.
+#[test]
+fn probes_are_patient() -> Result<()> {
+    let (_, container) = deployment()?;
+    let patience = |probe: &Option<Probe>| {
+        let probe = probe.clone().unwrap_or_default();
+        (
+            probe.period_seconds,
+            probe.timeout_seconds,
+            probe.failure_threshold,
+        )
+    };
+    ensure!(patience(&container.startup_probe) == (Some(2), Some(5), Some(30)));
+    ensure!(patience(&container.liveness_probe) == (Some(10), Some(5), Some(6)));
+    ensure!(patience(&container.readiness_probe) == (Some(5), Some(5), Some(3)));
+    let delays = [container.startup_probe, container.liveness_probe];
+    ensure!(
+        delays
+            .into_iter()
+            .flatten()
+            .all(|probe| probe.initial_delay_seconds.is_none()),
+        "the startup probe stands for it"
+    );
+    Ok(())
+}
+
 #[test]
 fn the_examples_are_the_published_ones() -> Result<()> {
     let port = json!([{"name": "http", "port": 80, "targetPort": 80}]);
@@ -259,7 +285,11 @@ async fn the_rules_allow_what_is_done_and_nothing_else() -> Result<()> {
 
 async fn probes_are_answered(replica: &Replica) -> Result<()> {
     let (_, container) = deployment()?;
-    for probe in [container.liveness_probe, container.readiness_probe] {
+    for probe in [
+        container.startup_probe,
+        container.liveness_probe,
+        container.readiness_probe,
+    ] {
         let path = probe.and_then(|probe| probe.http_get?.path);
         let url = format!("{}{}", replica.admin_url(), path.context("a path")?);
         let answer = reqwest::get(&url).await?;

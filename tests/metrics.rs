@@ -2,14 +2,12 @@
 //! means is tested in `src/telemetry/metrics/`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::jiff::Timestamp;
 use testbed::cloud::{Code, Failure, Fault, FaultKind, Plant, Verb};
 use testbed::environment::SOON;
-use testbed::replica::LeaseTiming;
-use testbed::{Environment, Replica, ReplicaOptions, eventually};
+use testbed::{Environment, Replica, eventually};
 
 /// All that a label may be called.
 const LABELS: [&str; 19] = [
@@ -132,28 +130,18 @@ async fn a_service_is_counted_from_its_wish_to_its_end() -> Result<()> {
 
 #[tokio::test]
 async fn the_clock_of_the_service_level_outlives_its_leader() -> Result<()> {
-    let test = Environment::own("clock").await?;
-    let options = |name: &str| -> ReplicaOptions {
-        let mut options = test.replica_options(name);
-        options.lease = LeaseTiming {
-            lease_duration: Duration::from_secs(3),
-            renew_deadline: Duration::from_secs(2),
-            retry_period: Duration::from_millis(500),
-        };
-        options
-    };
-    let node = testbed::nodes::NewNode::new("node", [127, 10, 0, 1].into());
-    node.create(&test.client()).await?;
+    let test = Environment::shared("clock").await?;
+    test.allow_election().await?;
     let down = FaultKind::FailBefore(Failure::code(Code::Unavailable));
     test.cloud1.set_fault(Fault::new(down).on(Verb::Create));
-    let mut first = Replica::start(options("first")).await?;
+    let mut first = Replica::start(test.candidate("first")).await?;
     let asked = Timestamp::now();
     test.service("web").provider("cloud1").create().await?;
     let pending = "mycloud_lb_provisioning_pending{cloud=\"cloud1\"}";
     until(&first, pending, |value| value == 1.0).await?;
     first.kill();
 
-    let second = Replica::start(options("second")).await?;
+    let second = Replica::start(test.candidate("second")).await?;
     until(&second, pending, |value| value == 1.0).await?;
     let oldest = "mycloud_lb_provisioning_oldest_pending_seconds{cloud=\"cloud1\"}";
     // A creation time is in whole seconds.

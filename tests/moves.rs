@@ -1,14 +1,22 @@
 //! A Service that names other clouds: its users never lose their address.
 
+mod moves {
+    pub mod client;
+}
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
+use serde_json::json;
+use testbed::back_end::BackEnd;
 use testbed::cloud::{
-    CloudSimulator, CloudSimulatorOptions, Effect, Event, Fault, FaultKind, Verb,
+    CloudSimulator, CloudSimulatorOptions, Effect, Event, Fault, FaultKind, Protocol, Verb,
 };
-use testbed::environment::{History, SOON, addresses};
+use testbed::environment::{History, SHARED_NODES, SOON, addresses};
 use testbed::{Environment, eventually};
+
+use moves::client::Client;
 
 fn address(cloud: &CloudSimulator) -> Result<String> {
     let inventory = cloud.inventory();
@@ -92,6 +100,52 @@ async fn a_move_makes_before_it_breaks() -> Result<()> {
     }
     ensure!(executed(&test.cloud2, Effect::Created).len() == 1);
     ensure!(executed(&test.cloud1, Effect::Deleted).len() == 1);
+    Ok(())
+}
+
+/// There and back, with real traffic. A delete takes its time, as at a real
+/// cloud, so that a client who has just looked up the old address still gets there.
+#[tokio::test]
+async fn whoever_uses_a_service_notices_no_move() -> Result<()> {
+    const PORT: u16 = 8080;
+    let real = |cloud: &mut CloudSimulatorOptions| {
+        cloud.data_plane = true;
+        cloud.provisioning = Duration::from_millis(300);
+    };
+    let test = Environment::shared_with("moves-traffic", real).await?;
+    let _replica = test.sole_replica().await?;
+    for cloud in [&test.cloud1, &test.cloud2] {
+        cloud.set_fault(Fault::new(FaultKind::Latency { millis: 500 }).on(Verb::Delete));
+    }
+    let service = test.service("web").provider("cloud1");
+    let service = service.field("ports", json!([{"name": "http", "port": PORT}]));
+    let created = service.create().await?;
+    let ports = created.spec.and_then(|spec| spec.ports).unwrap_or_default();
+    let node_port = u16::try_from(ports[0].node_port.context("a node port")?)?;
+    let mut back_ends = Vec::new();
+    for node in SHARED_NODES {
+        back_ends.push(BackEnd::start(node.parse()?, node_port, Protocol::Tcp, node).await?);
+    }
+    test.until_ready("web").await?;
+
+    let client = Client::of(test.services(), "web", PORT);
+    let mut published = Vec::new();
+    for cloud in [&test.cloud1, &test.cloud2, &test.cloud1] {
+        test.annotate("web", &[("provider", Some(cloud.name()))])
+            .await?;
+        until_on(&test, cloud.name()).await?;
+        published.push(address(cloud)?);
+        let before = client.seen().answers;
+        eventually(
+            "the client to have asked often after it",
+            SOON,
+            async || Ok((client.seen().answers > before + 50).then_some(())),
+        )
+        .await?;
+    }
+    let seen = client.seen();
+    ensure!(seen.failures.is_empty(), "{seen:?}");
+    ensure!(seen.addresses == published, "{seen:?}, not {published:?}");
     Ok(())
 }
 

@@ -1,18 +1,23 @@
 //! The admin server: probes for the kubelet and metrics for Prometheus, over
-//! plain HTTP. Nothing here changes anything.
+//! plain HTTP, and the log filter for whoever is on this machine. Metrics with
+//! authentication have a listener of their own: [`secure`].
 
 mod health;
+mod log_filter;
+mod scrape;
+pub mod secure;
 
 use std::future::IntoFuture;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, StatusCode};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 pub use health::{Endpoint, Health, Kind};
 use health::{Options, Verdict};
 
-use crate::telemetry::{Metrics, MetricsFormat};
+use crate::telemetry::Metrics;
+use crate::telemetry::logs::LogFilter;
 
 /// How long requests may take to end once shutdown has begun.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
@@ -31,27 +37,34 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 /// The listener fails for good.
 pub async fn serve(
     listener: TcpListener,
-    health: Arc<Health>,
-    metrics: Arc<Metrics>,
+    router: Router,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let served = axum::serve(listener, router(health, metrics))
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-        .into_future();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served =
+        axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    within_limit(served, &shutdown).await
+}
+
+async fn within_limit(
+    served: impl IntoFuture<Output = io::Result<()>>,
+    shutdown: &CancellationToken,
+) -> io::Result<()> {
     let too_long = async {
         shutdown.cancelled().await;
         tokio::time::sleep(SHUTDOWN_LIMIT).await;
     };
     tokio::select! {
-        result = served => result,
+        result = served.into_future() => result,
         // A client that neither sends nor closes must not keep the process.
         () = too_long => Ok(()),
     }
 }
 
-/// The routes: `/livez`, `/readyz`, `/healthz`, each with `/NAME` for one check, and `/metrics`.
-pub fn router(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
-    let mut router = Router::new();
+/// The routes: `/livez`, `/readyz`, `/healthz`, each with `/NAME` for one check;
+/// `/debug/log-filter`; and `/metrics`, if they are wanted here.
+pub fn router(health: Arc<Health>, metrics: Option<Arc<Metrics>>, filter: LogFilter) -> Router {
+    let mut router = log_filter::route(filter);
     for endpoint in Endpoint::ALL {
         let path = format!("/{}", endpoint.as_str());
         let (all, one) = (Arc::clone(&health), Arc::clone(&health));
@@ -72,10 +85,10 @@ pub fn router(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
                 ),
             );
     }
-    let scraped = Router::new()
-        .route("/metrics", get(scrape))
-        .with_state((health, metrics));
-    router.merge(scraped)
+    match metrics {
+        Some(metrics) => router.merge(scrape::route(health, metrics)),
+        None => router,
+    }
 }
 
 fn answer(verdict: Verdict) -> Response {
@@ -97,27 +110,6 @@ fn headers(content_type: &'static str) -> HeaderMap {
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ])
-}
-
-async fn scrape(
-    State((health, metrics)): State<(Arc<Health>, Arc<Metrics>)>,
-    asked: HeaderMap,
-) -> Response {
-    let accepts = asked.get(ACCEPT).and_then(|value| value.to_str().ok());
-    let format = MetricsFormat::preferred(accepts.unwrap_or_default());
-    // Gathering reads /proc, which a thread that runs tasks must not wait for.
-    let gathered = tokio::task::spawn_blocking(move || {
-        health.measure(&metrics);
-        metrics.gather(format)
-    });
-    match gathered.await {
-        Ok(text) => (headers(format.content_type()), text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "metrics cannot be gathered");
-            let text = "internal server error: metrics cannot be gathered\n";
-            answer_text(StatusCode::INTERNAL_SERVER_ERROR, text.into())
-        }
-    }
 }
 
 #[cfg(test)]

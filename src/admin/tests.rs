@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::Request;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -29,16 +30,28 @@ impl Process {
         });
         let metrics = Arc::new(Metrics::new(&[]).unwrap());
         Self {
-            router: router(health, metrics),
+            router: router(health, Some(metrics), LogFilter::of_nothing("info")),
             wedged,
         }
     }
 
     async fn request(&self, method: &str, path: &str) -> (StatusCode, HeaderMap, String) {
+        self.request_from("127.0.0.1", method, path, "").await
+    }
+
+    async fn request_from(
+        &self,
+        peer: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (StatusCode, HeaderMap, String) {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 40_000);
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .body(Body::empty())
+            .extension(ConnectInfo(peer))
+            .body(Body::from(body.to_owned()))
             .unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
@@ -185,12 +198,9 @@ async fn serving_ends_when_it_is_told_to() {
     let url = format!("http://{}/livez", listener.local_addr().unwrap());
     let shutdown = CancellationToken::new();
     let metrics = Arc::new(Metrics::new(&[]).unwrap());
-    let served = tokio::spawn(serve(
-        listener,
-        Arc::new(Health::new()),
-        metrics,
-        shutdown.clone(),
-    ));
+    let filter = LogFilter::of_nothing("info");
+    let router = router(Arc::new(Health::new()), Some(metrics), filter);
+    let served = tokio::spawn(serve(listener, router, shutdown.clone()));
     let _ = rustls::crypto::ring::default_provider().install_default();
     // The client keeps its idle connection open, as a kubelet's may be.
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -204,4 +214,52 @@ async fn serving_ends_when_it_is_told_to() {
         .expect("the server to end soon after shutdown")
         .unwrap()
         .unwrap();
+}
+
+#[tokio::test]
+async fn metrics_are_served_only_where_they_are_wanted() {
+    let filter = LogFilter::of_nothing("info");
+    let router = router(Arc::new(Health::new()), None, filter);
+    let process = Process {
+        router,
+        wedged: Arc::default(),
+    };
+    assert_eq!(process.get("/metrics").await.0, 404);
+    assert_eq!(process.get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_log_filter_is_seen_and_changed_from_this_machine() {
+    let process = Process::new();
+    let path = "/debug/log-filter";
+    assert_eq!(process.get(path).await, (200, "info\n".to_owned()));
+    let debug = "info,my_cloud_controller_manager=debug";
+    let (status, _, text) = process.request_from("::1", "PUT", path, debug).await;
+    assert_eq!((status.as_u16(), text), (200, format!("{debug}\n")));
+    let (status, _, text) = process
+        .request_from("127.0.0.1", "PUT", path, "info,x=loud")
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(text.contains("\"x=loud\""), "{text}");
+    let long = "x".repeat(5000);
+    let (status, ..) = process.request_from("127.0.0.1", "PUT", path, &long).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(process.get(path).await, (200, format!("{debug}\n")));
+}
+
+#[tokio::test]
+async fn the_log_filter_is_nobody_elses_business() {
+    let process = Process::new();
+    let path = "/debug/log-filter";
+    for peer in ["10.0.0.7", "::ffff:10.0.0.7", "fd00::7", "0.0.0.0"] {
+        for method in ["GET", "PUT"] {
+            let (status, _, text) = process.request_from(peer, method, path, "trace").await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{method} from {peer}");
+            assert!(text.contains("loopback"), "{text}");
+        }
+    }
+    for peer in ["127.0.0.9", "::ffff:127.0.0.1"] {
+        let (status, _, text) = process.request_from(peer, "GET", path, "").await;
+        assert_eq!((status.as_u16(), text.as_str()), (200, "info\n"), "{peer}");
+    }
 }

@@ -7,6 +7,7 @@ mod api_server;
 mod clouds;
 mod observers;
 mod orphans;
+mod pulse;
 mod signals;
 mod start;
 mod stop;
@@ -19,6 +20,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Health;
+use crate::admin::secure::{SecureMetrics, SecureMetricsError};
 use crate::cloud::CloudSetupError;
 use crate::config::{Config, DEFAULT_LEASE, Start};
 use crate::election::ElectionError;
@@ -26,7 +28,8 @@ use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::plan::naming::CloudName;
 use crate::telemetry::logs::LogsError;
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::traces::{Tracer, Traces};
+use crate::telemetry::{self, Metrics, Telemetry};
 use signals::Signals;
 
 /// Why the process ends although nobody asked it to.
@@ -46,6 +49,9 @@ pub enum AppError {
         /// The system's word.
         error: std::io::Error,
     },
+    /// Metrics cannot be served securely.
+    #[error(transparent)]
+    SecureMetrics(#[from] SecureMetricsError),
     /// A cloud's client cannot be built.
     #[error(transparent)]
     Cloud(#[from] CloudSetupError),
@@ -71,6 +77,11 @@ struct Parts {
     config: Config,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
+    /// Metrics over TLS, once there is a client to ask who may read them.
+    secure_metrics: Option<SecureMetrics>,
+    /// Cancelled last of all.
+    admin: CancellationToken,
+    tracer: Tracer,
     /// No new work.
     stopping: CancellationToken,
     /// Give the Lease back.
@@ -124,7 +135,8 @@ async fn run(config: Config) -> Result<(), AppError> {
         .as_ref()
         .map_or(DEFAULT_LEASE, |election| &election.lease);
     let metrics = Arc::new(Metrics::for_lease(&clouds, lease)?);
-    let traces = telemetry::init(config.log_format, config.verbosity, &metrics)?;
+    let Telemetry { log_filter, traces } =
+        telemetry::init(config.log_format, config.verbosity, &metrics)?;
     for note in &config.notes {
         tracing::warn!(note, "configuration");
     }
@@ -132,6 +144,9 @@ async fn run(config: Config) -> Result<(), AppError> {
         config,
         health: Arc::new(Health::new()),
         metrics,
+        secure_metrics: None,
+        admin: CancellationToken::new(),
+        tracer: traces.as_ref().map(Traces::tracer).unwrap_or_default(),
         stopping: CancellationToken::new(),
         release: CancellationToken::new(),
         tasks: JoinSet::new(),
@@ -140,9 +155,9 @@ async fn run(config: Config) -> Result<(), AppError> {
         nodes: watch::Sender::new(None),
         events: None,
     };
-    let admin = parts.start_admin().await?;
+    parts.start_admin(log_filter).await?;
     let result = parts.run_until(&signals).await;
-    admin.cancel();
+    parts.admin.cancel();
     if let Err(error) = &result {
         tracing::error!(%error, "ending");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cloud::{CallEvent, CallObserver};
-use crate::election::{Observation, Observer};
+use crate::election::{Observation, Observer, Renewals};
 use crate::telemetry::Metrics;
 
 /// Counts every call to a cloud.
@@ -27,14 +27,17 @@ pub fn of_calls(metrics: &Arc<Metrics>) -> CallObserver {
     })
 }
 
-/// Counts what happens to the Lease.
-pub fn of_election(metrics: &Arc<Metrics>) -> Observer {
-    let metrics = metrics.clone();
-    Arc::new(move |observation| match observation {
-        Observation::Acquired => metrics.election.changed("acquired"),
-        Observation::Lost => metrics.election.changed("lost"),
-        Observation::Released => metrics.election.changed("released"),
-        Observation::Renewed { took } => metrics.election.renewal(true, took),
-        Observation::RenewFailed { took } => metrics.election.renewal(false, took),
+/// Counts what happens to the Lease, and notes when it was renewed.
+pub fn of_election(metrics: &Arc<Metrics>, renewals: &Arc<Renewals>) -> Observer {
+    let (metrics, renewals) = (metrics.clone(), renewals.clone());
+    Arc::new(move |observation| {
+        renewals.note(observation);
+        match observation {
+            Observation::Acquired => metrics.election.changed("acquired"),
+            Observation::Lost => metrics.election.changed("lost"),
+            Observation::Released => metrics.election.changed("released"),
+            Observation::Renewed { took } => metrics.election.renewal(true, took),
+            Observation::RenewFailed { took } => metrics.election.renewal(false, took),
+        }
     })
 }

@@ -17,6 +17,7 @@ use crate::kubernetes::{KubernetesError, Marks};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
 use crate::plan::orphan::suspect;
+use crate::telemetry::repeats::Repeats;
 
 /// One line for each load balancer of this cluster whose Service is gone or no
 /// longer ours, on every configured cloud that has a list. Reads only.
@@ -33,7 +34,7 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
     };
     let never = CancellationToken::new();
     let (mut rows, mut notes) = (Vec::new(), String::new());
-    for (name, cloud) in clouds::clients(config, Arc::new(|_| {}), &never)? {
+    for (name, cloud) in clouds::clients(config, Arc::new(|_| {}), &Repeats::default(), &never)? {
         // The clouds first: a Service born after its list has nothing in it.
         let found = match cloud.list(&cluster).await {
             Ok(found) => found,

@@ -7,16 +7,18 @@ use kube::Client;
 use kube::runtime::reflector::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::task::AbortHandle;
 
+use super::pulse::Pulse;
 use super::{AppError, Ended, Parts, api_server, clouds, observers};
+use crate::admin::secure::SecureMetrics;
 use crate::admin::{self, Kind};
 use crate::controller::cloud_in_hand::CloudInHand;
 use crate::controller::inventories::{self, LookSettings};
 use crate::controller::sweep::SweepSettings;
 use crate::controller::vanished::{self, Vanished};
 use crate::controller::{self, Context, Trigger};
-use crate::election::{self, Candidate, Clock, Role};
+use crate::election::{self, Candidate, Clock, Renewals, Role};
 use crate::kubernetes::Marks;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::measured_client;
@@ -26,28 +28,43 @@ use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::watch_meter::WatchMeter;
 use crate::plan::naming::ClusterId;
 use crate::telemetry::Metrics;
+use crate::telemetry::logs::LogFilter;
+use crate::telemetry::repeats::Repeats;
 
 impl Parts {
     /// The admin server comes first: probes tell what the start waits for.
-    pub(super) async fn start_admin(&mut self) -> Result<CancellationToken, AppError> {
+    pub(super) async fn start_admin(&mut self, filter: LogFilter) -> Result<(), AppError> {
         let address = self.config.admin_address;
         let listener = TcpListener::bind(address).await;
         let listener = listener.map_err(|error| AppError::AdminAddress { address, error })?;
+        if let Some(config) = self.config.metrics.secure.clone() {
+            self.secure_metrics = Some(SecureMetrics::bind(config).await?);
+        }
         self.add_readiness_checks();
-        let stop = CancellationToken::new();
-        let serve = admin::serve(
-            listener,
-            self.health.clone(),
-            self.metrics.clone(),
-            stop.clone(),
-        );
-        self.spawn("admin server", async {
+        let metrics = self.config.metrics.plain.then(|| self.metrics.clone());
+        let router = admin::router(self.health.clone(), metrics, filter);
+        let serve = admin::serve(listener, router, self.admin.clone());
+        self.spawn("admin-server", async {
             if let Err(error) = serve.await {
                 tracing::error!(%error, "the admin server failed");
             }
         });
-        tracing::info!(%address, "serving probes and metrics");
-        Ok(stop)
+        tracing::info!(%address, "serving probes");
+        Ok(())
+    }
+
+    /// To those who may read them, as the API server says.
+    fn serve_secure_metrics(&mut self, client: &Client) {
+        let Some(secure) = self.secure_metrics.take() else {
+            return;
+        };
+        let (health, metrics) = (self.health.clone(), self.metrics.clone());
+        let serve = secure.serve(health, metrics, client.clone(), self.admin.clone());
+        self.spawn("secure-metrics", async {
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "metrics cannot be served any more");
+            }
+        });
     }
 
     /// Everything else. Waits for the API server as long as it takes.
@@ -55,6 +72,7 @@ impl Parts {
         let kubernetes = api_server::access(&self.config).await?;
         let client = measured_client::client(kubernetes.clone(), self.metrics.clone());
         let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
+        self.serve_secure_metrics(&client);
         let identity =
             election::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "local".into()));
         let cluster = match &self.config.cluster_id {
@@ -80,25 +98,25 @@ impl Parts {
         )?;
         let context = Arc::new(context);
         self.spawn(
-            "vanished Services",
+            "vanished-services",
             vanished::follow(context.clone(), reported),
         );
         let (trigger, triggered) = Trigger::new();
-        self.spawn("Event writer", write_events);
+        self.spawn("event-writer", write_events);
         let kind = self.config.node_address_type;
         let meter = WatchMeter::new(self.metrics.clone(), "node");
         let watch_nodes = node_watch::follow(client.clone(), kind, self.nodes.clone(), meter);
-        self.spawn("Node watch", watch_nodes);
+        self.spawn("node-watch", watch_nodes);
         let node_changes = follow_nodes(
             self.nodes.subscribe(),
             trigger.clone(),
             self.metrics.clone(),
         );
-        self.spawn("Node changes", node_changes);
+        self.spawn("node-changes", node_changes);
         let inventories = inventories::follow(context.clone(), trigger, self.looks());
         self.spawn("inventories", inventories);
         let listed = self.services_listed.clone();
-        let controller = self.tasks.spawn(async move {
+        let controller = self.spawn_part("controller", async move {
             controller::run(context, service_events, triggered, listed).await;
             Ended::Controller
         });
@@ -140,9 +158,11 @@ impl Parts {
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
         let marks = Marks::new(&self.config.annotation_prefix);
+        let repeats = Repeats::default();
         let clouds = clouds::clients(
             &self.config,
             observers::of_calls(&self.metrics),
+            &repeats,
             &self.stopping,
         )?;
         Ok(Context {
@@ -158,10 +178,13 @@ impl Parts {
             marks,
             events,
             metrics: self.metrics.clone(),
+            tracer: self.tracer.clone(),
+            provisions: Default::default(),
             roles,
             nodes: self.nodes.subscribe(),
             retry: Default::default(),
             said: Default::default(),
+            repeats,
             own_writes: Default::default(),
             doubts: Default::default(),
             vanished,
@@ -170,10 +193,31 @@ impl Parts {
     }
 
     fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(async move {
+        self.spawn_part(name, async move {
             part.await;
             Ended::Part(name)
         });
+    }
+
+    /// With a check that it is alive.
+    fn spawn_part(
+        &mut self,
+        name: &'static str,
+        part: impl Future<Output = Ended> + Send + 'static,
+    ) -> AbortHandle {
+        let (part, pulse) = Pulse::of(part);
+        let stopping = self.stopping.clone();
+        self.health.add(name, Kind::Live, move || {
+            // Parts end one by one then, as they should.
+            pulse.check().or_else(|why| {
+                if stopping.is_cancelled() {
+                    Ok(())
+                } else {
+                    Err(why)
+                }
+            })
+        });
+        self.tasks.spawn(part)
     }
 
     fn looks(&self) -> LookSettings {
@@ -196,9 +240,14 @@ impl Parts {
     ) {
         let release = self.release.clone();
         let warm = self.warm();
-        let observe = observers::of_election(&self.metrics);
         let election = self.config.election.clone();
-        self.tasks.spawn(async move {
+        let timing = election.as_ref().map(|election| election.timing);
+        let renewals = Renewals::new(timing.unwrap_or_default().lease_duration);
+        let renewals = Arc::new(renewals);
+        let observe = observers::of_election(&self.metrics, &renewals);
+        let check = move || renewals.check();
+        self.health.add("leader_election", Kind::Live, check);
+        self.spawn_part("election", async move {
             // A replica that sees no Services or Nodes would lead for ever and do nothing.
             if release.run_until_cancelled(warm).await.is_none() {
                 return Ended::Election(Ok(()));

@@ -176,7 +176,14 @@ impl CloudError {
 
     /// Its reason.
     pub fn reason(&self) -> Reason {
-        match self.kind {
+        self.kind.reason()
+    }
+}
+
+impl ErrorKind {
+    /// Its reason.
+    pub fn reason(&self) -> Reason {
+        match self {
             ErrorKind::Throttled { .. } => Reason::CloudThrottled,
             ErrorKind::Unavailable { .. }
             | ErrorKind::Unspecified

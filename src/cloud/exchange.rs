@@ -8,7 +8,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, field};
 
 use super::answer::{Answer, Failure};
 use super::body::{self, BodyError};
@@ -16,9 +15,11 @@ use super::call::{Call, CallEvent, CallObserver, Code, InFlight, Verb};
 use super::error::{CloudError, ErrorKind};
 use super::limits::{Limits, Place, Refusal};
 use super::token::TokenFile;
-use super::{Priority, Profile, retry_after, trace};
+use super::trace::CallSpan;
+use super::{Priority, Profile, retry_after};
 use crate::election::WritePermit;
 use crate::plan::naming::CloudName;
+use crate::telemetry::repeats::{Kind, Repeats};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
@@ -34,6 +35,8 @@ pub(super) struct Line {
     pub(super) observer: CallObserver,
     /// Cancelled when calls that are not sent yet need not be sent any more.
     pub(super) stopping: CancellationToken,
+    /// What was logged of late.
+    pub(super) repeats: Repeats,
 }
 
 /// A request that is to be sent.
@@ -50,20 +53,26 @@ pub(super) struct Outgoing<'a> {
     pub(super) limit: usize,
 }
 
+/// How a call ended.
+struct Ended<R> {
+    code: Code,
+    /// From its turn on; `None` if it was not sent.
+    took: Option<Duration>,
+    result: Result<R, Failure>,
+}
+
 impl Line {
     /// Sends a request when it is its turn and reads the answer of a success.
-    /// What `span` is given as name or id is for people.
     pub(super) async fn call<R>(
         &self,
-        span: Span,
+        span: CallSpan,
         outgoing: Outgoing<'_>,
         read: impl FnOnce(&[u8]) -> Result<R, Failure>,
     ) -> Result<R, CloudError> {
         let verb = outgoing.verb;
-        self.observed(&span, outgoing, read)
-            .instrument(span.clone())
-            .await
-            .map_err(|failure| self.error(verb, failure))
+        let ended = span.run(self.observed(&span, outgoing, read)).await;
+        span.end(ended.code.as_str(), ended.took, ended.result.as_ref().err());
+        ended.result.map_err(|failure| self.error(verb, failure))
     }
 
     fn error(&self, verb: Verb, failure: Failure) -> CloudError {
@@ -72,38 +81,48 @@ impl Line {
 
     async fn observed<R>(
         &self,
-        span: &Span,
+        span: &CallSpan,
         outgoing: Outgoing<'_>,
         read: impl FnOnce(&[u8]) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+    ) -> Ended<R> {
         let (verb, asked) = (outgoing.verb, Instant::now());
-        let (_place, headers) = self.admit(span, &outgoing).await.inspect_err(|failure| {
-            span.record("code", failure.code.as_str());
-            (self.observer)(&CallEvent::NotSent(Call {
-                cloud: self.cloud.clone(),
-                verb,
-                code: failure.code,
-                waited: asked.elapsed(),
-                took: Duration::ZERO,
-            }));
-        })?;
+        let (_place, headers) = match self.admit(span, &outgoing).await {
+            Ok(admitted) => admitted,
+            Err(failure) => {
+                (self.observer)(&CallEvent::NotSent(Call {
+                    cloud: self.cloud.clone(),
+                    verb,
+                    code: failure.code,
+                    waited: asked.elapsed(),
+                    took: Duration::ZERO,
+                }));
+                return Ended {
+                    code: failure.code,
+                    took: None,
+                    result: Err(failure),
+                };
+            }
+        };
+        span.sent();
         let in_flight = InFlight::start(&self.observer, &self.cloud, verb, asked.elapsed());
-        let (code, result) = match self.answered(outgoing, headers, read).await {
+        let (code, result) = match self.answered(span, outgoing, headers, read).await {
             Ok((code, value)) => (code, Ok(value)),
             Err(failure) => (failure.code, Err(failure)),
         };
         if let Err(failure) = &result {
             self.heed(failure);
         }
-        span.record("code", code.as_str());
-        span.record("took", field::debug(in_flight.finish(code)));
-        result
+        Ended {
+            code,
+            took: Some(in_flight.finish(code)),
+            result,
+        }
     }
 
     /// Waits for the call's turn. The permit to write is asked last.
     async fn admit(
         &self,
-        span: &Span,
+        span: &CallSpan,
         outgoing: &Outgoing<'_>,
     ) -> Result<(Place<'_>, HeaderMap), Failure> {
         let lost = || {
@@ -129,7 +148,7 @@ impl Line {
         Ok((place, self.headers(span, outgoing)?))
     }
 
-    fn headers(&self, span: &Span, outgoing: &Outgoing<'_>) -> Result<HeaderMap, Failure> {
+    fn headers(&self, span: &CallSpan, outgoing: &Outgoing<'_>) -> Result<HeaderMap, Failure> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(permit) = outgoing.permit {
@@ -145,12 +164,13 @@ impl Line {
             })?;
             headers.insert(AUTHORIZATION, authorization);
         }
-        trace::inject(span, &mut headers);
+        span.inject(&mut headers);
         Ok(headers)
     }
 
     async fn answered<R>(
         &self,
+        span: &CallSpan,
         outgoing: Outgoing<'_>,
         headers: HeaderMap,
         read: impl FnOnce(&[u8]) -> Result<R, Failure>,
@@ -160,7 +180,7 @@ impl Line {
         let timed_out = |what: String| Failure::new(ErrorKind::Timeout, Code::Timeout, what);
         let answer = tokio::select! {
             biased;
-            answer = self.exchange(outgoing, headers) => answer?,
+            answer = self.exchange(span, outgoing, headers) => answer?,
             () = sleep(timeout) => return Err(timed_out(format!("no answer within {timeout:?}"))),
             () = over(permit) => return Err(timed_out("leadership ended before the answer".into())),
         };
@@ -168,7 +188,7 @@ impl Line {
         match value {
             Ok(value) => Ok((Code::Status(answer.status), value)),
             Err(failure) => {
-                if failure.kind == ErrorKind::Protocol {
+                if failure.kind == ErrorKind::Protocol && self.is_news(verb, "unknown_answer") {
                     let body = body::excerpt(&answer.body);
                     let (status, why) = (answer.status.as_u16(), &failure.message);
                     tracing::warn!(status, body, why, "an answer that the API does not know");
@@ -180,6 +200,7 @@ impl Line {
 
     async fn exchange(
         &self,
+        span: &CallSpan,
         outgoing: Outgoing<'_>,
         headers: HeaderMap,
     ) -> Result<Answer, Failure> {
@@ -187,18 +208,34 @@ impl Line {
         let request = request.headers(headers).body(outgoing.body);
         let response = request.send().await.map_err(broken)?;
         let status = response.status();
+        span.answered(status);
         let retry_after = retry_after::retry_after(response.headers(), SystemTime::now());
         let body = match body::read(response, outgoing.limit).await {
             Ok(body) => body,
             // A failure's status says enough.
             Err(_) if !status.is_success() => Vec::new(),
             Err(BodyError::Lost(error)) => return Err(broken(error)),
-            Err(BodyError::TooLarge) => return Err(too_large(outgoing.limit)),
+            Err(BodyError::TooLarge) => {
+                let limit = outgoing.limit;
+                if self.is_news(outgoing.verb, "too_large_answer") {
+                    tracing::warn!(limit, "an answer that is too large");
+                }
+                return Err(Failure::protocol(format!("{TOO_LARGE} {limit} bytes")));
+            }
         };
         Ok(Answer {
             status,
             retry_after,
             body,
+        })
+    }
+
+    /// Whether a line about this is to be written.
+    pub(super) fn is_news(&self, verb: Verb, reason: &'static str) -> bool {
+        self.repeats.is_news(Kind {
+            cloud: Some(self.cloud.to_string()),
+            operation: verb.as_str(),
+            reason,
         })
     }
 
@@ -222,12 +259,6 @@ impl Line {
 
 /// The message of an answer that is larger than allowed.
 pub(super) const TOO_LARGE: &str = "the answer is larger than";
-
-fn too_large(limit: usize) -> Failure {
-    let failure = Failure::protocol(format!("{TOO_LARGE} {limit} bytes"));
-    tracing::warn!(limit, "an answer that is too large");
-    failure
-}
 
 /// Completes when the permit has ended. A leadership that is renewed while the
 /// call is under way moves that instant; one that is lost ends the call at once.

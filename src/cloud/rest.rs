@@ -10,7 +10,6 @@ use reqwest::Url;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
-use tracing::{Span, info_span};
 
 use super::answer::Failure;
 use super::body;
@@ -20,6 +19,7 @@ use super::exchange::{Line, Outgoing};
 use super::limits::Limits;
 use super::settings::RestSettings;
 use super::token::TokenFile;
+use super::trace::CallSpan;
 use super::transport::{self, CloudSetupError};
 use super::wire::{ApiCode, DeleteBody, DesiredBody, LoadBalancerBody, QueryBody};
 use super::{Cloud, Priority, Which};
@@ -27,6 +27,7 @@ use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId};
+use crate::telemetry::repeats::Repeats;
 
 /// A cloud over HTTP.
 pub struct RestCloud {
@@ -66,6 +67,7 @@ impl RestCloud {
             request_timeout: settings.request_timeout,
             observer,
             stopping: CancellationToken::new(),
+            repeats: Repeats::default(),
         };
         Ok(Self { line, addresses })
     }
@@ -77,19 +79,15 @@ impl RestCloud {
         self
     }
 
-    fn span(&self, verb: Verb) -> Span {
-        use tracing::field::Empty;
-        let (cloud, verb) = (self.line.cloud.as_str(), verb.as_str());
-        info_span!(
-            "cloud_call",
-            otel.kind = "client",
-            cloud,
-            verb,
-            name = Empty,
-            id = Empty,
-            code = Empty,
-            took = Empty,
-        )
+    /// What is repeated in the log is counted here, together with others.
+    #[must_use]
+    pub fn logging_with(mut self, repeats: Repeats) -> Self {
+        self.line.repeats = repeats;
+        self
+    }
+
+    fn span(&self, verb: Verb, address: &Url) -> CallSpan {
+        CallSpan::new(&self.line.cloud, verb, address)
     }
 
     fn unsupported(&self, verb: Verb, what: &str) -> CloudError {
@@ -141,11 +139,11 @@ impl Cloud for RestCloud {
         which: Which<'a>,
         priority: Priority,
     ) -> BoxFuture<'a, Result<Option<LoadBalancer>, CloudError>> {
-        let span = self.span(Verb::Query);
+        let span = self.span(Verb::Query, &self.addresses.query);
         match which {
-            Which::Id(id) => span.record("id", id.as_str()),
-            Which::Name(name) => span.record("name", name.as_str()),
-        };
+            Which::Id(id) => span.id(id),
+            Which::Name(name) => span.name(name),
+        }
         let outgoing = Outgoing {
             verb: Verb::Query,
             address: &self.addresses.query,
@@ -178,16 +176,17 @@ impl Cloud for RestCloud {
         permit: &'a WritePermit,
         request: &'a CreateRequest,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
-        let span = self.span(Verb::Create);
-        span.record("name", request.name.as_str());
         async move {
+            let body = self.desired(Verb::Create, None, request)?;
+            let span = self.span(Verb::Create, &self.addresses.create);
+            span.name(&request.name);
             let outgoing = Outgoing {
                 verb: Verb::Create,
                 address: &self.addresses.create,
                 priority: Priority::User,
                 permit: Some(permit),
                 idempotency_key: Some(request.name.as_str()),
-                body: self.desired(Verb::Create, None, request)?,
+                body,
                 limit: body::ONE,
             };
             let read = |body: &[u8]| self.changed(body, None, request);
@@ -203,17 +202,18 @@ impl Cloud for RestCloud {
         request: &'a CreateRequest,
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
-        let span = self.span(Verb::Update);
-        span.record("id", id.as_str());
-        span.record("name", request.name.as_str());
         async move {
+            let body = self.desired(Verb::Update, Some(id), request)?;
+            let span = self.span(Verb::Update, &self.addresses.update);
+            span.id(id);
+            span.name(&request.name);
             let outgoing = Outgoing {
                 verb: Verb::Update,
                 address: &self.addresses.update,
                 priority,
                 permit: Some(permit),
                 idempotency_key: None,
-                body: self.desired(Verb::Update, Some(id), request)?,
+                body,
                 limit: body::ONE,
             };
             let read = |body: &[u8]| self.changed(body, Some(id), request);
@@ -227,8 +227,8 @@ impl Cloud for RestCloud {
         permit: &'a WritePermit,
         id: &'a LoadBalancerId,
     ) -> BoxFuture<'a, Result<(), CloudError>> {
-        let span = self.span(Verb::Delete);
-        span.record("id", id.as_str());
+        let span = self.span(Verb::Delete, &self.addresses.delete);
+        span.id(id);
         let outgoing = Outgoing {
             verb: Verb::Delete,
             address: &self.addresses.delete,

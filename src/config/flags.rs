@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::election::{self, ElectionConfig};
+use super::metrics::{self, MetricsConfig};
 use super::mistake::{Mistakes, Place, Violation};
 use super::rules;
 use crate::args::Args;
@@ -18,6 +19,7 @@ pub struct FlagSettings {
     pub election: Option<ElectionConfig>,
     pub kubeconfig: Option<PathBuf>,
     pub admin_address: SocketAddr,
+    pub metrics: MetricsConfig,
     pub log_format: Format,
     pub verbosity: u8,
     pub notes: Vec<String>,
@@ -52,6 +54,7 @@ pub fn read(args: &Args, mistakes: &mut Mistakes) -> FlagSettings {
                 mistakes.check(Place::Flag("--admin-address"), text, rules::listen_address)
             })
             .unwrap_or((Ipv4Addr::UNSPECIFIED, 8080).into()),
+        metrics: metrics::read(args, mistakes),
         log_format: args
             .log_format
             .as_deref()

@@ -9,6 +9,7 @@ pub mod duration;
 mod election;
 mod file;
 mod flags;
+mod metrics;
 mod mistake;
 mod rules;
 mod section;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use cloud::CloudConfig;
 pub use election::{DEFAULT_LEASE, DEFAULT_NAMESPACE, ElectionConfig};
+pub use metrics::MetricsConfig;
 pub use mistake::{Mistake, Mistakes, Place};
 
 use crate::args::{Args, Command};
@@ -50,8 +52,10 @@ pub struct Config {
     pub election: Option<ElectionConfig>,
     /// Kubeconfig file; `None`: as a pod in the cluster, or what `KUBECONFIG` names.
     pub kubeconfig: Option<PathBuf>,
-    /// Where probes and metrics are served. Default 0.0.0.0:8080.
+    /// Where probes are served, and metrics if they are plain. Default 0.0.0.0:8080.
     pub admin_address: SocketAddr,
+    /// Where metrics are served.
+    pub metrics: MetricsConfig,
     /// How log lines look. Default text.
     pub log_format: Format,
     /// How much is logged: 0 to 10. Default 0.
@@ -159,6 +163,7 @@ impl Config {
             election: flags.election,
             kubeconfig: flags.kubeconfig,
             admin_address: flags.admin_address,
+            metrics: flags.metrics,
             log_format: flags.log_format,
             verbosity: flags.verbosity,
             notes,

@@ -266,3 +266,41 @@ fn what_is_allowed_but_hardly_meant_is_noted() {
     };
     assert_eq!(Config::load(&args).unwrap().notes.len(), 1);
 }
+
+#[test]
+fn secure_metrics_need_all_of_their_flags_and_switch_the_plain_ones_off() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let args = |address: Option<&str>, certificate: Option<&str>, key: Option<&str>| Args {
+        metrics_secure_address: address.map(str::to_owned),
+        metrics_tls_cert_file: certificate.map(str::to_owned),
+        metrics_tls_key_file: key.map(str::to_owned),
+        ..Args::default()
+    };
+    let plain = Config::load(&Args::default()).unwrap().metrics;
+    assert_eq!((plain.plain, plain.secure), (true, None));
+
+    let all = args(Some("0.0.0.0:8443"), Some(file), Some(file));
+    let metrics = Config::load(&all).unwrap().metrics;
+    assert!(!metrics.plain);
+    assert_eq!(metrics.secure.unwrap().address.port(), 8443);
+    let both = Args {
+        metrics_plain: Some("true".into()),
+        ..all
+    };
+    assert!(Config::load(&both).unwrap().metrics.plain);
+
+    assert_eq!(
+        flag_mistakes(args(Some("0.0.0.0:8443"), None, None)),
+        [
+            "--metrics-tls-cert-file: found nothing: it must be set together with --metrics-secure-address",
+            "--metrics-tls-key-file: found nothing: it must be set together with --metrics-secure-address",
+        ]
+    );
+    assert_eq!(
+        flag_mistakes(args(None, Some(file), Some("/nowhere"))),
+        [
+            "--metrics-secure-address: found nothing: it must be set together with --metrics-tls-cert-file and --metrics-tls-key-file",
+            "--metrics-tls-key-file: found \"/nowhere\": it must be a file that can be read (No such file or directory (os error 2))",
+        ]
+    );
+}

@@ -15,6 +15,7 @@ use super::own_writes::OwnWrites;
 use super::reconcile::key;
 use super::retry::Retry;
 use super::said::Said;
+use super::trace::Provisions;
 use super::vanished::Vanished;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::Marks;
@@ -22,8 +23,10 @@ use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::Clouds;
-use crate::plan::naming::{CloudName, ClusterId, ServiceUid};
+use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
 use crate::telemetry::Metrics;
+use crate::telemetry::repeats::Repeats;
+use crate::telemetry::traces::Tracer;
 
 /// What every reconcile has in hand.
 pub struct Context {
@@ -45,6 +48,10 @@ pub struct Context {
     pub events: Events,
     /// Metrics.
     pub metrics: Arc<Metrics>,
+    /// Where spans come from.
+    pub tracer: Tracer,
+    /// The traces of Services that wait for their first address.
+    pub provisions: Provisions,
     /// Whether we lead.
     pub roles: watch::Receiver<Role>,
     /// The Nodes; `None` until all are known.
@@ -53,6 +60,8 @@ pub struct Context {
     pub retry: Retry,
     /// What Events have been said.
     pub said: Said,
+    /// What failures have been logged of late.
+    pub repeats: Repeats,
     /// Our writes that the watch has not shown yet.
     pub own_writes: OwnWrites,
     /// Creates that may have happened.
@@ -83,6 +92,7 @@ impl Context {
         self.retry.forget(&uid);
         self.own_writes.forget(&uid);
         self.said.forget(&uid);
+        self.provisions.forget(&uid);
         self.metrics.provisioning.forget(&uid);
         self.metrics.queue.forget(&key(service));
     }
@@ -99,5 +109,9 @@ impl Context {
         self.retry.keep(&alive);
         self.own_writes.keep(&alive);
         self.said.keep(&alive);
+        self.metrics.provisioning.keep(&alive);
+        let known: HashSet<ServiceKey> = services.iter().map(|service| key(service)).collect();
+        self.metrics.queue.keep(&known);
+        self.provisions.keep(&alive);
     }
 }

@@ -5,6 +5,7 @@ use crate::election::LeadershipLost;
 use crate::kubernetes::KubernetesError;
 use crate::plan::Waiting;
 use crate::plan::naming::{CloudName, LoadBalancerId};
+use crate::telemetry::repeats::Kind;
 
 /// What ended an attempt, for one cloud or altogether.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,19 @@ impl Failure {
         match self {
             Self::Cloud(error) => format!("{} {}: {}", error.cloud(), error.verb(), self.reason()),
             other => other.reason().to_owned(),
+        }
+    }
+
+    /// What makes it the same line of the log as others, whatever the Service.
+    pub fn kind(&self) -> Kind {
+        let (cloud, operation) = match self {
+            Self::Cloud(error) => (Some(error.cloud().to_string()), error.verb().as_str()),
+            _ => (None, "kubernetes"),
+        };
+        Kind {
+            cloud,
+            operation,
+            reason: self.reason(),
         }
     }
 

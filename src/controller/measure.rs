@@ -10,6 +10,7 @@ use super::done::Done;
 use super::failure::{Failure, waiting_reason};
 use super::observe::ObservedService;
 use super::retry::{Delay, after_failure};
+use super::trace;
 use crate::cloud::ErrorKind;
 use crate::kubernetes::asked;
 use crate::plan::naming::CloudName;
@@ -26,6 +27,7 @@ pub fn measure(
     context: &Context,
 ) {
     let result = result(service, done, waits);
+    trace::ended(done, result);
     let reconcile = &context.metrics.reconcile;
     reconcile.finished(result, started.elapsed());
     if result == ReconcileResult::TerminalError {
@@ -88,6 +90,7 @@ fn provisioning(
     let waited = asked.map(age).unwrap_or_default();
     if serves && !done.observed.ingress.is_empty() {
         metrics.served(uid, wanted.clouds.iter(), waited);
+        trace::provisioned(service, context);
         return;
     }
     metrics.waits(uid, &wanted.clouds, waited);

@@ -3,7 +3,8 @@
 //! - [`reconcile`]: one Service, in five named steps.
 //! - [`observe`]: steps one and two; [`apply`]: step four; [`report`]: step five.
 //!   [`done`]: what passes between them; [`readiness`]: what the condition says
-//!   then; [`speech`] and [`said`]: Events, each once; [`measure`]: numbers.
+//!   then; [`speech`] and [`said`]: Events, each once; [`measure`]: numbers;
+//!   [`trace`]: spans.
 //! - [`retry`]: the one place that turns a failure into "when to try again".
 //! - [`inventories`]: what each cloud has, read at takeover and again for drift;
 //!   [`cloud_in_hand`]: a cloud with it.
@@ -29,7 +30,11 @@ pub mod retry;
 pub mod said;
 pub mod speech;
 pub mod sweep;
+pub mod trace;
 pub mod vanished;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -11,11 +11,13 @@ use tracing::Instrument;
 
 use super::Context;
 use super::apply::apply;
-use super::observe::{NotNow, observe_cloud, observe_service};
+use super::observe::{NotNow, ObservedService, observe_cloud, observe_service};
 use super::report::report;
+use super::trace;
 use crate::election::Leadership;
 use crate::plan::naming::ServiceKey;
 use crate::plan::plan;
+use crate::telemetry::traces;
 
 /// Reconciles one Service. Never fails towards the runtime: a failure is
 /// reported and becomes the time of the next attempt.
@@ -54,21 +56,34 @@ pub fn key(service: &Service) -> ServiceKey {
     }
 }
 
-/// The five steps.
+/// The first step; most attempts end with it, or find nothing to do after it.
 async fn attempt(
     service: Arc<Service>,
     leadership: &Leadership,
     context: &Context,
 ) -> Result<Option<Duration>, NotNow> {
-    let started = Instant::now();
     let service = observe_service(service, context)?;
+    let work = trace::attempt(&service, leadership, context);
+    work.run(steps(&service, leadership, context)).await
+}
+
+/// The other four.
+async fn steps(
+    service: &ObservedService,
+    leadership: &Leadership,
+    context: &Context,
+) -> Result<Option<Duration>, NotNow> {
+    let started = Instant::now();
     let seen = tokio::select! {
-        seen = observe_cloud(&service, context) => seen?,
+        seen = observe_cloud(service, context) => seen?,
         // Reading may be broken off at any time; writing may not.
         () = context.stopping.cancelled() => return Err(NotNow::Change),
     };
     context.metrics.reconcile.started();
     let plan = plan(&service.desired, &seen.observed);
-    let done = apply(plan, &service, seen, leadership, context).await;
-    Ok(report(&service, done, started, leadership, context).await)
+    if !plan.actions.is_empty() {
+        traces::begin();
+    }
+    let done = apply(plan, service, seen, leadership, context).await;
+    Ok(report(service, done, started, leadership, context).await)
 }

@@ -17,6 +17,7 @@ use crate::kubernetes::condition;
 use crate::kubernetes::condition::Readiness;
 use crate::kubernetes::service_writer::Change;
 use crate::plan::{Desired, Waiting, unready};
+use crate::telemetry::traces;
 
 /// Says what was done and what was not; gives when to try again, `None` if only
 /// a change is worth it.
@@ -27,7 +28,7 @@ pub async fn report(
     leadership: &Leadership,
     context: &Context,
 ) -> Option<Duration> {
-    log(&done);
+    log(&done, context);
     // A load balancer that is not on record yet is not ready, whatever it does.
     let overtaken = done.failures.iter().any(Failure::is_overtaken);
     let readiness = readiness(service, &done, context.marks.prefix()).filter(|_| !overtaken);
@@ -41,6 +42,9 @@ pub async fn report(
     let is_news = readiness
         .as_ref()
         .is_some_and(|now| before.is_none_or(|before| !now.is_said_by(before)));
+    if is_news {
+        traces::begin();
+    }
     say_what_was_done(service, &done, context);
     if let Some(readiness) = readiness.as_ref().filter(|_| is_news) {
         say_news(service, readiness, context);
@@ -56,14 +60,15 @@ pub async fn report(
     next(service, &done, context)
 }
 
-fn log(done: &Done) {
+fn log(done: &Done, context: &Context) {
     for action in &done.actions {
         tracing::info!(%action, "done");
     }
     for waiting in &done.waiting {
         tracing::info!(?waiting, "not done");
     }
-    for failure in done.failures.iter().filter(|failure| !failure.is_quiet()) {
+    let loud = done.failures.iter().filter(|failure| !failure.is_quiet());
+    for failure in loud.filter(|failure| context.repeats.is_news(failure.kind())) {
         tracing::warn!(reason = failure.reason(), error = %failure, "failed; it is tried again");
     }
 }

@@ -255,6 +255,49 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_delay_of_one_service_is_no_others() {
+        let retry = Retry::default();
+        let (slow, other) = (ServiceUid::new("slow"), ServiceUid::new("other"));
+        retry.next(&slow, INPUT, 1, one(Delay::Backoff));
+        assert!(retry.remaining(&slow, INPUT, 1).is_some());
+        assert!(retry.remaining(&other, INPUT, 1).is_none());
+        assert_eq!(retry.attempts(&other, INPUT), 0);
+    }
+
+    #[test]
+    fn what_only_a_change_can_mend_waits_for_it() {
+        use crate::plan::NotOurs;
+        let cloud = || crate::plan::naming::CloudName::new("cloud1");
+        let cases = [
+            (Waiting::Invalid(Vec::new()), Delay::Change, "an edit"),
+            (
+                Waiting::NotOurs(NotOurs::NotEnabled),
+                Delay::Change,
+                "an edit",
+            ),
+            (
+                Waiting::CloudNotConfigured(cloud()),
+                Delay::Change,
+                "a restart",
+            ),
+            (Waiting::NodesUnconfirmed, Delay::Change, "a Node"),
+            (
+                Waiting::Provisioning(cloud()),
+                Delay::LookAgain,
+                "the cloud",
+            ),
+            (
+                Waiting::CloudUnreachable(cloud()),
+                Delay::Backoff,
+                "the next try",
+            ),
+        ];
+        for (waiting, delay, what) in cases {
+            assert_eq!(after_waiting(&waiting), delay, "{waiting:?} is for {what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_the_other_side_asks_for_is_kept_exactly() {
         let retry = Retry::default();
         let uid = ServiceUid::new("u");

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::Context;
 use super::cloud_in_hand::CloudInHand;
 use super::failure::Failure;
+use super::trace;
 use crate::cloud::{Priority, Which};
 use crate::config::Orphans;
 use crate::kubernetes::Marks;
@@ -30,6 +31,7 @@ use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid};
 use crate::plan::orphan::suspect;
 use crate::plan::{Clouds, Desired, desired};
+use crate::telemetry::traces;
 
 /// Orphans deleted in one sweep of one cloud.
 pub const MAX_PER_SWEEP: usize = 5;
@@ -91,8 +93,8 @@ impl Sweep {
             .inventory
             .orphans(name.as_str(), orphans.len());
         for (load_balancer, owner) in self.due(orphans, settings) {
-            self.handle(name, cloud, load_balancer, owner, settings, context)
-                .await;
+            let handled = self.handle(name, cloud, load_balancer, owner, settings, context);
+            trace::clean_up(owner, context).run(handled).await;
         }
     }
 
@@ -139,6 +141,11 @@ impl Sweep {
         })
     }
 
+    /// Notes that it is none: should it be seen as one again, all begins anew.
+    fn acquit(&self, id: &LoadBalancerId) {
+        self.suspects().remove(id);
+    }
+
     fn suspects(&self) -> MutexGuard<'_, HashMap<LoadBalancerId, Suspect>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,7 +183,13 @@ impl Sweep {
                         "load balancer {id} on {name} has no Service any more: it is deleted"
                     ));
                 }
+                // Of what has a Service after all, nothing is said.
+                Err(Failure::Changed) => {
+                    tracing::info!(cloud = %name, %id, "no orphan any more: it is left alone");
+                    self.acquit(id);
+                }
                 Err(failure) => {
+                    traces::fail(failure.reason(), failure.to_string());
                     context
                         .metrics
                         .inventory

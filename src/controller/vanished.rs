@@ -19,11 +19,14 @@ use tokio::sync::mpsc;
 use super::Context;
 use super::cloud_in_hand::CloudInHand;
 use super::failure::Failure;
+use super::reconcile::key;
 use super::sweep::is_gone;
+use super::trace;
 use crate::cloud::{Priority, Which};
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service::view;
 use crate::plan::naming::Owner;
+use crate::telemetry::traces;
 
 /// Handled at once: more wait.
 const AT_ONCE: usize = 16;
@@ -71,11 +74,17 @@ async fn clean_up(service: &Service, context: &Context) {
         return;
     };
     let owner = view.owner(&context.cluster);
+    let work = trace::clean_up(&owner, context);
+    work.run(clean_up_after(service, &owner, context)).await;
+}
+
+async fn clean_up_after(service: &Service, owner: &Owner, context: &Context) {
+    let key = key(service);
     for (name, cloud) in &context.clouds {
-        match delete(cloud, &owner, context).await {
+        match delete(cloud, owner, context).await {
             Ok(None) => {}
             Ok(Some(id)) => {
-                tracing::warn!(cloud = %name, %id, service = %view.key, "the Service vanished although our finalizer was on it: its load balancer is deleted");
+                tracing::warn!(cloud = %name, %id, service = %key, "the Service vanished although our finalizer was on it: its load balancer is deleted");
                 let note =
                     format!("load balancer {id} on {name} has no Service any more: it is deleted");
                 let object = service.object_ref(&());
@@ -84,7 +93,8 @@ async fn clean_up(service: &Service, context: &Context) {
                     .say_about(object, EventReason::OrphanedLoadBalancer, note);
             }
             Err(failure) => {
-                tracing::warn!(cloud = %name, service = %view.key, error = %failure, "what a vanished Service left is not deleted; the sweep follows");
+                traces::fail(failure.reason(), failure.to_string());
+                tracing::warn!(cloud = %name, service = %key, error = %failure, "what a vanished Service left is not deleted; the sweep follows");
             }
         }
     }

@@ -19,7 +19,8 @@
 //!
 //! kube-leader-election makes the requests; [`lease`] is the only file that
 //! knows it (and `trouble`, for its errors). [`elector`] is the loop;
-//! [`watchdog`] ends a process that is stuck.
+//! [`watchdog`] ends a process that is stuck; [`renewals`] tells the kubelet of
+//! a leader that should be gone and is not.
 
 mod clock;
 mod elector;
@@ -29,6 +30,7 @@ mod leadership;
 mod lease;
 mod lease_layer;
 mod lease_watch;
+mod renewals;
 mod sight;
 mod timing;
 mod trouble;
@@ -49,6 +51,7 @@ pub use clock::Clock;
 pub use error::ElectionError;
 pub use identity::identity;
 pub use leadership::{Leadership, LeadershipLost, Role, Term, WritePermit, sole_leader};
+pub use renewals::Renewals;
 pub use timing::Timing;
 
 use elector::Elector;

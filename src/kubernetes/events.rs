@@ -9,6 +9,8 @@ use strum::IntoStaticStr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 
+use crate::telemetry::traces;
+
 /// Events that wait to be written; more are dropped, with a line in the log.
 const BACKLOG: usize = 1024;
 /// The longest that writing one may take.
@@ -107,15 +109,12 @@ impl Events {
     }
 
     /// As [`Events::say`], about an object that need not exist any more.
-    pub fn say_about(&self, object: ObjectReference, reason: EventReason, mut note: String) {
-        if note.len() > NOTE_LIMIT {
-            note.truncate(note.floor_char_boundary(NOTE_LIMIT));
-        }
+    pub fn say_about(&self, object: ObjectReference, reason: EventReason, note: String) {
         let event = Event {
             type_: reason.kind(),
             reason: <&str>::from(reason).into(),
             action: action(reason, &note),
-            note: Some(note),
+            note: Some(fitting(note, &trace())),
             secondary: None,
         };
         // The second half is for Warnings: a wave of good news must not drown one.
@@ -138,6 +137,23 @@ fn action(reason: EventReason, note: &str) -> String {
     format!("{}-{:08x}", <&str>::from(reason), hasher.finish() >> 32)
 }
 
+/// The trace that tells more, if it is exported. Not part of what tells two
+/// Events apart; kube's recorder has no place for it but the note.
+fn trace() -> String {
+    traces::active()
+        .filter(|span| span.is_sampled())
+        .map(|span| format!(" (trace {})", span.trace_id()))
+        .unwrap_or_default()
+}
+
+fn fitting(mut note: String, trace: &str) -> String {
+    let limit = NOTE_LIMIT - trace.len();
+    if note.len() > limit {
+        note.truncate(note.floor_char_boundary(limit));
+    }
+    note + trace
+}
+
 async fn write(recorder: Recorder, mut receiver: mpsc::Receiver<Message>) {
     while let Some(message) = receiver.recv().await {
         let (event, service) = match message {
@@ -158,5 +174,51 @@ async fn write(recorder: Recorder, mut receiver: mpsc::Receiver<Message>) {
                 "an Event was not written within {DEADLINE:?}"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::telemetry::Metrics;
+    use crate::telemetry::traces::Traces;
+
+    #[test]
+    fn the_trace_is_in_the_note_and_does_not_tell_two_events_apart() {
+        let exports = Metrics::new(&[]).unwrap().program.span_exports();
+        let tracer = Traces::without_collector(exports).tracer();
+        let (sender, mut receiver) = mpsc::channel(BACKLOG);
+        let events = Events { sender };
+        let mut say = |traced: bool, note: &str| {
+            let work = tracer.work("reconcile", None, Default::default);
+            let saying = work.run(async {
+                if traced {
+                    traces::begin();
+                }
+                let reason = EventReason::SyncLoadBalancerFailed;
+                events.say_about(ObjectReference::default(), reason, note.to_owned());
+            });
+            saying.now_or_never().unwrap();
+            match receiver.try_recv() {
+                Ok(Message::Write(write)) => write.0,
+                _ => panic!("no Event"),
+            }
+        };
+        let (quiet, first, second) = (say(false, "down"), say(true, "down"), say(true, "down"));
+        assert_eq!(quiet.note.as_deref(), Some("down"), "no span, no trace");
+        let note = first.note.as_deref().unwrap();
+        assert!(
+            note.starts_with("down (trace ") && note.ends_with(')'),
+            "{note}"
+        );
+        assert_ne!(first.note, second.note);
+        assert_eq!(first.action, second.action, "counted as one");
+        assert_eq!(first.action, quiet.action, "counted as one");
+
+        let long = say(true, &"ü".repeat(NOTE_LIMIT)).note.unwrap();
+        assert!(long.len() <= NOTE_LIMIT, "{}", long.len());
+        assert!(long.ends_with(')'), "{long}");
     }
 }

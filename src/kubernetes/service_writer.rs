@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
+use opentelemetry::KeyValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 
@@ -24,6 +25,7 @@ use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::ServiceKey;
 use crate::plan::record::{Ingress, Publication};
 use crate::telemetry::Metrics;
+use crate::telemetry::traces::Request;
 
 /// The longest that a request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -77,7 +79,10 @@ impl ServiceWriter {
     pub async fn get(&self, key: &ServiceKey) -> Result<Option<Service>, KubernetesError> {
         let api = self.api(&key.namespace);
         let _slot = self.slots.acquire().await;
-        within(DEADLINE, api.get_opt(&key.name)).await
+        let trace = span_of("GET services/{name}", "GET");
+        let answer = trace.run(within(DEADLINE, api.get_opt(&key.name))).await;
+        ended(trace, &answer);
+        answer
     }
 
     /// Applies the change to this state of the Service and returns what it
@@ -131,7 +136,9 @@ impl ServiceWriter {
         let parameters = PatchParams::default();
         let patch = Patch::Merge(&patch);
         let request = api.patch_status(&name, &parameters, &patch);
-        let answer = within(deadline, request).await;
+        let trace = span_of("PATCH services/{name}/status", "PATCH");
+        let answer = trace.run(within(deadline, request)).await;
+        ended(trace, &answer);
         let code = answer.as_ref().map_or_else(KubernetesError::code, |_| "ok");
         self.metrics.kubernetes.write("patch_service", code);
         answer.map(Some)
@@ -236,6 +243,18 @@ fn set_ingress(service: &Service, wanted: &[Ingress], status: &mut Map<String, V
 }
 
 /// Ends a request that takes too long: the client has no read timeout of its own.
+/// A span for a request to the API server.
+fn span_of(name: &'static str, method: &'static str) -> Request {
+    Request::begin(name, || vec![KeyValue::new("http.request.method", method)])
+}
+
+fn ended<T>(span: Request, answer: &Result<T, KubernetesError>) {
+    match answer {
+        Ok(_) => span.succeeded(),
+        Err(error) => span.failed(error.code(), error.to_string()),
+    }
+}
+
 async fn within<T>(
     deadline: Duration,
     request: impl Future<Output = Result<T, kube::Error>>,

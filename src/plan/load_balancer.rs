@@ -149,3 +149,64 @@ pub enum State {
     /// On its way out.
     Deleting,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::naming::{ClusterId, ServiceUid};
+
+    #[test]
+    fn what_is_ours_is_so_by_its_owner_or_else_by_its_name() {
+        let owner = |cluster: &str, name: &str, uid: &str| Owner {
+            cluster: ClusterId::new(cluster),
+            namespace: "default".into(),
+            name: name.into(),
+            uid: ServiceUid::new(uid),
+        };
+        let ours = owner("ours", "web", "1");
+        let (name, by_hand) = (ours.load_balancer_name(), LoadBalancerName::new("by-hand"));
+        let cases = [
+            (Some(ours.clone()), &name, true, "owner and name"),
+            (Some(ours.clone()), &by_hand, true, "renamed, still ours"),
+            (
+                Some(owner("ours", "old-name", "1")),
+                &name,
+                true,
+                "names are for people",
+            ),
+            (
+                Some(owner("theirs", "web", "1")),
+                &name,
+                false,
+                "another cluster's",
+            ),
+            (
+                Some(owner("ours", "web", "2")),
+                &name,
+                false,
+                "an older Service's",
+            ),
+            (None, &name, true, "a cloud that keeps no owners"),
+            (None, &by_hand, false, "and a name that is not ours"),
+        ];
+        for (shown, name, expected, reason) in cases {
+            let found = LoadBalancer {
+                id: LoadBalancerId::new("lb-1"),
+                name: name.clone(),
+                owner: shown,
+                spec: LoadBalancerSpec {
+                    nodes: BTreeSet::new(),
+                    listeners: Vec::new(),
+                    spec: "standard".into(),
+                    bandwidth: "5M".into(),
+                    algorithm: Algorithm::RoundRobin,
+                    source_ranges: Vec::new(),
+                    client_affinity_seconds: None,
+                },
+                addresses: Addresses::default(),
+                state: State::Active,
+            };
+            assert_eq!(found.belongs_to(&ours), expected, "{reason}");
+        }
+    }
+}

@@ -112,7 +112,7 @@ fn plan_wanted(wanted: &Wanted, seen: &Observed) -> Plan {
 
     if !seen.finalizer {
         plan.actions.push(Action::AddFinalizer);
-    } else if creates || may_break {
+    } else if creates || may_break || mutations.iter().any(is_edit) {
         plan.actions.push(Action::ConfirmLive);
     }
     let changes = !mutations.is_empty();
@@ -190,6 +190,15 @@ fn update(
         request,
         urgency,
     })
+}
+
+/// Whether an action takes more from the Service than back ends. From an old
+/// state of it that would undo what the user did since.
+fn is_edit(action: &Action) -> bool {
+    let Action::Update { urgency, .. } = action else {
+        return false;
+    };
+    *urgency == Urgency::User
 }
 
 fn not_serving(cloud: &CloudName, found: &LoadBalancer) -> Option<Waiting> {

@@ -135,6 +135,8 @@ fn plans() {
 
     let mut named_port = settled.clone();
     named_port.ports[0].name = "http".into();
+    let mut edited = settled.clone();
+    edited.ports[0].port = 8080;
 
     let cases = [
         Case {
@@ -171,6 +173,13 @@ fn plans() {
             views: vec![("cloud1", present())],
             backends: one.clone(),
             expect: &[],
+        },
+        Case {
+            reason: "an edit is carried out as the live Service has it, not an older one",
+            service: edited,
+            views: vec![("cloud1", present())],
+            backends: one.clone(),
+            expect: &["ConfirmLive", "Update", "Publish"],
         },
         Case {
             reason: "a Node more is an update",

@@ -1,4 +1,6 @@
-//! Log lines on standard error, as text or JSON, and the spans' way to the exporter.
+//! Log lines on standard error, as text or JSON. [`filter`]: which lines.
+
+mod filter;
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
@@ -6,14 +8,16 @@ use std::io::{IsTerminal, stderr};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
-use tracing_subscriber::fmt::format::{Json, Writer};
+use tracing_subscriber::fmt::format::{Full, Json, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use filter::{FilterError, LogFilter};
+
 use super::LogLines;
-use super::traces::{self, Traces};
+use super::traces;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,51 +38,48 @@ pub enum LogsError {
 }
 
 /// Starts logging. `verbosity` is 0 to 10; the variable `RUST_LOG` overrides it.
+/// What it gives changes the filter later.
 ///
 /// # Errors
 /// A subscriber was installed before.
-pub fn init(
-    format: Format,
-    verbosity: u8,
-    traces: Option<&Traces>,
-    count: LogLines,
-) -> Result<(), LogsError> {
+pub fn init(format: Format, verbosity: u8, count: LogLines) -> Result<LogFilter, LogsError> {
     let wanted = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.is_empty());
-    let (filter, refused) = match wanted.map(|text| EnvFilter::try_new(overridden(&text))) {
-        Some(Ok(filter)) => (filter, None),
-        Some(Err(error)) => (EnvFilter::new(directives(verbosity)), Some(error)),
-        None => (EnvFilter::new(directives(verbosity)), None),
+    let (filter, refused) = match wanted.map(|text| (filter::asked(&text), text)) {
+        Some((Ok(filter), text)) => ((text, filter), None),
+        Some((Err(error), _)) => (filter::of_verbosity(verbosity), Some(error)),
+        None => (filter::of_verbosity(verbosity), None),
     };
-    subscriber(format, filter, traces, Some(count), stderr).try_init()?;
+    let (subscriber, filter) = subscriber(format, filter, Some(count), stderr);
+    subscriber.try_init()?;
     if let Some(error) = refused {
         tracing::warn!(%error, "RUST_LOG is ignored");
     }
-    Ok(())
+    Ok(filter)
 }
 
 /// For what is logged before [`init`]: warnings.
 pub(super) fn early(format: Format) -> impl Subscriber + Send + Sync {
-    subscriber(format, EnvFilter::new("warn"), None, None, stderr)
+    let warnings = ("warn".to_owned(), EnvFilter::new("warn"));
+    subscriber(format, warnings, None, stderr).0
 }
 
 fn subscriber<W>(
     format: Format,
-    filter: EnvFilter,
-    traces: Option<&Traces>,
+    filter: (String, EnvFilter),
     count: Option<LogLines>,
     writer: W,
-) -> impl Subscriber + Send + Sync + use<W>
+) -> (impl Subscriber + Send + Sync + use<W>, LogFilter)
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     // Spans always pass, or a warning would lose the fields of the spans around it.
     let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(Level::INFO);
-    tracing_subscriber::registry()
-        .with(traces.map(|traces| traces.layer().with_filter(traces::filter())))
-        .with(lines(format, count, writer).with_filter(filter.or(spans)))
+    let (replaceable, filter) = filter::replaceable(filter);
+    let lines = lines(format, count, writer).with_filter(replaceable.or(spans));
+    (tracing_subscriber::registry().with(lines), filter)
 }
 
 fn lines<S, W>(
@@ -91,10 +92,15 @@ where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
+    let ansi = stderr().is_terminal();
     match format {
         Format::Text => layer
-            .with_ansi(stderr().is_terminal())
-            .map_event_format(|inner| Counted { inner, count })
+            .with_ansi(ansi)
+            .map_event_format(|_| {
+                let text = format::Format::default().with_ansi(ansi);
+                let inner = TextWithTrace(text);
+                Counted { inner, count }
+            })
             .boxed(),
         Format::Json => layer
             .json()
@@ -104,34 +110,11 @@ where
                     .flatten_event(true)
                     .with_current_span(false)
                     .with_span_list(true);
-                let inner = WithTrace(json);
+                let inner = JsonWithTrace(json);
                 Counted { inner, count }
             })
             .boxed(),
     }
-}
-
-/// What is always too much, whoever asks for more in general. The election
-/// library logs every poll of a standby at INFO; the exporter logs every batch
-/// that it cannot send (its log target has a hyphen).
-const QUIET: &str = "kube_leader_election=warn,opentelemetry-otlp=off";
-
-/// Verbosity as in Kubernetes: 0 what an operator must see, 2 the usual, 4 for
-/// finding faults, 6 and more every request and every step.
-fn directives(verbosity: u8) -> String {
-    let (ours, others) = match verbosity {
-        0..=1 => ("info", "warn"),
-        2..=3 => ("info", "info"),
-        4..=5 => ("debug", "info"),
-        6..=7 => ("trace", "debug"),
-        8.. => ("trace", "trace"),
-    };
-    format!("{others},my_cloud_controller_manager={ours},{QUIET}")
-}
-
-/// What `RUST_LOG` says comes last, so it wins where it names the same target.
-fn overridden(text: &str) -> String {
-    format!("{QUIET},{text}")
 }
 
 /// Counts the lines that are written, by level.
@@ -161,9 +144,9 @@ where
 
 /// JSON lines that begin with the ids of the active trace, as "Trace Context
 /// in non-OTLP Log Formats" of OpenTelemetry has it.
-struct WithTrace(format::Format<Json>);
+struct JsonWithTrace(format::Format<Json>);
 
-impl<S, N> FormatEvent<S, N> for WithTrace
+impl<S, N> FormatEvent<S, N> for JsonWithTrace
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
@@ -187,6 +170,36 @@ where
             span.trace_id(),
             span.span_id(),
             span.trace_flags().to_u8()
+        )
+    }
+}
+
+/// Text lines that end with the ids of the active trace.
+struct TextWithTrace(format::Format<Full>);
+
+impl<S, N> FormatEvent<S, N> for TextWithTrace
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let Some(span) = traces::active() else {
+            return self.0.format_event(context, writer, event);
+        };
+        let mut line = String::with_capacity(512);
+        self.0
+            .format_event(context, Writer::new(&mut line), event)?;
+        writeln!(
+            writer,
+            "{} trace_id={} span_id={}",
+            line.trim_end_matches('\n'),
+            span.trace_id(),
+            span.span_id()
         )
     }
 }

@@ -3,12 +3,21 @@
 pub mod build;
 pub mod logs;
 mod metrics;
+pub mod repeats;
 pub mod traces;
 
 pub use metrics::{Format as MetricsFormat, LogLines, Metrics, OBJECTIVE, ReconcileResult, Work};
 
-use logs::{Format, LogsError};
+use logs::{Format, LogFilter, LogsError};
 use traces::Traces;
+
+/// What was started.
+pub struct Telemetry {
+    /// Which lines are logged.
+    pub log_filter: LogFilter,
+    /// To be shut down last of all.
+    pub traces: Option<Traces>,
+}
 
 /// Starts logs and, if the environment asks for them, traces. Once per process.
 ///
@@ -16,21 +25,19 @@ use traces::Traces;
 ///
 /// # Errors
 /// A subscriber was installed before.
-pub fn init(format: Format, verbosity: u8, metrics: &Metrics) -> Result<Option<Traces>, LogsError> {
+pub fn init(format: Format, verbosity: u8, metrics: &Metrics) -> Result<Telemetry, LogsError> {
     // Under a subscriber of its own, or what the exporter says about its settings is lost.
     let traces = tracing::subscriber::with_default(logs::early(format), || {
         Traces::from_environment(metrics.program.span_exports())
     });
+    let (traces, wrong) = match traces {
+        Ok(traces) => (traces, None),
+        Err(error) => (None, Some(error)),
+    };
     let lines = metrics.program.log_lines();
-    match traces {
-        Ok(traces) => {
-            logs::init(format, verbosity, traces.as_ref(), lines)?;
-            Ok(traces)
-        }
-        Err(error) => {
-            logs::init(format, verbosity, None, lines)?;
-            tracing::error!(%error, "traces are off: wrong OTEL_* setting");
-            Ok(None)
-        }
+    let log_filter = logs::init(format, verbosity, lines)?;
+    if let Some(error) = wrong {
+        tracing::error!(%error, "traces are off: wrong OTEL_* setting");
     }
+    Ok(Telemetry { log_filter, traces })
 }

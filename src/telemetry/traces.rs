@@ -7,24 +7,24 @@
 //! `OTEL_TRACES_EXPORTER`.
 
 mod counted;
+mod provision;
+mod tracer;
+mod work;
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::propagation::{Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanContext, TraceContextExt, TracerProvider};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter as OtlpExporter};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanExporter};
-use tracing::{Span, Subscriber};
-use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::registry::LookupSpan;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
 
 use super::build;
 pub use counted::SpanExports;
+pub use provision::Provision;
+pub use tracer::Tracer;
+pub(crate) use work::active;
+pub use work::{Request, Work, begin, fail, note};
 
 const NAME: &str = "my-cloud-controller-manager";
 /// What names the collector: the second only gets `/v1/traces` appended.
@@ -72,18 +72,15 @@ impl Traces {
     fn new<E: SpanExporter + 'static>(exporter: E, exports: SpanExports) -> Self {
         let provider = SdkTracerProvider::builder()
             .with_resource(resource())
+            .with_id_generator(provision::Ids::default())
             .with_span_processor(counted::processor(exporter, exports))
             .build();
         Self { provider }
     }
 
-    pub(super) fn layer<S>(&self) -> OpenTelemetryLayer<S, SdkTracer>
-    where
-        S: Subscriber + for<'span> LookupSpan<'span>,
-    {
-        tracing_opentelemetry::layer()
-            .with_tracer(self.provider.tracer(NAME))
-            .with_threads(false)
+    /// Where spans come from.
+    pub fn tracer(&self) -> Tracer {
+        Tracer::new(self.provider.tracer(NAME))
     }
 
     /// Sends what is left, for at most 5 s. Last of all, after the Lease is released.
@@ -107,62 +104,21 @@ fn wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
     !disabled && ENDPOINTS.into_iter().any(|name| set(name).is_some())
 }
 
+/// What the environment says of us, and what it leaves open.
 fn resource() -> Resource {
-    let mut resource = Resource::builder();
-    if std::env::var_os("OTEL_SERVICE_NAME").is_none() {
-        resource = resource.with_service_name(NAME);
-    }
+    let given = Resource::builder().build();
+    let is_open = |attribute: &KeyValue| {
+        let said = given.get(&attribute.key);
+        said.is_none_or(|said| said.as_str().starts_with("unknown_service"))
+    };
     let instance = std::env::var("POD_NAME").unwrap_or_else(|_| std::process::id().to_string());
-    resource
-        .with_attributes([
-            KeyValue::new("service.version", build::VERSION),
-            KeyValue::new("service.instance.id", instance),
-        ])
-        .build()
-}
-
-/// Which spans are exported: ours and kube's at INFO. Never those of the
-/// exporter's own HTTP client, or it would feed itself.
-pub(super) fn filter() -> EnvFilter {
-    const MUTED: [&str; 8] = [
-        "hyper",
-        "hyper_util",
-        "h2",
-        "reqwest",
-        "rustls",
-        "tower",
-        "opentelemetry",
-        "opentelemetry_sdk",
+    let ours = [
+        KeyValue::new("service.name", NAME),
+        KeyValue::new("service.version", build::VERSION),
+        KeyValue::new("service.instance.id", instance),
     ];
-    let muted: String = MUTED
-        .iter()
-        .map(|target| format!(",{target}=off"))
-        .collect();
-    EnvFilter::new(format!("info{muted}"))
-}
-
-/// The span that is active on this thread, if it is exported or could be.
-pub(super) fn active() -> Option<SpanContext> {
-    Context::map_current(|context| {
-        let span = context.span().span_context().clone();
-        span.is_valid().then_some(span)
-    })
-}
-
-/// Adds `traceparent`, so that the called service's spans become children of
-/// `span`. Adds nothing if traces are off.
-pub fn inject(span: &Span, headers: &mut HeaderMap) {
-    TraceContextPropagator::new().inject_context(&span.context(), &mut Headers(headers));
-}
-
-struct Headers<'map>(&'map mut HeaderMap);
-
-impl Injector for Headers<'_> {
-    fn set(&mut self, name: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
-        }
-    }
+    let ours = ours.into_iter().filter(is_open);
+    Resource::builder().with_attributes(ours).build()
 }
 
 #[cfg(test)]

@@ -9,10 +9,12 @@
 //! 4. [`nodes`]: Nodes without machines.
 //! 5. [`cloud`]: a simulated cloud whose load balancers really forward traffic,
 //!    and [`back_end`], what answers behind them; [`loopback`]: their addresses.
-//! 6. [`interposer`]: stands between them and lets one write go wrong;
-//!    [`partition`]: a network that can be cut.
-//! 7. [`replica`]: one running my-cloud-controller-manager.
-//! 8. [`monitoring`]: the boards and rules for those who run it, and a Prometheus
+//! 6. [`interposer`]: stands between them and lets one write go wrong, or shows
+//!    Services as they were; [`partition`]: a network that can be cut.
+//! 7. [`replica`]: one running my-cloud-controller-manager; [`collector`]: where
+//!    its traces go.
+//! 8. [`oracle`]: says from outside whether all is as it should be.
+//! 9. [`monitoring`]: the boards and rules for those who run it, and a Prometheus
 //!    to try them on.
 //!
 //! [`environment`] has all of it but that for one test.
@@ -22,6 +24,7 @@
 
 pub mod back_end;
 pub mod cloud;
+pub mod collector;
 pub mod control_plane;
 pub mod environment;
 mod eventually;
@@ -29,10 +32,13 @@ pub mod interposer;
 pub mod loopback;
 pub mod monitoring;
 pub mod nodes;
+pub mod oracle;
 pub mod partition;
+mod port;
 pub mod process;
 pub mod replica;
 
+pub use collector::Collector;
 pub use control_plane::{ControlPlane, client_for};
 pub use environment::Environment;
 pub use eventually::eventually;

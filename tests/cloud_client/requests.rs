@@ -3,10 +3,10 @@
 use my_cloud_controller_manager::cloud::{Cloud, ErrorKind, Priority, Profile, Which};
 use my_cloud_controller_manager::plan::load_balancer::{Addresses, State};
 use my_cloud_controller_manager::plan::naming::LoadBalancerId;
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry::Context;
+use opentelemetry::context::FutureExt;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use serde_json::json;
-use tracing_subscriber::layer::SubscriberExt;
 
 use crate::edge::{Edge, client, permit, plain_request, rich_request, settings};
 
@@ -196,14 +196,19 @@ async fn the_path_of_an_endpoint_and_a_token_are_kept() {
 #[tokio::test]
 async fn the_active_trace_goes_with_a_call() {
     let edge = Edge::always(200, &[], r#"{"err":""}"#).await;
-    let provider = SdkTracerProvider::builder().build();
-    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let span = SpanContext::new(
+        TraceId::from_bytes([0xAB; 16]),
+        SpanId::from_bytes([0xCD; 8]),
+        TraceFlags::SAMPLED,
+        false,
+        TraceState::default(),
+    );
+    let active = Context::new().with_remote_span_context(span);
     let cloud = edge.client(Profile::Standard);
-    let deleted = cloud.delete(&permit(), &LoadBalancerId::new("a")).await;
-    deleted.expect("deleted");
+    let deleted = async { cloud.delete(&permit(), &LoadBalancerId::new("a")).await };
+    deleted.with_context(active).await.expect("deleted");
     let seen = edge.seen().remove(0);
-    let traceparent = seen.headers["traceparent"].to_str().expect("text");
-    let parts: Vec<usize> = traceparent.split('-').map(str::len).collect();
-    assert_eq!(parts, [2, 32, 16, 2], "{traceparent}");
+    let expected = format!("00-{}-{}-01", "ab".repeat(16), "cd".repeat(8));
+    assert_eq!(seen.headers["traceparent"], expected.as_str());
+    assert!(!seen.headers.contains_key("tracestate"), "it says nothing");
 }

@@ -83,7 +83,13 @@ async fn no_call_starts_before_retry_after() {
         assert!(asked.elapsed() >= Duration::from_secs(1));
         assert_eq!(
             codes(&events),
-            ["started delete", code, "started delete", "200"]
+            [
+                "started delete",
+                "paused for 1s",
+                code,
+                "started delete",
+                "200"
+            ]
         );
     }
 }
@@ -105,7 +111,12 @@ async fn a_pause_longer_than_a_call_may_wait_is_reported_with_what_is_left() {
     assert_eq!(edge.seen().len(), 1);
     assert_eq!(
         codes(&events),
-        ["started create", "429", "not sent: paused"]
+        [
+            "started create",
+            "paused for 3600s",
+            "429",
+            "not sent: paused"
+        ]
     );
 }
 

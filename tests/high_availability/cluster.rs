@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
@@ -12,21 +11,12 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
 use testbed::cloud::Event;
-use testbed::environment::SOON;
+use testbed::environment::{QUICK_LEASE, SOON};
 use testbed::nodes::NewNode;
-use testbed::replica::LeaseTiming;
 use testbed::{Environment, Replica, ReplicaOptions, eventually};
 use tokio::task::AbortHandle;
 
-/// Short, so that a crash is over soon.
-pub const TIMING: LeaseTiming = LeaseTiming {
-    lease_duration: Duration::from_secs(3),
-    renew_deadline: Duration::from_secs(2),
-    retry_period: Duration::from_millis(500),
-};
-
 const LEASE: &str = "my-cloud-controller-manager";
-const MASTER_STATUS: &str = "leader_election_master_status{name=\"my-cloud-controller-manager\"}";
 
 /// A control plane of its own with one Node.
 pub async fn environment(test: &str) -> Result<Environment> {
@@ -41,7 +31,7 @@ pub async fn environment(test: &str) -> Result<Environment> {
 /// A candidate with our timing.
 pub fn candidate(test: &Environment, name: &str) -> ReplicaOptions {
     let mut options = test.replica_options(name);
-    options.lease = TIMING;
+    options.lease = QUICK_LEASE;
     options
 }
 
@@ -49,13 +39,6 @@ pub fn candidate(test: &Environment, name: &str) -> ReplicaOptions {
 pub async fn three(test: &Environment) -> Result<Vec<Replica>> {
     let start = ["a", "b", "c"].map(|name| Replica::start(candidate(test, name)));
     futures::future::try_join_all(start).await
-}
-
-/// Whether a replica says that it leads.
-pub async fn leads(replica: &Replica) -> Result<bool> {
-    let metrics = replica.metrics().await?;
-    let status = metrics.get(MASTER_STATUS).context(MASTER_STATUS)?;
-    Ok(*status == 1.0)
 }
 
 /// Waits until the Lease was renewed, by whoever holds it, after an instant.
@@ -75,7 +58,7 @@ pub async fn leader(replicas: &[Replica]) -> Result<usize> {
     eventually("exactly one leader", SOON, async || {
         let mut leaders = Vec::new();
         for (index, replica) in replicas.iter().enumerate() {
-            if leads(replica).await? {
+            if replica.leads().await? {
                 leaders.push(index);
             }
         }

@@ -3,12 +3,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use stateright::{Expectation, Model, Property};
 
+use crate::fingerprint::Fingerprints;
 use crate::moves::Move;
+use crate::progress::Progress;
 use crate::properties::is_settled;
+use crate::settling::NaturalMoves;
 use crate::state::State;
 use crate::world::World;
 
@@ -27,13 +29,7 @@ pub struct Findings {
     pub at_bound: usize,
 }
 
-/// How a state was first reached: from which, and by the how-manieth move.
-#[derive(Clone, Copy)]
-struct Origin {
-    from: u32,
-    by: u16,
-}
-
+/// Where the search began.
 const NONE: u32 = u32::MAX;
 /// What is broken when a state cannot settle any more.
 pub const STUCK: &str = "can always settle";
@@ -41,12 +37,16 @@ pub const STUCK: &str = "can always settle";
 struct Search<'a> {
     world: &'a World,
     properties: Vec<Property<World>>,
+    fingerprints: Fingerprints,
     numbers: HashMap<u64, u32>,
-    origins: Vec<Origin>,
-    /// From, to: moves that need neither a fault nor the user.
-    natural: Vec<(u32, u32)>,
+    /// How each state was first reached: from which,
+    from: Vec<u32>,
+    /// and by the how-manieth move.
+    by: Vec<u8>,
+    natural: NaturalMoves,
     settled: Vec<u32>,
     found: HashMap<&'static str, u32>,
+    at_bound: usize,
 }
 
 /// Looks at every state that can be reached; with `stop`, only until this property is found broken.
@@ -54,43 +54,46 @@ pub fn explore(world: &World, stop: Option<&'static str>) -> Findings {
     let mut search = Search {
         world,
         properties: world.properties(),
+        fingerprints: Fingerprints::default(),
         numbers: HashMap::new(),
-        origins: Vec::new(),
-        natural: Vec::new(),
+        from: Vec::new(),
+        by: Vec::new(),
+        natural: NaturalMoves::default(),
         settled: Vec::new(),
         found: HashMap::new(),
+        at_bound: 0,
     };
-    let mut findings = Findings::default();
+    let mut progress = Progress::of(world.scenario.name);
+    let mut depth = 0;
     let mut level: Vec<(u32, State)> = Vec::new();
     for state in world.init_states() {
         level.extend(search.number(&state, NONE, 0).ok().map(|new| (new, state)));
     }
     while !level.is_empty() && !stop.is_some_and(|property| search.found.contains_key(property)) {
         let mut next_level = Vec::new();
+        let mut open = level.len();
         for (number, state) in level {
             search.judge(number, &state);
-            search.expand(number, &state, &mut next_level, &mut findings.at_bound);
+            search.expand(number, &state, &mut next_level);
+            open -= 1;
+            progress.tell(search.from.len(), open, depth);
         }
         level = next_level;
-        findings.depth += 1;
+        depth += 1;
     }
-    findings.states = search.origins.len();
-    let is_whole = level.is_empty();
-    search.report(&mut findings, is_whole);
-    findings
+    search.findings(depth, level.is_empty())
 }
 
 impl Search<'_> {
     /// The number of a state: `Ok` if it is new.
-    fn number(&mut self, state: &State, from: u32, by: u16) -> Result<u32, u32> {
-        let mut hasher = DefaultHasher::new();
-        state.hash(&mut hasher);
-        let next = u32::try_from(self.origins.len()).unwrap_or(NONE);
-        match self.numbers.entry(hasher.finish()) {
+    fn number(&mut self, state: &State, from: u32, by: u8) -> Result<u32, u32> {
+        let next = u32::try_from(self.from.len()).unwrap_or(NONE);
+        match self.numbers.entry(self.fingerprints.of(state)) {
             Entry::Occupied(known) => Err(*known.get()),
             Entry::Vacant(free) => {
                 free.insert(next);
-                self.origins.push(Origin { from, by });
+                self.from.push(from);
+                self.by.push(by);
                 Ok(next)
             }
         }
@@ -112,21 +115,16 @@ impl Search<'_> {
         }
     }
 
-    fn expand(
-        &mut self,
-        number: u32,
-        state: &State,
-        next_level: &mut Vec<(u32, State)>,
-        at_bound: &mut usize,
-    ) {
+    fn expand(&mut self, number: u32, state: &State, next_level: &mut Vec<(u32, State)>) {
         let mut moves = Vec::new();
+        let mut natural = Vec::new();
         self.world.actions(state, &mut moves);
-        for (by, event) in (0_u16..).zip(moves) {
+        for (by, event) in (0_u8..).zip(moves) {
             let Some(next) = self.world.next_state(state, event) else {
                 continue;
             };
             if !self.world.within_boundary(&next) {
-                *at_bound += 1;
+                self.at_bound += 1;
                 continue;
             }
             let is_natural = next.faults == state.faults && next.edits == state.edits;
@@ -138,12 +136,19 @@ impl Search<'_> {
                 Err(known) => known,
             };
             if is_natural {
-                self.natural.push((number, to));
+                natural.push(to);
             }
         }
+        self.natural.push(number, &natural);
     }
 
-    fn report(mut self, findings: &mut Findings, is_whole: bool) {
+    fn findings(self, depth: usize, is_whole: bool) -> Findings {
+        let mut findings = Findings {
+            states: self.from.len(),
+            depth,
+            at_bound: self.at_bound,
+            ..Findings::default()
+        };
         for property in &self.properties {
             let found = self.found.get(property.name).copied();
             match (&property.expectation, found) {
@@ -156,42 +161,20 @@ impl Search<'_> {
         }
         // Beyond a bound, or after an early end, nobody knows what could settle.
         if is_whole
-            && findings.at_bound == 0
-            && let Some(stuck) = self.first_stuck()
+            && self.at_bound == 0
+            && let Some(stuck) = self.natural.first_stuck(self.from.len(), &self.settled)
         {
             findings.broken.push((STUCK, self.trace(stuck)));
         }
-    }
-
-    /// The first state from which no natural moves lead to a settled one.
-    fn first_stuck(&mut self) -> Option<u32> {
-        self.natural.sort_unstable_by_key(|(_, to)| *to);
-        let into = |to: u32| {
-            let start = self.natural.partition_point(|(_, other)| *other < to);
-            let all = self.natural[start..].iter();
-            all.take_while(move |(_, other)| *other == to)
-                .map(|(from, _)| *from)
-        };
-        let mut can_settle = vec![false; self.origins.len()];
-        let mut open = self.settled.clone();
-        while let Some(number) = open.pop() {
-            let seen = &mut can_settle[number as usize];
-            if !std::mem::replace(seen, true) {
-                open.extend(into(number).filter(|from| !can_settle[*from as usize]));
-            }
-        }
-        let stuck = can_settle.iter().position(|can| !can)?;
-        u32::try_from(stuck).ok()
+        findings
     }
 
     fn trace(&self, number: u32) -> Vec<Move> {
         let mut way = Vec::new();
-        let mut here = number;
-        while let Some(Origin { from, by }) = self.origins.get(here as usize).copied()
-            && from != NONE
-        {
-            way.push(by);
-            here = from;
+        let mut here = number as usize;
+        while self.from[here] != NONE {
+            way.push(self.by[here]);
+            here = self.from[here] as usize;
         }
         let mut state = self.world.init_states().swap_remove(0);
         let mut trace = Vec::new();

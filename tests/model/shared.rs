@@ -7,13 +7,15 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 /// One of the different values of `T` seen so far. Equal values have equal handles.
-pub struct Shared<T: 'static> {
+pub struct Shared<T: 'static>(&'static Numbered<T>);
+
+struct Numbered<T> {
     number: u32,
-    value: &'static T,
+    value: T,
 }
 
 /// All values of `T` seen so far. They are kept for ever: there are a few thousand.
-pub struct Pool<T: 'static>(Mutex<Option<HashMap<&'static T, u32>>>);
+pub struct Pool<T: 'static>(Mutex<Option<HashMap<&'static T, Shared<T>>>>);
 
 impl<T: Eq + Hash> Pool<T> {
     /// A pool without values.
@@ -25,20 +27,20 @@ impl<T: Eq + Hash> Pool<T> {
     pub fn share(&self, value: T) -> Shared<T> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get_or_insert_with(HashMap::new);
-        if let Some((&value, &number)) = known.get_key_value(&value) {
-            return Shared { number, value };
+        if let Some(shared) = known.get(&value) {
+            return *shared;
         }
         let number = u32::try_from(known.len()).unwrap_or(u32::MAX);
-        let value: &'static T = Box::leak(Box::new(value));
-        known.insert(value, number);
-        Shared { number, value }
+        let shared = Shared(Box::leak(Box::new(Numbered { number, value })));
+        known.insert(shared.get(), shared);
+        shared
     }
 }
 
 impl<T> Shared<T> {
     /// The value.
     pub fn get(self) -> &'static T {
-        self.value
+        &self.0.value
     }
 }
 
@@ -52,7 +54,7 @@ impl<T> Copy for Shared<T> {}
 
 impl<T> PartialEq for Shared<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
+        self.0.number == other.0.number
     }
 }
 
@@ -66,18 +68,18 @@ impl<T> PartialOrd for Shared<T> {
 
 impl<T> Ord for Shared<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.number.cmp(&other.number)
+        self.0.number.cmp(&other.0.number)
     }
 }
 
 impl<T> Hash for Shared<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.number.hash(state);
+        self.0.number.hash(state);
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.value.fmt(formatter)
+        self.0.value.fmt(formatter)
     }
 }

@@ -1,40 +1,54 @@
-//! A cloud that does what its API promises: a create is idempotent by name;
-//! what was deleted is gone, on a slow cloud a little later.
+//! A cloud that does what its API promises: a create is idempotent by name and
+//! refused once the cloud is full; what was deleted is gone, on a slow cloud a
+//! little later.
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use my_cloud_controller_manager::plan::CreateRequest;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, LoadBalancer, LoadBalancerSpec, State,
 };
-use my_cloud_controller_manager::plan::naming::{CloudName, LoadBalancerId};
+use my_cloud_controller_manager::plan::naming::{
+    CloudName, LoadBalancerId, LoadBalancerName, Owner,
+};
 
 use crate::executor::Failed;
-use crate::expected::{owner, without_names};
-use crate::scene::{self, There};
+use crate::expected::{is_of, without_names};
 
 /// A cloud.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cloud {
-    pub ours: Vec<LoadBalancer>,
-    /// Whether our name is somebody else's there.
-    pub name_taken: bool,
+    pub load_balancers: BTreeMap<LoadBalancerId, LoadBalancer>,
+    /// Somebody else's, as they were from the start.
+    pub theirs: Vec<LoadBalancer>,
+    /// How many it holds, theirs too; `None` for any number.
+    pub quota: Option<usize>,
     pub silent: bool,
-    slow: bool,
-    forgetful: bool,
-    created: u8,
+    pub slow: bool,
+    /// Whether it keeps neither owners nor names of listeners.
+    pub forgetful: bool,
+    /// How often each name was created.
+    pub created: BTreeMap<LoadBalancerName, u8>,
 }
 
 impl Cloud {
-    pub fn new(ours: Option<LoadBalancer>, cloud: &scene::Cloud) -> Self {
-        Self {
-            ours: ours.into_iter().collect(),
-            name_taken: cloud.there == There::SomebodyElses,
-            silent: cloud.there == There::Silent,
-            slow: cloud.slow,
-            forgetful: cloud.forgetful,
-            created: 0,
-        }
+    /// Puts a load balancer there that this cloud did not make.
+    pub fn put(&mut self, load_balancer: LoadBalancer) {
+        let id = load_balancer.id.clone();
+        self.load_balancers.insert(id, load_balancer);
+    }
+
+    /// The same for one that is somebody else's.
+    pub fn put_theirs(&mut self, load_balancer: LoadBalancer) {
+        self.theirs.push(load_balancer.clone());
+        self.put(load_balancer);
+    }
+
+    pub fn is_full(&self) -> bool {
+        let quota = self.quota.unwrap_or(usize::MAX);
+        self.load_balancers.len() >= quota
     }
 
     pub fn create(
@@ -42,14 +56,16 @@ impl Cloud {
         name: &CloudName,
         request: &CreateRequest,
     ) -> Result<LoadBalancer, Failed> {
-        if self.name_taken && request.name == owner().load_balancer_name() {
-            return Err(Failed);
+        if let Some(existing) = self.named(&request.name) {
+            let is_same = is_of(existing, &request.owner);
+            return is_same.then(|| existing.clone()).ok_or(Failed::NotDone);
         }
-        if let Some(existing) = self.ours.iter().find(|ours| ours.name == request.name) {
-            return Ok(existing.clone());
+        if self.is_full() {
+            return Err(Failed::Full);
         }
-        self.created += 1;
-        let id = LoadBalancerId::new(format!("lb-new-{}-{name}", self.created));
+        let count = self.created.entry(request.name.clone()).or_default();
+        *count += 1;
+        let id = LoadBalancerId::new(format!("{name}/{}/{count}", request.name));
         let (state, addresses) = if self.slow {
             (State::Provisioning, Addresses::default())
         } else {
@@ -63,7 +79,7 @@ impl Cloud {
             addresses,
             state,
         };
-        self.ours.push(created.clone());
+        self.put(created.clone());
         Ok(created)
     }
 
@@ -73,7 +89,7 @@ impl Cloud {
         request: &CreateRequest,
     ) -> Result<LoadBalancer, Failed> {
         let spec = self.kept(&request.spec);
-        let found = self.find(id).ok_or(Failed)?;
+        let found = self.load_balancers.get_mut(id).ok_or(Failed::NotDone)?;
         found.spec = spec;
         Ok(found.clone())
     }
@@ -89,36 +105,54 @@ impl Cloud {
 
     pub fn delete(&mut self, id: &LoadBalancerId) {
         if !self.slow {
-            self.ours.retain(|ours| ours.id != *id);
-        } else if let Some(ours) = self.find(id) {
-            ours.state = State::Deleting;
+            self.load_balancers.remove(id);
+        } else if let Some(found) = self.load_balancers.get_mut(id) {
+            found.state = State::Deleting;
         }
     }
 
     /// What was under way is done.
     pub fn time_goes_by(&mut self) {
-        self.ours.retain(|ours| ours.state != State::Deleting);
-        for ours in &mut self.ours {
-            if ours.state == State::Provisioning {
-                ours.state = State::Active;
+        self.load_balancers
+            .retain(|_, found| found.state != State::Deleting);
+        for found in self.load_balancers.values_mut() {
+            if found.state == State::Provisioning {
+                found.state = State::Active;
             }
-            if ours.state == State::Active && ours.addresses.is_empty() {
-                ours.addresses = address_of(&ours.id);
+            if found.state == State::Active && found.addresses.is_empty() {
+                found.addresses = address_of(&found.id);
             }
         }
     }
 
-    pub fn find(&mut self, id: &LoadBalancerId) -> Option<&mut LoadBalancer> {
-        self.ours.iter_mut().find(|ours| ours.id == *id)
+    /// The load balancer of this name.
+    pub fn named(&self, name: &LoadBalancerName) -> Option<&LoadBalancer> {
+        self.load_balancers
+            .values()
+            .find(|found| found.name == *name)
+    }
+
+    /// The load balancers of this owner.
+    pub fn of<'a>(&'a self, owner: &Owner) -> impl Iterator<Item = &'a LoadBalancer> + use<'a> {
+        let owner = owner.clone();
+        let all = self.load_balancers.values();
+        all.filter(move |found| is_of(found, &owner))
+    }
+
+    /// Whether the name of this owner's load balancer is somebody else's here.
+    pub fn is_name_taken(&self, owner: &Owner) -> bool {
+        let name = owner.load_balancer_name();
+        self.theirs.iter().any(|theirs| theirs.name == name)
     }
 }
 
 /// One address for each id.
 fn address_of(id: &LoadBalancerId) -> Addresses {
-    let sum = id.as_str().bytes().map(u16::from).sum::<u16>();
-    let [high, low] = sum.to_be_bytes();
+    let mut hash = DefaultHasher::new();
+    id.hash(&mut hash);
+    let [.., high, middle, low] = hash.finish().to_be_bytes();
     Addresses {
-        ips: vec![IpAddr::from([198, 18, high, low])],
+        ips: vec![IpAddr::from([198, high, middle, low])],
         hostname: None,
     }
 }

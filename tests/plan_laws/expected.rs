@@ -1,15 +1,17 @@
-//! What every scene's Service asks for, written down once more by hand, and
-//! what things are called in all scenes.
+//! What Services ask for and whose a load balancer is, written down once more
+//! by hand; and what things are called in all scenes.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use my_cloud_controller_manager::plan::CreateRequest;
 use my_cloud_controller_manager::plan::load_balancer::{
-    Algorithm, Listener, LoadBalancerSpec, Protocol,
+    Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol,
 };
 use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid,
 };
+use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 
 use crate::scene::Nodes;
 
@@ -45,6 +47,39 @@ pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
         algorithm: Algorithm::RoundRobin,
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
+    }
+}
+
+/// What a Service that can be carried out asks for, with these Nodes.
+pub fn asked_for(service: &ServiceView, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
+    let listener = |port: &PortView| Listener {
+        name: port.name.clone(),
+        protocol: match port.protocol.as_str() {
+            "UDP" => Protocol::Udp,
+            _ => Protocol::Tcp,
+        },
+        port: port.port,
+        node_port: port.node_port.unwrap_or_default(),
+    };
+    LoadBalancerSpec {
+        nodes: nodes.clone(),
+        listeners: service.ports.iter().map(listener).collect(),
+        bandwidth: service.annotations["lb-bandwidth"].clone(),
+        ..wanted_spec(Nodes::None)
+    }
+}
+
+/// The clouds that it names.
+pub fn asked_of(service: &ServiceView) -> BTreeSet<CloudName> {
+    let named = service.annotations["provider"].split(',');
+    named.map(CloudName::new).collect()
+}
+
+/// Whether a load balancer is this owner's, whatever the shipped code says.
+pub fn is_of(found: &LoadBalancer, owner: &Owner) -> bool {
+    match &found.owner {
+        Some(shown) => shown.cluster == owner.cluster && shown.uid == owner.uid,
+        None => found.name == owner.load_balancer_name(),
     }
 }
 

@@ -53,7 +53,7 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
     )
 }
 
-fn nodes() -> impl Strategy<Value = Nodes> {
+pub fn nodes() -> impl Strategy<Value = Nodes> {
     prop_oneof![
         Just(Nodes::Two),
         Just(Nodes::One),

@@ -4,15 +4,24 @@
 //! [`scene`]: what an attempt may find; [`generate`]: how it is drawn;
 //! [`expected`]: what its Service asks for, written down by hand.
 //! [`runs`]: the laws of whole runs, in a [`world`] that plans change, where
-//! things go wrong ([`cloud`], [`executor`]); [`settled`]: its end.
+//! things go wrong ([`cloud`], [`executor`], [`sweep`]); [`settled`]: its end.
+//! [`several`]: the same with several Services, which [`user`]s make, change
+//! and delete; [`story`]: what happens to them; [`stories`]: how it is drawn;
+//! [`happenings`]: that it does happen.
 
 mod cloud;
 mod executor;
 mod expected;
 mod generate;
+mod happenings;
 mod runs;
 mod scene;
 mod settled;
+mod several;
+mod stories;
+mod story;
+mod sweep;
+mod user;
 mod world;
 
 use std::collections::BTreeSet;
@@ -29,13 +38,13 @@ use expected::{cloud_name, cluster, wanted_request};
 use generate::{scenes, services_with_any_text};
 use scene::Kind;
 
-/// Cases for each law, unless PROPTEST_CASES asks for more.
+/// Cases for each law of one Service, unless PROPTEST_CASES asks for more.
 const CASES: u32 = 1024;
 
-fn config() -> ProptestConfig {
+fn config(cases: u32) -> ProptestConfig {
     let asked = ProptestConfig::default();
     ProptestConfig {
-        cases: asked.cases.max(CASES),
+        cases: asked.cases.max(cases),
         max_shrink_iters: 100_000,
         // A case that failed is worth a line in the tables, not a file of seeds.
         failure_persistence: None,
@@ -44,7 +53,7 @@ fn config() -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(CASES))]
 
     #[test]
     fn total_and_deterministic(service in services_with_any_text(), scene in scenes()) {
@@ -55,7 +64,7 @@ proptest! {
         let seen = scene.observed();
         prop_assert_eq!(plan(&once, &seen), plan(&once, &seen));
         // Nobody may have been asked at all.
-        let _plan = plan(&once, &Observed::of_service(&service, scene.backends()));
+        let _plan = plan(&once, &Observed::of_service(&service, scene.nodes.backends()));
     }
 
     #[test]
@@ -73,7 +82,10 @@ proptest! {
         let is_live = |action: &Action| matches!(action, Action::AddFinalizer | Action::ConfirmLive);
         let depends = |action: &Action| matches!(
             action,
-            Action::Create { .. } | Action::Delete { .. } | Action::RemoveFinalizer { .. }
+            Action::Create { .. }
+                | Action::Update { urgency: Urgency::User, .. }
+                | Action::Delete { .. }
+                | Action::RemoveFinalizer { .. }
         );
         if let Some(first) = actions.iter().position(depends) {
             prop_assert!(actions[..first].iter().any(is_live), "{actions:#?}");
@@ -245,6 +257,25 @@ proptest! {
         let elsewhere = |action: &&Action| cloud_of(action) != Some(&cloud_name(silent));
         let expected: Vec<&Action> = before.iter().filter(elsewhere).collect();
         prop_assert_eq!(after.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn several_clouds_are_one_cloud_several_times(scene in scenes()) {
+        let together = scene.plan();
+        for cloud in scene.wanted_clouds().unwrap_or_default() {
+            let only = BTreeSet::from([cloud.clone()]);
+            let alone = scene.with_only(&cloud).plan();
+            prop_assert_eq!(on_clouds(&together, &only), on_clouds(&alone, &only));
+        }
+    }
+
+    #[test]
+    fn record_and_addresses_decide_nothing_at_the_clouds(scene in scenes(), other in scenes()) {
+        let (mut seen, forged) = (scene.observed(), other.observed());
+        (seen.record, seen.ingress) = (forged.record, forged.ingress);
+        let everywhere = (0..3).map(cloud_name).collect();
+        let after = plan(&scene.desired(), &seen);
+        prop_assert_eq!(on_clouds(&scene.plan(), &everywhere), on_clouds(&after, &everywhere));
     }
 
     #[test]

@@ -3,10 +3,9 @@
 use my_cloud_controller_manager::plan::Desired;
 use proptest::prelude::*;
 
-use crate::config;
 use crate::generate::{scenes, troubles};
 use crate::settled::expect_settled;
-use crate::world::World;
+use crate::{CASES, config};
 
 /// Rounds from any start to the end while clouds do at once what they are told,
 const ROUNDS: usize = 3;
@@ -14,13 +13,13 @@ const ROUNDS: usize = 3;
 const SLOW_ROUNDS: usize = 6;
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(CASES))]
 
     #[test]
     fn what_was_done_is_accounted_for(scene in scenes()) {
-        let mut world = World::new(&scene);
-        let account = world.round(None).map_err(TestCaseError::fail)?.account;
-        let (Some(account), Some((Desired::Managed(_), fresh))) = (account, world.observe(None)) else {
+        let (mut world, key) = (scene.world(), scene.service().key);
+        let account = world.round(&key, None).map_err(TestCaseError::fail)?.account;
+        let (Some(account), Some((_, Desired::Managed(_), fresh))) = (account, world.observe(&key, None)) else {
             return Ok(());
         };
         // Who was not asked for want of a finalizer is asked now.
@@ -41,19 +40,19 @@ proptest! {
         for cloud in &mut scene.clouds {
             cloud.slow = false;
         }
-        let mut world = World::new(&scene);
-        let end = world.settle(ROUNDS).map_err(TestCaseError::fail)?;
+        let (mut world, key) = (scene.world(), scene.service().key);
+        let end = world.settle(&[key], ROUNDS).map_err(TestCaseError::fail)?;
         expect_settled(&world, &end).map_err(TestCaseError::fail)?;
     }
 
     #[test]
     fn everything_converges_whatever_fails_on_the_way(scene in scenes(), troubles in troubles()) {
-        let mut world = World::new(&scene);
+        let (mut world, key) = (scene.world(), scene.service().key);
         for trouble in troubles {
-            world.round(Some(trouble)).map_err(TestCaseError::fail)?;
+            world.round(&key, Some(trouble)).map_err(TestCaseError::fail)?;
             world.time_goes_by();
         }
-        let end = world.settle(SLOW_ROUNDS).map_err(TestCaseError::fail)?;
+        let end = world.settle(&[key], SLOW_ROUNDS).map_err(TestCaseError::fail)?;
         expect_settled(&world, &end).map_err(TestCaseError::fail)?;
     }
 }

@@ -11,7 +11,7 @@ use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, LoadBalancer, LoadBalancerSpec, State,
 };
 use my_cloud_controller_manager::plan::naming::{
-    CloudName, LoadBalancerId, ServiceKey, ServiceUid,
+    CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid,
 };
 use my_cloud_controller_manager::plan::record::{Ingress, Record};
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
@@ -20,6 +20,7 @@ use my_cloud_controller_manager::plan::{
 };
 
 use crate::expected::{address, cloud_name, cluster, id, owner, wanted_spec, without_names};
+use crate::world::World;
 
 /// What an attempt may find.
 #[derive(Clone, Debug)]
@@ -132,6 +133,13 @@ impl Nodes {
             .map(|last| IpAddr::from([10, 0, 0, last]))
             .collect()
     }
+
+    pub fn backends(self) -> Backends {
+        Backends {
+            addresses: self.addresses(),
+            none_confirmed: self == Self::NoneConfirmed,
+        }
+    }
 }
 
 impl Scene {
@@ -242,16 +250,44 @@ impl Scene {
         recorded.collect()
     }
 
-    pub fn backends(&self) -> Backends {
-        Backends {
-            addresses: self.nodes.addresses(),
-            none_confirmed: self.nodes == Nodes::NoneConfirmed,
+    /// The world in which only this Service lives.
+    pub fn world(&self) -> World {
+        let mut world = World {
+            services: Default::default(),
+            clouds: Default::default(),
+            configured: self.configured(),
+            backends: self.nodes.backends(),
+            torn: Default::default(),
+            owners: Default::default(),
+            saved: Default::default(),
+        };
+        world.add(self.service());
+        let mut has_any = false;
+        for (index, cloud) in self.clouds.iter().enumerate() {
+            let mut there = crate::cloud::Cloud {
+                silent: cloud.there == There::Silent,
+                slow: cloud.slow,
+                forgetful: cloud.forgetful,
+                ..Default::default()
+            };
+            if let Some(ours) = self.ours(index) {
+                there.put(ours);
+                has_any = true;
+            }
+            if cloud.there == There::SomebodyElses {
+                there.put_theirs(under_our_name(index));
+            }
+            world.clouds.insert(cloud_name(index), there);
         }
+        if has_any && !self.finalizer {
+            world.torn.insert(owner().uid);
+        }
+        world
     }
 
     /// Everything that is there, also what the controller would not have asked for.
     pub fn observed(&self) -> Observed {
-        let mut observed = Observed::of_service(&self.service(), self.backends());
+        let mut observed = Observed::of_service(&self.service(), self.nodes.backends());
         for (index, cloud) in self.clouds.iter().enumerate() {
             let view = match (cloud.there, self.ours(index)) {
                 (_, Some(ours)) => CloudView::Present(Box::new(ours)),
@@ -273,11 +309,43 @@ impl Scene {
         plan(&self.desired(), &self.observed())
     }
 
+    /// The same Service, were this the only cloud that it names and is known on.
+    pub fn with_only(&self, cloud: &CloudName) -> Self {
+        let mut scene = self.clone();
+        for (index, other) in scene.clouds.iter_mut().enumerate() {
+            if cloud_name(index) != *cloud {
+                other.named = false;
+                other.recorded = Recorded::Nothing;
+                other.there = There::Nothing;
+            }
+        }
+        scene
+    }
+
     /// The clouds that a managed Service wants; `None` for one that is not managed.
     pub fn wanted_clouds(&self) -> Option<BTreeSet<CloudName>> {
         match self.desired() {
             Desired::Managed(wanted) => Some(wanted.clouds),
             _ => None,
         }
+    }
+}
+
+/// A load balancer of another cluster that has the name of ours.
+fn under_our_name(index: usize) -> LoadBalancer {
+    let of_another = Owner {
+        cluster: ClusterId::new("another"),
+        ..owner()
+    };
+    LoadBalancer {
+        id: LoadBalancerId::new(format!("theirs-{}", index + 1)),
+        name: owner().load_balancer_name(),
+        owner: Some(of_another),
+        spec: wanted_spec(Nodes::One),
+        addresses: Addresses {
+            ips: vec![address(100 + index)],
+            hostname: None,
+        },
+        state: State::Active,
     }
 }

@@ -1,9 +1,12 @@
-//! A world that plans change: a Service and some clouds, seen as
+//! A world that plans change: Services and clouds, seen as
 //! `controller::observe` sees them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use my_cloud_controller_manager::plan::naming::CloudName;
+use my_cloud_controller_manager::plan::load_balancer::LoadBalancer;
+use my_cloud_controller_manager::plan::naming::{
+    CloudName, LoadBalancerName, Owner, ServiceKey, ServiceUid,
+};
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{
     Backends, CloudView, Clouds, Desired, Observed, Plan, clouds_to_ask, desired, plan,
@@ -11,42 +14,41 @@ use my_cloud_controller_manager::plan::{
 
 use crate::cloud::Cloud;
 use crate::executor::Trouble;
-use crate::expected::{cloud_name, cluster};
-use crate::scene::{self, Scene};
+use crate::expected::{cluster, is_of};
 
-/// A Service and the clouds.
-#[derive(Clone, Debug)]
+/// Services and clouds.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
-    /// `None` once it is gone.
-    pub service: Option<ServiceView>,
+    pub services: BTreeMap<ServiceKey, ServiceView>,
     pub clouds: BTreeMap<CloudName, Cloud>,
     pub configured: Clouds,
     pub backends: Backends,
-    /// Whether a finalizer guarded every load balancer from the start: a user
-    /// may have torn it off.
-    pub guarded: bool,
+    /// Whose finalizer a user tore off: until it is on again it guards nothing.
+    pub torn: BTreeSet<ServiceUid>,
+    /// All Services that ever were, by what their load balancers are called.
+    pub owners: BTreeMap<LoadBalancerName, Owner>,
+    /// The manifest that a user kept of each Service that was deleted.
+    pub saved: BTreeMap<ServiceKey, ServiceView>,
 }
 
-/// What a round came to.
+/// What a round for one Service came to.
 pub struct Round {
     pub plan: Plan,
     /// The executor's account, if every action was seen to be done.
     pub account: Option<Observed>,
+    /// The clouds that were full.
+    pub refused: BTreeSet<CloudName>,
 }
 
+/// What the last round of each Service came to.
+pub type End = BTreeMap<ServiceKey, Round>;
+
 impl World {
-    pub fn new(scene: &Scene) -> Self {
-        let cloud = |(index, cloud): (usize, &scene::Cloud)| {
-            let there = Cloud::new(scene.ours(index), cloud);
-            (cloud_name(index), there)
-        };
-        Self {
-            service: Some(scene.service()),
-            clouds: scene.clouds.iter().enumerate().map(cloud).collect(),
-            configured: scene.configured(),
-            backends: scene.backends(),
-            guarded: scene.finalizer || (0..3).all(|index| scene.ours(index).is_none()),
-        }
+    /// A Service comes into it.
+    pub fn add(&mut self, service: ServiceView) {
+        let owner = service.owner(&cluster());
+        self.owners.insert(owner.load_balancer_name(), owner);
+        self.services.insert(service.key.clone(), service);
     }
 
     /// The clouds that are configured and answer.
@@ -60,95 +62,97 @@ impl World {
         self.backends.none_confirmed || !self.backends.addresses.is_empty()
     }
 
-    pub fn desired(&self) -> Option<Desired> {
-        let service = self.service.as_ref()?;
-        Some(desired(service, &cluster(), &self.configured))
+    pub fn desired(&self, service: &ServiceView) -> Desired {
+        desired(service, &cluster(), &self.configured)
     }
 
-    /// Observes, plans and applies.
+    /// The Service that a load balancer was made for, if it was one of ours.
+    pub fn owner_of(&self, found: &LoadBalancer) -> Option<&Owner> {
+        let owner = self.owners.get(&found.name);
+        owner.filter(|owner| is_of(found, owner))
+    }
+
+    /// The living Service of this owner.
+    pub fn living(&self, owner: &Owner) -> Option<&ServiceView> {
+        let mut services = self.services.values();
+        services.find(|service| service.uid == owner.uid)
+    }
+
+    /// Observes, plans and applies for one Service.
     ///
     /// # Errors
     /// What must never be was, at some moment: says what.
-    pub fn round(&mut self, trouble: Option<Trouble>) -> Result<Round, String> {
-        let Some((desired, mut seen)) = self.observe(trouble.and_then(Trouble::silent).as_ref())
-        else {
+    pub fn round(&mut self, key: &ServiceKey, trouble: Option<Trouble>) -> Result<Round, String> {
+        let silent = trouble.and_then(Trouble::silent);
+        let Some((service, desired, mut seen)) = self.observe(key, silent.as_ref()) else {
             return Ok(Round {
                 plan: Plan::default(),
                 account: None,
+                refused: BTreeSet::new(),
             });
         };
         let plan = plan(&desired, &seen);
-        let all_done = self.apply(&plan, &mut seen, trouble)?;
+        let done = self.apply(service, &plan, &mut seen, trouble)?;
         Ok(Round {
             plan,
-            account: all_done.then_some(seen),
+            account: done.all.then_some(seen),
+            refused: done.refused,
         })
     }
 
-    /// Rounds without trouble, some time between them, until one has nothing
-    /// to do: gives what it waits for.
-    ///
-    /// # Errors
-    /// There still was something to do after so many rounds, or what must
-    /// never be was.
-    pub fn settle(&mut self, rounds: usize) -> Result<Plan, String> {
-        let mut plans = Vec::new();
-        loop {
-            self.time_goes_by();
-            let plan = self.round(None)?.plan;
-            if plan.actions.is_empty() {
-                return Ok(plan);
-            }
-            plans.push(plan.actions);
-            if plans.len() > rounds {
-                return Err(format!("no end after {rounds} rounds: {plans:#?}"));
-            }
-        }
-    }
-
-    /// What the controller would see: see `controller::observe`. `None` once
-    /// the Service is gone.
-    pub fn observe(&self, silent: Option<&CloudName>) -> Option<(Desired, Observed)> {
-        let (service, desired) = (self.service.clone()?, self.desired()?);
+    /// What the controller would see for one Service: see `controller::observe`.
+    /// `None` once the Service is gone.
+    pub fn observe(
+        &self,
+        key: &ServiceKey,
+        silent: Option<&CloudName>,
+    ) -> Option<(ServiceView, Desired, Observed)> {
+        let service = self.services.get(key)?.clone();
+        let desired = self.desired(&service);
         let mut observed = Observed::of_service(&service, self.backends.clone());
         if matches!(desired, Desired::Unmanaged(_) | Desired::Invalid(_)) {
-            return Some((desired, observed));
+            return Some((service, desired, observed));
         }
+        let owner = service.owner(&cluster());
         let mut asked = clouds_to_ask(&service, &desired, &self.configured);
-        let in_inventory = self.configured.keys();
-        asked.extend(
-            in_inventory
-                .filter(|cloud| !self.clouds[*cloud].ours.is_empty())
-                .cloned(),
-        );
+        let in_inventory = |cloud: &&CloudName| {
+            let known = self.clouds[*cloud].named(&owner.load_balancer_name());
+            known.is_some()
+        };
+        asked.extend(self.configured.keys().filter(in_inventory).cloned());
         for name in asked {
-            let view = self.view(&service, &name, silent);
+            let answers = silent != Some(&name) && !self.clouds[&name].silent;
+            let view = self.view(&service, &name, answers);
             observed.clouds.insert(name, view);
         }
-        Some((desired, observed))
+        Some((service, desired, observed))
     }
 
-    fn view(
-        &self,
-        service: &ServiceView,
-        name: &CloudName,
-        silent: Option<&CloudName>,
-    ) -> CloudView {
+    fn view(&self, service: &ServiceView, name: &CloudName, answers: bool) -> CloudView {
         if !self.configured.contains_key(name) {
             return CloudView::NotConfigured;
         }
-        if !service.finalizer && service.record.get(name).is_none() {
+        let recorded = service.record.get(name);
+        if !service.finalizer && recorded.is_none() {
             return CloudView::Absent;
         }
-        let cloud = &self.clouds[name];
-        if cloud.silent || silent == Some(name) {
+        if !answers {
             return CloudView::Unreachable;
         }
-        match cloud.ours.first() {
-            Some(ours) => CloudView::Present(Box::new(ours.clone())),
-            None if cloud.name_taken => CloudView::NameTaken,
-            None => CloudView::Absent,
+        let cloud = &self.clouds[name];
+        let owner = service.owner(&cluster());
+        let present = |found: &LoadBalancer| CloudView::Present(Box::new(found.clone()));
+        if let Some(named) = cloud.named(&owner.load_balancer_name()) {
+            return if named.belongs_to(&owner) {
+                present(named)
+            } else {
+                CloudView::NameTaken
+            };
         }
+        recorded
+            .and_then(|id| cloud.load_balancers.get(id))
+            .filter(|found| found.belongs_to(&owner))
+            .map_or(CloudView::Absent, present)
     }
 
     /// What was under way at the clouds is done.

@@ -70,7 +70,8 @@ impl RestCloud {
             body: json(&ListRequestBody::new(cluster, size, token)),
             limit: body::PAGE,
         };
-        self.line.call(self.span(Verb::List), outgoing, parse).await
+        let span = self.span(Verb::List, &self.addresses.list);
+        self.line.call(span, outgoing, parse).await
     }
 
     /// Reads an item of a list; one that cannot be read is left out, because
@@ -80,8 +81,10 @@ impl RestCloud {
             .map_err(|error| error.to_string())
             .and_then(|item| item.shown(self.line.profile));
         read.inspect_err(|why| {
-            let why = body::excerpt(why.as_bytes());
-            tracing::warn!(cloud = %self.line.cloud, why, "left a load balancer out of the list");
+            if self.line.is_news(Verb::List, "unreadable_item") {
+                let why = body::excerpt(why.as_bytes());
+                tracing::warn!(cloud = %self.line.cloud, why, "left a load balancer out of the list");
+            }
         })
         .ok()
     }

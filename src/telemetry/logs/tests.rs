@@ -1,6 +1,9 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use futures::FutureExt;
+
+use super::filter::{asked, of_verbosity};
 use super::*;
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::Traces;
@@ -20,36 +23,29 @@ impl io::Write for Lines {
     }
 }
 
-/// What `work` logs in JSON under these directives, one value per line.
-fn logged(
-    directives: &str,
-    traces: Option<&Traces>,
-    work: impl FnOnce(),
-) -> Vec<serde_json::Value> {
+/// What `work` logs under this filter, which it may change.
+fn written(format: Format, filter: EnvFilter, work: impl FnOnce(&LogFilter)) -> String {
     let lines = Lines::default();
     let writer = lines.clone();
-    let filter = EnvFilter::new(directives);
-    let subscriber = subscriber(Format::Json, filter, traces, None, move || writer.clone());
-    tracing::subscriber::with_default(subscriber, work);
+    let filter = ("start".to_owned(), filter);
+    let (subscriber, filter) = subscriber(format, filter, None, move || writer.clone());
+    tracing::subscriber::with_default(subscriber, || work(&filter));
     let bytes = lines.0.lock().unwrap();
-    String::from_utf8_lossy(&bytes)
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What `work` logs in JSON under this filter, one value per line.
+fn logged(filter: EnvFilter, work: impl FnOnce()) -> Vec<serde_json::Value> {
+    written(Format::Json, filter, |_| work())
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect()
 }
 
 #[test]
-fn every_verbosity_is_a_filter() {
-    for verbosity in 0..=10 {
-        let text = directives(verbosity);
-        assert!(EnvFilter::try_new(&text).is_ok(), "{text}");
-    }
-}
-
-#[test]
 fn verbosity_opens_our_own_lines_first() {
     let ours = |verbosity| {
-        let lines = logged(&directives(verbosity), None, || {
+        let lines = logged(of_verbosity(verbosity).1, || {
             tracing::info!(target: "my_cloud_controller_manager::controller", "info");
             tracing::debug!(target: "my_cloud_controller_manager::controller", "debug");
             tracing::trace!(target: "my_cloud_controller_manager::controller", "trace");
@@ -66,20 +62,20 @@ fn verbosity_opens_our_own_lines_first() {
 
 #[test]
 fn standby_polls_are_quiet_unless_asked_for_by_name() {
-    let polls = |directives: &str| {
-        logged(directives, None, || {
+    let polls = |filter: EnvFilter| {
+        logged(filter, || {
             tracing::info!(target: "kube_leader_election::lease", "lease is held by another");
         })
         .len()
     };
-    assert_eq!(polls(&directives(4)), 0);
-    assert_eq!(polls(&overridden("debug")), 0);
-    assert_eq!(polls(&overridden("kube_leader_election=info")), 1);
+    assert_eq!(polls(of_verbosity(4).1), 0);
+    assert_eq!(polls(asked("debug").unwrap()), 0);
+    assert_eq!(polls(asked("kube_leader_election=info").unwrap()), 1);
 }
 
 #[test]
 fn a_warning_keeps_the_fields_of_every_span_around_it() {
-    let lines = logged("warn", None, || {
+    let lines = logged(EnvFilter::new("warn"), || {
         let _service = tracing::info_span!("reconcile", service = "default/web").entered();
         let _call = tracing::info_span!("cloud_api", cloud = "cloud1").entered();
         tracing::info!("not shown");
@@ -92,16 +88,107 @@ fn a_warning_keeps_the_fields_of_every_span_around_it() {
 }
 
 #[test]
-fn lines_within_a_trace_carry_its_ids() {
+fn lines_of_work_with_a_span_carry_its_ids() {
     let exports = Metrics::new(&[]).unwrap().program.span_exports();
-    let traces = Traces::without_collector(exports);
-    let lines = logged("info", Some(&traces), || {
-        tracing::info!("outside");
-        tracing::info_span!("reconcile").in_scope(|| tracing::info!("inside"));
+    let tracer = Traces::without_collector(exports).tracer();
+    let lines = logged(EnvFilter::new("info"), || {
+        let work = tracer.work("reconcile", None, Default::default);
+        let done = work.run(async {
+            tracing::info!("quiet so far");
+            traces::begin();
+            tracing::info!("worth a span");
+        });
+        done.now_or_never().unwrap();
     });
     assert!(lines[0].get("trace_id").is_none(), "{:?}", lines[0]);
     let length = |name: &str| lines[1][name].as_str().map(str::len);
     assert_eq!(length("trace_id"), Some(32), "{:?}", lines[1]);
     assert_eq!(length("span_id"), Some(16), "{:?}", lines[1]);
     assert_eq!(lines[1]["trace_flags"], "01");
+}
+
+#[test]
+fn text_lines_within_a_trace_carry_its_ids_too() {
+    let exports = Metrics::new(&[]).unwrap().program.span_exports();
+    let tracer = Traces::without_collector(exports).tracer();
+    let text = written(Format::Text, EnvFilter::new("info"), |_| {
+        tracing::info!("outside");
+        let work = tracer.work("reconcile", None, Default::default);
+        let done = work.run(async {
+            traces::begin();
+            tracing::info!(answer = 42, "inside");
+        });
+        done.now_or_never().unwrap();
+    });
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].ends_with("outside"), "{text}");
+    let (line, ids) = lines[1].split_once(" trace_id=").expect(lines[1]);
+    assert!(line.ends_with("inside answer=42"), "{text}");
+    let (trace, span) = ids.split_once(" span_id=").expect(lines[1]);
+    assert_eq!((trace.len(), span.len()), (32, 16), "{text}");
+}
+
+#[test]
+fn a_filter_is_replaced_while_lines_are_written() {
+    let ours = "my_cloud_controller_manager=debug";
+    let text = written(Format::Text, EnvFilter::new("warn"), |filter| {
+        let say = |when: &str| {
+            tracing::debug!(target: "my_cloud_controller_manager::cloud", when, "ours");
+            tracing::info!(target: "kube_client", when, "theirs");
+            tracing::info!(target: "kube_leader_election", when, "a poll");
+        };
+        assert_eq!(filter.text(), "start");
+        say("before");
+        filter.set(&format!(" info,{ours}\n")).unwrap();
+        assert_eq!(filter.text(), format!("info,{ours}"));
+        say("opened");
+        filter.set("error").unwrap();
+        say("closed");
+    });
+    let ends: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.rsplit_once(": ").map(|(_, end)| end))
+        .collect();
+    assert_eq!(
+        ends,
+        ["ours when=\"opened\"", "theirs when=\"opened\""],
+        "{text}"
+    );
+}
+
+#[test]
+fn a_bad_filter_is_named_and_changes_nothing() {
+    written(Format::Text, EnvFilter::new("warn"), |filter| {
+        let cases = [
+            ("", "the filter is empty", "nothing at all"),
+            ("info,kube=loud", "\"kube=loud\"", "not a level"),
+            (
+                "inof",
+                "\"inof\"",
+                "a slip, not a target that silences all others",
+            ),
+            ("info,,warn", "\"\"", "an empty one"),
+            (
+                "info, kube=debug",
+                "\" kube=debug\"",
+                "a blank would be part of the target",
+            ),
+            ("info,[reconcile", "\"[reconcile\"", "an open bracket"),
+        ];
+        for (text, named, why) in cases {
+            let error = filter.set(text).expect_err(why).to_string();
+            assert!(error.contains(named), "{why}: {error}");
+        }
+        assert_eq!(filter.text(), "start");
+        for text in [
+            "off",
+            "DEBUG",
+            "kube=trace",
+            "[reconcile]=debug",
+            "hyper::client=0",
+        ] {
+            filter.set(text).expect(text);
+        }
+    });
 }

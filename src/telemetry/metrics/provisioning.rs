@@ -3,7 +3,7 @@
 //! A histogram only sees what ended. A Service that never gets its address is
 //! in the gauges: pending, overdue, oldest.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -136,6 +136,11 @@ impl ProvisioningMetrics {
     /// A Service has an address, asks for nothing any more, or is gone.
     pub fn forget(&self, uid: &ServiceUid) {
         self.pending().remove(uid);
+    }
+
+    /// Drops all Services but these.
+    pub fn keep(&self, alive: &HashSet<ServiceUid>) {
+        self.pending().retain(|uid, _| alive.contains(uid));
     }
 
     /// The load balancer of a deleted Service is gone.

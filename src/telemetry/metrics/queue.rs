@@ -2,7 +2,7 @@
 //! client-go's work queues have. kube-runtime does not show its own queue, so
 //! this one follows it: what was asked for, when it was due, when it began.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -112,6 +112,11 @@ impl QueueMetrics {
     /// A Service is gone: what was asked for is void.
     pub fn forget(&self, key: &ServiceKey) {
         lock(&self.state).due.remove(key);
+    }
+
+    /// Drops what was asked for of all Services but these.
+    pub fn keep(&self, known: &HashSet<ServiceKey>) {
+        lock(&self.state).due.retain(|key, _| known.contains(key));
     }
 
     /// Its reconcile begins.

@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tracing_subscriber::layer::SubscriberExt;
+use futures::FutureExt;
 
 use super::*;
 use crate::plan::naming::{ServiceKey, ServiceUid};
-use crate::telemetry::traces::Traces;
+use crate::telemetry::traces::{self, Traces};
 
 fn metrics() -> Metrics {
     Metrics::new(&[CloudName::new("cloud1"), CloudName::new("cloud2")]).unwrap()
@@ -292,15 +292,14 @@ fn open_metrics_has_units_canonical_bounds_and_an_end() {
 fn an_exemplar_names_the_trace_of_an_observation() {
     let metrics = metrics();
     let traces = Traces::without_collector(metrics.program.span_exports());
-    let subscriber = tracing_subscriber::registry().with(traces.layer());
-    let trace = tracing::subscriber::with_default(subscriber, || {
-        tracing::info_span!("cloud call").in_scope(|| {
-            let took = Duration::from_millis(700);
-            metrics.cloud.answered("cloud2", "delete", "200", took);
-            crate::telemetry::traces::active().map(|span| span.trace_id().to_string())
-        })
+    let work = traces.tracer().work("reconcile", None, Default::default);
+    let call = work.run(async {
+        traces::begin();
+        let took = Duration::from_millis(700);
+        metrics.cloud.answered("cloud2", "delete", "200", took);
+        traces::active().map(|span| span.trace_id().to_string())
     });
-    let trace = trace.expect("a trace");
+    let trace = call.now_or_never().flatten().expect("a trace");
     let text = open_metrics(&metrics);
     let bucket = "mycloud_lb_cloud_api_request_duration_seconds_bucket{cloud=\"cloud2\",operation=\"delete\",le=\"1.0\"} 1 # {trace_id=\"";
     let line = text.lines().find(|line| line.starts_with(bucket));

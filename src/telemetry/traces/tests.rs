@@ -1,13 +1,15 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::mpsc;
-use std::time::Instant;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Instant, SystemTime};
 
+use futures::FutureExt;
+use http::HeaderMap;
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SpanData;
 use prometheus::IntCounter;
-use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 
@@ -20,16 +22,24 @@ fn counters() -> SpanExports {
     }
 }
 
+/// The span of work that is worth one.
 fn span_under(traces: &Traces) -> Option<SpanContext> {
-    let subscriber = tracing_subscriber::registry().with(traces.layer());
-    tracing::subscriber::with_default(subscriber, || {
-        tracing::info_span!("reconcile").in_scope(active)
+    in_work(traces, || {
+        begin();
+        active()
     })
+}
+
+fn in_work<T>(traces: &Traces, work: impl FnOnce() -> T) -> T {
+    let tracer = traces.tracer();
+    let promised = tracer.work("reconcile", None, Default::default);
+    let done = promised.run(async { work() }).now_or_never();
+    done.expect("nothing to wait for")
 }
 
 impl Traces {
     /// For tests of what else happens within a trace.
-    pub(in crate::telemetry) fn without_collector(exports: SpanExports) -> Self {
+    pub(crate) fn without_collector(exports: SpanExports) -> Self {
         Self::new(Dead, exports)
     }
 }
@@ -125,24 +135,113 @@ async fn a_dead_collector_is_counted_and_delays_nothing() {
     assert_eq!((exports.exported.get(), exports.failed.get()), (0, 1));
 }
 
-#[test]
-fn calls_carry_the_span_only_when_there_is_one() {
+/// The header `traceparent` of a request made now.
+fn traceparent() -> Option<String> {
     let mut headers = HeaderMap::new();
-    inject(&tracing::info_span!("cloud_api"), &mut headers);
-    assert!(headers.is_empty(), "traces are off: {headers:?}");
+    Request::begin("cloud1 create", Vec::new).inject(&mut headers);
+    let value = headers.get("traceparent")?;
+    value.to_str().ok().map(str::to_owned)
+}
+
+#[test]
+fn requests_carry_their_span_only_when_there_is_one() {
+    assert_eq!(traceparent(), None, "no work");
+    let off = Tracer::default();
+    let work = off.work("reconcile", None, Default::default);
+    let sent = work.run(async { traceparent() }).now_or_never();
+    assert_eq!(sent.expect("nothing to wait for"), None, "traces are off");
 
     let traces = Traces::new(Dead, counters());
-    let subscriber = tracing_subscriber::registry().with(traces.layer());
-    tracing::subscriber::with_default(subscriber, || {
-        inject(&tracing::info_span!("cloud_api"), &mut headers);
+    let (sent, work) = in_work(&traces, || (traceparent(), active()));
+    let (sent, work) = (sent.expect("traceparent"), work.expect("the work's span"));
+    let parts: Vec<&str> = sent.split('-').collect();
+    assert_eq!(parts[1], work.trace_id().to_string(), "{sent}");
+    assert_ne!(parts[2], work.span_id().to_string(), "its own span");
+    assert_eq!((parts[0], parts[3]), ("00", "01"), "{sent}");
+}
+
+/// Keeps what is exported.
+#[derive(Clone, Debug, Default)]
+struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanExporter for Kept {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn by_name(&self, name: &str) -> Vec<SpanData> {
+        let kept = self.0.lock().unwrap();
+        let of_name = kept.iter().filter(|span| span.name == name);
+        of_name.cloned().collect()
+    }
+}
+
+#[tokio::test]
+async fn work_in_which_nothing_happens_has_no_span() {
+    let kept = Kept::default();
+    let traces = Traces::new(kept.clone(), counters());
+    assert_eq!(in_work(&traces, active), None);
+    in_work(&traces, || {
+        note([KeyValue::new("result", "success")]);
+        fail("conflict", "words".into());
     });
-    let parent = headers
-        .get("traceparent")
-        .expect("traceparent")
-        .to_str()
-        .unwrap();
+    let span = in_work(&traces, || {
+        drop(Request::begin("cloud1 query", Vec::new));
+        active().expect("a request is worth a span")
+    });
+    traces.shutdown().await;
+    let exported = kept.by_name("reconcile");
+    assert_eq!(exported.len(), 1, "{exported:?}");
+    assert_eq!(exported[0].span_context, span);
+    let request = &kept.by_name("cloud1 query")[0];
+    assert_eq!(request.parent_span_id, span.span_id());
+    assert_eq!(request.span_kind, SpanKind::Client);
     assert!(
-        parent.starts_with("00-") && parent.ends_with("-01"),
-        "{parent}"
+        request.start_time >= exported[0].start_time && request.end_time <= exported[0].end_time,
+        "dated back to the beginning of the work"
     );
+    let cancelled = KeyValue::new("error.type", "cancelled");
+    assert!(request.attributes.contains(&cancelled), "nobody ended it");
+}
+
+#[tokio::test]
+async fn passes_of_two_leaders_and_the_root_are_one_trace() {
+    let wish = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_250);
+    let provision = Provision::new("cluster", "uid", wish);
+    let (mut passes, mut roots) = (Vec::new(), Vec::new());
+    for leader in ["first", "second"] {
+        let kept = Kept::default();
+        let traces = Traces::new(kept.clone(), counters());
+        let tracer = traces.tracer();
+        let work = tracer.work("reconcile", Some(&provision), Default::default);
+        work.run(async { begin() }).now_or_never().unwrap();
+        if leader == "second" {
+            tracer.provisioned(&provision, Vec::new());
+        }
+        // Neither are the ids of what follows.
+        assert_ne!(span_under(&traces).unwrap().trace_id(), provision.trace());
+        traces.shutdown().await;
+        passes.push(kept.by_name("reconcile").remove(0));
+        roots.extend(kept.by_name("provision"));
+    }
+    let [root] = &roots[..] else {
+        panic!("{roots:?}");
+    };
+    assert_eq!(root.parent_span_id, SpanId::INVALID);
+    assert_eq!(root.start_time, wish);
+    for pass in passes {
+        assert_eq!(pass.span_context.trace_id(), root.span_context.trace_id());
+        assert_eq!(pass.parent_span_id, root.span_context.span_id());
+    }
+    let others = [
+        Provision::new("cluster", "uid", wish + Duration::from_secs(1)),
+        Provision::new("cluster", "other", wish),
+        Provision::new("other", "uid", wish),
+    ];
+    for other in others {
+        assert_ne!(other.trace(), provision.trace(), "{other:?}");
+    }
 }

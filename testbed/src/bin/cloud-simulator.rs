@@ -31,7 +31,7 @@ or owner): {"kind": "throttle", "retryAfterSeconds": 5, "verb": "create",
   failBefore, failAfter {code, status, retryAfterSeconds}   loseReply
   executeLate {delayMillis, reply: "lost" | "hang" | {"fail": {code, status}}}
   listIncomplete {omit}   stale   garbageBody   oversizedBody {bytes}
-  omitField {field}   redirect {location}"#;
+  omitField {field}   answerAnother {id}   redirect {location}"#;
 
 /// Simulates a cloud's load balancer API, with real TCP and UDP forwarding from
 /// each load balancer's address to its back ends.

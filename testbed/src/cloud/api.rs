@@ -145,6 +145,11 @@ async fn reply(engine: Arc<Engine>, call: Arc<Call>, sequence: u64, struck: Stru
             truly(&blur).await.with_body(garbage)
         }
         FaultKind::OversizedBody { bytes } => truly(&blur).await.padded(bytes),
+        FaultKind::AnswerAnother { id } => {
+            let truth = truly(&blur).await;
+            operation::show(&engine, call.verb, &id)
+                .map_or(truth, |another| Answer::success(&another))
+        }
         FaultKind::OmitField { field } => truly(&blur).await.without(&field),
         FaultKind::Redirect { location } => Answer::redirect(location),
     })

@@ -135,6 +135,11 @@ pub enum FaultKind {
         /// A top-level field of the answer, such as `lbId`.
         field: String,
     },
+    /// It is carried out, and the answer shows this load balancer instead.
+    AnswerAnother {
+        /// Its id.
+        id: String,
+    },
     /// 307 to this place, not carried out.
     Redirect {
         /// Header `Location`.
@@ -201,6 +206,7 @@ impl FaultKind {
             Self::GarbageBody => "garbageBody",
             Self::OversizedBody { .. } => "oversizedBody",
             Self::OmitField { .. } => "omitField",
+            Self::AnswerAnother { .. } => "answerAnother",
             Self::Redirect { .. } => "redirect",
         }
     }
@@ -210,6 +216,9 @@ impl FaultKind {
         match self {
             Self::ListIncomplete { .. } => verb == Verb::List,
             Self::Stale => matches!(verb, Verb::List | Verb::Query),
+            Self::AnswerAnother { .. } => {
+                matches!(verb, Verb::Query | Verb::Create | Verb::Update)
+            }
             _ => true,
         }
     }

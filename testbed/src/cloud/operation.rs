@@ -229,6 +229,16 @@ fn query(engine: &Engine, call: &Call, blur: &Blur) -> Result<Done, Refusal> {
     })
 }
 
+/// What a call of this verb answers about this load balancer.
+pub(super) fn show(engine: &Engine, verb: Verb, id: &str) -> Result<Value, Refusal> {
+    let entry = engine.inventory().by_id(id)?.clone();
+    let (found, profile) = (&entry.load_balancer, engine.manner.profile);
+    match verb {
+        Verb::Create | Verb::Update => json(&ChangeAnswer::new(found, profile)),
+        _ => json(&FullAnswer::new(found, profile)),
+    }
+}
+
 fn list(engine: &Engine, call: &Call, blur: &Blur) -> Result<Done, Refusal> {
     if engine.manner.profile == Profile::Seed {
         return Err(Refusal::new(Code::NotFound, "this API has no such call"));

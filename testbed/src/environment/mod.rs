@@ -6,6 +6,7 @@
 //! leads without election. Tests of the election and of Nodes have a control
 //! plane of their own.
 
+mod candidate;
 mod command;
 mod edit;
 mod history;
@@ -15,6 +16,7 @@ mod service;
 mod until;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -23,6 +25,7 @@ use kube::Client;
 use kube::api::{Api, PostParams};
 use serde_json::json;
 
+pub use candidate::QUICK_LEASE;
 pub use history::History;
 pub use marks::{addresses, calls};
 pub use service::NewService;
@@ -44,9 +47,9 @@ pub struct Environment {
     /// Its kube-apiserver.
     pub control_plane: ControlPlane,
     /// The cloud called cloud1.
-    pub cloud1: CloudSimulator,
+    pub cloud1: Arc<CloudSimulator>,
     /// The cloud called cloud2.
-    pub cloud2: CloudSimulator,
+    pub cloud2: Arc<CloudSimulator>,
     /// Where its Services are.
     pub namespace: String,
     /// Prefix of the annotations that its replicas read.
@@ -76,9 +79,11 @@ impl Environment {
     /// A part did not start.
     pub async fn shared_with(
         test: &str,
-        clouds: impl Fn(&mut CloudSimulatorOptions),
+        settings: impl Fn(&mut CloudSimulatorOptions),
     ) -> Result<Self> {
-        let environment = Self::on(ControlPlane::shared().await?, test, true, clouds).await?;
+        let clouds = clouds(settings).await?;
+        let control_plane = ControlPlane::shared().await?;
+        let environment = Self::on(control_plane, unique(test), true, clouds).await?;
         for (index, address) in SHARED_NODES.into_iter().enumerate() {
             let node = NewNode::new(&format!("shared-{index}"), address.parse()?);
             let created = node.create(&environment.client()).await;
@@ -97,27 +102,48 @@ impl Environment {
     /// # Errors
     /// A part did not start.
     pub async fn own(test: &str) -> Result<Self> {
-        Self::on(ControlPlane::start(test).await?, test, false, |_| {}).await
+        Self::own_with(test, |_| {}).await
+    }
+
+    /// The same, with other clouds than quick ones.
+    ///
+    /// # Errors
+    /// A part did not start.
+    pub async fn own_with(
+        test: &str,
+        settings: impl Fn(&mut CloudSimulatorOptions),
+    ) -> Result<Self> {
+        let clouds = clouds(settings).await?;
+        let control_plane = ControlPlane::start(test).await?;
+        Self::on(control_plane, unique(test), false, clouds).await
+    }
+
+    /// Another cluster that uses the same clouds: with a control plane of its
+    /// own, and a namespace that is called the same.
+    ///
+    /// # Errors
+    /// A part did not start.
+    pub async fn beside(&self, test: &str) -> Result<Self> {
+        let clouds = [self.cloud1.clone(), self.cloud2.clone()];
+        let control_plane = ControlPlane::start(test).await?;
+        Self::on(control_plane, self.namespace.clone(), false, clouds).await
     }
 
     async fn on(
         control_plane: ControlPlane,
-        test: &str,
+        namespace: String,
         shared: bool,
-        clouds: impl Fn(&mut CloudSimulatorOptions),
+        [cloud1, cloud2]: [Arc<CloudSimulator>; 2],
     ) -> Result<Self> {
         let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/rbac.yaml");
         control_plane.apply_file(&rules).await?;
         let account =
             control_plane.service_account_kubeconfig("kube-system", "my-cloud-controller-manager");
         let kubeconfig = account.await?;
-        // A run may be repeated on a control plane that stays up.
-        let unique = std::process::id();
-        let namespace = format!("{test}-{unique}");
         create_namespace(control_plane.client(), &namespace).await?;
         Ok(Self {
-            cloud1: cloud("cloud1", &clouds).await?,
-            cloud2: cloud("cloud2", &clouds).await?,
+            cloud1,
+            cloud2,
             prefix: if shared {
                 format!("{namespace}.example")
             } else {
@@ -194,13 +220,28 @@ impl Environment {
     }
 }
 
-async fn cloud(name: &str, adjust: impl Fn(&mut CloudSimulatorOptions)) -> Result<CloudSimulator> {
+/// A run may be repeated on a control plane that stays up.
+fn unique(test: &str) -> String {
+    format!("{test}-{}", std::process::id())
+}
+
+async fn clouds(settings: impl Fn(&mut CloudSimulatorOptions)) -> Result<[Arc<CloudSimulator>; 2]> {
+    Ok([
+        cloud("cloud1", &settings).await?,
+        cloud("cloud2", &settings).await?,
+    ])
+}
+
+async fn cloud(
+    name: &str,
+    adjust: impl Fn(&mut CloudSimulatorOptions),
+) -> Result<Arc<CloudSimulator>> {
     let mut options = CloudSimulatorOptions {
         data_plane: false,
         ..CloudSimulatorOptions::named(name)
     };
     adjust(&mut options);
-    CloudSimulator::start(options).await
+    Ok(Arc::new(CloudSimulator::start(options).await?))
 }
 
 async fn create_namespace(client: Client, name: &str) -> Result<()> {

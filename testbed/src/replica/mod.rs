@@ -1,7 +1,6 @@
 //! One running my-cloud-controller-manager: the real binary, as a child process.
 
 mod metrics;
-mod port;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,13 +9,14 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+pub use port::free_address;
 use tempfile::TempDir;
 
 use crate::control_plane::install_tls_provider;
 use crate::eventually;
+use crate::port;
 use crate::process::{Output, Process, Program, Signal};
 
-pub(crate) use port::free_address;
 
 const BINARY: &str = "my-cloud-controller-manager";
 /// All that a replica talks to is on this machine.
@@ -28,6 +28,7 @@ const PROXIES: [&str; 6] = [
     "https_proxy",
     "all_proxy",
 ];
+const MASTER_STATUS: &str = "leader_election_master_status{name=\"my-cloud-controller-manager\"}";
 const READY: Duration = Duration::from_secs(60);
 const ADMIN_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -44,6 +45,8 @@ pub struct ReplicaOptions {
     pub config_yaml: String,
     /// Times of the election.
     pub lease: LeaseTiming,
+    /// Where the Lease is.
+    pub lease_namespace: String,
     /// Flags after ours; a flag given twice is the program's to judge.
     pub extra_args: Vec<String>,
     /// Environment variables on top of ours.
@@ -60,6 +63,7 @@ impl ReplicaOptions {
             kubeconfig: kubeconfig.to_owned(),
             config_yaml: String::new(),
             lease: LeaseTiming::default(),
+            lease_namespace: "kube-system".to_owned(),
             extra_args: Vec::new(),
             env: Vec::new(),
         }
@@ -183,6 +187,16 @@ impl Replica {
         metrics::parse(&answer.text().await?)
     }
 
+    /// Whether it says that it leads.
+    ///
+    /// # Errors
+    /// It does not answer within 5 s, or has no such metric.
+    pub async fn leads(&self) -> Result<bool> {
+        let metrics = self.metrics().await?;
+        let status = metrics.get(MASTER_STATUS).context(MASTER_STATUS)?;
+        Ok(*status == 1.0)
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -264,7 +278,7 @@ fn arguments(options: &ReplicaOptions, config: &Path, admin_address: &str) -> Ve
         ("--leader-elect-retry-period", milliseconds(retry_period)),
         (
             "--leader-elect-resource-namespace",
-            "kube-system".to_owned(),
+            options.lease_namespace.clone(),
         ),
         ("--v", "2".to_owned()),
     ];

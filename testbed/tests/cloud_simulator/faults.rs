@@ -31,6 +31,28 @@ async fn impatient(cloud: &Cloud, patience: Duration) -> reqwest::Result<super::
 }
 
 #[tokio::test]
+async fn an_answer_may_be_about_another_load_balancer() {
+    let cloud = Cloud::quiet().await;
+    let id = cloud.create(&wanted("theirs", "u1")).await;
+    let another = FaultKind::AnswerAnother { id: id.clone() };
+    cloud.simulator.set_fault(Fault::new(another));
+    assert_eq!(cloud.create(&wanted("web", "u2")).await, id);
+    assert_eq!(made(&cloud), 2, "it was carried out");
+    for asked in ["web", "nothing"] {
+        let shown = cloud
+            .call(Verb::Query, &json!({"name": asked}))
+            .await
+            .json();
+        assert_eq!(
+            (&shown["lbId"], &shown["name"]),
+            (&json!(id), &json!("theirs"))
+        );
+    }
+    cloud.call(Verb::Delete, &json!({"lbId": id})).await;
+    assert_eq!(made(&cloud), 1, "no other call is struck");
+}
+
+#[tokio::test]
 async fn latency_delays_a_call_that_then_succeeds() {
     let cloud = cloud_with(FaultKind::Latency { millis: 100 }).await;
     cloud.create(&wanted("web", "u1")).await;

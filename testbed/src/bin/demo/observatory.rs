@@ -50,14 +50,19 @@ impl Observatory {
     /// A board cannot be read.
     pub fn show(&self, stage: &Stage) -> Result<()> {
         let url = self.prometheus.url();
-        stage.fact("Prometheus", format_args!("{url} (its API; alerts: {url}/api/v1/alerts)"));
+        stage.fact(
+            "Prometheus",
+            format_args!("{url} (its API; alerts: {url}/api/v1/alerts)"),
+        );
         let Some(grafana) = &self.grafana else {
             let variable = grafana_server::HOME_VARIABLE;
             stage.line(&format!(
                 "No Grafana on this machine: unpack one (grafana.com/grafana/download) and set \
                  {variable} to its directory,"
             ));
-            stage.line("or import dashboards/*.json into yours, with that Prometheus as data source.");
+            stage.line(
+                "or import dashboards/*.json into yours, with that Prometheus as data source.",
+            );
             return Ok(());
         };
         for name in BOARDS {

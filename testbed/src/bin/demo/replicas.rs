@@ -69,7 +69,9 @@ impl Replicas {
     /// Prometheus, if one looks on.
     fn tell_who_runs(&self) -> Result<()> {
         match &self.targets {
-            Some(targets) => targets.set(self.all().map(|(pod, replica)| (pod, replica.admin_url()))),
+            Some(targets) => {
+                targets.set(self.all().map(|(pod, replica)| (pod, replica.admin_url())))
+            }
             None => Ok(()),
         }
     }

@@ -13,7 +13,10 @@ const TRIES: u64 = 100;
 
 /// An address of 127.0.0.1 that nobody listens on. Chosen at random, so that
 /// many who choose at once do not choose the same.
-pub(crate) fn free_address() -> Result<SocketAddr> {
+///
+/// # Errors
+/// None was found.
+pub fn free_address() -> Result<SocketAddr> {
     let random = RandomState::new();
     (0..TRIES)
         .filter_map(|attempt| u16::try_from(random.hash_one(attempt) % COUNT).ok())

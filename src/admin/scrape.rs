@@ -1,0 +1,40 @@
+//! `/metrics`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::ACCEPT;
+use http::{HeaderMap, StatusCode};
+
+use super::{Health, answer_text, headers};
+use crate::telemetry::{Metrics, MetricsFormat};
+
+pub(super) fn route(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/metrics", get(scrape))
+        .with_state((health, metrics))
+}
+
+async fn scrape(
+    State((health, metrics)): State<(Arc<Health>, Arc<Metrics>)>,
+    asked: HeaderMap,
+) -> Response {
+    let accepts = asked.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let format = MetricsFormat::preferred(accepts.unwrap_or_default());
+    // Gathering reads /proc, which a thread that runs tasks must not wait for.
+    let gathered = tokio::task::spawn_blocking(move || {
+        health.measure(&metrics);
+        metrics.gather(format)
+    });
+    match gathered.await {
+        Ok(text) => (headers(format.content_type()), text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be gathered");
+            let text = "internal server error: metrics cannot be gathered\n";
+            answer_text(StatusCode::INTERNAL_SERVER_ERROR, text.into())
+        }
+    }
+}

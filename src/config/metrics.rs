@@ -1,0 +1,69 @@
+//! The flags that say where metrics are served.
+
+use super::mistake::{Mistakes, Place};
+use super::rules;
+use crate::admin::secure::SecureMetricsConfig;
+use crate::args::Args;
+
+const ADDRESS: &str = "--metrics-secure-address";
+const CERTIFICATE: &str = "--metrics-tls-cert-file";
+const KEY: &str = "--metrics-tls-key-file";
+const PLAIN: &str = "--metrics-plain";
+const WORDS: [(&str, bool); 2] = [("true", true), ("false", false)];
+
+/// Where metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// On the admin address, to everybody. Default: unless they are served securely.
+    pub plain: bool,
+    /// Over TLS, to those who may read them. Default: not.
+    pub secure: Option<SecureMetricsConfig>,
+}
+
+pub(super) fn read(args: &Args, mistakes: &mut Mistakes) -> MetricsConfig {
+    let secure = secure(args, mistakes);
+    let plain = args
+        .metrics_plain
+        .as_deref()
+        .and_then(|text| mistakes.check(Place::Flag(PLAIN), text, rules::one_of(&WORDS)));
+    MetricsConfig {
+        plain: plain.unwrap_or(secure.is_none()),
+        secure,
+    }
+}
+
+/// All three or none.
+fn secure(args: &Args, mistakes: &mut Mistakes) -> Option<SecureMetricsConfig> {
+    let flags = [
+        (ADDRESS, &args.metrics_secure_address),
+        (CERTIFICATE, &args.metrics_tls_cert_file),
+        (KEY, &args.metrics_tls_key_file),
+    ];
+    let given: Vec<_> = flags
+        .iter()
+        .filter(|(_, text)| text.is_some())
+        .map(|(flag, _)| *flag)
+        .collect();
+    if given.is_empty() {
+        return None;
+    }
+    for (flag, text) in flags {
+        if text.is_none() {
+            let rule = format!("it must be set together with {}", given.join(" and "));
+            mistakes.add(Place::Flag(flag), "nothing", rule);
+        }
+    }
+    let [(_, address), (_, certificate), (_, key)] =
+        flags.map(|(flag, text)| (flag, text.as_deref()));
+    let address =
+        address.and_then(|text| mistakes.check(Place::Flag(ADDRESS), text, rules::listen_address));
+    let mut file = |flag, text: Option<&str>| {
+        text.and_then(|text| mistakes.check(Place::Flag(flag), text, rules::readable_file))
+    };
+    let (certificate, key) = (file(CERTIFICATE, certificate), file(KEY, key));
+    Some(SecureMetricsConfig {
+        address: address?,
+        certificate: certificate?,
+        key: key?,
+    })
+}

@@ -1,0 +1,120 @@
+//! A leader of two clouds, and the Service that it is about.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::runtime::reflector;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::api_server::ApiServer;
+use super::cloud::{Scripted, made};
+use crate::controller::Context;
+use crate::controller::cloud_in_hand::CloudInHand;
+use crate::controller::vanished::Vanished;
+use crate::election::{Role, sole_leader};
+use crate::kubernetes::Marks;
+use crate::kubernetes::events::Events;
+use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::service::view;
+use crate::kubernetes::service_writer::ServiceWriter;
+use crate::plan::desired::Abilities;
+use crate::plan::load_balancer::LoadBalancer;
+use crate::plan::naming::{CloudName, ClusterId};
+use crate::plan::{CreateRequest, Desired, desired};
+use crate::telemetry::Metrics;
+
+pub(super) fn marks() -> Marks {
+    Marks::new("mycloud.com")
+}
+
+pub(super) fn cluster() -> ClusterId {
+    ClusterId::new("cluster")
+}
+
+/// A Service on cloud1 with our finalizer, and what a test changes about it.
+pub(super) fn service(changes: Value) -> Service {
+    let mut service = json!({
+        "metadata": {
+            "namespace": "default", "name": "web", "uid": "uid", "resourceVersion": "10",
+            "finalizers": ["mycloud.com/load-balancer"],
+            "annotations": {"mycloud.com/enable": "true", "mycloud.com/provider": "cloud1"},
+        },
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30080}]},
+    });
+    json_patch(&mut service, changes);
+    serde_json::from_value(service).expect("a Service")
+}
+
+fn json_patch(target: &mut Value, changes: Value) {
+    match (target, changes) {
+        (Value::Object(target), Value::Object(changes)) => {
+            for (name, change) in changes {
+                json_patch(target.entry(name).or_insert(Value::Null), change);
+            }
+        }
+        (target, change) => *target = change,
+    }
+}
+
+/// The load balancer that this Service has.
+pub(super) fn load_balancer(of: &Service, id: &str) -> LoadBalancer {
+    let view = view(of, &marks()).expect("a whole Service");
+    let abilities = names().map(|name| (name, Abilities::Full)).into();
+    let Desired::Managed(wanted) = desired(&view, &cluster(), &abilities) else {
+        panic!("ours");
+    };
+    let request = CreateRequest {
+        name: wanted.owner.load_balancer_name(),
+        owner: wanted.owner.clone(),
+        spec: wanted.spec(&BTreeSet::new()),
+    };
+    made(&request, id)
+}
+
+fn names() -> [CloudName; 2] {
+    ["cloud1", "cloud2"].map(CloudName::new)
+}
+
+/// A leader whose watch shows these Services, with nothing listed at the clouds yet.
+pub(super) fn leader(
+    server: &ApiServer,
+    clouds: [&Arc<Scripted>; 2],
+    shown: impl IntoIterator<Item = Service>,
+) -> Arc<Context> {
+    let (services_store, mut writer) = reflector::store();
+    for service in shown {
+        writer.apply_watcher_event(&kube::runtime::watcher::Event::Apply(service));
+    }
+    let metrics = Arc::new(Metrics::new(&names()).expect("metrics"));
+    let (events, _) = Events::new(server.client(), "test");
+    let nodes = NodeSet {
+        version: 1,
+        ..NodeSet::default()
+    };
+    let in_hand = |cloud: &Arc<Scripted>| CloudInHand::new(cloud.clone());
+    let context = Context {
+        cluster: cluster(),
+        abilities: names().map(|name| (name, Abilities::Full)).into(),
+        clouds: names().into_iter().zip(clouds.map(in_hand)).collect(),
+        services_store,
+        services_listed: watch::channel(true).1,
+        services: ServiceWriter::new(server.client(), marks(), metrics.clone()),
+        marks: marks(),
+        events,
+        metrics,
+        roles: watch::channel(Role::Leader(sole_leader(1))).1,
+        nodes: watch::channel(Some(nodes)).1,
+        retry: Default::default(),
+        said: Default::default(),
+        own_writes: Default::default(),
+        doubts: Default::default(),
+        vanished: Vanished::new().0,
+        tracer: Default::default(),
+        provisions: Default::default(),
+        repeats: Default::default(),
+        stopping: Default::default(),
+    };
+    Arc::new(context)
+}

@@ -1,0 +1,69 @@
+//! What is ours, and what only looks so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::api_server::ApiServer;
+use super::cloud::Scripted;
+use super::leader::{leader, load_balancer, service};
+use crate::config::Orphans;
+use crate::controller::reconcile::reconcile;
+use crate::controller::sweep::{Sweep, SweepSettings};
+use crate::plan::load_balancer::LoadBalancer;
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerName};
+
+fn given_away(found: &LoadBalancer) -> LoadBalancer {
+    let mut found = found.clone();
+    if let Some(owner) = &mut found.owner {
+        owner.cluster = ClusterId::new("another");
+    }
+    found
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_that_changed_hands_since_the_list_is_left_alone() {
+    let listed = load_balancer(&service(json!({})), "lb-1");
+    let cloud = Arc::new(Scripted {
+        by_id: Some(given_away(&listed)),
+        ..Scripted::default()
+    });
+    let context = leader(&ApiServer::default(), [&cloud, &cloud], []);
+    let settings = SweepSettings {
+        orphans: Orphans::Delete,
+        grace: Duration::ZERO,
+    };
+    let name = CloudName::new("cloud1");
+    Sweep::default()
+        .look(&name, &context.clouds[&name], &[listed], settings, &context)
+        .await;
+    assert_eq!(cloud.asked(), ["query lb-1"]);
+}
+
+/// A cloud whose names were changed: the record still finds it.
+#[tokio::test(start_paused = true)]
+async fn what_was_renamed_is_found_by_its_recorded_id() {
+    let deleted = service(json!({"metadata": {
+        "deletionTimestamp": "2026-01-01T00:00:00Z",
+        "annotations": {"mycloud.com/lb-id": "lb-1", "mycloud.com/lb-cloud": "cloud1"},
+    }}));
+    let mut ours = load_balancer(&service(json!({})), "lb-1");
+    ours.name = LoadBalancerName::new("renamed-by-hand");
+    let cases = [
+        (ours.clone(), &["delete lb-1"][..], "it is ours"),
+        (given_away(&ours), &[][..], "it is somebody else's"),
+    ];
+    for (by_id, mutations, why) in cases {
+        let server = ApiServer::default();
+        *server.live.lock().expect("a lock") = Some(deleted.clone());
+        let cloud = Arc::new(Scripted {
+            by_id: Some(by_id),
+            ..Scripted::default()
+        });
+        let context = leader(&server, [&cloud, &cloud], [deleted.clone()]);
+        let Ok(_) = reconcile(Arc::new(deleted.clone()), context).await;
+        assert_eq!(cloud.mutations(), mutations, "{why}");
+        assert_eq!(server.patches(), 1, "and the Service is let go: {why}");
+    }
+}

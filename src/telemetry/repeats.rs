@@ -1,0 +1,180 @@
+//! The same trouble again and again is one line, and then a count now and then.
+//!
+//! A cloud that is down fails every call for every Service. Metrics count each;
+//! a line for each would only bury what else is said.
+
+use std::collections::BTreeMap;
+use std::mem::take;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+/// Between two counts of one kind, and how long one is quiet before it is news again.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// What makes two lines alike. Every field is from a closed set, so that what
+/// is remembered stays small.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind {
+    /// The cloud, if it is about one.
+    pub cloud: Option<String>,
+    /// What was tried.
+    pub operation: &'static str,
+    /// Why it failed.
+    pub reason: &'static str,
+}
+
+/// What is being suppressed. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Repeats(Arc<Mutex<BTreeMap<Kind, u64>>>);
+
+impl Repeats {
+    /// Whether a line of this kind is to be written. Else it is counted, and
+    /// the count logged every 10 s for as long as there are more.
+    ///
+    /// To be called on a runtime.
+    pub fn is_news(&self, kind: Kind) -> bool {
+        let mut suppressed = self.lock();
+        if let Some(count) = suppressed.get_mut(&kind) {
+            *count += 1;
+            return false;
+        }
+        suppressed.insert(kind.clone(), 0);
+        // It ends by itself, and there is one for each kind at most.
+        tokio::spawn(self.clone().follow(kind));
+        true
+    }
+
+    async fn follow(self, kind: Kind) {
+        loop {
+            sleep(PERIOD).await;
+            let Some(count) = self.take(&kind) else {
+                return;
+            };
+            let cloud = kind.cloud.as_deref();
+            let (operation, reason) = (kind.operation, kind.reason);
+            tracing::warn!(
+                cloud,
+                operation,
+                reason,
+                "suppressed {count} similar lines in {PERIOD:?}"
+            );
+        }
+    }
+
+    /// How many there were since the last time; `None`, and forgotten, if none.
+    fn take(&self, kind: &Kind) -> Option<u64> {
+        let mut suppressed = self.lock();
+        let count = take(suppressed.get_mut(kind)?);
+        if count == 0 {
+            suppressed.remove(kind);
+            return None;
+        }
+        Some(count)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Kind, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tokio::time::advance;
+    use tracing::subscriber::DefaultGuard;
+
+    use super::*;
+
+    /// What is logged on this thread.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Lines {
+        fn collect() -> (Self, DefaultGuard) {
+            let lines = Self::default();
+            let writer = lines.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_ansi(false)
+                .without_time()
+                .with_target(false)
+                .with_writer(move || writer.clone())
+                .finish();
+            let guard = tracing::subscriber::set_default(subscriber);
+            (lines, guard)
+        }
+
+        /// Since the last time.
+        fn take(&self) -> Vec<String> {
+            let bytes = take(&mut *self.0.lock().unwrap());
+            let text = String::from_utf8(bytes).unwrap();
+            text.lines().map(|line| line.trim().to_owned()).collect()
+        }
+    }
+
+    fn kind(cloud: &str, reason: &'static str) -> Kind {
+        Kind {
+            cloud: Some(cloud.to_owned()),
+            operation: "create",
+            reason,
+        }
+    }
+
+    async fn later(time: Duration) {
+        advance(time).await;
+        // The followers are due now and run before we go on.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_is_news_and_the_rest_is_a_count_every_period() {
+        let (lines, _guard) = Lines::collect();
+        let repeats = Repeats::default();
+        let down = || kind("cloud1", "timeout");
+        assert!(repeats.is_news(down()));
+        tokio::task::yield_now().await;
+        for _ in 0..41 {
+            assert!(!repeats.is_news(down()));
+        }
+        later(PERIOD - Duration::from_millis(1)).await;
+        assert!(lines.take().is_empty(), "not yet");
+        later(Duration::from_millis(1)).await;
+        let count = |number: u64| {
+            format!(
+                "WARN suppressed {number} similar lines in 10s cloud=\"cloud1\" operation=\"create\" reason=\"timeout\""
+            )
+        };
+        assert_eq!(lines.take(), [count(41)]);
+        assert!(!repeats.is_news(down()), "it goes on");
+        later(PERIOD).await;
+        assert_eq!(lines.take(), [count(1)]);
+        later(PERIOD).await;
+        assert!(lines.take().is_empty(), "none is no news");
+        assert!(repeats.lock().is_empty(), "nothing is kept");
+        assert!(repeats.is_news(down()), "after a quiet period it is again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_cloud_or_reason_is_news() {
+        let repeats = Repeats::default();
+        assert!(repeats.is_news(kind("cloud1", "timeout")));
+        assert!(repeats.is_news(kind("cloud2", "timeout")));
+        assert!(repeats.is_news(kind("cloud1", "quota")));
+        assert!(!repeats.clone().is_news(kind("cloud1", "timeout")));
+    }
+}

@@ -1,0 +1,83 @@
+//! How large processes are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context, Result, ensure};
+
+/// More is a leak, whatever happened.
+const MOST_MEMORY: u64 = 64 * 1024;
+const MOST_FILES: usize = 128;
+
+/// More than this, on top of a fifth, is growth.
+const MEMORY_SLACK: u64 = 4 * 1024;
+const FILES_SLACK: usize = 10;
+
+/// How large a process is.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Resident memory in KiB.
+    memory: u64,
+    /// Open files.
+    files: usize,
+}
+
+impl Size {
+    /// Of a process, now.
+    ///
+    /// # Errors
+    /// It has ended, or is larger than it can ever have to be.
+    pub fn of(process: u32) -> Result<Self> {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+        let memory = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.split_whitespace().next());
+        let size = Self {
+            memory: memory.context("VmRSS")?.parse()?,
+            files: std::fs::read_dir(format!("/proc/{process}/fd"))?.count(),
+        };
+        ensure!(
+            size.memory <= MOST_MEMORY && size.files <= MOST_FILES,
+            "process {process}: {size}"
+        );
+        Ok(size)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { memory, files } = self;
+        write!(formatter, "{} MiB {files} files", memory / 1024)
+    }
+}
+
+/// Processes that nobody touches: their first size and their last.
+#[derive(Default)]
+pub struct Growth(BTreeMap<u32, (Size, Size, usize)>);
+
+impl Growth {
+    /// At a quiet moment.
+    pub fn note(&mut self, sizes: &BTreeMap<u32, Size>) {
+        for (process, size) in sizes {
+            let (_, last, times) = self.0.entry(*process).or_insert((*size, *size, 0));
+            (*last, *times) = (*size, *times + 1);
+        }
+    }
+
+    /// Prints it, and judges.
+    ///
+    /// # Errors
+    /// One has grown.
+    pub fn judge(&self) -> Result<()> {
+        for (process, (first, last, times)) in &self.0 {
+            println!("process {process}: from {first} to {last}, {times} quiet moments");
+            ensure!(
+                last.memory <= first.memory * 6 / 5 + MEMORY_SLACK
+                    && last.files <= first.files + FILES_SLACK,
+                "process {process} has grown from {first} to {last}"
+            );
+        }
+        Ok(())
+    }
+}

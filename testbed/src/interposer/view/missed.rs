@@ -1,0 +1,53 @@
+//! Events that are never shown.
+
+use std::sync::{Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::Service;
+use kube::api::WatchEvent;
+use tokio::sync::watch;
+
+type Like = Box<dyn Fn(&WatchEvent<Service>) -> bool + Send + Sync>;
+
+/// Events that are never shown.
+#[derive(Default)]
+pub(super) struct Missed {
+    like: Mutex<Vec<Like>>,
+    count: watch::Sender<usize>,
+}
+
+impl Missed {
+    pub(super) fn add(&self, like: impl Fn(&WatchEvent<Service>) -> bool + Send + Sync + 'static) {
+        self.likes().push(Box::new(like));
+    }
+
+    pub(super) fn clear(&self) {
+        self.likes().clear();
+    }
+
+    /// Whether this one is not to be shown; counts it then.
+    pub(super) fn takes(&self, line: &[u8]) -> bool {
+        let likes = self.likes();
+        if likes.is_empty() {
+            return false;
+        }
+        let taken =
+            serde_json::from_slice(line).is_ok_and(|event| likes.iter().any(|like| like(&event)));
+        if taken {
+            self.count.send_modify(|count| *count += 1);
+        }
+        taken
+    }
+
+    pub(super) async fn reach(&self, wanted: usize) {
+        // The sender lives in self, so the wait cannot fail.
+        let _ = self
+            .count
+            .subscribe()
+            .wait_for(|count| *count >= wanted)
+            .await;
+    }
+
+    fn likes(&self) -> std::sync::MutexGuard<'_, Vec<Like>> {
+        self.like.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,105 @@
+//! What replicas are shown of Services: the truth, or what it was. Reads of a
+//! single Service, and all writes, pass whatever is shown.
+
+mod missed;
+mod old_list;
+mod shown;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::response::Response;
+use k8s_openapi::api::core::v1::Service;
+use kube::api::WatchEvent;
+use tokio::sync::watch;
+
+use missed::Missed;
+pub use old_list::OldList;
+use shown::Shown;
+
+/// What replicas are shown of Services.
+pub struct View {
+    frozen: watch::Sender<bool>,
+    missed: Missed,
+    old: Mutex<Option<OldList>>,
+    /// Watches of an earlier era have ended.
+    era: watch::Sender<u64>,
+    /// The era of the last watch that began.
+    watched: watch::Sender<u64>,
+}
+
+impl View {
+    /// The truth.
+    pub(super) fn new() -> Self {
+        Self {
+            frozen: watch::Sender::new(false),
+            missed: Missed::default(),
+            old: Mutex::new(None),
+            era: watch::Sender::new(1),
+            watched: watch::Sender::new(0),
+        }
+    }
+
+    /// Events are held back from now on, on old and new watches.
+    pub fn freeze(&self) {
+        self.frozen.send_replace(true);
+    }
+
+    /// All that was held back is shown, in its order, and so is what follows.
+    pub fn thaw(&self) {
+        self.frozen.send_replace(false);
+    }
+
+    /// Events like these are never shown from now on.
+    pub fn miss(&self, like: impl Fn(&WatchEvent<Service>) -> bool + Send + Sync + 'static) {
+        self.missed.add(like);
+    }
+
+    /// Completes when so many events were not shown.
+    pub async fn missed(&self, count: usize) {
+        self.missed.reach(count).await;
+    }
+
+    /// The watch is answered 410 Gone, and whoever lists then is shown this
+    /// list, also later, until the truth.
+    pub fn go_back(&self, to: OldList) {
+        *self.old.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+        self.end_watches();
+    }
+
+    /// The watch is answered 410 Gone, and from then on all is shown as it is.
+    pub fn show_truth(&self) {
+        *self.old.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.missed.clear();
+        self.thaw();
+        self.end_watches();
+    }
+
+    /// Completes when a replica has begun to watch since the last 410: it has
+    /// listed before that.
+    pub async fn listed(&self) {
+        let era = *self.era.borrow();
+        // The sender lives in self, so the wait cannot fail.
+        let _ = self
+            .watched
+            .subscribe()
+            .wait_for(|watched| *watched >= era)
+            .await;
+    }
+
+    fn end_watches(&self) {
+        self.era.send_modify(|era| *era += 1);
+    }
+
+    /// The answer to a list, unless it is the truth.
+    pub(super) fn list(&self) -> Option<Response> {
+        let old = self.old.lock().unwrap_or_else(PoisonError::into_inner);
+        old.as_ref().map(OldList::answer)
+    }
+
+    /// A watch begins.
+    pub(super) fn watch(self: &Arc<Self>) -> Shown {
+        let era = *self.era.borrow();
+        self.watched.send_replace(era);
+        Shown::new(self.clone(), era)
+    }
+}

@@ -1,0 +1,92 @@
+//! What a Service asks for, read from the object alone.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{Service, ServicePort};
+use kube::ResourceExt;
+
+use crate::cloud::{Algorithm, Listener, Protocol, SessionAffinity, Settings};
+
+/// Addresses of all eligible Nodes.
+pub type Nodes = BTreeSet<IpAddr>;
+
+/// What a Service asks for: nothing, if it names no cloud.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// One load balancer on each.
+    pub clouds: BTreeSet<String>,
+    settings: Settings,
+}
+
+impl Wanted {
+    /// By this Service, with annotations of this prefix.
+    pub fn by(service: &Service, prefix: &str) -> Self {
+        let spec = service.spec.clone().unwrap_or_default();
+        let ours = |name: &str| service.annotations().get(&format!("{prefix}/{name}"));
+        let is_ours = spec.type_.as_deref() == Some("LoadBalancer")
+            && spec.load_balancer_class.is_none()
+            && ours("enable").is_some_and(|value| value == "true")
+            && service.metadata.deletion_timestamp.is_none();
+        if !is_ours {
+            return Self::default();
+        }
+        let default = Settings::default();
+        let text = |name, default| ours(name).cloned().unwrap_or(default);
+        let settings = Settings {
+            listeners: spec.ports.iter().flatten().filter_map(listener).collect(),
+            spec: text("lb-spec", default.spec),
+            bandwidth: text("lb-bandwidth", default.bandwidth),
+            algorithm: match ours("algorithm").map(String::as_str) {
+                Some("least-connections") => Algorithm::LeastConnections,
+                Some("source-hash") => Algorithm::SourceHash,
+                _ => Algorithm::RoundRobin,
+            },
+            source_ranges: spec.load_balancer_source_ranges.unwrap_or_default(),
+            session_affinity: match spec.session_affinity.as_deref() {
+                // Kubernetes' default of the timeout.
+                Some("ClientIP") => SessionAffinity::ClientIP {
+                    timeout_seconds: 10_800,
+                },
+                _ => SessionAffinity::None,
+            },
+            ..Settings::default()
+        };
+        let clouds = text("provider", String::new());
+        let clouds = clouds.split(',').map(|name| name.trim().to_owned());
+        Self {
+            clouds: clouds.filter(|name| !name.is_empty()).collect(),
+            settings,
+        }
+    }
+
+    /// As each of its load balancers should be.
+    pub(super) fn settings(&self, nodes: &Nodes) -> Settings {
+        comparable(&Settings {
+            nodes: nodes.iter().copied().collect(),
+            ..self.settings.clone()
+        })
+    }
+}
+
+/// The order of Nodes and listeners means nothing.
+pub(super) fn comparable(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    settings.nodes.sort();
+    settings
+        .listeners
+        .sort_by_key(|listener| (listener.port, listener.protocol));
+    settings
+}
+
+fn listener(port: &ServicePort) -> Option<Listener> {
+    Some(Listener {
+        name: port.name.clone().unwrap_or_default(),
+        protocol: match port.protocol.as_deref() {
+            Some("UDP") => Protocol::Udp,
+            _ => Protocol::Tcp,
+        },
+        port: port.port.try_into().ok()?,
+        node_port: port.node_port?.try_into().ok()?,
+    })
+}

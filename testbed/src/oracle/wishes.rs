@@ -1,0 +1,102 @@
+//! When users did not want a load balancer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+/// What users wanted, and since when they no longer do.
+#[derive(Debug, Default)]
+pub struct Wishes(Mutex<BTreeMap<String, History>>);
+
+#[derive(Debug, Default)]
+struct History {
+    wanted: BTreeSet<String>,
+    /// Times in which a cloud was not wanted, after having been.
+    unwanted: Vec<Unwanted>,
+}
+
+#[derive(Debug)]
+struct Unwanted {
+    cloud: String,
+    from: Timestamp,
+    until: Option<Timestamp>,
+}
+
+impl Wishes {
+    /// A Service asks for these clouds, by a request that was made between
+    /// these moments. The benefit of the doubt is the controller's.
+    pub fn change(
+        &self,
+        uid: &str,
+        clouds: &BTreeSet<String>,
+        asked: Timestamp,
+        answered: Timestamp,
+    ) {
+        let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let history = histories.entry(uid.to_owned()).or_default();
+        for cloud in history.wanted.difference(clouds) {
+            history.unwanted.push(Unwanted {
+                cloud: cloud.clone(),
+                from: asked,
+                until: None,
+            });
+        }
+        for open in &mut history.unwanted {
+            if clouds.contains(&open.cloud) && open.until.is_none() {
+                open.until = Some(answered);
+            }
+        }
+        history.wanted.clone_from(clouds);
+    }
+
+    /// Whether a Service wanted a load balancer on a cloud all the time
+    /// between these moments.
+    pub(super) fn held(&self, uid: &str, cloud: &str, from: Timestamp, to: Timestamp) -> bool {
+        let histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(history) = histories.get(uid) else {
+            return false;
+        };
+        let ever = |gap: &&Unwanted| gap.cloud == cloud;
+        let mut gaps = history.unwanted.iter().filter(ever).peekable();
+        if gaps.peek().is_none() && !history.wanted.contains(cloud) {
+            return false;
+        }
+        gaps.all(|gap| gap.from > to || gap.until.is_some_and(|until| until < from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn on(clouds: &[&str]) -> BTreeSet<String> {
+        clouds.iter().map(|cloud| (*cloud).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_wish_holds_unless_it_was_given_up_in_between() {
+        let wishes = Wishes::default();
+        wishes.change("u", &on(&["cloud1"]), at(10), at(11));
+        wishes.change("u", &on(&["cloud2"]), at(20), at(21));
+        wishes.change("u", &on(&["cloud1"]), at(30), at(31));
+        let cases = [
+            ("cloud1", 11, 15, true, "from the beginning"),
+            ("cloud1", 11, 20, false, "it may have been read already"),
+            ("cloud1", 25, 28, false, "it was elsewhere"),
+            ("cloud1", 32, 40, true, "it came back"),
+            ("cloud1", 15, 40, false, "it was elsewhere in between"),
+            ("cloud2", 22, 25, true, "it was there"),
+            ("cloud2", 22, 40, false, "it went"),
+        ];
+        for (cloud, from, to, expected, reason) in cases {
+            let held = wishes.held("u", cloud, at(from), at(to));
+            assert_eq!(held, expected, "{cloud} {from} {to}: {reason}");
+        }
+        assert!(!wishes.held("v", "cloud1", at(0), at(1)), "nobody's wish");
+    }
+}

@@ -1,0 +1,48 @@
+//! What `controller::sweep` does, without its waiting and its budget.
+
+use std::collections::BTreeSet;
+
+use my_cloud_controller_manager::plan::Desired;
+use my_cloud_controller_manager::plan::load_balancer::State;
+use my_cloud_controller_manager::plan::naming::{CloudName, LoadBalancerId, ServiceUid};
+use my_cloud_controller_manager::plan::orphan::suspect;
+use my_cloud_controller_manager::plan::service::ServiceView;
+
+use crate::expected::cluster;
+use crate::world::World;
+
+impl World {
+    /// Whether a Service may have load balancers of ours.
+    pub fn keeps(&self, service: &ServiceView) -> bool {
+        !matches!(self.desired(service), Desired::Unmanaged(_))
+    }
+
+    /// Deletes what has no Service, wherever that can be seen.
+    ///
+    /// # Errors
+    /// A Service has it after all.
+    pub fn sweep(&mut self) -> Result<(), String> {
+        let services = self.services.values();
+        let kept: BTreeSet<ServiceUid> = services
+            .filter(|service| self.keeps(service))
+            .map(|service| service.uid.clone())
+            .collect();
+        let mut orphans: Vec<(CloudName, LoadBalancerId)> = Vec::new();
+        for (name, cloud) in self.answering() {
+            for found in cloud.load_balancers.values() {
+                if found.state == State::Deleting || suspect(found, &cluster(), &kept).is_none() {
+                    continue;
+                }
+                let service = self.owner_of(found).and_then(|owner| self.living(owner));
+                if service.is_some_and(|service| self.keeps(service)) {
+                    return Err(format!("{found:?} is taken for an orphan"));
+                }
+                orphans.push((name.clone(), found.id.clone()));
+            }
+        }
+        for (cloud, id) in orphans {
+            self.clouds.entry(cloud).or_default().delete(&id);
+        }
+        self.check()
+    }
+}

@@ -1,0 +1,56 @@
+//! What a person reads of orphans.
+
+use anyhow::{Result, ensure};
+use testbed::Environment;
+
+use super::{QUICK, looks, not_ours, orphan};
+
+#[tokio::test]
+async fn orphans_are_only_reported_if_so_configured() -> Result<()> {
+    let mut test = Environment::shared("report").await?;
+    test.extra_config = format!("{QUICK}\norphans: report");
+    orphan(&test).await?;
+    let replica = test.sole_replica().await?;
+    test.until_event("gone", "OrphanedLoadBalancer").await?;
+    looks(&test.cloud1, 3).await?;
+    ensure!(
+        test.cloud1.mutations().is_empty(),
+        "{:?}",
+        test.cloud1.mutations()
+    );
+    let metrics = replica.metrics().await?;
+    let series = "mycloud_lb_orphaned_load_balancers{cloud=\"cloud1\"}";
+    ensure!(
+        metrics.get(series) == Some(&1.0),
+        "{:?}",
+        metrics.get(series)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_command_lists_orphans_and_changes_nothing() -> Result<()> {
+    let test = Environment::shared("command").await?;
+    let replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    drop(replica);
+    not_ours(&test).await?;
+    let none = test.command(&["orphans"]).await?;
+    let says_none = none.starts_with("no orphans") && none.lines().count() == 1;
+    ensure!(says_none, "{none}");
+
+    let orphan = orphan(&test).await?;
+    let before = (test.cloud1.inventory(), test.cloud1.mutations());
+    let output = test.command(&["orphans"]).await?;
+    let lines: Vec<&str> = output.lines().collect();
+    ensure!(lines.len() == 2, "a heading and one orphan: {output}");
+    let uid = orphan.owner.map(|owner| owner.uid).unwrap_or_default();
+    let service = format!("{}/gone", test.namespace);
+    for cell in ["cloud1", &orphan.id, &orphan.name, &service, &uid] {
+        ensure!(lines[1].contains(cell), "{cell}: {output}");
+    }
+    ensure!((test.cloud1.inventory(), test.cloud1.mutations()) == before);
+    ensure!(test.cloud2.mutations().is_empty());
+    Ok(())
+}
