@@ -55,7 +55,9 @@ impl Grafana {
     /// # Errors
     /// It did not become ready: the message has the end of its log.
     pub async fn start(installed: &Installed, prometheus: &str) -> Result<Self> {
-        let directory = tempfile::Builder::new().prefix("testbed-grafana-").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("testbed-grafana-")
+            .tempdir()?;
         let here = directory.path();
         provision(here, prometheus)?;
         let address = free_address()?;

@@ -17,7 +17,6 @@ use crate::eventually;
 use crate::port;
 use crate::process::{Output, Process, Program, Signal};
 
-
 const BINARY: &str = "my-cloud-controller-manager";
 /// All that a replica talks to is on this machine.
 const PROXIES: [&str; 6] = [
