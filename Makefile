@@ -59,6 +59,14 @@ soak: ## Three replicas while all goes wrong: SOAK=10m for longer, SEED=7 for th
 	wait $$assets
 	@$(CARGO) run --locked --quiet --bin soak -- --for $(or $(SOAK),5m) $(if $(SEED),--seed $(SEED))
 
+PICTURES := target/pictures
+.PHONY: pictures
+pictures: ## Play the story and draw docs/images from it (needs Node, npm and chromium; 500 MB, 5 minutes)
+	mkdir -p $(PICTURES) && cp dashboards/pictures/* $(PICTURES)
+	cd $(PICTURES) && npm ci --no-audit --no-fund
+	RECORD_STORY=$(CURDIR)/$(PICTURES)/story.json $(CARGO) test --locked --test monitoring the_boards
+	node $(PICTURES)/draw.mjs $(PICTURES)/story.json dashboards docs/images
+
 .PHONY: check
 check: ## Formatting and lints
 	$(CARGO) fmt --all --check

@@ -1,4 +1,4 @@
-// node draw.mjs STORY.json DIRECTORY: draws the pictures of the README.
+// node draw.mjs STORY.json BOARDS DIRECTORY: draws the pictures of the README (`make pictures`).
 //
 // STORY.json is what the story test recorded (RECORD_STORY): what a real Prometheus answered to the
 // boards' own expressions. The charts are Grafana's components; this is no screenshot of Grafana.
@@ -10,21 +10,21 @@ import puppeteer from 'puppeteer-core';
 import { pictures } from './pictures.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const [storyFile, directory] = process.argv.slice(2);
+const [storyFile, boards, directory] = process.argv.slice(2);
 const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const story = JSON.parse(fs.readFileSync(storyFile));
 const work = fs.mkdtempSync(path.join(here, '.draw-'));
 
 const STYLE = `
   body { margin: 0; background: #111217; color: #ccccdc; font: 13px Inter, Helvetica, sans-serif; }
-  #picture { width: 1200px; padding: 4px; box-sizing: border-box; }
+  #picture { width: 1216px; padding: 4px; box-sizing: border-box; }
   #picture p { margin: 4px 6px 8px; line-height: 1.5; color: #9a9aa8; }
   #panels { display: flex; flex-wrap: wrap; gap: 8px; }
   h2, button, label { color: #ccccdc; }
 `;
 
 async function draw(page, picture) {
-  const board = JSON.parse(fs.readFileSync(path.join(here, '..', `${picture.board}.json`)));
+  const board = JSON.parse(fs.readFileSync(path.join(boards, `${picture.board}.json`)));
   const data = JSON.stringify({ picture, story, board });
   const html = `<html><head><meta charset="utf-8"><link rel="stylesheet" href="board.css"><style>${STYLE}</style></head>
     <body><div id="root"></div><div id="grafana-portal-container"></div>
@@ -54,7 +54,7 @@ try {
   });
   const page = await browser.newPage();
   page.on('pageerror', (error) => console.error(String(error).slice(0, 2000)));
-  await page.setViewport({ width: 1200, height: 1200 });
+  await page.setViewport({ width: 1216, height: 1200 });
   fs.mkdirSync(directory, { recursive: true });
   for (const picture of pictures) {
     await draw(page, picture);

@@ -66,7 +66,7 @@ fn expressions(expression: &str) -> Result<Vec<(String, String)>> {
         changed.push((what, format!("{before}{new}{after}")));
     };
     for (index, token) in tokens.iter().enumerate() {
-        for new in instead(token, &tokens[..index]) {
+        for new in instead(token, &tokens[..index], &tokens[index + 1..]) {
             replace(token, &new);
         }
     }
@@ -77,11 +77,12 @@ fn expressions(expression: &str) -> Result<Vec<(String, String)>> {
 }
 
 /// What could stand in the place of a token by mistake.
-fn instead(token: &Token, before: &[Token]) -> Vec<String> {
+fn instead(token: &Token, before: &[Token], after: &[Token]) -> Vec<String> {
     let text = token.text.as_str();
     match token.kind {
         Kind::Sign => match text {
-            ">" => vec!["<".into(), ">=".into()],
+            ">" if counts(after) => vec!["<".into(), ">=".into()],
+            ">" => vec!["<".into()],
             "<" => vec![">".into()],
             "==" => vec!["!=".into()],
             "/" => vec!["*".into()],
@@ -100,6 +101,14 @@ fn instead(token: &Token, before: &[Token]) -> Vec<String> {
         },
         Kind::Text => alternatives(text, before),
     }
+}
+
+/// Whether what follows is a number that can be met exactly: whole, and no factor.
+fn counts(after: &[Token]) -> bool {
+    let whole = after
+        .first()
+        .is_some_and(|token| token.text.parse::<u32>().is_ok());
+    whole && after.get(1).is_none_or(|token| token.text != "*")
 }
 
 fn numbers(text: &str) -> Vec<String> {

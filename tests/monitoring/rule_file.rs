@@ -4,6 +4,8 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use testbed::monitoring::generated::repository;
 
+use crate::expression::{Kind, tokens};
+
 /// One rule, and where it is among the groups.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -57,4 +59,27 @@ impl Rule {
     pub fn expression(&self) -> &str {
         self.body["expr"].as_str().unwrap_or_default()
     }
+}
+
+/// Whether a rule looks over the time that its name (`…:increase10m`) or its labels
+/// (`long`, `short`) say.
+pub fn windows_fit(rule: &Value) -> Result<bool> {
+    let expression = rule["expr"].as_str().unwrap_or_default();
+    let label = |name: &str| rule["labels"][name].as_str();
+    let window = match (rule["record"].as_str(), label("long")) {
+        (Some(name), _) => name.rsplit(|letter: char| letter == 'e').next(),
+        (None, long) => long,
+    };
+    let Some(window) = window else {
+        return Ok(true);
+    };
+    let mut ranges = tokens(expression)?;
+    ranges.retain(|token| token.kind == Kind::Range);
+    let fits = !ranges.is_empty() && ranges.iter().all(|it| it.text == format!("[{window}]"));
+    let used = [label("long"), label("short")];
+    let used = used.into_iter().flatten();
+    Ok(fits
+        && used
+            .map(|it| format!("rate{it} "))
+            .all(|it| expression.contains(&it)))
 }

@@ -9,7 +9,7 @@ use testbed::monitoring::generated::{self, repository};
 use crate::expression::selectors;
 use crate::families::Families;
 use crate::promtool;
-use crate::rule_file::{read, rules, test_files};
+use crate::rule_file::{read, rules, test_files, windows_fit};
 
 const RUNBOOK: &str = "https://example.com/my-cloud-controller-manager/docs/runbook.md#";
 
@@ -132,6 +132,19 @@ fn rules_ask_for_metrics_and_labels_that_there_are() -> Result<()> {
                 );
             }
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn windows_are_those_that_names_and_labels_say() -> Result<()> {
+    for rule in rules(&read("rules.yaml")?) {
+        ensure!(
+            windows_fit(&rule.body)?,
+            "{}: {}",
+            rule.name(),
+            rule.expression()
+        );
     }
     Ok(())
 }

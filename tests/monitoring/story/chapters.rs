@@ -200,7 +200,7 @@ impl Story {
         self.chapter("cloud2 asks for pauses", &[paused, waits]);
         let cloud2 = &self.world.test.cloud2;
         cloud2.clear_faults();
-        cloud2.set_fault(Fault::new(throttle(Some(5))).on(Verb::Update).times(4));
+        cloud2.set_fault(Fault::new(throttle(Some(5))).on(Verb::Update));
         self.until_go(&[paused]).await
     }
 
@@ -223,6 +223,7 @@ impl Story {
         test.cloud2
             .set_fault(Fault::new(FaultKind::Latency { millis: 2500 }).on(Verb::Update));
         self.exclude(&NODES[2..], true).await?;
+        self.edit_all("20M").await?;
         self.until_go(&must[..1]).await?;
 
         self.chapter("cloud2 hangs", &[]);
@@ -234,14 +235,20 @@ impl Story {
             .on(Verb::Update),
         );
         self.exclude(&NODES[2..], false).await?;
-        for bandwidth in ["30M", "40M"] {
-            for index in 0..MANY {
-                let name = format!("two-{index}");
-                test.annotate(&name, &[("lb-bandwidth", Some(bandwidth))])
-                    .await?;
-            }
-        }
+        self.edit_all("30M").await?;
+        self.edit_all("40M").await?;
         self.until_go(&must).await
+    }
+
+    /// Everything on cloud2; an edit ends the wait for the next try.
+    async fn edit_all(&self, bandwidth: &str) -> Result<()> {
+        for index in 0..MANY {
+            let name = format!("two-{index}");
+            let test = &self.world.test;
+            test.annotate(&name, &[("lb-bandwidth", Some(bandwidth))])
+                .await?;
+        }
+        Ok(())
     }
 
     /// Who waited has an address now, but late.
@@ -254,7 +261,6 @@ impl Story {
         world.test.cloud2.clear_faults();
         world.collector.works(true);
         self.exclude(&NODES, false).await?;
-        // An edit ends the wait for the next try.
         for index in 0..LATE {
             let name = format!("late-{index}");
             let test = &self.world.test;
