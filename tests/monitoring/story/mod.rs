@@ -48,8 +48,9 @@ async fn the_boards_and_alerts_tell_the_story() -> Result<()> {
     none_too_early(prometheus, &story.chapters).await?;
     no_rule_fails(&story).await?;
     exemplars_are_kept(&story, span).await?;
-    let panels = panels::check(prometheus, span).await?;
+    let (panels, wrong) = panels::check(prometheus, span).await?;
     record(&story, span, panels)?;
+    ensure!(wrong.is_empty(), "{wrong:#?}");
 
     prometheus.targets().set([])?;
     until_all_go(prometheus, &[("MyCloudLBAbsent", &[])]).await
