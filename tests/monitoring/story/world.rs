@@ -71,6 +71,8 @@ impl World {
         };
         world.leader().await?;
         world.scrape(&[])?;
+        let scraped = "count(mycloud_lb_build_info) == 3";
+        world.seen("a scrape of each replica", scraped).await?;
         Ok(world)
     }
 
