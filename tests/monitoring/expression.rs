@@ -121,12 +121,10 @@ pub fn selectors(expression: &str) -> Result<Vec<Selector>> {
         let next = tokens.get(index + 1).map(|token| token.text.as_str());
         index += 1;
         match (token.kind, token.text.as_str()) {
-            (Kind::Word, word) if LABEL_LISTS.contains(&word) => {
-                if next == Some("(") {
-                    index = after(&tokens, index, ")")?;
-                }
+            (Kind::Word, word) if LABEL_LISTS.contains(&word) && next == Some("(") => {
+                index = after(&tokens, index, ")")?;
             }
-            (Kind::Word, word) if KEYWORDS.contains(&word) => {}
+            (Kind::Word, word) if KEYWORDS.contains(&word) || LABEL_LISTS.contains(&word) => {}
             (Kind::Word, word)
                 if next == Some("(") || next.is_some_and(|n| LABEL_LISTS[..2].contains(&n)) =>
             {

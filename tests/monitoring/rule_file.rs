@@ -67,7 +67,7 @@ pub fn windows_fit(rule: &Value) -> Result<bool> {
     let expression = rule["expr"].as_str().unwrap_or_default();
     let label = |name: &str| rule["labels"][name].as_str();
     let window = match (rule["record"].as_str(), label("long")) {
-        (Some(name), _) => name.rsplit(|letter: char| letter == 'e').next(),
+        (Some(name), _) => name.rsplit('e').next(),
         (None, long) => long,
     };
     let Some(window) = window else {
