@@ -2,6 +2,7 @@
 CARGO ?= cargo
 ASSETS := testbed/control-plane/install.sh
 COLLECTOR := testbed/collector/install.sh
+MONITORING := testbed/monitoring/install.sh
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -26,20 +27,30 @@ collector: ## An OpenTelemetry Collector: found, or built from source (2 to 6 mi
 	@$(COLLECTOR) > /dev/null
 
 .PHONY: test
-test: ## All tests, on a real control plane
+test: ## All tests, on a real control plane, with a real OpenTelemetry Collector and Prometheus
 	@$(ASSETS) > /dev/null & assets=$$!; $(COLLECTOR) > /dev/null & collector=$$!; \
-	trap 'kill $$assets $$collector 2>/dev/null || :' EXIT; \
+	$(MONITORING) > /dev/null & monitoring=$$!; \
+	trap 'kill $$assets $$collector $$monitoring 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
-	wait $$assets; wait $$collector
+	wait $$assets; wait $$collector; wait $$monitoring
 	$(CARGO) run --locked --quiet --package testbed --bin testbed -- run -- \
 	    $(CARGO) test --locked --workspace --no-fail-fast
 
 .PHONY: demo
-demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards
-	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
+demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards, OBSERVE=1 with Prometheus
+	@$(if $(OBSERVE),$(MONITORING) > /dev/null;) \
+	$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
-	@$(CARGO) run --locked --quiet --bin demo -- $(if $(KEEP),--keep)
+	@$(CARGO) run --locked --quiet --bin demo -- $(if $(KEEP),--keep) $(if $(OBSERVE),--observe)
+
+.PHONY: observe
+observe: ## The demo, kept up, with Prometheus and (GRAFANA_HOME=DIR) Grafana looking on
+	@$(MAKE) --no-print-directory demo KEEP=1 OBSERVE=1
+
+.PHONY: dashboards
+dashboards: ## Write dashboards/*.json and the PrometheusRule from their sources
+	@$(CARGO) run --locked --quiet --package testbed --bin monitoring -- generate
 
 .PHONY: soak
 soak: ## Three replicas while all goes wrong: SOAK=10m for longer, SEED=7 for the same choices
@@ -47,6 +58,14 @@ soak: ## Three replicas while all goes wrong: SOAK=10m for longer, SEED=7 for th
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
 	@$(CARGO) run --locked --quiet --bin soak -- --for $(or $(SOAK),5m) $(if $(SEED),--seed $(SEED))
+
+PICTURES := target/pictures
+.PHONY: pictures
+pictures: ## Play the story and draw docs/images from it (needs Node, npm and chromium; 500 MB, 5 minutes)
+	mkdir -p $(PICTURES) && cp dashboards/pictures/* $(PICTURES)
+	cd $(PICTURES) && npm ci --no-audit --no-fund
+	RECORD_STORY=$(CURDIR)/$(PICTURES)/story.json $(CARGO) test --locked --test monitoring the_boards
+	node $(PICTURES)/draw.mjs $(PICTURES)/story.json dashboards docs/images
 
 .PHONY: check
 check: ## Formatting and lints

@@ -14,8 +14,10 @@
 //! 7. [`replica`]: one running my-cloud-controller-manager; [`collector`]: where
 //!    its traces go.
 //! 8. [`oracle`]: says from outside whether all is as it should be.
+//! 9. [`monitoring`]: the boards and rules for those who run it, and a Prometheus
+//!    to try them on.
 //!
-//! [`environment`] has all of it for one test.
+//! [`environment`] has all of it but that for one test.
 //!
 //! The program `testbed` gives a control plane to any command:
 //! `testbed run -- kubectl get services`.
@@ -28,6 +30,7 @@ pub mod environment;
 mod eventually;
 pub mod interposer;
 pub mod loopback;
+pub mod monitoring;
 pub mod nodes;
 pub mod oracle;
 pub mod partition;

@@ -39,6 +39,11 @@ async fn addresses(stage: &Stage, world: &World) {
     if let Err(error) = world.replicas.show(stage).await {
         stage.complaint(&format!("{error:#}"));
     }
+    if let Some(observatory) = &world.observatory
+        && let Err(error) = observatory.show(stage)
+    {
+        stage.complaint(&format!("{error:#}"));
+    }
     for cloud in &world.clouds {
         let endpoint = cloud.endpoint();
         stage.fact(

@@ -3,7 +3,7 @@
 //! In reading order: [`scenes`] are what happens; [`world`] is what runs, with
 //! [`replicas`] and [`node_ports`]; [`services`] and [`traffic`] are what a user
 //! does; [`facts`] remembers what was seen for [`guarantees`], which judges;
-//! [`stage`] prints; [`keep`] stays up.
+//! [`stage`] prints; [`keep`] stays up; [`observatory`] looks on.
 
 mod addresses;
 mod audit;
@@ -13,6 +13,7 @@ mod inventory;
 mod keep;
 mod lease;
 mod node_ports;
+mod observatory;
 mod replicas;
 mod scenes;
 mod services;
@@ -37,6 +38,9 @@ struct Arguments {
     /// Stay up until Ctrl-C, for a look around
     #[arg(long)]
     keep: bool,
+    /// Let a Prometheus look on, and Grafana where there is one
+    #[arg(long)]
+    observe: bool,
 }
 
 #[tokio::main]
@@ -57,7 +61,7 @@ async fn run(arguments: &Arguments, stage: &mut Stage) -> anyhow::Result<ExitCod
     let mut signals = Signals::new()?;
     let started = tokio::select! {
         () = signals.asked() => None,
-        started = scenes::start::play(stage) => Some(started?),
+        started = scenes::start::play(stage, arguments.observe) => Some(started?),
     };
     let Some(mut world) = started else {
         stage.interrupted();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use testbed::monitoring::prometheus::Targets;
 use testbed::replica::LeaseTiming;
 use testbed::{Replica, ReplicaOptions};
 
@@ -32,11 +33,12 @@ const AGREED: Duration = Duration::from_secs(10);
 pub struct Replicas {
     options: Vec<ReplicaOptions>,
     running: Vec<Replica>,
+    targets: Option<Targets>,
 }
 
 impl Replicas {
     /// None is started yet.
-    pub fn new(kubeconfig: &Path, config_yaml: &str) -> Self {
+    pub fn new(kubeconfig: &Path, config_yaml: &str, targets: Option<Targets>) -> Self {
         let options = PODS.iter().map(|pod| ReplicaOptions {
             config_yaml: config_yaml.to_owned(),
             lease: TIMING,
@@ -45,6 +47,7 @@ impl Replicas {
         Self {
             options: options.collect(),
             running: Vec::new(),
+            targets,
         }
     }
 
@@ -56,10 +59,21 @@ impl Replicas {
         for options in &self.options {
             self.running.push(Replica::launch(options.clone())?);
         }
+        self.tell_who_runs()?;
         for (pod, replica) in PODS.iter().zip(&mut self.running) {
             ready(stage, pod, replica).await?;
         }
         Ok(())
+    }
+
+    /// Prometheus, if one looks on.
+    fn tell_who_runs(&self) -> Result<()> {
+        match &self.targets {
+            Some(targets) => {
+                targets.set(self.all().map(|(pod, replica)| (pod, replica.admin_url())))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Starts one again in the place of one that has ended.
@@ -94,7 +108,7 @@ impl Replicas {
     fn launch_again(&mut self, pod: &str) -> Result<()> {
         let index = index(pod)?;
         self.running[index] = Replica::launch(self.options[index].clone())?;
-        Ok(())
+        self.tell_who_runs()
     }
 
     /// The running one with this pod name.

@@ -12,6 +12,7 @@ use testbed::nodes::NewNode;
 use crate::addresses::Addresses;
 use crate::facts::Facts;
 use crate::node_ports::NodePorts;
+use crate::observatory::Observatory;
 use crate::replicas::Replicas;
 use crate::stage::Stage;
 
@@ -31,6 +32,8 @@ pub struct World {
     pub addresses: Addresses,
     /// What was seen so far.
     pub facts: Facts,
+    /// Who looks on.
+    pub observatory: Option<Observatory>,
 }
 
 impl World {

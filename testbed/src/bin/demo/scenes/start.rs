@@ -11,6 +11,7 @@ use crate::addresses::Addresses;
 use crate::facts::Facts;
 use crate::lease;
 use crate::node_ports::NodePorts;
+use crate::observatory::Observatory;
 use crate::replicas::Replicas;
 use crate::stage::{Stage, seconds};
 use crate::world::World;
@@ -22,7 +23,7 @@ const FOREIGN: &str = "somebody-elses";
 
 /// # Errors
 /// A part did not start.
-pub async fn play(stage: &mut Stage) -> Result<World> {
+pub async fn play(stage: &mut Stage, observe: bool) -> Result<World> {
     stage.open("A control plane and two clouds start");
     let control_plane = start_control_plane(stage).await?;
     let kubeconfig = prepare(stage, &control_plane).await?;
@@ -62,14 +63,20 @@ pub async fn play(stage: &mut Stage) -> Result<World> {
         "already at each cloud",
         format_args!("a load balancer {FOREIGN}, not of this cluster"),
     );
+    let observatory = match observe {
+        true => Some(Observatory::start(stage).await?),
+        false => None,
+    };
+    let targets = observatory.as_ref().map(Observatory::targets);
     let mut world = World {
-        replicas: Replicas::new(&kubeconfig, &configuration(&clouds)),
+        replicas: Replicas::new(&kubeconfig, &configuration(&clouds), targets.cloned()),
         node_ports: NodePorts::start(&control_plane.client()),
         clouds,
         control_plane,
         nodes: Vec::new(),
         addresses,
         facts,
+        observatory,
     };
     for _ in 0..NODES {
         let (name, address) = world.add_node().await?;

@@ -1,0 +1,15 @@
+//! explained: boards and alerts show what happens, and nothing that does not.
+//!
+//! The files are checked as files (`boards`, `rules`, `mutants`); then a real
+//! Prometheus scrapes real replicas through a story, and everything is asked of
+//! it (`story`).
+
+mod boards;
+mod expression;
+mod families;
+mod mutants;
+mod mutate;
+mod promtool;
+mod rule_file;
+mod rules;
+mod story;

@@ -1,0 +1,85 @@
+//! The rules as they are written.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use testbed::monitoring::generated::repository;
+
+use crate::expression::{Kind, tokens};
+
+/// One rule, and where it is among the groups.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub group: usize,
+    pub index: usize,
+    pub body: Value,
+}
+
+/// A file of `deploy/monitoring`, as data.
+pub fn read(name: &str) -> Result<Value> {
+    let path = repository().join("deploy/monitoring").join(name);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// The files with tests of rules.
+pub fn test_files() -> Result<Vec<String>> {
+    let directory = repository().join("deploy/monitoring/tests");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&directory)? {
+        let name = entry?.file_name().into_string();
+        names.push(format!("tests/{}", name.ok().context("a name")?));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Every rule of a file with groups.
+pub fn rules(file: &Value) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (group, body) in file["groups"].as_array().into_iter().flatten().enumerate() {
+        for (index, rule) in body["rules"].as_array().into_iter().flatten().enumerate() {
+            let body = rule.clone();
+            rules.push(Rule { group, index, body });
+        }
+    }
+    rules
+}
+
+impl Rule {
+    /// Of the alert, or of what is recorded.
+    pub fn name(&self) -> &str {
+        let name = self.body["alert"].as_str().or(self.body["record"].as_str());
+        name.unwrap_or_default()
+    }
+
+    pub fn is_alert(&self) -> bool {
+        self.body["alert"].is_string()
+    }
+
+    pub fn expression(&self) -> &str {
+        self.body["expr"].as_str().unwrap_or_default()
+    }
+}
+
+/// Whether a rule looks over the time that its name (`…:increase10m`) or its labels
+/// (`long`, `short`) say.
+pub fn windows_fit(rule: &Value) -> Result<bool> {
+    let expression = rule["expr"].as_str().unwrap_or_default();
+    let label = |name: &str| rule["labels"][name].as_str();
+    let window = match (rule["record"].as_str(), label("long")) {
+        (Some(name), _) => name.rsplit('e').next(),
+        (None, long) => long,
+    };
+    let Some(window) = window else {
+        return Ok(true);
+    };
+    let mut ranges = tokens(expression)?;
+    ranges.retain(|token| token.kind == Kind::Range);
+    let fits = !ranges.is_empty() && ranges.iter().all(|it| it.text == format!("[{window}]"));
+    let used = [label("long"), label("short")];
+    let used = used.into_iter().flatten();
+    Ok(fits
+        && used
+            .map(|it| format!("rate{it} "))
+            .all(|it| expression.contains(&it)))
+}

@@ -1,0 +1,233 @@
+//! All that runs in the story: three replicas, two clouds, Nodes whose kubelets
+//! are alive, a user who edits, a collector of traces, and Prometheus.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use testbed::environment::SOON;
+use testbed::monitoring::prometheus::Prometheus;
+use testbed::nodes::{NewNode, set_node_ready};
+use testbed::replica::LeaseTiming;
+use testbed::{Environment, Replica, ReplicaOptions, eventually};
+use tokio::task::JoinHandle;
+use tokio::time::interval;
+
+use super::collector::Collector;
+use super::faster::{TIMES, faster};
+use crate::rule_file;
+
+pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
+const REPLICAS: [&str; 3] = ["ccm-0", "ccm-1", "ccm-2"];
+const STATUS: &str = "leader_election_master_status";
+const LEADS: &str = "leader_election_master_status{name=\"my-cloud-controller-manager\"}";
+
+/// As short as an election may be on a machine with much to do.
+const TIMING: LeaseTiming = LeaseTiming {
+    lease_duration: Duration::from_secs(5),
+    renew_deadline: Duration::from_secs(4),
+    retry_period: Duration::from_millis(500),
+};
+
+pub struct World {
+    pub replicas: Vec<Replica>,
+    pub test: Environment,
+    pub prometheus: Prometheus,
+    pub collector: Collector,
+    pub kubelets: Kubelets,
+}
+
+impl World {
+    pub async fn start() -> Result<Self> {
+        let mut test = Environment::own("monitoring").await?;
+        // The defaults, as much faster as the rules are.
+        test.extra_config = "sweepInterval: 5s\norphanGracePeriod: 10s\ndriftInterval: 10s".into();
+        test.request_timeout = "30s".into();
+        for (index, name) in (1..).zip(NODES) {
+            NewNode::new(name, [127, 10, 0, index].into())
+                .create(&test.client())
+                .await?;
+        }
+        let collector = Collector::start().await?;
+        let start = REPLICAS.map(|name| Replica::start(options(&test, &collector, name)));
+        let replicas = try_join_all(start).await?;
+        let kubelets = Kubelets::start(&test);
+        // Last, so that it misses nobody.
+        let rules = faster(rule_file::read("rules.yaml")?)?;
+        let scrape = Duration::from_secs_f64(30.0 / TIMES);
+        let prometheus = Prometheus::start(scrape, &rules.to_string()).await?;
+        let world = Self {
+            replicas,
+            test,
+            prometheus,
+            collector,
+            kubelets,
+        };
+        world.leader().await?;
+        world.scrape(&[])?;
+        let scraped = "count(mycloud_lb_build_info) == 3";
+        world.seen("a scrape of each replica", scraped).await?;
+        Ok(world)
+    }
+
+    pub fn options(&self, name: &str) -> ReplicaOptions {
+        options(&self.test, &self.collector, name)
+    }
+
+    /// The three replicas and these are scraped from now on.
+    pub fn scrape(&self, more: &[(&str, &Replica)]) -> Result<()> {
+        let three = REPLICAS.into_iter().zip(&self.replicas);
+        let all = three.chain(more.iter().copied());
+        self.prometheus
+            .targets()
+            .set(all.map(|(name, replica)| (name, replica.admin_url())))
+    }
+
+    /// Waits until one of the three says that it leads; gives its index.
+    pub async fn leader(&self) -> Result<usize> {
+        eventually("one of the three to lead", SOON, async || {
+            for (index, replica) in self.replicas.iter().enumerate() {
+                let metrics = replica.metrics().await.unwrap_or_default();
+                if metrics.get(LEADS) == Some(&1.0) {
+                    return Ok(Some(index));
+                }
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// The same, when Prometheus knows it too.
+    pub async fn seen_leading(&self) -> Result<usize> {
+        let leader = self.leader().await?;
+        let leads = format!("{STATUS}{{instance=\"{}\"}} == 1", REPLICAS[leader]);
+        self.seen("a scrape of the leader", &leads).await?;
+        Ok(leader)
+    }
+
+    /// Waits until Prometheus knows that this one stands by.
+    pub async fn seen_standing_by(&self, index: usize) -> Result<()> {
+        let stands_by = format!("{STATUS}{{instance=\"{}\"}} == 0", REPLICAS[index]);
+        self.seen("a scrape of a standby", &stands_by).await
+    }
+
+    async fn seen(&self, what: &str, expression: &str) -> Result<()> {
+        eventually(what, SOON, async || {
+            Ok((!self.prometheus.query(expression).await?.is_empty()).then_some(()))
+        })
+        .await
+    }
+
+    /// Starts one again that has ended; it is scraped under its old name.
+    pub async fn again(&mut self, index: usize) -> Result<()> {
+        self.replicas[index] = Replica::start(self.options(REPLICAS[index])).await?;
+        self.scrape(&[])
+    }
+
+    /// Services with these names on a cloud, all at once.
+    pub async fn services(&self, cloud: &str, names: impl Iterator<Item = String>) -> Result<()> {
+        let create = names
+            .map(|name| async move { self.test.service(&name).provider(cloud).create().await });
+        try_join_all(create).await?;
+        Ok(())
+    }
+}
+
+fn options(test: &Environment, collector: &Collector, name: &str) -> ReplicaOptions {
+    let mut options = test.replica_options(name);
+    options.lease = TIMING;
+    options.env = vec![
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT".into(),
+            collector.endpoint.clone(),
+        ),
+        ("OTEL_BSP_SCHEDULE_DELAY".into(), "500".into()),
+    ];
+    options
+}
+
+/// What the machines behind the Nodes would do: say that they are there.
+pub struct Kubelets {
+    alive: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Kubelets {
+    fn start(test: &Environment) -> Self {
+        let alive = Arc::new(AtomicBool::new(true));
+        let (asked, client) = (alive.clone(), test.client());
+        let task = tokio::spawn(async move {
+            let mut beat = interval(Duration::from_secs(1));
+            loop {
+                beat.tick().await;
+                for node in NODES {
+                    if asked.load(Ordering::Relaxed) {
+                        // A Node may be gone.
+                        let _ = set_node_ready(&client, node, true).await;
+                    }
+                }
+            }
+        });
+        Self { alive, task }
+    }
+
+    pub fn alive(&self, alive: bool) {
+        self.alive.store(alive, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Kubelets {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A user who edits a Service each second, so that its cloud is called.
+pub struct Edits(JoinHandle<()>);
+
+impl Edits {
+    pub fn start(test: &Environment, service: &str) -> Self {
+        let services: Api<Service> = test.services();
+        let annotation = format!("{}/lb-bandwidth", test.prefix);
+        let name = service.to_owned();
+        Self(tokio::spawn(async move {
+            let mut second = interval(Duration::from_secs(1));
+            for bandwidth in 10_u32.. {
+                second.tick().await;
+                let value = format!("{bandwidth}M");
+                let patch = json!({"metadata": {"annotations": {&annotation: value}}});
+                // The next one comes soon.
+                let patch = Patch::Merge(patch);
+                let _ = services.patch(&name, &PatchParams::default(), &patch).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Edits {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A kubeconfig for an API server that takes connections and never answers.
+pub async fn silent_api_server(
+    options: &mut ReplicaOptions,
+) -> Result<(tempfile::TempDir, tokio::net::TcpListener)> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let directory = tempfile::tempdir()?;
+    let text = std::fs::read_to_string(&options.kubeconfig)?;
+    let start = text.find("https://").context("a server")?;
+    let server = text[start..].split(['"', '\n']).next().unwrap_or_default();
+    let silent = format!("https://{}", listener.local_addr()?);
+    let path = directory.path().join("kubeconfig");
+    std::fs::write(&path, text.replacen(server, &silent, 1))?;
+    options.kubeconfig = path;
+    Ok((directory, listener))
+}
