@@ -170,3 +170,6 @@ fn without_managed_fields(mut event: watcher::Event<Node>) -> watcher::Event<Nod
     }
     event
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,7 @@ use std::time::Instant;
 use stateright::{Checker, Model};
 
 use crate::explore::explore;
+use crate::progress::processor_time;
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::world::World;
 
@@ -43,7 +44,7 @@ use crate::world::World;
 const LARGE: &str = "moved between slow clouds";
 
 fn check(scenario: Scenario, faults: u8, sweeps: bool) {
-    let started = Instant::now();
+    let (started, had) = (Instant::now(), processor_time());
     let world = World {
         scenario,
         faults,
@@ -52,11 +53,12 @@ fn check(scenario: Scenario, faults: u8, sweeps: bool) {
     };
     let found = explore(&world, None);
     println!(
-        "{:30} faults {faults}: {:>10} states, depth {:>3}, {:7.1} s",
+        "{:30} faults {faults}: {:>10} states, depth {:>3}, {:7.1} s, {:7.1} s of a processor",
         scenario.name,
         found.states,
         found.depth,
-        started.elapsed().as_secs_f64()
+        started.elapsed().as_secs_f64(),
+        (processor_time() - had).as_secs_f64()
     );
     for (property, trace) in &found.broken {
         println!("broken: {property}, after {} moves", trace.len());

@@ -1,5 +1,5 @@
-//! An API server that has one Service, or none any more. It takes every patch
-//! and keeps none.
+//! An API server that has one Service, or none any more. It takes each merge
+//! patch whose precondition holds, if it has one.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -8,44 +8,85 @@ use http::{Method, Request, Response};
 use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::client::Body;
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// What is live.
+/// What is live, and how many patches arrived.
 #[derive(Clone, Default)]
-pub(super) struct ApiServer {
-    pub(super) live: Arc<Mutex<Option<Service>>>,
-    /// The method of each request that arrived.
-    requests: Arc<Mutex<Vec<Method>>>,
-}
+pub(super) struct ApiServer(Arc<Mutex<(Option<Value>, usize)>>);
 
 impl ApiServer {
+    pub(super) fn with(live: Option<&Service>) -> Self {
+        let live = live.map(|live| json!(live));
+        Self(Arc::new(Mutex::new((live, 0))))
+    }
+
     pub(super) fn client(&self) -> Client {
         let server = self.clone();
         let answer = tower::service_fn(move |request: Request<Body>| {
-            let answer = server.answer(request.method());
-            async move { Ok::<_, Infallible>(answer) }
+            let server = server.clone();
+            async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
         Client::new(answer, "default")
     }
 
     pub(super) fn patches(&self) -> usize {
-        let requests = self.requests.lock().expect("a lock");
-        let patches = requests.iter().filter(|method| **method == Method::PATCH);
-        patches.count()
+        self.0.lock().expect("a lock").1
     }
 
-    fn answer(&self, method: &Method) -> Response<Body> {
-        self.requests.lock().expect("a lock").push(method.clone());
-        let (code, body) = match &*self.live.lock().expect("a lock") {
-            Some(live) => (200, json!(live)),
-            None => (
-                404,
-                json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                    "message": "not found", "reason": "NotFound", "code": 404}),
-            ),
+    pub(super) fn live(&self) -> Service {
+        let live = self.0.lock().expect("a lock").0.clone();
+        serde_json::from_value(live.unwrap_or_default()).expect("a Service")
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let patch = body.collect_bytes().await.expect("a body");
+        let mut state = self.0.lock().expect("a lock");
+        let (live, patches) = &mut *state;
+        let (code, body) = match live {
+            None => failure(404),
+            Some(live) if head.method == Method::PATCH => {
+                *patches += 1;
+                let patch: Value = serde_json::from_slice(&patch).expect("a patch");
+                let version = |of: &Value| of["metadata"]["resourceVersion"].clone();
+                if version(&patch).is_null() || version(&patch) == version(live) {
+                    merge(live, patch);
+                    (200, live.clone())
+                } else {
+                    failure(409)
+                }
+            }
+            Some(live) => (200, live.clone()),
         };
         let bytes = serde_json::to_vec(&body).expect("JSON");
         let response = Response::builder().status(code);
         response.body(Body::from(bytes)).expect("a response")
+    }
+}
+
+fn failure(code: u16) -> (u16, Value) {
+    let reason = if code == 404 { "NotFound" } else { "Conflict" };
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": reason, "reason": reason, "code": code,
+    });
+    (code, status)
+}
+
+/// RFC 7386.
+pub(super) fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, change) in patch {
+        if change.is_null() {
+            target.as_object_mut().and_then(|of| of.remove(&name));
+        } else {
+            merge(&mut target[name], change);
+        }
     }
 }

@@ -8,7 +8,7 @@ use kube::runtime::reflector;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::api_server::ApiServer;
+use super::api_server::{ApiServer, merge};
 use super::cloud::{Scripted, made};
 use crate::controller::Context;
 use crate::controller::cloud_in_hand::CloudInHand;
@@ -43,19 +43,8 @@ pub(super) fn service(changes: Value) -> Service {
         },
         "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30080}]},
     });
-    json_patch(&mut service, changes);
+    merge(&mut service, changes);
     serde_json::from_value(service).expect("a Service")
-}
-
-fn json_patch(target: &mut Value, changes: Value) {
-    match (target, changes) {
-        (Value::Object(target), Value::Object(changes)) => {
-            for (name, change) in changes {
-                json_patch(target.entry(name).or_insert(Value::Null), change);
-            }
-        }
-        (target, change) => *target = change,
-    }
 }
 
 /// The load balancer that this Service has.

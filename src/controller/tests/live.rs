@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::ResourceExt;
 use serde_json::json;
 
 use super::api_server::ApiServer;
@@ -34,8 +35,7 @@ async fn what_the_watch_has_not_shown_yet_ends_the_attempt() {
         ),
     ];
     for (change, why) in cases {
-        let server = ApiServer::default();
-        *server.live.lock().expect("a lock") = Some(service(change));
+        let server = ApiServer::with(Some(&service(change)));
         let cloud = Arc::<Scripted>::default();
         let shown = service(json!({}));
         let context = leader(&server, [&cloud, &cloud], [shown.clone()]);
@@ -47,9 +47,8 @@ async fn what_the_watch_has_not_shown_yet_ends_the_attempt() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_live_service_confirms_is_done() {
-    let server = ApiServer::default();
     let shown = service(json!({}));
-    *server.live.lock().expect("a lock") = Some(shown.clone());
+    let server = ApiServer::with(Some(&shown));
     let (cloud, other) = (Arc::<Scripted>::default(), Arc::<Scripted>::default());
     let context = leader(&server, [&cloud, &other], [shown.clone()]);
     let Ok(_) = reconcile(Arc::new(shown), context).await;
@@ -65,9 +64,8 @@ async fn a_service_that_only_the_watch_lacks_has_no_orphan() {
         orphans: Orphans::Delete,
         grace: Duration::ZERO,
     };
-    for (live, deletes) in [(Some(of), &[][..]), (None, &["delete lb-1"][..])] {
-        let server = ApiServer::default();
-        *server.live.lock().expect("a lock") = live;
+    for (live, deletes) in [(Some(&of), &[][..]), (None, &["delete lb-1"][..])] {
+        let server = ApiServer::with(live);
         let cloud = Arc::new(Scripted {
             by_id: Some(found.clone()),
             ..Scripted::default()
@@ -82,25 +80,44 @@ async fn a_service_that_only_the_watch_lacks_has_no_orphan() {
     }
 }
 
+fn writer(server: &ApiServer) -> ServiceWriter {
+    let metrics = Arc::new(Metrics::new(&[]).expect("metrics"));
+    ServiceWriter::new(server.client(), marks(), metrics)
+}
+
+const OURS_OFF: Change<'static> = Change {
+    finalizer: Some(false),
+    publication: None,
+    keep_ingress: false,
+    readiness: None,
+    remove_condition: false,
+};
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_wrote_first_is_not_overwritten() {
+    let read = service(json!({}));
+    let theirs = json!({"metadata": {
+        "resourceVersion": "11", "finalizers": ["mycloud.com/load-balancer", "other/theirs"],
+    }});
+    let server = ApiServer::with(Some(&service(theirs)));
+    let written = writer(&server)
+        .patch(&sole_leader(1), &read, &OURS_OFF)
+        .await;
+    assert!(written.is_ok(), "{written:?}");
+    assert_eq!(server.live().finalizers(), ["other/theirs"]);
+    assert_eq!(server.patches(), 2, "the first met a newer version");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_patch_is_not_sent_after_the_term() {
-    let server = ApiServer::default();
     let live = service(json!({}));
-    *server.live.lock().expect("a lock") = Some(live.clone());
-    let metrics = Arc::new(Metrics::new(&[]).expect("metrics"));
-    let writer = ServiceWriter::new(server.client(), marks(), metrics);
-    let change = Change {
-        finalizer: Some(false),
-        ..Change::default()
-    };
+    let server = ApiServer::with(Some(&live));
     let leadership = sole_leader(1);
-    let sent = writer.patch(&leadership, &live, &change).await;
-    assert!(sent.is_ok() && server.patches() == 1, "{sent:?}");
     leadership.end();
-    let refused = writer.patch(&leadership, &live, &change).await;
+    let refused = writer(&server).patch(&leadership, &live, &OURS_OFF).await;
     assert!(
         matches!(refused, Err(KubernetesError::NotLeader(_))),
         "{refused:?}"
     );
-    assert_eq!(server.patches(), 1, "nothing more was sent");
+    assert_eq!(server.patches(), 0);
 }

@@ -55,8 +55,7 @@ async fn what_was_renamed_is_found_by_its_recorded_id() {
         (given_away(&ours), &[][..], "it is somebody else's"),
     ];
     for (by_id, mutations, why) in cases {
-        let server = ApiServer::default();
-        *server.live.lock().expect("a lock") = Some(deleted.clone());
+        let server = ApiServer::with(Some(&deleted));
         let cloud = Arc::new(Scripted {
             by_id: Some(by_id),
             ..Scripted::default()

@@ -1,0 +1,86 @@
+//! What a watch that is behind, or ahead, makes of the back ends.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use kube::client::Body;
+use serde_json::json;
+
+use super::*;
+
+/// A Node whose address ends in its number.
+fn node(number: u8) -> Node {
+    let node = json!({
+        "metadata": {"name": format!("n{number}")},
+        "status": {"addresses": [{"type": "InternalIP", "address": format!("10.0.0.{number}")}]},
+    });
+    serde_json::from_value(node).expect("a Node")
+}
+
+/// What the Nodes come to while the watch shows these and a live list those,
+/// after three were there before; `None` for an API server that does not say.
+async fn taken(watched: &[u8], live: Option<&[u8]>) -> (NodeSet, bool) {
+    let (store, mut writer) = reflector::store();
+    for number in watched {
+        writer.apply_watcher_event(&watcher::Event::Apply(node(*number)));
+    }
+    let (code, answer) = match live {
+        Some(live) => {
+            let nodes: Vec<Node> = live.iter().copied().map(node).collect();
+            (200, json!({"metadata": {}, "items": nodes}))
+        }
+        None => (500, json!({})),
+    };
+    let body = serde_json::to_vec(&answer).expect("JSON");
+    let list = tower::service_fn(move |_: Request<Body>| {
+        let answer = Response::builder().status(code);
+        let answer = answer.body(Body::from(body.clone())).expect("an answer");
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let three = [1, 2, 3].map(node);
+    let before = NodeSet {
+        version: 1,
+        ..node_set(three.iter(), NodeAddressType::Internal)
+    };
+    let api = Api::all(Client::new(list, "default"));
+    take(&store, NodeAddressType::Internal, &api, &before).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_most_nodes_went_needs_the_live_lists_word() {
+    type Case = (
+        &'static [u8],
+        Option<&'static [u8]>,
+        usize,
+        bool,
+        &'static str,
+    );
+    let cases: [Case; 6] = [
+        (&[1, 2], None, 2, true, "one of three went: nobody is asked"),
+        (
+            &[1],
+            Some(&[1]),
+            1,
+            true,
+            "two of three went, and the live list says so",
+        ),
+        (&[1], Some(&[1, 2, 3]), 3, false, "the watch is behind"),
+        (&[1], None, 3, false, "the API server does not say"),
+        (
+            &[],
+            Some(&[]),
+            0,
+            true,
+            "all went, and the live list says so",
+        ),
+        (&[], Some(&[1]), 3, false, "one is left by the live list"),
+    ];
+    for (watched, live, count, is_sure, why) in cases {
+        let (set, confirmed) = taken(watched, live).await;
+        assert_eq!(set.backends.addresses.len(), count, "{why}");
+        assert_eq!(confirmed, is_sure, "{why}");
+        let none = set.backends.addresses == BTreeSet::new();
+        assert_eq!(set.backends.none_confirmed, none, "{why}");
+    }
+}
