@@ -3,6 +3,8 @@ CARGO ?= cargo
 ASSETS := testbed/control-plane/install.sh
 COLLECTOR := testbed/collector/install.sh
 MONITORING := testbed/monitoring/install.sh
+# What was built is run from here: `cargo run` of one package would build much anew.
+BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -33,8 +35,7 @@ test: ## All tests, on a real control plane, with a real OpenTelemetry Collector
 	trap 'kill $$assets $$collector $$monitoring 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
 	wait $$assets; wait $$collector; wait $$monitoring
-	$(CARGO) run --locked --quiet --package testbed --bin testbed -- run -- \
-	    $(CARGO) test --locked --workspace --no-fail-fast
+	$(BUILT)/testbed run -- $(CARGO) test --locked --workspace --no-fail-fast
 
 .PHONY: demo
 demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards, OBSERVE=1 with Prometheus
@@ -42,7 +43,7 @@ demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards, OBS
 	$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
-	@$(CARGO) run --locked --quiet --bin demo -- $(if $(KEEP),--keep) $(if $(OBSERVE),--observe)
+	@$(BUILT)/demo $(if $(KEEP),--keep) $(if $(OBSERVE),--observe)
 
 .PHONY: observe
 observe: ## The demo, kept up, with Prometheus and (GRAFANA_HOME=DIR) Grafana looking on
@@ -57,7 +58,7 @@ soak: ## Three replicas while all goes wrong: SOAK=10m for longer, SEED=7 for th
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
-	@$(CARGO) run --locked --quiet --bin soak -- --for $(or $(SOAK),5m) $(if $(SEED),--seed $(SEED))
+	@$(BUILT)/soak --for $(or $(SOAK),5m) $(if $(SEED),--seed $(SEED))
 
 PICTURES := target/pictures
 .PHONY: pictures
@@ -84,13 +85,13 @@ deny: $(DENY) ## Licences and sources of the dependencies (installs cargo-deny o
 	$(DENY) --locked --offline --log-level error check bans licenses sources
 
 .PHONY: model
-model: ## The protocol under the model checker with two faults (TIME on two idle cores, MEMORY)
+model: ## The protocol under the model checker with two faults (about an hour, 4 GB)
 	$(CARGO) test --locked --profile model --test model -- \
 	    --include-ignored --nocapture --test-threads 2
 
 .PHONY: mutants
-mutants: ## The shipped code broken rule by rule: a named test must notice (TIME)
+mutants: ## The shipped code broken rule by rule: a named test must notice (an hour or more)
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
-	$(CARGO) run --locked --quiet --bin testbed -- run -- tests/mutants/run
+	$(BUILT)/testbed run -- tests/mutants/run
