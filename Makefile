@@ -54,11 +54,11 @@ dashboards: ## Write dashboards/*.json and the PrometheusRule from their sources
 	@$(CARGO) run --locked --quiet --package testbed --bin monitoring -- generate
 
 .PHONY: soak
-soak: ## Three replicas while all goes wrong: SOAK=10m for longer, SEED=7 for the same choices
+soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for the same choices
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
-	@$(BUILT)/soak --for $(or $(SOAK),5m) $(if $(SEED),--seed $(SEED))
+	@$(BUILT)/soak --for $(or $(MINUTES),5)m $(if $(SEED),--seed $(SEED))
 
 .PHONY: story
 story: ## The alerts and boards on a real Prometheus, through four minutes of trouble
