@@ -58,7 +58,7 @@ soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for 
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
-	@$(BUILT)/soak --for $(or $(MINUTES),5)m $(if $(SEED),--seed $(SEED))
+	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED))
 
 .PHONY: story
 story: ## The alerts and boards on a real Prometheus, through four minutes of trouble
