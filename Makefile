@@ -56,7 +56,7 @@ dashboards: ## Write dashboards/*.json and the PrometheusRule from their sources
 .PHONY: soak
 soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for the same choices
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
-	$(CARGO) build --locked --workspace --bins; \
+	$(CARGO) build --locked --workspace --all-targets; \
 	wait $$assets
 	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED))
 
