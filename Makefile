@@ -89,7 +89,7 @@ deny: $(DENY) ## Licences and sources of the dependencies (installs cargo-deny o
 	$(DENY) --locked --offline --log-level error check bans licenses sources
 
 .PHONY: model
-model: ## The protocol under the model checker with two faults (about an hour, 4 GB)
+model: ## The protocol under the model checker with two faults (about 20 minutes, 4 GB)
 	$(CARGO) test --locked --profile model --test model -- \
 	    --include-ignored --nocapture --test-threads 2
 
