@@ -186,6 +186,7 @@ impl Parts {
             said: Default::default(),
             repeats,
             own_writes: Default::default(),
+            drift: Default::default(),
             doubts: Default::default(),
             vanished,
             stopping: self.stopping.clone(),

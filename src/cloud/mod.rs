@@ -61,6 +61,7 @@ pub trait Cloud: Send + Sync + 'static {
         &'a self,
         permit: &'a WritePermit,
         request: &'a CreateRequest,
+        priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>>;
 
     /// Brings a load balancer to the whole state that is requested.

@@ -175,6 +175,7 @@ impl Cloud for RestCloud {
         &'a self,
         permit: &'a WritePermit,
         request: &'a CreateRequest,
+        priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
         async move {
             let body = self.desired(Verb::Create, None, request)?;
@@ -183,7 +184,7 @@ impl Cloud for RestCloud {
             let outgoing = Outgoing {
                 verb: Verb::Create,
                 address: &self.addresses.create,
-                priority: Priority::User,
+                priority,
                 permit: Some(permit),
                 idempotency_key: Some(request.name.as_str()),
                 body,

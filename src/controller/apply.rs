@@ -31,7 +31,9 @@ pub async fn apply(
     leadership: &Leadership,
     context: &Context,
 ) -> Done {
-    announce(&plan, service, context);
+    let drifted = context.drift.drifted(&plan, service);
+    announce(&plan, &drifted, service, context);
+    let (plan, not_yet) = context.drift.in_turn(plan, &drifted, service);
     let Seen {
         observed,
         failures,
@@ -43,11 +45,16 @@ pub async fn apply(
         context,
         created: Vec::new(),
         failed: BTreeSet::new(),
+        drifted,
         done: Done {
             observed,
             object: service.object.clone(),
             actions: Vec::new(),
-            failures: failures.into_values().map(Failure::from).collect(),
+            failures: failures
+                .into_values()
+                .map(Failure::from)
+                .chain(not_yet)
+                .collect(),
             waiting: plan.waiting,
             disowned,
         },
@@ -103,6 +110,8 @@ struct Run<'a> {
     /// What this run created and has not put on record yet.
     created: Vec<(CloudName, LoadBalancerId)>,
     failed: BTreeSet<CloudName>,
+    /// Where what somebody else changed is put right.
+    drifted: BTreeSet<CloudName>,
     done: Done,
 }
 
@@ -179,7 +188,10 @@ impl Run<'_> {
     ) -> Result<Outcome, Failure> {
         let cloud = self.cloud(name)?;
         let permit = self.leadership.permit()?;
-        let created = cloud.client.create(&permit, request).await;
+        let created = cloud
+            .client
+            .create(&permit, request, self.priority(name, Urgency::User))
+            .await;
         let created = created.inspect_err(|error| {
             if error.outcome_unknown() {
                 self.context.doubts.raise(name, &request.name);
@@ -211,10 +223,7 @@ impl Run<'_> {
         request: &CreateRequest,
         urgency: Urgency,
     ) -> Result<Outcome, Failure> {
-        let priority = match urgency {
-            Urgency::User => Priority::User,
-            Urgency::Background => Priority::Background,
-        };
+        let priority = self.priority(name, urgency);
         let cloud = self.cloud(name)?;
         let nodes = &self.context.metrics.nodes;
         let permit = self.leadership.permit()?;
@@ -322,6 +331,14 @@ impl Run<'_> {
         match self.patch(&change).await {
             Ok(()) | Err(Failure::Kubernetes(KubernetesError::Gone)) => Ok(Outcome::Done),
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// For what drifted nobody waits who would have changed anything.
+    fn priority(&self, name: &CloudName, urgency: Urgency) -> Priority {
+        match urgency {
+            Urgency::User if !self.drifted.contains(name) => Priority::User,
+            Urgency::User | Urgency::Background => Priority::Background,
         }
     }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cloud_in_hand::CloudInHand;
 use super::doubts::Doubts;
+use super::drift::Drift;
 use super::own_writes::OwnWrites;
 use super::reconcile::key;
 use super::retry::Retry;
@@ -66,6 +67,8 @@ pub struct Context {
     pub own_writes: OwnWrites,
     /// Creates that may have happened.
     pub doubts: Doubts,
+    /// What changed at the clouds although nobody asked for it.
+    pub drift: Drift,
     /// Where Services are handed in that went although our finalizer was on them.
     pub vanished: Vanished,
     /// Cancelled when no new work may be started.
@@ -91,6 +94,7 @@ impl Context {
         };
         self.retry.forget(&uid);
         self.own_writes.forget(&uid);
+        self.drift.forget(&uid);
         self.said.forget(&uid);
         self.provisions.forget(&uid);
         self.metrics.provisioning.forget(&uid);
@@ -108,6 +112,7 @@ impl Context {
         let alive: HashSet<ServiceUid> = uids.map(ServiceUid::new).collect();
         self.retry.keep(&alive);
         self.own_writes.keep(&alive);
+        self.drift.keep(&alive);
         self.said.keep(&alive);
         self.metrics.provisioning.keep(&alive);
         self.metrics.nodes.keep(&alive);

@@ -1,5 +1,7 @@
 //! What can end an attempt, and the reason that stands for it in metrics.
 
+use std::time::Duration;
+
 use crate::cloud::{CloudError, ErrorKind};
 use crate::election::LeadershipLost;
 use crate::kubernetes::KubernetesError;
@@ -33,6 +35,9 @@ pub enum Failure {
         /// Where.
         cloud: CloudName,
     },
+    /// Much has drifted, and others are put right before.
+    #[error("what drifted is put right in {} s: others come before", _0.as_secs())]
+    NotItsTurn(Duration),
     /// We lead no more.
     #[error(transparent)]
     NotLeader(#[from] LeadershipLost),
@@ -52,6 +57,7 @@ impl Failure {
             Self::Kubernetes(_) => "kubernetes",
             Self::StillThere { .. } => "deleting",
             Self::NotServing { .. } => "provisioning",
+            Self::NotItsTurn(_) => "drift",
             Self::Stopping => "stopping",
         }
     }
@@ -83,7 +89,11 @@ impl Failure {
 
     /// Whether it is part of ordinary life: no Event and no condition speaks of it.
     pub fn is_quiet(&self) -> bool {
-        self.is_overtaken() || matches!(self, Self::StillThere { .. } | Self::NotServing { .. })
+        self.is_overtaken()
+            || matches!(
+                self,
+                Self::StillThere { .. } | Self::NotServing { .. } | Self::NotItsTurn(_)
+            )
     }
 
     /// Whether the attempt was cut short because somebody else came first:
@@ -99,7 +109,7 @@ impl Failure {
             Self::Cloud(error) => {
                 matches!(error.kind(), ErrorKind::LeadershipLost | ErrorKind::Busy)
             }
-            Self::StillThere { .. } | Self::NotServing { .. } => false,
+            Self::StillThere { .. } | Self::NotServing { .. } | Self::NotItsTurn(_) => false,
         }
     }
 }

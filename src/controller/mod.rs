@@ -7,7 +7,7 @@
 //!   [`trace`]: spans.
 //! - [`retry`]: the one place that turns a failure into "when to try again".
 //! - [`inventories`]: what each cloud has, read at takeover and again for drift;
-//!   [`cloud_in_hand`]: a cloud with it.
+//!   [`cloud_in_hand`]: a cloud with it; [`drift`]: whose turn it is to be put right.
 //! - [`sweep`]: what has no Service any more; [`vanished`]: Services that went
 //!   although our finalizer was on them.
 //! - [`context`]: what every reconcile has in hand; [`own_writes`]: our writes
@@ -18,6 +18,7 @@ pub mod cloud_in_hand;
 pub mod context;
 pub mod done;
 pub mod doubts;
+pub mod drift;
 pub mod failure;
 pub mod inventories;
 pub mod measure;

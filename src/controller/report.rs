@@ -50,14 +50,24 @@ pub async fn report(
         say_news(service, readiness, context);
     }
     say_mistakes(service, &done, readiness.as_ref(), context);
-    let waits = !pending(service, &done).is_empty();
+    let pending = pending(service, &done);
     let serves = readiness.as_ref().is_some_and(Readiness::is_ready);
     if let Some(readiness) = &readiness {
         let written = write_condition(service, &done, readiness, leadership, context).await;
         done.failures.extend(written.err());
     }
-    measure(service, &done, waits, serves, started, context);
-    next(service, &done, context)
+    measure(
+        service,
+        &done,
+        !pending.is_empty(),
+        serves,
+        started,
+        context,
+    );
+    if done.failures.is_empty() && pending.is_empty() {
+        context.drift.settle(service);
+    }
+    next(service, &done, &pending, context)
 }
 
 fn log(done: &Done, context: &Context) {
@@ -114,9 +124,13 @@ async fn write_condition(
     Ok(())
 }
 
-fn next(service: &ObservedService, done: &Done, context: &Context) -> Option<Duration> {
+fn next(
+    service: &ObservedService,
+    done: &Done,
+    pending: &BTreeSet<Waiting>,
+    context: &Context,
+) -> Option<Duration> {
     let failures = done.failures.iter().map(after_failure);
-    let pending = pending(service, done);
     let fight = done.restores(service).then_some(Delay::LookAgain);
     let delays = failures
         .chain(pending.iter().map(after_waiting))

@@ -1,5 +1,7 @@
 //! The Events of an attempt: before it, after it, and what they are not said for.
 
+use std::collections::BTreeSet;
+
 use super::Context;
 use super::done::Done;
 use super::observe::ObservedService;
@@ -11,13 +13,34 @@ use crate::plan::{Action, Desired, Plan, Urgency, Waiting};
 
 /// Says what is about to be done: once for a new state of the Service, not
 /// for each attempt at it.
-pub fn announce(plan: &Plan, service: &ObservedService, context: &Context) {
+pub fn announce(
+    plan: &Plan,
+    drifted: &BTreeSet<CloudName>,
+    service: &ObservedService,
+    context: &Context,
+) {
     if context.retry.attempts(&service.view.uid, service.input) > 0 {
         return;
     }
     let say = |reason, note: &str| context.events.say(&service.object, reason, note.to_owned());
     for action in &plan.actions {
         match action {
+            Action::Create { cloud, .. } if drifted.contains(cloud) => {
+                say(
+                    EventReason::LoadBalancerDrifted,
+                    &format!(
+                        "the load balancer on {cloud} is gone although nobody here deleted it: another is created"
+                    ),
+                );
+            }
+            Action::Update { cloud, id, .. } if drifted.contains(cloud) => {
+                say(
+                    EventReason::LoadBalancerDrifted,
+                    &format!(
+                        "load balancer {id} on {cloud} was changed by somebody else: it is put right"
+                    ),
+                );
+            }
             Action::Create { cloud, request } => {
                 say(
                     EventReason::EnsuringLoadBalancer,

@@ -4,6 +4,7 @@
 
 mod api_server;
 mod cloud;
+mod drift;
 mod leader;
 mod live;
 mod proof;

@@ -43,6 +43,8 @@ pub enum EventReason {
     LoadBalancerNotOwned,
     /// A load balancer has no Service any more.
     OrphanedLoadBalancer,
+    /// Somebody else changed or deleted a load balancer of ours: it is put right.
+    LoadBalancerDrifted,
     /// Somebody else writes the addresses that we publish.
     StatusOverwritten,
 }
@@ -61,6 +63,7 @@ impl EventReason {
             | Self::UnknownAnnotation
             | Self::LoadBalancerNotOwned
             | Self::OrphanedLoadBalancer
+            | Self::LoadBalancerDrifted
             | Self::StatusOverwritten => EventType::Warning,
         }
     }

@@ -15,7 +15,9 @@ use crate::edge::{Edge, client, permit, plain_request, settings};
 
 async fn create(edge: &Edge) -> CloudError {
     let cloud = edge.client(Profile::Standard);
-    let created = cloud.create(&permit(), &plain_request("web")).await;
+    let created = cloud
+        .create(&permit(), &plain_request("web"), Priority::User)
+        .await;
     created.expect_err("no good answer")
 }
 
@@ -130,7 +132,9 @@ async fn silence_ends_at_the_timeout() {
     let mut settings = settings(&edge.endpoint, Profile::Standard);
     settings.request_timeout = Duration::from_millis(100);
     let (cloud, _) = client(settings);
-    let created = cloud.create(&permit(), &plain_request("web")).await;
+    let created = cloud
+        .create(&permit(), &plain_request("web"), Priority::User)
+        .await;
     let error = created.expect_err("silence");
     assert_eq!(
         (error.kind(), error.outcome_unknown()),
@@ -156,7 +160,7 @@ async fn a_connection_refused_and_one_lost_differ_in_what_they_leave_open() {
         let read = connection.read_u8().await;
         read.expect("a request");
     };
-    let (created, ()) = futures::join!(cloud.create(&permit, &request), hang_up);
+    let (created, ()) = futures::join!(cloud.create(&permit, &request, Priority::User), hang_up);
     let error = created.expect_err("hung up");
     assert_eq!(
         (error.kind(), error.outcome_unknown()),
@@ -164,7 +168,10 @@ async fn a_connection_refused_and_one_lost_differ_in_what_they_leave_open() {
     );
 
     drop(listener);
-    let error = cloud.create(&permit, &request).await.expect_err("refused");
+    let error = cloud
+        .create(&permit, &request, Priority::User)
+        .await
+        .expect_err("refused");
     assert_eq!(
         (error.kind(), error.outcome_unknown()),
         (ErrorKind::Connect, false)

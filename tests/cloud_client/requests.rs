@@ -15,7 +15,10 @@ async fn a_create_says_all_there_is_to_say() {
     let edge = Edge::always(200, &[], r#"{"err":"","lbId":"lb-1","ip":"192.0.2.1"}"#).await;
     let (permit, request) = (permit(), rich_request("web"));
     let cloud = edge.client(Profile::Standard);
-    let created = cloud.create(&permit, &request).await.expect("created");
+    let created = cloud
+        .create(&permit, &request, Priority::User)
+        .await
+        .expect("created");
     assert_eq!(created.spec, request.spec);
     assert_eq!(created.owner.as_ref(), Some(&request.owner));
     assert_eq!(created.state, State::Active, "absent means active");
@@ -63,7 +66,10 @@ async fn a_create_that_finds_an_older_load_balancer_shows_what_that_has() {
     });
     let edge = Edge::always(200, &[], shown.to_string()).await;
     for profile in [Profile::Standard, Profile::Seed] {
-        let created = edge.client(profile).create(&permit(), &request).await;
+        let created = edge
+            .client(profile)
+            .create(&permit(), &request, Priority::User)
+            .await;
         let spec = created.expect("found").spec;
         assert_eq!(
             (spec.listeners[0].port, spec.bandwidth.as_str()),
@@ -108,7 +114,10 @@ async fn a_cloud_of_the_seed_is_sent_the_seeds_fields_only() {
     let edge = Edge::always(200, &[], body).await;
     let cloud = edge.client(Profile::Seed);
     let request = plain_request("web");
-    let created = cloud.create(&permit(), &request).await.expect("created");
+    let created = cloud
+        .create(&permit(), &request, Priority::User)
+        .await
+        .expect("created");
     assert_eq!((created.owner, created.state), (None, State::Active));
     assert_eq!(created.spec, request.spec);
     let expected = json!({
@@ -117,7 +126,9 @@ async fn a_cloud_of_the_seed_is_sent_the_seeds_fields_only() {
     });
     assert_eq!(edge.seen()[0].body, expected);
 
-    let unsupported = cloud.create(&permit(), &rich_request("web")).await;
+    let unsupported = cloud
+        .create(&permit(), &rich_request("web"), Priority::User)
+        .await;
     assert_eq!(
         unsupported.expect_err("two ports").kind(),
         ErrorKind::Unsupported

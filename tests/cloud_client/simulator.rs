@@ -44,14 +44,20 @@ async fn a_load_balancer_lives_and_dies() {
             .await;
         assert_eq!(absent, Ok(None), "{profile:?}");
 
-        let created = cloud.create(&permit, &request).await.expect("created");
+        let created = cloud
+            .create(&permit, &request, Priority::User)
+            .await
+            .expect("created");
         let id = &created.id;
         assert_eq!(
             (&created.spec, &created.state),
             (&request.spec, &State::Active)
         );
         assert!(!created.addresses.is_empty(), "{profile:?}");
-        let again = cloud.create(&permit, &request).await.expect("found");
+        let again = cloud
+            .create(&permit, &request, Priority::User)
+            .await
+            .expect("found");
         assert_eq!(again, created, "a create is idempotent by name");
 
         if profile == Profile::Standard {
@@ -87,7 +93,12 @@ async fn a_list_shows_what_was_created() {
     let mut created = Vec::new();
     for name in ["a", "b", "c"] {
         let request = rich_request(name);
-        created.push(cloud.create(&permit, &request).await.expect("created"));
+        created.push(
+            cloud
+                .create(&permit, &request, Priority::User)
+                .await
+                .expect("created"),
+        );
     }
     let mut listed = cloud.list(&owner("a").cluster).await.expect("listed");
     listed.sort_by(|one, other| one.name.cmp(&other.name));
@@ -100,18 +111,27 @@ async fn neither_another_owner_nor_an_older_leader_gets_its_way() {
     let (older, newer) = (sole_leader(1), sole_leader(2));
     let permit = newer.permit().expect("leads");
     let request = plain_request("web");
-    cloud.create(&permit, &request).await.expect("created");
+    cloud
+        .create(&permit, &request, Priority::User)
+        .await
+        .expect("created");
 
     let mut hijack = request.clone();
     hijack.owner = owner("another");
-    let error = cloud.create(&permit, &hijack).await.expect_err("taken");
+    let error = cloud
+        .create(&permit, &hijack, Priority::User)
+        .await
+        .expect_err("taken");
     assert_eq!(
         (error.kind(), error.is_terminal()),
         (ErrorKind::NameTaken, true)
     );
 
     let permit = older.permit().expect("believes to lead");
-    let error = cloud.create(&permit, &request).await.expect_err("fenced");
+    let error = cloud
+        .create(&permit, &request, Priority::User)
+        .await
+        .expect_err("fenced");
     assert_eq!(
         (error.kind(), error.outcome_unknown()),
         (ErrorKind::Fenced, false)
@@ -128,7 +148,7 @@ async fn no_more_calls_than_configured_reach_the_cloud_at_once() {
         .collect();
     let creates = requests
         .iter()
-        .map(|request| cloud.create(&permit, request));
+        .map(|request| cloud.create(&permit, request, Priority::User));
     for created in join_all(creates).await {
         created.expect("created");
     }
@@ -149,9 +169,15 @@ async fn a_create_whose_answer_is_lost_is_unknown_and_repeating_it_finds_it() {
         let (simulator, cloud) = simulator(Profile::Standard, Duration::ZERO).await;
         simulator.set_fault(Fault::new(fault.clone()).on(Verb::Create).times(1));
         let (permit, request) = (permit(), plain_request("web"));
-        let error = cloud.create(&permit, &request).await.expect_err("lost");
+        let error = cloud
+            .create(&permit, &request, Priority::User)
+            .await
+            .expect_err("lost");
         assert!(error.outcome_unknown(), "{fault:?}: {error}");
-        let found = cloud.create(&permit, &request).await.expect("found");
+        let found = cloud
+            .create(&permit, &request, Priority::User)
+            .await
+            .expect("found");
         assert_eq!(found.spec, request.spec);
         assert_eq!(simulator.inventory().len(), 1, "{fault:?}");
     }
@@ -165,14 +191,23 @@ async fn terms_of_one_cluster_do_not_fence_another() {
     let (old, young) = (sole_leader(1_000), sole_leader(2));
     let of_old = plain_request("web");
     let permit = old.permit().expect("leads");
-    cloud.create(&permit, &of_old).await.expect("created");
+    cloud
+        .create(&permit, &of_old, Priority::User)
+        .await
+        .expect("created");
 
     let mut of_young = plain_request("shop");
     of_young.owner.cluster = ClusterId::new("young");
     of_young.name = of_young.owner.load_balancer_name();
     let permit = young.permit().expect("leads");
-    let made = cloud.create(&permit, &of_young).await.expect("created");
+    let made = cloud
+        .create(&permit, &of_young, Priority::User)
+        .await
+        .expect("created");
     cloud.delete(&permit, &made.id).await.expect("deleted");
-    let error = cloud.create(&permit, &of_old).await.expect_err("fenced");
+    let error = cloud
+        .create(&permit, &of_old, Priority::User)
+        .await
+        .expect_err("fenced");
     assert_eq!(error.kind(), ErrorKind::Fenced);
 }

@@ -101,7 +101,7 @@ async fn a_pause_longer_than_a_call_may_wait_is_reported_with_what_is_left() {
     let request = plain_request("web");
     for _ in 0..2 {
         let error = cloud
-            .create(&permit(), &request)
+            .create(&permit(), &request, Priority::User)
             .await
             .expect_err("throttled");
         let left = error.retry_after().expect("a pause");

@@ -82,7 +82,7 @@ async fn a_write_ends_with_the_leadership() {
     let began = Instant::now();
     let permit = leader_for(SHORT).permit().expect("leads");
     let error = cloud
-        .create(&permit, &request())
+        .create(&permit, &request(), Priority::User)
         .await
         .expect_err("silence");
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
@@ -104,7 +104,8 @@ async fn a_write_under_way_ends_as_soon_as_another_leader_is_seen() {
         leadership.end();
         connection
     };
-    let (result, _connection) = futures::join!(cloud.create(&permit, &request), end);
+    let (result, _connection) =
+        futures::join!(cloud.create(&permit, &request, Priority::User), end);
     assert!(
         result.expect_err("silence").outcome_unknown(),
         "it may have been sent"
@@ -123,7 +124,10 @@ async fn no_write_starts_after_the_leadership() {
     let request = request();
     let id = LoadBalancerId::new("lb-1");
     let errors = [
-        cloud.create(&permit, &request).await.map(|_| ()),
+        cloud
+            .create(&permit, &request, Priority::User)
+            .await
+            .map(|_| ()),
         cloud
             .update(&permit, &id, &request, Priority::User)
             .await
@@ -156,7 +160,10 @@ async fn a_write_that_waits_for_its_turn_gives_up_with_the_leadership() {
     let permit = leader_for(SHORT).permit().expect("leads");
     let write = async {
         let connection = listener.accept().await.expect("the query's connection");
-        (cloud.create(&permit, &request).await, connection)
+        (
+            cloud.create(&permit, &request, Priority::User).await,
+            connection,
+        )
     };
     let result = tokio::select! {
         (result, _) = write => result,

@@ -39,6 +39,13 @@ impl Scripted {
     }
 }
 
+fn waits(priority: Priority) -> &'static str {
+    match priority {
+        Priority::User => "",
+        Priority::Background => ", after users",
+    }
+}
+
 /// What a cloud makes of a request.
 pub(super) fn made(request: &CreateRequest, id: &str) -> LoadBalancer {
     LoadBalancer {
@@ -89,8 +96,9 @@ impl Cloud for Scripted {
         &'a self,
         _: &'a WritePermit,
         request: &'a CreateRequest,
+        priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
-        self.note("create");
+        self.note(format!("create{}", waits(priority)));
         std::future::ready(Ok(made(request, "lb-new"))).boxed()
     }
 
@@ -99,9 +107,9 @@ impl Cloud for Scripted {
         _: &'a WritePermit,
         id: &'a LoadBalancerId,
         request: &'a CreateRequest,
-        _: Priority,
+        priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
-        self.note(format!("update {id}"));
+        self.note(format!("update {id}{}", waits(priority)));
         std::future::ready(Ok(made(request, id.as_str()))).boxed()
     }
 

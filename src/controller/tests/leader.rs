@@ -98,6 +98,7 @@ pub(super) fn leader(
         retry: Default::default(),
         said: Default::default(),
         own_writes: Default::default(),
+        drift: Default::default(),
         doubts: Default::default(),
         vanished: Vanished::new().0,
         tracer: Default::default(),
