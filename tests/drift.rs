@@ -12,6 +12,8 @@ use testbed::cloud::{Algorithm, CloudSimulator, Effect, Event, LoadBalancer};
 use testbed::environment::{SOON, addresses, calls};
 use testbed::{Environment, eventually};
 
+type Edit = fn(&mut LoadBalancer);
+
 const QUICK: &str = "driftInterval: 1s\nsweepInterval: 500ms";
 
 #[tokio::test]
@@ -24,7 +26,7 @@ async fn whatever_was_edited_behind_our_back_is_put_right() -> Result<()> {
     let made = test.cloud1.inventory().pop().context("a load balancer")?;
     let before = test.get("web").await?.resource_version();
 
-    let edits: [(&str, fn(&mut LoadBalancer)); 6] = [
+    let edits: [(&str, Edit); 6] = [
         ("no back ends", |found| found.settings.nodes.clear()),
         ("a back end less", |found| found.settings.nodes.truncate(1)),
         ("a port", |found| found.settings.listeners[0].port += 1),
