@@ -128,24 +128,70 @@ async fn whoever_uses_a_service_notices_no_move() -> Result<()> {
     }
     test.until_ready("web").await?;
 
-    let client = Client::of(test.services(), "web", PORT);
-    let mut published = Vec::new();
-    for cloud in [&test.cloud1, &test.cloud2, &test.cloud1] {
-        test.annotate("web", &[("provider", Some(cloud.name()))])
+    let client = Client::of(test.services(), "web", PORT)?;
+    let often = async |client: &Client| {
+        let before = client.requests().len();
+        eventually("the client to have asked often", SOON, async || {
+            Ok((client.requests().len() > before + 50).then_some(()))
+        })
+        .await
+    };
+    let mut published = vec![address(&test.cloud1)?];
+    often(&client).await?;
+    let moves = [(&test.cloud1, &test.cloud2), (&test.cloud2, &test.cloud1)];
+    for (from, to) in moves {
+        let loyal = Client::at(address(from)?, PORT)?;
+        test.annotate("web", &[("provider", Some(to.name()))])
             .await?;
-        until_on(&test, cloud.name()).await?;
-        published.push(address(cloud)?);
-        let before = client.seen().answers;
-        eventually(
-            "the client to have asked often after it",
-            SOON,
-            async || Ok((client.seen().answers > before + 50).then_some(())),
-        )
-        .await?;
+        until_on(&test, to.name()).await?;
+        published.push(address(to)?);
+        ensure_served_until_deleted(&loyal, from, to)?;
+        often(&client).await?;
     }
-    let seen = client.seen();
-    ensure!(seen.failures.is_empty(), "{seen:?}");
-    ensure!(seen.addresses == published, "{seen:?}, not {published:?}");
+    let requests = client.requests();
+    let failed: Vec<_> = requests
+        .iter()
+        .filter(|request| request.failure.is_some())
+        .collect();
+    ensure!(
+        failed.is_empty(),
+        "{} of {}: {failed:?}",
+        failed.len(),
+        requests.len()
+    );
+    let mut used: Vec<_> = requests
+        .into_iter()
+        .map(|request| request.address)
+        .collect();
+    used.dedup();
+    ensure!(used == published, "{used:?}, not {published:?}");
+    Ok(())
+}
+
+/// Fails if a request to the old address failed before the old load balancer was
+/// deleted, or if none was made while both were there.
+fn ensure_served_until_deleted(
+    loyal: &Client,
+    from: &CloudSimulator,
+    to: &CloudSimulator,
+) -> Result<()> {
+    let last = |cloud, effect| executed(cloud, effect).pop().context("no such event");
+    let (created, deleted) = (last(to, Effect::Created)?, last(from, Effect::Deleted)?);
+    let served = created.finished_micros.context("no end")? - created.started_micros;
+    let both_from = created.at + Duration::from_micros(served);
+    // The delete takes its time: what began before it came ended before it was done.
+    let both_until = deleted.at;
+    let requests = loyal.requests();
+    let before = requests
+        .iter()
+        .filter(|request| request.began <= both_until);
+    let failed: Vec<_> = before
+        .clone()
+        .filter(|request| request.failure.is_some())
+        .collect();
+    ensure!(failed.is_empty(), "{failed:?}");
+    let beside = before.filter(|request| request.began >= both_from).count();
+    ensure!(beside >= 10, "only {beside} requests while both were there");
     Ok(())
 }
 

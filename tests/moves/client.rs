@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use testbed::environment::addresses;
 use tokio_util::task::AbortOnDropHandle;
@@ -12,63 +13,96 @@ use tokio_util::task::AbortOnDropHandle;
 /// An answer takes a millisecond; this is for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Looks up the address, asks there on a connection of its own, and again.
+/// Asks on a connection of its own, and again.
 pub struct Client {
-    seen: Arc<Mutex<Seen>>,
+    requests: Arc<Mutex<Vec<Request>>>,
     _task: AbortOnDropHandle<()>,
 }
 
-/// What the client has seen.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    pub answers: usize,
-    /// Each time that the address was another.
-    pub addresses: Vec<String>,
-    pub failures: Vec<String>,
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub address: String,
+    pub began: Timestamp,
+    pub failure: Option<String>,
+}
+
+/// Where it asks.
+enum Target {
+    /// At the address that the Service has then.
+    Service(Api<Service>, &'static str),
+    Address(String),
 }
 
 impl Client {
-    /// Begins to use this Service, by this port.
-    pub fn of(services: Api<Service>, name: &'static str, port: u16) -> Self {
-        let seen = Arc::<Mutex<Seen>>::default();
-        let notes = seen.clone();
-        let task = tokio::spawn(async move {
-            loop {
-                let asked = ask(&services, name, port, &notes).await;
-                let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-                match asked {
-                    Ok(()) => notes.answers += 1,
-                    Err(error) => notes.failures.push(format!("{error:#}")),
-                }
-            }
-        });
-        Self {
-            seen,
-            _task: AbortOnDropHandle::new(task),
-        }
+    /// Of a Service: looks up its address for each request.
+    pub fn of(services: Api<Service>, name: &'static str, port: u16) -> Result<Self> {
+        Self::start(Target::Service(services, name), port)
     }
 
-    /// Up to now.
-    pub fn seen(&self) -> Seen {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.clone()
+    /// Of an address: goes on to use it, whatever the Service says.
+    pub fn at(address: String, port: u16) -> Result<Self> {
+        Self::start(Target::Address(address), port)
+    }
+
+    fn start(target: Target, port: u16) -> Result<Self> {
+        let client = http()?;
+        let requests = Arc::<Mutex<Vec<Request>>>::default();
+        let made = requests.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let request = target.request(&client, port).await;
+                let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+                made.push(request);
+            }
+        });
+        Ok(Self {
+            requests,
+            _task: AbortOnDropHandle::new(task),
+        })
+    }
+
+    /// Those that ended up to now.
+    pub fn requests(&self) -> Vec<Request> {
+        let requests = self.requests.lock();
+        requests.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-async fn ask(services: &Api<Service>, name: &str, port: u16, notes: &Mutex<Seen>) -> Result<()> {
-    let service = services.get(name).await?;
-    let address = addresses(&service).pop().context("no address")?;
-    {
-        let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
-        if notes.addresses.last() != Some(&address) {
-            notes.addresses.push(address.clone());
+impl Target {
+    async fn request(&self, client: &reqwest::Client, port: u16) -> Request {
+        let began = Timestamp::now();
+        let mut used = String::new();
+        let asked = async {
+            used = self.address().await?;
+            ask(client, &used, port).await
+        };
+        let failure = asked.await.err().map(|error| format!("{error:#}"));
+        Request {
+            address: used,
+            began,
+            failure,
         }
     }
-    let client = reqwest::Client::builder()
-        .timeout(PATIENCE)
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .build()?;
+
+    async fn address(&self) -> Result<String> {
+        match self {
+            Self::Address(address) => Ok(address.clone()),
+            Self::Service(services, name) => {
+                let service = services.get(name).await?;
+                addresses(&service).pop().context("no address")
+            }
+        }
+    }
+}
+
+/// With a connection for each request.
+fn http() -> reqwest::Result<reqwest::Client> {
+    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
+    client.pool_max_idle_per_host(0).build()
+}
+
+async fn ask(client: &reqwest::Client, address: &str, port: u16) -> Result<()> {
     let url = format!("http://{address}:{port}/");
     client.get(url).send().await?.error_for_status()?;
     Ok(())
