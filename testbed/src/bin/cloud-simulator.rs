@@ -24,9 +24,9 @@ const ADMIN_API: &str = r#"Admin API, on the same port:
   PATCH  /admin/load-balancers/{id}   change one (JSON merge patch)
   DELETE /admin/load-balancers/{id}   remove one
 
-A fault has a kind and may have a verb, a count, and a text to match (in name, id
-or owner): {"kind": "throttle", "retryAfterSeconds": 5, "verb": "create",
-"count": 3, "matching": "shop/web"}. The kinds:
+A fault has a kind and may have a verb, a count, a percentage of the calls, and a
+text to match (in name, id or owner): {"kind": "throttle", "retryAfterSeconds": 5,
+"verb": "create", "count": 3, "percent": 20, "matching": "shop/web"}. The kinds:
   latency {millis}   hang {afterEffect}   throttle {retryAfterSeconds, asDate}
   failBefore, failAfter {code, status, retryAfterSeconds}   loseReply
   executeLate {delayMillis, reply: "lost" | "hang" | {"fail": {code, status}}}

@@ -23,6 +23,9 @@ pub struct Fault {
     /// Only so many calls; none for all until the fault is cleared.
     #[serde(default)]
     pub count: Option<u32>,
+    /// Only so many of a hundred calls, at random; none for all of them.
+    #[serde(default)]
+    pub percent: Option<u8>,
     /// What happens to them.
     #[serde(flatten)]
     pub kind: FaultKind,
@@ -35,6 +38,7 @@ impl Fault {
             verb: None,
             matching: None,
             count: None,
+            percent: None,
             kind,
         }
     }
@@ -64,6 +68,14 @@ impl Fault {
         }
     }
 
+    /// Strikes only so many of a hundred calls, at random.
+    pub fn percent(self, percent: u8) -> Self {
+        Self {
+            percent: Some(percent),
+            ..self
+        }
+    }
+
     fn strikes(&self, verb: Verb, subject: &[String]) -> bool {
         self.verb.is_none_or(|own| own == verb)
             && self.matching.as_ref().is_none_or(|text| {
@@ -71,6 +83,9 @@ impl Fault {
                     .iter()
                     .any(|candidate| candidate.contains(text.as_str()))
             })
+            && self
+                .percent
+                .is_none_or(|percent| fastrand::u8(..100) < percent)
     }
 }
 
@@ -290,5 +305,25 @@ impl Faults {
 
     fn armed(&self) -> MutexGuard<'_, Vec<Armed>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn struck(percent: u8) -> usize {
+        let faults = Faults::default();
+        let fault = Fault::new(FaultKind::LoseReply).percent(percent);
+        faults.add(fault, || unreachable!("not stale"));
+        let strikes = (0..1_000).map(|_| faults.strike(Verb::Create, &[]));
+        strikes.filter(|struck| struck.kind.is_some()).count()
+    }
+
+    #[test]
+    fn a_percentage_of_the_calls_is_struck() {
+        assert_eq!((struck(0), struck(100)), (0, 1_000));
+        // Four standard deviations to each side.
+        assert!((145..=255).contains(&struck(20)), "not a fifth");
     }
 }

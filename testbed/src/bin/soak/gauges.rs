@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -12,6 +13,11 @@ const MOST_FILES: usize = 128;
 /// More than this, on top of a fifth, is growth.
 const MEMORY_SLACK: u64 = 4 * 1024;
 const FILES_SLACK: usize = 10;
+
+/// In a shorter soak there is too little to compare;
+const SHORT: Duration = Duration::from_secs(8 * 60);
+/// in others each replica is seen so often.
+const FEWEST: usize = 4;
 
 /// How large a process is.
 #[derive(Clone, Copy, Debug)]
@@ -65,11 +71,20 @@ impl Growth {
         }
     }
 
-    /// Prints it, and judges.
+    /// Prints it, and judges, unless the soak was too short for that.
     ///
     /// # Errors
-    /// One has grown.
-    pub fn judge(&self) -> Result<()> {
+    /// One has grown, or there is too little to say so.
+    pub fn judge(&self, soak: Duration) -> Result<()> {
+        if soak < SHORT {
+            println!("too short to say whether processes grow");
+            return Ok(());
+        }
+        let seen = self.0.values().filter(|(.., times)| *times >= FEWEST);
+        ensure!(
+            seen.count() >= 3,
+            "fewer than three processes were seen in {FEWEST} quiet moments"
+        );
         for (process, (first, last, times)) in &self.0 {
             println!("process {process}: from {first} to {last}, {times} quiet moments");
             ensure!(

@@ -24,7 +24,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use crate::gauges::Growth;
-use crate::round::Processes;
+use crate::round::{Processes, Writes};
 use crate::world::World;
 
 /// Runs my-cloud-controller-manager for a long time with everything going wrong.
@@ -71,7 +71,7 @@ async fn soak(duration: Duration, seed: u64) -> Result<()> {
     let mut world = World::start(seed).await?;
     let start = Instant::now();
     let mut growth = Growth::default();
-    let mut number = 0;
+    let (mut number, mut writes) = (0, Writes::default());
     while start.elapsed() < duration {
         number += 1;
         let processes = match start.elapsed() < duration * 2 / 3 {
@@ -80,6 +80,7 @@ async fn soak(duration: Duration, seed: u64) -> Result<()> {
         };
         let round = round::play(&mut world, processes).await;
         let round = round.with_context(|| format!("in round {number}; {}", world.whereabouts()))?;
+        writes += round.writes;
         if processes == Processes::LeftAlone {
             growth.note(&round.sizes);
         }
@@ -90,8 +91,9 @@ async fn soak(duration: Duration, seed: u64) -> Result<()> {
             time % 60
         );
     }
-    growth.judge()?;
+    growth.judge(duration)?;
     world.leave().await?;
+    println!("{number} quiet moments; {writes}");
     println!("{}", world.summary());
     Ok(())
 }

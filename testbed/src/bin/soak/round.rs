@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -35,8 +36,8 @@ pub enum Processes {
 /// What a round came to.
 pub struct Round {
     blows: Vec<Blow>,
-    /// Mutating calls of the storm, and those that a fault struck.
-    calls: (usize, usize),
+    /// Mutating calls.
+    pub writes: Writes,
     services: usize,
     load_balancers: usize,
     settled_after: Duration,
@@ -44,12 +45,52 @@ pub struct Round {
     pub sizes: BTreeMap<u32, Size>,
 }
 
-impl fmt::Display for Round {
+/// Mutating calls of the clouds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Writes {
+    pub all: usize,
+    /// Those that a fault struck.
+    pub struck: usize,
+    /// Those of which the caller could not know what became.
+    pub unknown: usize,
+}
+
+impl Writes {
+    fn note(&mut self, call: &Event) {
+        self.all += 1;
+        self.struck += usize::from(call.fault.is_some());
+        self.unknown += usize::from(weather::is_unknown(call));
+    }
+}
+
+impl AddAssign for Writes {
+    fn add_assign(&mut self, other: Self) {
+        self.all += other.all;
+        self.struck += other.struck;
+        self.unknown += other.unknown;
+    }
+}
+
+impl fmt::Display for Writes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (calls, struck) = self.calls;
+        let Self {
+            all,
+            struck,
+            unknown,
+        } = self;
         write!(
             formatter,
-            "{calls:3} writes to clouds, {struck:3} struck; leaders {:?}; quiet after {:4.1} s: {:2} Services, {:2} load balancers; ",
+            "{all:3} writes to clouds, {struck:3} struck, {unknown:3} with an unknown outcome"
+        )
+    }
+}
+
+impl fmt::Display for Round {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{}; leaders {:?}; quiet after {:4.1} s: {:2} Services, {:2} load balancers; ",
+            self.writes,
             self.blows,
             self.settled_after.as_secs_f64(),
             self.services,
@@ -71,12 +112,11 @@ pub async fn play(world: &mut World, processes: Processes) -> Result<Round> {
     settle(world).await?;
     let settled_after = start.elapsed();
     let clouds = [&world.test.cloud1, &world.test.cloud2];
-    let mut calls = (0, 0);
+    let mut writes = Writes::default();
     for (cloud, before) in clouds.iter().zip(before) {
         for call in cloud.events_after(before) {
             if call.verb.is_mutation() {
-                calls.0 += 1;
-                calls.1 += usize::from(call.fault.is_some());
+                writes.note(&call);
             }
         }
     }
@@ -85,7 +125,7 @@ pub async fn play(world: &mut World, processes: Processes) -> Result<Round> {
     let services = world.test.services().list(&Default::default()).await?;
     Ok(Round {
         blows,
-        calls,
+        writes,
         services: services.items.len(),
         load_balancers: clouds
             .iter()

@@ -3,14 +3,34 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use testbed::cloud::{CloudSimulator, Code, Failure, Fault, FaultKind, LateReply, Verb};
+use testbed::cloud::{CloudSimulator, Code, Event, Failure, Fault, FaultKind, LateReply, Verb};
 use tokio::time::sleep;
 
 /// The longest that a call is carried out after its caller saw it fail.
 const LATE_MILLIS: u64 = 4_000;
 
-/// Sets faults for single calls, again and again, until dropped.
+/// Of a hundred writes, those that are carried out without an answer,
+const LOST: u8 = 3;
+/// and those that fail and are carried out later. Of both the caller cannot know.
+const LATE: u8 = 2;
+
+/// Whether the caller of this call cannot know what became of it.
+pub fn is_unknown(call: &Event) -> bool {
+    matches!(call.fault.as_deref(), Some("loseReply" | "executeLate"))
+}
+
+/// Sets faults, some for all writes and more for single calls again and again, until dropped.
 pub async fn blow(clouds: [&CloudSimulator; 2], dice: &mut Rng) {
+    for cloud in clouds {
+        for verb in [Verb::Create, Verb::Update, Verb::Delete] {
+            cloud.set_fault(Fault::new(FaultKind::LoseReply).on(verb).percent(LOST));
+            let late = FaultKind::ExecuteLate {
+                delay_millis: dice.u64(100..LATE_MILLIS),
+                reply: LateReply::Lost,
+            };
+            cloud.set_fault(Fault::new(late).on(verb).percent(LATE));
+        }
+    }
     loop {
         let cloud = clouds[dice.usize(..clouds.len())];
         let mut fault = Fault::new(kind(dice)).times(dice.u32(1..=2));
