@@ -242,7 +242,6 @@ fn set_ingress(service: &Service, wanted: &[Ingress], status: &mut Map<String, V
     status.insert("loadBalancer".into(), json!({ "ingress": entries }));
 }
 
-/// Ends a request that takes too long: the client has no read timeout of its own.
 /// A span for a request to the API server.
 fn span_of(name: &'static str, method: &'static str) -> Request {
     Request::begin(name, || vec![KeyValue::new("http.request.method", method)])
@@ -255,6 +254,7 @@ fn ended<T>(span: Request, answer: &Result<T, KubernetesError>) {
     }
 }
 
+/// Ends a request that takes too long: the client has no read timeout of its own.
 async fn within<T>(
     deadline: Duration,
     request: impl Future<Output = Result<T, kube::Error>>,

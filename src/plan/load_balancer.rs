@@ -151,6 +151,29 @@ pub enum State {
 }
 
 #[cfg(test)]
+impl LoadBalancer {
+    /// One without anything special.
+    pub(crate) fn plain(id: &str, name: LoadBalancerName, owner: Option<Owner>) -> Self {
+        Self {
+            id: LoadBalancerId::new(id),
+            name,
+            owner,
+            spec: LoadBalancerSpec {
+                nodes: BTreeSet::new(),
+                listeners: Vec::new(),
+                spec: "standard".into(),
+                bandwidth: "5M".into(),
+                algorithm: Algorithm::RoundRobin,
+                source_ranges: Vec::new(),
+                client_affinity_seconds: None,
+            },
+            addresses: Addresses::default(),
+            state: State::Active,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::naming::{ClusterId, ServiceUid};
@@ -190,22 +213,7 @@ mod tests {
             (None, &by_hand, false, "and a name that is not ours"),
         ];
         for (shown, name, expected, reason) in cases {
-            let found = LoadBalancer {
-                id: LoadBalancerId::new("lb-1"),
-                name: name.clone(),
-                owner: shown,
-                spec: LoadBalancerSpec {
-                    nodes: BTreeSet::new(),
-                    listeners: Vec::new(),
-                    spec: "standard".into(),
-                    bandwidth: "5M".into(),
-                    algorithm: Algorithm::RoundRobin,
-                    source_ranges: Vec::new(),
-                    client_affinity_seconds: None,
-                },
-                addresses: Addresses::default(),
-                state: State::Active,
-            };
+            let found = LoadBalancer::plain("lb-1", name.clone(), shown);
             assert_eq!(found.belongs_to(&ours), expected, "{reason}");
         }
     }

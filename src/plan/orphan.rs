@@ -23,26 +23,10 @@ pub fn suspect<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::load_balancer::{Addresses, Algorithm, LoadBalancerSpec, State};
-    use crate::plan::naming::{LoadBalancerId, LoadBalancerName};
+    use crate::plan::naming::LoadBalancerName;
 
     fn owned_by(owner: Option<Owner>, name: LoadBalancerName) -> LoadBalancer {
-        LoadBalancer {
-            id: LoadBalancerId::new("lb-1"),
-            name,
-            owner,
-            spec: LoadBalancerSpec {
-                nodes: BTreeSet::new(),
-                listeners: Vec::new(),
-                spec: "standard".into(),
-                bandwidth: "5M".into(),
-                algorithm: Algorithm::RoundRobin,
-                source_ranges: Vec::new(),
-                client_affinity_seconds: None,
-            },
-            addresses: Addresses::default(),
-            state: State::Active,
-        }
+        LoadBalancer::plain("lb-1", name, owner)
     }
 
     fn owner(cluster: &str, uid: &str) -> Owner {

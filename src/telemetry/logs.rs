@@ -5,10 +5,11 @@ mod filter;
 use std::fmt;
 use std::io::{IsTerminal, stderr};
 
+use opentelemetry::trace::SpanContext;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt, filter_fn};
-use tracing_subscriber::fmt::format::{Full, Json, Writer};
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, format};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -98,7 +99,10 @@ where
             .with_ansi(ansi)
             .map_event_format(|_| {
                 let text = format::Format::default().with_ansi(ansi);
-                let inner = TextWithTrace(text);
+                let inner = WithTrace {
+                    inner: text,
+                    add: add_to_text,
+                };
                 Counted { inner, count }
             })
             .boxed(),
@@ -110,7 +114,10 @@ where
                     .flatten_event(true)
                     .with_current_span(false)
                     .with_span_list(true);
-                let inner = JsonWithTrace(json);
+                let inner = WithTrace {
+                    inner: json,
+                    add: add_to_json,
+                };
                 Counted { inner, count }
             })
             .boxed(),
@@ -142,14 +149,18 @@ where
     }
 }
 
-/// JSON lines that begin with the ids of the active trace, as "Trace Context
-/// in non-OTLP Log Formats" of OpenTelemetry has it.
-struct JsonWithTrace(format::Format<Json>);
+/// Lines with the ids of the active trace.
+struct WithTrace<F> {
+    inner: F,
+    /// Writes the ids into a whole line.
+    add: fn(&str, &SpanContext, &mut Writer<'_>) -> fmt::Result,
+}
 
-impl<S, N> FormatEvent<S, N> for JsonWithTrace
+impl<S, N, F> FormatEvent<S, N> for WithTrace<F>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
+    F: FormatEvent<S, N>,
 {
     fn format_event(
         &self,
@@ -158,50 +169,36 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let Some(span) = traces::active() else {
-            return self.0.format_event(context, writer, event);
+            return self.inner.format_event(context, writer, event);
         };
         let mut line = String::with_capacity(512);
-        self.0
+        self.inner
             .format_event(context, Writer::new(&mut line), event)?;
-        let rest = line.strip_prefix('{').unwrap_or(&line);
-        write!(
-            writer,
-            "{{\"trace_id\":\"{}\",\"span_id\":\"{}\",\"trace_flags\":\"{:02x}\",{rest}",
-            span.trace_id(),
-            span.span_id(),
-            span.trace_flags().to_u8()
-        )
+        (self.add)(&line, &span, &mut writer)
     }
 }
 
-/// Text lines that end with the ids of the active trace.
-struct TextWithTrace(format::Format<Full>);
+/// At the beginning, as "Trace Context in non-OTLP Log Formats" of OpenTelemetry has it.
+fn add_to_json(line: &str, span: &SpanContext, writer: &mut Writer<'_>) -> fmt::Result {
+    let rest = line.strip_prefix('{').unwrap_or(line);
+    write!(
+        writer,
+        "{{\"trace_id\":\"{}\",\"span_id\":\"{}\",\"trace_flags\":\"{:02x}\",{rest}",
+        span.trace_id(),
+        span.span_id(),
+        span.trace_flags().to_u8()
+    )
+}
 
-impl<S, N> FormatEvent<S, N> for TextWithTrace
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-    N: for<'writer> FormatFields<'writer> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let Some(span) = traces::active() else {
-            return self.0.format_event(context, writer, event);
-        };
-        let mut line = String::with_capacity(512);
-        self.0
-            .format_event(context, Writer::new(&mut line), event)?;
-        writeln!(
-            writer,
-            "{} trace_id={} span_id={}",
-            line.trim_end_matches('\n'),
-            span.trace_id(),
-            span.span_id()
-        )
-    }
+/// At the end.
+fn add_to_text(line: &str, span: &SpanContext, writer: &mut Writer<'_>) -> fmt::Result {
+    writeln!(
+        writer,
+        "{} trace_id={} span_id={}",
+        line.trim_end_matches('\n'),
+        span.trace_id(),
+        span.span_id()
+    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What the program tells about itself: logs, metrics, traces.
 
 pub mod build;
+#[cfg(test)]
+mod lines;
 pub mod logs;
 mod metrics;
 pub mod repeats;

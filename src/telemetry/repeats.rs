@@ -81,48 +81,30 @@ impl Repeats {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use tokio::time::advance;
     use tracing::subscriber::DefaultGuard;
 
     use super::*;
+    use crate::telemetry::lines::Lines;
 
-    /// What is logged on this thread.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
+    /// Collects what is logged on this thread.
+    fn collect() -> (Lines, DefaultGuard) {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .without_time()
+            .with_target(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        (lines, guard)
     }
 
-    impl Lines {
-        fn collect() -> (Self, DefaultGuard) {
-            let lines = Self::default();
-            let writer = lines.clone();
-            let subscriber = tracing_subscriber::fmt()
-                .with_ansi(false)
-                .without_time()
-                .with_target(false)
-                .with_writer(move || writer.clone())
-                .finish();
-            let guard = tracing::subscriber::set_default(subscriber);
-            (lines, guard)
-        }
-
-        /// Since the last time.
-        fn take(&self) -> Vec<String> {
-            let bytes = take(&mut *self.0.lock().unwrap());
-            let text = String::from_utf8(bytes).unwrap();
-            text.lines().map(|line| line.trim().to_owned()).collect()
-        }
+    /// Those since the last time.
+    fn taken(lines: &Lines) -> Vec<String> {
+        let text = lines.take();
+        text.lines().map(|line| line.trim().to_owned()).collect()
     }
 
     fn kind(cloud: &str, reason: &'static str) -> Kind {
@@ -143,7 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_is_news_and_the_rest_is_a_count_every_period() {
-        let (lines, _guard) = Lines::collect();
+        let (lines, _guard) = collect();
         let repeats = Repeats::default();
         let down = || kind("cloud1", "timeout");
         assert!(repeats.is_news(down()));
@@ -152,19 +134,19 @@ mod tests {
             assert!(!repeats.is_news(down()));
         }
         later(PERIOD - Duration::from_millis(1)).await;
-        assert!(lines.take().is_empty(), "not yet");
+        assert!(taken(&lines).is_empty(), "not yet");
         later(Duration::from_millis(1)).await;
         let count = |number: u64| {
             format!(
                 "WARN suppressed {number} similar lines in 10s cloud=\"cloud1\" operation=\"create\" reason=\"timeout\""
             )
         };
-        assert_eq!(lines.take(), [count(41)]);
+        assert_eq!(taken(&lines), [count(41)]);
         assert!(!repeats.is_news(down()), "it goes on");
         later(PERIOD).await;
-        assert_eq!(lines.take(), [count(1)]);
+        assert_eq!(taken(&lines), [count(1)]);
         later(PERIOD).await;
-        assert!(lines.take().is_empty(), "none is no news");
+        assert!(taken(&lines).is_empty(), "none is no news");
         assert!(repeats.lock().is_empty(), "nothing is kept");
         assert!(repeats.is_news(down()), "after a quiet period it is again");
     }

@@ -2,21 +2,19 @@
 //! to a file, as JSON.
 
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-use tokio::process::Command;
 
 use crate::control_plane::certificates::{self, AUTHORITY, SERVING};
 use crate::eventually;
+use crate::install;
 use crate::port;
 use crate::process::{Output, Process, Program, Signal};
 
-const INSTALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/collector/install.sh");
 const READY: Duration = Duration::from_secs(60);
 
 /// A collector that can be killed, frozen and started again. What it got before is kept.
@@ -48,7 +46,7 @@ impl Collector {
     }
 
     async fn start_with(tls: bool) -> Result<Self> {
-        let binary = find().await?;
+        let binary = install::find("collector").await?;
         let address = port::free_address()?.to_string();
         let directory = tempfile::Builder::new()
             .prefix("testbed-collector-")
@@ -246,21 +244,4 @@ fn spawn(binary: &std::path::Path, directory: &TempDir) -> Result<Process> {
         output: Output::Log(&directory.path().join("log")),
         remove: Some(directory.path()),
     })
-}
-
-async fn find() -> Result<PathBuf> {
-    let output = Command::new(INSTALL)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .with_context(|| format!("running {INSTALL}"))?;
-    ensure!(
-        output.status.success(),
-        "{INSTALL} ended with {}",
-        output.status
-    );
-    let printed = String::from_utf8(output.stdout)?;
-    Ok(PathBuf::from(printed.trim_end()))
 }

@@ -28,6 +28,7 @@ pub mod collector;
 pub mod control_plane;
 pub mod environment;
 mod eventually;
+mod install;
 pub mod interposer;
 pub mod loopback;
 pub mod monitoring;

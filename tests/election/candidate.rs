@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::coordination::v1::Lease;
@@ -187,5 +187,15 @@ impl Running {
         timeout(LONG, awaited)
             .await
             .with_context(|| format!("waited {LONG:?} for {what}"))?
+    }
+}
+
+/// For two lease durations the leader leads and the standby does not.
+pub async fn nothing_changes(leadership: &Leadership, standby: &Running) {
+    let end = Instant::now() + 2 * TIMING.lease_duration;
+    while Instant::now() < end {
+        assert!(leadership.permit().is_ok());
+        assert!(matches!(*standby.roles.borrow(), Role::Standby));
+        tokio::time::sleep(TIMING.retry_period).await;
     }
 }

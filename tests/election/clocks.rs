@@ -5,25 +5,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Result, ensure};
 use jiff::SignedDuration;
-use my_cloud_controller_manager::election::{Clock, ElectionError, Leadership, Role};
+use my_cloud_controller_manager::election::{Clock, ElectionError};
 use testbed::ControlPlane;
 
 use crate::alone::{acquired, bare, holder};
-use crate::candidate::{NAMESPACE, Running, TIMING, config, stand, watched};
+use crate::candidate::{NAMESPACE, Running, TIMING, config, nothing_changes, stand, watched};
 use crate::gate::Gate;
 
 const SLOW: SignedDuration = SignedDuration::from_secs(-20);
 const FAST: SignedDuration = SignedDuration::from_mins(10);
-
-/// For two lease durations the leader leads and the standby does not.
-pub async fn nothing_changes(leadership: &Leadership, standby: &Running) {
-    let end = Instant::now() + 2 * TIMING.lease_duration;
-    while Instant::now() < end {
-        assert!(leadership.permit().is_ok());
-        assert!(matches!(*standby.roles.borrow(), Role::Standby));
-        tokio::time::sleep(TIMING.retry_period).await;
-    }
-}
 
 #[tokio::test]
 async fn a_holder_whose_clock_is_slow_keeps_its_lease() -> Result<()> {

@@ -9,10 +9,11 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{Method, StatusCode, header};
+use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use kube::{Client, Config};
 use serde_json::Value;
+use testbed::interposer::pass_on;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -89,11 +90,9 @@ impl Gate {
     }
 
     async fn carry(&self, request: Request) -> Result<Response> {
-        let (mut head, body) = request.into_parts();
+        let (head, body) = request.into_parts();
         let body = to_bytes(body, LIMIT).await?;
-        let body = turned(&body, self.ahead);
-        head.headers.remove(header::HOST);
-        head.headers.remove(header::CONTENT_LENGTH);
+        let body = Body::from(turned(&body, self.ahead));
         let is_watch = head
             .uri
             .query()
@@ -106,14 +105,12 @@ impl Gate {
                 .wait_for(|is_open| *is_open)
                 .await?;
         }
-        let request = Request::from_parts(head, kube::client::Body::from(body));
-        let (mut head, body) = self.client.send(request).await?.into_parts();
-        head.headers.remove(header::TRANSFER_ENCODING);
-        head.headers.remove(header::CONTENT_LENGTH);
+        let answer = pass_on(&self.client, Request::from_parts(head, body)).await?;
         if is_watch {
-            return Ok(Response::from_parts(head, Body::new(body)));
+            return Ok(answer);
         }
-        let body = to_bytes(Body::new(body), LIMIT).await?;
+        let (head, body) = answer.into_parts();
+        let body = to_bytes(body, LIMIT).await?;
         if is_held {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             answers.push(head.status.as_u16());

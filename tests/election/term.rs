@@ -10,9 +10,8 @@ use serde_json::json;
 use testbed::ControlPlane;
 
 use crate::candidate::{
-    NAMESPACE, Running, TIMING, config, leader_of, leases, logged, stand, watched,
+    NAMESPACE, Running, TIMING, config, leader_of, leases, logged, nothing_changes, stand, watched,
 };
-use crate::clocks::nothing_changes;
 
 #[tokio::test]
 async fn of_two_candidates_one_leads() -> Result<()> {

@@ -1,27 +1,11 @@
 use super::*;
-use crate::plan::load_balancer::{Addresses, Algorithm, LoadBalancerSpec, State};
 
 fn name(text: &str) -> LoadBalancerName {
     LoadBalancerName::new(text)
 }
 
 fn load_balancer(called: &str, id: &str) -> LoadBalancer {
-    LoadBalancer {
-        id: LoadBalancerId::new(id),
-        name: name(called),
-        owner: None,
-        spec: LoadBalancerSpec {
-            nodes: Default::default(),
-            listeners: Vec::new(),
-            spec: "standard".into(),
-            bandwidth: "5M".into(),
-            algorithm: Algorithm::RoundRobin,
-            source_ranges: Vec::new(),
-            client_affinity_seconds: None,
-        },
-        addresses: Addresses::default(),
-        state: State::Active,
-    }
+    LoadBalancer::plain(id, name(called), None)
 }
 
 fn id_of(inventory: &Inventory, called: &str) -> Option<String> {

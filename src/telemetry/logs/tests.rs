@@ -1,27 +1,10 @@
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use futures::FutureExt;
 
 use super::filter::{asked, of_verbosity};
 use super::*;
 use crate::telemetry::Metrics;
+use crate::telemetry::lines::Lines;
 use crate::telemetry::traces::Traces;
-
-/// Collects what is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What `work` logs under this filter, which it may change.
 fn written(format: Format, filter: EnvFilter, work: impl FnOnce(&LogFilter)) -> String {
@@ -30,8 +13,7 @@ fn written(format: Format, filter: EnvFilter, work: impl FnOnce(&LogFilter)) -> 
     let filter = ("start".to_owned(), filter);
     let (subscriber, filter) = subscriber(format, filter, None, move || writer.clone());
     tracing::subscriber::with_default(subscriber, || work(&filter));
-    let bytes = lines.0.lock().unwrap();
-    String::from_utf8_lossy(&bytes).into_owned()
+    lines.take()
 }
 
 /// What `work` logs in JSON under this filter, one value per line.

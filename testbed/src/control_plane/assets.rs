@@ -1,33 +1,17 @@
 //! Where the binaries of the control plane are.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
-use anyhow::{Context, Result, ensure};
-use tokio::process::Command;
+use anyhow::{Result, ensure};
 
-const INSTALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/control-plane/install.sh");
+use crate::install;
 
-/// The directory with `etcd` and `kube-apiserver`. The first call on a machine
-/// that has neither builds them, which takes minutes and tells so on standard error.
+/// The directory with `etcd` and `kube-apiserver`; see [`install::find`].
 ///
 /// # Errors
-/// They are not there and cannot be built; the reason was printed on standard error.
+/// They are not there and cannot be built.
 pub(super) async fn find() -> Result<PathBuf> {
-    let output = Command::new(INSTALL)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .with_context(|| format!("running {INSTALL}"))?;
-    ensure!(
-        output.status.success(),
-        "{INSTALL} ended with {}",
-        output.status
-    );
-    let printed = String::from_utf8(output.stdout)?;
-    Ok(PathBuf::from(printed.trim_end()))
+    install::find("control-plane").await
 }
 
 /// The path of one binary in the directory.

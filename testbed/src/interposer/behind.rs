@@ -61,20 +61,11 @@ impl Behind {
 
     /// Passes a request on.
     pub(super) async fn carry(&self, request: Request) -> Result<Response> {
-        let (mut parts, body) = request.into_parts();
-        let body = to_bytes(body, BODY_LIMIT).await?;
         match self {
-            Self::ApiServer { client, .. } => {
-                // The client has its own host and its own way to authenticate.
-                parts.headers.remove(header::HOST);
-                parts.headers.remove(header::CONTENT_LENGTH);
-                let request = Request::from_parts(parts, kube::client::Body::from(body.to_vec()));
-                let answer = client.send(request).await?;
-                let (mut parts, body) = answer.into_parts();
-                drop_hop_by_hop(&mut parts.headers);
-                Ok(Response::from_parts(parts, Body::new(body)))
-            }
+            Self::ApiServer { client, .. } => pass_on(client, request).await,
             Self::Cloud(endpoint, client) => {
+                let (mut parts, body) = request.into_parts();
+                let body = to_bytes(body, BODY_LIMIT).await?;
                 let path = parts.uri.path_and_query().context("a path")?;
                 parts.headers.remove(header::HOST);
                 let request = client.request(parts.method, format!("{endpoint}{path}"));
@@ -114,6 +105,22 @@ impl Behind {
         services.delete(name, &DeleteParams::default()).await?;
         Ok(axum::Json(answer).into_response())
     }
+}
+
+/// Passes a request on to kube-apiserver, and its answer back as it comes.
+///
+/// # Errors
+/// The request cannot be read to its end, or there is no answer.
+pub async fn pass_on(client: &Client, request: Request) -> Result<Response> {
+    let (mut parts, body) = request.into_parts();
+    let body = to_bytes(body, BODY_LIMIT).await?;
+    // The client has its own host and its own way to authenticate.
+    parts.headers.remove(header::HOST);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let request = Request::from_parts(parts, kube::client::Body::from(body.to_vec()));
+    let (mut parts, body) = client.send(request).await?.into_parts();
+    drop_hop_by_hop(&mut parts.headers);
+    Ok(Response::from_parts(parts, Body::new(body)))
 }
 
 /// The list of all Services as it is now, in the words of kube-apiserver.

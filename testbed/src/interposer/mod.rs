@@ -26,6 +26,7 @@ use crate::control_plane::client_for;
 use behind::{Behind, Kind};
 use strike::Strikes;
 
+pub use behind::pass_on;
 pub use strike::Strike;
 pub use view::{OldList, View};
 

@@ -2,45 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::process::Command;
 
 use crate::eventually;
+use crate::install;
 use crate::process::{Output, Process, Program};
 use crate::replica::free_address;
 
-const INSTALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/monitoring/install.sh");
 const READY: Duration = Duration::from_secs(60);
 const ANSWERS: Duration = Duration::from_secs(30);
 /// What the scrapes are called; the PodMonitor of `deploy/monitoring` calls them alike.
 pub const JOB: &str = "my-cloud-controller-manager";
 
-/// The directory with `prometheus` and `promtool`. The first call on a machine
-/// that has neither gets them, and tells so on standard error.
+/// The directory with `prometheus` and `promtool`, which are got first if need be.
 ///
 /// # Errors
-/// They cannot be had; the reason was printed on standard error.
+/// They cannot be had.
 pub async fn find() -> Result<PathBuf> {
-    let output = Command::new(INSTALL)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .with_context(|| format!("running {INSTALL}"))?;
-    ensure!(
-        output.status.success(),
-        "{INSTALL} ended with {}",
-        output.status
-    );
-    let printed = String::from_utf8(output.stdout)?;
-    Ok(PathBuf::from(printed.trim_end()))
+    install::find("monitoring").await
 }
 
 /// A running Prometheus. Dropping it kills it and removes its data.
