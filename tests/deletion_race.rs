@@ -56,7 +56,7 @@ async fn a_service_that_vanished_with_our_finalizer_on_leaves_nothing() -> Resul
 async fn services_deleted_as_soon_as_they_are_made_leave_nothing() -> Result<()> {
     const SERVICES: usize = 60;
     let test = Environment::shared("brief").await?;
-    let replica = test.sole_replica().await?;
+    let mut replica = test.sole_replica().await?;
     let lives = stream::iter(0..SERVICES).map(|index| {
         let test = &test;
         async move {
@@ -73,11 +73,18 @@ async fn services_deleted_as_soon_as_they_are_made_leave_nothing() -> Result<()>
     lives.buffer_unordered(8).try_collect::<Vec<_>>().await?;
     let what = "the cloud to have nothing left";
     let is_empty = async || Ok(test.cloud1.inventory().is_empty().then_some(()));
+    let log_path = replica.log_path().to_owned();
     let left = || {
-        let log = std::fs::read_to_string(replica.log_path()).unwrap_or_default();
+        let log = std::fs::read_to_string(log_path).unwrap_or_default();
         format!("left: {:#?}\n{log}", test.cloud1.inventory())
     };
     eventually(what, SOON, is_empty).await.with_context(left)?;
+    // What was still under way would end before the process does.
+    replica.terminate()?;
+    let status = replica.wait_exit(SOON).await?;
+    ensure!(status.success(), "{status}");
+    let inventory = test.cloud1.inventory();
+    ensure!(inventory.is_empty(), "made late: {inventory:?}");
     let created = calls(&test.cloud1)
         .iter()
         .filter(|call| call.effect == Some(Effect::Created))
