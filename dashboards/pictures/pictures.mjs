@@ -39,7 +39,7 @@ export const pictures = [
       { title: 'Requests, by code', width: 8 },
       { title: 'Writes, by code', width: 8 },
       { title: 'Events', width: 8 },
-      { title: 'Memory', width: 8 },
+      { title: 'Answers, 95 %', width: 8 },
       { title: 'Spans', width: 8 },
     ],
   },
