@@ -49,9 +49,20 @@ demo: ## Three replicas, two clouds, a failover; KEEP=1 stays up afterwards, OBS
 observe: ## The demo, kept up, with Prometheus and (GRAFANA_HOME=DIR) Grafana looking on
 	@$(MAKE) --no-print-directory demo KEEP=1 OBSERVE=1
 
+PICTURES := target/pictures
+export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 .PHONY: dashboards
-dashboards: ## Write dashboards/*.json and the PrometheusRule from their sources
-	@$(CARGO) run --locked --quiet --package testbed --bin monitoring -- generate
+dashboards: boards ## Boards, PrometheusRule and the pictures in docs/images (Node, npm, chromium; 500 MB, 6 minutes)
+	@command -v node > /dev/null && command -v npm > /dev/null && [[ -n "$$CHROMIUM" ]] || { \
+	echo 'the pictures are not drawn: that takes Node, npm, and chromium (or CHROMIUM=PATH); `make boards` is all without' >&2; exit 1; }
+	mkdir -p $(PICTURES) && cp dashboards/pictures/* $(PICTURES)
+	cd $(PICTURES) && npm ci --no-audit --no-fund
+	RECORD_STORY=$(CURDIR)/$(PICTURES)/story.json $(MAKE) --no-print-directory story
+	node $(PICTURES)/draw.mjs $(PICTURES)/story.json dashboards docs/images
+
+.PHONY: boards
+boards: ## Only dashboards/*.json and the PrometheusRule; RUNBOOK=URL of your runbook for the alerts' links
+	@$(CARGO) run --locked --quiet --package testbed --bin monitoring -- generate $(if $(RUNBOOK),--runbook $(RUNBOOK))
 
 .PHONY: soak
 soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for the same choices
@@ -61,16 +72,8 @@ soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for 
 	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED))
 
 .PHONY: story
-story: ## The alerts and boards on a real Prometheus, through four minutes of trouble
-	$(CARGO) test --locked --test monitoring the_boards -- --ignored --nocapture
-
-PICTURES := target/pictures
-.PHONY: pictures
-pictures: ## Play the story and draw docs/images from it (needs Node, npm and chromium; 500 MB, 5 minutes)
-	mkdir -p $(PICTURES) && cp dashboards/pictures/* $(PICTURES)
-	cd $(PICTURES) && npm ci --no-audit --no-fund
-	RECORD_STORY=$(CURDIR)/$(PICTURES)/story.json $(CARGO) test --locked --test monitoring the_boards -- --ignored
-	node $(PICTURES)/draw.mjs $(PICTURES)/story.json dashboards docs/images
+story: ## The alerts and boards on a real Prometheus, through four minutes of trouble (part of `make test`)
+	$(CARGO) test --locked --test monitoring the_boards -- --nocapture
 
 .PHONY: check
 check: ## Formatting and lints, and whether each mutant still fits the code

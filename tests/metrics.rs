@@ -4,7 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
 use testbed::cloud::{Code, Failure, Fault, FaultKind, Plant, Verb};
 use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
@@ -125,6 +128,39 @@ async fn a_service_is_counted_from_its_wish_to_its_end() -> Result<()> {
     test.until_gone("web").await?;
     let ended = of("deprovisioning_duration_seconds_count");
     until(&replica, &ended, |value| value == 1.0).await?;
+    Ok(())
+}
+
+fn has_address(service: &Service) -> bool {
+    let status = service.status.as_ref();
+    let published = status.and_then(|status| status.load_balancer.as_ref());
+    published.is_some_and(|published| published.ingress.is_some())
+}
+
+/// Somebody else's mistake does not count against the service level.
+#[tokio::test]
+async fn addresses_that_are_wiped_start_no_clock() -> Result<()> {
+    let test = Environment::shared("wiped").await?;
+    let replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    let of = |name: &str| format!("mycloud_lb_{name}{{cloud=\"cloud1\"}}");
+    let count = of("provisioning_duration_seconds_count");
+    until(&replica, &count, |value| value == 1.0).await?;
+
+    let wiped = Patch::Merge(json!({"status": {"loadBalancer": null}}));
+    let parameters = PatchParams::default();
+    let services = test.services();
+    services.patch_status("web", &parameters, &wiped).await?;
+    test.until("web", "its address to be back", has_address)
+        .await?;
+    // Its last reconcile comes after the one that mended it.
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    let ended = of("deprovisioning_duration_seconds_count");
+    until(&replica, &ended, |value| value == 1.0).await?;
+    let counted = value(&replica, &count).await?;
+    ensure!(counted == 1.0, "{counted} provisionings");
     Ok(())
 }
 

@@ -15,11 +15,17 @@ const range = {
   raw: { from: 'now', to: 'now' },
 };
 
-const shown = (value) => (Number.isFinite(+value) ? +value : null);
+const shown = (value) => (value !== null && Number.isFinite(+value) ? +value : null);
+// Where Prometheus answered nothing there is no line, as in Grafana.
+const withGaps = (values) =>
+  values.flatMap((sample, index) => {
+    const before = index > 0 ? values[index - 1][0] : sample[0];
+    return sample[0] - before > 1.5 * story.step ? [[before + story.step, null], sample] : [sample];
+  });
 
 function frames(panel, queries) {
   const { custom, mappings, ...defaults } = panel.fieldConfig.defaults;
-  const series = queries.flat();
+  const series = queries.flat().map((one) => ({ ...one, values: withGaps(one.values) }));
   const made = series.map((one) =>
     toDataFrame({
       fields: [

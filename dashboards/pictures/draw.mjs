@@ -1,4 +1,4 @@
-// node draw.mjs STORY.json BOARDS DIRECTORY: draws the pictures of the README (`make pictures`).
+// node draw.mjs STORY.json BOARDS DIRECTORY: draws the pictures of the README (`make dashboards`).
 //
 // STORY.json is what the story test recorded (RECORD_STORY): what a real Prometheus answered to the
 // boards' own expressions. The charts are Grafana's components; this is no screenshot of Grafana.
@@ -11,7 +11,7 @@ import { pictures } from './pictures.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const [storyFile, boards, directory] = process.argv.slice(2);
-const chromium = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const chromium = process.env.CHROMIUM || '/usr/bin/chromium';
 const story = JSON.parse(fs.readFileSync(storyFile));
 const work = fs.mkdtempSync(path.join(here, '.draw-'));
 

@@ -28,4 +28,19 @@ export const pictures = [
       { title: 'Waiting to be sent', width: 8 },
     ],
   },
+  {
+    file: 'internals.png',
+    board: 'internals',
+    panels: [
+      { title: 'Depth', width: 8 },
+      { title: 'Wait in the queue', width: 8 },
+      { title: 'Unfinished work', width: 8 },
+      { title: 'Renewals of the Lease', width: 8 },
+      { title: 'Requests, by code', width: 8 },
+      { title: 'Writes, by code', width: 8 },
+      { title: 'Events', width: 8 },
+      { title: 'Answers, 95 %', width: 8 },
+      { title: 'Spans', width: 8 },
+    ],
+  },
 ];

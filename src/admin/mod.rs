@@ -2,16 +2,13 @@
 //! plain HTTP, and the log filter for whoever is on this machine. Metrics with
 //! authentication have a listener of their own: [`secure`].
 
+mod connections;
 mod health;
 mod log_filter;
 mod scrape;
 pub mod secure;
 
-use std::future::IntoFuture;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery};
@@ -20,7 +17,6 @@ use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, StatusCode};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 pub use health::{Endpoint, Health, Kind};
 use health::{Options, Verdict};
@@ -28,37 +24,10 @@ use health::{Options, Verdict};
 use crate::telemetry::Metrics;
 use crate::telemetry::logs::LogFilter;
 
-/// How long requests may take to end once shutdown has begun.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
-
-/// Serves until `shutdown` is cancelled and the requests under way have ended, or 5 s later.
-///
-/// # Errors
-/// The listener fails for good.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served =
-        axum::serve(listener, service).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    within_limit(served, &shutdown).await
-}
-
-async fn within_limit(
-    served: impl IntoFuture<Output = io::Result<()>>,
-    shutdown: &CancellationToken,
-) -> io::Result<()> {
-    let too_long = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(SHUTDOWN_LIMIT).await;
-    };
-    tokio::select! {
-        result = served.into_future() => result,
-        // A client that neither sends nor closes must not keep the process.
-        () = too_long => Ok(()),
-    }
+/// Serves until it is dropped. Whoever drops it last of all has probes told to
+/// the end that this replica is not ready.
+pub async fn serve(listener: TcpListener, router: Router) {
+    connections::serve(listener, router).await;
 }
 
 /// The routes: `/livez`, `/readyz`, `/healthz`, each with `/NAME` for one check;

@@ -1,9 +1,15 @@
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::Request;
 use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
 use super::*;
@@ -192,28 +198,32 @@ async fn metrics_have_their_exact_content_type_and_tell_the_checks() {
     }
 }
 
-#[tokio::test]
-async fn serving_ends_when_it_is_told_to() {
+/// Time stands still but for the server's own time limit.
+#[tokio::test(start_paused = true)]
+async fn who_connects_and_is_silent_is_let_go() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/livez", listener.local_addr().unwrap());
-    let shutdown = CancellationToken::new();
-    let metrics = Arc::new(Metrics::new(&[]).unwrap());
-    let filter = LogFilter::of_nothing("info");
-    let router = router(Arc::new(Health::new()), Some(metrics), filter);
-    let served = tokio::spawn(serve(listener, router, shutdown.clone()));
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    // The client keeps its idle connection open, as a kubelet's may be.
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    assert_eq!(
-        client.get(&url).send().await.unwrap().text().await.unwrap(),
-        "ok"
-    );
-    shutdown.cancel();
-    let ended = tokio::time::timeout(SHUTDOWN_LIMIT / 2, served).await;
-    ended
-        .expect("the server to end soon after shutdown")
-        .unwrap()
-        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = router(Arc::new(Health::new()), None, LogFilter::of_nothing("info"));
+    let _server = AbortOnDropHandle::new(tokio::spawn(serve(listener, router)));
+    let cases = [
+        ("", "", "nothing is asked"),
+        ("GET /livez HTTP/1.1\r\n", "", "half a question"),
+        (
+            "GET /livez HTTP/1.1\r\nhost: a\r\n\r\n",
+            "ok",
+            "nothing more is asked",
+        ),
+    ];
+    for (question, answer, why) in cases {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(question.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        let end = timeout(Duration::from_secs(60), client.read_to_string(&mut text));
+        end.await
+            .unwrap_or_else(|_| panic!("still connected: {why}"))
+            .unwrap();
+        assert!(text.ends_with(answer), "{why}: {text}");
+    }
 }
 
 #[tokio::test]

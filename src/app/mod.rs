@@ -79,8 +79,6 @@ struct Parts {
     metrics: Arc<Metrics>,
     /// Metrics over TLS, once there is a client to ask who may read them.
     secure_metrics: Option<SecureMetrics>,
-    /// Cancelled last of all.
-    admin: CancellationToken,
     tracer: Tracer,
     /// No new work.
     stopping: CancellationToken,
@@ -145,7 +143,6 @@ async fn run(config: Config) -> Result<(), AppError> {
         health: Arc::new(Health::new()),
         metrics,
         secure_metrics: None,
-        admin: CancellationToken::new(),
         tracer: traces.as_ref().map(Traces::tracer).unwrap_or_default(),
         stopping: CancellationToken::new(),
         release: CancellationToken::new(),
@@ -157,7 +154,6 @@ async fn run(config: Config) -> Result<(), AppError> {
     };
     parts.start_admin(log_filter).await?;
     let result = parts.run_until(&signals).await;
-    parts.admin.cancel();
     if let Err(error) = &result {
         tracing::error!(%error, "ending");
     }

@@ -43,12 +43,7 @@ impl Parts {
         self.add_readiness_checks();
         let metrics = self.config.metrics.plain.then(|| self.metrics.clone());
         let router = admin::router(self.health.clone(), metrics, filter);
-        let serve = admin::serve(listener, router, self.admin.clone());
-        self.spawn("admin-server", async {
-            if let Err(error) = serve.await {
-                tracing::error!(%error, "the admin server failed");
-            }
-        });
+        self.spawn("admin-server", admin::serve(listener, router));
         tracing::info!(%address, "serving probes");
         Ok(())
     }
@@ -59,7 +54,7 @@ impl Parts {
             return;
         };
         let (health, metrics) = (self.health.clone(), self.metrics.clone());
-        let serve = secure.serve(health, metrics, client.clone(), self.admin.clone());
+        let serve = secure.serve(health, metrics, client.clone());
         self.spawn("secure-metrics", async {
             if let Err(error) = serve.await {
                 tracing::error!(%error, "metrics cannot be served any more");

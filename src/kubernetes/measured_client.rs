@@ -92,3 +92,32 @@ impl Drop for Sent {
         kubernetes.request(method, &self.host, code, took);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::telemetry::MetricsFormat;
+
+    #[test]
+    fn a_request_that_hangs_until_its_caller_gives_up_is_counted() {
+        let metrics = Arc::new(Metrics::new(&[]).unwrap());
+        let silent = tower::service_fn(async |_: Request<Body>| {
+            std::future::pending::<Result<Response<Body>, Infallible>>().await
+        });
+        let mut measured = Measured {
+            inner: silent,
+            metrics: metrics.clone(),
+            host: "server".into(),
+        };
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let answer = measured.call(request).now_or_never();
+        assert!(answer.is_none(), "it hangs");
+        let text = String::from_utf8(metrics.gather(MetricsFormat::Text)).unwrap();
+        let line = "rest_client_requests_total{code=\"<error>\",host=\"server\",method=\"GET\"} 1";
+        assert!(text.contains(line), "{text}");
+    }
+}

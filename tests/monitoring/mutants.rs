@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
+use crate::MACHINE;
 use crate::expression::{Kind, tokens};
 use crate::mutate::{Mutant, mutants};
 use crate::promtool;
@@ -155,6 +156,7 @@ fn worth_a_try(rule: &Rule, shapes: &mut BTreeSet<String>) -> Result<Vec<Mutant>
 
 #[tokio::test]
 async fn the_tests_notice_every_broken_rule() -> Result<()> {
+    let _machine = MACHINE.lock().await;
     let file = read("rules.yaml")?;
     let all = rules(&file);
     let mut shapes = BTreeSet::new();

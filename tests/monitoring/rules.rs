@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use testbed::monitoring::generated::{self, repository};
+use testbed::monitoring::runbook;
 
 use crate::expression::selectors;
 use crate::families::Families;
 use crate::promtool;
 use crate::rule_file::{read, rules, test_files, windows_fit};
-
-const RUNBOOK: &str = "https://example.com/my-cloud-controller-manager/docs/runbook.md#";
 
 #[tokio::test]
 async fn promtool_finds_nothing_in_the_rules() -> Result<()> {
@@ -56,6 +55,7 @@ fn tested() -> Result<BTreeSet<(String, bool)>> {
 #[test]
 fn every_alert_is_explained_and_tested_both_ways() -> Result<()> {
     let runbook = std::fs::read_to_string(repository().join("docs/runbook.md"))?;
+    let address = runbook::address(&repository())?;
     let tested = tested()?;
     let mut names = BTreeSet::new();
     for rule in rules(&read("rules.yaml")?)
@@ -78,7 +78,7 @@ fn every_alert_is_explained_and_tested_both_ways() -> Result<()> {
         }
         let anchor = name.to_lowercase();
         ensure!(
-            rule.body["annotations"]["runbook_url"] == format!("{RUNBOOK}{anchor}"),
+            rule.body["annotations"]["runbook_url"] == format!("{address}#{anchor}"),
             "{name}"
         );
         ensure!(
@@ -188,7 +188,7 @@ fn what_is_generated_is_as_its_source_says() -> Result<()> {
         let written = std::fs::read_to_string(repository().join(&path)).context(path.clone())?;
         ensure!(
             written == content,
-            "{path} is not as its source says: make dashboards"
+            "{path} is not as its source says: make boards"
         );
     }
     Ok(())

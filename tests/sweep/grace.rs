@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::ResourceExt;
-use kube::api::Api;
 use my_cloud_controller_manager::controller::sweep::MAX_PER_SWEEP;
 use testbed::cloud::{CloudSimulator, Code, Event, Failure, Fault, FaultKind, Verb};
 use testbed::environment::SOON;
 use testbed::replica::LeaseTiming;
 use testbed::{Environment, Replica, eventually};
 
-use super::{QUICK, deletes, left_by, lists_after, looks, orphan, owner, until_deleted};
+use super::{QUICK, cluster, deletes, left_by, lists_after, looks, orphan, owner, until_deleted};
 
 /// Short, so that a crash is over soon.
 const QUICK_LEASE: LeaseTiming = LeaseTiming {
@@ -79,9 +76,7 @@ async fn a_grace_period_protects_and_so_does_a_budget() -> Result<()> {
 #[tokio::test]
 async fn a_new_leader_counts_the_grace_period_anew() -> Result<()> {
     let mut test = Environment::own("grace").await?;
-    let namespaces = Api::<Namespace>::all(test.client());
-    let cluster = namespaces.get("kube-system").await?.uid();
-    let cluster = cluster.context("a UID")?;
+    let cluster = cluster(&test).await?;
     let orphan = left_by(&owner(&test, &cluster, "uid"));
     let orphan = test.cloud1.plant(orphan).await?;
     let replica = async |test: &Environment, name: &str| {

@@ -9,7 +9,9 @@ mod grace;
 mod orphans;
 mod told;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, ResourceExt};
 use my_cloud_controller_manager::plan::naming::{ClusterId, Owner, ServiceUid};
 use testbed::cloud::{self, CloudSimulator, Event, LoadBalancer, Plant, Verb};
 use testbed::environment::SOON;
@@ -24,6 +26,13 @@ fn owner(test: &Environment, cluster: &str, uid: &str) -> Owner {
         name: "gone".into(),
         uid: ServiceUid::new(uid),
     }
+}
+
+/// What a cluster is called that has no `clusterId`.
+async fn cluster(test: &Environment) -> Result<String> {
+    let namespaces = Api::<Namespace>::all(test.client());
+    let uid = namespaces.get("kube-system").await?.uid();
+    uid.context("a UID")
 }
 
 /// What a create that took effect late would have left.

@@ -1,9 +1,12 @@
 //! What a person reads of orphans.
 
 use anyhow::{Result, ensure};
-use testbed::Environment;
+use testbed::environment::SOON;
+use testbed::{Environment, eventually};
 
-use super::{QUICK, looks, not_ours, orphan};
+use super::{QUICK, cluster, left_by, looks, not_ours, orphan, owner};
+
+const ORPHANS: &str = "mycloud_lb_orphaned_load_balancers{cloud=\"cloud1\"}";
 
 #[tokio::test]
 async fn orphans_are_only_reported_if_so_configured() -> Result<()> {
@@ -19,12 +22,32 @@ async fn orphans_are_only_reported_if_so_configured() -> Result<()> {
         test.cloud1.mutations()
     );
     let metrics = replica.metrics().await?;
-    let series = "mycloud_lb_orphaned_load_balancers{cloud=\"cloud1\"}";
-    ensure!(
-        metrics.get(series) == Some(&1.0),
-        "{:?}",
-        metrics.get(series)
-    );
+    let shown = metrics.get(ORPHANS);
+    ensure!(shown == Some(&1.0), "{shown:?}");
+    Ok(())
+}
+
+/// Whether they are orphans is not known then, which does not mean that there are none.
+#[tokio::test]
+async fn orphans_stay_in_the_metrics_while_the_api_server_is_away() -> Result<()> {
+    let mut test = Environment::own("orphans-unknown").await?;
+    test.extra_config = format!("{QUICK}\norphans: report");
+    let cluster = cluster(&test).await?;
+    let orphan = left_by(&owner(&test, &cluster, "uid"));
+    test.cloud1.plant(orphan).await?;
+    let replica = test.sole_replica().await?;
+    let shown = async || {
+        let metrics = replica.metrics().await?;
+        anyhow::Ok(metrics.get(ORPHANS).copied())
+    };
+    eventually("an orphan in the metrics", SOON, async || {
+        Ok((shown().await? == Some(1.0)).then_some(()))
+    })
+    .await?;
+    test.control_plane.stop().await;
+    looks(&test.cloud1, 3).await?;
+    let shown = shown().await?;
+    ensure!(shown == Some(1.0), "{shown:?}");
     Ok(())
 }
 

@@ -29,9 +29,8 @@ use std::sync::Arc;
 use axum::middleware::from_fn_with_state;
 use kube::Client;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-use super::{Health, scrape, within_limit};
+use super::{Health, connections, scrape};
 use crate::telemetry::Metrics;
 use access::Access;
 use certificate::Certificate;
@@ -87,24 +86,21 @@ impl SecureMetrics {
         })
     }
 
-    /// Serves until `shutdown` is cancelled. The client asks on our behalf who
-    /// the others are.
+    /// Serves until it is dropped. The client asks on our behalf who the others are.
     ///
     /// # Errors
-    /// The listener fails for good.
+    /// The listener has no address.
     pub async fn serve(
         self,
         health: Arc<Health>,
         metrics: Arc<Metrics>,
         client: Client,
-        shutdown: CancellationToken,
     ) -> io::Result<()> {
         let access = Arc::new(Access::new(client));
         let router =
             scrape::route(health, metrics).route_layer(from_fn_with_state(access, access::guard));
         let listener = TlsListener::new(self.listener, self.certificate)?;
-        let served = axum::serve(listener, router)
-            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-        within_limit(served, &shutdown).await
+        connections::serve(listener, router).await;
+        Ok(())
     }
 }

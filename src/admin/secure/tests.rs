@@ -8,8 +8,15 @@ use axum::routing::get;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
-use tokio::time::advance;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::{advance, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::task::AbortOnDropHandle;
 use tower::ServiceExt;
 
 use super::*;
@@ -242,6 +249,49 @@ async fn a_new_certificate_is_taken_up_and_half_a_one_is_not() {
     assert!(!Arc::ptr_eq(&first, &second), "a new pair");
     advance(LATER).await;
     assert!(Arc::ptr_eq(&second, &certificate.current()), "read once");
+}
+
+/// A client that trusts nobody but the owner of this certificate.
+async fn connect(address: SocketAddr, files: &Files) -> TlsStream<TcpStream> {
+    let mut trusted = rustls::RootCertStore::empty();
+    let pem = std::fs::read(files.certificate()).unwrap();
+    trusted
+        .add(CertificateDer::from_pem_slice(&pem).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.unwrap()
+}
+
+/// Time stands still but for the server's own time limits.
+#[tokio::test(start_paused = true)]
+async fn who_shakes_hands_and_is_silent_is_let_go() {
+    let files = Files::new("silence");
+    files.write_new();
+    let secure = SecureMetrics::bind(SecureMetricsConfig {
+        address: "127.0.0.1:0".parse().unwrap(),
+        certificate: files.certificate(),
+        key: files.key(),
+    });
+    let secure = secure.await.unwrap();
+    let address = secure.listener.local_addr().unwrap();
+    let nobody = tower::service_fn(|request| answer(request, Mood::Refuses));
+    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let client = Client::new(nobody, "default");
+    let served = secure.serve(Arc::new(Health::new()), metrics, client);
+    let _server = AbortOnDropHandle::new(tokio::spawn(served));
+    let mut client = connect(address, &files).await;
+    let mut nothing = Vec::new();
+    let end = timeout(Duration::from_secs(60), client.read_to_end(&mut nothing));
+    // Without a farewell of TLS; what counts is that the place is free.
+    let _ = end.await.expect("still connected");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use testbed::monitoring::generated;
+use testbed::monitoring::{generated, runbook};
 
 /// What shows how the controller is.
 #[derive(Parser)]
@@ -15,12 +15,20 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Write dashboards/*.json and deploy/monitoring/prometheus-rule.yaml from their sources.
-    Generate,
+    Generate {
+        /// Where your copy of docs/runbook.md is: from now on the links of the alerts lead there.
+        #[arg(long)]
+        runbook: Option<String>,
+    },
 }
 
 fn main() -> Result<()> {
-    let Command::Generate = Arguments::parse().command;
-    for path in generated::write(&generated::repository())? {
+    let Command::Generate { runbook } = Arguments::parse().command;
+    let repository = generated::repository();
+    if let Some(address) = runbook {
+        runbook::set_address(&repository, &address)?;
+    }
+    for path in generated::write(&repository)? {
         println!("{path}");
     }
     Ok(())

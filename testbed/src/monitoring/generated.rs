@@ -9,7 +9,7 @@ use super::grafana;
 use super::source::{BOARDS, Board};
 
 const RULE_HEAD: &str = "\
-# Written by `make dashboards` from rules.yaml: for the Prometheus operator. Not to be edited.
+# Written by `make boards` from rules.yaml: for the Prometheus operator. Not to be edited.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:

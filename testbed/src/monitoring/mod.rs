@@ -9,5 +9,6 @@ pub mod generated;
 pub mod grafana;
 pub mod grafana_server;
 pub mod prometheus;
+pub mod runbook;
 pub mod source;
 pub mod substitute;

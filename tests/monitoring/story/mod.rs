@@ -23,13 +23,14 @@ use testbed::monitoring::prometheus::Span;
 
 use self::chapters::Story;
 use self::judge::{none_too_early, now, until_all_go};
+use crate::MACHINE;
 
 /// File that the pictures of the README are drawn from, if one is wanted.
 const RECORD: &str = "RECORD_STORY";
 
 #[tokio::test]
-#[ignore = "make story: four minutes"]
 async fn the_boards_and_alerts_tell_the_story() -> Result<()> {
+    let _machine = MACHINE.lock().await;
     let mut story = Story::begin().await?;
     story.calm().await?;
     story.clouds_in_trouble().await?;
@@ -54,7 +55,7 @@ async fn the_boards_and_alerts_tell_the_story() -> Result<()> {
     ensure!(wrong.is_empty(), "{wrong:#?}");
 
     prometheus.targets().set([])?;
-    until_all_go(prometheus, &[("MyCloudLBAbsent", &[])]).await
+    until_all_go(prometheus, &[("MyCloudLBAbsent", &[])], now()).await
 }
 
 async fn no_rule_fails(story: &Story) -> Result<()> {

@@ -24,14 +24,18 @@ use super::faster::{TIMES, faster};
 use crate::rule_file;
 
 pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
-const REPLICAS: [&str; 3] = ["ccm-0", "ccm-1", "ccm-2"];
+/// As many run, but for one chapter.
+const REPLICAS: usize = 3;
+const NAMES: [&str; 9] = [
+    "ccm-0", "ccm-1", "ccm-2", "ccm-3", "ccm-4", "ccm-5", "ccm-6", "ccm-7", "ccm-8",
+];
 const STATUS: &str = "leader_election_master_status";
 const LEADS: &str = "leader_election_master_status{name=\"my-cloud-controller-manager\"}";
 
-/// As short as an election may be on a machine with much to do.
+/// Short, and yet no leader loses the Lease on a machine with much to do.
 const TIMING: LeaseTiming = LeaseTiming {
-    lease_duration: Duration::from_secs(5),
-    renew_deadline: Duration::from_secs(4),
+    lease_duration: Duration::from_secs(10),
+    renew_deadline: Duration::from_secs(8),
     retry_period: Duration::from_millis(500),
 };
 
@@ -55,7 +59,8 @@ impl World {
                 .await?;
         }
         let collector = Collector::start().await?;
-        let start = REPLICAS.map(|name| Replica::start(options(&test, &collector, name)));
+        let start = NAMES[..REPLICAS].iter();
+        let start = start.map(|name| Replica::start(options(&test, &collector, name)));
         let replicas = try_join_all(start).await?;
         let kubelets = Kubelets::start(&test);
         // Last, so that it misses nobody.
@@ -80,18 +85,18 @@ impl World {
         options(&self.test, &self.collector, name)
     }
 
-    /// The three replicas and these are scraped from now on.
+    /// The replicas and these are scraped from now on.
     pub fn scrape(&self, more: &[(&str, &Replica)]) -> Result<()> {
-        let three = REPLICAS.into_iter().zip(&self.replicas);
-        let all = three.chain(more.iter().copied());
+        let own = NAMES.into_iter().zip(&self.replicas);
+        let all = own.chain(more.iter().copied());
         self.prometheus
             .targets()
             .set(all.map(|(name, replica)| (name, replica.admin_url())))
     }
 
-    /// Waits until one of the three says that it leads; gives its index.
+    /// Waits until one of them says that it leads; gives its index.
     pub async fn leader(&self) -> Result<usize> {
-        eventually("one of the three to lead", SOON, async || {
+        eventually("a replica to lead", SOON, async || {
             for (index, replica) in self.replicas.iter().enumerate() {
                 let metrics = replica.metrics().await.unwrap_or_default();
                 if metrics.get(LEADS) == Some(&1.0) {
@@ -106,15 +111,34 @@ impl World {
     /// The same, when Prometheus knows it too.
     pub async fn seen_leading(&self) -> Result<usize> {
         let leader = self.leader().await?;
-        let leads = format!("{STATUS}{{instance=\"{}\"}} == 1", REPLICAS[leader]);
+        let leads = format!("{STATUS}{{instance=\"{}\"}} == 1", NAMES[leader]);
         self.seen("a scrape of the leader", &leads).await?;
         Ok(leader)
     }
 
-    /// Waits until Prometheus knows that this one stands by.
-    pub async fn seen_standing_by(&self, index: usize) -> Result<()> {
-        let stands_by = format!("{STATUS}{{instance=\"{}\"}} == 0", REPLICAS[index]);
-        self.seen("a scrape of a standby", &stands_by).await
+    /// Six more, which stand by and are known to Prometheus.
+    pub async fn more_stand_by(&mut self) -> Result<()> {
+        let start = NAMES[REPLICAS..].iter();
+        let start = start.map(|name| Replica::start(self.options(name)));
+        let more = try_join_all(start).await?;
+        self.replicas.extend(more);
+        self.scrape(&[])?;
+        let standbys = NAMES.len() - 1;
+        let all = format!("count({STATUS} == 0) == {standbys}");
+        self.seen("a scrape of each standby", &all).await
+    }
+
+    /// The first three again, those that ended too.
+    pub async fn three_again(&mut self) -> Result<()> {
+        self.replicas.truncate(REPLICAS);
+        for index in 0..REPLICAS {
+            if self.replicas[index].exit_status()?.is_some() {
+                self.again(index).await?;
+            }
+        }
+        self.scrape(&[])?;
+        self.leader().await?;
+        Ok(())
     }
 
     async fn seen(&self, what: &str, expression: &str) -> Result<()> {
@@ -126,7 +150,7 @@ impl World {
 
     /// Starts one again that has ended; it is scraped under its old name.
     pub async fn again(&mut self, index: usize) -> Result<()> {
-        self.replicas[index] = Replica::start(self.options(REPLICAS[index])).await?;
+        self.replicas[index] = Replica::start(self.options(NAMES[index])).await?;
         self.scrape(&[])
     }
 

@@ -1,0 +1,82 @@
+//! Where the alerts say that the runbook is: one setting, in every `runbook_url`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+const LINK: &str = "runbook_url: ";
+
+/// What all links of `deploy/monitoring/rules.yaml` have before their `#`.
+///
+/// # Errors
+/// There is none, or they differ.
+pub fn address(repository: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(repository.join("deploy/monitoring/rules.yaml"))?;
+    let links = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(LINK));
+    let mut addresses: Vec<_> = links
+        .filter_map(|link| Some(link.split_once('#')?.0))
+        .collect();
+    addresses.dedup();
+    let [address] = addresses[..] else {
+        anyhow::bail!("not one address of the runbook: {addresses:?}");
+    };
+    Ok(address.to_owned())
+}
+
+/// Puts another address in its place, in the rules and in their tests.
+///
+/// # Errors
+/// It is no address, or a file cannot be read or written.
+pub fn set_address(repository: &Path, new: &str) -> Result<()> {
+    let is_link = new.starts_with("https://") || new.starts_with("http://");
+    ensure!(
+        is_link && !new.contains(|sign: char| sign == '#' || sign.is_whitespace()),
+        "{new}: not the http or https address of a page"
+    );
+    let old = address(repository)?;
+    for path in files(repository)? {
+        let text = std::fs::read_to_string(&path)?;
+        let text = text.replace(&format!("{LINK}{old}#"), &format!("{LINK}{new}#"));
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn files(repository: &Path) -> Result<Vec<PathBuf>> {
+    let directory = repository.join("deploy/monitoring");
+    let mut files = vec![directory.join("rules.yaml")];
+    for test in std::fs::read_dir(directory.join("tests"))? {
+        files.push(test?.path());
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitoring::generated::repository;
+
+    #[test]
+    fn one_setting_changes_every_link() {
+        let copy = tempfile::tempdir().unwrap();
+        let there = copy.path();
+        std::fs::create_dir_all(there.join("deploy/monitoring/tests")).unwrap();
+        for path in files(&repository()).unwrap() {
+            let inside = path.strip_prefix(repository()).unwrap();
+            std::fs::copy(&path, there.join(inside)).unwrap();
+        }
+        let old = address(there).unwrap();
+        let new = "https://git.example.org/ours/runbook.md";
+        set_address(there, new).unwrap();
+        assert_eq!(address(there).unwrap(), new);
+        for path in files(there).unwrap() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(!text.contains(&old), "{}", path.display());
+        }
+        for wrong in ["runbook.md", "https://a/b#c", "https://a/b c"] {
+            assert!(set_address(there, wrong).is_err(), "{wrong}");
+        }
+    }
+}
