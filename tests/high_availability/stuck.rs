@@ -36,13 +36,13 @@ async fn a_leader_that_is_stuck_is_ended_by_its_watchdog() -> Result<()> {
     })
     .await?;
 
-    // Ours fill the pipe, and the next line that a thread of the replica logs
-    // is its last. At this level each renewal logs.
-    std::thread::spawn(move || while log.write_all(&[b'\n'; 4096]).is_ok() {});
+    // At this level each renewal logs, whichever thread it is on; and the next
+    // line of a thread is its last once ours have filled the pipe.
     let url = format!("{}/debug/log-filter", leader.admin_url());
     let more = reqwest::Client::new().put(url).body("trace").send();
     // It may be stuck before it answers.
     let _ = tokio::time::timeout(QUICK_LEASE.retry_period, more).await;
+    std::thread::spawn(move || while log.write_all(&[b'\n'; 4096]).is_ok() {});
 
     let bound = QUICK_LEASE.renew_deadline + QUICK_LEASE.retry_period + ROOM;
     let status = leader.wait_exit(bound).await?;
