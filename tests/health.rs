@@ -1,6 +1,6 @@
 //! What the probes of real replicas say. What only a broken process would show
-//! has unit tests: a wedged leader in `src/election/renewals.rs` and
-//! `watchdog.rs`, a part that is stuck in `src/app/pulse.rs`.
+//! has unit tests: a leader that stays without its Lease in
+//! `src/election/renewals.rs`, a part that is stuck in `src/app/pulse.rs`.
 
 use std::time::Duration;
 

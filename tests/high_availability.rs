@@ -1,10 +1,11 @@
 //! Guarantees one-writer and no-duplicate with three replicas: who writes, and
 //! how the next one takes over when the leader is told to end, is killed or
-//! is frozen.
+//! is frozen. `stuck`: a leader that cannot end by itself.
 
 mod high_availability {
     pub mod cluster;
     pub mod load;
+    mod stuck;
 }
 
 use anyhow::{Context, Result, ensure};

@@ -87,3 +87,35 @@ pub(super) async fn cluster_id(client: &Client) -> ClusterId {
         sleep(RETRY).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::Args;
+    use crate::config::Start;
+
+    const KUBECONFIG: &str = "
+clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]
+users: [{name: a, user: {}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+current-context: a
+";
+
+    /// A patch that the client sent again by itself would go out after its
+    /// permit had ended. What this setting does: `election::tests::client`.
+    #[tokio::test]
+    async fn no_client_sends_anything_again_by_itself() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("kubeconfig");
+        std::fs::write(&path, KUBECONFIG).expect("a file");
+        let flags = ["program", "--kubeconfig", path.to_str().expect("a path")];
+        let start = Start::from_args(&Args::parse_from(flags)).expect("no mistake");
+        let Start::Run(config) = start else {
+            panic!("it runs");
+        };
+        let kubernetes = access(&config).await.expect("a way");
+        assert!(!kubernetes.default_retry);
+    }
+}

@@ -116,3 +116,17 @@ fn count(name: &CloudName, found: &[LoadBalancer], context: &Context) {
         inventory.load_balancers(name.as_str(), label, count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn replicas_that_were_restarted_together_do_not_look_together() {
+        let minute = Duration::from_secs(60);
+        let waits: HashSet<_> = (0..10).map(|_| spread(minute)).collect();
+        assert!(waits.len() > 1, "{waits:?}");
+    }
+}

@@ -256,6 +256,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn services_that_failed_together_do_not_come_back_together() {
+        let retry = Retry::default();
+        let waits: HashSet<_> = (0..10)
+            .map(|number| ServiceUid::new(format!("{number}")))
+            .map(|uid| retry.next(&uid, INPUT, 1, one(Delay::Backoff)))
+            .collect();
+        assert!(waits.len() > 1, "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_delay_of_one_service_is_no_others() {
         let retry = Retry::default();
         let (slow, other) = (ServiceUid::new("slow"), ServiceUid::new("other"));

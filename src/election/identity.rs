@@ -32,6 +32,8 @@ pub(super) fn random_fraction() -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -39,6 +41,30 @@ mod tests {
         let (first, second) = (identity("replica-1"), identity("replica-1"));
         assert!(first.starts_with("replica-1_"), "{first}");
         assert_ne!(first, second);
+    }
+
+    /// A container that starts again may be process 1 again, under the same name.
+    #[test]
+    fn no_start_has_the_identity_of_the_one_before() {
+        let start = || {
+            let program = std::env::current_exe().expect("this program");
+            let arguments = ["--exact", SAYS_ITS_IDENTITY, "--ignored", "--nocapture"];
+            let output = Command::new(program).args(arguments).output();
+            let said = String::from_utf8(output.expect("a start").stdout).expect("text");
+            let identity = said
+                .split_whitespace()
+                .find(|word| word.contains("replica-1_"));
+            identity.expect("an identity").to_owned()
+        };
+        assert_ne!(start(), start());
+    }
+
+    const SAYS_ITS_IDENTITY: &str = "election::identity::tests::says_its_identity";
+
+    #[test]
+    #[ignore = "what the test above starts"]
+    fn says_its_identity() {
+        println!("\n{}", identity("replica-1"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The parts together over a scripted API server, in paused time. The same
-//! against a real one: `tests/election/`.
+//! against a real one: `tests/election/`. [`client`]: what is under them.
 
 mod candidate;
+mod client;
 mod leader;
 mod leadership;
 mod release;

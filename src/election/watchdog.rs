@@ -5,7 +5,9 @@
 //! whatever it is stuck in. A thread of the operating system notices even if
 //! every thread of the runtime is blocked.
 
+use std::io::Write;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
@@ -16,9 +18,23 @@ use super::leadership::Leadership;
 /// What to do with a process that is stuck; it is not expected to return.
 pub(super) type EndProcess = Arc<dyn Fn() + Send + Sync>;
 
-/// Says why on standard error (logging may be what is stuck) and exits with 1.
+/// How long the reason may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Says why on standard error and exits with 1. Log lines go there too, and a
+/// reader that does not read may be what the process is stuck in: then it ends
+/// without a word.
 pub(super) fn end_process() {
-    eprintln!("leadership ended and the process did not notice: it is stuck, and ends now");
+    let (said, heard) = mpsc::channel::<()>();
+    let speak = move || {
+        let reason = "leadership ended and the process did not notice: it is stuck, and ends now";
+        // Nobody is left to hear that nobody hears.
+        let _ = writeln!(std::io::stderr(), "{reason}");
+        drop(said);
+    };
+    if thread::Builder::new().spawn(speak).is_ok() {
+        let _ = heard.recv_timeout(LAST_WORDS);
+    }
     std::process::exit(1);
 }
 

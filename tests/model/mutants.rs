@@ -1,7 +1,7 @@
 //! Each rule broken once: the model must notice. Without these a model that
 //! looks at nothing would pass.
 
-use crate::explore::explore;
+use crate::explore::{STUCK, explore};
 use crate::rules::Rule;
 use crate::scenario::SCENARIOS;
 use crate::world::World;
@@ -9,6 +9,7 @@ use crate::world::World;
 const GONE: &str = "a load balancer has a Service";
 const LEAK: &str = "settled without a leak";
 const WRONG: &str = "no wrong delete";
+const REST: &str = "nothing to do only when all is done";
 
 struct Mutant {
     rule: Rule,
@@ -40,8 +41,9 @@ const SLOW: &str = "deleted on a slow cloud";
 const AWAY: &str = "type changed away";
 const MOVED: &str = "moved to another cloud";
 const TAKEN: &str = "name taken by somebody else";
+const EDITED: &str = "edited and deleted";
 
-const MUTANTS: [Mutant; 16] = [
+const MUTANTS: [Mutant; 18] = [
     mutant(Rule::FinalizerFirst, DELETED, 0, true, GONE),
     mutant(Rule::LiveBeforeCreate, DELETED, 1, true, GONE),
     mutant(Rule::ConfirmGone, SLOW, 0, true, GONE),
@@ -64,6 +66,8 @@ const MUTANTS: [Mutant; 16] = [
         true,
         "one load balancer of a Service on a cloud",
     ),
+    mutant(Rule::EditsAreDone, EDITED, 0, true, STUCK),
+    mutant(Rule::EditsAreWork, EDITED, 0, true, REST),
 ];
 
 #[test]
@@ -88,6 +92,10 @@ fn every_broken_rule_is_noticed() {
             let Some((_, trace)) = caught else {
                 panic!("{rule:?} broken in {name:?} with {faults} faults, and nobody noticed");
             };
+            // It needs all states, so nothing else can have stopped the search.
+            if property == STUCK {
+                assert_eq!(found.broken.len(), 1, "{rule:?}: {:?}", found.broken);
+            }
             println!(
                 "{rule:?} | {name}, {faults} | {property} | {} | {trace:?}",
                 trace.len()

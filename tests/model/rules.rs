@@ -38,6 +38,10 @@ pub enum Rule {
     Precondition,
     /// A create for a name that exists makes nothing.
     IdempotentByName,
+    /// What a user edits is carried out.
+    EditsAreDone,
+    /// What a user edits leaves something to do.
+    EditsAreWork,
 }
 
 impl Rule {
@@ -65,9 +69,15 @@ impl Rule {
                     plan.actions.remove(0);
                 }
             }
+            Self::EditsAreDone => plan.actions.retain(|action| !is_update(action)),
+            Self::EditsAreWork if plan.actions.iter().any(is_update) => plan.actions.clear(),
             _ => {}
         }
     }
+}
+
+fn is_update(action: &Action) -> bool {
+    matches!(action, Action::Update { .. })
 }
 
 fn remove(plan: &mut Plan, unwanted: &Action) {

@@ -61,7 +61,7 @@ async fn an_end_that_was_never_shown_is_no_beginning() -> Result<()> {
     test.control_plane
         .remove_service_from_etcd(&test.namespace, "vanished")
         .await?;
-    interposer.view().missed(names.len()).await;
+    interposer.view().missed(names.len()).await?;
     ready(&test, &["again"]).await?;
     let new = uid(&test, "again").await?;
     acted_upon(&test, &replica).await?;
@@ -87,7 +87,7 @@ async fn a_change_that_was_never_shown_is_made_up_for() -> Result<()> {
     set_port(&test, "edited", 8080).await?;
     test.delete("leaving").await?;
     test.service("unseen").provider("cloud2").create().await?;
-    interposer.view().missed(3).await;
+    interposer.view().missed(3).await?;
     acted_upon(&test, &replica).await?;
     since.ensure_none(&test)?;
     interposer.view().show_truth();

@@ -24,13 +24,13 @@ async fn an_old_list_brings_nothing_back_and_orphans_nothing() -> Result<()> {
     let since = Since::now(&test);
     interposer.view().freeze();
     interposer.view().go_back(before);
-    interposer.view().listed().await;
+    interposer.view().listed().await?;
     acted_upon(&test, &replica).await?;
     since.ensure_none(&test).context("by the old list")?;
     ensure!(uid(&test, "again").await? != old);
 
     interposer.view().show_truth();
-    interposer.view().listed().await;
+    interposer.view().listed().await?;
     ready(&test, &["barrier"]).await?;
     settled(&test).await?;
     let calls = since.mutations(&test);

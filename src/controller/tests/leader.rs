@@ -72,6 +72,17 @@ pub(super) fn leader(
     clouds: [&Arc<Scripted>; 2],
     shown: impl IntoIterator<Item = Service>,
 ) -> Arc<Context> {
+    let (_, roles) = watch::channel(Role::Leader(sole_leader(1)));
+    replica(roles, server, clouds, shown)
+}
+
+/// The same in another role.
+pub(super) fn replica(
+    roles: watch::Receiver<Role>,
+    server: &ApiServer,
+    clouds: [&Arc<Scripted>; 2],
+    shown: impl IntoIterator<Item = Service>,
+) -> Arc<Context> {
     let (services_store, mut writer) = reflector::store();
     for service in shown {
         writer.apply_watcher_event(&kube::runtime::watcher::Event::Apply(service));
@@ -93,7 +104,7 @@ pub(super) fn leader(
         marks: marks(),
         events,
         metrics,
-        roles: watch::channel(Role::Leader(sole_leader(1))).1,
+        roles,
         nodes: watch::channel(Some(nodes)).1,
         retry: Default::default(),
         said: Default::default(),

@@ -3,13 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
-use super::leader::leader;
+use super::leader::{leader, replica};
 use crate::config::Orphans;
 use crate::controller::Trigger;
 use crate::controller::inventories::{LookSettings, follow};
 use crate::controller::sweep::SweepSettings;
+use crate::election::Role;
+
+const SETTINGS: LookSettings = LookSettings {
+    sweep_interval: Duration::from_secs(60),
+    drift_interval: Duration::from_secs(60),
+    sweep: SweepSettings {
+        orphans: Orphans::Report,
+        grace: Duration::ZERO,
+    },
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test(start_paused = true)]
 async fn a_cloud_that_never_answers_a_list_keeps_no_other_from_being_listed() {
@@ -19,19 +33,21 @@ async fn a_cloud_that_never_answers_a_list_keeps_no_other_from_being_listed() {
     });
     let other = Arc::<Scripted>::default();
     let context = leader(&ApiServer::default(), [&hanging, &other], []);
-    let settings = LookSettings {
-        sweep_interval: Duration::from_secs(60),
-        drift_interval: Duration::from_secs(60),
-        sweep: SweepSettings {
-            orphans: Orphans::Report,
-            grace: Duration::ZERO,
-        },
-    };
-    let lists = follow(context, Trigger::new().0, settings);
-    let hour = Duration::from_secs(3600);
-    assert!(tokio::time::timeout(hour, lists).await.is_err(), "for ever");
+    let lists = follow(context, Trigger::new().0, SETTINGS);
+    assert!(tokio::time::timeout(HOUR, lists).await.is_err(), "for ever");
     assert_eq!(hanging.asked(), ["list"]);
     // Once a minute, give or take a tenth.
     let count = other.asked().len();
     assert!((54..=67).contains(&count), "{count}");
+}
+
+/// So what looks like an orphan is one for no time yet when it begins to lead.
+#[tokio::test(start_paused = true)]
+async fn a_standby_looks_at_no_cloud() {
+    let cloud = Arc::<Scripted>::default();
+    let (_elsewhere, roles) = watch::channel(Role::Standby);
+    let context = replica(roles, &ApiServer::default(), [&cloud, &cloud], []);
+    let lists = follow(context, Trigger::new().0, SETTINGS);
+    assert!(tokio::time::timeout(HOUR, lists).await.is_err(), "for ever");
+    assert!(cloud.asked().is_empty(), "{:?}", cloud.asked());
 }

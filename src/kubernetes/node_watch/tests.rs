@@ -84,3 +84,23 @@ async fn that_most_nodes_went_needs_the_live_lists_word() {
         assert_eq!(set.backends.none_confirmed, none, "{why}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_never_pause_are_taken_over_all_the_same() {
+    let changed = Notify::new();
+    let began = Instant::now();
+    let changes = async {
+        loop {
+            sleep(QUIET / 2).await;
+            changed.notify_one();
+        }
+    };
+    let settled = timeout(2 * AT_MOST, async {
+        tokio::select! {
+            () = settle(&changed) => {}
+            () = changes => {}
+        }
+    });
+    assert!(settled.await.is_ok(), "they are still waited for");
+    assert!(began.elapsed() < AT_MOST + QUIET);
+}

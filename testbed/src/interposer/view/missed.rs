@@ -2,9 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::WatchEvent;
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::environment::SOON;
 
 type Like = Box<dyn Fn(&WatchEvent<Service>) -> bool + Send + Sync>;
 
@@ -38,13 +42,14 @@ impl Missed {
         taken
     }
 
-    pub(super) async fn reach(&self, wanted: usize) {
-        // The sender lives in self, so the wait cannot fail.
-        let _ = self
-            .count
-            .subscribe()
-            .wait_for(|count| *count >= wanted)
-            .await;
+    pub(super) async fn reach(&self, wanted: usize) -> Result<()> {
+        let mut count = self.count.subscribe();
+        let reached = timeout(SOON, count.wait_for(|count| *count >= wanted)).await;
+        reached.with_context(|| {
+            let count = *self.count.borrow();
+            format!("waited {SOON:?} for {wanted} events that are not shown; {count} came")
+        })??;
+        Ok(())
     }
 
     fn likes(&self) -> std::sync::MutexGuard<'_, Vec<Like>> {

@@ -7,11 +7,14 @@ mod shown;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::{Context, Result};
 use axum::response::Response;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::WatchEvent;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use crate::environment::SOON;
 use missed::Missed;
 pub use old_list::OldList;
 use shown::Shown;
@@ -55,8 +58,11 @@ impl View {
     }
 
     /// Completes when so many events were not shown.
-    pub async fn missed(&self, count: usize) {
-        self.missed.reach(count).await;
+    ///
+    /// # Errors
+    /// It took too long.
+    pub async fn missed(&self, count: usize) -> Result<()> {
+        self.missed.reach(count).await
     }
 
     /// The watch is answered 410 Gone, and whoever lists then is shown this
@@ -76,14 +82,15 @@ impl View {
 
     /// Completes when a replica has begun to watch since the last 410: it has
     /// listed before that.
-    pub async fn listed(&self) {
+    ///
+    /// # Errors
+    /// It took too long.
+    pub async fn listed(&self) -> Result<()> {
         let era = *self.era.borrow();
-        // The sender lives in self, so the wait cannot fail.
-        let _ = self
-            .watched
-            .subscribe()
-            .wait_for(|watched| *watched >= era)
-            .await;
+        let mut watched = self.watched.subscribe();
+        let begun = timeout(SOON, watched.wait_for(|watched| *watched >= era)).await;
+        begun.with_context(|| format!("waited {SOON:?} for a watch after the last 410"))??;
+        Ok(())
     }
 
     fn end_watches(&self) {
