@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use testbed::cloud::{Fault, FaultKind, Verb};
 use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
@@ -25,26 +25,6 @@ const LIVE: [&str; 11] = [
 ];
 const READY: [&str; 4] = ["ping", "stopping", "services-synced", "nodes-synced"];
 
-/// As deploy/rbac.yaml, but without the right to Nodes.
-const BLIND: &str = r#"
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: sees-no-nodes, namespace: kube-system}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: sees-no-nodes}
-rules:
-- {apiGroups: [""], resources: [services], verbs: [get, list, watch]}
-- {apiGroups: [""], resources: [namespaces], verbs: [get]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: sees-no-nodes}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: sees-no-nodes}
-subjects: [{kind: ServiceAccount, name: sees-no-nodes, namespace: kube-system}]
-"#;
-
 async fn get(replica: &Replica, path: &str) -> Result<(u16, String)> {
     let answer = reqwest::get(format!("{}{path}", replica.admin_url())).await?;
     Ok((answer.status().as_u16(), answer.text().await?))
@@ -63,18 +43,12 @@ fn passed(endpoint: &str, checks: &[&str]) -> String {
     format!("{}{endpoint} check passed\n", lines.collect::<String>())
 }
 
-async fn leads(replica: &Replica) -> Result<bool> {
-    let metrics = replica.metrics().await?;
-    let series = "leader_election_master_status{name=\"my-cloud-controller-manager\"}";
-    Ok(*metrics.get(series).context(series)? == 1.0)
-}
-
 #[tokio::test]
 async fn leader_and_standby_are_live_and_ready_by_the_same_checks() -> Result<()> {
     let test = Environment::own("healthy").await?;
     let first = Replica::start(test.replica_options("first")).await?;
     eventually("a leader", SOON, async || {
-        Ok(leads(&first).await?.then_some(()))
+        Ok(first.leads().await?.then_some(()))
     })
     .await?;
     let second = Replica::start(test.replica_options("second")).await?;
@@ -89,7 +63,7 @@ async fn leader_and_standby_are_live_and_ready_by_the_same_checks() -> Result<()
             ensure!(one == (200, "ok".into()), "{check}: {}", one.1);
         }
     }
-    ensure!(leads(&first).await? && !leads(&second).await?);
+    ensure!(first.leads().await? && !second.leads().await?);
     Ok(())
 }
 
@@ -124,13 +98,7 @@ async fn a_replica_that_ends_is_live_and_not_ready() -> Result<()> {
 #[tokio::test]
 async fn a_replica_that_has_not_listed_everything_is_live_and_not_ready() -> Result<()> {
     let test = Environment::own("not-listed").await?;
-    test.control_plane.apply(BLIND).await?;
-    let account = test
-        .control_plane
-        .service_account_kubeconfig("kube-system", "sees-no-nodes");
-    let mut options = test.replica_options("blind");
-    options.kubeconfig = account.await?;
-    let blind = Replica::launch(options)?;
+    let blind = Replica::launch(test.blind("blind").await?)?;
     let expected = "[+]ping ok\n[+]stopping ok\n[+]services-synced ok\n\
         [-]nodes-synced failed: reason withheld\nreadyz check failed\n";
     eventually("the Services to be listed", SOON, async || {
@@ -159,14 +127,7 @@ async fn neither_a_cloud_nor_the_api_server_out_of_reach_fails_a_probe() -> Resu
     node.create(&test.client()).await?;
     let replica = test.sole_replica().await?;
     test.service("web").provider("cloud1").create().await?;
-    let counted = async |series: &str| {
-        eventually(series, SOON, async || {
-            let metrics = replica.metrics().await?;
-            let count = metrics.get(series).copied().unwrap_or_default();
-            Ok((count >= 1.0).then_some(()))
-        })
-        .await
-    };
+    let counted = async |series: &str| replica.until(series, |count| count >= 1.0).await;
     counted("mycloud_lb_reconcile_errors_total{controller=\"service\",reason=\"timeout\"}").await?;
     is_live_and_ready(&replica).await?;
 

@@ -25,17 +25,6 @@ use high_availability::load::{create_service, create_services, ensure_one_each};
 /// The default number of calls that a replica has under way at one cloud.
 const CONCURRENCY: usize = 16;
 
-/// The sum of all series of a metric.
-async fn total(replica: &Replica, metric: &str) -> Result<f64> {
-    let metrics = replica.metrics().await?;
-    let of_it = metrics.iter().filter(|(series, _)| {
-        series
-            .strip_prefix(metric)
-            .is_some_and(|rest| rest.starts_with('{'))
-    });
-    Ok(of_it.map(|(_, value)| value).sum())
-}
-
 #[tokio::test]
 async fn one_of_three_leads_and_only_it_calls_and_writes() -> Result<()> {
     let test = environment("one-leads").await?;
@@ -57,8 +46,8 @@ async fn one_of_three_leads_and_only_it_calls_and_writes() -> Result<()> {
     }
     let writes = test.writes()?;
     for (index, replica) in replicas.iter().enumerate() {
-        let calls = total(replica, "mycloud_lb_cloud_api_requests_total").await?;
-        let patches = total(replica, "mycloud_lb_kubernetes_writes_total").await?;
+        let calls = replica.total("mycloud_lb_cloud_api_requests_total").await?;
+        let patches = replica.total("mycloud_lb_kubernetes_writes_total").await?;
         let is_leader = index == leader;
         ensure!((calls > 0.0) == is_leader, "replica {index}: {calls} calls");
         ensure!(

@@ -2,19 +2,14 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use testbed::cloud::{Code, Failure, Fault, FaultKind, Verb};
 use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
 
-async fn value(replica: &Replica, series: &str) -> Result<f64> {
-    let metrics = replica.metrics().await?;
-    metrics.get(series).copied().context(series.to_owned())
-}
-
 async fn lines(replica: &Replica, level: &str) -> Result<f64> {
     let series = format!("mycloud_lb_log_events_total{{level=\"{level}\"}}");
-    value(replica, &series).await
+    replica.value(&series).await
 }
 
 #[tokio::test]
@@ -86,7 +81,7 @@ async fn a_cloud_that_is_down_is_a_line_now_and_then_and_every_failure_is_counte
             .await?;
     }
     let failures = "mycloud_lb_cloud_api_retries_total{cloud=\"cloud1\",operation=\"create\",reason=\"cloud_unavailable\"}";
-    let counted = value(&replica, failures).await?;
+    let counted = replica.value(failures).await?;
     ensure!(counted >= SERVICES as f64, "{counted}");
     let written = lines(&replica, "warn").await? - before;
     ensure!(written >= 1.0, "nothing was said");

@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use testbed::cloud::{Code, Failure, Fault, FaultKind, Plant, Verb};
-use testbed::environment::SOON;
-use testbed::{Environment, Replica, eventually};
+use testbed::{Environment, Replica};
 
 /// All that a label may be called.
 const LABELS: [&str; 19] = [
@@ -45,20 +44,6 @@ fn labels(series: &str) -> BTreeMap<&str, &str> {
         .filter_map(|pair| pair.split_once("=\""))
         .map(|(name, value)| (name, value.trim_end_matches('"')))
         .collect()
-}
-
-async fn value(replica: &Replica, series: &str) -> Result<f64> {
-    let metrics = replica.metrics().await?;
-    metrics.get(series).copied().context(series.to_owned())
-}
-
-/// Waits until a replica shows a series with such a value.
-async fn until(replica: &Replica, series: &str, wanted: impl Fn(f64) -> bool) -> Result<f64> {
-    eventually(series, SOON, async || {
-        let metrics = replica.metrics().await?;
-        Ok(metrics.get(series).copied().filter(|value| wanted(*value)))
-    })
-    .await
 }
 
 #[tokio::test]
@@ -113,21 +98,30 @@ async fn a_service_is_counted_from_its_wish_to_its_end() -> Result<()> {
     let full = Fault::new(FaultKind::FailBefore(refusal)).on(Verb::Create);
     test.cloud1.set_fault(full.times(1));
     test.service("web").provider("cloud1").create().await?;
-    until(&replica, &of("provisioning_pending"), |value| value == 1.0).await?;
+    replica
+        .until(&of("provisioning_pending"), |value| value == 1.0)
+        .await?;
     let quota = "mycloud_lb_provisioning_failures_total{cloud=\"cloud1\",reason=\"quota\"}";
-    until(&replica, quota, |value| value == 1.0).await?;
+    replica.until(quota, |value| value == 1.0).await?;
     let retries = "mycloud_lb_cloud_api_retries_total{cloud=\"cloud1\",operation=\"create\",reason=\"quota\"}";
-    ensure!(value(&replica, retries).await? == 1.0);
+    ensure!(replica.value(retries).await? == 1.0);
 
     test.until_ready("web").await?;
-    until(&replica, &of("provisioning_pending"), |value| value == 0.0).await?;
-    ensure!(value(&replica, &of("provisioning_started_total")).await? == 1.0);
-    ensure!(value(&replica, &of("provisioning_duration_seconds_count")).await? == 1.0);
+    replica
+        .until(&of("provisioning_pending"), |value| value == 0.0)
+        .await?;
+    ensure!(replica.value(&of("provisioning_started_total")).await? == 1.0);
+    ensure!(
+        replica
+            .value(&of("provisioning_duration_seconds_count"))
+            .await?
+            == 1.0
+    );
 
     test.delete("web").await?;
     test.until_gone("web").await?;
     let ended = of("deprovisioning_duration_seconds_count");
-    until(&replica, &ended, |value| value == 1.0).await?;
+    replica.until(&ended, |value| value == 1.0).await?;
     Ok(())
 }
 
@@ -146,7 +140,7 @@ async fn addresses_that_are_wiped_start_no_clock() -> Result<()> {
     test.until_ready("web").await?;
     let of = |name: &str| format!("mycloud_lb_{name}{{cloud=\"cloud1\"}}");
     let count = of("provisioning_duration_seconds_count");
-    until(&replica, &count, |value| value == 1.0).await?;
+    replica.until(&count, |value| value == 1.0).await?;
 
     let wiped = Patch::Merge(json!({"status": {"loadBalancer": null}}));
     let parameters = PatchParams::default();
@@ -158,8 +152,8 @@ async fn addresses_that_are_wiped_start_no_clock() -> Result<()> {
     test.delete("web").await?;
     test.until_gone("web").await?;
     let ended = of("deprovisioning_duration_seconds_count");
-    until(&replica, &ended, |value| value == 1.0).await?;
-    let counted = value(&replica, &count).await?;
+    replica.until(&ended, |value| value == 1.0).await?;
+    let counted = replica.value(&count).await?;
     ensure!(counted == 1.0, "{counted} provisionings");
     Ok(())
 }
@@ -174,20 +168,20 @@ async fn the_clock_of_the_service_level_outlives_its_leader() -> Result<()> {
     let asked = Timestamp::now();
     test.service("web").provider("cloud1").create().await?;
     let pending = "mycloud_lb_provisioning_pending{cloud=\"cloud1\"}";
-    until(&first, pending, |value| value == 1.0).await?;
+    first.until(pending, |value| value == 1.0).await?;
     first.kill();
 
     let second = Replica::start(test.candidate("second")).await?;
-    until(&second, pending, |value| value == 1.0).await?;
+    second.until(pending, |value| value == 1.0).await?;
     let oldest = "mycloud_lb_provisioning_oldest_pending_seconds{cloud=\"cloud1\"}";
     // A creation time is in whole seconds.
     let since = Timestamp::now().duration_since(asked).as_secs_f64() - 1.0;
-    let shown = value(&second, oldest).await?;
+    let shown = second.value(oldest).await?;
     ensure!(shown >= since, "{shown} s after {since} s");
     test.cloud1.clear_faults();
     test.until_ready("web").await?;
     let sum = "mycloud_lb_provisioning_duration_seconds_sum{cloud=\"cloud1\"}";
-    let took = until(&second, sum, |value| value > 0.0).await?;
+    let took = second.until(sum, |value| value > 0.0).await?;
     ensure!(took >= since, "{took} s after {since} s");
     Ok(())
 }

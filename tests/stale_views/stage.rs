@@ -69,13 +69,7 @@ pub async fn set_enabled(test: &Environment, name: &str, enabled: Option<&str>) 
 /// Waits until every Service that the replica sees was looked at again and
 /// again, and every orphan that it believes in is long due.
 pub async fn acted_upon(test: &Environment, replica: &Replica) -> Result<()> {
-    let reconciles = async || {
-        let metrics = replica.metrics().await?;
-        let of_it = metrics
-            .iter()
-            .filter(|(series, _)| series.starts_with("mycloud_lb_reconcile_total{"));
-        anyhow::Ok(of_it.map(|(_, count)| count).sum::<f64>())
-    };
+    let reconciles = async || replica.total("mycloud_lb_reconcile_total").await;
     let lists = |cloud: &CloudSimulator| {
         let events = cloud.events();
         events

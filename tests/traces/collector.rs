@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use testbed::environment::SOON;
-use testbed::{Collector, Environment, Replica, eventually};
+use testbed::{Collector, Environment, Replica};
 
 use super::{options, provision, replica};
 
@@ -13,14 +12,7 @@ const PROMPT: Duration = Duration::from_secs(9);
 
 async fn until_counted(replica: &Replica, result: &str, more_than: f64) -> Result<f64> {
     let series = format!("mycloud_lb_trace_spans_total{{result=\"{result}\"}}");
-    eventually(&format!("{series} > {more_than}"), SOON, async || {
-        let metrics = replica.metrics().await?;
-        Ok(metrics
-            .get(&series)
-            .copied()
-            .filter(|count| *count > more_than))
-    })
-    .await
+    replica.until(&series, |count| count > more_than).await
 }
 
 async fn ready_promptly(test: &Environment, name: &str) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use testbed::environment::SOON;
 use testbed::{Collector, Environment, Replica, eventually};
 
@@ -12,9 +12,8 @@ const SERVICES: usize = 20;
 const ROUNDS: f64 = 5.0;
 
 async fn reconciles(replica: &Replica) -> Result<f64> {
-    let metrics = replica.metrics().await?;
     let of = "mycloud_lb_reconcile_total{controller=\"service\",result=\"success\"}";
-    metrics.get(of).copied().context(of)
+    replica.value(of).await
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 //! leads without election. Tests of the election and of Nodes have a control
 //! plane of their own.
 
+mod blind;
 mod candidate;
 mod command;
 mod edit;

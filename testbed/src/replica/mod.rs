@@ -13,6 +13,7 @@ pub use port::free_address;
 use tempfile::TempDir;
 
 use crate::control_plane::install_tls_provider;
+use crate::environment::SOON;
 use crate::eventually;
 use crate::port;
 use crate::process::{Output, Process, Program, Signal};
@@ -191,9 +192,39 @@ impl Replica {
     /// # Errors
     /// It does not answer within 5 s, or has no such metric.
     pub async fn leads(&self) -> Result<bool> {
+        Ok(self.value(MASTER_STATUS).await? == 1.0)
+    }
+
+    /// The value of a series, written as it is printed.
+    ///
+    /// # Errors
+    /// It does not answer within 5 s, or has no such series.
+    pub async fn value(&self, series: &str) -> Result<f64> {
         let metrics = self.metrics().await?;
-        let status = metrics.get(MASTER_STATUS).context(MASTER_STATUS)?;
-        Ok(*status == 1.0)
+        metrics.get(series).copied().context(series.to_owned())
+    }
+
+    /// The sum of all series of a metric.
+    ///
+    /// # Errors
+    /// It does not answer within 5 s.
+    pub async fn total(&self, metric: &str) -> Result<f64> {
+        let metrics = self.metrics().await?;
+        let is_of_it = |series: &str| series.split('{').next() == Some(metric);
+        let of_it = metrics.iter().filter(|(series, _)| is_of_it(series));
+        Ok(of_it.map(|(_, value)| value).sum())
+    }
+
+    /// Waits until a series is there with such a value; gives it.
+    ///
+    /// # Errors
+    /// It never was.
+    pub async fn until(&self, series: &str, is_it: impl Fn(f64) -> bool) -> Result<f64> {
+        eventually(series, SOON, async || {
+            let metrics = self.metrics().await?;
+            Ok(metrics.get(series).copied().filter(|value| is_it(*value)))
+        })
+        .await
     }
 
     /// Its process id.

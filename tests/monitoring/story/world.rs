@@ -30,7 +30,6 @@ const NAMES: [&str; 9] = [
     "ccm-0", "ccm-1", "ccm-2", "ccm-3", "ccm-4", "ccm-5", "ccm-6", "ccm-7", "ccm-8",
 ];
 const STATUS: &str = "leader_election_master_status";
-const LEADS: &str = "leader_election_master_status{name=\"my-cloud-controller-manager\"}";
 
 /// Short, and yet no leader loses the Lease on a machine with much to do.
 const TIMING: LeaseTiming = LeaseTiming {
@@ -98,8 +97,7 @@ impl World {
     pub async fn leader(&self) -> Result<usize> {
         eventually("a replica to lead", SOON, async || {
             for (index, replica) in self.replicas.iter().enumerate() {
-                let metrics = replica.metrics().await.unwrap_or_default();
-                if metrics.get(LEADS) == Some(&1.0) {
+                if replica.leads().await.unwrap_or_default() {
                     return Ok(Some(index));
                 }
             }

@@ -8,7 +8,6 @@ use testbed::monitoring::prometheus::Targets;
 use testbed::replica::LeaseTiming;
 use testbed::{Replica, ReplicaOptions};
 
-use crate::lease;
 use crate::stage::Stage;
 
 /// As the pods of a Deployment, with names that are easier to read.
@@ -134,7 +133,7 @@ impl Replicas {
         stage
             .until(&what, AGREED, async || {
                 for (other, replica) in self.all() {
-                    if leads(replica).await? != (other == pod) {
+                    if replica.leads().await? != (other == pod) {
                         return Ok(None);
                     }
                 }
@@ -150,7 +149,7 @@ impl Replicas {
     pub async fn show(&self, stage: &Stage) -> Result<()> {
         let mut rows = Vec::new();
         for (pod, replica) in self.all() {
-            let leads = if leads(replica).await? { "yes" } else { "-" };
+            let leads = if replica.leads().await? { "yes" } else { "-" };
             rows.push([
                 pod.to_owned(),
                 replica.id().to_string(),
@@ -185,14 +184,4 @@ fn index(pod: &str) -> Result<usize> {
 async fn ready(stage: &Stage, pod: &str, replica: &mut Replica) -> Result<()> {
     let _progress = stage.progress(&format!("{pod} to be ready"));
     replica.wait_ready(READY).await.context(pod.to_owned())
-}
-
-/// What a replica says of itself.
-async fn leads(replica: &Replica) -> Result<bool> {
-    let series = format!("leader_election_master_status{{name=\"{}\"}}", lease::NAME);
-    let metrics = replica.metrics().await?;
-    let status = metrics
-        .get(&series)
-        .with_context(|| format!("no metric {series}"))?;
-    Ok(*status > 0.5)
 }
