@@ -104,7 +104,7 @@ async fn a_cloud_that_lost_all_gets_it_back_at_a_pace_and_a_user_goes_first() ->
     let mut test = Environment::shared("drift-pace").await?;
     test.extra_config = QUICK.into();
     let _replica = test.sole_replica().await?;
-    let count = BURST as usize + 6;
+    let count = BURST as usize + 20;
     let names: Vec<String> = (0..count).map(|index| format!("web-{index}")).collect();
     let create = |name: &String| test.service(name).provider("cloud1").create();
     try_join_all(names.iter().map(create)).await?;

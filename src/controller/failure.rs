@@ -36,7 +36,7 @@ pub enum Failure {
         cloud: CloudName,
     },
     /// Much has drifted, and others are put right before.
-    #[error("what drifted is put right in {} s: others come before", _0.as_secs())]
+    #[error("what drifted is put right in {:.1} s: others come before", _0.as_secs_f64())]
     NotItsTurn(Duration),
     /// We lead no more.
     #[error(transparent)]
