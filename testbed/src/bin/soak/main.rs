@@ -36,6 +36,9 @@ struct Arguments {
     /// Makes the same choices again
     #[arg(long)]
     seed: Option<u64>,
+    /// Nobody touches the processes, all the time: for what they lose over hours
+    #[arg(long)]
+    undisturbed: bool,
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -58,7 +61,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
-    match soak(arguments.duration, seed).await {
+    match soak(&arguments, seed).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("FAILED with seed {seed}: {error:#}");
@@ -67,14 +70,19 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn soak(duration: Duration, seed: u64) -> Result<()> {
+async fn soak(arguments: &Arguments, seed: u64) -> Result<()> {
+    let duration = arguments.duration;
+    let disturbed = match arguments.undisturbed {
+        true => Duration::ZERO,
+        false => duration * 2 / 3,
+    };
     let mut world = World::start(seed).await?;
     let start = Instant::now();
     let mut growth = Growth::default();
     let (mut number, mut writes) = (0, Writes::default());
     while start.elapsed() < duration {
         number += 1;
-        let processes = match start.elapsed() < duration * 2 / 3 {
+        let processes = match start.elapsed() < disturbed {
             true => Processes::Disturbed,
             false => Processes::LeftAlone,
         };
