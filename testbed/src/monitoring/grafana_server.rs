@@ -41,6 +41,45 @@ pub fn find() -> Option<Installed> {
     home.is_dir().then_some(Installed { program, home })
 }
 
+/// What a Grafana in a container is given. Dropping it removes it.
+#[derive(Debug)]
+pub struct Provisioned(TempDir);
+
+impl Provisioned {
+    /// The boards of this repository, and this Prometheus.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn new(prometheus: &str) -> Result<Self> {
+        let directory = temporary()?;
+        provision(directory.path(), prometheus)?;
+        Ok(Self(directory))
+    }
+
+    /// What starts one. On the host's network, where Prometheus is.
+    ///
+    /// # Errors
+    /// The boards are not there.
+    pub fn container(&self) -> Result<String> {
+        let provisioning = self.0.path().join("provisioning");
+        let (provisioning, boards) = (provisioning.display(), boards()?);
+        let boards = boards.display();
+        Ok(format!(
+            "docker run --rm --network host -e GF_AUTH_ANONYMOUS_ENABLED=true \
+             -v {provisioning}:/etc/grafana/provisioning:ro -v {boards}:{boards}:ro grafana/grafana"
+        ))
+    }
+}
+
+fn temporary() -> Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    Ok(builder.prefix("testbed-grafana-").tempdir()?)
+}
+
+fn boards() -> Result<PathBuf> {
+    Ok(repository().join("dashboards").canonicalize()?)
+}
+
 /// A running Grafana. Dropping it kills it and removes its data.
 #[derive(Debug)]
 pub struct Grafana {
@@ -55,9 +94,7 @@ impl Grafana {
     /// # Errors
     /// It did not become ready: the message has the end of its log.
     pub async fn start(installed: &Installed, prometheus: &str) -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("testbed-grafana-")
-            .tempdir()?;
+        let directory = temporary()?;
         let here = directory.path();
         provision(here, prometheus)?;
         let address = free_address()?;
@@ -113,7 +150,7 @@ fn provision(directory: &Path, prometheus: &str) -> Result<()> {
         "apiVersion": 1,
         "providers": [{
             "name": "boards", "type": "file",
-            "options": {"path": repository().join("dashboards").canonicalize()?},
+            "options": {"path": boards()?},
         }],
     });
     for (kind, content) in [("datasources", data_source), ("dashboards", boards)] {
