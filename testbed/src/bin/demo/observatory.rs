@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use testbed::monitoring::grafana_server::{self, Grafana, Provisioned};
+use testbed::monitoring::grafana_server::{self, Grafana};
 use testbed::monitoring::prometheus::{Prometheus, Targets};
+use testbed::monitoring::provisioning::Provisioned;
 use testbed::monitoring::source::{BOARDS, Board};
 
 use crate::stage::Stage;
@@ -83,10 +84,8 @@ fn ways_to_grafana(stage: &Stage, provisioned: &Provisioned) -> Result<()> {
             "your own",
             "import dashboards/*.json, with that Prometheus as data source".into(),
         ),
-        (
-            "a container",
-            format!("{container}, then http://localhost:3000/dashboards"),
-        ),
+        ("a container", container),
+        ("and there", "http://localhost:3000/dashboards".into()),
     ]);
     Ok(())
 }
