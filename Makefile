@@ -55,7 +55,7 @@ export CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser ||
 dashboards: boards ## Boards, PrometheusRule and the pictures in docs/images (Node, npm, chromium; 500 MB, 6 minutes)
 	@command -v node > /dev/null && command -v npm > /dev/null && [[ -n "$$CHROMIUM" ]] || { \
 	echo 'the pictures are not drawn: that takes Node, npm, and chromium (or CHROMIUM=PATH); `make boards` is all without' >&2; exit 1; }
-	mkdir -p $(PICTURES) && cp dashboards/pictures/* $(PICTURES)
+	mkdir -p $(PICTURES) && cp testbed/monitoring/pictures/* $(PICTURES)
 	cd $(PICTURES) && npm ci --no-audit --no-fund
 	RECORD_STORY=$(CURDIR)/$(PICTURES)/story.json $(MAKE) --no-print-directory story
 	node $(PICTURES)/draw.mjs $(PICTURES)/story.json dashboards docs/images

@@ -24,8 +24,8 @@ use health::{Options, Verdict};
 use crate::telemetry::Metrics;
 use crate::telemetry::logs::LogFilter;
 
-/// Serves until it is dropped. Whoever drops it last of all has probes told to
-/// the end that this replica is not ready.
+/// Serves until it is dropped: last of all, so that probes are told to the end
+/// that this replica is not ready.
 pub async fn serve(listener: TcpListener, router: Router) {
     connections::serve(listener, router).await;
 }

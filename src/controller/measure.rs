@@ -98,14 +98,15 @@ fn provisioning(
         metrics.forget(uid);
         return;
     }
-    let asked = asked::asked_at(&service.object, &context.marks);
-    let waited = asked.map(age).unwrap_or_default();
+    let told = asked::asked_at(&service.object, &context.marks);
+    let asked = metrics.asked(uid, told.unwrap_or_else(Timestamp::now));
+    let waited = age(asked);
     if serves && !done.observed.ingress.is_empty() {
         metrics.served(uid, wanted.clouds.iter(), waited);
         trace::provisioned(service, context);
         return;
     }
-    metrics.waits(uid, &wanted.clouds, waited);
+    metrics.waits(uid, &wanted.clouds, asked, waited);
     let failed = done.failures.iter().filter_map(terminal_failure);
     let given_up = done.waiting.iter().filter_map(|waiting| match waiting {
         Waiting::NameTaken(cloud) => Some((cloud, "name_taken")),
@@ -113,7 +114,7 @@ fn provisioning(
         _ => None,
     });
     for (cloud, reason) in failed.chain(given_up) {
-        metrics.failed(cloud.as_str(), reason);
+        metrics.failed(uid, cloud.as_str(), reason);
     }
 }
 

@@ -33,6 +33,26 @@ fn board(name: &str) -> Result<Value> {
     Ok(serde_json::from_str(&text)?)
 }
 
+/// It looks into every directory below, and takes each JSON for a board.
+#[test]
+fn a_grafana_that_is_given_the_directory_finds_only_boards() -> Result<()> {
+    let mut directories = vec![repository().join("dashboards")];
+    let mut found = BTreeSet::new();
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|it| it == "json") {
+                let name = path.file_stem().unwrap_or_default();
+                found.insert(name.to_string_lossy().into_owned());
+            }
+        }
+    }
+    ensure!(found == BOARDS.map(str::to_owned).into(), "{found:?}");
+    Ok(())
+}
+
 fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }

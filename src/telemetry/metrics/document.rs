@@ -19,7 +19,8 @@ the start, at 0. Labels have values of closed sets; no Service, Node, id or mess
 
 const OF_THE_PROCESS: &str = "
 A Service asks when its `enable` or its type was last written, as `managedFields` tell, so that the
-next leader knows it too. To edit it by the same hand while it waits is to ask anew.
+next leader knows it too. That moves with an edit by the same hand; who leads meanwhile keeps to the
+first moment, unless a person had to mend something (`provisioning_failures`, a value that is no use).
 
 `process_*` is as in other programs, but with CPU time in fractions of a second:
 `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`,

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use prometheus::IntCounterVec;
 use tokio::time::Instant;
 
@@ -33,7 +34,10 @@ const TERMINAL: [&str; 5] = [
 /// A Service without an address.
 struct Pending {
     clouds: BTreeSet<CloudName>,
+    asked: Timestamp,
     since: Instant,
+    /// A person has to change something: that asks anew.
+    is_refused: bool,
 }
 
 /// Metrics of provisioning.
@@ -104,19 +108,38 @@ impl ProvisioningMetrics {
         }
     }
 
-    /// A Service waits for its first address, and has for so long.
-    pub fn waits(&self, uid: &ServiceUid, clouds: &BTreeSet<CloudName>, waited: Duration) {
+    /// When a Service that waits began to ask. What the object tells moves with an
+    /// edit by the same hand, which must not hide how long it has waited.
+    pub fn asked(&self, uid: &ServiceUid, told: Timestamp) -> Timestamp {
+        let pending = self.pending();
+        let known = pending.get(uid).filter(|known| !known.is_refused);
+        known.map_or(told, |known| known.asked.min(told))
+    }
+
+    /// A Service waits for its first address; it asked then, so long ago.
+    pub fn waits(
+        &self,
+        uid: &ServiceUid,
+        clouds: &BTreeSet<CloudName>,
+        asked: Timestamp,
+        waited: Duration,
+    ) {
         let now = Instant::now();
         let pending = Pending {
             clouds: clouds.clone(),
+            asked,
             since: now.checked_sub(waited).unwrap_or(now),
+            is_refused: false,
         };
         self.pending().insert(uid.clone(), pending);
     }
 
     /// An attempt at a Service without an address failed for good.
-    pub fn failed(&self, cloud: &str, reason: &'static str) {
+    pub fn failed(&self, uid: &ServiceUid, cloud: &str, reason: &'static str) {
         self.failures.with_label_values(&[cloud, reason]).inc();
+        if let Some(pending) = self.pending().get_mut(uid) {
+            pending.is_refused = true;
+        }
     }
 
     /// A Service got its first address, so long after it asked.

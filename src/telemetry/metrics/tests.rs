@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::FutureExt;
+use k8s_openapi::jiff::Timestamp;
 
 use super::*;
 use crate::plan::naming::{ServiceKey, ServiceUid};
@@ -163,7 +164,9 @@ async fn a_service_that_never_gets_its_address_becomes_overdue() {
     // Another leader has waited for it before.
     let waited = Duration::from_secs(50);
     tokio::time::advance(Duration::from_secs(100)).await;
-    metrics.provisioning.waits(&uid, &cloud1(), waited);
+    metrics
+        .provisioning
+        .waits(&uid, &cloud1(), asked_at(0), waited);
     assert_line(&metrics, &format!("{} 1", of("pending")));
     assert_line(&metrics, &format!("{} 0", of("overdue")));
     tokio::time::advance(Duration::from_secs(11)).await;
@@ -178,6 +181,31 @@ async fn a_service_that_never_gets_its_address_becomes_overdue() {
     let in_time = "mycloud_lb_provisioning_duration_seconds_bucket{cloud=\"cloud1\",le=\"60\"}";
     assert_line(&metrics, &format!("{in_time} 0"));
     assert_line(&metrics, &format!("{} 1", of("duration_seconds_count")));
+}
+
+fn asked_at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+#[test]
+fn an_edit_hides_no_wait_but_begins_anew_what_was_refused() {
+    let metrics = metrics();
+    let (uid, waited) = (ServiceUid::new("uid"), Duration::from_secs(50));
+    let (first, edited) = (asked_at(10), asked_at(60));
+    let provisioning = &metrics.provisioning;
+    assert_eq!(provisioning.asked(&uid, first), first);
+    provisioning.waits(&uid, &cloud1(), first, waited);
+    assert_eq!(provisioning.asked(&uid, edited), first, "it waits");
+    provisioning.failed(&uid, "cloud1", "quota");
+    assert_eq!(
+        provisioning.asked(&uid, first),
+        first,
+        "as the object tells"
+    );
+    assert_eq!(provisioning.asked(&uid, edited), edited, "mended");
+    provisioning.waits(&uid, &cloud1(), first, waited);
+    provisioning.forget(&uid);
+    assert_eq!(provisioning.asked(&uid, edited), edited, "another wish");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::json;
 use tempfile::TempDir;
 
-use super::generated::repository;
+use super::provisioning::{provision, temporary};
 use crate::eventually;
 use crate::process::{Output, Process, Program};
 use crate::replica::free_address;
@@ -55,9 +54,7 @@ impl Grafana {
     /// # Errors
     /// It did not become ready: the message has the end of its log.
     pub async fn start(installed: &Installed, prometheus: &str) -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("testbed-grafana-")
-            .tempdir()?;
+        let directory = temporary()?;
         let here = directory.path();
         provision(here, prometheus)?;
         let address = free_address()?;
@@ -98,30 +95,6 @@ impl Grafana {
     pub fn url(&self) -> &str {
         &self.url
     }
-}
-
-/// The files that Grafana reads at its start. JSON is YAML too.
-fn provision(directory: &Path, prometheus: &str) -> Result<()> {
-    let data_source = json!({
-        "apiVersion": 1,
-        "datasources": [{
-            "name": "Prometheus", "type": "prometheus", "access": "proxy",
-            "url": prometheus, "isDefault": true, "jsonData": {"timeInterval": "5s"},
-        }],
-    });
-    let boards = json!({
-        "apiVersion": 1,
-        "providers": [{
-            "name": "boards", "type": "file",
-            "options": {"path": repository().join("dashboards").canonicalize()?},
-        }],
-    });
-    for (kind, content) in [("datasources", data_source), ("dashboards", boards)] {
-        let place = directory.join("provisioning").join(kind);
-        std::fs::create_dir_all(&place)?;
-        std::fs::write(place.join("testbed.yaml"), content.to_string())?;
-    }
-    Ok(())
 }
 
 fn environment(directory: &Path, port: &str) -> Vec<(OsString, OsString)> {

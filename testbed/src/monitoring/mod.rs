@@ -9,6 +9,7 @@ pub mod generated;
 pub mod grafana;
 pub mod grafana_server;
 pub mod prometheus;
+pub mod provisioning;
 pub mod runbook;
 pub mod source;
 pub mod substitute;

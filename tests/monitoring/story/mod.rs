@@ -5,11 +5,15 @@
 //! controller's own intervals; what the clouds and the API server need does not.
 //! `promtool` has the same alerts at their real speed.
 
+mod bystanders;
 mod chapters;
+mod clouds;
 mod collector;
 mod faster;
 mod judge;
 mod panels;
+mod recovery;
+mod replicas;
 mod world;
 
 use std::path::PathBuf;

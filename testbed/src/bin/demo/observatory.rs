@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use testbed::monitoring::grafana_server::{self, Grafana};
 use testbed::monitoring::prometheus::{Prometheus, Targets};
+use testbed::monitoring::provisioning::Provisioned;
 use testbed::monitoring::source::{BOARDS, Board};
 
 use crate::stage::Stage;
@@ -17,7 +18,13 @@ const SCRAPE: Duration = Duration::from_secs(5);
 /// What looks on.
 pub struct Observatory {
     prometheus: Prometheus,
-    grafana: Option<Grafana>,
+    boards: Boards,
+}
+
+enum Boards {
+    Shown(Grafana),
+    /// For a Grafana that the user starts.
+    Ready(Provisioned),
 }
 
 impl Observatory {
@@ -29,14 +36,11 @@ impl Observatory {
         let _progress = stage.progress("Prometheus and Grafana");
         let rules = std::fs::read_to_string(World::file("deploy/monitoring/rules.yaml"))?;
         let prometheus = Prometheus::start(SCRAPE, &rules).await?;
-        let grafana = match grafana_server::find() {
-            Some(installed) => Some(Grafana::start(&installed, prometheus.url()).await?),
-            None => None,
+        let boards = match grafana_server::find() {
+            Some(installed) => Boards::Shown(Grafana::start(&installed, prometheus.url()).await?),
+            None => Boards::Ready(Provisioned::new(prometheus.url())?),
         };
-        Ok(Self {
-            prometheus,
-            grafana,
-        })
+        Ok(Self { prometheus, boards })
     }
 
     /// What is scraped.
@@ -54,16 +58,9 @@ impl Observatory {
             "Prometheus",
             format_args!("{url} (its API; alerts: {url}/api/v1/alerts)"),
         );
-        let Some(grafana) = &self.grafana else {
-            let variable = grafana_server::HOME_VARIABLE;
-            stage.line(&format!(
-                "No Grafana on this machine: unpack one (grafana.com/grafana/download) and set \
-                 {variable} to its directory,"
-            ));
-            stage.line(
-                "or import dashboards/*.json into yours, with that Prometheus as data source.",
-            );
-            return Ok(());
+        let grafana = match &self.boards {
+            Boards::Shown(grafana) => grafana,
+            Boards::Ready(provisioned) => return ways_to_grafana(stage, provisioned),
         };
         for name in BOARDS {
             let board = Board::read(&World::file(""), name)?;
@@ -72,4 +69,23 @@ impl Observatory {
         }
         Ok(())
     }
+}
+
+fn ways_to_grafana(stage: &Stage, provisioned: &Provisioned) -> Result<()> {
+    let variable = grafana_server::HOME_VARIABLE;
+    let container = provisioned.container()?;
+    stage.line("No Grafana on this machine.");
+    stage.facts(&[
+        (
+            "next time",
+            format!("unpack one (grafana.com/grafana/download), set {variable} to its directory"),
+        ),
+        (
+            "your own",
+            "import dashboards/*.json, with that Prometheus as data source".into(),
+        ),
+        ("a container", container),
+        ("and there", "http://localhost:3000/dashboards".into()),
+    ]);
+    Ok(())
 }

@@ -1,0 +1,178 @@
+//! Both clouds in trouble, each in its own.
+
+use anyhow::Result;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use my_cloud_controller_manager::plan::naming::{ClusterId, Owner, ServiceUid};
+use testbed::cloud::{self, Code, Failure, Fault, FaultKind, Plant, Verb};
+
+use super::bystanders::Edits;
+use super::chapters::{CLOUD1, CLOUD2, MANY, Story};
+use super::judge::{Expected, goes};
+use super::recovery::LATE;
+use super::world::NODES;
+
+/// Of edits to all of them; a quarter of a minute has to pass.
+const MOST_ROUNDS: usize = 60;
+
+impl Story {
+    /// cloud1 fails for more than a minute. Meanwhile cloud2 has troubles of its own.
+    pub async fn clouds_in_trouble(&mut self) -> Result<()> {
+        let on_cloud1: [Expected; 5] = [
+            ("MyCloudLBCloudErrors", CLOUD1),
+            ("MyCloudLBCloudUnavailable", CLOUD1),
+            ("MyCloudLBReconcileErrors", &[]),
+            ("MyCloudLBOrphanScanStale", CLOUD1),
+            ("MyCloudLBProvisioningOverdue", CLOUD1),
+        ];
+        let beside: [Expected; 2] = [
+            ("MyCloudLBTraceExportFailing", &[]),
+            ("MyCloudLBOrphans", CLOUD2),
+        ];
+        self.chapter("cloud1 fails", &[&on_cloud1[..], &beside].concat());
+        let world = &self.world;
+        let down = FaultKind::FailBefore(Failure::code(Code::Unavailable));
+        world.test.cloud1.set_fault(Fault::new(down));
+        world
+            .services("cloud1", (0..LATE).map(|index| format!("late-{index}")))
+            .await?;
+        world.collector.works(false);
+        self.leave_an_orphan().await?;
+        let edits = [
+            Edits::start(&self.world.test, "one-0"),
+            Edits::start(&self.world.test, "two-0"),
+        ];
+
+        // Slow first: later the tries are far apart.
+        self.cloud2_is_slow().await?;
+        self.cloud2_throttles().await?;
+        self.cloud2_hangs().await?;
+        self.until_go(&on_cloud1).await?;
+        self.until_go(&beside).await?;
+        drop(edits);
+        Ok(())
+    }
+
+    /// One that cloud2 does not let us delete.
+    async fn leave_an_orphan(&self) -> Result<()> {
+        let test = &self.world.test;
+        let namespaces: Api<Namespace> = Api::all(test.client());
+        let cluster = namespaces
+            .get("kube-system")
+            .await?
+            .metadata
+            .uid
+            .unwrap_or_default();
+        let owner = Owner {
+            cluster: ClusterId::new(&cluster),
+            namespace: test.namespace.clone(),
+            name: "gone".into(),
+            uid: ServiceUid::new("uid-of-a-service-that-is-gone"),
+        };
+        let busy = FaultKind::FailBefore(Failure::code(Code::Conflict));
+        let name = owner.load_balancer_name().as_str().to_owned();
+        test.cloud2
+            .set_fault(Fault::new(busy).on(Verb::Delete).matching(&name));
+        let owner = cloud::Owner {
+            cluster,
+            namespace: owner.namespace,
+            name: owner.name,
+            uid: owner.uid.as_str().to_owned(),
+        };
+        let owner = Some(owner);
+        test.cloud2
+            .plant(Plant {
+                name,
+                owner,
+                ..Plant::default()
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// cloud2 is as it was, but for an orphan more.
+    async fn only_the_orphan_is_wrong(&self) -> Result<()> {
+        self.world.test.cloud2.clear_faults();
+        self.leave_an_orphan().await
+    }
+
+    async fn cloud2_throttles(&mut self) -> Result<()> {
+        let throttled: [Expected; 2] = [
+            ("MyCloudLBCloudThrottled", CLOUD2),
+            ("MyCloudLBNodeSyncErrors", CLOUD2),
+        ];
+        let paused: Expected = ("MyCloudLBCloudPaused", CLOUD2);
+        self.chapter("cloud2 throttles", &throttled);
+        self.only_the_orphan_is_wrong().await?;
+        let cloud2 = &self.world.test.cloud2;
+        let throttle = |retry_after_seconds| FaultKind::Throttle {
+            retry_after_seconds,
+            as_date: false,
+        };
+        cloud2.set_fault(Fault::new(throttle(None)).on(Verb::Update));
+        self.exclude(&NODES[2..], true).await?;
+        self.until_go(&throttled).await?;
+
+        // A reconcile that waits for the end of a pause does not end either.
+        let waits: Expected = ("MyCloudLBReconcileStuck", &[]);
+        self.chapter("cloud2 asks for pauses", &[paused, waits]);
+        self.only_the_orphan_is_wrong().await?;
+        let cloud2 = &self.world.test.cloud2;
+        cloud2.set_fault(Fault::new(throttle(Some(5))).on(Verb::Update));
+        self.until_go(&[paused]).await
+    }
+
+    async fn cloud2_is_slow(&mut self) -> Result<()> {
+        let slow: Expected = ("MyCloudLBNodeSyncSlow", CLOUD2);
+        let waits: Expected = ("MyCloudLBReconcileStuck", &[]);
+        self.chapter("cloud2 is slow", &[slow, waits]);
+        let latency = FaultKind::Latency { millis: 2500 };
+        let test = &self.world.test;
+        test.cloud2.set_fault(Fault::new(latency).on(Verb::Update));
+        self.exclude(&NODES[2..], false).await?;
+        self.until_go(&[slow]).await
+    }
+
+    async fn cloud2_hangs(&mut self) -> Result<()> {
+        let must: [Expected; 2] = [
+            ("MyCloudLBReconcileStuck", &[]),
+            ("MyCloudLBQueueBacklog", &[]),
+        ];
+        // What hangs ends as a failure.
+        let may: [Expected; 3] = [
+            ("MyCloudLBCloudErrors", CLOUD2),
+            ("MyCloudLBCloudUnavailable", CLOUD2),
+            ("MyCloudLBOrphanScanStale", CLOUD2),
+        ];
+        self.chapter("cloud2 hangs", &[&must[..], &may].concat());
+        self.only_the_orphan_is_wrong().await?;
+        let test = &self.world.test;
+        test.cloud2.set_fault(
+            Fault::new(FaultKind::Hang {
+                after_effect: false,
+            })
+            .on(Verb::Update),
+        );
+        self.exclude(&NODES[2..], false).await?;
+        // Each of them hangs and is due again, also when it gave up and hangs anew.
+        for round in 0..MOST_ROUNDS {
+            self.edit_all(&format!("{}M", 30 + round)).await?;
+            if goes(&self.world.prometheus, &must[1]).await? {
+                break;
+            }
+        }
+        self.until_go(&must).await
+    }
+
+    /// Everything on cloud2; an edit ends the wait for the next try.
+    async fn edit_all(&self, bandwidth: &str) -> Result<()> {
+        // One of them was deleted.
+        for index in (0..MANY).filter(|index| *index != 2) {
+            let name = format!("two-{index}");
+            let test = &self.world.test;
+            test.annotate(&name, &[("lb-bandwidth", Some(bandwidth))])
+                .await?;
+        }
+        Ok(())
+    }
+}
