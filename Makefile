@@ -97,7 +97,7 @@ model: ## The protocol under the model checker with two faults (about 20 minutes
 	    --include-ignored --nocapture --test-threads 2
 
 .PHONY: mutants
-mutants: ## The shipped code broken rule by rule: a named test must notice (an hour or more)
+mutants: ## The shipped code broken rule by rule: a named test must notice (about 40 minutes)
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --bins; \
 	wait $$assets
