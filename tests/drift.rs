@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use kube::ResourceExt;
+use kube::api::ListParams;
 use my_cloud_controller_manager::controller::drift::{BURST, SPACING};
-use testbed::cloud::{Algorithm, CloudSimulator, Effect, Event, LoadBalancer};
+use testbed::cloud::{Algorithm, CloudSimulator, Effect, Event, LoadBalancer, Verb};
 use testbed::environment::{SOON, addresses, calls};
 use testbed::{Environment, eventually};
 
@@ -104,7 +105,7 @@ async fn a_cloud_that_lost_all_gets_it_back_at_a_pace_and_a_user_goes_first() ->
     let mut test = Environment::shared("drift-pace").await?;
     test.extra_config = QUICK.into();
     let _replica = test.sole_replica().await?;
-    let count = BURST as usize + 20;
+    let count = BURST as usize + 40;
     let names: Vec<String> = (0..count).map(|index| format!("web-{index}")).collect();
     let create = |name: &String| test.service(name).provider("cloud1").create();
     try_join_all(names.iter().map(create)).await?;
@@ -118,6 +119,13 @@ async fn a_cloud_that_lost_all_gets_it_back_at_a_pace_and_a_user_goes_first() ->
         Ok(begun.then_some(()))
     })
     .await?;
+    eventually("a Service that says that it waits", SOON, async || {
+        let services = test.services().list(&ListParams::default()).await?;
+        let reasons = services.iter().filter_map(|one| test.condition(one));
+        let mut waiting = reasons.filter(|(_, reason, _)| reason == "Drifted");
+        Ok(waiting.next())
+    })
+    .await?;
     test.service("user").provider("cloud1").create().await?;
     test.until_ready("user").await?;
     eventually("all to be there again", SOON, async || {
@@ -125,6 +133,14 @@ async fn a_cloud_that_lost_all_gets_it_back_at_a_pace_and_a_user_goes_first() ->
     })
     .await?;
 
+    // Who waits asks nothing meanwhile: once when it is found, once in its turn.
+    let mut queries = calls(&test.cloud1);
+    queries.retain(|call| call.sequence > before.sequence && call.verb == Verb::Query);
+    for found in &lost {
+        let by_name = |call: &&Event| call.name.as_ref() == Some(&found.name);
+        let times = queries.iter().filter(by_name).count();
+        ensure!(times <= 2, "{} was asked for {times} times", found.name);
+    }
     let creates = creates(&test.cloud1, before.sequence);
     let known: BTreeSet<_> = lost.iter().map(|found| Some(found.name.clone())).collect();
     let (again, users): (Vec<_>, Vec<_>) = creates

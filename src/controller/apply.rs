@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use super::done::Done;
+use super::drift::{Repairs, postpone};
 use super::failure::Failure;
 use super::observe::{ObservedService, Seen};
 use super::speech::announce;
@@ -24,9 +25,9 @@ pub async fn apply(
     leadership: &Leadership,
     context: &Context,
 ) -> Done {
-    let drifted = context.drift.drifted(&plan, service);
-    announce(&plan, &drifted, service, context);
-    let (plan, not_yet) = context.drift.in_turn(plan, &drifted, service);
+    let repairs = context.drift.judge(&plan, service);
+    announce(&plan, &repairs, service, context);
+    let (plan, postponed) = postpone(plan, &repairs);
     let Seen {
         observed,
         failures,
@@ -38,7 +39,7 @@ pub async fn apply(
         context,
         created: Vec::new(),
         failed: BTreeSet::new(),
-        drifted,
+        repairs,
         done: Done {
             observed,
             object: service.object.clone(),
@@ -46,7 +47,7 @@ pub async fn apply(
             failures: failures
                 .into_values()
                 .map(Failure::from)
-                .chain(not_yet)
+                .chain(postponed)
                 .collect(),
             waiting: plan.waiting,
             disowned,
@@ -58,6 +59,7 @@ pub async fn apply(
         }
         match run.perform(&action).await {
             Ok(outcome) => {
+                run.count_repair(&action);
                 run.done.observed.record_outcome(&action, outcome);
                 run.done.actions.push(action);
             }
@@ -103,8 +105,8 @@ struct Run<'a> {
     /// What this run created and has not put on record yet.
     created: Vec<(CloudName, LoadBalancerId)>,
     failed: BTreeSet<CloudName>,
-    /// Where what somebody else changed is put right.
-    drifted: BTreeSet<CloudName>,
+    /// Where what nobody asked for is put right.
+    repairs: Repairs,
     done: Done,
 }
 

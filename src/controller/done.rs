@@ -27,6 +27,14 @@ pub struct Done {
 }
 
 impl Done {
+    /// The clouds where what drifted waits for its turn.
+    pub fn not_their_turn(&self) -> impl Iterator<Item = &CloudName> {
+        self.failures.iter().filter_map(|failure| match failure {
+            Failure::NotItsTurn { cloud, .. } => Some(cloud),
+            _ => None,
+        })
+    }
+
     /// Whether all that was done is to put back the addresses of a Service that
     /// was ready: somebody else writes them too.
     pub fn restores(&self, service: &ObservedService) -> bool {

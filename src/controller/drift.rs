@@ -4,7 +4,7 @@
 //! for: a cloud that lost everything, or suddenly words everything otherwise,
 //! must not get all of it at once.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,109 +21,147 @@ pub const BURST: u32 = 10;
 /// and the time between two of them after that.
 pub const SPACING: Duration = Duration::from_millis(200);
 
+/// Why a cloud's part of a plan is a repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody else changed what the cloud has.
+    Drift,
+    /// That, or a user's edit while nobody led: the Service was ready before
+    /// this process first saw it.
+    Unknown,
+}
+
+/// A cloud's part of a plan that puts right what nobody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// Why.
+    pub cause: Cause,
+    /// Whether this is the first attempt at it.
+    pub is_new: bool,
+    /// Until its turn; `None` when that has come.
+    pub wait: Option<Duration>,
+}
+
+/// The repairs in a plan, by cloud.
+pub type Repairs = BTreeMap<CloudName, Repair>;
+
 /// Which Services had all they asked for, and whose turn it is to be repaired.
 #[derive(Default)]
 pub struct Drift(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    settled: HashMap<ServiceUid, Settled>,
-    /// The next instant at which a cloud's repairs, one each [`SPACING`], were all used up.
+    wishes: HashMap<ServiceUid, Wish>,
+    /// When the repairs of a cloud, one each [`SPACING`], are all used up.
     paces: HashMap<CloudName, Instant>,
-    /// When each Service that waits may be repaired.
-    turns: HashMap<ServiceUid, Instant>,
+    /// When each may be repaired; kept until nothing is left to do.
+    turns: HashMap<ServiceUid, BTreeMap<CloudName, Instant>>,
 }
 
-/// For what the clouds had all that was asked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Settled {
-    input: Input,
-    nodes: u64,
+/// What is known of a Service's wish. The numbers are versions of the Nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// It was ready when this process first saw it.
+    Found(Input, u64),
+    /// The clouds had all of it.
+    Granted(Input, u64),
+    /// A user waits for it.
+    Open,
+}
+
+impl Wish {
+    fn first_seen(service: &ObservedService) -> Self {
+        let had_it = service.was_ready || service.was_drifted;
+        if had_it && service.view.finalizer {
+            Self::Found(service.input, service.nodes_version())
+        } else {
+            Self::Open
+        }
+    }
+
+    /// Whether it is of another state of the Service.
+    fn is_outdated(self, now: Input) -> bool {
+        match self {
+            Self::Found(input, _) | Self::Granted(input, _) => input != now,
+            Self::Open => false,
+        }
+    }
+
+    /// Why this action would be a repair, and whether it may wait: back ends
+    /// that came or went may not, whatever else is to be mended with them.
+    fn repair(self, action: &Action, nodes: u64) -> Option<(&CloudName, Cause, bool)> {
+        let (cause, known) = match self {
+            Self::Found(_, known) => (Cause::Unknown, known),
+            Self::Granted(_, known) => (Cause::Drift, known),
+            Self::Open => return None,
+        };
+        match action {
+            Action::Create { cloud, .. } => Some((cloud, cause, true)),
+            Action::Update { cloud, urgency, .. } => match urgency {
+                Urgency::User => Some((cloud, cause, known == nodes)),
+                Urgency::Background if cause == Cause::Drift && known == nodes => {
+                    Some((cloud, cause, true))
+                }
+                Urgency::Background => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 impl Drift {
     /// Notes that nothing is left to do for a Service as it is.
     pub fn settle(&self, service: &ObservedService) {
-        let (input, nodes) = (service.input, service.nodes);
-        let mut state = self.lock();
-        state.turns.remove(&service.view.uid);
-        state
-            .settled
-            .insert(service.view.uid.clone(), Settled { input, nodes });
+        let (uid, mut state) = (&service.view.uid, self.lock());
+        let granted = Wish::Granted(service.input, service.nodes_version());
+        state.wishes.insert(uid.clone(), granted);
+        state.turns.remove(uid);
     }
 
-    /// The clouds whose part of a plan puts right what drifted. What was there
-    /// before this process led is known of the record only: an edit looks like a user's then.
-    pub fn drifted(&self, plan: &Plan, service: &ObservedService) -> BTreeSet<CloudName> {
-        let state = self.lock();
-        let settled = state.settled.get(&service.view.uid);
-        let same_input = settled.is_some_and(|settled| settled.input == service.input);
-        let same_nodes = settled.is_some_and(|settled| settled.nodes == service.nodes);
-        let clouds = plan.actions.iter().filter_map(|action| match action {
-            Action::Create { cloud, .. } => {
-                let had_one = settled.is_none() && service.view.record.get(cloud).is_some();
-                (had_one || same_input).then_some(cloud)
-            }
-            Action::Update { cloud, urgency, .. } => {
-                let is_asked_for = *urgency == Urgency::Background && !same_nodes;
-                (same_input && !is_asked_for).then_some(cloud)
-            }
-            _ => None,
+    /// The repairs in a plan, each with its turn.
+    pub fn judge(&self, plan: &Plan, service: &ObservedService) -> Repairs {
+        let uid = &service.view.uid;
+        let mut state = self.lock();
+        let first_seen = || Wish::first_seen(service);
+        let wish = state.wishes.entry(uid.clone()).or_insert_with(first_seen);
+        if wish.is_outdated(service.input) {
+            *wish = Wish::Open;
+        }
+        let wish = *wish;
+        if wish == Wish::Open {
+            state.turns.remove(uid);
+            return Repairs::new();
+        }
+        let nodes = service.nodes_version();
+        let repairs = plan.actions.iter().filter_map(|action| {
+            let (cloud, cause, may_wait) = wish.repair(action, nodes)?;
+            let (is_new, wait) = state.turn(uid, cloud);
+            let repair = Repair {
+                cause,
+                is_new,
+                wait: wait.filter(|_| may_wait),
+            };
+            Some((cloud.clone(), repair))
         });
-        clouds.cloned().collect()
+        repairs.collect()
     }
 
-    /// The plan, without its actions while what drifted has to wait for its turn.
-    pub fn in_turn(
-        &self,
-        plan: Plan,
-        drifted: &BTreeSet<CloudName>,
-        service: &ObservedService,
-    ) -> (Plan, Option<Failure>) {
-        if drifted.is_empty() {
-            return (plan, None);
-        }
-        let Some(wait) = self.wait(&service.view.uid, drifted) else {
-            return (plan, None);
-        };
-        tracing::info!(?wait, "what drifted waits for its turn");
-        let later = Plan {
-            actions: Vec::new(),
-            waiting: plan.waiting,
-        };
-        (later, Some(Failure::NotItsTurn(wait)))
-    }
-
-    /// How long a Service has to wait until its drift on these clouds is put
-    /// right; `None` when its turn has come.
-    fn wait(&self, uid: &ServiceUid, clouds: &BTreeSet<CloudName>) -> Option<Duration> {
-        let now = Instant::now();
-        let mut state = self.lock();
-        let turn = match state.turns.remove(uid) {
-            Some(turn) => turn,
-            None => {
-                let turns = clouds.iter().map(|cloud| state.turn(cloud, now));
-                turns.max().unwrap_or(now)
-            }
-        };
-        if turn <= now {
-            return None;
-        }
-        state.turns.insert(uid.clone(), turn);
-        Some(turn - now)
+    /// Whether a Service waits to be repaired, or is about to be.
+    pub fn waits(&self, uid: &ServiceUid) -> bool {
+        self.lock().turns.contains_key(uid)
     }
 
     /// Drops what is remembered of all Services but these.
     pub fn keep(&self, alive: &HashSet<ServiceUid>) {
         let mut state = self.lock();
-        state.settled.retain(|uid, _| alive.contains(uid));
+        state.wishes.retain(|uid, _| alive.contains(uid));
         state.turns.retain(|uid, _| alive.contains(uid));
     }
 
     /// Drops what is remembered of a Service.
     pub fn forget(&self, uid: &ServiceUid) {
         let mut state = self.lock();
-        state.settled.remove(uid);
+        state.wishes.remove(uid);
         state.turns.remove(uid);
     }
 
@@ -133,51 +171,46 @@ impl Drift {
 }
 
 impl State {
-    /// The next turn of a cloud, which is taken with that.
-    fn turn(&mut self, cloud: &CloudName, now: Instant) -> Instant {
-        let pace = self.paces.entry(cloud.clone()).or_insert(now);
-        *pace = (*pace).max(now) + SPACING;
-        (*pace).checked_sub(BURST * SPACING).unwrap_or(now).max(now)
+    /// Whether the turn was given just now, and how long it is until then.
+    fn turn(&mut self, uid: &ServiceUid, cloud: &CloudName) -> (bool, Option<Duration>) {
+        let now = Instant::now();
+        let turns = self.turns.entry(uid.clone()).or_default();
+        let given = turns.get(cloud).copied();
+        let turn = given.unwrap_or_else(|| {
+            let pace = self.paces.entry(cloud.clone()).or_insert(now);
+            *pace = (*pace).max(now) + SPACING;
+            (*pace).checked_sub(BURST * SPACING).unwrap_or(now).max(now)
+        });
+        turns.insert(cloud.clone(), turn);
+        (given.is_none(), (turn > now).then(|| turn - now))
     }
+}
+
+/// A plan without what has to wait for its turn, and that as failures.
+pub fn postpone(mut plan: Plan, repairs: &Repairs) -> (Plan, Vec<Failure>) {
+    let is_mutation = |action: &Action| {
+        matches!(
+            action,
+            Action::Create { .. } | Action::Update { .. } | Action::Delete { .. }
+        )
+    };
+    plan.actions.retain(|action| match action {
+        Action::Create { cloud, .. } | Action::Update { cloud, .. } => repairs
+            .get(cloud)
+            .is_none_or(|repair| repair.wait.is_none()),
+        _ => true,
+    });
+    let postponed = repairs.iter().filter_map(|(cloud, repair)| {
+        let (cloud, wait) = (cloud.clone(), repair.wait?);
+        Some(Failure::NotItsTurn { cloud, wait })
+    });
+    let postponed: Vec<Failure> = postponed.collect();
+    if !postponed.is_empty() && !plan.actions.iter().any(is_mutation) {
+        // Nothing is left that the live Service would have to be asked for.
+        plan.actions.retain(|action| *action != Action::ConfirmLive);
+    }
+    (plan, postponed)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wait(drift: &Drift, uid: u32, cloud: &str) -> Duration {
-        let clouds = BTreeSet::from([CloudName::new(cloud)]);
-        let uid = ServiceUid::new(uid.to_string());
-        drift.wait(&uid, &clouds).unwrap_or_default()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_few_are_repaired_at_once_and_the_others_one_by_one() {
-        let drift = Drift::default();
-        let turns = |wait: Duration| wait.as_millis() / SPACING.as_millis();
-        let waits: Vec<u128> = (0..BURST + 3)
-            .map(|uid| turns(wait(&drift, uid, "cloud1")))
-            .collect();
-        assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]);
-        assert!(wait(&drift, 99, "cloud2").is_zero(), "another cloud's pace");
-
-        tokio::time::advance(SPACING).await;
-        assert!(wait(&drift, BURST, "cloud1").is_zero(), "its turn");
-        let next = wait(&drift, BURST + 1, "cloud1");
-        assert_eq!(next, SPACING, "asked again it keeps its turn");
-        assert_eq!(
-            wait(&drift, 98, "cloud1"),
-            3 * SPACING,
-            "the last in the row"
-        );
-
-        tokio::time::advance(60 * SPACING).await;
-        let waits = (100..100 + BURST).map(|uid| wait(&drift, uid, "cloud1"));
-        assert_eq!(
-            waits.sum::<Duration>(),
-            Duration::ZERO,
-            "after a quiet time"
-        );
-        assert_eq!(wait(&drift, 200, "cloud1"), SPACING);
-    }
-}
+mod tests;

@@ -36,8 +36,13 @@ pub enum Failure {
         cloud: CloudName,
     },
     /// Much has drifted, and others are put right before.
-    #[error("what drifted is put right in {:.1} s: others come before", _0.as_secs_f64())]
-    NotItsTurn(Duration),
+    #[error("{cloud}: what drifted is put right in {:.1} s: others come before", wait.as_secs_f64())]
+    NotItsTurn {
+        /// Where.
+        cloud: CloudName,
+        /// Until then.
+        wait: Duration,
+    },
     /// We lead no more.
     #[error(transparent)]
     NotLeader(#[from] LeadershipLost),
@@ -57,7 +62,7 @@ impl Failure {
             Self::Kubernetes(_) => "kubernetes",
             Self::StillThere { .. } => "deleting",
             Self::NotServing { .. } => "provisioning",
-            Self::NotItsTurn(_) => "drift",
+            Self::NotItsTurn { .. } => "drift",
             Self::Stopping => "stopping",
         }
     }
@@ -92,7 +97,7 @@ impl Failure {
         self.is_overtaken()
             || matches!(
                 self,
-                Self::StillThere { .. } | Self::NotServing { .. } | Self::NotItsTurn(_)
+                Self::StillThere { .. } | Self::NotServing { .. } | Self::NotItsTurn { .. }
             )
     }
 
@@ -109,7 +114,7 @@ impl Failure {
             Self::Cloud(error) => {
                 matches!(error.kind(), ErrorKind::LeadershipLost | ErrorKind::Busy)
             }
-            Self::StillThere { .. } | Self::NotServing { .. } | Self::NotItsTurn(_) => false,
+            Self::StillThere { .. } | Self::NotServing { .. } | Self::NotItsTurn { .. } => false,
         }
     }
 }

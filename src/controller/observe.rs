@@ -13,6 +13,7 @@ use super::cloud_in_hand::CloudInHand;
 use super::doubts::Doubts;
 use super::retry::Input;
 use crate::cloud::{CloudError, Priority, Which};
+use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::{condition, service};
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
@@ -29,10 +30,19 @@ pub struct ObservedService {
     pub desired: Desired,
     /// What a person decided.
     pub input: Input,
-    /// Version of the Nodes.
-    pub nodes: u64,
-    /// Whether our condition said that the load balancers serve.
+    /// The Nodes; `None` until all are known.
+    pub nodes: Option<NodeSet>,
+    /// Whether our condition said that the load balancers serve,
     pub was_ready: bool,
+    /// or that one is gone and waits to be created again.
+    pub was_drifted: bool,
+}
+
+impl ObservedService {
+    /// Version of the Nodes; 0 while they are not known.
+    pub fn nodes_version(&self) -> u64 {
+        self.nodes.as_ref().map_or(0, |nodes| nodes.version)
+    }
 }
 
 /// Why an attempt is not made.
@@ -56,12 +66,9 @@ pub fn observe_service(
     let object = context.own_writes.newest(&view.uid, watched);
     let view = service::view(&object, &context.marks).ok_or(NotNow::Change)?;
     let input = Input::of(&view);
-    let nodes = context
-        .nodes
-        .borrow()
-        .as_ref()
-        .map_or(0, |nodes| nodes.version);
-    if let Some(remaining) = context.retry.remaining(&view.uid, input, nodes) {
+    let nodes = context.nodes.borrow().clone();
+    let version = nodes.as_ref().map_or(0, |nodes| nodes.version);
+    if let Some(remaining) = context.retry.remaining(&view.uid, input, version) {
         return Err(NotNow::After(remaining));
     }
     let mut desired = desired(&view, &context.cluster, &context.abilities);
@@ -78,6 +85,8 @@ pub fn observe_service(
     let before = condition::find(&object, context.marks.condition());
     Ok(ObservedService {
         was_ready: before.is_some_and(|condition| condition.status == "True"),
+        was_drifted: before
+            .is_some_and(|condition| condition.reason == <&str>::from(condition::Reason::Drifted)),
         object,
         view,
         desired,
@@ -102,7 +111,7 @@ pub struct Seen {
 /// [`NotNow::Change`] while the Nodes are not known: a load balancer without
 /// back ends would be created.
 pub async fn observe_cloud(service: &ObservedService, context: &Context) -> Result<Seen, NotNow> {
-    let nodes = context.nodes.borrow().clone().ok_or(NotNow::Change)?;
+    let nodes = service.nodes.clone().ok_or(NotNow::Change)?;
     let mut seen = Seen {
         observed: Observed::of_service(&service.view, nodes.backends),
         failures: BTreeMap::new(),
@@ -157,7 +166,8 @@ fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>
             names.insert(name.clone());
         }
     }
-    let urgent = !service.was_ready || service.view.deleting;
+    let waits = !service.was_ready && !context.drift.waits(&service.view.uid);
+    let urgent = waits || service.view.deleting;
     let look = |name: CloudName| Look {
         doubts: &context.doubts,
         cloud: context.clouds.get(&name),

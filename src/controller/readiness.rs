@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::observe::ObservedService;
 use crate::kubernetes::condition::{Readiness, Reason};
 use crate::plan::annotation::Problem;
+use crate::plan::naming::CloudName;
 use crate::plan::{Desired, Observed, Waiting, Wanted, unready};
 
 /// What the condition should say; `None` if there is nothing to say: the
@@ -17,6 +18,7 @@ pub fn readiness(service: &ObservedService, done: &Done, prefix: &str) -> Option
         Desired::Invalid(problems) => Some(invalid(problems, prefix)),
         Desired::Managed(wanted) => Some(
             failed
+                .or_else(|| drifted(wanted, done))
                 .or_else(|| first(unready(wanted, &done.observed).iter()))
                 .unwrap_or_else(|| ready(wanted, &done.observed)),
         ),
@@ -28,6 +30,19 @@ fn failed(failures: &[Failure]) -> Option<Readiness> {
     Some(Readiness {
         reason: Reason::SyncFailed,
         message: failure.to_string(),
+    })
+}
+
+/// What is gone and not its turn yet.
+fn drifted(wanted: &Wanted, done: &Done) -> Option<Readiness> {
+    let unready = unready(wanted, &done.observed);
+    let is_gone = |cloud: &&CloudName| unready.contains(&Waiting::Provisioning((*cloud).clone()));
+    let cloud = done.not_their_turn().find(is_gone)?;
+    Some(Readiness {
+        reason: Reason::Drifted,
+        message: format!(
+            "{cloud}: the load balancer is gone, as many others are: another is created in its turn"
+        ),
     })
 }
 

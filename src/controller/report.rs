@@ -89,6 +89,10 @@ fn pending(service: &ObservedService, done: &Done) -> BTreeSet<Waiting> {
         Desired::Managed(wanted) => unready(wanted, &done.observed),
         _ => BTreeSet::new(),
     };
+    // There is nothing to look at before its turn.
+    for cloud in done.not_their_turn() {
+        pending.remove(&Waiting::Provisioning(cloud.clone()));
+    }
     let stays = |waiting: &&Waiting| {
         matches!(
             waiting,
@@ -135,7 +139,10 @@ fn next(
     let delays = failures
         .chain(pending.iter().map(after_waiting))
         .chain(fight);
-    context
-        .retry
-        .next(&service.view.uid, service.input, service.nodes, delays)
+    context.retry.next(
+        &service.view.uid,
+        service.input,
+        service.nodes_version(),
+        delays,
+    )
 }

@@ -79,7 +79,7 @@ pub fn after_failure(failure: &Failure) -> Delay {
         },
         Failure::Changed => Delay::AtOnce,
         Failure::StillThere { .. } | Failure::NotServing { .. } => Delay::LookAgain,
-        Failure::NotItsTurn(wait) => Delay::Exact(*wait),
+        Failure::NotItsTurn { wait, .. } => Delay::Exact(*wait),
         Failure::NotLeader(_) | Failure::Stopping => Delay::Change,
     }
 }

@@ -1,9 +1,8 @@
 //! The Events of an attempt: before it, after it, and what they are not said for.
 
-use std::collections::BTreeSet;
-
 use super::Context;
 use super::done::Done;
+use super::drift::{Cause, Repair, Repairs};
 use super::observe::ObservedService;
 use crate::kubernetes::condition::{Readiness, Reason};
 use crate::kubernetes::events::EventReason;
@@ -13,34 +12,27 @@ use crate::plan::{Action, Desired, Plan, Urgency, Waiting};
 
 /// Says what is about to be done: once for a new state of the Service, not
 /// for each attempt at it.
-pub fn announce(
-    plan: &Plan,
-    drifted: &BTreeSet<CloudName>,
-    service: &ObservedService,
-    context: &Context,
-) {
+pub fn announce(plan: &Plan, repairs: &Repairs, service: &ObservedService, context: &Context) {
+    let say = |reason, note: &str| context.events.say(&service.object, reason, note.to_owned());
+    for (cloud, repair) in repairs {
+        if repair.cause == Cause::Drift && repair.is_new {
+            context.metrics.inventory.drifted(cloud.as_str(), "found");
+            say(
+                EventReason::LoadBalancerDrifted,
+                &drift(cloud, repair, plan),
+            );
+        }
+    }
     if context.retry.attempts(&service.view.uid, service.input) > 0 {
         return;
     }
-    let say = |reason, note: &str| context.events.say(&service.object, reason, note.to_owned());
+    let is_drift = |cloud| {
+        let cause = repairs.get(cloud).map(|repair: &Repair| repair.cause);
+        cause == Some(Cause::Drift)
+    };
     for action in &plan.actions {
         match action {
-            Action::Create { cloud, .. } if drifted.contains(cloud) => {
-                say(
-                    EventReason::LoadBalancerDrifted,
-                    &format!(
-                        "the load balancer on {cloud} is gone although nobody here deleted it: another is created"
-                    ),
-                );
-            }
-            Action::Update { cloud, id, .. } if drifted.contains(cloud) => {
-                say(
-                    EventReason::LoadBalancerDrifted,
-                    &format!(
-                        "load balancer {id} on {cloud} was changed by somebody else: it is put right"
-                    ),
-                );
-            }
+            Action::Create { cloud, .. } | Action::Update { cloud, .. } if is_drift(cloud) => {}
             Action::Create { cloud, request } => {
                 say(
                     EventReason::EnsuringLoadBalancer,
@@ -72,6 +64,25 @@ pub fn announce(
             }
             _ => {}
         }
+    }
+}
+
+fn drift(cloud: &CloudName, repair: &Repair, plan: &Plan) -> String {
+    let changed = plan.actions.iter().find_map(|action| match action {
+        Action::Update { cloud: at, id, .. } if at == cloud => Some(id),
+        _ => None,
+    });
+    let when = match repair.wait {
+        None => String::new(),
+        Some(wait) => format!(" in its turn, in {:.0} s", wait.as_secs_f64()),
+    };
+    match changed {
+        Some(id) => format!(
+            "load balancer {id} on {cloud} was changed by somebody else: it is put right{when}"
+        ),
+        None => format!(
+            "the load balancer on {cloud} is gone although nobody here deleted it: another is created{when}"
+        ),
     }
 }
 
@@ -121,8 +132,8 @@ pub fn say_what_was_done(service: &ObservedService, done: &Done, context: &Conte
 pub fn say_news(service: &ObservedService, readiness: &Readiness, context: &Context) {
     let reason = match readiness.reason {
         Reason::Ready => EventReason::EnsuredLoadBalancer,
-        // Said already as "ensuring".
-        Reason::Provisioning => return,
+        // Said already as "ensuring" and "drifted".
+        Reason::Provisioning | Reason::Drifted => return,
         Reason::InvalidConfiguration => EventReason::InvalidConfiguration,
         Reason::NotOwned => EventReason::LoadBalancerNotOwned,
         Reason::CloudNotConfigured | Reason::CloudError | Reason::SyncFailed => {

@@ -2,10 +2,10 @@
 //! clouds: states that a real control plane shows for a moment only. The same
 //! code against the real ones: `tests/`.
 
-mod api_server;
-mod cloud;
+pub(super) mod api_server;
+pub(super) mod cloud;
 mod drift;
-mod leader;
+pub(super) mod leader;
 mod live;
 mod proof;
 mod takeover;

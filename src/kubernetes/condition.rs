@@ -20,6 +20,8 @@ pub enum Reason {
     CloudNotConfigured,
     /// It failed at the cloud.
     CloudError,
+    /// It is gone, as many others are, and is created again in its turn.
+    Drifted,
     /// A call to the cloud or the API server failed; it is tried again.
     SyncFailed,
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::Run;
 use crate::cloud::{CloudError, ErrorKind, Priority, Verb, Which};
 use crate::controller::cloud_in_hand::CloudInHand;
+use crate::controller::drift::Cause;
 use crate::controller::failure::Failure;
 use crate::kubernetes::KubernetesError;
 use crate::plan::naming::{CloudName, LoadBalancerId};
-use crate::plan::{CreateRequest, Outcome, Urgency};
+use crate::plan::{Action, CreateRequest, Outcome, Urgency};
 
 impl Run<'_> {
     pub(super) async fn create(
@@ -158,10 +159,25 @@ impl Run<'_> {
         }
     }
 
+    /// Counts what was put right.
+    pub(super) fn count_repair(&self, action: &Action) {
+        if let Action::Create { cloud, .. } | Action::Update { cloud, .. } = action
+            && self.is_drift(cloud)
+        {
+            let inventory = &self.context.metrics.inventory;
+            inventory.drifted(cloud.as_str(), "repaired");
+        }
+    }
+
+    fn is_drift(&self, name: &CloudName) -> bool {
+        let repair = self.repairs.get(name);
+        repair.is_some_and(|repair| repair.cause == Cause::Drift)
+    }
+
     /// For what drifted nobody waits who would have changed anything.
     fn priority(&self, name: &CloudName, urgency: Urgency) -> Priority {
         match urgency {
-            Urgency::User if !self.drifted.contains(name) => Priority::User,
+            Urgency::User if !self.is_drift(name) => Priority::User,
             Urgency::User | Urgency::Background => Priority::Background,
         }
     }

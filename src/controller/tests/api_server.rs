@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 
 /// What is live, and how many patches arrived.
 #[derive(Clone, Default)]
-pub(super) struct ApiServer(Arc<Mutex<(Option<Value>, usize)>>);
+pub(in crate::controller) struct ApiServer(Arc<Mutex<(Option<Value>, usize)>>);
 
 impl ApiServer {
-    pub(super) fn with(live: Option<&Service>) -> Self {
+    pub(in crate::controller) fn with(live: Option<&Service>) -> Self {
         let live = live.map(|live| json!(live));
         Self(Arc::new(Mutex::new((live, 0))))
     }
 
-    pub(super) fn client(&self) -> Client {
+    pub(in crate::controller) fn client(&self) -> Client {
         let server = self.clone();
         let answer = tower::service_fn(move |request: Request<Body>| {
             let server = server.clone();
@@ -29,11 +29,11 @@ impl ApiServer {
         Client::new(answer, "default")
     }
 
-    pub(super) fn patches(&self) -> usize {
+    pub(in crate::controller) fn patches(&self) -> usize {
         self.0.lock().expect("a lock").1
     }
 
-    pub(super) fn live(&self) -> Service {
+    pub(in crate::controller) fn live(&self) -> Service {
         let live = self.0.lock().expect("a lock").0.clone();
         serde_json::from_value(live.unwrap_or_default()).expect("a Service")
     }
@@ -74,7 +74,7 @@ fn failure(code: u16) -> (u16, Value) {
 }
 
 /// RFC 7386.
-pub(super) fn merge(target: &mut Value, patch: Value) {
+pub(in crate::controller) fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
         return;

@@ -13,13 +13,13 @@ use crate::plan::naming::{ClusterId, LoadBalancerId};
 
 /// What it says.
 #[derive(Default)]
-pub(super) struct Scripted {
-    pub(super) by_name: Option<LoadBalancer>,
-    pub(super) by_id: Option<LoadBalancer>,
+pub(in crate::controller) struct Scripted {
+    pub(in crate::controller) by_name: Option<LoadBalancer>,
+    pub(in crate::controller) by_id: Option<LoadBalancer>,
     /// A list is never answered.
-    pub(super) hangs: bool,
+    pub(in crate::controller) hangs: bool,
     /// Each call that came: its verb, and the id if it has one.
-    pub(super) calls: Mutex<Vec<String>>,
+    pub(in crate::controller) calls: Mutex<Vec<String>>,
 }
 
 impl Scripted {
@@ -27,12 +27,12 @@ impl Scripted {
         self.calls.lock().expect("a lock").push(call.into());
     }
 
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub(in crate::controller) fn asked(&self) -> Vec<String> {
         self.calls.lock().expect("a lock").clone()
     }
 
     /// Those that change something.
-    pub(super) fn mutations(&self) -> Vec<String> {
+    pub(in crate::controller) fn mutations(&self) -> Vec<String> {
         let mut calls = self.asked();
         calls.retain(|call| !call.starts_with("query") && call != "list");
         calls
@@ -47,7 +47,7 @@ fn waits(priority: Priority) -> &'static str {
 }
 
 /// What a cloud makes of a request.
-pub(super) fn made(request: &CreateRequest, id: &str) -> LoadBalancer {
+pub(in crate::controller) fn made(request: &CreateRequest, id: &str) -> LoadBalancer {
     LoadBalancer {
         id: LoadBalancerId::new(id),
         name: request.name.clone(),

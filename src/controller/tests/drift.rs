@@ -78,18 +78,3 @@ async fn what_drifted_is_put_right_after_what_users_change() {
         assert_eq!(cloud.mutations(), [mutation], "{why}");
     }
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_new_leader_knows_from_the_record_what_is_gone() {
-    let cases = [
-        (on_record(json!({})), "create, after users", "it had one"),
-        (service(json!({})), "create", "it never had one"),
-    ];
-    for (now, mutation, why) in cases {
-        let server = ApiServer::with(Some(&now));
-        let cloud = Arc::<Scripted>::default();
-        let context = leader(&server, [&cloud, &cloud], []);
-        let Ok(_) = reconcile(Arc::new(now), context).await;
-        assert_eq!(cloud.mutations(), [mutation], "{why}");
-    }
-}

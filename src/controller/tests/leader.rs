@@ -25,16 +25,16 @@ use crate::plan::naming::{CloudName, ClusterId};
 use crate::plan::{CreateRequest, Desired, desired};
 use crate::telemetry::Metrics;
 
-pub(super) fn marks() -> Marks {
+pub(in crate::controller) fn marks() -> Marks {
     Marks::new("mycloud.com")
 }
 
-pub(super) fn cluster() -> ClusterId {
+pub(in crate::controller) fn cluster() -> ClusterId {
     ClusterId::new("cluster")
 }
 
 /// A Service on cloud1 with our finalizer, and what a test changes about it.
-pub(super) fn service(changes: Value) -> Service {
+pub(in crate::controller) fn service(changes: Value) -> Service {
     let mut service = json!({
         "metadata": {
             "namespace": "default", "name": "web", "uid": "uid", "resourceVersion": "10",
@@ -48,7 +48,7 @@ pub(super) fn service(changes: Value) -> Service {
 }
 
 /// The load balancer that this Service has.
-pub(super) fn load_balancer(of: &Service, id: &str) -> LoadBalancer {
+pub(in crate::controller) fn load_balancer(of: &Service, id: &str) -> LoadBalancer {
     let view = view(of, &marks()).expect("a whole Service");
     let abilities = names().map(|name| (name, Abilities::Full)).into();
     let Desired::Managed(wanted) = desired(&view, &cluster(), &abilities) else {
@@ -67,7 +67,7 @@ fn names() -> [CloudName; 2] {
 }
 
 /// A leader whose watch shows these Services, with nothing listed at the clouds yet.
-pub(super) fn leader(
+pub(in crate::controller) fn leader(
     server: &ApiServer,
     clouds: [&Arc<Scripted>; 2],
     shown: impl IntoIterator<Item = Service>,
@@ -77,7 +77,7 @@ pub(super) fn leader(
 }
 
 /// The same in another role.
-pub(super) fn replica(
+pub(in crate::controller) fn replica(
     roles: watch::Receiver<Role>,
     server: &ApiServer,
     clouds: [&Arc<Scripted>; 2],

@@ -13,6 +13,7 @@ pub struct InventoryMetrics {
     load_balancers: LeaderGauges,
     orphans: LeaderGauges,
     deleted: IntCounterVec,
+    drifted: IntCounterVec,
     last_scan: LeaderGauges,
 }
 
@@ -36,6 +37,11 @@ impl InventoryMetrics {
                 "Orphans that the sweep deleted, or failed to.",
                 vec![cloud(), Label::of("result", &["success", "error"])],
             )?,
+            drifted: register.counter(
+                "mycloud_lb_drift_total",
+                "Load balancers that somebody else changed or deleted: found so, and put right.",
+                vec![cloud(), Label::of("result", &["found", "repaired"])],
+            )?,
             last_scan: register.leader_gauge(
                 "mycloud_lb_orphan_scan_last_success_timestamp_seconds",
                 "When a cloud's list was last looked through for orphans.",
@@ -53,6 +59,11 @@ impl InventoryMetrics {
     pub fn orphans(&self, cloud: &str, number: usize) {
         self.orphans.set(&[cloud], number as f64);
         self.last_scan.set(&[cloud], now());
+    }
+
+    /// A load balancer is not as we left it (`found`), or is again (`repaired`).
+    pub fn drifted(&self, cloud: &str, result: &'static str) {
+        self.drifted.with_label_values(&[cloud, result]).inc();
     }
 
     /// The sweep deleted an orphan (`success`) or could not (`error`).
