@@ -58,16 +58,15 @@ impl fmt::Display for Size {
     }
 }
 
-/// Processes that nobody touches: their first size and their last.
+/// Processes that nobody touches, at each quiet moment.
 #[derive(Default)]
-pub struct Growth(BTreeMap<u32, (Size, Size, usize)>);
+pub struct Growth(BTreeMap<u32, Vec<Size>>);
 
 impl Growth {
     /// At a quiet moment.
     pub fn note(&mut self, sizes: &BTreeMap<u32, Size>) {
         for (process, size) in sizes {
-            let (_, last, times) = self.0.entry(*process).or_insert((*size, *size, 0));
-            (*last, *times) = (*size, *times + 1);
+            self.0.entry(*process).or_default().push(*size);
         }
     }
 
@@ -80,13 +79,19 @@ impl Growth {
             println!("too short to say whether processes grow");
             return Ok(());
         }
-        let seen = self.0.values().filter(|(.., times)| *times >= FEWEST);
+        let seen = self.0.values().filter(|sizes| sizes.len() >= FEWEST);
         ensure!(
             seen.count() >= 3,
             "fewer than three processes were seen in {FEWEST} quiet moments"
         );
-        for (process, (first, last, times)) in &self.0 {
-            println!("process {process}: from {first} to {last}, {times} quiet moments");
+        for (process, sizes) in &self.0 {
+            // One moment says little: connections come and go.
+            let part = sizes.len().div_ceil(3);
+            let (first, last) = (median(&sizes[..part]), median(&sizes[sizes.len() - part..]));
+            println!(
+                "process {process}: from {first} to {last}, {} quiet moments",
+                sizes.len()
+            );
             ensure!(
                 last.memory <= first.memory * 6 / 5 + MEMORY_SLACK
                     && last.files <= first.files + FILES_SLACK,
@@ -94,5 +99,17 @@ impl Growth {
             );
         }
         Ok(())
+    }
+}
+
+/// Of at least one.
+fn median(sizes: &[Size]) -> Size {
+    let mut memory: Vec<u64> = sizes.iter().map(|size| size.memory).collect();
+    let mut files: Vec<usize> = sizes.iter().map(|size| size.files).collect();
+    memory.sort_unstable();
+    files.sort_unstable();
+    Size {
+        memory: memory[memory.len() / 2],
+        files: files[files.len() / 2],
     }
 }
