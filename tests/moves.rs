@@ -182,10 +182,11 @@ fn ensure_served_until_deleted(
 ) -> Result<()> {
     let last = |cloud, effect| executed(cloud, effect).pop().context("no such event");
     let (created, deleted) = (last(to, Effect::Created)?, last(from, Effect::Deleted)?);
-    let served = created.finished_micros.context("no end")? - created.started_micros;
-    let both_from = created.at + Duration::from_micros(served);
-    // What began before the delete came had ended before it was done.
-    let both_until = deleted.at;
+    let created_after = created.finished_micros.context("no end")? - created.started_micros;
+    let deleted_after = deleted.effect_micros.context("no end")? - deleted.started_micros;
+    let both_from = created.at + Duration::from_micros(created_after);
+    // What began before that had ended when the old one went.
+    let both_until = deleted.at + Duration::from_micros(deleted_after) - PATIENCE;
     let requests = loyal.requests();
     let before = requests
         .iter()
