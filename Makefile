@@ -65,11 +65,11 @@ boards: ## Only dashboards/*.json and the PrometheusRule; RUNBOOK=URL of your ru
 	@$(CARGO) run --locked --quiet --package testbed --bin monitoring -- generate $(if $(RUNBOOK),--runbook $(RUNBOOK))
 
 .PHONY: soak
-soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for the same choices
+soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for the same choices, UNDISTURBED=1 kills none
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
 	wait $$assets
-	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED))
+	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED)) $(if $(UNDISTURBED),--undisturbed)
 
 .PHONY: story
 story: ## The alerts and boards on a real Prometheus, through four minutes of trouble (part of `make test`)

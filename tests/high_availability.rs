@@ -13,12 +13,12 @@ use futures::future::try_join_all;
 use jiff::Timestamp;
 use kube::config::Kubeconfig;
 use testbed::cloud::{Event, Fault, FaultKind, Outcome, Verb};
-use testbed::environment::{QUICK_LEASE, SOON};
+use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
 use tokio_util::sync::CancellationToken;
 
 use high_availability::cluster::{
-    Holders, candidate, environment, leader, mutations, renewed_after, terms, three,
+    Holders, LEASE, candidate, environment, leader, mutations, renewed_after, terms, three,
 };
 use high_availability::load::{create_service, create_services, ensure_one_each};
 
@@ -131,7 +131,7 @@ async fn a_frozen_leader_writes_nothing_when_it_thaws() -> Result<()> {
     try_join_all((0..services).map(|number| create_service(&test, number))).await?;
     creates_under_way(&test, CONCURRENCY / 2).await?;
     replicas[leader].stop()?;
-    let thaws = Timestamp::now() + 2 * QUICK_LEASE.lease_duration;
+    let thaws = Timestamp::now() + LEASE.lease_duration;
     next_leaders_first_write(&test).await?;
     renewed_after(&test, thaws).await?;
     replicas[leader].cont()?;

@@ -16,7 +16,11 @@ use testbed::cloud::{
 use testbed::environment::{History, SHARED_NODES, SOON, addresses};
 use testbed::{Environment, eventually};
 
-use moves::client::Client;
+use moves::client::{Client, PATIENCE};
+
+/// Whoever looked up the old address just before a delete has their answer
+/// before it is done, even if they had to be as patient as they are.
+const DELETE: Duration = PATIENCE.saturating_add(Duration::from_secs(1));
 
 fn address(cloud: &CloudSimulator) -> Result<String> {
     let inventory = cloud.inventory();
@@ -103,8 +107,7 @@ async fn a_move_makes_before_it_breaks() -> Result<()> {
     Ok(())
 }
 
-/// There and back, with real traffic. A delete takes its time, as at a real
-/// cloud, so that a client who has just looked up the old address still gets there.
+/// There and back, with real traffic.
 #[tokio::test]
 async fn whoever_uses_a_service_notices_no_move() -> Result<()> {
     const PORT: u16 = 8080;
@@ -112,10 +115,12 @@ async fn whoever_uses_a_service_notices_no_move() -> Result<()> {
         cloud.data_plane = true;
         cloud.provisioning = Duration::from_millis(300);
     };
-    let test = Environment::shared_with("moves-traffic", real).await?;
+    let mut test = Environment::shared_with("moves-traffic", real).await?;
+    test.request_timeout = format!("{}s", 2 * DELETE.as_secs());
     let _replica = test.sole_replica().await?;
+    let millis = u64::try_from(DELETE.as_millis())?;
     for cloud in [&test.cloud1, &test.cloud2] {
-        cloud.set_fault(Fault::new(FaultKind::Latency { millis: 500 }).on(Verb::Delete));
+        cloud.set_fault(Fault::new(FaultKind::Latency { millis }).on(Verb::Delete));
     }
     let service = test.service("web").provider("cloud1");
     let service = service.field("ports", json!([{"name": "http", "port": PORT}]));
@@ -177,10 +182,11 @@ fn ensure_served_until_deleted(
 ) -> Result<()> {
     let last = |cloud, effect| executed(cloud, effect).pop().context("no such event");
     let (created, deleted) = (last(to, Effect::Created)?, last(from, Effect::Deleted)?);
-    let served = created.finished_micros.context("no end")? - created.started_micros;
-    let both_from = created.at + Duration::from_micros(served);
-    // The delete takes its time: what began before it came ended before it was done.
-    let both_until = deleted.at;
+    let created_after = created.finished_micros.context("no end")? - created.started_micros;
+    let deleted_after = deleted.effect_micros.context("no end")? - deleted.started_micros;
+    let both_from = created.at + Duration::from_micros(created_after);
+    // What began before that had ended when the old one went.
+    let both_until = deleted.at + Duration::from_micros(deleted_after) - PATIENCE;
     let requests = loyal.requests();
     let before = requests
         .iter()

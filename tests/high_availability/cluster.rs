@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
@@ -11,27 +13,59 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
 use testbed::cloud::Event;
-use testbed::environment::{QUICK_LEASE, SOON};
+use testbed::environment::SOON;
 use testbed::nodes::NewNode;
+use testbed::replica::LeaseTiming;
 use testbed::{Environment, Replica, ReplicaOptions, eventually};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 
-const LEASE: &str = "my-cloud-controller-manager";
+const LEASE_NAME: &str = "my-cloud-controller-manager";
 
-/// A control plane of its own with one Node.
-pub async fn environment(test: &str) -> Result<Environment> {
+/// So long that no leader loses its Lease to a busy machine alone: these tests
+/// count terms.
+pub const LEASE: LeaseTiming = LeaseTiming {
+    lease_duration: Duration::from_secs(10),
+    renew_deadline: Duration::from_secs(8),
+    retry_period: Duration::from_millis(500),
+};
+
+/// Each test starts a control plane and up to three replicas: more than so many
+/// at a time would be the busy machine.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// A test's control plane and clouds, while it is its turn.
+pub struct Cluster {
+    environment: Environment,
+    _turn: SemaphorePermit<'static>,
+}
+
+impl Deref for Cluster {
+    type Target = Environment;
+
+    fn deref(&self) -> &Environment {
+        &self.environment
+    }
+}
+
+/// A control plane of its own with one Node, when it is its turn.
+pub async fn environment(test: &str) -> Result<Cluster> {
+    let turn = TURNS.acquire().await?;
     let environment = Environment::own(test).await?;
     let address: IpAddr = [127, 10, 0, 1].into();
     NewNode::new("node", address)
         .create(&environment.client())
         .await?;
-    Ok(environment)
+    Ok(Cluster {
+        environment,
+        _turn: turn,
+    })
 }
 
 /// A candidate with our timing.
 pub fn candidate(test: &Environment, name: &str) -> ReplicaOptions {
     let mut options = test.replica_options(name);
-    options.lease = QUICK_LEASE;
+    options.lease = LEASE;
     options
 }
 
@@ -46,7 +80,7 @@ pub async fn renewed_after(test: &Environment, instant: Timestamp) -> Result<()>
     let leases: Api<Lease> = Api::namespaced(test.client(), "kube-system");
     let what = format!("a renewal of the Lease after {instant}");
     eventually(&what, SOON, async || {
-        let spec = leases.get(LEASE).await?.spec.context("a spec")?;
+        let spec = leases.get(LEASE_NAME).await?.spec.context("a spec")?;
         let renewed = spec.renew_time.context("a renewal")?.0;
         Ok((renewed > instant).then_some(()))
     })
@@ -78,7 +112,7 @@ impl Holders {
     /// From now on.
     pub async fn follow(test: &Environment) -> Result<Self> {
         let leases: Api<Lease> = Api::namespaced(test.client(), "kube-system");
-        let one = watcher::Config::default().fields(&format!("metadata.name={LEASE}"));
+        let one = watcher::Config::default().fields(&format!("metadata.name={LEASE_NAME}"));
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
         let writer = seen.clone();
         let watch = tokio::spawn(async move {

@@ -9,7 +9,7 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 /// Between two Services.
-const PACE: Duration = Duration::from_millis(50);
+const PACE: Duration = Duration::from_millis(100);
 
 /// Creates Services `web-0`, `web-1`, … on both clouds in turn, until told to
 /// stop; gives how many.

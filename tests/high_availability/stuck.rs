@@ -6,10 +6,10 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use testbed::environment::{QUICK_LEASE, SOON};
+use testbed::environment::SOON;
 use testbed::{Replica, eventually};
 
-use super::cluster::{candidate, environment};
+use super::cluster::{LEASE, candidate, environment};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_my-cloud-controller-manager");
 const LOG_TO_PIPE: &str = concat!(
@@ -40,11 +40,11 @@ async fn a_leader_that_is_stuck_is_ended_by_its_watchdog() -> Result<()> {
     // line of a thread is its last once ours have filled the pipe.
     let url = format!("{}/debug/log-filter", leader.admin_url());
     let more = reqwest::Client::new().put(url).body("trace").send();
-    // It may be stuck before it answers.
-    let _ = tokio::time::timeout(QUICK_LEASE.retry_period, more).await;
+    // It may be stuck before it answers, but it must have been asked.
+    let _ = tokio::time::timeout(ROOM, more).await;
     std::thread::spawn(move || while log.write_all(&[b'\n'; 4096]).is_ok() {});
 
-    let bound = QUICK_LEASE.renew_deadline + QUICK_LEASE.retry_period + ROOM;
+    let bound = LEASE.renew_deadline + LEASE.retry_period + ROOM;
     let status = leader.wait_exit(bound).await?;
     ensure!(status.code() == Some(1), "{status}");
     drop(unread);

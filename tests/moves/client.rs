@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use testbed::environment::addresses;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-/// An answer takes a millisecond; this is for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// For a request with the lookup before it. An answer takes a millisecond; this
+/// is for a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Asks on a connection of its own, and again.
 pub struct Client {
@@ -77,7 +79,9 @@ impl Target {
             used = self.address().await?;
             ask(client, &used, port).await
         };
-        let failure = asked.await.err().map(|error| format!("{error:#}"));
+        let asked = timeout(PATIENCE, asked).await;
+        let in_time = asked.unwrap_or_else(|_| bail!("no answer within {PATIENCE:?}"));
+        let failure = in_time.err().map(|error| format!("{error:#}"));
         Request {
             address: used,
             began,
@@ -98,7 +102,7 @@ impl Target {
 
 /// With a connection for each request.
 fn http() -> reqwest::Result<reqwest::Client> {
-    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
+    let client = reqwest::Client::builder().no_proxy();
     client.pool_max_idle_per_host(0).build()
 }
 

@@ -72,6 +72,10 @@ async fn what_a_new_service_claims_is_left_alone_and_it_gets_its_own() -> Result
         ensure!(own.id != claimed.id(), "{name} adopted it");
         is_told(&test, name, claimed).await?;
     }
+    for (name, _) in &claimants {
+        let drifted = test.events(name, "LoadBalancerDrifted").await?;
+        ensure!(drifted.is_empty(), "nobody changed anything: {drifted:?}");
+    }
     for theirs in &all_theirs {
         theirs.ensure_untouched()?;
     }

@@ -287,7 +287,8 @@ impl EventLog {
         }
     }
 
-    fn now(&self) -> u64 {
+    /// Microseconds since the start.
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 

@@ -225,6 +225,11 @@ impl CloudSimulator {
         events
     }
 
+    /// This instant, as events count: in microseconds from the simulator's start.
+    pub fn micros(&self) -> u64 {
+        self.engine.events.now()
+    }
+
     /// Sets a fault in addition to those that are set. A call is struck by
     /// every latency that fits it and by the first other fault that does.
     pub fn set_fault(&self, fault: Fault) {

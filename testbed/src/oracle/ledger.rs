@@ -17,6 +17,8 @@ pub struct Ledger {
     standing: BTreeMap<String, (String, Timestamp)>,
     /// Ids that were ever made.
     made: BTreeSet<String>,
+    /// Ids that went without a call, with an instant just before, as events count.
+    removed: BTreeMap<String, u64>,
     /// The highest term that had an effect.
     term: u64,
     /// Calls of a term that was over when they arrived: the cloud refused them.
@@ -70,11 +72,15 @@ impl Ledger {
             Some(Effect::Created) => {
                 let uid = uid(call).context("an owner")?;
                 let first = self.standing.insert(uid, (id.clone(), took_effect(call)));
+                let first = first.filter(|(first, _)| !self.was_removed(first, call));
                 ensure!(first.is_none(), "{first:?} stands");
                 self.made.insert(id);
             }
             Some(Effect::Deleted) => {
                 ensure!(self.made.contains(&id), "it was never made by a call");
+                if self.was_removed(&id, call) {
+                    return Ok(());
+                }
                 let of = self
                     .standing
                     .iter()
@@ -93,9 +99,16 @@ impl Ledger {
         Ok(())
     }
 
-    /// A load balancer went without a call.
-    pub fn removed(&mut self, id: &str) {
-        self.standing.retain(|_, (standing, _)| standing != id);
+    /// A load balancer went without a call, right after an instant that
+    /// [`CloudSimulator::micros`] gave. Say so before what came after it is read.
+    pub fn removed(&mut self, id: &str, micros: u64) {
+        self.removed.insert(id.to_owned(), micros);
+    }
+
+    /// Whether it was gone, by somebody else's hand, when this call took effect.
+    fn was_removed(&self, id: &str, call: &Event) -> bool {
+        let removed = self.removed.get(id);
+        removed.is_some_and(|removed| call.effect_micros.is_some_and(|effect| *removed <= effect))
     }
 }
 
@@ -110,7 +123,8 @@ mod tests {
         let call = json!({
             "sequence": 1, "at": Timestamp::from_second(second).unwrap(), "verb": "create",
             "name": "web", "id": id, "request": {"owner": {"uid": "u"}}, "fencingToken": term,
-            "hasAuthorization": false, "startedMicros": 0, "effectMicros": 0, "effect": effect,
+            "hasAuthorization": false, "startedMicros": second * 1_000_000,
+            "effectMicros": second * 1_000_000, "effect": effect,
             "outcome": "inFlight",
         });
         serde_json::from_value(call).unwrap()
@@ -126,7 +140,14 @@ mod tests {
 
     /// Whether it may happen that these follow each other.
     fn may_be<const N: usize>(calls: [(i64, u64, Effect, &str); N]) -> bool {
-        let (mut ledger, wishes) = (Ledger::default(), wishes());
+        may_follow(Ledger::default(), calls)
+    }
+
+    fn may_follow<const N: usize>(
+        mut ledger: Ledger,
+        calls: [(i64, u64, Effect, &str); N],
+    ) -> bool {
+        let wishes = wishes();
         let entered = calls
             .map(|(second, term, effect, id)| call(second, term, effect, id))
             .map(|call| ledger.enter("cloud1", &call, &wishes).is_ok());
@@ -160,5 +181,35 @@ mod tests {
         assert!(!may_be([made, (30, 6, Updated, "lb-1")]), "an older term");
         let refused = Refused(Code::FailedPrecondition);
         assert!(may_be([made, (30, 6, refused, "lb-1")]));
+    }
+
+    #[test]
+    fn what_somebody_removed_stands_until_then() {
+        use Effect::{Created, Deleted};
+        let removed = || {
+            let mut ledger = Ledger::default();
+            ledger.removed("lb-1", 30_000_000);
+            ledger
+        };
+        let made = (20, 7, Created, "lb-1");
+        let remade = (31, 7, Created, "lb-2");
+        assert!(may_follow(removed(), [made, remade]));
+        assert!(
+            !may_follow(removed(), [made, (29, 7, Created, "lb-2")]),
+            "while it stood"
+        );
+        assert!(
+            !may_follow(removed(), [made, (29, 7, Deleted, "lb-1")]),
+            "it was wanted"
+        );
+        assert!(may_follow(removed(), [made, (31, 7, Deleted, "lb-1")]));
+        assert!(
+            !may_follow(removed(), [made, remade, (32, 7, Created, "lb-3")]),
+            "only the first went"
+        );
+        assert!(
+            !may_follow(removed(), [made, remade, (40, 7, Deleted, "lb-2")]),
+            "the second is wanted too"
+        );
     }
 }

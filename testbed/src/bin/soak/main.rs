@@ -1,9 +1,9 @@
 //! `make soak`: three replicas, for minutes or hours, under users who do
-//! anything, clouds that fail at random, and leaders that are killed, frozen
-//! and told to end.
+//! anything, clouds that fail at random, somebody who edits and removes load
+//! balancers behind our back, and leaders that are killed, frozen and told to end.
 //!
 //! In reading order: [`round`] is a storm and the quiet after it, in which the
-//! oracle judges; [`users`], [`weather`] and [`replicas`] make the storm;
+//! oracle judges; [`users`], [`weather`], [`meddler`] and [`replicas`] make the storm;
 //! [`world`] is what runs; [`gauges`] watches how large the processes get.
 //!
 //! What is done is chosen by a seed, which is printed; when it happens is up to
@@ -11,6 +11,7 @@
 //! that what they lose over time shows.
 
 mod gauges;
+mod meddler;
 mod replicas;
 mod round;
 mod users;
@@ -24,6 +25,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use crate::gauges::Growth;
+use crate::meddler::Meddling;
 use crate::round::{Processes, Writes};
 use crate::world::World;
 
@@ -79,7 +81,7 @@ async fn soak(arguments: &Arguments, seed: u64) -> Result<()> {
     let mut world = World::start(seed).await?;
     let start = Instant::now();
     let mut growth = Growth::default();
-    let (mut number, mut writes) = (0, Writes::default());
+    let (mut number, mut writes, mut meddling) = (0, Writes::default(), Meddling::default());
     while start.elapsed() < duration {
         number += 1;
         let processes = match start.elapsed() < disturbed {
@@ -89,6 +91,7 @@ async fn soak(arguments: &Arguments, seed: u64) -> Result<()> {
         let round = round::play(&mut world, processes).await;
         let round = round.with_context(|| format!("in round {number}; {}", world.whereabouts()))?;
         writes += round.writes;
+        meddling += round.meddling;
         if processes == Processes::LeftAlone {
             growth.note(&round.sizes);
         }
@@ -101,7 +104,7 @@ async fn soak(arguments: &Arguments, seed: u64) -> Result<()> {
     }
     growth.judge(duration)?;
     world.leave().await?;
-    println!("{number} quiet moments; {writes}");
+    println!("{number} quiet moments; {writes}; {meddling}");
     println!("{}", world.summary());
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The replicas, and what befalls the one that leads.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,16 @@ use testbed::{Environment, Replica, ReplicaOptions, eventually};
 use tokio::time::sleep;
 
 const PODS: [&str; 3] = ["a", "b", "c"];
+
+/// How a line of the log begins that says why a process gave up: the Lease was
+/// lost, or nobody but the watchdog noticed.
+const LOST: [&str; 2] = [
+    "leadership lost: ",
+    "leadership ended and the process did not notice",
+];
+
+/// Number of the signal.
+const SIGKILL: i32 = 9;
 
 /// What befalls a leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +38,8 @@ pub enum Blow {
 pub struct Replicas {
     options: Vec<ReplicaOptions>,
     running: Vec<Replica>,
+    /// The process that was struck last, and by what.
+    struck: Option<(u32, Blow)>,
     logs: PathBuf,
     /// Processes that were started.
     pub started: usize,
@@ -46,6 +59,7 @@ impl Replicas {
             running: try_join_all(start).await?,
             started: options.len(),
             options,
+            struck: None,
             logs: logs.to_owned(),
             gave_up: 0,
         })
@@ -64,11 +78,14 @@ impl Replicas {
         let leader = self.leader().await?;
         let replica = &mut self.running[leader];
         let blow = match dice.u8(0..3) {
-            0 => {
-                replica.kill();
-                Blow::Killed
-            }
-            1 => {
+            0 => Blow::Killed,
+            1 => Blow::Frozen,
+            _ => Blow::Ended,
+        };
+        self.struck = Some((replica.id(), blow));
+        match blow {
+            Blow::Killed => replica.kill(),
+            Blow::Frozen => {
                 replica.stop()?;
                 sleep(2 * QUICK_LEASE.lease_duration).await;
                 replica.cont()?;
@@ -79,15 +96,12 @@ impl Replicas {
                     Ok((has_ended || !replica.leads().await?).then_some(()))
                 })
                 .await?;
-                Blow::Frozen
             }
-            _ => {
+            Blow::Ended => {
                 replica.terminate()?;
-                let status = replica.wait_exit(SOON).await?;
-                ensure!(status.code() == Some(0), "told to end: {status}");
-                Blow::Ended
+                replica.wait_exit(SOON).await?;
             }
-        };
+        }
         self.replace_ended().await?;
         Ok(blow)
     }
@@ -105,11 +119,12 @@ impl Replicas {
             let name = format!("{:04}-{}.log", self.started, PODS[index]);
             std::fs::write(self.logs.join(name), &log)?;
             ensure!(!log.contains("panicked"), "{} panicked", PODS[index]);
-            match status.code() {
-                // Killed, or told to end.
-                None | Some(0) => {}
-                Some(1) => self.gave_up += 1,
-                Some(_) => bail!("{} ended with {status}", PODS[index]),
+            let struck = self.struck.filter(|(id, _)| *id == replica.id());
+            match (status.code(), status.signal(), struck) {
+                (Some(0), None, Some((_, Blow::Ended))) => {}
+                (None, Some(SIGKILL), Some((_, Blow::Killed))) => {}
+                (Some(1), None, _) if lost_leadership(&log) => self.gave_up += 1,
+                _ => bail!("{} ended with {status}, struck: {struck:?}", PODS[index]),
             }
             *replica = Replica::start(self.options[index].clone()).await?;
             self.started += 1;
@@ -141,6 +156,12 @@ impl Replicas {
         }
         Ok(())
     }
+}
+
+/// Whether the last words of a process say that.
+fn lost_leadership(log: &str) -> bool {
+    let says_so = |line: &str| LOST.iter().any(|reason| line.starts_with(reason));
+    log.lines().any(says_so)
 }
 
 fn options(test: &Environment, pod: &str) -> ReplicaOptions {

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::gauges::Size;
+use crate::meddler::Meddling;
 use crate::replicas::{self, Blow};
 use crate::weather;
 use crate::world::World;
@@ -36,6 +37,8 @@ pub enum Processes {
 /// What a round came to.
 pub struct Round {
     blows: Vec<Blow>,
+    /// What was done behind our back.
+    pub meddling: Meddling,
     /// Mutating calls.
     pub writes: Writes,
     services: usize,
@@ -89,8 +92,9 @@ impl fmt::Display for Round {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{}; leaders {:?}; quiet after {:4.1} s: {:2} Services, {:2} load balancers; ",
+            "{}; {}; leaders {:?}; quiet after {:4.1} s: {:2} Services, {:2} load balancers; ",
             self.writes,
+            self.meddling,
             self.blows,
             self.settled_after.as_secs_f64(),
             self.services,
@@ -107,7 +111,7 @@ impl fmt::Display for Round {
 /// Something is not as it must be.
 pub async fn play(world: &mut World, processes: Processes) -> Result<Round> {
     let before = [&world.test.cloud1, &world.test.cloud2].map(|cloud| last(cloud));
-    let blows = storm(world, processes).await?;
+    let (blows, meddling) = storm(world, processes).await?;
     let start = Instant::now();
     settle(world).await?;
     let settled_after = start.elapsed();
@@ -125,6 +129,7 @@ pub async fn play(world: &mut World, processes: Processes) -> Result<Round> {
     let services = world.test.services().list(&Default::default()).await?;
     Ok(Round {
         blows,
+        meddling,
         writes,
         services: services.items.len(),
         load_balancers: clouds
@@ -141,17 +146,19 @@ fn last(cloud: &CloudSimulator) -> u64 {
     cloud.events().last().map_or(0, |last| last.sequence)
 }
 
-async fn storm(world: &mut World, processes: Processes) -> Result<Vec<Blow>> {
+async fn storm(world: &mut World, processes: Processes) -> Result<(Vec<Blow>, Meddling)> {
     let World {
         test,
         users,
         replicas,
+        others,
         wishes,
+        ledgers,
         dice,
         ..
     } = world;
     let stop = CancellationToken::new();
-    let (mut winds, mut blows) = (dice.fork(), dice.fork());
+    let (mut winds, mut blows, mut whims) = (dice.fork(), dice.fork(), dice.fork());
     let end = Instant::now() + STORM;
     let strikes = async {
         let mut struck = Vec::new();
@@ -174,8 +181,16 @@ async fn storm(world: &mut World, processes: Processes) -> Result<Vec<Blow>> {
         }
         Ok(())
     };
-    let ((), struck, _) = tokio::try_join!(weather, strikes, try_join_all(lives))?;
-    Ok(struck)
+    let mut meddling = Meddling::default();
+    let behind_our_back = async {
+        meddling
+            .go_on(clouds, others, ledgers, &mut whims, &stop)
+            .await;
+        Ok(())
+    };
+    let ((), struck, _, ()) =
+        tokio::try_join!(weather, strikes, try_join_all(lives), behind_our_back)?;
+    Ok((struck, meddling))
 }
 
 /// Waits until all is as the living Services ask for, and looks at how it came

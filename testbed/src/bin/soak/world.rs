@@ -122,7 +122,8 @@ impl World {
 }
 
 /// Load balancers that are not ours, on each cloud: of another cluster, of
-/// nobody, and one that was made by hand for a Service that may once be.
+/// nobody, and one that was made by hand for a Service that may once be, and is
+/// called much as ours would be.
 async fn others(test: &Environment) -> Result<Vec<LoadBalancer>> {
     let foreign = Owner {
         cluster: "another".into(),
@@ -130,11 +131,13 @@ async fn others(test: &Environment) -> Result<Vec<LoadBalancer>> {
         name: "web-0-0".into(),
         uid: "of-another".into(),
     };
+    let by_hand = format!("{}-web-0-0-0123456789abcdef", test.namespace);
     let mut others = Vec::new();
     for cloud in [&test.cloud1, &test.cloud2] {
         for (name, owner) in [
             ("another-clusters", Some(foreign.clone())),
             ("nobodys", None),
+            (by_hand.as_str(), None),
         ] {
             let plant = Plant {
                 name: name.into(),

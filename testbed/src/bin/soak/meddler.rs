@@ -1,0 +1,86 @@
+//! Somebody with a key to the clouds, who changes and removes what is ours.
+
+use std::fmt;
+use std::ops::AddAssign;
+use std::time::Duration;
+
+use fastrand::Rng;
+use testbed::cloud::{CloudSimulator, LoadBalancer, State};
+use testbed::oracle::Ledger;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// What was done behind our back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meddling {
+    edited: usize,
+    removed: usize,
+}
+
+impl Meddling {
+    /// Edits or removes one of our load balancers, and again, until told to stop.
+    pub async fn go_on(
+        &mut self,
+        clouds: [&CloudSimulator; 2],
+        others: &[LoadBalancer],
+        ledgers: &mut [Ledger; 2],
+        dice: &mut Rng,
+        stop: &CancellationToken,
+    ) {
+        while !stop.is_cancelled() {
+            let which = dice.usize(..clouds.len());
+            let (cloud, ledger) = (clouds[which], &mut ledgers[which]);
+            let mut ours = cloud.inventory();
+            let is_others = |found: &LoadBalancer| others.iter().any(|other| other.id == found.id);
+            ours.retain(|found| !is_others(found) && found.state != State::Deleting);
+            if let Some(found) = dice.choice(&ours) {
+                match dice.u8(0..3) {
+                    0 => self.remove(cloud, &found.id, ledger).await,
+                    _ => self.edit(cloud, &found.id, dice).await,
+                }
+            }
+            let pause = Duration::from_millis(dice.u64(300..3_000));
+            stop.run_until_cancelled(sleep(pause)).await;
+        }
+    }
+
+    async fn remove(&mut self, cloud: &CloudSimulator, id: &str, ledger: &mut Ledger) {
+        let before = cloud.micros();
+        // Its owner may have been first.
+        if cloud.remove(id).await.is_ok() {
+            ledger.removed(id, before);
+            self.removed += 1;
+        }
+    }
+
+    async fn edit(&mut self, cloud: &CloudSimulator, id: &str, dice: &mut Rng) {
+        let part = dice.u8(0..4);
+        let edited = cloud.edit(id, |found| {
+            let settings = &mut found.settings;
+            match part {
+                0 => settings.bandwidth = "7M".into(),
+                1 => settings.nodes.clear(),
+                2 => settings.listeners.truncate(1),
+                _ => settings.source_ranges.push("192.0.2.0/24".into()),
+            }
+        });
+        self.edited += usize::from(edited.await.is_ok());
+    }
+}
+
+impl AddAssign for Meddling {
+    fn add_assign(&mut self, other: Self) {
+        self.edited += other.edited;
+        self.removed += other.removed;
+    }
+}
+
+impl fmt::Display for Meddling {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { edited, removed } = self;
+        write!(
+            formatter,
+            "behind our back {edited} edited, {removed} removed"
+        )
+    }
+}
