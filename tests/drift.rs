@@ -48,7 +48,7 @@ async fn whatever_was_edited_behind_our_back_is_put_right() -> Result<()> {
     }
     let said = test.until_event("web", "LoadBalancerDrifted").await?;
     ensure!(
-        said.contains(&made.id) && said.contains("changed by somebody else"),
+        said.contains(&made.id) && said.contains("otherwise than it was left"),
         "{said}"
     );
     let after = test.get("web").await?.resource_version();

@@ -21,21 +21,9 @@ pub const BURST: u32 = 10;
 /// and the time between two of them after that.
 pub const SPACING: Duration = Duration::from_millis(200);
 
-/// Why a cloud's part of a plan is a repair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// Somebody else changed what the cloud has.
-    Drift,
-    /// That, or a user's edit while nobody led: the Service was ready before
-    /// this process first saw it.
-    Unknown,
-}
-
-/// A cloud's part of a plan that puts right what nobody waits for.
+/// A cloud's part of a plan that puts right what somebody else changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repair {
-    /// Why.
-    pub cause: Cause,
     /// Whether this is the first attempt at it.
     pub is_new: bool,
     /// Until its turn; `None` when that has come.
@@ -51,59 +39,32 @@ pub struct Drift(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    wishes: HashMap<ServiceUid, Wish>,
+    /// Of the Services that have asked for nothing since. A new leader knows of
+    /// none: what differs then may be a user's edit.
+    granted: HashMap<ServiceUid, Granted>,
     /// When the repairs of a cloud, one each [`SPACING`], are all used up.
     paces: HashMap<CloudName, Instant>,
     /// When each may be repaired; kept until nothing is left to do.
     turns: HashMap<ServiceUid, BTreeMap<CloudName, Instant>>,
 }
 
-/// What is known of a Service's wish. The numbers are versions of the Nodes.
+/// What the clouds had all of: a state of the Service, and of the Nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wish {
-    /// It was ready when this process first saw it.
-    Found(Input, u64),
-    /// The clouds had all of it.
-    Granted(Input, u64),
-    /// A user waits for it.
-    Open,
+struct Granted {
+    input: Input,
+    nodes: u64,
 }
 
-impl Wish {
-    fn first_seen(service: &ObservedService) -> Self {
-        let had_it = service.was_ready || service.was_drifted;
-        if had_it && service.view.finalizer {
-            Self::Found(service.input, service.nodes_version())
-        } else {
-            Self::Open
-        }
-    }
-
-    /// Whether it is of another state of the Service.
-    fn is_outdated(self, now: Input) -> bool {
-        match self {
-            Self::Found(input, _) | Self::Granted(input, _) => input != now,
-            Self::Open => false,
-        }
-    }
-
-    /// Why this action would be a repair, and whether it may wait: back ends
-    /// that came or went may not, whatever else is to be mended with them.
-    fn repair(self, action: &Action, nodes: u64) -> Option<(&CloudName, Cause, bool)> {
-        let (cause, known) = match self {
-            Self::Found(_, known) => (Cause::Unknown, known),
-            Self::Granted(_, known) => (Cause::Drift, known),
-            Self::Open => return None,
-        };
+impl Granted {
+    /// The cloud that this action repairs, if it does, and whether that may wait:
+    /// back ends that came or went may not, whatever else is to be mended with them.
+    fn repair(self, action: &Action, nodes: u64) -> Option<(&CloudName, bool)> {
+        let same_nodes = self.nodes == nodes;
         match action {
-            Action::Create { cloud, .. } => Some((cloud, cause, true)),
-            Action::Update { cloud, urgency, .. } => match urgency {
-                Urgency::User => Some((cloud, cause, known == nodes)),
-                Urgency::Background if cause == Cause::Drift && known == nodes => {
-                    Some((cloud, cause, true))
-                }
-                Urgency::Background => None,
-            },
+            Action::Create { cloud, .. } => Some((cloud, true)),
+            Action::Update { cloud, urgency, .. } => {
+                (same_nodes || *urgency == Urgency::User).then_some((cloud, same_nodes))
+            }
             _ => None,
         }
     }
@@ -113,8 +74,11 @@ impl Drift {
     /// Notes that nothing is left to do for a Service as it is.
     pub fn settle(&self, service: &ObservedService) {
         let (uid, mut state) = (&service.view.uid, self.lock());
-        let granted = Wish::Granted(service.input, service.nodes_version());
-        state.wishes.insert(uid.clone(), granted);
+        let granted = Granted {
+            input: service.input,
+            nodes: service.nodes_version(),
+        };
+        state.granted.insert(uid.clone(), granted);
         state.turns.remove(uid);
     }
 
@@ -122,46 +86,60 @@ impl Drift {
     pub fn judge(&self, plan: &Plan, service: &ObservedService) -> Repairs {
         let uid = &service.view.uid;
         let mut state = self.lock();
-        let first_seen = || Wish::first_seen(service);
-        let wish = state.wishes.entry(uid.clone()).or_insert_with(first_seen);
-        if wish.is_outdated(service.input) {
-            *wish = Wish::Open;
-        }
-        let wish = *wish;
-        if wish == Wish::Open {
+        let Some(granted) = state.granted.get(uid).copied() else {
+            return Repairs::new();
+        };
+        if granted.input != service.input {
+            // Whatever the user makes of it later, this was asked for.
+            state.granted.remove(uid);
             state.turns.remove(uid);
             return Repairs::new();
         }
-        let nodes = service.nodes_version();
-        let repairs = plan.actions.iter().filter_map(|action| {
-            let (cloud, cause, may_wait) = wish.repair(action, nodes)?;
-            let (is_new, wait) = state.turn(uid, cloud);
-            let repair = Repair {
-                cause,
-                is_new,
-                wait: wait.filter(|_| may_wait),
+        let before = state.turns.remove(uid).unwrap_or_default();
+        let mut repairs = Repairs::new();
+        let mut turns = BTreeMap::new();
+        let now = Instant::now();
+        for action in &plan.actions {
+            let Some((cloud, may_wait)) = granted.repair(action, service.nodes_version()) else {
+                continue;
             };
-            Some((cloud.clone(), repair))
-        });
-        repairs.collect()
+            let given = before.get(cloud).copied();
+            let turn = match given {
+                _ if !may_wait => now,
+                Some(turn) => turn,
+                None => state.turn(cloud, now),
+            };
+            turns.insert(cloud.clone(), turn);
+            let repair = Repair {
+                is_new: given.is_none(),
+                wait: (turn > now).then(|| turn - now),
+            };
+            repairs.insert(cloud.clone(), repair);
+        }
+        if !turns.is_empty() {
+            state.turns.insert(uid.clone(), turns);
+        }
+        repairs
     }
 
-    /// Whether a Service waits to be repaired, or is about to be.
-    pub fn waits(&self, uid: &ServiceUid) -> bool {
-        self.lock().turns.contains_key(uid)
+    /// Whether nobody waits for what is to be done for a Service, because it is a repair.
+    pub fn waits(&self, uid: &ServiceUid, input: Input) -> bool {
+        let state = self.lock();
+        let is_as_it_was = state.granted.get(uid).is_some_and(|one| one.input == input);
+        is_as_it_was && state.turns.contains_key(uid)
     }
 
     /// Drops what is remembered of all Services but these.
     pub fn keep(&self, alive: &HashSet<ServiceUid>) {
         let mut state = self.lock();
-        state.wishes.retain(|uid, _| alive.contains(uid));
+        state.granted.retain(|uid, _| alive.contains(uid));
         state.turns.retain(|uid, _| alive.contains(uid));
     }
 
     /// Drops what is remembered of a Service.
     pub fn forget(&self, uid: &ServiceUid) {
         let mut state = self.lock();
-        state.wishes.remove(uid);
+        state.granted.remove(uid);
         state.turns.remove(uid);
     }
 
@@ -171,28 +149,20 @@ impl Drift {
 }
 
 impl State {
-    /// Whether the turn was given just now, and how long it is until then.
-    fn turn(&mut self, uid: &ServiceUid, cloud: &CloudName) -> (bool, Option<Duration>) {
-        let now = Instant::now();
-        let turns = self.turns.entry(uid.clone()).or_default();
-        let given = turns.get(cloud).copied();
-        let turn = given.unwrap_or_else(|| {
-            let pace = self.paces.entry(cloud.clone()).or_insert(now);
-            *pace = (*pace).max(now) + SPACING;
-            (*pace).checked_sub(BURST * SPACING).unwrap_or(now).max(now)
-        });
-        turns.insert(cloud.clone(), turn);
-        (given.is_none(), (turn > now).then(|| turn - now))
+    /// The next turn of a cloud, which is taken with that.
+    fn turn(&mut self, cloud: &CloudName, now: Instant) -> Instant {
+        let pace = self.paces.entry(cloud.clone()).or_insert(now);
+        *pace = (*pace).max(now) + SPACING;
+        (*pace).checked_sub(BURST * SPACING).unwrap_or(now).max(now)
     }
 }
 
 /// A plan without what has to wait for its turn, and that as failures.
 pub fn postpone(mut plan: Plan, repairs: &Repairs) -> (Plan, Vec<Failure>) {
-    let is_mutation = |action: &Action| {
-        matches!(
-            action,
-            Action::Create { .. } | Action::Update { .. } | Action::Delete { .. }
-        )
+    let needs_the_live_service = |action: &Action| match action {
+        Action::Create { .. } | Action::Delete { .. } => true,
+        Action::Update { urgency, .. } => *urgency == Urgency::User,
+        _ => false,
     };
     plan.actions.retain(|action| match action {
         Action::Create { cloud, .. } | Action::Update { cloud, .. } => repairs
@@ -205,7 +175,7 @@ pub fn postpone(mut plan: Plan, repairs: &Repairs) -> (Plan, Vec<Failure>) {
         Some(Failure::NotItsTurn { cloud, wait })
     });
     let postponed: Vec<Failure> = postponed.collect();
-    if !postponed.is_empty() && !plan.actions.iter().any(is_mutation) {
+    if !postponed.is_empty() && !plan.actions.iter().any(needs_the_live_service) {
         // Nothing is left that the live Service would have to be asked for.
         plan.actions.retain(|action| *action != Action::ConfirmLive);
     }

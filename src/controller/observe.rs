@@ -32,10 +32,8 @@ pub struct ObservedService {
     pub input: Input,
     /// The Nodes; `None` until all are known.
     pub nodes: Option<NodeSet>,
-    /// Whether our condition said that the load balancers serve,
+    /// Whether our condition said that the load balancers serve.
     pub was_ready: bool,
-    /// or that one is gone and waits to be created again.
-    pub was_drifted: bool,
 }
 
 impl ObservedService {
@@ -85,8 +83,6 @@ pub fn observe_service(
     let before = condition::find(&object, context.marks.condition());
     Ok(ObservedService {
         was_ready: before.is_some_and(|condition| condition.status == "True"),
-        was_drifted: before
-            .is_some_and(|condition| condition.reason == <&str>::from(condition::Reason::Drifted)),
         object,
         view,
         desired,
@@ -166,7 +162,7 @@ fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>
             names.insert(name.clone());
         }
     }
-    let waits = !service.was_ready && !context.drift.waits(&service.view.uid);
+    let waits = !service.was_ready && !context.drift.waits(&service.view.uid, service.input);
     let urgent = waits || service.view.deleting;
     let look = |name: CloudName| Look {
         doubts: &context.doubts,

@@ -6,7 +6,7 @@ use super::observe::ObservedService;
 use crate::kubernetes::condition::{Readiness, Reason};
 use crate::plan::annotation::Problem;
 use crate::plan::naming::CloudName;
-use crate::plan::{Desired, Observed, Waiting, Wanted, unready};
+use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
 
 /// What the condition should say; `None` if there is nothing to say: the
 /// Service is not ours, or our marks are about to go.
@@ -18,7 +18,7 @@ pub fn readiness(service: &ObservedService, done: &Done, prefix: &str) -> Option
         Desired::Invalid(problems) => Some(invalid(problems, prefix)),
         Desired::Managed(wanted) => Some(
             failed
-                .or_else(|| drifted(wanted, done))
+                .or_else(|| drifted(done))
                 .or_else(|| first(unready(wanted, &done.observed).iter()))
                 .unwrap_or_else(|| ready(wanted, &done.observed)),
         ),
@@ -34,9 +34,9 @@ fn failed(failures: &[Failure]) -> Option<Readiness> {
 }
 
 /// What is gone and not its turn yet.
-fn drifted(wanted: &Wanted, done: &Done) -> Option<Readiness> {
-    let unready = unready(wanted, &done.observed);
-    let is_gone = |cloud: &&CloudName| unready.contains(&Waiting::Provisioning((*cloud).clone()));
+fn drifted(done: &Done) -> Option<Readiness> {
+    let is_gone =
+        |cloud: &&CloudName| matches!(done.observed.clouds.get(*cloud), Some(CloudView::Absent));
     let cloud = done.not_their_turn().find(is_gone)?;
     Some(Readiness {
         reason: Reason::Drifted,

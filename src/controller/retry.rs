@@ -48,6 +48,8 @@ pub enum Delay {
     AtOnce,
     /// Exactly as long as the other side asked for.
     Exact(Duration),
+    /// Until its turn has come, which says nothing against a try of the rest at once.
+    Turn(Duration),
     /// The cloud is at work: 1 s, growing to 30 s.
     LookAgain,
     /// 5 s, doubling to 300 s.
@@ -79,7 +81,7 @@ pub fn after_failure(failure: &Failure) -> Delay {
         },
         Failure::Changed => Delay::AtOnce,
         Failure::StillThere { .. } | Failure::NotServing { .. } => Delay::LookAgain,
-        Failure::NotItsTurn { wait, .. } => Delay::Exact(*wait),
+        Failure::NotItsTurn { wait, .. } => Delay::Turn(*wait),
         Failure::NotLeader(_) | Failure::Stopping => Delay::Change,
     }
 }
@@ -149,23 +151,27 @@ impl Retry {
     ) -> Option<Duration> {
         let attempts = self.attempts(uid, input);
         let wait = |delay| match delay {
-            Delay::Change | Delay::AtOnce => None,
+            Delay::Change | Delay::AtOnce | Delay::Turn(_) => None,
             Delay::Exact(wait) => Some(wait),
             Delay::LookAgain => Some(grown(LOOK_AGAIN, LOOK_AGAIN_LIMIT, attempts)),
             Delay::Backoff => Some(grown(BACKOFF, BACKOFF_LIMIT, attempts)),
         };
-        let (mut shortest, mut at_once) = (None, false);
+        let shorter = |one: Option<Duration>, other| one.into_iter().chain(other).min();
+        let (mut shortest, mut turn, mut at_once) = (None, None, false);
         for delay in delays {
             at_once |= delay == Delay::AtOnce;
-            let waits = [shortest, wait(delay)];
-            shortest = waits.into_iter().flatten().min();
+            shortest = shorter(shortest, wait(delay));
+            if let Delay::Turn(wait) = delay {
+                turn = shorter(turn, Some(wait));
+            }
         }
         // A conflict says nothing against the attempt, and gives no right to
         // ask again at once what a cloud just refused.
-        let (wait, attempts) = match shortest {
-            Some(wait) => (wait, attempts + 1),
-            None if at_once => (AT_ONCE, attempts),
-            None => {
+        let (wait, attempts) = match (shortest, turn) {
+            (Some(wait), turn) => (turn.map_or(wait, |turn| turn.min(wait)), attempts + 1),
+            (None, _) if at_once => (AT_ONCE, attempts),
+            (None, Some(turn)) => (turn, attempts),
+            (None, None) => {
                 self.forget(uid);
                 return None;
             }
@@ -325,9 +331,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn of_several_delays_the_shortest_counts_and_a_conflict_shortens_none() {
-        use Delay::{AtOnce, Backoff, Change, Exact, LookAgain};
+        use Delay::{AtOnce, Backoff, Change, Exact, LookAgain, Turn};
         let minute = Duration::from_secs(60);
-        let cases: [(&[Delay], _, _); 5] = [
+        let cases: [(&[Delay], _, _); 8] = [
             (&[AtOnce, Change], Some(20), "nothing failed"),
             (
                 &[AtOnce, Backoff],
@@ -345,6 +351,21 @@ mod tests {
                 "two clouds, one is at work",
             ),
             (&[Change], None, "nothing is left to do"),
+            (
+                &[Turn(minute)],
+                Some(60_000),
+                "what drifted waits for its turn",
+            ),
+            (
+                &[Turn(minute), AtOnce],
+                Some(20),
+                "it waits, and a write of the rest conflicted",
+            ),
+            (
+                &[Turn(minute), Backoff],
+                Some(5_000),
+                "it waits, and another cloud failed",
+            ),
         ];
         for (delays, expected, reason) in cases {
             let wait =

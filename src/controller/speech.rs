@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::done::Done;
-use super::drift::{Cause, Repair, Repairs};
+use super::drift::{Repair, Repairs};
 use super::observe::ObservedService;
 use crate::kubernetes::condition::{Readiness, Reason};
 use crate::kubernetes::events::EventReason;
@@ -15,7 +15,7 @@ use crate::plan::{Action, Desired, Plan, Urgency, Waiting};
 pub fn announce(plan: &Plan, repairs: &Repairs, service: &ObservedService, context: &Context) {
     let say = |reason, note: &str| context.events.say(&service.object, reason, note.to_owned());
     for (cloud, repair) in repairs {
-        if repair.cause == Cause::Drift && repair.is_new {
+        if repair.is_new {
             context.metrics.inventory.drifted(cloud.as_str(), "found");
             say(
                 EventReason::LoadBalancerDrifted,
@@ -26,13 +26,10 @@ pub fn announce(plan: &Plan, repairs: &Repairs, service: &ObservedService, conte
     if context.retry.attempts(&service.view.uid, service.input) > 0 {
         return;
     }
-    let is_drift = |cloud| {
-        let cause = repairs.get(cloud).map(|repair: &Repair| repair.cause);
-        cause == Some(Cause::Drift)
-    };
     for action in &plan.actions {
         match action {
-            Action::Create { cloud, .. } | Action::Update { cloud, .. } if is_drift(cloud) => {}
+            Action::Create { cloud, .. } | Action::Update { cloud, .. }
+                if repairs.contains_key(cloud) => {}
             Action::Create { cloud, request } => {
                 say(
                     EventReason::EnsuringLoadBalancer,
@@ -78,7 +75,7 @@ fn drift(cloud: &CloudName, repair: &Repair, plan: &Plan) -> String {
     };
     match changed {
         Some(id) => format!(
-            "load balancer {id} on {cloud} was changed by somebody else: it is put right{when}"
+            "{cloud} shows load balancer {id} otherwise than it was left: it is put right{when}"
         ),
         None => format!(
             "the load balancer on {cloud} is gone although nobody here deleted it: another is created{when}"

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use my_cloud_controller_manager::election::{Clock, ElectionError};
 use testbed::ControlPlane;
 
-use crate::alone::{acquired, bare, holder};
+use crate::bare::{acquired, bare, holder};
 use crate::candidate::{NAMESPACE, Running, TIMING, config, nothing_changes, stand, watched};
 use crate::gate::Gate;
 

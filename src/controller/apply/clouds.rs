@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::Run;
 use crate::cloud::{CloudError, ErrorKind, Priority, Verb, Which};
 use crate::controller::cloud_in_hand::CloudInHand;
-use crate::controller::drift::Cause;
 use crate::controller::failure::Failure;
 use crate::kubernetes::KubernetesError;
 use crate::plan::naming::{CloudName, LoadBalancerId};
@@ -170,8 +169,7 @@ impl Run<'_> {
     }
 
     fn is_drift(&self, name: &CloudName) -> bool {
-        let repair = self.repairs.get(name);
-        repair.is_some_and(|repair| repair.cause == Cause::Drift)
+        self.repairs.contains_key(name)
     }
 
     /// For what drifted nobody waits who would have changed anything.

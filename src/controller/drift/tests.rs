@@ -12,15 +12,8 @@ use crate::plan::CreateRequest;
 use crate::plan::naming::LoadBalancerId;
 
 /// How a Service is looked at: what a user edited, and which Nodes there are.
-fn seen(port: u16, nodes: u64, condition: Option<&str>) -> ObservedService {
-    let mut changes = json!({"spec": {"ports": [{"port": port, "nodePort": 30080}]}});
-    if let Some(reason) = condition {
-        let status = if reason == "Ready" { "True" } else { "False" };
-        changes["status"]["conditions"] = json!([{
-            "type": "mycloud.com/LoadBalancerReady", "status": status, "reason": reason,
-            "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
-        }]);
-    }
+fn seen(port: u16, nodes: u64) -> ObservedService {
+    let changes = json!({"spec": {"ports": [{"port": port, "nodePort": 30080}]}});
     let cloud = Arc::default();
     let context = leader(&ApiServer::default(), [&cloud, &cloud], []);
     let Ok(mut seen) = observe_service(Arc::new(service(changes)), &context) else {
@@ -68,146 +61,91 @@ fn plan<const N: usize>(actions: [Action; N]) -> Plan {
 
 /// Uses up what a cloud's pace gives at once.
 fn use_up(drift: &Drift, cloud: &str) {
-    let mut state = drift.lock();
-    for number in 0..BURST {
-        state.turn(&ServiceUid::new(number.to_string()), &CloudName::new(cloud));
+    let (mut state, cloud) = (drift.lock(), CloudName::new(cloud));
+    for _ in 0..BURST {
+        state.turn(&cloud, Instant::now());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_asked_for_is_a_repair_and_nothing_else_is() {
-    let is = |cause, waits| Some((cause, waits));
-    let (drift, unknown) = (Cause::Drift, Cause::Unknown);
     let (user, nodes) = (Urgency::User, Urgency::Background);
-    let granted = || Some(seen(80, 1, Some("Ready")));
-    let never = || None;
+    let (waits, at_once) = (Some(true), Some(false));
     let cases = [
+        (seen(80, 1), create("cloud1"), waits, "it is gone"),
+        (seen(80, 2), create("cloud1"), waits, "and a Node came"),
+        (seen(80, 1), update("cloud1", user), waits, "it was edited"),
         (
-            granted(),
-            seen(80, 1, Some("Ready")),
-            create("cloud1"),
-            is(drift, true),
-            "it is gone",
-        ),
-        (
-            granted(),
-            seen(80, 1, None),
-            create("cloud1"),
-            is(drift, true),
-            "its condition says so by now",
-        ),
-        (
-            granted(),
-            seen(80, 2, None),
-            create("cloud1"),
-            is(drift, true),
-            "and a Node came",
-        ),
-        (
-            granted(),
-            seen(80, 1, None),
-            update("cloud1", user),
-            is(drift, true),
-            "it was edited",
-        ),
-        (
-            granted(),
-            seen(80, 1, None),
+            seen(80, 1),
             update("cloud1", nodes),
-            is(drift, true),
+            waits,
             "it lost back ends",
         ),
         (
-            granted(),
-            seen(80, 2, None),
+            seen(80, 2),
             update("cloud1", nodes),
             None,
             "a Node came or went",
         ),
         (
-            granted(),
-            seen(80, 2, None),
+            seen(80, 2),
             update("cloud1", user),
-            is(drift, false),
+            at_once,
             "it was edited, and a Node that went must not stay",
         ),
         (
-            granted(),
-            seen(81, 1, None),
+            seen(81, 1),
             create("cloud1"),
             None,
-            "a user edited the Service meanwhile",
+            "a user edited it meanwhile",
         ),
         (
-            granted(),
-            seen(81, 1, None),
+            seen(81, 1),
             update("cloud1", user),
             None,
-            "a user edited the Service",
-        ),
-        (
-            never(),
-            seen(80, 1, None),
-            create("cloud1"),
-            None,
-            "it is new",
-        ),
-        (
-            never(),
-            seen(80, 1, Some("Provisioning")),
-            create("cloud1"),
-            None,
-            "it never had one",
-        ),
-        (
-            never(),
-            seen(80, 1, Some("Ready")),
-            create("cloud1"),
-            is(unknown, true),
-            "it was ready before we led",
-        ),
-        (
-            never(),
-            seen(80, 1, Some("Drifted")),
-            create("cloud1"),
-            is(unknown, true),
-            "it waited for its turn before we led",
-        ),
-        (
-            never(),
-            seen(80, 1, Some("Ready")),
-            update("cloud1", user),
-            is(unknown, true),
-            "it was ready before we led",
-        ),
-        (
-            never(),
-            seen(80, 1, Some("Ready")),
-            update("cloud1", nodes),
-            None,
-            "a Node came or went",
+            "a user edited it",
         ),
     ];
-    for (granted, now, action, expected, why) in cases {
+    for (now, action, expected, why) in cases {
         let drift = Drift::default();
-        if let Some(granted) = granted {
-            drift.settle(&granted);
-        }
         use_up(&drift, "cloud1");
-        let repairs = drift.judge(&plan([action]), &now);
+        let plan = plan([action]);
+        assert!(drift.judge(&plan, &now).is_empty(), "never granted: {why}");
+        drift.settle(&seen(80, 1));
+        let repairs = drift.judge(&plan, &now);
         let repair = repairs.get(&CloudName::new("cloud1"));
-        let is = repair.map(|repair| (repair.cause, repair.wait.is_some()));
-        assert_eq!(is, expected, "{why}");
+        assert_eq!(
+            repair.map(|repair| repair.wait.is_some()),
+            expected,
+            "{why}"
+        );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lost_again_waits_again() {
+    let drift = Drift::default();
+    drift.settle(&seen(80, 1));
+    let (gone, nothing) = (plan([create("cloud1")]), plan([]));
+    let judge = |plan| drift.judge(plan, &seen(80, 1));
+    let repair = |repairs: Repairs| repairs[&CloudName::new("cloud1")];
+    let first = repair(judge(&gone));
+    assert!(first.is_new && first.wait.is_none());
+    assert!(!repair(judge(&gone)).is_new, "a second try at the same");
+    use_up(&drift, "cloud1");
+    // Another cloud keeps it from being settled.
+    assert!(judge(&nothing).is_empty());
+    let second = repair(judge(&gone));
+    assert!(second.is_new && second.wait.is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_user_took_back_was_still_asked_for() {
     let drift = Drift::default();
-    drift.settle(&seen(80, 1, Some("Ready")));
+    drift.settle(&seen(80, 1));
     let edited = plan([update("cloud1", Urgency::User)]);
-    assert!(drift.judge(&edited, &seen(81, 1, None)).is_empty());
-    let back = seen(80, 1, None);
+    assert!(drift.judge(&edited, &seen(81, 1)).is_empty());
+    let back = seen(80, 1);
     assert!(
         drift.judge(&edited, &back).is_empty(),
         "we did that ourselves"
@@ -218,24 +156,24 @@ async fn what_a_user_took_back_was_still_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_waits_for_no_turn() {
-    for first in [Some("Ready"), None] {
-        let drift = Drift::default();
-        if first.is_none() {
-            drift.settle(&seen(80, 1, first));
-        }
-        use_up(&drift, "cloud1");
-        let gone = plan([create("cloud1")]);
-        assert_eq!(drift.judge(&gone, &seen(80, 1, first)).len(), 1);
-        assert!(drift.waits(&ServiceUid::new("uid")));
-        assert!(drift.judge(&gone, &seen(81, 1, None)).is_empty());
-        assert!(!drift.waits(&ServiceUid::new("uid")));
-    }
+    let drift = Drift::default();
+    let before = seen(80, 1);
+    drift.settle(&before);
+    use_up(&drift, "cloud1");
+    let gone = plan([create("cloud1")]);
+    let repairs = drift.judge(&gone, &before);
+    assert!(repairs.values().all(|repair| repair.wait.is_some()));
+    let (uid, edited) = (&before.view.uid, seen(81, 1));
+    assert!(drift.waits(uid, before.input));
+    assert!(!drift.waits(uid, edited.input), "a user does by now");
+    assert!(drift.judge(&gone, &edited).is_empty());
+    assert!(!drift.waits(uid, before.input));
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_the_cloud_that_drifted_waits() {
     let drift = Drift::default();
-    drift.settle(&seen(80, 1, Some("Ready")));
+    drift.settle(&seen(80, 1));
     use_up(&drift, "cloud1");
     let whole = plan([
         Action::AddFinalizer,
@@ -243,13 +181,9 @@ async fn only_the_cloud_that_drifted_waits() {
         create("cloud1"),
         update("cloud2", Urgency::Background),
     ]);
-    let repairs = drift.judge(&whole, &seen(80, 2, None));
+    let repairs = drift.judge(&whole, &seen(80, 2));
     let (rest, postponed) = postpone(whole, &repairs);
-    let expected = [
-        Action::AddFinalizer,
-        Action::ConfirmLive,
-        update("cloud2", Urgency::Background),
-    ];
+    let expected = [Action::AddFinalizer, update("cloud2", Urgency::Background)];
     assert_eq!(rest.actions, expected);
     assert!(matches!(
         &postponed[..],
@@ -257,7 +191,7 @@ async fn only_the_cloud_that_drifted_waits() {
     ));
 
     let gone = plan([Action::ConfirmLive, create("cloud1")]);
-    let repairs = drift.judge(&gone, &seen(80, 1, None));
+    let repairs = drift.judge(&gone, &seen(80, 1));
     assert!(
         postpone(gone, &repairs).0.actions.is_empty(),
         "nobody need be asked"
@@ -267,30 +201,36 @@ async fn only_the_cloud_that_drifted_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_few_are_repaired_at_once_and_the_others_one_by_one() {
     let drift = Drift::default();
-    let wait = |uid: u32, cloud: &str| {
-        let (uid, cloud) = (ServiceUid::new(uid.to_string()), CloudName::new(cloud));
-        drift.lock().turn(&uid, &cloud).1.unwrap_or_default()
+    let wait = |cloud: &str| {
+        let now = Instant::now();
+        drift.lock().turn(&CloudName::new(cloud), now) - now
     };
     let turns = |wait: Duration| wait.as_millis() / SPACING.as_millis();
-    let waits: Vec<u128> = (0..BURST + 3)
-        .map(|uid| turns(wait(uid, "cloud1")))
-        .collect();
+    let waits: Vec<u128> = (0..BURST + 3).map(|_| turns(wait("cloud1"))).collect();
     assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]);
-    assert!(wait(99, "cloud2").is_zero(), "another cloud's pace");
-    assert!(wait(BURST, "cloud2").is_zero(), "and another turn there");
-
-    tokio::time::advance(SPACING).await;
-    assert!(wait(BURST, "cloud1").is_zero(), "its turn");
-    assert!(wait(BURST, "cloud1").is_zero(), "and again, should it fail");
-    assert_eq!(wait(BURST + 1, "cloud1"), SPACING, "its turn is kept");
-    assert_eq!(wait(98, "cloud1"), 3 * SPACING, "the last in the row");
+    assert!(wait("cloud2").is_zero(), "another cloud's pace");
 
     tokio::time::advance(60 * SPACING).await;
-    let waits = (100..100 + BURST).map(|uid| wait(uid, "cloud1"));
+    let waits = (0..BURST).map(|_| wait("cloud1"));
     assert_eq!(
         waits.sum::<Duration>(),
         Duration::ZERO,
         "after a quiet time"
     );
-    assert_eq!(wait(200, "cloud1"), SPACING);
+    assert_eq!(wait("cloud1"), SPACING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_kept_until_it_is_used() {
+    let drift = Drift::default();
+    let service = seen(80, 1);
+    drift.settle(&service);
+    use_up(&drift, "cloud1");
+    let gone = plan([create("cloud1")]);
+    let wait = || drift.judge(&gone, &service)[&CloudName::new("cloud1")].wait;
+    assert_eq!(wait(), Some(SPACING));
+    assert_eq!(wait(), Some(SPACING), "asked again");
+    tokio::time::advance(SPACING).await;
+    assert_eq!(wait(), None, "it has come");
+    assert_eq!(wait(), None, "and is there again, should the repair fail");
 }
