@@ -3,6 +3,8 @@ FROM rust:1.95-alpine AS build
 RUN apk add --no-cache musl-dev
 WORKDIR /src
 COPY . .
+# What `--version` and mycloud_lb_build_info say; .git is not copied.
+ARG GIT_REVISION=unknown
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --release --package my-cloud-controller-manager \

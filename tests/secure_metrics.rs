@@ -2,6 +2,7 @@
 //! client is and what it may do, under the rules of `deploy/secure-metrics.yaml`.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use reqwest::{Certificate, Client, StatusCode};
@@ -9,6 +10,9 @@ use serde_json::Value;
 use testbed::environment::SOON;
 use testbed::replica::free_address;
 use testbed::{Environment, Replica, eventually};
+
+/// For a minute, less a margin.
+const DECISIONS_HOLD: Duration = Duration::from_secs(50);
 
 /// One who may, and one who may not.
 const SCRAPERS: &str = r#"
@@ -124,6 +128,7 @@ async fn who_may_reads_them_and_nobody_else() -> Result<()> {
     let (test, secured) = Secured::start("secure", &[]).await?;
     let may = token(&test, "scraper").await?;
     let may_not = token(&test, "passer-by").await?;
+    let began = Instant::now();
     let (status, text) = secured.get(Some(&may)).await?;
     ensure!(status == 200, "{status}: {text}");
     ensure!(text.contains("\nmycloud_lb_build_info{"), "{text}");
@@ -144,7 +149,8 @@ async fn who_may_reads_them_and_nobody_else() -> Result<()> {
     // What was decided is not asked again.
     let asked = eventually("every review to be in the audit log", SOON, async || {
         let reviews = reviews(&test)?;
-        Ok((reviews == (4, 2)).then_some(reviews))
+        let is_all = reviews.0 >= 4 && reviews.1 >= 2;
+        Ok(is_all.then_some(reviews))
     })
     .await?;
     for _ in 0..5 {
@@ -153,10 +159,17 @@ async fn who_may_reads_them_and_nobody_else() -> Result<()> {
     }
     let another = token(&test, "passer-by").await?;
     ensure!(secured.get(Some(&another)).await?.0 == 403);
-    eventually("the other token's reviews, and no more", SOON, async || {
-        Ok((reviews(&test)? == (asked.0 + 1, asked.1 + 1)).then_some(()))
+    eventually("the other token's reviews", SOON, async || {
+        let found = reviews(&test)?;
+        Ok((found.0 > asked.0 && found.1 > asked.1).then_some(()))
     })
-    .await
+    .await?;
+    // On a machine with much to do a decision may be too old, and asked for again.
+    if began.elapsed() < DECISIONS_HOLD {
+        let (asked, found) = ((5, 3), reviews(&test)?);
+        ensure!(found == asked, "{found:?} reviews, not {asked:?}");
+    }
+    Ok(())
 }
 
 #[tokio::test]

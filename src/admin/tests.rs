@@ -226,6 +226,56 @@ async fn who_connects_and_is_silent_is_let_go() {
     }
 }
 
+/// What a server answers until it ends the connection, long before its time
+/// limit for silence.
+async fn answers(client: &mut TcpStream) -> String {
+    let mut text = Vec::new();
+    // Bytes that it does not read make the end a hard one.
+    let end = timeout(Duration::from_secs(10), client.read_to_end(&mut text));
+    let _ = end.await.expect("still connected");
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_head_that_is_far_too_long_is_not_kept() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = router(Arc::new(Health::new()), None, LogFilter::of_nothing("info"));
+    let _server = AbortOnDropHandle::new(tokio::spawn(serve(listener, router)));
+    for (bytes, is_answered, why) in [
+        (20_000, true, "a long token and more"),
+        (100_000, false, "what nobody needs"),
+    ] {
+        let filler = "x".repeat(bytes);
+        let question = format!(
+            "GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\nfiller: {filler}\r\n\r\n"
+        );
+        let mut client = TcpStream::connect(address).await.unwrap();
+        // The server may be gone before it is all sent.
+        let _ = client.write_all(question.as_bytes()).await;
+        let text = answers(&mut client).await;
+        assert_eq!(text.ends_with("ok"), is_answered, "{why}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn silent_clients_keep_no_probe_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = router(Arc::new(Health::new()), None, LogFilter::of_nothing("info"));
+    let _server = AbortOnDropHandle::new(tokio::spawn(serve(listener, router)));
+    let mut silent = Vec::new();
+    for _ in 0..256 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut probe = TcpStream::connect(address).await.unwrap();
+    let question = "GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    probe.write_all(question.as_bytes()).await.unwrap();
+    let text = answers(&mut probe).await;
+    assert!(text.ends_with("ok"), "{text}");
+    assert_eq!(answers(&mut silent[0]).await, "", "the oldest went for it");
+}
+
 #[tokio::test]
 async fn metrics_are_served_only_where_they_are_wanted() {
     let filter = LogFilter::of_nothing("info");

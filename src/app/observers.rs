@@ -33,7 +33,7 @@ pub fn of_election(metrics: &Arc<Metrics>, renewals: &Arc<Renewals>) -> Observer
     Arc::new(move |observation| {
         renewals.note(observation);
         match observation {
-            Observation::Acquired => metrics.election.changed("acquired"),
+            Observation::Acquired => metrics.election.acquired(),
             Observation::Lost => metrics.election.changed("lost"),
             Observation::Released => metrics.election.changed("released"),
             Observation::Renewed { took } => metrics.election.renewal(true, took),

@@ -91,6 +91,7 @@ async fn list(
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             tracing::info!(cloud = %name, "this cloud has no list: each load balancer is asked for by itself");
             cloud.inventory.clear();
+            context.metrics.inventory.has_no_list(name.as_str());
             None
         }
         Err(error) => {

@@ -79,7 +79,7 @@ where
     let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(Level::INFO);
     let (replaceable, filter) = filter::replaceable(filter);
-    let lines = lines(format, count, writer).with_filter(replaceable.or(spans));
+    let lines = lines(format, count, writer).with_filter(filter::guarded(replaceable.or(spans)));
     (tracing_subscriber::registry().with(lines), filter)
 }
 

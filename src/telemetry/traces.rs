@@ -64,9 +64,9 @@ pub enum TracesError {
     /// An https endpoint on a system without authorities, say.
     #[error("the HTTP client cannot be built: {0:?}")]
     Client(reqwest::Error),
-    /// The client's builder ended itself.
-    #[error("the HTTP client cannot be built")]
-    Panicked,
+    /// There is no thread to build it on.
+    #[error("the HTTP client cannot be built: {0}")]
+    Thread(std::io::Error),
 }
 
 /// The running exporter.

@@ -1,10 +1,12 @@
 //! explained: boards and alerts show what happens, and nothing that does not.
 //!
-//! The files are checked as files (`boards`, `rules`, `mutants`); then a real
+//! The files are checked as files (`boards`, `rules`, `mutants`), and what a replica
+//! exposes as text (`exposition`); then a real
 //! Prometheus scrapes real replicas through a story, and everything is asked of
 //! it (`story`).
 
 mod boards;
+mod exposition;
 mod expression;
 mod families;
 mod mutants;

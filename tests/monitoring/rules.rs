@@ -182,6 +182,36 @@ fn every_replica_is_scraped_at_its_port() -> Result<()> {
     Ok(())
 }
 
+/// As the runbook says: else who follows it is told that nobody is there.
+#[test]
+fn secure_metrics_are_scraped_at_the_port_that_serves_them() -> Result<()> {
+    let runbook = std::fs::read_to_string(repository().join("docs/runbook.md"))?;
+    let stanza = runbook
+        .split("```yaml\n")
+        .find_map(|block| {
+            let text = block.trim_start();
+            text.starts_with("podMetricsEndpoints:")
+                .then(|| block.split("```").next())?
+        })
+        .context("podMetricsEndpoints in the runbook")?;
+    let secure: Value = serde_saphyr::from_str(stanza)?;
+    let secure = &secure["podMetricsEndpoints"][0];
+    let port = secure["port"].as_str().context("a port")?;
+    let opened = format!("\"value\": {{\"name\": \"{port}\", \"containerPort\": 8443}}");
+    ensure!(runbook.contains(&opened), "{port} is not opened");
+    let plain = &read("pod-monitor.yaml")?["spec"]["podMetricsEndpoints"][0];
+    for same in ["path", "interval", "relabelings"] {
+        ensure!(secure[same] == plain[same], "{same}: {}", secure[same]);
+    }
+    ensure!(secure["scheme"] == "https", "{secure}");
+    ensure!(secure["tlsConfig"]["ca"].is_object(), "{secure}");
+    ensure!(
+        secure["authorization"]["credentials"].is_object(),
+        "{secure}"
+    );
+    Ok(())
+}
+
 #[test]
 fn what_is_generated_is_as_its_source_says() -> Result<()> {
     for (path, content) in generated::files(&repository())? {

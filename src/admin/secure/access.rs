@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::Response;
-use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONNECTION, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use kube::Client;
 use tokio::sync::Semaphore;
@@ -91,12 +92,25 @@ impl Access {
     }
 }
 
+/// These routes, for who may.
+pub(super) fn guarded(routes: Router, access: Arc<Access>) -> Router {
+    let routes = routes.route_layer(from_fn_with_state(access, guard));
+    // Around what there is no route for, too.
+    routes.layer(map_response(let_go))
+}
+
+/// Who gets nothing here does not keep a place either: they are few, and a
+/// question in vain every few seconds would hold one for ever.
+async fn let_go(mut answer: Response) -> Response {
+    if !answer.status().is_success() {
+        let close = HeaderValue::from_static("close");
+        answer.headers_mut().insert(CONNECTION, close);
+    }
+    answer
+}
+
 /// Lets a request through, or answers it.
-pub(super) async fn guard(
-    State(access): State<Arc<Access>>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let Some(token) = bearer(request.headers()) else {
         return unauthorized();
     };

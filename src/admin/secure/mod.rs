@@ -26,7 +26,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::middleware::from_fn_with_state;
 use kube::Client;
 use tokio::net::TcpListener;
 
@@ -97,8 +96,7 @@ impl SecureMetrics {
         client: Client,
     ) -> io::Result<()> {
         let access = Arc::new(Access::new(client));
-        let router =
-            scrape::route(health, metrics).route_layer(from_fn_with_state(access, access::guard));
+        let router = access::guarded(scrape::route(health, metrics), access);
         let listener = TlsListener::new(self.listener, self.certificate)?;
         connections::serve(listener, router).await;
         Ok(())

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{advance, timeout};
 use tokio_rustls::TlsConnector;
@@ -48,9 +48,8 @@ impl Guarded {
             answer(request, mood)
         });
         let access = Arc::new(Access::new(Client::new(api_server, "default")));
-        let router = Router::new()
-            .route("/metrics", get(async || "up 1\n"))
-            .route_layer(from_fn_with_state(access, access::guard));
+        let metrics = Router::new().route("/metrics", get(async || "up 1\n"));
+        let router = access::guarded(metrics, access);
         Self {
             router,
             asked,
@@ -270,10 +269,8 @@ async fn connect(address: SocketAddr, files: &Files) -> TlsStream<TcpStream> {
     connector.connect(name, stream).await.unwrap()
 }
 
-/// Time stands still but for the server's own time limits.
-#[tokio::test(start_paused = true)]
-async fn who_shakes_hands_and_is_silent_is_let_go() {
-    let files = Files::new("silence");
+/// A server of metrics that lets nobody in, for as long as the test runs.
+async fn serve_nobody(files: &Files) -> (SocketAddr, AbortOnDropHandle<io::Result<()>>) {
     files.write_new();
     let secure = SecureMetrics::bind(SecureMetricsConfig {
         address: "127.0.0.1:0".parse().unwrap(),
@@ -286,7 +283,39 @@ async fn who_shakes_hands_and_is_silent_is_let_go() {
     let metrics = Arc::new(Metrics::new(&[]).unwrap());
     let client = Client::new(nobody, "default");
     let served = secure.serve(Arc::new(Health::new()), metrics, client);
-    let _server = AbortOnDropHandle::new(tokio::spawn(served));
+    (address, AbortOnDropHandle::new(tokio::spawn(served)))
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_keeps_no_place() {
+    let files = Files::new("strangers");
+    let (address, _server) = serve_nobody(&files).await;
+    let cases = [
+        ("GET /metrics", "", "401"),
+        ("GET /metrics", "authorization: Bearer a\r\n", "503"),
+        ("GET /elsewhere", "", "404"),
+    ];
+    for (question, header, status) in cases {
+        let mut client = connect(address, &files).await;
+        let question = format!("{question} HTTP/1.1\r\nhost: localhost\r\n{header}\r\n");
+        client.write_all(question.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        // Half of what a silent client has.
+        let end = timeout(Duration::from_secs(10), client.read_to_string(&mut text));
+        let end = end
+            .await
+            .unwrap_or_else(|_| panic!("still connected: {status}"));
+        end.unwrap();
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{text}");
+        assert!(text.contains("\r\nconnection: close\r\n"), "{text}");
+    }
+}
+
+/// Time stands still but for the server's own time limits.
+#[tokio::test(start_paused = true)]
+async fn who_shakes_hands_and_is_silent_is_let_go() {
+    let files = Files::new("silence");
+    let (address, _server) = serve_nobody(&files).await;
     let mut client = connect(address, &files).await;
     let mut nothing = Vec::new();
     let end = timeout(Duration::from_secs(60), client.read_to_end(&mut nothing));

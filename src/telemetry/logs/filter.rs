@@ -3,16 +3,19 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{Directive, LevelFilter};
+use tracing_subscriber::filter::{Directive, FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::layer::Filter;
 use tracing_subscriber::reload;
 
 /// What is always too much, whoever asks for more in general. The election
 /// library logs every poll of a standby at INFO; the exporter logs every batch
-/// that it cannot send (its log target has a hyphen); the client of the API
-/// server logs answers that it cannot read in whole, and a TokenReview has a token.
-const QUIET: &str = "kube_leader_election=warn,kube_client::client=error,opentelemetry-otlp=off";
+/// that it cannot send (its log target has a hyphen).
+const QUIET: &str = "kube_leader_election=warn,opentelemetry-otlp=off";
+/// The client of the API server logs answers that it cannot read in whole, and a
+/// TokenReview has a token: its lines below ERROR are written for nobody.
+const TELLS_TOKENS: &str = "kube_client::client";
 
 /// The filter in force. Clones are the same filter.
 #[derive(Clone)]
@@ -101,6 +104,15 @@ pub(super) fn replaceable<S: Subscriber + 'static>(
         replace: Box::new(move |filter| handle.reload(filter)),
     };
     (layer, LogFilter(Arc::new(shared)))
+}
+
+/// Whatever a filter asks for, without the lines that may hold a token.
+pub(super) fn guarded<S: Subscriber>(filter: impl Filter<S>) -> impl Filter<S> {
+    let harmless = filter_fn(|metadata| {
+        metadata.is_span() || metadata.target() != TELLS_TOKENS || *metadata.level() == Level::ERROR
+    });
+    // Without a hint the other one's would be lost.
+    filter.and(harmless.with_max_level_hint(Level::TRACE))
 }
 
 /// Verbosity as in Kubernetes: 0 what an operator must see, 2 the usual, 4 for

@@ -142,6 +142,21 @@ fn a_filter_is_replaced_while_lines_are_written() {
 }
 
 #[test]
+fn a_line_that_may_hold_a_token_is_written_for_nobody() {
+    let asked_for = "trace,kube_client::client=trace,kube_client::client[review]=trace";
+    let lines = logged(asked(asked_for).unwrap(), || {
+        let review = tracing::error_span!(target: "kube_client::client", "review");
+        let _inside = review.enter();
+        tracing::warn!(target: "kube_client::client", "token");
+        tracing::trace!(target: "kube_client::client", "token");
+        tracing::error!(target: "kube_client::client", "failed");
+        tracing::trace!(target: "kube_client::client::tls", "theirs");
+    });
+    let messages: Vec<_> = lines.iter().map(|line| &line["message"]).collect();
+    assert_eq!(messages, ["failed", "theirs"]);
+}
+
+#[test]
 fn a_bad_filter_is_named_and_changes_nothing() {
     written(Format::Text, EnvFilter::new("warn"), |filter| {
         let cases = [

@@ -13,21 +13,41 @@ use super::reconcile::REASONS;
 use super::register::{Label, Register};
 
 const OPERATIONS: [&str; 5] = ["create", "delete", "update", "query", "list"];
-/// The codes that alerts ask about; the rarer ones appear when they happen.
-const CODES: [&str; 7] = [
+/// The codes that alerts ask about: increase() does not see the first failure in
+/// a series that did not exist. The others appear when they happen.
+const CODES: [&str; 20] = [
     "200",
+    "401",
+    "403",
     "429",
+    "500",
+    "502",
     "503",
+    "504",
+    "5xx",
+    "Internal",
+    "PermissionDenied",
     "Throttled",
+    "Unauthenticated",
     "Unavailable",
-    "timeout",
     "connect",
+    "connection_lost",
+    "credentials",
+    "protocol",
+    "timeout",
+    "unspecified",
+];
+/// Statuses that have a series of their own; of the others there is one for each class.
+const STATUSES: [&str; 18] = [
+    "200", "201", "202", "204", "400", "401", "403", "404", "405", "408", "409", "412", "429",
+    "500", "501", "502", "503", "504",
 ];
 const DURATIONS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const WAITS: [f64; 10] = [0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0];
 
 /// Metrics of calls to the clouds.
 pub struct CloudMetrics {
+    clouds: Vec<String>,
     requests: IntCounterVec,
     durations: Histograms,
     retries: IntCounterVec,
@@ -46,6 +66,7 @@ impl CloudMetrics {
         let cloud = || cloud.clone();
         let operation = || Label::of("operation", &OPERATIONS);
         Ok(Self {
+            clouds: register.clouds.clone(),
             requests: register.counter(
                 "mycloud_lb_cloud_api_requests_total",
                 "Requests to a cloud, by how they ended.",
@@ -89,11 +110,19 @@ impl CloudMetrics {
             )?,
             last_success: register.seconds(
                 "mycloud_lb_cloud_api_last_success_timestamp_seconds",
-                "When a cloud last answered a request as it should; 0: never.",
+                "When a cloud last answered a request as it should; before the first time, when this replica began to lead; 0: it never did.",
                 vec![cloud()],
             )?,
             resume: Mutex::default(),
         })
+    }
+
+    /// This replica leads from now on. The first failure of a new leader is not
+    /// the last of a long row.
+    pub(super) fn leads(&self) {
+        for cloud in &self.clouds {
+            self.last_success.with_label_values(&[cloud]).set(now());
+        }
     }
 
     /// A call waited for its turn, or in vain.
@@ -115,7 +144,7 @@ impl CloudMetrics {
 
     /// A call ended before it was sent: counted, but there is no answer to time.
     pub fn not_sent(&self, cloud: &str, operation: &str, code: &str) {
-        let labels = [cloud, operation, code];
+        let labels = [cloud, operation, folded(code)];
         self.requests.with_label_values(&labels).inc();
     }
 
@@ -146,5 +175,20 @@ impl CloudMetrics {
             let paused = i64::from(*until > Instant::now());
             self.paused.with_label_values(&[cloud]).set(paused);
         }
+    }
+}
+
+/// A cloud may answer with any number: each would be a series for each operation.
+fn folded(code: &str) -> &str {
+    let is_status = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_status || STATUSES.contains(&code) {
+        return code;
+    }
+    match code.as_bytes()[0] {
+        b'2' => "2xx",
+        b'3' => "3xx",
+        b'4' => "4xx",
+        b'5' => "5xx",
+        _ => "other",
     }
 }

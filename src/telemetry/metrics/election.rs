@@ -47,7 +47,7 @@ impl ElectionMetrics {
             )?,
             last_renewal: register.seconds(
                 "mycloud_lb_leader_last_renew_timestamp_seconds",
-                "When this replica last renewed the Lease; 0: never.",
+                "When this replica last acquired or renewed the Lease; 0: never.",
                 vec![],
             )?,
         })
@@ -58,7 +58,13 @@ impl ElectionMetrics {
         master.set(i64::from(leads));
     }
 
-    /// Leadership changed: `acquired`, `lost` or `released`.
+    /// The Lease was acquired.
+    pub fn acquired(&self) {
+        self.changed("acquired");
+        self.renewed();
+    }
+
+    /// Leadership ended: `lost` or `released`.
     pub fn changed(&self, event: &'static str) {
         self.transitions.with_label_values(&[event]).inc();
     }
@@ -68,8 +74,12 @@ impl ElectionMetrics {
         let result = if ok { "success" } else { "error" };
         self.renewals.observe(&[result], took.as_secs_f64());
         if ok {
-            self.last_renewal.with_label_values::<&str>(&[]).set(now());
+            self.renewed();
         }
+    }
+
+    fn renewed(&self) {
+        self.last_renewal.with_label_values::<&str>(&[]).set(now());
     }
 
     #[cfg(test)]

@@ -10,6 +10,7 @@ const STATES: [&str; 4] = ["provisioning", "active", "error", "deleting"];
 
 /// Metrics of the clouds' inventories.
 pub struct InventoryMetrics {
+    clouds: Vec<String>,
     load_balancers: LeaderGauges,
     orphans: LeaderGauges,
     deleted: IntCounterVec,
@@ -22,6 +23,7 @@ impl InventoryMetrics {
         let cloud = register.cloud();
         let cloud = || cloud.clone();
         Ok(Self {
+            clouds: register.clouds.clone(),
             load_balancers: register.leader_gauge(
                 "mycloud_lb_load_balancers",
                 "Load balancers of this cluster.",
@@ -44,10 +46,23 @@ impl InventoryMetrics {
             )?,
             last_scan: register.leader_gauge(
                 "mycloud_lb_orphan_scan_last_success_timestamp_seconds",
-                "When a cloud's list was last looked through for orphans.",
+                "When a cloud's list was last looked through for orphans; before the first time, when this replica began to lead.",
                 vec![cloud()],
             )?,
         })
+    }
+
+    /// This replica leads from now on. A cloud that it can never list must not
+    /// be missing: an alert on how long ago it was would not see it.
+    pub(super) fn leads(&self) {
+        for cloud in &self.clouds {
+            self.last_scan.set(&[cloud], now());
+        }
+    }
+
+    /// A cloud has no list, so none is late.
+    pub fn has_no_list(&self, cloud: &str) {
+        self.last_scan.remove(&[cloud]);
     }
 
     /// Load balancers of this cluster at a cloud, by state.

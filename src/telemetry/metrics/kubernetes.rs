@@ -11,6 +11,18 @@ use super::register::{Label, Register};
 const KINDS: [&str; 2] = ["service", "node"];
 const EVENTS: [&str; 3] = ["applied", "deleted", "listed"];
 const ERRORS: [&str; 5] = ["list", "start", "answer", "stream", "version"];
+/// How a write may end: [`KubernetesError::code`](crate::kubernetes::KubernetesError::code).
+const WRITES: [&str; 9] = [
+    "ok",
+    "conflict",
+    "gone",
+    "forbidden",
+    "rejected",
+    "throttled",
+    "timeout",
+    "unavailable",
+    "not_leader",
+];
 const DURATIONS: [f64; 12] = [
     0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0,
 ];
@@ -71,7 +83,10 @@ impl KubernetesMetrics {
             writes: register.counter(
                 "mycloud_lb_kubernetes_writes_total",
                 "Writes to Services, by their answer.",
-                vec![open("operation"), open("code")],
+                vec![
+                    Label::of("operation", &["patch_service"]),
+                    Label::of("code", &WRITES),
+                ],
             )?,
         })
     }
@@ -104,7 +119,7 @@ impl KubernetesMetrics {
         self.durations.observe(&[method, host], took.as_secs_f64());
     }
 
-    /// A write was answered with this code (`ok`, `409`, `timeout`).
+    /// A write was answered with this code (`ok`, `conflict`, `timeout`).
     pub fn write(&self, operation: &'static str, code: &str) {
         self.writes.with_label_values(&[operation, code]).inc();
     }

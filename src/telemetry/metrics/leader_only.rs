@@ -23,14 +23,17 @@ impl LeaderOnly {
         LeaderGauges { only, family }
     }
 
-    /// Leadership began, or ended.
-    pub(super) fn set(&self, leads: bool) {
+    /// Leadership began, or ended. Whether it began just now.
+    pub(super) fn set(&self, leads: bool) -> bool {
+        let mut begins = false;
         self.with(|state| {
+            begins = leads && !state.leads;
             state.leads = leads;
             if !leads {
                 state.families.iter().for_each(GaugeVec::reset);
             }
         });
+        begins
     }
 
     /// Held while a gauge is set, so that nothing is left, or comes back, after
@@ -54,6 +57,14 @@ impl LeaderGauges {
             if state.leads {
                 self.family.with_label_values(labels).set(value);
             }
+        });
+    }
+
+    /// Takes it away: there is nothing to tell.
+    pub(super) fn remove(&self, labels: &[&str]) {
+        self.only.with(|_| {
+            // It may not be there.
+            let _ = self.family.remove_label_values(labels);
         });
     }
 }

@@ -128,7 +128,10 @@ impl Metrics {
 
     /// Whether this replica leads. What only a leader tells goes when it steps down.
     pub fn leader(&self, leads: bool) {
-        self.leader_only.set(leads);
+        if self.leader_only.set(leads) {
+            self.inventory.leads();
+            self.cloud.leads();
+        }
         self.election.leads(leads);
     }
 

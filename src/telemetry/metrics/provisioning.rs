@@ -31,6 +31,9 @@ const TERMINAL: [&str; 5] = [
     "unsupported",
 ];
 
+/// The one of them that the cloud is to blame for.
+const THEIR_FAULT: &str = "cloud_failed";
+
 /// A Service without an address.
 struct Pending {
     clouds: BTreeSet<CloudName>,
@@ -38,6 +41,8 @@ struct Pending {
     since: Instant,
     /// A person has to change something: that asks anew.
     is_refused: bool,
+    /// Clouds where that person is the Service's: nobody else can end the wait.
+    up_to_its_owner: BTreeSet<String>,
 }
 
 /// Metrics of provisioning.
@@ -84,17 +89,17 @@ impl ProvisioningMetrics {
             )?,
             pending_now: register.leader_gauge(
                 "mycloud_lb_provisioning_pending",
-                "Services that wait for their first address.",
+                "Services that wait for their first address, on each cloud that does not serve them yet.",
                 cloud(),
             )?,
             overdue: register.leader_gauge(
                 "mycloud_lb_provisioning_overdue",
-                "Services that have waited for their first address for more than 60 s.",
+                "Services that have waited for a cloud for more than 60 s without an address; not those that it refuses until their owner changes something.",
                 cloud(),
             )?,
             oldest: register.leader_gauge(
                 "mycloud_lb_provisioning_oldest_pending_seconds",
-                "How long the Service that waits the longest has waited; 0: none waits.",
+                "How long the Service that waits the longest has waited, refused ones too; 0: none waits.",
                 cloud(),
             )?,
             pending: Mutex::default(),
@@ -116,7 +121,7 @@ impl ProvisioningMetrics {
         known.map_or(told, |known| known.asked.min(told))
     }
 
-    /// A Service waits for its first address; it asked then, so long ago.
+    /// A Service waits for its first address from these clouds; it asked then, so long ago.
     pub fn waits(
         &self,
         uid: &ServiceUid,
@@ -130,6 +135,7 @@ impl ProvisioningMetrics {
             asked,
             since: now.checked_sub(waited).unwrap_or(now),
             is_refused: false,
+            up_to_its_owner: BTreeSet::new(),
         };
         self.pending().insert(uid.clone(), pending);
     }
@@ -139,6 +145,9 @@ impl ProvisioningMetrics {
         self.failures.with_label_values(&[cloud, reason]).inc();
         if let Some(pending) = self.pending().get_mut(uid) {
             pending.is_refused = true;
+            if reason != THEIR_FAULT {
+                pending.up_to_its_owner.insert(cloud.to_owned());
+            }
         }
     }
 
@@ -181,7 +190,12 @@ impl ProvisioningMetrics {
                 let here = pending.values().filter(here);
                 here.map(|one| now.duration_since(one.since))
             };
-            let overdue = waits().filter(|waited| *waited > OBJECTIVE).count();
+            let is_late = |one: &&Pending| now.duration_since(one.since) > OBJECTIVE;
+            let overdue = pending
+                .values()
+                .filter(here)
+                .filter(|one| is_late(one) && !one.up_to_its_owner.contains(cloud))
+                .count();
             let oldest = waits().max().unwrap_or_default();
             self.pending_now.set(&[cloud], waits().count() as f64);
             self.overdue.set(&[cloud], overdue as f64);

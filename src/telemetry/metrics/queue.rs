@@ -14,8 +14,8 @@ use super::reconcile::CONTROLLER;
 use super::register::{Label, Register};
 use crate::plan::naming::ServiceKey;
 
-const WAITS: [f64; 11] = [
-    0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0,
+const WAITS: [f64; 12] = [
+    0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
 
 #[derive(Default)]

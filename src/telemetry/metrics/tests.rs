@@ -56,6 +56,9 @@ fn what_is_known_exists_at_zero_from_the_start() {
         "mycloud_lb_reconcile_total{controller=\"service\",result=\"terminal_error\"} 0",
         "mycloud_lb_reconcile_errors_total{controller=\"service\",reason=\"quota\"} 0",
         "mycloud_lb_cloud_api_requests_total{cloud=\"cloud2\",code=\"200\",operation=\"list\"} 0",
+        "mycloud_lb_cloud_api_requests_total{cloud=\"cloud2\",code=\"credentials\",operation=\"list\"} 0",
+        "mycloud_lb_kubernetes_writes_total{code=\"conflict\",operation=\"patch_service\"} 0",
+        "workqueue_queue_duration_seconds_bucket{name=\"service\",le=\"300\"} 0",
         "mycloud_lb_cloud_api_in_flight_requests{cloud=\"cloud1\"} 0",
         "mycloud_lb_cloud_api_paused{cloud=\"cloud1\"} 0",
         "mycloud_lb_provisioning_duration_seconds_bucket{cloud=\"cloud1\",le=\"60\"} 0",
@@ -108,6 +111,44 @@ fn cloud_calls_are_counted_by_code_and_timed_without_it() {
     cloud.answered("cloud1", "create", "200", Duration::from_secs(2));
     let last = "mycloud_lb_cloud_api_last_success_timestamp_seconds{cloud=\"cloud1\"}";
     assert!(value(&metrics, last) > 1e9);
+}
+
+#[test]
+fn a_cloud_that_answers_with_any_number_makes_few_series() {
+    let metrics = metrics();
+    let before = text(&metrics).lines().count();
+    for status in 100..1000 {
+        let took = Duration::from_millis(1);
+        metrics
+            .cloud
+            .answered("cloud1", "list", &status.to_string(), took);
+    }
+    let more = text(&metrics).lines().count() - before;
+    assert!(more < 20, "{more} more series");
+    for (code, count) in [("5xx", 95), ("503", 1), ("other", 500)] {
+        let series = format!(
+            "mycloud_lb_cloud_api_requests_total{{cloud=\"cloud1\",code=\"{code}\",operation=\"list\"}}"
+        );
+        assert_line(&metrics, &format!("{series} {count}"));
+    }
+}
+
+#[test]
+fn what_a_leader_is_late_with_counts_from_when_it_began_to_lead() {
+    let metrics = metrics();
+    let scan = "mycloud_lb_orphan_scan_last_success_timestamp_seconds{cloud=\"cloud1\"}";
+    let success = "mycloud_lb_cloud_api_last_success_timestamp_seconds{cloud=\"cloud1\"}";
+    assert!(!text(&metrics).contains(scan), "a standby lists nothing");
+    assert_eq!(value(&metrics, success), 0.0);
+    metrics.leader(true);
+    let began = value(&metrics, scan);
+    assert!(began > 1e9 && value(&metrics, success) > 1e9);
+    metrics.leader(true);
+    assert_eq!(value(&metrics, scan), began, "it leads already");
+    metrics.inventory.has_no_list("cloud1");
+    assert!(!text(&metrics).contains(scan), "nothing is late");
+    metrics.inventory.has_no_list("cloud1");
+    assert!(text(&metrics).contains(&scan.replace("cloud1", "cloud2")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,6 +224,34 @@ async fn a_service_that_never_gets_its_address_becomes_overdue() {
     assert_line(&metrics, &format!("{} 1", of("duration_seconds_count")));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_change_of_their_own_is_pending_and_not_overdue() {
+    let metrics = metrics();
+    metrics.leader(true);
+    let late = Duration::from_secs(61);
+    tokio::time::advance(late).await;
+    let uid = ServiceUid::new("uid");
+    let clouds = BTreeSet::from([CloudName::new("cloud1"), CloudName::new("cloud2")]);
+    let cases = [
+        (None, 1, 1, "nobody refused"),
+        (Some("quota"), 0, 1, "of the other cloud nothing is known"),
+        (Some("cloud_failed"), 1, 1, "the cloud is to blame"),
+    ];
+    for (reason, here, there, why) in cases {
+        metrics.provisioning.waits(&uid, &clouds, asked_at(0), late);
+        if let Some(reason) = reason {
+            metrics.provisioning.failed(&uid, "cloud1", reason);
+        }
+        let of = |name: &str, cloud: &str| {
+            let series = format!("mycloud_lb_provisioning_{name}{{cloud=\"{cloud}\"}}");
+            value(&metrics, &series)
+        };
+        assert_eq!(of("overdue", "cloud1"), f64::from(here), "{why}");
+        assert_eq!(of("overdue", "cloud2"), f64::from(there), "{why}");
+        assert_eq!(of("pending", "cloud1"), 1.0, "{why}");
+    }
+}
+
 fn asked_at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
@@ -247,6 +316,9 @@ fn only_a_renewal_that_succeeded_moves_the_timestamp() {
     let metrics = metrics();
     metrics.election.renewal(false, Duration::from_secs(10));
     assert_line(&metrics, "mycloud_lb_leader_last_renew_timestamp_seconds 0");
+    metrics.election.acquired();
+    assert!(metrics.election.last_renewal() > 1e9, "56 years ago");
+    let metrics = super::tests::metrics();
     metrics.election.renewal(true, Duration::from_millis(4));
     assert!(metrics.election.last_renewal() > 1e9);
 }

@@ -44,9 +44,12 @@ pub(super) fn client(variable: impl Fn(&str) -> Option<String>) -> Result<Client
 
 /// On a thread of its own: a blocking client may not be built on an asynchronous one.
 fn built(builder: ClientBuilder) -> Result<Client, TracesError> {
-    let built = std::thread::spawn(move || builder.build()).join();
-    let built = built.map_err(|_| TracesError::Panicked)?;
-    built.map_err(TracesError::Client)
+    let thread = std::thread::Builder::new().spawn(move || builder.build());
+    match thread.map_err(TracesError::Thread)?.join() {
+        Ok(built) => built.map_err(TracesError::Client),
+        // A release has ended by then.
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
 }
 
 fn authorities(path: PathBuf) -> Result<Vec<Certificate>, TracesError> {

@@ -16,7 +16,7 @@ use crate::replica::free_address;
 
 const READY: Duration = Duration::from_secs(60);
 const ANSWERS: Duration = Duration::from_secs(30);
-/// What the scrapes are called; the PodMonitor of `deploy/monitoring` calls them alike.
+/// What the scrapes are called. Those of a PodMonitor have its namespace before that.
 pub const JOB: &str = "my-cloud-controller-manager";
 
 /// The directory with `prometheus` and `promtool`, which are got first if need be.
@@ -173,14 +173,6 @@ impl Prometheus {
     /// It cannot be parsed or evaluated.
     pub async fn query(&self, expression: &str) -> Result<Vec<Series>> {
         self.ask("query", expression, &[]).await
-    }
-
-    /// What it gives at a time, in seconds since 1970.
-    ///
-    /// # Errors
-    /// It cannot be parsed or evaluated.
-    pub async fn query_at(&self, expression: &str, time: f64) -> Result<Vec<Series>> {
-        self.ask("query", expression, &[("time", time)]).await
     }
 
     /// What it gives over a time.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail, ensure};
+use testbed::environment::SOON;
 use testbed::eventually;
 use testbed::monitoring::prometheus::{Prometheus, Series, Span};
 
@@ -79,6 +80,18 @@ pub async fn until_calm(prometheus: &Prometheus, but: &[Expected]) -> Result<()>
         firing.retain(|series| !but.iter().any(|alert| is(series, alert)));
         let names: Vec<_> = firing.iter().map(name).collect();
         ensure!(names.is_empty(), "{names:?}");
+        Ok(Some(()))
+    })
+    .await
+}
+
+/// Waits until none is about to go either: what only needs longer than the calm
+/// would go in a longer one.
+pub async fn until_none_pends(prometheus: &Prometheus) -> Result<()> {
+    eventually("no alert to pend", SOON, async || {
+        let there: Vec<_> = prometheus.query("ALERTS").await?;
+        let there: Vec<_> = there.iter().map(shown).collect();
+        ensure!(there.is_empty(), "{there:?}");
         Ok(Some(()))
     })
     .await

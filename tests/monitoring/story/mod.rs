@@ -17,7 +17,6 @@ mod replicas;
 mod world;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -120,5 +119,5 @@ fn record(story: &Story, span: Span, panels: Vec<Value>) -> Result<()> {
     Ok(std::fs::write(PathBuf::from(path), recorded.to_string())?)
 }
 
-/// As long as the calm lasts before anything happens.
-const CALM: Duration = Duration::from_secs(25);
+/// Scrapes of a replica in the calm before anything happens: two in a second.
+const CALM_SCRAPES: usize = 48;
