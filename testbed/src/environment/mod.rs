@@ -31,14 +31,13 @@ pub use history::History;
 pub use marks::{addresses, calls};
 pub use service::NewService;
 
+pub use crate::eventually::SOON;
+
 use interposed::Interposed;
 
 use crate::cloud::{CloudSimulator, CloudSimulatorOptions};
 use crate::nodes::NewNode;
 use crate::{ControlPlane, Replica, ReplicaOptions};
-
-/// For anything that takes moments on an idle machine.
-pub const SOON: Duration = Duration::from_secs(60);
 
 /// Internal addresses of the Nodes of a shared control plane, which no test changes.
 pub const SHARED_NODES: [&str; 2] = ["127.10.0.1", "127.10.0.2"];

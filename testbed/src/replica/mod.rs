@@ -13,8 +13,8 @@ pub use port::free_address;
 use tempfile::TempDir;
 
 use crate::control_plane::install_tls_provider;
-use crate::environment::SOON;
 use crate::eventually;
+use crate::eventually::SOON;
 use crate::port;
 use crate::process::{Output, Process, Program, Signal};
 

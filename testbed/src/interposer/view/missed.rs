@@ -8,7 +8,7 @@ use kube::api::WatchEvent;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::environment::SOON;
+use crate::eventually::SOON;
 
 type Like = Box<dyn Fn(&WatchEvent<Service>) -> bool + Send + Sync>;
 

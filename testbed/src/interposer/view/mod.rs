@@ -14,7 +14,7 @@ use kube::api::WatchEvent;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::environment::SOON;
+use crate::eventually::SOON;
 use missed::Missed;
 pub use old_list::OldList;
 use shown::Shown;
