@@ -125,32 +125,6 @@ async fn a_service_is_counted_from_its_wish_to_its_end() -> Result<()> {
     Ok(())
 }
 
-/// Who is called for the one that fails must not look at the other.
-#[tokio::test]
-async fn of_two_clouds_only_the_one_that_owes_is_named() -> Result<()> {
-    let test = Environment::shared("owing").await?;
-    let replica = test.sole_replica().await?;
-    let down = FaultKind::FailBefore(Failure::code(Code::Unavailable));
-    test.cloud2.set_fault(Fault::new(down).on(Verb::Create));
-    let both = "cloud1,cloud2";
-    test.service("web").provider(both).create().await?;
-    let pending = |cloud: &str| format!("mycloud_lb_provisioning_pending{{cloud=\"{cloud}\"}}");
-    replica
-        .until(&pending("cloud2"), |value| value == 1.0)
-        .await?;
-    // Until its load balancer is seen to serve, cloud1 owes too.
-    replica
-        .until(&pending("cloud1"), |value| value == 0.0)
-        .await?;
-    ensure!(replica.value(&pending("cloud2")).await? == 1.0);
-    test.cloud2.clear_faults();
-    test.until_ready("web").await?;
-    replica
-        .until(&pending("cloud2"), |value| value == 0.0)
-        .await?;
-    Ok(())
-}
-
 fn has_address(service: &Service) -> bool {
     let status = service.status.as_ref();
     let published = status.and_then(|status| status.load_balancer.as_ref());

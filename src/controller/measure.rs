@@ -13,9 +13,8 @@ use super::retry::{Delay, after_failure};
 use super::trace;
 use crate::cloud::ErrorKind;
 use crate::kubernetes::asked;
-use crate::plan::load_balancer::State;
 use crate::plan::naming::CloudName;
-use crate::plan::{Action, CloudView, Desired, Waiting, Wanted};
+use crate::plan::{Action, Desired, Waiting, Wanted};
 use crate::telemetry::ReconcileResult;
 
 /// Counts the attempt. `waits`: something is under way; `serves`: the condition says so.
@@ -107,20 +106,7 @@ fn provisioning(
         trace::provisioned(service, context);
         return;
     }
-    // Of several clouds, one that serves keeps nobody waiting.
-    let has_it = |cloud: &&CloudName| match done.observed.clouds.get(*cloud) {
-        Some(CloudView::Present(found)) => found.state == State::Active,
-        _ => false,
-    };
-    let owing = wanted.clouds.iter().filter(|cloud| !has_it(cloud));
-    let owing: BTreeSet<_> = owing.cloned().collect();
-    // All serve, and the address is not written yet: that is on all of them.
-    let owing = if owing.is_empty() {
-        &wanted.clouds
-    } else {
-        &owing
-    };
-    metrics.waits(uid, owing, asked, waited);
+    metrics.waits(uid, &wanted.clouds, asked, waited);
     let failed = done.failures.iter().filter_map(terminal_failure);
     let given_up = done.waiting.iter().filter_map(|waiting| match waiting {
         Waiting::NameTaken(cloud) => Some((cloud, "name_taken")),

@@ -89,17 +89,17 @@ impl ProvisioningMetrics {
             )?,
             pending_now: register.leader_gauge(
                 "mycloud_lb_provisioning_pending",
-                "Services that wait for their first address, on each cloud that does not serve them yet.",
+                "Services that wait for their first address, on each of their clouds until one of them gives it.",
                 cloud(),
             )?,
             overdue: register.leader_gauge(
                 "mycloud_lb_provisioning_overdue",
-                "Services that have waited for a cloud for more than 60 s without an address; not those that it refuses until their owner changes something.",
+                "Services that have waited for their first address for more than 60 s, on each of their clouds; not those that it refuses until their owner changes something.",
                 cloud(),
             )?,
             oldest: register.leader_gauge(
                 "mycloud_lb_provisioning_oldest_pending_seconds",
-                "How long the Service that waits the longest has waited, refused ones too; 0: none waits.",
+                "How long the Service that waits the longest has waited, on each of its clouds, refused ones too; 0: none waits.",
                 cloud(),
             )?,
             pending: Mutex::default(),
@@ -121,7 +121,7 @@ impl ProvisioningMetrics {
         known.map_or(told, |known| known.asked.min(told))
     }
 
-    /// A Service waits for its first address from these clouds; it asked then, so long ago.
+    /// A Service waits for its first address; it asked then, so long ago.
     pub fn waits(
         &self,
         uid: &ServiceUid,
