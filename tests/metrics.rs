@@ -159,6 +159,35 @@ async fn addresses_that_are_wiped_start_no_clock() -> Result<()> {
 }
 
 #[tokio::test]
+async fn each_cloud_answers_for_its_own_address() -> Result<()> {
+    let test = Environment::shared("own-address").await?;
+    let replica = test.sole_replica().await?;
+    let down = FaultKind::FailBefore(Failure::code(Code::Unavailable));
+    test.cloud2.set_fault(Fault::new(down).on(Verb::Create));
+    test.service("web")
+        .provider("cloud1,cloud2")
+        .create()
+        .await?;
+    let of =
+        |name: &str, cloud: &str| format!("mycloud_lb_provisioning_{name}{{cloud=\"{cloud}\"}}");
+    let served = |cloud| of("duration_seconds_count", cloud);
+    replica
+        .until(&served("cloud1"), |count| count == 1.0)
+        .await?;
+    replica
+        .until(&of("pending", "cloud2"), |count| count == 1.0)
+        .await?;
+    ensure!(replica.value(&of("pending", "cloud1")).await? == 0.0);
+    test.cloud2.clear_faults();
+    test.until_ready("web").await?;
+    replica
+        .until(&served("cloud2"), |count| count == 1.0)
+        .await?;
+    ensure!(replica.value(&served("cloud1")).await? == 1.0, "once");
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_clock_of_the_service_level_outlives_its_leader() -> Result<()> {
     let test = Environment::shared("clock").await?;
     test.allow_election().await?;

@@ -17,12 +17,11 @@ use crate::plan::naming::CloudName;
 use crate::plan::{Action, Desired, Waiting, Wanted};
 use crate::telemetry::ReconcileResult;
 
-/// Counts the attempt. `waits`: something is under way; `serves`: the condition says so.
+/// Counts the attempt. `waits`: something is under way.
 pub fn measure(
     service: &ObservedService,
     done: &Done,
     waits: bool,
-    serves: bool,
     started: Instant,
     context: &Context,
 ) {
@@ -54,7 +53,7 @@ pub fn measure(
         }
     }
     match &service.desired {
-        Desired::Managed(wanted) => provisioning(service, wanted, done, serves, context),
+        Desired::Managed(wanted) => provisioning(service, wanted, done, context),
         Desired::Released(_) => deprovisioning(service, done, context),
         Desired::Invalid(_) | Desired::Unmanaged(_) => {
             context.metrics.provisioning.forget(&service.view.uid);
@@ -75,13 +74,7 @@ fn result(service: &ObservedService, done: &Done, waits: bool) -> ReconcileResul
 }
 
 /// From the wish to the first address.
-fn provisioning(
-    service: &ObservedService,
-    wanted: &Wanted,
-    done: &Done,
-    serves: bool,
-    context: &Context,
-) {
+fn provisioning(service: &ObservedService, wanted: &Wanted, done: &Done, context: &Context) {
     let metrics = &context.metrics.provisioning;
     let uid = &service.view.uid;
     if done.actions.contains(&Action::AddFinalizer) {
@@ -94,19 +87,20 @@ fn provisioning(
         }
     }
     // Somebody who wipes the addresses of one that is ready starts no clock.
-    if !service.view.published.is_empty() || service.was_ready {
-        metrics.forget(uid);
+    let has_address = !service.view.published.is_empty() || service.was_ready;
+    if has_address && !metrics.is_pending(uid) {
         return;
     }
     let told = asked::asked_at(&service.object, &context.marks);
     let asked = metrics.asked(uid, told.unwrap_or_else(Timestamp::now));
-    let waited = age(asked);
-    if serves && !done.observed.ingress.is_empty() {
-        metrics.served(uid, wanted.clouds.iter(), waited);
+    let clouds = wanted.clouds.iter().cloned();
+    let (served, owing): (BTreeSet<_>, BTreeSet<_>) = clouds.partition(|cloud| has(done, cloud));
+    let is_served = owing.is_empty();
+    metrics.progress(uid, &served, owing, asked, age(asked));
+    if is_served {
         trace::provisioned(service, context);
         return;
     }
-    metrics.waits(uid, &wanted.clouds, asked, waited);
     let failed = done.failures.iter().filter_map(terminal_failure);
     let given_up = done.waiting.iter().filter_map(|waiting| match waiting {
         Waiting::NameTaken(cloud) => Some((cloud, "name_taken")),
@@ -116,6 +110,15 @@ fn provisioning(
     for (cloud, reason) in failed.chain(given_up) {
         metrics.failed(uid, cloud.as_str(), reason);
     }
+}
+
+/// Whether the Service says the address that this cloud gave it.
+fn has(done: &Done, cloud: &CloudName) -> bool {
+    let cloud = BTreeSet::from([cloud.clone()]);
+    let on_record = cloud
+        .iter()
+        .all(|cloud| done.observed.record.get(cloud).is_some());
+    on_record && done.observed.serves_on(&cloud)
 }
 
 /// Of a failure that a person must see to: where, and why.

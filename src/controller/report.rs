@@ -51,19 +51,11 @@ pub async fn report(
     }
     say_mistakes(service, &done, readiness.as_ref(), context);
     let pending = pending(service, &done);
-    let serves = readiness.as_ref().is_some_and(Readiness::is_ready);
     if let Some(readiness) = &readiness {
         let written = write_condition(service, &done, readiness, leadership, context).await;
         done.failures.extend(written.err());
     }
-    measure(
-        service,
-        &done,
-        !pending.is_empty(),
-        serves,
-        started,
-        context,
-    );
+    measure(service, &done, !pending.is_empty(), started, context);
     // What is left on a cloud that is not configured takes nothing from the rest.
     let is_left = |waiting: &Waiting| matches!(waiting, Waiting::CloudNotConfigured(_));
     if done.failures.is_empty() && pending.iter().all(is_left) {

@@ -34,9 +34,12 @@ const TERMINAL: [&str; 5] = [
 /// The one of them that the cloud is to blame for.
 const THEIR_FAULT: &str = "cloud_failed";
 
-/// A Service without an address.
+/// A Service that lacks an address.
 struct Pending {
+    /// Those that owe it.
     clouds: BTreeSet<CloudName>,
+    /// Those that gave it theirs.
+    told: BTreeSet<CloudName>,
     asked: Timestamp,
     since: Instant,
     /// A person has to change something: that asks anew.
@@ -89,17 +92,17 @@ impl ProvisioningMetrics {
             )?,
             pending_now: register.leader_gauge(
                 "mycloud_lb_provisioning_pending",
-                "Services that wait for their first address, on each of their clouds until one of them gives it.",
+                "Services that wait for their first address from the cloud.",
                 cloud(),
             )?,
             overdue: register.leader_gauge(
                 "mycloud_lb_provisioning_overdue",
-                "Services that have waited for their first address for more than 60 s, on each of their clouds; not those that it refuses until their owner changes something.",
+                "Services that have waited for their first address from the cloud for more than 60 s; not those that it refuses until their owner changes something.",
                 cloud(),
             )?,
             oldest: register.leader_gauge(
                 "mycloud_lb_provisioning_oldest_pending_seconds",
-                "How long the Service that waits the longest has waited, on each of its clouds, refused ones too; 0: none waits.",
+                "How long the Service has waited that waits the longest for its first address from the cloud, refused ones too; 0: none waits.",
                 cloud(),
             )?,
             pending: Mutex::default(),
@@ -121,23 +124,41 @@ impl ProvisioningMetrics {
         known.map_or(told, |known| known.asked.min(told))
     }
 
-    /// A Service waits for its first address; it asked then, so long ago.
-    pub fn waits(
+    /// Whether a Service still waits for an address.
+    pub fn is_pending(&self, uid: &ServiceUid) -> bool {
+        self.pending().contains_key(uid)
+    }
+
+    /// A Service that asked then, so long ago, has its address from some clouds,
+    /// which is told of once, and others owe it theirs.
+    pub fn progress(
         &self,
         uid: &ServiceUid,
-        clouds: &BTreeSet<CloudName>,
+        served: &BTreeSet<CloudName>,
+        owing: BTreeSet<CloudName>,
         asked: Timestamp,
         waited: Duration,
     ) {
+        let mut pending = self.pending();
+        let before = pending.remove(uid);
+        let told = before.map(|before| before.told).unwrap_or_default();
+        for cloud in served.difference(&told) {
+            self.durations
+                .observe(&[cloud.as_str()], waited.as_secs_f64());
+        }
+        if owing.is_empty() {
+            return;
+        }
         let now = Instant::now();
-        let pending = Pending {
-            clouds: clouds.clone(),
+        let entry = Pending {
+            clouds: owing,
+            told: &told | served,
             asked,
             since: now.checked_sub(waited).unwrap_or(now),
             is_refused: false,
             up_to_its_owner: BTreeSet::new(),
         };
-        self.pending().insert(uid.clone(), pending);
+        pending.insert(uid.clone(), entry);
     }
 
     /// An attempt at a Service without an address failed for good.
@@ -151,21 +172,7 @@ impl ProvisioningMetrics {
         }
     }
 
-    /// A Service got its first address, so long after it asked.
-    pub fn served<'a>(
-        &self,
-        uid: &ServiceUid,
-        clouds: impl Iterator<Item = &'a CloudName>,
-        took: Duration,
-    ) {
-        self.forget(uid);
-        for cloud in clouds {
-            self.durations
-                .observe(&[cloud.as_str()], took.as_secs_f64());
-        }
-    }
-
-    /// A Service has an address, asks for nothing any more, or is gone.
+    /// A Service asks for nothing any more, or is gone.
     pub fn forget(&self, uid: &ServiceUid) {
         self.pending().remove(uid);
     }

@@ -195,6 +195,47 @@ async fn the_queue_shows_what_waits_and_what_is_under_way() {
     assert_line(&metrics, &format!("{longest} 0"));
 }
 
+/// These clouds owe it an address.
+fn waits(
+    metrics: &Metrics,
+    uid: &ServiceUid,
+    owing: BTreeSet<CloudName>,
+    asked: Timestamp,
+    waited: Duration,
+) {
+    let served = BTreeSet::new();
+    metrics
+        .provisioning
+        .progress(uid, &served, owing, asked, waited);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_cloud_answers_for_its_own_address() {
+    let metrics = metrics();
+    metrics.leader(true);
+    let uid = ServiceUid::new("uid");
+    let cloud = |name: &str| BTreeSet::from([CloudName::new(name)]);
+    let late = Duration::from_secs(61);
+    tokio::time::advance(late).await;
+    metrics
+        .provisioning
+        .progress(&uid, &cloud("cloud1"), cloud("cloud2"), asked_at(0), late);
+    let of = |name: &str, cloud: &str| {
+        let series = format!("mycloud_lb_provisioning_{name}{{cloud=\"{cloud}\"}}");
+        value(&metrics, &series)
+    };
+    assert_eq!(of("overdue", "cloud1"), 0.0);
+    assert_eq!(of("overdue", "cloud2"), 1.0);
+    let both = &cloud("cloud1") | &cloud("cloud2");
+    metrics
+        .provisioning
+        .progress(&uid, &both, BTreeSet::new(), asked_at(0), late);
+    for name in ["cloud1", "cloud2"] {
+        assert_eq!(of("duration_seconds_count", name), 1.0, "{name}: once");
+        assert_eq!(of("pending", name), 0.0, "{name}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_that_never_gets_its_address_becomes_overdue() {
     let metrics = metrics();
@@ -205,17 +246,17 @@ async fn a_service_that_never_gets_its_address_becomes_overdue() {
     // Another leader has waited for it before.
     let waited = Duration::from_secs(50);
     tokio::time::advance(Duration::from_secs(100)).await;
-    metrics
-        .provisioning
-        .waits(&uid, &cloud1(), asked_at(0), waited);
+    waits(&metrics, &uid, cloud1(), asked_at(0), waited);
     assert_line(&metrics, &format!("{} 1", of("pending")));
     assert_line(&metrics, &format!("{} 0", of("overdue")));
     tokio::time::advance(Duration::from_secs(11)).await;
     assert_line(&metrics, &format!("{} 1", of("overdue")));
     assert_line(&metrics, &format!("{} 61", of("oldest_pending_seconds")));
-    let clouds = cloud1();
     let took = Duration::from_secs(61);
-    metrics.provisioning.served(&uid, clouds.iter(), took);
+    let nobody = BTreeSet::new();
+    metrics
+        .provisioning
+        .progress(&uid, &cloud1(), nobody, asked_at(0), took);
     for name in ["pending", "overdue", "oldest_pending_seconds"] {
         assert_line(&metrics, &format!("{} 0", of(name)));
     }
@@ -238,7 +279,7 @@ async fn who_waits_for_a_change_of_their_own_is_pending_and_not_overdue() {
         (Some("cloud_failed"), 1, 1, "the cloud is to blame"),
     ];
     for (reason, here, there, why) in cases {
-        metrics.provisioning.waits(&uid, &clouds, asked_at(0), late);
+        waits(&metrics, &uid, clouds.clone(), asked_at(0), late);
         if let Some(reason) = reason {
             metrics.provisioning.failed(&uid, "cloud1", reason);
         }
@@ -263,7 +304,7 @@ fn an_edit_hides_no_wait_but_begins_anew_what_was_refused() {
     let (first, edited) = (asked_at(10), asked_at(60));
     let provisioning = &metrics.provisioning;
     assert_eq!(provisioning.asked(&uid, first), first);
-    provisioning.waits(&uid, &cloud1(), first, waited);
+    waits(&metrics, &uid, cloud1(), first, waited);
     assert_eq!(provisioning.asked(&uid, edited), first, "it waits");
     provisioning.failed(&uid, "cloud1", "quota");
     assert_eq!(
@@ -272,7 +313,7 @@ fn an_edit_hides_no_wait_but_begins_anew_what_was_refused() {
         "as the object tells"
     );
     assert_eq!(provisioning.asked(&uid, edited), edited, "mended");
-    provisioning.waits(&uid, &cloud1(), first, waited);
+    waits(&metrics, &uid, cloud1(), first, waited);
     provisioning.forget(&uid);
     assert_eq!(provisioning.asked(&uid, edited), edited, "another wish");
 }
