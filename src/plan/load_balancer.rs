@@ -153,7 +153,7 @@ pub enum State {
 #[cfg(test)]
 impl LoadBalancer {
     /// One without anything special.
-    pub(crate) fn plain(id: &str, name: LoadBalancerName, owner: Option<Owner>) -> Self {
+    pub fn plain(id: &str, name: LoadBalancerName, owner: Option<Owner>) -> Self {
         Self {
             id: LoadBalancerId::new(id),
             name,
