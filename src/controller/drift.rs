@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::observe::ObservedService;
 use super::retry::Input;
 use crate::plan::naming::{CloudName, ServiceUid};
-use crate::plan::{Action, Plan, Urgency};
+use crate::plan::{Action, Plan, Urgency, Waiting};
 
 /// Services of one cloud that are repaired at once,
 pub const BURST: u32 = 10;
@@ -116,6 +116,12 @@ impl Drift {
             };
             repairs.insert(cloud.clone(), repair);
         }
+        // A cloud that says nothing is no cloud that needs nothing.
+        let is_silent = |cloud: &CloudName| {
+            plan.waiting
+                .contains(&Waiting::CloudUnreachable(cloud.clone()))
+        };
+        turns.extend(before.into_iter().filter(|(cloud, _)| is_silent(cloud)));
         if !turns.is_empty() {
             state.turns.insert(uid.clone(), turns);
         }

@@ -114,11 +114,8 @@ fn provisioning(service: &ObservedService, wanted: &Wanted, done: &Done, context
 
 /// Whether the Service says the address that this cloud gave it.
 fn has(done: &Done, cloud: &CloudName) -> bool {
-    let cloud = BTreeSet::from([cloud.clone()]);
-    let on_record = cloud
-        .iter()
-        .all(|cloud| done.observed.record.get(cloud).is_some());
-    on_record && done.observed.serves_on(&cloud)
+    done.observed.serves_on(&BTreeSet::from([cloud.clone()]))
+        && done.observed.says_address_of(cloud)
 }
 
 /// Of a failure that a person must see to: where, and why.

@@ -81,6 +81,17 @@ impl Observed {
         })
     }
 
+    /// Whether the Service says the addresses of its load balancer on a cloud.
+    pub fn says_address_of(&self, cloud: &CloudName) -> bool {
+        let Some(CloudView::Present(found)) = self.clouds.get(cloud) else {
+            return false;
+        };
+        let addresses = record::ingress_of(&found.addresses);
+        addresses
+            .iter()
+            .all(|address| self.ingress.contains(address))
+    }
+
     /// What the Service should say of all this.
     ///
     /// What cannot be judged now (a cloud that does not answer or is not

@@ -171,6 +171,25 @@ async fn an_edit_waits_for_no_turn() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cloud_that_does_not_answer_takes_no_turn_away() {
+    let drift = Drift::default();
+    let service = seen(80, 1);
+    drift.settle(&service);
+    use_up(&drift, "cloud1");
+    let gone = plan([create("cloud1")]);
+    let judge = |plan| drift.judge(plan, &service);
+    let cloud = CloudName::new("cloud1");
+    let wait = judge(&gone)[&cloud].wait;
+    let silent = Plan {
+        actions: Vec::new(),
+        waiting: BTreeSet::from([Waiting::CloudUnreachable(cloud.clone())]),
+    };
+    assert!(judge(&silent).is_empty());
+    let again = judge(&gone)[&cloud];
+    assert_eq!((again.wait, again.is_new), (wait, false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_the_cloud_that_drifted_waits() {
     let drift = Drift::default();
     drift.settle(&seen(80, 1));

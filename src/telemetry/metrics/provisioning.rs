@@ -146,13 +146,16 @@ impl ProvisioningMetrics {
             self.durations
                 .observe(&[cloud.as_str()], waited.as_secs_f64());
         }
+        let told = &told | served;
+        // What it gave once it owes no more, whatever became of that.
+        let owing = &owing - &told;
         if owing.is_empty() {
             return;
         }
         let now = Instant::now();
         let entry = Pending {
             clouds: owing,
-            told: &told | served,
+            told,
             asked,
             since: now.checked_sub(waited).unwrap_or(now),
             is_refused: false,
@@ -164,7 +167,9 @@ impl ProvisioningMetrics {
     /// An attempt at a Service without an address failed for good.
     pub fn failed(&self, uid: &ServiceUid, cloud: &str, reason: &'static str) {
         self.failures.with_label_values(&[cloud, reason]).inc();
-        if let Some(pending) = self.pending().get_mut(uid) {
+        let mut pending = self.pending();
+        let owes = |one: &&mut Pending| one.clouds.iter().any(|owing| owing.as_str() == cloud);
+        if let Some(pending) = pending.get_mut(uid).filter(owes) {
             pending.is_refused = true;
             if reason != THEIR_FAULT {
                 pending.up_to_its_owner.insert(cloud.to_owned());

@@ -226,7 +226,10 @@ async fn each_cloud_answers_for_its_own_address() {
     };
     assert_eq!(of("overdue", "cloud1"), 0.0);
     assert_eq!(of("overdue", "cloud2"), 1.0);
+    // The one of cloud1 was deleted by hand.
     let both = &cloud("cloud1") | &cloud("cloud2");
+    waits(&metrics, &uid, both.clone(), asked_at(0), late);
+    assert_eq!(of("overdue", "cloud1"), 0.0, "it gave one");
     metrics
         .provisioning
         .progress(&uid, &both, BTreeSet::new(), asked_at(0), late);
