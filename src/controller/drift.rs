@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::observe::ObservedService;
 use super::retry::Input;
 use crate::plan::naming::{CloudName, ServiceUid};
-use crate::plan::{Action, Plan, Urgency, Waiting};
+use crate::plan::{Action, Plan, Urgency, Waiting, is_edit};
 
 /// Services of one cloud that are repaired at once,
 pub const BURST: u32 = 10;
@@ -44,7 +44,7 @@ struct State {
     granted: HashMap<ServiceUid, Granted>,
     /// When the repairs of a cloud, one each [`SPACING`], are all used up.
     paces: HashMap<CloudName, Instant>,
-    /// When each may be repaired; kept until nothing is left to do.
+    /// When each may be repaired; kept until a plan has no repair there.
     turns: HashMap<ServiceUid, BTreeMap<CloudName, Instant>>,
 }
 
@@ -165,10 +165,8 @@ impl State {
 
 /// A plan without what has to wait for its turn, and that as failures.
 pub fn postpone(mut plan: Plan, repairs: &Repairs) -> (Plan, Vec<Failure>) {
-    let needs_the_live_service = |action: &Action| match action {
-        Action::Create { .. } | Action::Delete { .. } => true,
-        Action::Update { urgency, .. } => *urgency == Urgency::User,
-        _ => false,
+    let needs_the_live_service = |action: &Action| {
+        matches!(action, Action::Create { .. } | Action::Delete { .. }) || is_edit(action)
     };
     plan.actions.retain(|action| match action {
         Action::Create { cloud, .. } | Action::Update { cloud, .. } => repairs

@@ -114,8 +114,7 @@ fn provisioning(service: &ObservedService, wanted: &Wanted, done: &Done, context
 
 /// Whether the Service says the address that this cloud gave it.
 fn has(done: &Done, cloud: &CloudName) -> bool {
-    done.observed.serves_on(&BTreeSet::from([cloud.clone()]))
-        && done.observed.says_address_of(cloud)
+    done.observed.serves(cloud) && done.observed.says_address_of(cloud)
 }
 
 /// Of a failure that a person must see to: where, and why.

@@ -194,7 +194,7 @@ fn update(
 
 /// Whether an action takes more from the Service than back ends. From an old
 /// state of it that would undo what the user did since.
-fn is_edit(action: &Action) -> bool {
+pub fn is_edit(action: &Action) -> bool {
     let Action::Update { urgency, .. } = action else {
         return false;
     };

@@ -73,12 +73,17 @@ impl Observed {
 
     /// Whether each of these clouds has a load balancer that clients can reach.
     pub fn serves_on(&self, clouds: &BTreeSet<CloudName>) -> bool {
-        clouds.iter().all(|cloud| match self.clouds.get(cloud) {
+        clouds.iter().all(|cloud| self.serves(cloud))
+    }
+
+    /// Whether this cloud has a load balancer that clients can reach.
+    pub fn serves(&self, cloud: &CloudName) -> bool {
+        match self.clouds.get(cloud) {
             Some(CloudView::Present(found)) => {
                 found.state == State::Active && !found.addresses.is_empty()
             }
             _ => false,
-        })
+        }
     }
 
     /// Whether the Service says the addresses of its load balancer on a cloud.

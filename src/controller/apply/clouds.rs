@@ -77,12 +77,8 @@ impl Run<'_> {
     }
 
     pub(super) fn await_serving(&self, clouds: &BTreeSet<CloudName>) -> Result<Outcome, Failure> {
-        let serves = |cloud: &CloudName| {
-            self.done
-                .observed
-                .serves_on(&BTreeSet::from([cloud.clone()]))
-        };
-        match clouds.iter().find(|cloud| !serves(cloud)) {
+        let observed = &self.done.observed;
+        match clouds.iter().find(|cloud| !observed.serves(cloud)) {
             None => Ok(Outcome::Done),
             Some(cloud) => Err(Failure::NotServing {
                 cloud: cloud.clone(),
