@@ -9,6 +9,7 @@
 pub mod action;
 pub mod annotation;
 pub mod desired;
+pub mod execution;
 pub mod load_balancer;
 pub mod naming;
 pub mod observed;
