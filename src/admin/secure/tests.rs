@@ -280,7 +280,7 @@ async fn serve_nobody(files: &Files) -> (SocketAddr, AbortOnDropHandle<io::Resul
     let secure = secure.await.unwrap();
     let address = secure.listener.local_addr().unwrap();
     let nobody = tower::service_fn(|request| answer(request, Mood::Refuses));
-    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let metrics = Arc::new(Metrics::for_test(&[]));
     let client = Client::new(nobody, "default");
     let served = secure.serve(Arc::new(Health::new()), metrics, client);
     (address, AbortOnDropHandle::new(tokio::spawn(served)))

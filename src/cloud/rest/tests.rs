@@ -62,7 +62,6 @@ async fn silent() -> (TcpListener, RestCloud, Arc<Mutex<Vec<CallEvent>>>) {
         profile: Profile::Standard,
         token_file: None,
         ca_file: None,
-        user_agent: "test".into(),
     };
     let seen = Arc::clone(&events);
     let observer: CallObserver = Arc::new(move |event| {

@@ -32,7 +32,7 @@ fn span_under(traces: &Traces) -> Option<SpanContext> {
 
 fn in_work<T>(traces: &Traces, work: impl FnOnce() -> T) -> T {
     let tracer = traces.tracer();
-    let promised = tracer.work("reconcile", None, Default::default);
+    let promised = tracer.lazy_span("reconcile", Default::default);
     let done = promised.run(async { work() }).now_or_never();
     done.expect("nothing to wait for")
 }
@@ -147,7 +147,7 @@ fn traceparent() -> Option<String> {
 fn requests_carry_their_span_only_when_there_is_one() {
     assert_eq!(traceparent(), None, "no work");
     let off = Tracer::default();
-    let work = off.work("reconcile", None, Default::default);
+    let work = off.lazy_span("reconcile", Default::default);
     let sent = work.run(async { traceparent() }).now_or_never();
     assert_eq!(sent.expect("nothing to wait for"), None, "traces are off");
 
@@ -216,7 +216,10 @@ async fn passes_of_two_leaders_and_the_root_are_one_trace() {
         let kept = Kept::default();
         let traces = Traces::new(kept.clone(), counters());
         let tracer = traces.tracer();
-        let work = tracer.work("reconcile", Some(&provision), Default::default);
+        let work = tracer.lazy_span("reconcile", move || SpanDescription {
+            within: Some(provision),
+            ..SpanDescription::default()
+        });
         work.run(async { begin() }).now_or_never().unwrap();
         if leader == "second" {
             tracer.provisioned(&provision, Vec::new());
