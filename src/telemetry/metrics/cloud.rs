@@ -1,9 +1,9 @@
 //! Calls to the clouds.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 use tokio::time::Instant;
 
@@ -169,7 +169,7 @@ impl CloudMetrics {
     /// A cloud asked for a pause.
     pub fn paused(&self, cloud: &str, length: Duration) {
         self.pauses.with_label_values(&[cloud]).inc();
-        let mut resume = self.resume.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resume = self.resume.lock();
         let until = Instant::now() + length;
         let known = resume.entry(cloud.to_owned()).or_insert(until);
         *known = until.max(*known);
@@ -177,7 +177,7 @@ impl CloudMetrics {
 
     /// Brings what depends on the moment up to date.
     pub(super) fn refresh(&self) {
-        let resume = self.resume.lock().unwrap_or_else(PoisonError::into_inner);
+        let resume = self.resume.lock();
         for (cloud, until) in &*resume {
             let paused = i64::from(*until > Instant::now());
             self.paused.with_label_values(&[cloud]).set(paused);

@@ -1,6 +1,6 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Instant, SystemTime};
 
 use futures::FutureExt;
@@ -9,6 +9,7 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SpanData;
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 
 use super::*;
@@ -166,14 +167,14 @@ struct Kept(Arc<Mutex<Vec<SpanData>>>);
 
 impl SpanExporter for Kept {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.0.lock().unwrap().extend(batch);
+        self.0.lock().extend(batch);
         Ok(())
     }
 }
 
 impl Kept {
     fn by_name(&self, name: &str) -> Vec<SpanData> {
-        let kept = self.0.lock().unwrap();
+        let kept = self.0.lock();
         let of_name = kept.iter().filter(|span| span.name == name);
         of_name.cloned().collect()
     }
