@@ -29,7 +29,7 @@ use crate::plan::desired::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName};
 
-pub use call::{Call, CallEvent, CallObserver, Code, Verb};
+pub use call::{Call, CallEvent, CallObserver, Code, Operation, Verb};
 pub use error::{CloudError, ErrorKind, Rejection};
 pub use inventory::{Inventory, LoadStamp};
 pub use rest::RestCloud;

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use super::call::Verb;
+use super::call::{Code, Operation, Verb};
 use crate::plan::naming::CloudName;
 use crate::reason::Reason;
 
 /// A call that did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{cloud} {verb}: {message}")]
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}: {message}")]
 pub struct CloudError {
-    cloud: CloudName,
-    verb: Verb,
+    operation: Operation,
     kind: ErrorKind,
+    code: Code,
     message: String,
+    source: Option<reqwest::Error>,
 }
 
 /// What went wrong.
@@ -75,25 +76,40 @@ pub enum Rejection {
 }
 
 impl CloudError {
-    /// A failed call. `message` is for people; it is shown as it is.
-    pub fn new(cloud: CloudName, verb: Verb, kind: ErrorKind, message: impl Into<String>) -> Self {
-        let message = message.into();
+    /// A failed call. `message` is shown to people as it is.
+    pub fn new(operation: Operation, kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
-            cloud,
-            verb,
+            operation,
             kind,
-            message,
+            code: Code::from(kind),
+            message: message.into(),
+            source: None,
         }
     }
 
-    /// At which cloud.
-    pub fn cloud(&self) -> &CloudName {
-        &self.cloud
+    /// As answered with this code.
+    pub(super) fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
     }
 
-    /// Of which call.
+    pub(super) fn with_source(mut self, source: reqwest::Error) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The cloud that was called.
+    pub fn cloud(&self) -> &CloudName {
+        &self.operation.cloud
+    }
+
     pub fn verb(&self) -> Verb {
-        self.verb
+        self.operation.verb
+    }
+
+    /// How the call ended, as a metric's label.
+    pub(super) fn code(&self) -> Code {
+        self.code
     }
 
     /// What went wrong.
@@ -130,7 +146,7 @@ impl CloudError {
                 | ErrorKind::ConnectionLost
                 | ErrorKind::Protocol
         );
-        self.verb.is_mutation() && answered_nothing_definite
+        self.verb().is_mutation() && answered_nothing_definite
     }
 
     /// Whether repeating the same request is useless until a person changes

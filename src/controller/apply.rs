@@ -77,6 +77,7 @@ pub async fn apply(
         errors: executor.errors,
         waiting: executor.waiting,
         disowned,
+        repairs: executor.repairs,
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Service;
 
 use super::error::{ReconcileError, Unfinished};
+use super::pace::Repairs;
 use crate::cloud::CloudError;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::plan::naming::{CloudName, LoadBalancerId};
@@ -101,6 +102,8 @@ pub struct ApplyResult {
     pub waiting: BTreeSet<Waiting>,
     /// As in [`ObservedClouds`].
     pub disowned: Vec<(CloudName, LoadBalancerId)>,
+    /// The repairs of drift, those that wait for their slot included.
+    pub repairs: Repairs,
 }
 
 impl ApplyResult {
@@ -113,7 +116,7 @@ impl ApplyResult {
     /// The clouds where a repair waits for its slot.
     pub fn queued_repairs(&self) -> impl Iterator<Item = &CloudName> {
         self.waiting.iter().filter_map(|waiting| match waiting {
-            Waiting::RepairSlot(cloud, _) => Some(cloud),
+            Waiting::RepairSlot(cloud) => Some(cloud),
             _ => None,
         })
     }

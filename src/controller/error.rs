@@ -110,7 +110,7 @@ impl<'a> Unfinished<'a> {
                 Waiting::CloudError(..) => Reason::CloudFailed,
                 Waiting::Deleting(_) | Waiting::StillDeleting(..) => Reason::Deleting,
                 Waiting::NodesUnconfirmed => Reason::NodesUnconfirmed,
-                Waiting::RepairSlot(..) => Reason::Drift,
+                Waiting::RepairSlot(_) => Reason::Drift,
             },
         }
     }

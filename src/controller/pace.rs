@@ -1,7 +1,7 @@
 //! Step four of a reconcile: repairs of drift are taken out of the plan until
 //! their slot comes. No client: nothing is read and nothing is written here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::attempt::ObservedService;
@@ -46,22 +46,20 @@ pub fn pace(plan: Plan, service: &ObservedService, drift: &Drift) -> PacedPlan {
 }
 
 fn without_waiting(mut plan: Plan, repairs: &Repairs) -> Plan {
-    let slots = repairs
-        .iter()
-        .filter_map(|(cloud, repair)| Some((cloud, repair.wait?)));
-    let slots: BTreeMap<&CloudName, Duration> = slots.collect();
-    if slots.is_empty() {
+    let queued = repairs.iter().filter(|(_, repair)| repair.wait.is_some());
+    let queued: BTreeSet<&CloudName> = queued.map(|(cloud, _)| cloud).collect();
+    if queued.is_empty() {
         return plan;
     }
     plan.actions.retain(|action| match action {
-        Action::Create { cloud, .. } | Action::Update { cloud, .. } => !slots.contains_key(cloud),
+        Action::Create { cloud, .. } | Action::Update { cloud, .. } => !queued.contains(cloud),
         _ => true,
     });
     if !plan.actions.iter().any(needs_live_service) {
         plan.actions.retain(|action| *action != Action::ConfirmLive);
     }
-    let waits = |(cloud, wait): (&CloudName, Duration)| Waiting::RepairSlot(cloud.clone(), wait);
-    plan.waiting.extend(slots.into_iter().map(waits));
+    let queued = queued.into_iter().cloned();
+    plan.waiting.extend(queued.map(Waiting::RepairSlot));
     plan
 }
 

@@ -58,7 +58,7 @@ fn log(result: &ApplyResult, context: &Context) {
     }
     for waiting in &result.waiting {
         match waiting {
-            Waiting::RepairSlot(..) | Waiting::StillDeleting(..) => {}
+            Waiting::RepairSlot(_) | Waiting::StillDeleting(..) => {}
             _ => tracing::info!(?waiting, "not done"),
         }
     }
@@ -116,7 +116,7 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
             Waiting::NodesUnconfirmed
                 | Waiting::CloudNotConfigured(_)
                 | Waiting::StillDeleting(..)
-                | Waiting::RepairSlot(..)
+                | Waiting::RepairSlot(_)
         )
     };
     pending.extend(result.waiting.iter().filter(stays).cloned());
@@ -157,7 +157,11 @@ fn requeue(
     let unfinished = errors.chain(pending.iter().map(Unfinished::Waiting));
     // Another writer of the status must not make this a hot loop.
     let restores = result.restores_status(service).then_some(Requeue::Poll);
-    let requeues = unfinished.map(Requeue::after).chain(restores);
+    let slots = result.repairs.values().filter_map(|repair| repair.wait);
+    let requeues = unfinished
+        .map(Requeue::after)
+        .chain(slots.map(Requeue::Slot))
+        .chain(restores);
     context.memory.requeue.schedule(
         &service.view.uid,
         service.spec_hash,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -168,8 +167,8 @@ pub enum Waiting {
     NodesUnconfirmed,
     /// The cloud still has the load balancer that it was told to delete.
     StillDeleting(CloudName, LoadBalancerId),
-    /// The repair of drift is rate-limited: for its slot, after this time.
-    RepairSlot(CloudName, Duration),
+    /// The repair of drift is rate-limited: for its slot.
+    RepairSlot(CloudName),
 }
 
 /// What to do, in order, and what is not done and why.

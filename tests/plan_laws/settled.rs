@@ -127,7 +127,7 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
         // Time went by.
         Waiting::Provisioning(_) | Waiting::Deleting(_) => false,
         // A plan waits for neither: they come from applying and from pacing it.
-        Waiting::StillDeleting(..) | Waiting::RepairSlot(..) => false,
+        Waiting::StillDeleting(..) | Waiting::RepairSlot(_) => false,
     }
 }
 

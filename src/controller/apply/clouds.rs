@@ -1,7 +1,7 @@
 //! The effects on a cloud.
 
 use super::{Executor, Interruption};
-use crate::cloud::{CloudError, ErrorKind, Priority, Verb, Which};
+use crate::cloud::{CloudError, ErrorKind, Operation, Priority, Verb, Which};
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::ReconcileError;
 use crate::plan::naming::{CloudName, LoadBalancerId};
@@ -28,8 +28,11 @@ impl Executor<'_> {
                 "the cloud answered with load balancer {}, which is not ours",
                 created.id
             );
-            let error = CloudError::new(name.clone(), Verb::Create, ErrorKind::NameTaken, message);
-            return Err(error.into());
+            let operation = Operation {
+                cloud: name.clone(),
+                verb: Verb::Create,
+            };
+            return Err(CloudError::new(operation, ErrorKind::NameTaken, message).into());
         }
         cloud.inventory.record(created.clone());
         Ok(Outcome::Found(Box::new(created)))

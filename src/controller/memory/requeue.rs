@@ -83,12 +83,13 @@ impl Requeue {
             Waiting::Provisioning(_) | Waiting::Deleting(_) | Waiting::StillDeleting(..) => {
                 Self::Poll
             }
-            Waiting::RepairSlot(_, wait) => Self::Slot(*wait),
             Waiting::CloudUnreachable(_) | Waiting::NameTaken(_) | Waiting::CloudError(..) => {
                 Self::Backoff
             }
             // A Node change reconciles every Service; an unknown cloud needs a restart.
+            // The time of a repair's slot is known to the pacing, not here.
             Waiting::NodesUnconfirmed
+            | Waiting::RepairSlot(_)
             | Waiting::CloudNotConfigured(_)
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,
@@ -382,8 +383,11 @@ mod tests {
             let kind = ErrorKind::Unavailable {
                 retry_after: Some(Duration::from_secs(seconds)),
             };
-            let cloud = crate::plan::naming::CloudName::new("cloud1");
-            crate::cloud::CloudError::new(cloud, crate::cloud::Verb::Create, kind, "down").into()
+            let operation = crate::cloud::Operation {
+                cloud: crate::plan::naming::CloudName::new("cloud1"),
+                verb: crate::cloud::Verb::Create,
+            };
+            crate::cloud::CloudError::new(operation, kind, "down").into()
         };
         assert_eq!(
             Requeue::after(Unfinished::Failed(&failure(0))),

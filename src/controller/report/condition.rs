@@ -39,7 +39,7 @@ pub fn readiness<'a>(
 /// A load balancer that was deleted and waits for its slot to be created again.
 fn queued_repair(waiting: &[Unfinished<'_>], observed: &Observed) -> Option<Readiness> {
     let is_queued = |unfinished: &&Unfinished<'_>| match unfinished {
-        Unfinished::Waiting(Waiting::RepairSlot(cloud, _)) => {
+        Unfinished::Waiting(Waiting::RepairSlot(cloud)) => {
             matches!(observed.clouds.get(cloud), Some(CloudView::Absent))
         }
         _ => false,
@@ -102,7 +102,7 @@ fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
                 format!("{cloud} has a load balancer of this Service but is not configured here")
             }
             Waiting::CloudUnreachable(cloud) => format!("{cloud} did not answer"),
-            Waiting::RepairSlot(cloud, _) => format!(
+            Waiting::RepairSlot(cloud) => format!(
                 "{cloud}: the load balancer is gone, as many others are: another is created in its turn"
             ),
             Waiting::NodesUnconfirmed

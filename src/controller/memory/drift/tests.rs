@@ -214,7 +214,7 @@ async fn only_the_cloud_that_drifted_waits() {
     let paced = pace(whole, &seen(80, 2), &drift).plan;
     let expected = [Action::AddFinalizer, update("cloud2", Urgency::Background)];
     assert_eq!(paced.actions, expected);
-    let waits = |waiting: &Waiting| matches!(waiting, Waiting::RepairSlot(cloud, _) if cloud.as_str() == "cloud1");
+    let waits = |waiting: &Waiting| matches!(waiting, Waiting::RepairSlot(cloud) if cloud.as_str() == "cloud1");
     assert!(paced.waiting.len() == 1 && paced.waiting.iter().all(waits));
 
     let gone = plan([Action::ConfirmLive, create("cloud1")]);
