@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     name = "my-cloud-controller-manager",
-    version = crate::telemetry::build::description(),
+    version = crate::telemetry::build_info::description(),
     about = "Gives every annotated LoadBalancer Service a load balancer on the cloud that it names",
     args_override_self = true,
     args_conflicts_with_subcommands = true

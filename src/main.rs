@@ -7,17 +7,17 @@ use my_cloud_controller_manager::app;
 use my_cloud_controller_manager::args::Args;
 use my_cloud_controller_manager::config::Start;
 
-/// Exit code of a mistake in the flags or the file, as clap's own.
-const MISTAKE: u8 = 2;
+/// Exit code of a error in the flags or the file, as clap's own.
+const CONFIG_ERROR: u8 = 2;
 
 fn main() -> ExitCode {
     // Fails only if one is installed already, which would be this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let start = match Start::from_args(&Args::parse()) {
         Ok(start) => start,
-        Err(mistakes) => {
-            eprintln!("{mistakes}");
-            return ExitCode::from(MISTAKE);
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::from(CONFIG_ERROR);
         }
     };
     match app::execute(start) {

@@ -11,7 +11,7 @@ type Probe = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// What a check is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CheckKind {
     /// Failing means that only a restart helps. Nothing about a cloud or the
     /// API server belongs here: no restart mends them.
     Live,
@@ -43,17 +43,17 @@ impl Endpoint {
         }
     }
 
-    fn kind(self) -> Kind {
+    fn kind(self) -> CheckKind {
         match self {
-            Self::Livez | Self::Healthz => Kind::Live,
-            Self::Readyz => Kind::Ready,
+            Self::Livez | Self::Healthz => CheckKind::Live,
+            Self::Readyz => CheckKind::Ready,
         }
     }
 }
 
 struct Check {
     name: &'static str,
-    kind: Kind,
+    kind: CheckKind,
     probe: Probe,
 }
 
@@ -77,8 +77,8 @@ impl Health {
             checks: RwLock::default(),
             failing: Mutex::default(),
         };
-        health.add("ping", Kind::Live, || Ok(()));
-        health.add("ping", Kind::Ready, || Ok(()));
+        health.add("ping", CheckKind::Live, || Ok(()));
+        health.add("ping", CheckKind::Ready, || Ok(()));
         health
     }
 
@@ -86,7 +86,7 @@ impl Health {
     pub fn add(
         &self,
         name: &'static str,
-        kind: Kind,
+        kind: CheckKind,
         check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
     ) {
         let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +95,7 @@ impl Health {
     }
 
     /// Runs the checks of an endpoint.
-    pub(super) fn probe(&self, endpoint: Endpoint, options: &Options) -> Verdict {
+    pub(super) fn probe(&self, endpoint: Endpoint, options: &Options) -> ProbeResult {
         let mut excluded = options.excluded.clone();
         let mut text = String::new();
         let mut failed = Vec::new();
@@ -136,7 +136,7 @@ impl Health {
         } else {
             text = "ok".into();
         }
-        Verdict {
+        ProbeResult {
             passed: failed.is_empty(),
             text,
         }
@@ -160,17 +160,17 @@ impl Health {
     }
 
     /// Runs one check, and tells why it fails. `None`: there is no such check.
-    pub(super) fn one(&self, endpoint: Endpoint, name: &str) -> Option<Verdict> {
+    pub(super) fn one(&self, endpoint: Endpoint, name: &str) -> Option<ProbeResult> {
         let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
         let check = checks
             .iter()
             .find(|check| check.kind == endpoint.kind() && check.name == name)?;
         Some(match (check.probe)() {
-            Ok(()) => Verdict {
+            Ok(()) => ProbeResult {
                 passed: true,
                 text: "ok".into(),
             },
-            Err(reason) => Verdict {
+            Err(reason) => ProbeResult {
                 passed: false,
                 text: format!("internal server error: {reason}\n"),
             },
@@ -182,8 +182,8 @@ impl Health {
         let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
         for check in checks.iter() {
             let endpoint = match check.kind {
-                Kind::Live => Endpoint::Livez,
-                Kind::Ready => Endpoint::Readyz,
+                CheckKind::Live => Endpoint::Livez,
+                CheckKind::Ready => Endpoint::Readyz,
             };
             let passed = (check.probe)().is_ok();
             metrics
@@ -195,7 +195,7 @@ impl Health {
 
 /// What a probe says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct ProbeResult {
     pub passed: bool,
     pub text: String,
 }

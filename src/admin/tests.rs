@@ -25,13 +25,13 @@ impl Process {
         let health = Arc::new(Health::new());
         let wedged = Arc::new(AtomicBool::new(false));
         let state = Arc::clone(&wedged);
-        health.add("leader_election", Kind::Live, move || {
+        health.add("leader_election", CheckKind::Live, move || {
             if state.load(Ordering::Relaxed) {
                 return Err("the Lease was last renewed 40s ago".into());
             }
             Ok(())
         });
-        health.add("stores", Kind::Ready, || {
+        health.add("stores", CheckKind::Ready, || {
             Err("Nodes were not listed yet".into())
         });
         let metrics = Arc::new(Metrics::new(&[]).unwrap());

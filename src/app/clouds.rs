@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cloud::{CallObserver, Cloud, CloudSetupError, RestCloud, RestSettings};
 use crate::config::Config;
 use crate::plan::naming::CloudName;
-use crate::telemetry::repeats::Repeats;
+use crate::telemetry::log_throttle::LogThrottle;
 
 const USER_AGENT: &str = concat!("my-cloud-controller-manager/", env!("CARGO_PKG_VERSION"));
 
@@ -20,7 +20,7 @@ const USER_AGENT: &str = concat!("my-cloud-controller-manager/", env!("CARGO_PKG
 pub fn clients(
     config: &Config,
     observer: CallObserver,
-    repeats: &Repeats,
+    repeats: &LogThrottle,
     stopping: &CancellationToken,
 ) -> Result<BTreeMap<CloudName, Arc<dyn Cloud>>, CloudSetupError> {
     let mut clients = BTreeMap::<_, Arc<dyn Cloud>>::new();

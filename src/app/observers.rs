@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cloud::{CallEvent, CallObserver};
-use crate::election::{Observation, Observer, Renewals};
+use crate::election::{LeaseHealth, Observation, Observer};
 use crate::telemetry::Metrics;
 
 /// Counts every call to a cloud.
@@ -28,7 +28,7 @@ pub fn of_calls(metrics: &Arc<Metrics>) -> CallObserver {
 }
 
 /// Counts what happens to the Lease, and notes when it was renewed.
-pub fn of_election(metrics: &Arc<Metrics>, renewals: &Arc<Renewals>) -> Observer {
+pub fn of_election(metrics: &Arc<Metrics>, renewals: &Arc<LeaseHealth>) -> Observer {
     let (metrics, renewals) = (metrics.clone(), renewals.clone());
     Arc::new(move |observation| {
         renewals.note(observation);

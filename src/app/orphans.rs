@@ -13,11 +13,11 @@ use super::{AppError, api_server, clouds};
 use crate::cloud::ErrorKind;
 use crate::config::Config;
 use crate::controller::sweep::keeps;
-use crate::kubernetes::{KubernetesError, Marks};
+use crate::kubernetes::{KubernetesError, MetadataKeys};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
 use crate::plan::orphan::suspect;
-use crate::telemetry::repeats::Repeats;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// One line for each load balancer of this cluster whose Service is gone or no
 /// longer ours, on every configured cloud that has a list. Reads only.
@@ -34,7 +34,8 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
     };
     let never = CancellationToken::new();
     let (mut rows, mut notes) = (Vec::new(), String::new());
-    for (name, cloud) in clouds::clients(config, Arc::new(|_| {}), &Repeats::default(), &never)? {
+    for (name, cloud) in clouds::clients(config, Arc::new(|_| {}), &LogThrottle::default(), &never)?
+    {
         // The clouds first: a Service born after its list has nothing in it.
         let found = match cloud.list(&cluster).await {
             Ok(found) => found,
@@ -78,10 +79,13 @@ async fn keepers(
     let services = services.list(&ListParams::default()).await;
     let services =
         services.map_err(|error| AppError::Orphans(KubernetesError::from(error).to_string()))?;
-    let (marks, clouds) = (Marks::new(&config.annotation_prefix), config.abilities());
+    let (metadata_keys, clouds) = (
+        MetadataKeys::new(&config.annotation_prefix),
+        config.capabilities(),
+    );
     let keeping = services
         .into_iter()
-        .filter(|service| keeps(service, &marks, cluster, &clouds));
+        .filter(|service| keeps(service, &metadata_keys, cluster, &clouds));
     Ok(keeping
         .filter_map(|service| service.uid())
         .map(ServiceUid::new)

@@ -38,7 +38,7 @@ impl Signals {
     }
 
     /// Waits for the first signal.
-    pub async fn asked(&self) {
+    pub async fn shutdown_requested(&self) {
         self.asked.cancelled().await;
     }
 }

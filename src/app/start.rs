@@ -9,29 +9,29 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::pulse::Pulse;
-use super::{AppError, Ended, Parts, api_server, clouds, observers};
+use super::heartbeat::Heartbeat;
+use super::{AppError, ComponentExit, Components, api_server, clouds, observers};
 use crate::admin::secure::SecureMetrics;
-use crate::admin::{self, Kind};
-use crate::controller::cloud_in_hand::CloudInHand;
-use crate::controller::inventories::{self, LookSettings};
+use crate::admin::{self, CheckKind};
+use crate::controller::cloud_handle::CloudHandle;
+use crate::controller::resync::{self, ResyncSettings};
 use crate::controller::sweep::SweepSettings;
-use crate::controller::vanished::{self, Vanished};
+use crate::controller::vanished::{self, FinalizerRaces};
 use crate::controller::{self, Context, Trigger};
-use crate::election::{self, Candidate, Clock, Renewals, Role};
-use crate::kubernetes::Marks;
+use crate::election::{self, Candidate, Clock, LeaseHealth, Role};
+use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
-use crate::kubernetes::measured_client;
+use crate::kubernetes::instrumented_client;
 use crate::kubernetes::node_watch::{self, NodeSet};
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
-use crate::kubernetes::watch_meter::WatchMeter;
+use crate::kubernetes::watch_metrics::WatchMetrics;
 use crate::plan::naming::ClusterId;
 use crate::telemetry::Metrics;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::logs::LogFilter;
-use crate::telemetry::repeats::Repeats;
 
-impl Parts {
+impl Components {
     /// The admin server comes first: probes tell what the start waits for.
     pub(super) async fn start_admin(&mut self, filter: LogFilter) -> Result<(), AppError> {
         let address = self.config.admin_address;
@@ -65,7 +65,7 @@ impl Parts {
     /// Everything else. Waits for the API server as long as it takes.
     pub(super) async fn start(&mut self) -> Result<(), AppError> {
         let kubernetes = api_server::access(&self.config).await?;
-        let client = measured_client::client(kubernetes.clone(), self.metrics.clone());
+        let client = instrumented_client::client(kubernetes.clone(), self.metrics.clone());
         let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
         self.serve_secure_metrics(&client);
         let identity =
@@ -80,9 +80,11 @@ impl Parts {
         self.follow_role(watched_roles.clone());
         let (events, write_events) = Events::new(client.clone(), &identity);
         self.events = Some(events.clone());
-        let (store, service_events) =
-            service_watch::services(client.clone(), Marks::new(&self.config.annotation_prefix));
-        let (vanished, reported) = Vanished::new();
+        let (store, service_events) = service_watch::services(
+            client.clone(),
+            MetadataKeys::new(&self.config.annotation_prefix),
+        );
+        let (vanished, reported) = FinalizerRaces::new();
         let context = self.context(
             client.clone(),
             cluster,
@@ -93,13 +95,13 @@ impl Parts {
         )?;
         let context = Arc::new(context);
         self.spawn(
-            "vanished-services",
+            "finalizer-races",
             vanished::follow(context.clone(), reported),
         );
         let (trigger, triggered) = Trigger::new();
         self.spawn("event-writer", write_events);
         let kind = self.config.node_address_type;
-        let meter = WatchMeter::new(self.metrics.clone(), "node");
+        let meter = WatchMetrics::new(self.metrics.clone(), "node");
         let watch_nodes = node_watch::follow(client.clone(), kind, self.nodes.clone(), meter);
         self.spawn("node-watch", watch_nodes);
         let node_changes = follow_nodes(
@@ -108,12 +110,12 @@ impl Parts {
             self.metrics.clone(),
         );
         self.spawn("node-changes", node_changes);
-        let inventories = inventories::follow(context.clone(), trigger, self.looks());
-        self.spawn("inventories", inventories);
+        let resync = resync::run(context.clone(), trigger, self.looks());
+        self.spawn("resync", resync);
         let listed = self.services_listed.clone();
         let controller = self.spawn_part("controller", async move {
             controller::run(context, service_events, triggered, listed).await;
-            Ended::Controller
+            ComponentExit::Controller
         });
         self.controller = Some(controller);
         self.spawn_election(kubernetes, client, identity, roles);
@@ -130,15 +132,16 @@ impl Parts {
             }
         };
         let stopping = self.stopping.clone();
-        self.health.add("stopping", Kind::Ready, move || {
+        self.health.add("stopping", CheckKind::Ready, move || {
             unless(stopping.is_cancelled(), "the process is stopping")
         });
         let services = self.services_listed.subscribe();
-        self.health.add("services-synced", Kind::Ready, move || {
-            unless(!*services.borrow(), "the Services are not listed yet")
-        });
+        self.health
+            .add("services-synced", CheckKind::Ready, move || {
+                unless(!*services.borrow(), "the Services are not listed yet")
+            });
         let nodes = self.nodes.subscribe();
-        self.health.add("nodes-synced", Kind::Ready, move || {
+        self.health.add("nodes-synced", CheckKind::Ready, move || {
             unless(nodes.borrow().is_none(), "the Nodes are not listed yet")
         });
     }
@@ -149,11 +152,11 @@ impl Parts {
         cluster: ClusterId,
         services_store: Store<Service>,
         events: Events,
-        vanished: Vanished,
+        vanished: FinalizerRaces,
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
-        let marks = Marks::new(&self.config.annotation_prefix);
-        let repeats = Repeats::default();
+        let metadata_keys = MetadataKeys::new(&self.config.annotation_prefix);
+        let repeats = LogThrottle::default();
         let clouds = clouds::clients(
             &self.config,
             observers::of_calls(&self.metrics),
@@ -162,28 +165,28 @@ impl Parts {
         )?;
         Ok(Context {
             cluster,
-            abilities: self.config.abilities(),
+            capabilities: self.config.capabilities(),
             clouds: clouds
                 .into_iter()
-                .map(|(name, client)| (name, CloudInHand::new(client)))
+                .map(|(name, client)| (name, CloudHandle::new(client)))
                 .collect(),
             services_store,
             services_listed: self.services_listed.subscribe(),
-            services: ServiceWriter::new(client, marks.clone(), self.metrics.clone()),
-            marks,
+            services: ServiceWriter::new(client, metadata_keys.clone(), self.metrics.clone()),
+            metadata_keys,
             events,
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),
-            provisions: Default::default(),
+            provisioning_traces: Default::default(),
             roles,
             nodes: self.nodes.subscribe(),
-            retry: Default::default(),
-            said: Default::default(),
-            repeats,
-            own_writes: Default::default(),
+            requeue: Default::default(),
+            event_dedup: Default::default(),
+            log_throttle: repeats,
+            mutation_cache: Default::default(),
             drift: Default::default(),
-            doubts: Default::default(),
-            vanished,
+            pending_creates: Default::default(),
+            finalizer_races: vanished,
             stopping: self.stopping.clone(),
         })
     }
@@ -191,7 +194,7 @@ impl Parts {
     fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
         self.spawn_part(name, async move {
             part.await;
-            Ended::Part(name)
+            ComponentExit::Part(name)
         });
     }
 
@@ -199,11 +202,11 @@ impl Parts {
     fn spawn_part(
         &mut self,
         name: &'static str,
-        part: impl Future<Output = Ended> + Send + 'static,
+        part: impl Future<Output = ComponentExit> + Send + 'static,
     ) -> AbortHandle {
-        let (part, pulse) = Pulse::of(part);
+        let (part, pulse) = Heartbeat::of(part);
         let stopping = self.stopping.clone();
-        self.health.add(name, Kind::Live, move || {
+        self.health.add(name, CheckKind::Live, move || {
             // Parts end one by one then, as they should.
             pulse.check().or_else(|why| {
                 if stopping.is_cancelled() {
@@ -216,8 +219,8 @@ impl Parts {
         self.tasks.spawn(part)
     }
 
-    fn looks(&self) -> LookSettings {
-        LookSettings {
+    fn looks(&self) -> ResyncSettings {
+        ResyncSettings {
             sweep_interval: self.config.sweep_interval,
             drift_interval: self.config.drift_interval,
             sweep: SweepSettings {
@@ -238,22 +241,22 @@ impl Parts {
         let warm = self.warm();
         let election = self.config.election.clone();
         let timing = election.as_ref().map(|election| election.timing);
-        let renewals = Renewals::new(timing.unwrap_or_default().lease_duration);
+        let renewals = LeaseHealth::new(timing.unwrap_or_default().lease_duration);
         let renewals = Arc::new(renewals);
         let observe = observers::of_election(&self.metrics, &renewals);
         let check = move || renewals.check();
-        self.health.add("leader_election", Kind::Live, check);
+        self.health.add("leader_election", CheckKind::Live, check);
         self.spawn_part("election", async move {
             // A replica that sees no Services or Nodes would lead for ever and do nothing.
             if release.run_until_cancelled(warm).await.is_none() {
-                return Ended::Election(Ok(()));
+                return ComponentExit::Election(Ok(()));
             }
             let Some(election) = election else {
                 let term = api_server::resource_version(&client).await;
                 roles.send_replace(Role::Leader(election::sole_leader(term)));
                 release.cancelled().await;
                 roles.send_replace(Role::Standby);
-                return Ended::Election(Ok(()));
+                return ComponentExit::Election(Ok(()));
             };
             let candidate = Candidate {
                 namespace: election.namespace,
@@ -262,7 +265,9 @@ impl Parts {
                 timing: election.timing,
                 clock: Clock::system(),
             };
-            Ended::Election(election::run(kubernetes, candidate, roles, observe, release).await)
+            ComponentExit::Election(
+                election::run(kubernetes, candidate, roles, observe, release).await,
+            )
         });
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{AppError, Ended, Parts};
+use super::{AppError, ComponentExit, Components};
 
 /// The longest that writes under way may take after SIGTERM. One that a hanging
 /// cloud does not answer is given up then: what it did is as unknown as after a
@@ -14,17 +14,17 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// The longest that the release of the Lease, and then the last Events, may take.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-impl Parts {
+impl Components {
     /// A part ended although nobody asked it to.
     pub(super) fn early_end(
         &self,
-        ended: Option<Result<Ended, tokio::task::JoinError>>,
+        ended: Option<Result<ComponentExit, tokio::task::JoinError>>,
     ) -> AppError {
         match ended {
-            Some(Ok(Ended::Election(Err(error)))) => error.into(),
-            Some(Ok(Ended::Election(Ok(())))) => AppError::Part("election"),
-            Some(Ok(Ended::Controller)) => AppError::Part("controller"),
-            Some(Ok(Ended::Part(name))) => AppError::Part(name),
+            Some(Ok(ComponentExit::Election(Err(error)))) => error.into(),
+            Some(Ok(ComponentExit::Election(Ok(())))) => AppError::Part("election"),
+            Some(Ok(ComponentExit::Controller)) => AppError::Part("controller"),
+            Some(Ok(ComponentExit::Part(name))) => AppError::Part(name),
             Some(Err(_)) | None => AppError::Part("a task that panicked"),
         }
     }
@@ -34,7 +34,7 @@ impl Parts {
     pub(super) async fn stop(&mut self) -> Result<(), AppError> {
         tracing::info!("stopping: no new work, waiting for the writes under way");
         self.stopping.cancel();
-        let drained = self.until(|ended| matches!(ended, Ended::Controller));
+        let drained = self.until(|ended| matches!(ended, ComponentExit::Controller));
         match timeout(DRAIN, drained).await {
             Ok(ended) => ended?,
             Err(_) => self.give_up_writes().await,
@@ -42,7 +42,7 @@ impl Parts {
         self.release.cancel();
         let released = timeout(
             FAREWELL,
-            self.until(|ended| matches!(ended, Ended::Election(_))),
+            self.until(|ended| matches!(ended, ComponentExit::Election(_))),
         )
         .await;
         match released {
@@ -79,7 +79,7 @@ impl Parts {
             // Nothing else is ever aborted; or it came to its end just now.
             let is_over = match ended {
                 Err(error) => error.is_cancelled(),
-                Ok(ended) => matches!(ended, Ended::Controller),
+                Ok(ended) => matches!(ended, ComponentExit::Controller),
             };
             if is_over {
                 return;
@@ -88,9 +88,9 @@ impl Parts {
     }
 
     /// Waits for the end of one part; the end of another one is an error.
-    async fn until(&mut self, wanted: impl Fn(&Ended) -> bool) -> Result<(), AppError> {
+    async fn until(&mut self, wanted: impl Fn(&ComponentExit) -> bool) -> Result<(), AppError> {
         match self.tasks.join_next().await {
-            Some(Ok(Ended::Election(Err(error)))) => Err(error.into()),
+            Some(Ok(ComponentExit::Election(Err(error)))) => Err(error.into()),
             Some(Ok(ended)) if wanted(&ended) => Ok(()),
             ended => Err(self.early_end(ended)),
         }

@@ -12,14 +12,14 @@ use crate::plan::naming::{LoadBalancerId, LoadBalancerName};
 /// It knows only what there is. That a name is missing here proves nothing:
 /// lists lag behind and may be incomplete, so whoever needs to know asks.
 #[derive(Debug, Default)]
-pub struct Inventory(Mutex<Known>);
+pub struct Inventory(Mutex<InventoryState>);
 
 /// Which list a load belongs to.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LoadStamp(u64);
 
 #[derive(Debug, Default)]
-struct Known {
+struct InventoryState {
     entries: HashMap<LoadBalancerName, LoadBalancer>,
     /// Counts the loads begun and the clearings; an older load is void.
     generation: u64,
@@ -70,7 +70,7 @@ impl Inventory {
 
     /// Takes in a load balancer that the cloud just showed us by itself: the
     /// answer of a create, an update or a query.
-    pub fn learn(&self, found: LoadBalancer) {
+    pub fn record(&self, found: LoadBalancer) {
         let mut known = self.known();
         if let Some(since) = &mut known.since {
             since.learnt.insert(found.name.clone());
@@ -82,7 +82,7 @@ impl Inventory {
     /// not to be relied on.
     pub fn forget(&self, id: &LoadBalancerId) {
         let mut known = self.known();
-        let Known { entries, since, .. } = &mut *known;
+        let InventoryState { entries, since, .. } = &mut *known;
         let names = entries.extract_if(|_, found| found.id == *id);
         let names: Vec<LoadBalancerName> = names.map(|(name, _)| name).collect();
         if let Some(since) = since {
@@ -112,13 +112,13 @@ impl Inventory {
     pub fn clear(&self) {
         let mut known = self.known();
         let generation = known.generation + 1;
-        *known = Known {
+        *known = InventoryState {
             generation,
-            ..Known::default()
+            ..InventoryState::default()
         };
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, InventoryState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

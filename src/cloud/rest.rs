@@ -11,15 +11,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Failure;
 use super::body;
 use super::call::{CallObserver, Code, Verb};
 use super::error::{CloudError, ErrorKind};
-use super::exchange::{Line, Outgoing};
-use super::limits::Limits;
+use super::http_client::{ApiClient, ApiRequest};
+use super::limiter::Limiter;
+use super::response::CallError;
 use super::settings::RestSettings;
+use super::span::CallSpan;
 use super::token::TokenFile;
-use super::trace::CallSpan;
 use super::transport::{self, CloudSetupError};
 use super::wire::{ApiCode, DeleteBody, DesiredBody, LoadBalancerBody, QueryBody};
 use super::{Cloud, Priority, Which};
@@ -27,15 +27,15 @@ use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId};
-use crate::telemetry::repeats::Repeats;
+use crate::telemetry::log_throttle::LogThrottle;
 
 /// A cloud over HTTP.
 pub struct RestCloud {
-    line: Line,
-    addresses: Addresses,
+    api_client: ApiClient,
+    urls: ApiUrls,
 }
 
-struct Addresses {
+struct ApiUrls {
     create: Url,
     delete: Url,
     update: Url,
@@ -51,49 +51,49 @@ impl RestCloud {
     /// cryptography do not fit.
     pub fn new(settings: RestSettings, observer: CallObserver) -> Result<Self, CloudSetupError> {
         let address = |verb| transport::address(&settings, verb);
-        let addresses = Addresses {
+        let urls = ApiUrls {
             create: address(Verb::Create)?,
             delete: address(Verb::Delete)?,
             update: address(Verb::Update)?,
             query: address(Verb::Query)?,
             list: address(Verb::List)?,
         };
-        let line = Line {
+        let api_client = ApiClient {
             client: transport::client(&settings)?,
-            limits: Limits::new(settings.concurrency, settings.requests_per_second),
+            limiter: Limiter::new(settings.concurrency, settings.requests_per_second),
             token: settings.token_file.map(TokenFile::new),
             cloud: settings.name,
             profile: settings.profile,
             request_timeout: settings.request_timeout,
             observer,
             stopping: CancellationToken::new(),
-            repeats: Repeats::default(),
+            log_throttle: LogThrottle::default(),
         };
-        Ok(Self { line, addresses })
+        Ok(Self { api_client, urls })
     }
 
     /// Calls that wait for their turn give up when this is cancelled.
     #[must_use]
     pub fn stopping_on(mut self, stopping: CancellationToken) -> Self {
-        self.line.stopping = stopping;
+        self.api_client.stopping = stopping;
         self
     }
 
     /// What is repeated in the log is counted here, together with others.
     #[must_use]
-    pub fn logging_with(mut self, repeats: Repeats) -> Self {
-        self.line.repeats = repeats;
+    pub fn logging_with(mut self, log_throttle: LogThrottle) -> Self {
+        self.api_client.log_throttle = log_throttle;
         self
     }
 
     fn span(&self, verb: Verb, address: &Url) -> CallSpan {
-        CallSpan::new(&self.line.cloud, verb, address)
+        CallSpan::new(&self.api_client.cloud, verb, address)
     }
 
     fn unsupported(&self, verb: Verb, what: &str) -> CloudError {
         let message = format!("not sent: the cloud's API does not know {what}");
         CloudError::new(
-            self.line.cloud.clone(),
+            self.api_client.cloud.clone(),
             verb,
             ErrorKind::Unsupported,
             message,
@@ -106,7 +106,7 @@ impl RestCloud {
         id: Option<&LoadBalancerId>,
         request: &CreateRequest,
     ) -> Result<Vec<u8>, CloudError> {
-        DesiredBody::new(self.line.profile, id, request)
+        DesiredBody::new(self.api_client.profile, id, request)
             .map(|body| json(&body))
             .map_err(|what| self.unsupported(verb, what))
     }
@@ -117,17 +117,17 @@ impl RestCloud {
         body: &[u8],
         id: Option<&LoadBalancerId>,
         request: &CreateRequest,
-    ) -> Result<LoadBalancer, Failure> {
+    ) -> Result<LoadBalancer, CallError> {
         let changed = parse::<LoadBalancerBody>(body)?
-            .changed(self.line.profile, id, request)
-            .map_err(Failure::protocol)?;
+            .changed(self.api_client.profile, id, request)
+            .map_err(CallError::protocol)?;
         // The cloud should have said AlreadyExists.
         if let Some(owner) = &changed.owner
             && !owner.is_same_service(&request.owner)
         {
             let code = Code::Api(ApiCode::AlreadyExists);
             let message = "the load balancer of this name has another owner";
-            return Err(Failure::new(ErrorKind::NameTaken, code, message));
+            return Err(CallError::new(ErrorKind::NameTaken, code, message));
         }
         Ok(changed)
     }
@@ -139,14 +139,14 @@ impl Cloud for RestCloud {
         which: Which<'a>,
         priority: Priority,
     ) -> BoxFuture<'a, Result<Option<LoadBalancer>, CloudError>> {
-        let span = self.span(Verb::Query, &self.addresses.query);
+        let span = self.span(Verb::Query, &self.urls.query);
         match which {
             Which::Id(id) => span.id(id),
             Which::Name(name) => span.name(name),
         }
-        let outgoing = Outgoing {
+        let api_request = ApiRequest {
             verb: Verb::Query,
-            address: &self.addresses.query,
+            address: &self.urls.query,
             priority,
             permit: None,
             idempotency_key: None,
@@ -155,10 +155,10 @@ impl Cloud for RestCloud {
         };
         let read = move |body: &[u8]| {
             parse::<LoadBalancerBody>(body)?
-                .found(self.line.profile, which)
-                .map_err(Failure::protocol)
+                .found(self.api_client.profile, which)
+                .map_err(CallError::protocol)
         };
-        let answered = self.line.call(span, outgoing, read);
+        let answered = self.api_client.call(span, api_request, read);
         answered
             .map(|answer| absent(answer.map(Some), None))
             .boxed()
@@ -179,11 +179,11 @@ impl Cloud for RestCloud {
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
         async move {
             let body = self.desired(Verb::Create, None, request)?;
-            let span = self.span(Verb::Create, &self.addresses.create);
+            let span = self.span(Verb::Create, &self.urls.create);
             span.name(&request.name);
-            let outgoing = Outgoing {
+            let api_request = ApiRequest {
                 verb: Verb::Create,
-                address: &self.addresses.create,
+                address: &self.urls.create,
                 priority,
                 permit: Some(permit),
                 idempotency_key: Some(request.name.as_str()),
@@ -191,7 +191,7 @@ impl Cloud for RestCloud {
                 limit: body::ONE,
             };
             let read = |body: &[u8]| self.changed(body, None, request);
-            self.line.call(span, outgoing, read).await
+            self.api_client.call(span, api_request, read).await
         }
         .boxed()
     }
@@ -205,12 +205,12 @@ impl Cloud for RestCloud {
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
         async move {
             let body = self.desired(Verb::Update, Some(id), request)?;
-            let span = self.span(Verb::Update, &self.addresses.update);
+            let span = self.span(Verb::Update, &self.urls.update);
             span.id(id);
             span.name(&request.name);
-            let outgoing = Outgoing {
+            let api_request = ApiRequest {
                 verb: Verb::Update,
-                address: &self.addresses.update,
+                address: &self.urls.update,
                 priority,
                 permit: Some(permit),
                 idempotency_key: None,
@@ -218,7 +218,7 @@ impl Cloud for RestCloud {
                 limit: body::ONE,
             };
             let read = |body: &[u8]| self.changed(body, Some(id), request);
-            self.line.call(span, outgoing, read).await
+            self.api_client.call(span, api_request, read).await
         }
         .boxed()
     }
@@ -228,18 +228,18 @@ impl Cloud for RestCloud {
         permit: &'a WritePermit,
         id: &'a LoadBalancerId,
     ) -> BoxFuture<'a, Result<(), CloudError>> {
-        let span = self.span(Verb::Delete, &self.addresses.delete);
+        let span = self.span(Verb::Delete, &self.urls.delete);
         span.id(id);
-        let outgoing = Outgoing {
+        let api_request = ApiRequest {
             verb: Verb::Delete,
-            address: &self.addresses.delete,
+            address: &self.urls.delete,
             priority: Priority::User,
             permit: Some(permit),
             idempotency_key: None,
             body: json(&DeleteBody { lb_id: id }),
             limit: body::ONE,
         };
-        let answered = self.line.call(span, outgoing, |_| Ok(()));
+        let answered = self.api_client.call(span, api_request, |_| Ok(()));
         answered.map(|answer| absent(answer, ())).boxed()
     }
 }
@@ -252,9 +252,9 @@ fn absent<T>(answer: Result<T, CloudError>, none: T) -> Result<T, CloudError> {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
     serde_json::from_slice(body).map_err(|error| {
-        Failure::protocol(body::excerpt(
+        CallError::protocol(body::excerpt(
             format!("the answer does not fit: {error}").as_bytes(),
         ))
     })

@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// How long the answer asks us to stay away, an hour at most; zero for a date
 /// that has passed, `None` without the header or with one that cannot be read.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let asked = asked(headers, now)?;
+    let asked = requested_delay(headers, now)?;
     if asked > LONGEST {
         tracing::warn!(
             ?asked,
@@ -24,7 +24,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(asked.min(LONGEST))
 }
 
-fn asked(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+fn requested_delay(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().map(Duration::from_secs);

@@ -14,11 +14,11 @@ const FRESH: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct TokenFile {
     path: PathBuf,
-    last: Mutex<Option<Reading>>,
+    last: Mutex<Option<CachedToken>>,
 }
 
 #[derive(Debug)]
-struct Reading {
+struct CachedToken {
     header: HeaderValue,
     modified: Option<SystemTime>,
     at: Instant,
@@ -68,7 +68,7 @@ impl TokenFile {
             }
         };
         let at = Instant::now();
-        *last = Some(Reading {
+        *last = Some(CachedToken {
             header: header.clone(),
             modified,
             at,

@@ -1,14 +1,14 @@
 //! The API's JSON, and the way between it and the plan's types.
 
-mod answer;
 mod request;
+mod response;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use answer::{ListBody, LoadBalancerBody};
 pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody};
+pub(super) use response::{ListBody, LoadBalancerBody};
 
 use crate::plan::load_balancer::{Listener, Protocol};
 
@@ -64,7 +64,7 @@ impl fmt::Display for ApiCode {
 
 /// What every answer carries.
 #[derive(Debug, Deserialize)]
-pub(super) struct Verdict {
+pub(super) struct ErrorBody {
     /// Empty for success; `None` only in what is no answer of this API.
     pub(super) err: Option<String>,
     pub(super) code: Option<String>,

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::document::Node;
-use super::mistake::{Mistakes, quote};
-use super::rules;
-use super::section::Section;
+use super::error::{ConfigErrors, quote};
+use super::fields::Fields;
+use super::validation;
+use super::yaml::Node;
 use crate::cloud::Profile;
 use crate::plan::naming::CloudName;
 
@@ -28,7 +28,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST_TIMEOUT_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(600);
 const CONCURRENCY: u32 = 16;
-const PROFILES: [(&str, Profile); 2] = [("standard", Profile::Standard), ("seed", Profile::Seed)];
+const PROFILES: [(&str, Profile); 2] = [("standard", Profile::Standard), ("seed", Profile::Basic)];
 
 /// One cloud: an API endpoint and an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,35 +75,35 @@ pub(super) fn defaults() -> Vec<CloudConfig> {
         .collect()
 }
 
-/// The clouds of the list. One with a mistake is left out, and the mistake noted.
-pub(super) fn read(file: &str, nodes: &[Node], mistakes: &mut Mistakes) -> Vec<CloudConfig> {
+/// The clouds of the list. One with a error is left out, and the error noted.
+pub(super) fn read(file: &str, nodes: &[Node], errors: &mut ConfigErrors) -> Vec<CloudConfig> {
     let mut clouds = Vec::new();
     let mut names = BTreeMap::new();
     let mut accounts = BTreeMap::new();
     for (index, node) in nodes.iter().enumerate() {
         let path = format!("clouds[{index}]");
-        let before = mistakes.len();
-        let Some(section) = Section::open(file, &path, node, &FIELDS, mistakes) else {
+        let before = errors.len();
+        let Some(section) = Fields::open(file, &path, node, &FIELDS, errors) else {
             continue;
         };
-        let Some(cloud) = read_one(&section, mistakes) else {
+        let Some(cloud) = read_one(&section, errors) else {
             continue;
         };
         if let Some(first) = names.insert(cloud.name.clone(), index) {
             let rule = format!("it must differ from clouds[{first}].name");
-            mistakes.add(section.place("name"), quote(cloud.name.as_str()), rule);
+            errors.add(section.place("name"), quote(cloud.name.as_str()), rule);
         }
         // Load balancers are told apart by cluster and Service only, so two
         // clouds of one account would change and delete each other's. Defaults
         // that stand in for what was wrong prove nothing.
         let account = (cloud.endpoint.clone(), cloud.token_file.clone());
-        if mistakes.len() == before
+        if errors.len() == before
             && let Some(first) = accounts.insert(account, index)
         {
             let rule = format!(
                 "it must differ from clouds[{first}].endpoint, unless each has its own tokenFile"
             );
-            mistakes.add(
+            errors.add(
                 section.place("endpoint"),
                 quote(cloud.endpoint.as_str()),
                 rule,
@@ -114,24 +114,27 @@ pub(super) fn read(file: &str, nodes: &[Node], mistakes: &mut Mistakes) -> Vec<C
     clouds
 }
 
-fn read_one(section: &Section<'_>, mistakes: &mut Mistakes) -> Option<CloudConfig> {
-    let before = mistakes.len();
-    let name = section.read("name", rules::dns_label, mistakes);
-    if name.is_none() && mistakes.len() == before {
-        mistakes.add(section.place("name"), "nothing", "every cloud needs a name");
+fn read_one(section: &Fields<'_>, errors: &mut ConfigErrors) -> Option<CloudConfig> {
+    let before = errors.len();
+    let name = section.read("name", validation::dns_label, errors);
+    if name.is_none() && errors.len() == before {
+        errors.add(section.place("name"), "nothing", "every cloud needs a name");
     }
-    let endpoint = section.read("endpoint", rules::endpoint, mistakes);
+    let endpoint = section.read("endpoint", validation::endpoint, errors);
     let request_timeout = section.read(
         "requestTimeout",
-        rules::duration_in(REQUEST_TIMEOUT_RANGE),
-        mistakes,
+        validation::duration_in(REQUEST_TIMEOUT_RANGE),
+        errors,
     );
-    let concurrency = section.read("concurrency", rules::number_in(1..=1000), mistakes);
-    let requests_per_second =
-        section.read("requestsPerSecond", rules::number_in(0..=100_000), mistakes);
-    let profile = section.read("profile", rules::one_of(&PROFILES), mistakes);
-    let token_file = section.read_unless_empty("tokenFile", rules::readable_file, mistakes);
-    let ca_file = section.read_unless_empty("caFile", rules::readable_file, mistakes);
+    let concurrency = section.read("concurrency", validation::number_in(1..=1000), errors);
+    let requests_per_second = section.read(
+        "requestsPerSecond",
+        validation::number_in(0..=100_000),
+        errors,
+    );
+    let profile = section.read("profile", validation::one_of(&PROFILES), errors);
+    let token_file = section.read_unless_empty("tokenFile", validation::readable_file, errors);
+    let ca_file = section.read_unless_empty("caFile", validation::readable_file, errors);
 
     let standard = CloudConfig::named(&name?)?;
     Some(CloudConfig {

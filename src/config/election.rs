@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::duration;
-use super::mistake::{Mistakes, Place, Violation, quote};
-use super::rules;
+use super::error::{ConfigErrors, Location, Violation, quote};
+use super::validation;
 use crate::args::Args;
 use crate::election::Timing;
 
@@ -32,42 +32,48 @@ pub struct ElectionConfig {
 }
 
 /// `None`: `--leader-elect=false`. All flags are checked either way.
-pub(super) fn read(args: &Args, mistakes: &mut Mistakes) -> Option<ElectionConfig> {
+pub(super) fn read(args: &Args, errors: &mut ConfigErrors) -> Option<ElectionConfig> {
     let enabled = args
         .leader_elect
         .as_deref()
         .and_then(|text| {
-            mistakes.check(Place::Flag("--leader-elect"), text, rules::one_of(&ENABLED))
+            errors.check(
+                Location::Flag("--leader-elect"),
+                text,
+                validation::one_of(&ENABLED),
+            )
         })
         .unwrap_or(true);
     let lease = args.leader_elect_resource_name.as_deref();
     let namespace = args.leader_elect_resource_namespace.as_deref();
     let config = ElectionConfig {
-        namespace: mistakes
+        namespace: errors
             .check(
-                Place::Flag("--leader-elect-resource-namespace"),
+                Location::Flag("--leader-elect-resource-namespace"),
                 namespace.unwrap_or(DEFAULT_NAMESPACE),
-                rules::dns_label,
+                validation::dns_label,
             )
             .unwrap_or_default(),
-        lease: mistakes
+        lease: errors
             .check(
-                Place::Flag("--leader-elect-resource-name"),
+                Location::Flag("--leader-elect-resource-name"),
                 lease.unwrap_or(DEFAULT_LEASE),
-                rules::dns_subdomain,
+                validation::dns_subdomain,
             )
             .unwrap_or_default(),
-        timing: read_timing(args, mistakes),
+        timing: read_timing(args, errors),
     };
     enabled.then_some(config)
 }
 
-fn read_timing(args: &Args, mistakes: &mut Mistakes) -> Timing {
-    let before = mistakes.len();
+fn read_timing(args: &Args, errors: &mut ConfigErrors) -> Timing {
+    let before = errors.len();
     let standard = Timing::default();
     let mut read = |flag, text: &Option<String>, standard: Duration| {
         text.as_deref()
-            .and_then(|text| mistakes.check(Place::Flag(flag), text, rules::duration_in(RANGE)))
+            .and_then(|text| {
+                errors.check(Location::Flag(flag), text, validation::duration_in(RANGE))
+            })
             .unwrap_or(standard)
     };
     let timing = Timing {
@@ -87,10 +93,10 @@ fn read_timing(args: &Args, mistakes: &mut Mistakes) -> Timing {
             standard.retry_period,
         ),
     };
-    if mistakes.len() == before {
+    if errors.len() == before {
         for (flag, found, violation) in violations(timing) {
-            mistakes.add(
-                Place::Flag(flag),
+            errors.add(
+                Location::Flag(flag),
                 quote(&duration::write(found)),
                 violation.rule,
             );

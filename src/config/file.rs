@@ -5,10 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::cloud::{self, CloudConfig};
-use super::document::{self, Node};
-use super::mistake::{Mistakes, Place, quote};
-use super::rules;
-use super::section::Section;
+use super::error::{ConfigErrors, Location, quote};
+use super::fields::Fields;
+use super::validation;
+use super::yaml::{self, Node};
 use super::{NodeAddressType, Orphans};
 use crate::plan::naming::ClusterId;
 
@@ -58,74 +58,78 @@ impl Default for FileSettings {
     }
 }
 
-/// Reads the file; mistakes are noted, and defaults stand in for what was wrong.
-pub fn read(path: &Path, mistakes: &mut Mistakes) -> FileSettings {
+/// Reads the file; errors are noted, and defaults stand in for what was wrong.
+pub fn read(path: &Path, errors: &mut ConfigErrors) -> FileSettings {
     let file = path.display().to_string();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
             let rule = format!("it must be a YAML file that can be read ({error})");
-            mistakes.add(Place::File("--config".into()), quote(&file), rule);
+            errors.add(Location::File("--config".into()), quote(&file), rule);
             return FileSettings::default();
         }
     };
-    match document::parse(&text) {
-        Ok(document) => read_document(&file, &document, mistakes),
+    match yaml::parse(&text) {
+        Ok(document) => read_document(&file, &document, errors),
         Err(error) => {
-            let place = Place::Field {
+            let place = Location::Field {
                 file,
                 line: error.line.unwrap_or(1),
                 path: String::new(),
             };
             let rule = format!("it must be one YAML document ({})", error.message);
-            mistakes.add(place, "no YAML", rule);
+            errors.add(place, "no YAML", rule);
             FileSettings::default()
         }
     }
 }
 
-fn read_document(file: &str, document: &Node, mistakes: &mut Mistakes) -> FileSettings {
+fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> FileSettings {
     let standard = FileSettings::default();
-    let Some(section) = Section::open(file, "", document, &FIELDS, mistakes) else {
+    let Some(section) = Fields::open(file, "", document, &FIELDS, errors) else {
         return standard;
     };
-    let period = |name: &str, standard: Duration, mistakes: &mut Mistakes| {
+    let period = |name: &str, standard: Duration, errors: &mut ConfigErrors| {
         section
-            .read(name, rules::duration_in(PERIOD_RANGE), mistakes)
+            .read(name, validation::duration_in(PERIOD_RANGE), errors)
             .unwrap_or(standard)
     };
     FileSettings {
-        orphan_grace_period: period("orphanGracePeriod", standard.orphan_grace_period, mistakes),
-        sweep_interval: period("sweepInterval", standard.sweep_interval, mistakes),
-        drift_interval: period("driftInterval", standard.drift_interval, mistakes),
+        orphan_grace_period: period("orphanGracePeriod", standard.orphan_grace_period, errors),
+        sweep_interval: period("sweepInterval", standard.sweep_interval, errors),
+        drift_interval: period("driftInterval", standard.drift_interval, errors),
         cluster_id: section
-            .read_unless_empty("clusterId", rules::cluster_id, mistakes)
+            .read_unless_empty("clusterId", validation::cluster_id, errors)
             .map(ClusterId::new),
         annotation_prefix: section
-            .read("annotationPrefix", rules::annotation_prefix, mistakes)
+            .read("annotationPrefix", validation::annotation_prefix, errors)
             .unwrap_or(standard.annotation_prefix),
         node_address_type: section
-            .read("nodeAddressType", rules::one_of(&ADDRESS_TYPES), mistakes)
+            .read(
+                "nodeAddressType",
+                validation::one_of(&ADDRESS_TYPES),
+                errors,
+            )
             .unwrap_or(standard.node_address_type),
         orphans: section
-            .read("orphans", rules::one_of(&ORPHANS), mistakes)
+            .read("orphans", validation::one_of(&ORPHANS), errors)
             .unwrap_or(standard.orphans),
-        clouds: read_clouds(file, &section, mistakes).unwrap_or(standard.clouds),
+        clouds: read_clouds(file, &section, errors).unwrap_or(standard.clouds),
     }
 }
 
 fn read_clouds(
     file: &str,
-    section: &Section<'_>,
-    mistakes: &mut Mistakes,
+    section: &Fields<'_>,
+    errors: &mut ConfigErrors,
 ) -> Option<Vec<CloudConfig>> {
-    let nodes = section.list("clouds", mistakes)?;
+    let nodes = section.list("clouds", errors)?;
     if nodes.is_empty() {
-        mistakes.add(
+        errors.add(
             section.place("clouds"),
             "an empty list",
             "it must name at least one cloud",
         );
     }
-    Some(cloud::read(file, nodes, mistakes))
+    Some(cloud::read(file, nodes, errors))
 }

@@ -4,15 +4,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::election::{self, ElectionConfig};
+use super::error::{ConfigErrors, Location, Violation};
 use super::metrics::{self, MetricsConfig};
-use super::mistake::{Mistakes, Place, Violation};
-use super::rules;
+use super::validation;
 use crate::args::Args;
-use crate::telemetry::logs::Format;
+use crate::telemetry::logs::LogFormat;
 
 /// What `--cloud-provider` may say without a note.
 const PROVIDERS: [&str; 3] = ["", "mycloud", "my-cloud-controller-manager"];
-const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
 /// What the flags hold, defaults filled in.
 pub struct FlagSettings {
@@ -20,13 +20,13 @@ pub struct FlagSettings {
     pub kubeconfig: Option<PathBuf>,
     pub admin_address: SocketAddr,
     pub metrics: MetricsConfig,
-    pub log_format: Format,
+    pub log_format: LogFormat,
     pub verbosity: u8,
     pub notes: Vec<String>,
 }
 
-/// Checks the flags; mistakes are noted, and defaults stand in for what was wrong.
-pub fn read(args: &Args, mistakes: &mut Mistakes) -> FlagSettings {
+/// Checks the flags; errors are noted, and defaults stand in for what was wrong.
+pub fn read(args: &Args, errors: &mut ConfigErrors) -> FlagSettings {
     let mut notes = Vec::new();
     if let Some(provider) = &args.cloud_provider
         && !PROVIDERS.contains(&provider.as_str())
@@ -36,36 +36,50 @@ pub fn read(args: &Args, mistakes: &mut Mistakes) -> FlagSettings {
         ));
     }
     if let Some(controllers) = &args.controllers {
-        mistakes.check(Place::Flag("--controllers"), controllers, only_service);
+        errors.check(Location::Flag("--controllers"), controllers, only_service);
     }
     FlagSettings {
-        election: election::read(args, mistakes),
+        election: election::read(args, errors),
         kubeconfig: args
             .kubeconfig
             .as_deref()
             .filter(|text| !text.is_empty())
             .and_then(|text| {
-                mistakes.check(Place::Flag("--kubeconfig"), text, rules::readable_file)
+                errors.check(
+                    Location::Flag("--kubeconfig"),
+                    text,
+                    validation::readable_file,
+                )
             }),
         admin_address: args
             .admin_address
             .as_deref()
             .and_then(|text| {
-                mistakes.check(Place::Flag("--admin-address"), text, rules::listen_address)
+                errors.check(
+                    Location::Flag("--admin-address"),
+                    text,
+                    validation::listen_address,
+                )
             })
             .unwrap_or((Ipv4Addr::UNSPECIFIED, 8080).into()),
-        metrics: metrics::read(args, mistakes),
+        metrics: metrics::read(args, errors),
         log_format: args
             .log_format
             .as_deref()
             .and_then(|text| {
-                mistakes.check(Place::Flag("--log-format"), text, rules::one_of(&FORMATS))
+                errors.check(
+                    Location::Flag("--log-format"),
+                    text,
+                    validation::one_of(&FORMATS),
+                )
             })
             .unwrap_or_default(),
         verbosity: args
             .verbosity
             .as_deref()
-            .and_then(|text| mistakes.check(Place::Flag("--v"), text, rules::number_in(0..=10)))
+            .and_then(|text| {
+                errors.check(Location::Flag("--v"), text, validation::number_in(0..=10))
+            })
             .and_then(|number| u8::try_from(number).ok())
             .unwrap_or_default(),
         notes,

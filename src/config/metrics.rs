@@ -1,7 +1,7 @@
 //! The flags that say where metrics are served.
 
-use super::mistake::{Mistakes, Place};
-use super::rules;
+use super::error::{ConfigErrors, Location};
+use super::validation;
 use crate::admin::secure::SecureMetricsConfig;
 use crate::args::Args;
 
@@ -20,12 +20,12 @@ pub struct MetricsConfig {
     pub secure: Option<SecureMetricsConfig>,
 }
 
-pub(super) fn read(args: &Args, mistakes: &mut Mistakes) -> MetricsConfig {
-    let secure = secure(args, mistakes);
+pub(super) fn read(args: &Args, errors: &mut ConfigErrors) -> MetricsConfig {
+    let secure = secure(args, errors);
     let plain = args
         .metrics_plain
         .as_deref()
-        .and_then(|text| mistakes.check(Place::Flag(PLAIN), text, rules::one_of(&WORDS)));
+        .and_then(|text| errors.check(Location::Flag(PLAIN), text, validation::one_of(&WORDS)));
     MetricsConfig {
         plain: plain.unwrap_or(secure.is_none()),
         secure,
@@ -33,7 +33,7 @@ pub(super) fn read(args: &Args, mistakes: &mut Mistakes) -> MetricsConfig {
 }
 
 /// All three or none.
-fn secure(args: &Args, mistakes: &mut Mistakes) -> Option<SecureMetricsConfig> {
+fn secure(args: &Args, errors: &mut ConfigErrors) -> Option<SecureMetricsConfig> {
     let flags = [
         (ADDRESS, &args.metrics_secure_address),
         (CERTIFICATE, &args.metrics_tls_cert_file),
@@ -50,15 +50,15 @@ fn secure(args: &Args, mistakes: &mut Mistakes) -> Option<SecureMetricsConfig> {
     for (flag, text) in flags {
         if text.is_none() {
             let rule = format!("it must be set together with {}", given.join(" and "));
-            mistakes.add(Place::Flag(flag), "nothing", rule);
+            errors.add(Location::Flag(flag), "nothing", rule);
         }
     }
     let [(_, address), (_, certificate), (_, key)] =
         flags.map(|(flag, text)| (flag, text.as_deref()));
-    let address =
-        address.and_then(|text| mistakes.check(Place::Flag(ADDRESS), text, rules::listen_address));
+    let address = address
+        .and_then(|text| errors.check(Location::Flag(ADDRESS), text, validation::listen_address));
     let mut file = |flag, text: Option<&str>| {
-        text.and_then(|text| mistakes.check(Place::Flag(flag), text, rules::readable_file))
+        text.and_then(|text| errors.check(Location::Flag(flag), text, validation::readable_file))
     };
     let (certificate, key) = (file(CERTIFICATE, certificate), file(KEY, key));
     Some(SecureMetricsConfig {

@@ -13,17 +13,17 @@ impl TestFile {
         Self(path)
     }
 
-    fn load(&self) -> Result<Config, Mistakes> {
+    fn load(&self) -> Result<Config, ConfigErrors> {
         check_config(&self.0)
     }
 
-    /// The mistakes without the file's name: `LINE: field: found …`.
-    fn mistakes(&self) -> Vec<String> {
+    /// The errors without the file's name: `LINE: field: found …`.
+    fn errors(&self) -> Vec<String> {
         let file = format!("{}:", self.0.display());
-        let mistakes = self.load().expect_err("the file has mistakes");
-        mistakes
+        let errors = self.load().expect_err("the file has errors");
+        errors
             .iter()
-            .map(|mistake| mistake.to_string().replace(&file, ""))
+            .map(|error| error.to_string().replace(&file, ""))
             .collect()
     }
 }
@@ -34,10 +34,10 @@ impl Drop for TestFile {
     }
 }
 
-fn flag_mistakes(args: Args) -> Vec<String> {
+fn flag_errors(args: Args) -> Vec<String> {
     match Config::load(&args) {
         Ok(_) => Vec::new(),
-        Err(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -131,7 +131,7 @@ fn every_field_is_read() {
     assert_eq!(cloud.endpoint.as_str(), "https://lb.east:8443/");
     assert_eq!(cloud.request_timeout, Duration::from_millis(1500));
     assert_eq!((cloud.concurrency, cloud.requests_per_second), (4, 25));
-    assert_eq!(cloud.profile, Profile::Seed);
+    assert_eq!(cloud.profile, Profile::Basic);
     assert_eq!(cloud.token_file.as_deref(), Some(token.0.as_path()));
     assert_eq!(cloud.ca_file, cloud.token_file);
 }
@@ -169,14 +169,14 @@ clouds:
         "13: clouds[3].name: found \"c\": it must differ from clouds[2].name",
         "15: clouds[4]: found \"just-a-name\": it must be a mapping of fields",
     ];
-    assert_eq!(TestFile::new("mistakes", text).mistakes(), expected);
+    assert_eq!(TestFile::new("errors", text).errors(), expected);
 }
 
 #[test]
 fn two_clouds_never_share_one_account() {
     let text = "clouds: [{name: a, endpoint: 'http://x'}, {name: b, endpoint: 'http://x:80/'}]";
     assert_eq!(
-        TestFile::new("account", text).mistakes(),
+        TestFile::new("account", text).errors(),
         [
             "1: clouds[1].endpoint: found \"http://x/\": it must differ from clouds[0].endpoint, unless each has its own tokenFile"
         ]
@@ -212,17 +212,17 @@ fn a_file_of_another_shape_is_one_mistake() {
         ),
     ];
     for (name, text, expected, reason) in cases {
-        let mistakes = TestFile::new(name, text).mistakes();
-        assert_eq!(mistakes.len(), 1, "{reason}: {mistakes:?}");
-        assert!(mistakes[0].contains(expected), "{reason}: {mistakes:?}");
-        assert!(!mistakes[0].contains('\n'), "{reason}: {mistakes:?}");
+        let errors = TestFile::new(name, text).errors();
+        assert_eq!(errors.len(), 1, "{reason}: {errors:?}");
+        assert!(errors[0].contains(expected), "{reason}: {errors:?}");
+        assert!(!errors[0].contains('\n'), "{reason}: {errors:?}");
     }
 }
 
 #[test]
 fn flags_are_checked_all_at_once() {
     let text = |value: &str| Some(value.to_owned());
-    let mistakes = flag_mistakes(Args {
+    let errors = flag_errors(Args {
         config: Some("/nowhere/config.yaml".into()),
         controllers: text("service,node"),
         verbosity: text("11"),
@@ -239,7 +239,7 @@ fn flags_are_checked_all_at_once() {
         "--v: found \"11\": it must be a whole number from 0 to 10",
         "--config: found \"/nowhere/config.yaml\": it must be a YAML file that can be read (No such file or directory (os error 2))",
     ];
-    assert_eq!(mistakes, expected);
+    assert_eq!(errors, expected);
 }
 
 #[test]
@@ -290,14 +290,14 @@ fn secure_metrics_need_all_of_their_flags_and_switch_the_plain_ones_off() {
     assert!(Config::load(&both).unwrap().metrics.plain);
 
     assert_eq!(
-        flag_mistakes(args(Some("0.0.0.0:8443"), None, None)),
+        flag_errors(args(Some("0.0.0.0:8443"), None, None)),
         [
             "--metrics-tls-cert-file: found nothing: it must be set together with --metrics-secure-address",
             "--metrics-tls-key-file: found nothing: it must be set together with --metrics-secure-address",
         ]
     );
     assert_eq!(
-        flag_mistakes(args(None, Some(file), Some("/nowhere"))),
+        flag_errors(args(None, Some(file), Some("/nowhere"))),
         [
             "--metrics-secure-address: found nothing: it must be set together with --metrics-tls-cert-file and --metrics-tls-key-file",
             "--metrics-tls-key-file: found \"/nowhere\": it must be a file that can be read (No such file or directory (os error 2))",

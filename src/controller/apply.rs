@@ -7,11 +7,11 @@ mod service;
 use std::collections::BTreeSet;
 
 use super::Context;
-use super::done::Done;
+use super::attempt::ApplyResult;
 use super::drift::{Repairs, postpone};
-use super::failure::Failure;
-use super::observe::{ObservedService, Seen};
-use super::speech::announce;
+use super::error::ReconcileError;
+use super::observe::{ObservedClouds, ObservedService};
+use super::speech::emit_before_apply;
 use crate::election::Leadership;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{Action, Outcome, Plan};
@@ -21,14 +21,14 @@ use crate::plan::{Action, Outcome, Plan};
 pub async fn apply(
     plan: Plan,
     service: &ObservedService,
-    seen: Seen,
+    seen: ObservedClouds,
     leadership: &Leadership,
     context: &Context,
-) -> Done {
-    let repairs = context.drift.judge(&plan, service);
-    announce(&plan, &repairs, service, context);
+) -> ApplyResult {
+    let repairs = context.drift.schedule(&plan, service);
+    emit_before_apply(&plan, &repairs, service, context);
     let (plan, postponed) = postpone(plan, &repairs);
-    let Seen {
+    let ObservedClouds {
         observed,
         failures,
         disowned,
@@ -40,13 +40,13 @@ pub async fn apply(
         created: Vec::new(),
         failed: BTreeSet::new(),
         repairs,
-        done: Done {
+        done: ApplyResult {
             observed,
             object: service.object.clone(),
             actions: Vec::new(),
             failures: failures
                 .into_values()
-                .map(Failure::from)
+                .map(ReconcileError::from)
                 .chain(postponed)
                 .collect(),
             waiting: plan.waiting,
@@ -77,7 +77,7 @@ pub async fn apply(
     run.done
 }
 
-impl Failure {
+impl ReconcileError {
     fn ends_the_run(&self) -> bool {
         matches!(self, Self::Changed | Self::NotLeader(_) | Self::Stopping)
     }
@@ -107,7 +107,7 @@ struct Run<'a> {
     failed: BTreeSet<CloudName>,
     /// Where what nobody asked for is put right.
     repairs: Repairs,
-    done: Done,
+    done: ApplyResult,
 }
 
 impl Run<'_> {
@@ -120,11 +120,11 @@ impl Run<'_> {
         }
     }
 
-    async fn perform(&mut self, action: &Action) -> Result<Outcome, Failure> {
+    async fn perform(&mut self, action: &Action) -> Result<Outcome, ReconcileError> {
         // What was created still goes on record.
         let is_owed = matches!(action, Action::Publish { .. }) && !self.created.is_empty();
         if self.context.stopping.is_cancelled() && !is_owed {
-            return Err(Failure::Stopping);
+            return Err(ReconcileError::Stopping);
         }
         self.leadership.permit()?;
         match action {

@@ -9,24 +9,24 @@ use kube::runtime::reflector::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::cloud_in_hand::CloudInHand;
-use super::doubts::Doubts;
+use super::cloud_handle::CloudHandle;
+use super::doubts::PendingCreates;
 use super::drift::Drift;
-use super::own_writes::OwnWrites;
+use super::own_writes::MutationCache;
 use super::reconcile::key;
-use super::retry::Retry;
-use super::said::Said;
-use super::trace::Provisions;
-use super::vanished::Vanished;
+use super::retry::RequeuePolicy;
+use super::said::EventDedup;
+use super::trace::ProvisioningTraces;
+use super::vanished::FinalizerRaces;
 use crate::election::{Leadership, Role};
-use crate::kubernetes::Marks;
+use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::Clouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
 use crate::telemetry::Metrics;
-use crate::telemetry::repeats::Repeats;
+use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::traces::Tracer;
 
 /// What every reconcile has in hand.
@@ -34,11 +34,11 @@ pub struct Context {
     /// This cluster, as the owner of load balancers.
     pub cluster: ClusterId,
     /// Names of our marks on Services.
-    pub marks: Marks,
+    pub metadata_keys: MetadataKeys,
     /// The configured clouds, as the plan knows them.
-    pub abilities: Clouds,
+    pub capabilities: Clouds,
     /// The configured clouds, each with what it is known to have.
-    pub clouds: BTreeMap<CloudName, CloudInHand>,
+    pub clouds: BTreeMap<CloudName, CloudHandle>,
     /// Every Service, as the watch shows them.
     pub services_store: Store<Service>,
     /// Whether that is whole.
@@ -52,25 +52,25 @@ pub struct Context {
     /// Where spans come from.
     pub tracer: Tracer,
     /// The traces of Services that wait for their first address.
-    pub provisions: Provisions,
+    pub provisioning_traces: ProvisioningTraces,
     /// Whether we lead.
     pub roles: watch::Receiver<Role>,
     /// The Nodes; `None` until all are known.
     pub nodes: watch::Receiver<Option<NodeSet>>,
     /// When to try again.
-    pub retry: Retry,
+    pub requeue: RequeuePolicy,
     /// What Events have been said.
-    pub said: Said,
+    pub event_dedup: EventDedup,
     /// What failures have been logged of late.
-    pub repeats: Repeats,
+    pub log_throttle: LogThrottle,
     /// Our writes that the watch has not shown yet.
-    pub own_writes: OwnWrites,
+    pub mutation_cache: MutationCache,
     /// Creates that may have happened.
-    pub doubts: Doubts,
+    pub pending_creates: PendingCreates,
     /// What changed at the clouds although nobody asked for it.
     pub drift: Drift,
     /// Where Services are handed in that went although our finalizer was on them.
-    pub vanished: Vanished,
+    pub finalizer_races: FinalizerRaces,
     /// Cancelled when no new work may be started.
     pub stopping: CancellationToken,
 }
@@ -92,11 +92,11 @@ impl Context {
         let Some(uid) = service.uid().map(ServiceUid::new) else {
             return;
         };
-        self.retry.forget(&uid);
-        self.own_writes.forget(&uid);
+        self.requeue.forget(&uid);
+        self.mutation_cache.forget(&uid);
         self.drift.forget(&uid);
-        self.said.forget(&uid);
-        self.provisions.forget(&uid);
+        self.event_dedup.forget(&uid);
+        self.provisioning_traces.forget(&uid);
         self.metrics.provisioning.forget(&uid);
         self.metrics.queue.forget(&key(service));
     }
@@ -110,14 +110,14 @@ impl Context {
         let services = self.services_store.state();
         let uids = services.iter().filter_map(|service| service.uid());
         let alive: HashSet<ServiceUid> = uids.map(ServiceUid::new).collect();
-        self.retry.keep(&alive);
-        self.own_writes.keep(&alive);
+        self.requeue.keep(&alive);
+        self.mutation_cache.keep(&alive);
         self.drift.keep(&alive);
-        self.said.keep(&alive);
+        self.event_dedup.keep(&alive);
         self.metrics.provisioning.keep(&alive);
         self.metrics.nodes.keep(&alive);
         let known: HashSet<ServiceKey> = services.iter().map(|service| key(service)).collect();
         self.metrics.queue.keep(&known);
-        self.provisions.keep(&alive);
+        self.provisioning_traces.keep(&alive);
     }
 }

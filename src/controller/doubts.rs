@@ -12,16 +12,16 @@ use crate::plan::naming::{CloudName, LoadBalancerName};
 
 /// The clouds that may have a load balancer without our knowing.
 #[derive(Default)]
-pub struct Doubts(Mutex<HashSet<(CloudName, LoadBalancerName)>>);
+pub struct PendingCreates(Mutex<HashSet<(CloudName, LoadBalancerName)>>);
 
-impl Doubts {
+impl PendingCreates {
     /// A create ended without telling whether it was carried out.
-    pub fn raise(&self, cloud: &CloudName, name: &LoadBalancerName) {
+    pub fn record(&self, cloud: &CloudName, name: &LoadBalancerName) {
         self.lock().insert((cloud.clone(), name.clone()));
     }
 
     /// The cloud said whether there is such a load balancer.
-    pub fn settle(&self, cloud: &CloudName, name: &LoadBalancerName) {
+    pub fn resolve(&self, cloud: &CloudName, name: &LoadBalancerName) {
         let mut doubts = self.lock();
         // Nearly always empty.
         if !doubts.is_empty() {
@@ -30,7 +30,7 @@ impl Doubts {
     }
 
     /// The clouds that are to be asked for a load balancer of this name.
-    pub fn about(&self, name: &LoadBalancerName) -> Vec<CloudName> {
+    pub fn clouds_for(&self, name: &LoadBalancerName) -> Vec<CloudName> {
         let doubts = self.lock();
         let about = doubts.iter().filter(|(_, doubted)| doubted == name);
         about.map(|(cloud, _)| cloud.clone()).collect()

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::failure::Failure;
+use super::error::ReconcileError;
 use super::observe::ObservedService;
-use super::retry::Input;
+use super::retry::SpecHash;
 use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::{Action, Plan, Urgency, Waiting, is_edit};
 
@@ -35,27 +35,27 @@ pub type Repairs = BTreeMap<CloudName, Repair>;
 
 /// Which Services had all they asked for, and whose turn it is to be repaired.
 #[derive(Default)]
-pub struct Drift(Mutex<State>);
+pub struct Drift(Mutex<DriftState>);
 
 #[derive(Default)]
-struct State {
+struct DriftState {
     /// Of the Services that have asked for nothing since. A new leader knows of
     /// none: what differs then may be a user's edit.
-    granted: HashMap<ServiceUid, Granted>,
+    synced: HashMap<ServiceUid, SyncedState>,
     /// When the repairs of a cloud, one each [`SPACING`], are all used up.
     paces: HashMap<CloudName, Instant>,
     /// When each may be repaired; kept until a plan has no repair there.
-    turns: HashMap<ServiceUid, BTreeMap<CloudName, Instant>>,
+    slots: HashMap<ServiceUid, BTreeMap<CloudName, Instant>>,
 }
 
 /// What the clouds had all of: a state of the Service, and of the Nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Granted {
-    input: Input,
+struct SyncedState {
+    input: SpecHash,
     nodes: u64,
 }
 
-impl Granted {
+impl SyncedState {
     /// The cloud that this action repairs, if it does, and whether that may wait:
     /// back ends that came or went may not, whatever else is to be mended with them.
     fn repair(self, action: &Action, nodes: u64) -> Option<(&CloudName, bool)> {
@@ -72,30 +72,30 @@ impl Granted {
 
 impl Drift {
     /// Notes that nothing is left to do for a Service as it is.
-    pub fn settle(&self, service: &ObservedService) {
+    pub fn mark_in_sync(&self, service: &ObservedService) {
         let (uid, mut state) = (&service.view.uid, self.lock());
-        let granted = Granted {
-            input: service.input,
+        let granted = SyncedState {
+            input: service.spec_hash,
             nodes: service.nodes_version(),
         };
-        state.granted.insert(uid.clone(), granted);
-        state.turns.remove(uid);
+        state.synced.insert(uid.clone(), granted);
+        state.slots.remove(uid);
     }
 
     /// The repairs in a plan, each with its turn.
-    pub fn judge(&self, plan: &Plan, service: &ObservedService) -> Repairs {
+    pub fn schedule(&self, plan: &Plan, service: &ObservedService) -> Repairs {
         let uid = &service.view.uid;
         let mut state = self.lock();
-        let Some(granted) = state.granted.get(uid).copied() else {
+        let Some(granted) = state.synced.get(uid).copied() else {
             return Repairs::new();
         };
-        if granted.input != service.input {
+        if granted.input != service.spec_hash {
             // Whatever the user makes of it later, this was asked for.
-            state.granted.remove(uid);
-            state.turns.remove(uid);
+            state.synced.remove(uid);
+            state.slots.remove(uid);
             return Repairs::new();
         }
-        let before = state.turns.remove(uid).unwrap_or_default();
+        let before = state.slots.remove(uid).unwrap_or_default();
         let mut repairs = Repairs::new();
         let mut turns = BTreeMap::new();
         let now = Instant::now();
@@ -107,7 +107,7 @@ impl Drift {
             let turn = match given {
                 _ if !may_wait => now,
                 Some(turn) => turn,
-                None => state.turn(cloud, now),
+                None => state.reserve_slot(cloud, now),
             };
             turns.insert(cloud.clone(), turn);
             let repair = Repair {
@@ -123,40 +123,40 @@ impl Drift {
         };
         turns.extend(before.into_iter().filter(|(cloud, _)| is_silent(cloud)));
         if !turns.is_empty() {
-            state.turns.insert(uid.clone(), turns);
+            state.slots.insert(uid.clone(), turns);
         }
         repairs
     }
 
     /// Whether nobody waits for what is to be done for a Service, because it is a repair.
-    pub fn waits(&self, uid: &ServiceUid, input: Input) -> bool {
+    pub fn is_queued(&self, uid: &ServiceUid, input: SpecHash) -> bool {
         let state = self.lock();
-        let is_as_it_was = state.granted.get(uid).is_some_and(|one| one.input == input);
-        is_as_it_was && state.turns.contains_key(uid)
+        let is_as_it_was = state.synced.get(uid).is_some_and(|one| one.input == input);
+        is_as_it_was && state.slots.contains_key(uid)
     }
 
     /// Drops what is remembered of all Services but these.
     pub fn keep(&self, alive: &HashSet<ServiceUid>) {
         let mut state = self.lock();
-        state.granted.retain(|uid, _| alive.contains(uid));
-        state.turns.retain(|uid, _| alive.contains(uid));
+        state.synced.retain(|uid, _| alive.contains(uid));
+        state.slots.retain(|uid, _| alive.contains(uid));
     }
 
     /// Drops what is remembered of a Service.
     pub fn forget(&self, uid: &ServiceUid) {
         let mut state = self.lock();
-        state.granted.remove(uid);
-        state.turns.remove(uid);
+        state.synced.remove(uid);
+        state.slots.remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, DriftState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl DriftState {
     /// The next turn of a cloud, which is taken with that.
-    fn turn(&mut self, cloud: &CloudName, now: Instant) -> Instant {
+    fn reserve_slot(&mut self, cloud: &CloudName, now: Instant) -> Instant {
         let pace = self.paces.entry(cloud.clone()).or_insert(now);
         *pace = (*pace).max(now) + SPACING;
         (*pace).checked_sub(BURST * SPACING).unwrap_or(now).max(now)
@@ -164,7 +164,7 @@ impl State {
 }
 
 /// A plan without what has to wait for its turn, and that as failures.
-pub fn postpone(mut plan: Plan, repairs: &Repairs) -> (Plan, Vec<Failure>) {
+pub fn postpone(mut plan: Plan, repairs: &Repairs) -> (Plan, Vec<ReconcileError>) {
     let needs_the_live_service = |action: &Action| {
         matches!(action, Action::Create { .. } | Action::Delete { .. }) || is_edit(action)
     };
@@ -176,9 +176,9 @@ pub fn postpone(mut plan: Plan, repairs: &Repairs) -> (Plan, Vec<Failure>) {
     });
     let postponed = repairs.iter().filter_map(|(cloud, repair)| {
         let (cloud, wait) = (cloud.clone(), repair.wait?);
-        Some(Failure::NotItsTurn { cloud, wait })
+        Some(ReconcileError::QueuedForRepair { cloud, wait })
     });
-    let postponed: Vec<Failure> = postponed.collect();
+    let postponed: Vec<ReconcileError> = postponed.collect();
     if !postponed.is_empty() && !plan.actions.iter().any(needs_the_live_service) {
         // Nothing is left that the live Service would have to be asked for.
         plan.actions.retain(|action| *action != Action::ConfirmLive);

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use k8s_openapi::jiff::Timestamp;
 
 use super::Context;
-use super::done::Done;
-use super::failure::{Failure, waiting_reason};
+use super::attempt::ApplyResult;
+use super::error::{ReconcileError, waiting_reason};
 use super::observe::ObservedService;
-use super::retry::{Delay, after_failure};
+use super::retry::{Requeue, after_failure};
 use super::trace;
 use crate::cloud::ErrorKind;
-use crate::kubernetes::asked;
+use crate::kubernetes::managed_fields;
 use crate::plan::naming::CloudName;
 use crate::plan::{Action, Desired, Waiting, Wanted};
 use crate::telemetry::ReconcileResult;
@@ -20,7 +20,7 @@ use crate::telemetry::ReconcileResult;
 /// Counts the attempt. `waits`: something is under way.
 pub fn measure(
     service: &ObservedService,
-    done: &Done,
+    done: &ApplyResult,
     waits: bool,
     started: Instant,
     context: &Context,
@@ -34,19 +34,19 @@ pub fn measure(
     }
     let loud = || done.failures.iter().filter(|failure| !failure.is_quiet());
     // Once for each reason, however many clouds have it.
-    let failed = loud().map(Failure::reason);
+    let failed = loud().map(ReconcileError::reason);
     let reasons: BTreeSet<_> = failed
         .chain(done.waiting.iter().filter_map(waiting_reason))
         .collect();
     for reason in reasons {
         reconcile.failed(reason);
     }
-    let retried = || loud().filter(|failure| after_failure(failure) != Delay::Change);
+    let retried = || loud().filter(|failure| after_failure(failure) != Requeue::AwaitChange);
     if retried().next().is_some() {
         context.metrics.queue.retry();
     }
     for failure in retried() {
-        if let Failure::Cloud(error) = failure {
+        if let ReconcileError::Cloud(error) = failure {
             let (cloud, verb) = (error.cloud().as_str(), error.verb().as_str());
             let cloud_metrics = &context.metrics.cloud;
             cloud_metrics.retried(cloud, verb, error.reason().as_str());
@@ -61,7 +61,7 @@ pub fn measure(
     }
 }
 
-fn result(service: &ObservedService, done: &Done, waits: bool) -> ReconcileResult {
+fn result(service: &ObservedService, done: &ApplyResult, waits: bool) -> ReconcileResult {
     if matches!(service.desired, Desired::Invalid(_)) {
         ReconcileResult::TerminalError
     } else if done.failures.iter().any(|failure| !failure.is_quiet()) {
@@ -74,7 +74,7 @@ fn result(service: &ObservedService, done: &Done, waits: bool) -> ReconcileResul
 }
 
 /// From the wish to the first address.
-fn provisioning(service: &ObservedService, wanted: &Wanted, done: &Done, context: &Context) {
+fn provisioning(service: &ObservedService, wanted: &Wanted, done: &ApplyResult, context: &Context) {
     let metrics = &context.metrics.provisioning;
     let uid = &service.view.uid;
     if done.actions.contains(&Action::AddFinalizer) {
@@ -83,7 +83,7 @@ fn provisioning(service: &ObservedService, wanted: &Wanted, done: &Done, context
     // The clouds have all that the Service and the Nodes ask for.
     if done.failures.is_empty() && done.waiting.is_empty() {
         for cloud in &wanted.clouds {
-            context.metrics.nodes.knows(uid, cloud);
+            context.metrics.nodes.mark_in_sync(uid, cloud);
         }
     }
     // Somebody who wipes the addresses of one that is ready starts no clock.
@@ -91,12 +91,13 @@ fn provisioning(service: &ObservedService, wanted: &Wanted, done: &Done, context
     if has_address && !metrics.is_pending(uid) {
         return;
     }
-    let told = asked::asked_at(&service.object, &context.marks);
-    let asked = metrics.asked(uid, told.unwrap_or_else(Timestamp::now));
+    let recorded = managed_fields::requested_at(&service.object, &context.metadata_keys);
+    let requested_at = metrics.requested_at(uid, recorded.unwrap_or_else(Timestamp::now));
     let clouds = wanted.clouds.iter().cloned();
-    let (served, owing): (BTreeSet<_>, BTreeSet<_>) = clouds.partition(|cloud| has(done, cloud));
-    let is_served = owing.is_empty();
-    metrics.progress(uid, &served, owing, asked, age(asked));
+    let (served, outstanding): (BTreeSet<_>, BTreeSet<_>) =
+        clouds.partition(|cloud| has(done, cloud));
+    let is_served = outstanding.is_empty();
+    metrics.progress(uid, &served, outstanding, requested_at, age(requested_at));
     if is_served {
         trace::provisioned(service, context);
         return;
@@ -113,13 +114,13 @@ fn provisioning(service: &ObservedService, wanted: &Wanted, done: &Done, context
 }
 
 /// Whether the Service says the address that this cloud gave it.
-fn has(done: &Done, cloud: &CloudName) -> bool {
-    done.observed.serves(cloud) && done.observed.says_address_of(cloud)
+fn has(done: &ApplyResult, cloud: &CloudName) -> bool {
+    done.observed.serves(cloud) && done.observed.publishes_address_of(cloud)
 }
 
 /// Of a failure that a person must see to: where, and why.
-fn terminal_failure(failure: &Failure) -> Option<(&CloudName, &'static str)> {
-    let Failure::Cloud(error) = failure else {
+fn terminal_failure(failure: &ReconcileError) -> Option<(&CloudName, &'static str)> {
+    let ReconcileError::Cloud(error) = failure else {
         return None;
     };
     let reason = match error.kind() {
@@ -131,7 +132,7 @@ fn terminal_failure(failure: &Failure) -> Option<(&CloudName, &'static str)> {
 }
 
 /// From the deletion of a Service to the end of its load balancers.
-fn deprovisioning(service: &ObservedService, done: &Done, context: &Context) {
+fn deprovisioning(service: &ObservedService, done: &ApplyResult, context: &Context) {
     let metrics = &context.metrics.provisioning;
     metrics.forget(&service.view.uid);
     let is_last = |action: &Action| matches!(action, Action::RemoveFinalizer { .. });

@@ -9,16 +9,16 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::Service;
 
 use super::Context;
-use super::cloud_in_hand::CloudInHand;
-use super::doubts::Doubts;
-use super::retry::Input;
+use super::cloud_handle::CloudHandle;
+use super::doubts::PendingCreates;
+use super::retry::SpecHash;
 use crate::cloud::{CloudError, Priority, Which};
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::{condition, service};
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
-use crate::plan::{CloudView, Desired, Observed, Release, clouds_to_ask, desired};
+use crate::plan::{CloudView, Desired, Observed, Release, clouds_to_query, desired};
 
 /// A Service as it was read for one attempt.
 pub struct ObservedService {
@@ -29,7 +29,7 @@ pub struct ObservedService {
     /// What it asks for.
     pub desired: Desired,
     /// What a person decided.
-    pub input: Input,
+    pub spec_hash: SpecHash,
     /// The Nodes; `None` until all are known.
     pub nodes: Option<NodeSet>,
     /// Whether our condition said that the load balancers serve.
@@ -45,54 +45,51 @@ impl ObservedService {
 
 /// Why an attempt is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotNow {
+pub enum Skip {
     /// Nothing to read, or not all is known that is needed: a change brings the next.
-    Change,
+    UntilChange,
     /// A delay is under way.
-    After(Duration),
+    For(Duration),
 }
 
 /// Reads the Service: no client, no request.
 ///
 /// # Errors
 /// [`NotNow`] if there is nothing to do before a change or the end of a delay.
-pub fn observe_service(
-    watched: Arc<Service>,
-    context: &Context,
-) -> Result<ObservedService, NotNow> {
-    let view = service::view(&watched, &context.marks).ok_or(NotNow::Change)?;
-    let object = context.own_writes.newest(&view.uid, watched);
-    let view = service::view(&object, &context.marks).ok_or(NotNow::Change)?;
-    let input = Input::of(&view);
+pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<ObservedService, Skip> {
+    let view = service::view(&watched, &context.metadata_keys).ok_or(Skip::UntilChange)?;
+    let object = context.mutation_cache.newest(&view.uid, watched);
+    let view = service::view(&object, &context.metadata_keys).ok_or(Skip::UntilChange)?;
+    let input = SpecHash::of(&view);
     let nodes = context.nodes.borrow().clone();
     let version = nodes.as_ref().map_or(0, |nodes| nodes.version);
-    if let Some(remaining) = context.retry.remaining(&view.uid, input, version) {
-        return Err(NotNow::After(remaining));
+    if let Some(remaining) = context.requeue.remaining(&view.uid, input, version) {
+        return Err(Skip::For(remaining));
     }
-    let mut desired = desired(&view, &context.cluster, &context.abilities);
+    let mut desired = desired(&view, &context.cluster, &context.capabilities);
     if let Desired::Unmanaged(reason) = desired {
         // A Service that could never be carried out has no finalizer of ours,
         // only the condition that said why.
-        if view.deleting || condition::find(&object, context.marks.condition()).is_none() {
+        if view.deleting || condition::find(&object, context.metadata_keys.condition()).is_none() {
             tracing::trace!(?reason, "not ours");
             context.metrics.provisioning.forget(&view.uid);
-            return Err(NotNow::Change);
+            return Err(Skip::UntilChange);
         }
         desired = Desired::Released(Release::Stays(reason));
     }
-    let before = condition::find(&object, context.marks.condition());
+    let before = condition::find(&object, context.metadata_keys.condition());
     Ok(ObservedService {
         was_ready: before.is_some_and(|condition| condition.status == "True"),
         object,
         view,
         desired,
-        input,
+        spec_hash: input,
         nodes,
     })
 }
 
 /// What was seen of the clouds.
-pub struct Seen {
+pub struct ObservedClouds {
     /// For the plan.
     pub observed: Observed,
     /// The clouds that did not say, and why.
@@ -106,21 +103,26 @@ pub struct Seen {
 /// # Errors
 /// [`NotNow::Change`] while the Nodes are not known: a load balancer without
 /// back ends would be created.
-pub async fn observe_cloud(service: &ObservedService, context: &Context) -> Result<Seen, NotNow> {
-    let nodes = service.nodes.clone().ok_or(NotNow::Change)?;
-    let mut seen = Seen {
+pub async fn observe_clouds(
+    service: &ObservedService,
+    context: &Context,
+) -> Result<ObservedClouds, Skip> {
+    let nodes = service.nodes.clone().ok_or(Skip::UntilChange)?;
+    let mut seen = ObservedClouds {
         observed: Observed::of_service(&service.view, nodes.backends),
         failures: BTreeMap::new(),
         disowned: Vec::new(),
     };
-    let answers = looks(service, context).into_iter().map(|look| async move {
-        let view = look.view().await;
-        (look, view)
-    });
+    let answers = cloud_queries(service, context)
+        .into_iter()
+        .map(|look| async move {
+            let view = look.run().await;
+            (look, view)
+        });
     for (look, view) in join_all(answers).await {
         let view = view.unwrap_or_else(|error| {
             seen.failures.insert(look.name.clone(), error);
-            Looked {
+            CloudAnswer {
                 view: CloudView::Unreachable,
                 disowned: None,
             }
@@ -133,39 +135,42 @@ pub async fn observe_cloud(service: &ObservedService, context: &Context) -> Resu
 }
 
 /// One cloud to look at for one Service.
-struct Look<'a> {
+struct CloudQuery<'a> {
     name: CloudName,
     /// `None`: not configured.
-    cloud: Option<&'a CloudInHand>,
+    cloud: Option<&'a CloudHandle>,
     service: &'a ServiceView,
     owner: Owner,
     load_balancer: LoadBalancerName,
-    doubts: &'a Doubts,
+    pending_creates: &'a PendingCreates,
     priority: Priority,
 }
 
-struct Looked {
+struct CloudAnswer {
     view: CloudView,
     disowned: Option<LoadBalancerId>,
 }
 
-fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>> {
+fn cloud_queries<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<CloudQuery<'a>> {
     if matches!(service.desired, Desired::Unmanaged(_) | Desired::Invalid(_)) {
         return Vec::new();
     }
     let owner = service.view.owner(&context.cluster);
     let load_balancer = owner.load_balancer_name();
-    let mut names = clouds_to_ask(&service.view, &service.desired, &context.abilities);
-    names.extend(context.doubts.about(&load_balancer));
+    let mut names = clouds_to_query(&service.view, &service.desired, &context.capabilities);
+    names.extend(context.pending_creates.clouds_for(&load_balancer));
     for (name, cloud) in &context.clouds {
         if cloud.inventory.find(&load_balancer).is_some() {
             names.insert(name.clone());
         }
     }
-    let waits = !service.was_ready && !context.drift.waits(&service.view.uid, service.input);
+    let waits = !service.was_ready
+        && !context
+            .drift
+            .is_queued(&service.view.uid, service.spec_hash);
     let urgent = waits || service.view.deleting;
-    let look = |name: CloudName| Look {
-        doubts: &context.doubts,
+    let look = |name: CloudName| CloudQuery {
+        pending_creates: &context.pending_creates,
         cloud: context.clouds.get(&name),
         name,
         service: &service.view,
@@ -180,10 +185,10 @@ fn looks<'a>(service: &'a ObservedService, context: &'a Context) -> Vec<Look<'a>
     names.into_iter().map(look).collect()
 }
 
-impl Look<'_> {
-    async fn view(&self) -> Result<Looked, CloudError> {
+impl CloudQuery<'_> {
+    async fn run(&self) -> Result<CloudAnswer, CloudError> {
         let found = |view| {
-            Ok(Looked {
+            Ok(CloudAnswer {
                 view,
                 disowned: None,
             })
@@ -200,7 +205,7 @@ impl Look<'_> {
         if let Some(known) = cloud.inventory.find(&self.load_balancer) {
             // What we cannot use, or may no longer be so, is asked for again.
             if is_settled(&known) && self.is_ours(&known) {
-                return found(self.judge(known));
+                return found(self.classify(known));
             }
             cloud.inventory.forget(&known.id);
         }
@@ -208,10 +213,11 @@ impl Look<'_> {
             .client
             .query(Which::Name(&self.load_balancer), self.priority)
             .await?;
-        self.doubts.settle(&self.name, &self.load_balancer);
+        self.pending_creates
+            .resolve(&self.name, &self.load_balancer);
         if let Some(named) = named {
-            cloud.inventory.learn(named.clone());
-            return found(self.judge(named));
+            cloud.inventory.record(named.clone());
+            return found(self.classify(named));
         }
         let Some(recorded) = recorded else {
             return found(CloudView::Absent);
@@ -223,14 +229,14 @@ impl Look<'_> {
         {
             None => found(CloudView::Absent),
             Some(by_id) if self.is_ours(&by_id) => found(CloudView::Present(Box::new(by_id))),
-            Some(_) => Ok(Looked {
+            Some(_) => Ok(CloudAnswer {
                 view: CloudView::Absent,
                 disowned: Some(recorded.clone()),
             }),
         }
     }
 
-    fn judge(&self, found: LoadBalancer) -> CloudView {
+    fn classify(&self, found: LoadBalancer) -> CloudView {
         if self.is_ours(&found) {
             CloudView::Present(Box::new(found))
         } else {

@@ -14,12 +14,12 @@ use crate::plan::naming::ServiceUid;
 
 /// The newest state of a Service that an answer to us showed.
 #[derive(Default)]
-pub struct OwnWrites(Mutex<HashMap<ServiceUid, Arc<Service>>>);
+pub struct MutationCache(Mutex<HashMap<ServiceUid, Arc<Service>>>);
 
-impl OwnWrites {
+impl MutationCache {
     /// Remembers an answer, unless it is the Service's last: the watch may have
     /// shown the end of it before.
-    pub fn remember(&self, uid: &ServiceUid, answer: Arc<Service>) {
+    pub fn record(&self, uid: &ServiceUid, answer: Arc<Service>) {
         if answer.metadata.deletion_timestamp.is_some() && answer.finalizers().is_empty() {
             self.forget(uid);
         } else {
@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn our_write_counts_until_the_watch_shows_it_or_something_newer() {
         let uid = ServiceUid::new("u");
-        let writes = OwnWrites::default();
-        writes.remember(&uid, at("100"));
+        let writes = MutationCache::default();
+        writes.record(&uid, at("100"));
         let seen = |watched| writes.newest(&uid, at(watched)).resource_version();
         assert_eq!(
             seen("99").as_deref(),
@@ -98,11 +98,11 @@ mod tests {
     #[test]
     fn the_last_answer_of_a_service_is_not_kept_for_ever() {
         let uid = ServiceUid::new("u");
-        let writes = OwnWrites::default();
-        writes.remember(&uid, at("100"));
+        let writes = MutationCache::default();
+        writes.record(&uid, at("100"));
         let mut last = Service::clone(&at("101"));
         last.metadata.deletion_timestamp = Some(Time(Timestamp::now()));
-        writes.remember(&uid, last.into());
+        writes.record(&uid, last.into());
         assert!(writes.lock().is_empty());
     }
 }

@@ -1,16 +1,16 @@
 //! What the condition says after an attempt.
 
-use super::done::Done;
-use super::failure::Failure;
+use super::attempt::ApplyResult;
+use super::error::ReconcileError;
 use super::observe::ObservedService;
-use crate::kubernetes::condition::{Readiness, Reason};
+use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::plan::annotation::Problem;
 use crate::plan::naming::CloudName;
 use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
 
 /// What the condition should say; `None` if there is nothing to say: the
 /// Service is not ours, or our marks are about to go.
-pub fn readiness(service: &ObservedService, done: &Done, prefix: &str) -> Option<Readiness> {
+pub fn readiness(service: &ObservedService, done: &ApplyResult, prefix: &str) -> Option<Readiness> {
     let failed = failed(&done.failures);
     match &service.desired {
         Desired::Unmanaged(_) => None,
@@ -25,21 +25,21 @@ pub fn readiness(service: &ObservedService, done: &Done, prefix: &str) -> Option
     }
 }
 
-fn failed(failures: &[Failure]) -> Option<Readiness> {
+fn failed(failures: &[ReconcileError]) -> Option<Readiness> {
     let failure = failures.iter().find(|failure| !failure.is_quiet())?;
     Some(Readiness {
-        reason: Reason::SyncFailed,
+        reason: ConditionReason::SyncFailed,
         message: failure.to_string(),
     })
 }
 
 /// What is gone and not its turn yet.
-fn drifted(done: &Done) -> Option<Readiness> {
+fn drifted(done: &ApplyResult) -> Option<Readiness> {
     let is_gone =
         |cloud: &&CloudName| matches!(done.observed.clouds.get(*cloud), Some(CloudView::Absent));
     let cloud = done.not_their_turn().find(is_gone)?;
     Some(Readiness {
-        reason: Reason::Drifted,
+        reason: ConditionReason::Drifted,
         message: format!(
             "{cloud}: the load balancer is gone, as many others are: another is created in its turn"
         ),
@@ -52,7 +52,7 @@ fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
         .map(|problem| problem.describe(prefix))
         .collect();
     Readiness {
-        reason: Reason::InvalidConfiguration,
+        reason: ConditionReason::InvalidConfiguration,
         message: problems.join("; "),
     }
 }
@@ -70,7 +70,7 @@ fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
         "load balancers"
     };
     Readiness {
-        reason: Reason::Ready,
+        reason: ConditionReason::Ready,
         message: format!("{verb} {} ready", served.join(", ")),
     }
 }
@@ -79,12 +79,12 @@ fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
 fn first<'a>(mut waiting: impl Iterator<Item = &'a Waiting>) -> Option<Readiness> {
     waiting.find_map(|waiting| {
         let (reason, message) = match waiting {
-            Waiting::Provisioning(cloud) => (Reason::Provisioning, format!("{cloud}: the load balancer is being provisioned")),
-            Waiting::Deleting(cloud) => (Reason::Provisioning, format!("{cloud}: the load balancer of this name is being deleted; another is created when it is gone")),
-            Waiting::CloudError(cloud, message) => (Reason::CloudError, format!("{cloud}: the load balancer failed: {message}")),
-            Waiting::NameTaken(cloud) => (Reason::NotOwned, format!("{cloud}: the load balancer of our name does not belong to this Service: it is left alone")),
-            Waiting::CloudNotConfigured(cloud) => (Reason::CloudNotConfigured, format!("{cloud} has a load balancer of this Service but is not configured here")),
-            Waiting::CloudUnreachable(cloud) => (Reason::SyncFailed, format!("{cloud} did not answer")),
+            Waiting::Provisioning(cloud) => (ConditionReason::Provisioning, format!("{cloud}: the load balancer is being provisioned")),
+            Waiting::Deleting(cloud) => (ConditionReason::Provisioning, format!("{cloud}: the load balancer of this name is being deleted; another is created when it is gone")),
+            Waiting::CloudError(cloud, message) => (ConditionReason::CloudError, format!("{cloud}: the load balancer failed: {message}")),
+            Waiting::NameTaken(cloud) => (ConditionReason::NotOwned, format!("{cloud}: the load balancer of our name does not belong to this Service: it is left alone")),
+            Waiting::CloudNotConfigured(cloud) => (ConditionReason::CloudNotConfigured, format!("{cloud} has a load balancer of this Service but is not configured here")),
+            Waiting::CloudUnreachable(cloud) => (ConditionReason::SyncFailed, format!("{cloud} did not answer")),
             Waiting::NodesUnconfirmed | Waiting::NotOurs(_) | Waiting::Invalid(_) => return None,
         };
         Some(Readiness { reason, message })

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use super::Context;
 use super::apply::apply;
-use super::observe::{NotNow, ObservedService, observe_cloud, observe_service};
+use super::observe::{ObservedService, Skip, observe_clouds, observe_service};
 use super::report::report;
 use super::trace;
 use crate::election::Leadership;
@@ -38,8 +38,8 @@ pub async fn reconcile(service: Arc<Service>, context: Arc<Context>) -> Result<N
     );
     let attempt = attempt(service, &leadership, &context).instrument(span);
     let again = attempt.await.unwrap_or_else(|not_now| match not_now {
-        NotNow::Change => None,
-        NotNow::After(delay) => Some(delay),
+        Skip::UntilChange => None,
+        Skip::For(delay) => Some(delay),
     });
     let Some(delay) = again else {
         return Ok(Next::await_change());
@@ -61,7 +61,7 @@ async fn attempt(
     service: Arc<Service>,
     leadership: &Leadership,
     context: &Context,
-) -> Result<Option<Duration>, NotNow> {
+) -> Result<Option<Duration>, Skip> {
     let service = observe_service(service, context)?;
     let work = trace::attempt(&service, leadership, context);
     work.run(steps(&service, leadership, context)).await
@@ -72,12 +72,12 @@ async fn steps(
     service: &ObservedService,
     leadership: &Leadership,
     context: &Context,
-) -> Result<Option<Duration>, NotNow> {
+) -> Result<Option<Duration>, Skip> {
     let started = Instant::now();
     let seen = tokio::select! {
-        seen = observe_cloud(service, context) => seen?,
+        seen = observe_clouds(service, context) => seen?,
         // Reading may be broken off at any time; writing may not.
-        () = context.stopping.cancelled() => return Err(NotNow::Change),
+        () = context.stopping.cancelled() => return Err(Skip::UntilChange),
     };
     context.metrics.reconcile.started();
     let plan = plan(&service.desired, &seen.observed);

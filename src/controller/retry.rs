@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::failure::Failure;
+use super::error::ReconcileError;
 use crate::cloud::ErrorKind;
 use crate::kubernetes::KubernetesError;
 use crate::plan::Waiting;
@@ -30,9 +30,9 @@ const AT_ONCE: Duration = Duration::from_millis(20);
 /// What a person decided about a Service, as a fingerprint: a change of it
 /// ends every delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Input(u64);
+pub struct SpecHash(u64);
 
-impl Input {
+impl SpecHash {
     /// Of a Service.
     pub fn of(service: &ServiceView) -> Self {
         let mut hasher = DefaultHasher::new();
@@ -43,67 +43,67 @@ impl Input {
 
 /// How long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delay {
+pub enum Requeue {
     /// Not at all: a newer state is in hand.
-    AtOnce,
+    Immediately,
     /// Exactly as long as the other side asked for.
-    Exact(Duration),
+    After(Duration),
     /// Until its turn has come, which says nothing against a try of the rest at once.
-    Turn(Duration),
+    Slot(Duration),
     /// The cloud is at work: 1 s, growing to 30 s.
-    LookAgain,
+    Poll,
     /// 5 s, doubling to 300 s.
     Backoff,
     /// Until something changes.
-    Change,
+    AwaitChange,
 }
 
 /// The delay that a failure asks for.
-pub fn after_failure(failure: &Failure) -> Delay {
+pub fn after_failure(failure: &ReconcileError) -> Requeue {
     match failure {
-        Failure::Cloud(error) => match error.retry_after() {
+        ReconcileError::Cloud(error) => match error.retry_after() {
             // "At once" of a cloud that fails would be a loop without a pause.
-            Some(wait) if !wait.is_zero() => Delay::Exact(wait),
+            Some(wait) if !wait.is_zero() => Requeue::After(wait),
             _ => match error.kind() {
                 // Not sent because many calls wait, or not as we knew it: the next look tells more.
-                ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Conflict => Delay::LookAgain,
-                _ => Delay::Backoff,
+                ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Conflict => Requeue::Poll,
+                _ => Requeue::Backoff,
             },
         },
-        Failure::Kubernetes(error) => match error {
-            KubernetesError::Conflict => Delay::AtOnce,
-            KubernetesError::Gone | KubernetesError::NotLeader(_) => Delay::Change,
-            KubernetesError::Throttled(delay) => Delay::Exact(*delay),
+        ReconcileError::Kubernetes(error) => match error {
+            KubernetesError::Conflict => Requeue::Immediately,
+            KubernetesError::Gone | KubernetesError::NotLeader(_) => Requeue::AwaitChange,
+            KubernetesError::Throttled(delay) => Requeue::After(*delay),
             KubernetesError::Forbidden(_)
             | KubernetesError::Rejected(_)
             | KubernetesError::Timeout(_)
-            | KubernetesError::Unavailable(_) => Delay::Backoff,
+            | KubernetesError::Unavailable(_) => Requeue::Backoff,
         },
-        Failure::Changed => Delay::AtOnce,
-        Failure::StillThere { .. } | Failure::NotServing { .. } => Delay::LookAgain,
-        Failure::NotItsTurn { wait, .. } => Delay::Turn(*wait),
-        Failure::NotLeader(_) | Failure::Stopping => Delay::Change,
+        ReconcileError::Changed => Requeue::Immediately,
+        ReconcileError::StillDeleting { .. } | ReconcileError::NotServing { .. } => Requeue::Poll,
+        ReconcileError::QueuedForRepair { wait, .. } => Requeue::Slot(*wait),
+        ReconcileError::NotLeader(_) | ReconcileError::Stopping => Requeue::AwaitChange,
     }
 }
 
 /// The delay after which something that is waited for is worth another look.
-pub fn after_waiting(waiting: &Waiting) -> Delay {
+pub fn after_waiting(waiting: &Waiting) -> Requeue {
     match waiting {
-        Waiting::Provisioning(_) | Waiting::Deleting(_) => Delay::LookAgain,
+        Waiting::Provisioning(_) | Waiting::Deleting(_) => Requeue::Poll,
         Waiting::CloudUnreachable(_) | Waiting::NameTaken(_) | Waiting::CloudError(..) => {
-            Delay::Backoff
+            Requeue::Backoff
         }
         // A Node's change reconciles every Service; a cloud that is not configured needs a restart.
         Waiting::NodesUnconfirmed
         | Waiting::CloudNotConfigured(_)
         | Waiting::NotOurs(_)
-        | Waiting::Invalid(_) => Delay::Change,
+        | Waiting::Invalid(_) => Requeue::AwaitChange,
     }
 }
 
 #[derive(Debug)]
 struct Entry {
-    input: Input,
+    input: SpecHash,
     /// Version of the Nodes that the attempt knew.
     nodes: u64,
     attempts: u32,
@@ -112,13 +112,13 @@ struct Entry {
 
 /// The delays under way, one for each Service that has one.
 #[derive(Default)]
-pub struct Retry(Mutex<HashMap<ServiceUid, Entry>>);
+pub struct RequeuePolicy(Mutex<HashMap<ServiceUid, Entry>>);
 
-impl Retry {
+impl RequeuePolicy {
     /// How long this Service still has to wait, if it does. Other Nodes are
     /// worth an attempt at once, though they end no count of failures: back ends
     /// that are gone must not wait for a cloud that another part hangs on.
-    pub fn remaining(&self, uid: &ServiceUid, input: Input, nodes: u64) -> Option<Duration> {
+    pub fn remaining(&self, uid: &ServiceUid, input: SpecHash, nodes: u64) -> Option<Duration> {
         let mut entries = self.lock();
         let entry = entries.get(uid)?;
         if entry.input != input {
@@ -133,7 +133,7 @@ impl Retry {
     }
 
     /// Attempts so far at what the Service says now.
-    pub fn attempts(&self, uid: &ServiceUid, input: Input) -> u32 {
+    pub fn attempts(&self, uid: &ServiceUid, input: SpecHash) -> u32 {
         let entries = self.lock();
         let entry = entries.get(uid).filter(|entry| entry.input == input);
         entry.map_or(0, |entry| entry.attempts)
@@ -142,26 +142,26 @@ impl Retry {
     /// Notes the end of an attempt, with every delay that something of it asks
     /// for; the shortest counts. Gives the time until the next; `None` if only
     /// a change brings one.
-    pub fn next(
+    pub fn schedule(
         &self,
         uid: &ServiceUid,
-        input: Input,
+        input: SpecHash,
         nodes: u64,
-        delays: impl Iterator<Item = Delay>,
+        delays: impl Iterator<Item = Requeue>,
     ) -> Option<Duration> {
         let attempts = self.attempts(uid, input);
         let wait = |delay| match delay {
-            Delay::Change | Delay::AtOnce | Delay::Turn(_) => None,
-            Delay::Exact(wait) => Some(wait),
-            Delay::LookAgain => Some(grown(LOOK_AGAIN, LOOK_AGAIN_LIMIT, attempts)),
-            Delay::Backoff => Some(grown(BACKOFF, BACKOFF_LIMIT, attempts)),
+            Requeue::AwaitChange | Requeue::Immediately | Requeue::Slot(_) => None,
+            Requeue::After(wait) => Some(wait),
+            Requeue::Poll => Some(grown(LOOK_AGAIN, LOOK_AGAIN_LIMIT, attempts)),
+            Requeue::Backoff => Some(grown(BACKOFF, BACKOFF_LIMIT, attempts)),
         };
         let shorter = |one: Option<Duration>, other| one.into_iter().chain(other).min();
         let (mut shortest, mut turn, mut at_once) = (None, None, false);
         for delay in delays {
-            at_once |= delay == Delay::AtOnce;
+            at_once |= delay == Requeue::Immediately;
             shortest = shorter(shortest, wait(delay));
-            if let Delay::Turn(wait) = delay {
+            if let Requeue::Slot(wait) = delay {
                 turn = shorter(turn, Some(wait));
             }
         }
@@ -219,19 +219,19 @@ pub(super) fn random_fraction() -> f64 {
 mod tests {
     use super::*;
 
-    const INPUT: Input = Input(1);
+    const INPUT: SpecHash = SpecHash(1);
 
-    fn one(delay: Delay) -> impl Iterator<Item = Delay> {
+    fn one(delay: Requeue) -> impl Iterator<Item = Requeue> {
         std::iter::once(delay)
     }
 
     #[tokio::test(start_paused = true)]
     async fn backoff_doubles_to_its_limit_and_a_success_or_an_edit_ends_it() {
-        let retry = Retry::default();
+        let retry = RequeuePolicy::default();
         let uid = ServiceUid::new("u");
         for expected in [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0] {
             let wait = retry
-                .next(&uid, INPUT, 1, one(Delay::Backoff))
+                .schedule(&uid, INPUT, 1, one(Requeue::Backoff))
                 .expect("a delay")
                 .as_secs_f64();
             assert!(
@@ -245,7 +245,7 @@ mod tests {
             "other Nodes are not kept waiting"
         );
         assert!(
-            retry.remaining(&uid, Input(2), 1).is_none(),
+            retry.remaining(&uid, SpecHash(2), 1).is_none(),
             "an edit is tried at once"
         );
         assert_eq!(
@@ -253,8 +253,8 @@ mod tests {
             0,
             "and starts from the beginning"
         );
-        retry.next(&uid, INPUT, 1, one(Delay::Backoff));
-        retry.next(&uid, INPUT, 1, one(Delay::Change));
+        retry.schedule(&uid, INPUT, 1, one(Requeue::Backoff));
+        retry.schedule(&uid, INPUT, 1, one(Requeue::AwaitChange));
         assert!(
             retry.remaining(&uid, INPUT, 1).is_none(),
             "a success is the end of it"
@@ -263,19 +263,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn services_that_failed_together_do_not_come_back_together() {
-        let retry = Retry::default();
+        let retry = RequeuePolicy::default();
         let waits: HashSet<_> = (0..10)
             .map(|number| ServiceUid::new(format!("{number}")))
-            .map(|uid| retry.next(&uid, INPUT, 1, one(Delay::Backoff)))
+            .map(|uid| retry.schedule(&uid, INPUT, 1, one(Requeue::Backoff)))
             .collect();
         assert!(waits.len() > 1, "{waits:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_delay_of_one_service_is_no_others() {
-        let retry = Retry::default();
+        let retry = RequeuePolicy::default();
         let (slow, other) = (ServiceUid::new("slow"), ServiceUid::new("other"));
-        retry.next(&slow, INPUT, 1, one(Delay::Backoff));
+        retry.schedule(&slow, INPUT, 1, one(Requeue::Backoff));
         assert!(retry.remaining(&slow, INPUT, 1).is_some());
         assert!(retry.remaining(&other, INPUT, 1).is_none());
         assert_eq!(retry.attempts(&other, INPUT), 0);
@@ -286,26 +286,26 @@ mod tests {
         use crate::plan::NotOurs;
         let cloud = || crate::plan::naming::CloudName::new("cloud1");
         let cases = [
-            (Waiting::Invalid(Vec::new()), Delay::Change, "an edit"),
+            (
+                Waiting::Invalid(Vec::new()),
+                Requeue::AwaitChange,
+                "an edit",
+            ),
             (
                 Waiting::NotOurs(NotOurs::NotEnabled),
-                Delay::Change,
+                Requeue::AwaitChange,
                 "an edit",
             ),
             (
                 Waiting::CloudNotConfigured(cloud()),
-                Delay::Change,
+                Requeue::AwaitChange,
                 "a restart",
             ),
-            (Waiting::NodesUnconfirmed, Delay::Change, "a Node"),
-            (
-                Waiting::Provisioning(cloud()),
-                Delay::LookAgain,
-                "the cloud",
-            ),
+            (Waiting::NodesUnconfirmed, Requeue::AwaitChange, "a Node"),
+            (Waiting::Provisioning(cloud()), Requeue::Poll, "the cloud"),
             (
                 Waiting::CloudUnreachable(cloud()),
-                Delay::Backoff,
+                Requeue::Backoff,
                 "the next try",
             ),
         ];
@@ -316,11 +316,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_the_other_side_asks_for_is_kept_exactly() {
-        let retry = Retry::default();
+        let retry = RequeuePolicy::default();
         let uid = ServiceUid::new("u");
         let wait = Duration::from_secs(7);
         assert_eq!(
-            retry.next(&uid, INPUT, 1, one(Delay::Exact(wait))),
+            retry.schedule(&uid, INPUT, 1, one(Requeue::After(wait))),
             Some(wait)
         );
         tokio::time::advance(Duration::from_millis(6_999)).await;
@@ -331,45 +331,49 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn of_several_delays_the_shortest_counts_and_a_conflict_shortens_none() {
-        use Delay::{AtOnce, Backoff, Change, Exact, LookAgain, Turn};
+        use Requeue::{After, AwaitChange, Backoff, Immediately, Poll, Slot};
         let minute = Duration::from_secs(60);
-        let cases: [(&[Delay], _, _); 8] = [
-            (&[AtOnce, Change], Some(20), "nothing failed"),
+        let cases: [(&[Requeue], _, _); 8] = [
+            (&[Immediately, AwaitChange], Some(20), "nothing failed"),
             (
-                &[AtOnce, Backoff],
+                &[Immediately, Backoff],
                 Some(5_000),
                 "a cloud failed, then a write conflicted",
             ),
             (
-                &[Exact(minute), Backoff],
+                &[After(minute), Backoff],
                 Some(5_000),
                 "two clouds, one asks for a minute",
             ),
             (
-                &[Exact(minute), LookAgain],
+                &[After(minute), Poll],
                 Some(1_000),
                 "two clouds, one is at work",
             ),
-            (&[Change], None, "nothing is left to do"),
+            (&[AwaitChange], None, "nothing is left to do"),
             (
-                &[Turn(minute)],
+                &[Slot(minute)],
                 Some(60_000),
                 "what drifted waits for its turn",
             ),
             (
-                &[Turn(minute), AtOnce],
+                &[Slot(minute), Immediately],
                 Some(20),
                 "it waits, and a write of the rest conflicted",
             ),
             (
-                &[Turn(minute), Backoff],
+                &[Slot(minute), Backoff],
                 Some(5_000),
                 "it waits, and another cloud failed",
             ),
         ];
         for (delays, expected, reason) in cases {
-            let wait =
-                Retry::default().next(&ServiceUid::new("u"), INPUT, 1, delays.iter().copied());
+            let wait = RequeuePolicy::default().schedule(
+                &ServiceUid::new("u"),
+                INPUT,
+                1,
+                delays.iter().copied(),
+            );
             let longest = expected.map(Duration::from_millis);
             assert!(
                 wait <= longest && wait >= longest.map(|longest| longest.mul_f64(0.8)),
@@ -380,9 +384,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_wait_is_longer_than_a_clock_can_hold() {
-        let retry = Retry::default();
+        let retry = RequeuePolicy::default();
         let uid = ServiceUid::new("u");
-        retry.next(&uid, INPUT, 1, one(Delay::Exact(Duration::MAX)));
+        retry.schedule(&uid, INPUT, 1, one(Requeue::After(Duration::MAX)));
         assert_eq!(retry.remaining(&uid, INPUT, 1), Some(LONGEST));
     }
 
@@ -395,10 +399,10 @@ mod tests {
             let cloud = crate::plan::naming::CloudName::new("cloud1");
             crate::cloud::CloudError::new(cloud, crate::cloud::Verb::Create, kind, "down").into()
         };
-        assert_eq!(after_failure(&failure(0)), Delay::Backoff);
+        assert_eq!(after_failure(&failure(0)), Requeue::Backoff);
         assert_eq!(
             after_failure(&failure(3)),
-            Delay::Exact(Duration::from_secs(3))
+            Requeue::After(Duration::from_secs(3))
         );
     }
 }

@@ -4,16 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::observe::ObservedService;
-use super::retry::Input;
+use super::retry::SpecHash;
 use crate::plan::naming::ServiceUid;
 
 /// What has been said of a Service, so that it is not said again.
 #[derive(Default)]
-pub struct Said(Mutex<HashMap<ServiceUid, Spoken>>);
+pub struct EventDedup(Mutex<HashMap<ServiceUid, EmittedEvents>>);
 
-struct Spoken {
+struct EmittedEvents {
     /// For this state of it.
-    input: Input,
+    input: SpecHash,
     /// Whether what is wrong and yet stops nothing has been spoken of.
     mistakes: bool,
     /// The failure that was spoken of last, without the words that may differ
@@ -21,10 +21,10 @@ struct Spoken {
     failure: Option<String>,
 }
 
-impl Said {
-    fn of<T>(&self, service: &ObservedService, use_it: impl FnOnce(&mut Spoken) -> T) -> T {
-        let nothing = || Spoken {
-            input: service.input,
+impl EventDedup {
+    fn of<T>(&self, service: &ObservedService, use_it: impl FnOnce(&mut EmittedEvents) -> T) -> T {
+        let nothing = || EmittedEvents {
+            input: service.spec_hash,
             mistakes: false,
             failure: None,
         };
@@ -32,7 +32,7 @@ impl Said {
         let entry = spoken
             .entry(service.view.uid.clone())
             .or_insert_with(nothing);
-        if entry.input != service.input {
+        if entry.input != service.spec_hash {
             *entry = nothing();
         }
         use_it(entry)
@@ -64,7 +64,7 @@ impl Said {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, Spoken>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, EmittedEvents>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,10 @@
 //! The Events of an attempt: before it, after it, and what they are not said for.
 
 use super::Context;
-use super::done::Done;
+use super::attempt::ApplyResult;
 use super::drift::{Repair, Repairs};
 use super::observe::ObservedService;
-use crate::kubernetes::condition::{Readiness, Reason};
+use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::events::EventReason;
 use crate::plan::annotation::{self, UnknownAnnotation};
 use crate::plan::naming::CloudName;
@@ -12,8 +12,17 @@ use crate::plan::{Action, Desired, Plan, Urgency, Waiting};
 
 /// Says what is about to be done: once for a new state of the Service, not
 /// for each attempt at it.
-pub fn announce(plan: &Plan, repairs: &Repairs, service: &ObservedService, context: &Context) {
-    let say = |reason, note: &str| context.events.say(&service.object, reason, note.to_owned());
+pub fn emit_before_apply(
+    plan: &Plan,
+    repairs: &Repairs,
+    service: &ObservedService,
+    context: &Context,
+) {
+    let say = |reason, note: &str| {
+        context
+            .events
+            .emit(&service.object, reason, note.to_owned())
+    };
     for (cloud, repair) in repairs {
         if repair.is_new {
             context.metrics.inventory.drifted(cloud.as_str(), "found");
@@ -23,7 +32,11 @@ pub fn announce(plan: &Plan, repairs: &Repairs, service: &ObservedService, conte
             );
         }
     }
-    if context.retry.attempts(&service.view.uid, service.input) > 0 {
+    if context
+        .requeue
+        .attempts(&service.view.uid, service.spec_hash)
+        > 0
+    {
         return;
     }
     for action in &plan.actions {
@@ -84,8 +97,8 @@ fn drift(cloud: &CloudName, repair: &Repair, plan: &Plan) -> String {
 }
 
 /// Says what was done.
-pub fn say_what_was_done(service: &ObservedService, done: &Done, context: &Context) {
-    let say = |reason, note: String| context.events.say(&service.object, reason, note);
+pub fn emit_applied(service: &ObservedService, done: &ApplyResult, context: &Context) {
+    let say = |reason, note: String| context.events.emit(&service.object, reason, note);
     for action in &done.actions {
         match action {
             Action::Update {
@@ -126,26 +139,26 @@ pub fn say_what_was_done(service: &ObservedService, done: &Done, context: &Conte
 }
 
 /// An Event for a condition that changed.
-pub fn say_news(service: &ObservedService, readiness: &Readiness, context: &Context) {
+pub fn emit_condition_change(service: &ObservedService, readiness: &Readiness, context: &Context) {
     let reason = match readiness.reason {
-        Reason::Ready => EventReason::EnsuredLoadBalancer,
+        ConditionReason::Ready => EventReason::EnsuredLoadBalancer,
         // Said already as "ensuring" and "drifted".
-        Reason::Provisioning | Reason::Drifted => return,
-        Reason::InvalidConfiguration => EventReason::InvalidConfiguration,
-        Reason::NotOwned => EventReason::LoadBalancerNotOwned,
-        Reason::CloudNotConfigured | Reason::CloudError | Reason::SyncFailed => {
-            EventReason::SyncLoadBalancerFailed
-        }
+        ConditionReason::Provisioning | ConditionReason::Drifted => return,
+        ConditionReason::InvalidConfiguration => EventReason::InvalidConfiguration,
+        ConditionReason::NotOwned => EventReason::LoadBalancerNotOwned,
+        ConditionReason::CloudNotConfigured
+        | ConditionReason::CloudError
+        | ConditionReason::SyncFailed => EventReason::SyncLoadBalancerFailed,
     };
     context
         .events
-        .say(&service.object, reason, readiness.message.clone());
+        .emit(&service.object, reason, readiness.message.clone());
 }
 
 /// What is wrong with the annotations and yet stops nothing.
-pub fn say_mistakes(
+pub fn emit_warnings(
     service: &ObservedService,
-    done: &Done,
+    done: &ApplyResult,
     readiness: Option<&Readiness>,
     context: &Context,
 ) {
@@ -165,14 +178,14 @@ pub fn say_mistakes(
     let restored = done.restores(service);
     let nothing =
         unknown.is_empty() && done.disowned.is_empty() && left_behind.is_empty() && !restored;
-    if nothing || !context.said.mistakes_are_new(service) {
+    if nothing || !context.event_dedup.mistakes_are_new(service) {
         return;
     }
     if restored {
         let note = "somebody else changed status.loadBalancer; it is put right, each time later if that goes on";
         context
             .events
-            .say(&service.object, EventReason::StatusOverwritten, note.into());
+            .emit(&service.object, EventReason::StatusOverwritten, note.into());
     }
     for cloud in left_behind {
         let note = format!(
@@ -180,16 +193,16 @@ pub fn say_mistakes(
         );
         context
             .events
-            .say(&service.object, EventReason::SyncLoadBalancerFailed, note);
+            .emit(&service.object, EventReason::SyncLoadBalancerFailed, note);
     }
-    let prefix = context.marks.prefix();
+    let prefix = context.metadata_keys.prefix();
     for UnknownAnnotation { name, nearest } in unknown {
         let note = format!(
             "annotation {prefix}/{name} is unknown and ignored; the nearest known one is {prefix}/{nearest}"
         );
         context
             .events
-            .say(&service.object, EventReason::UnknownAnnotation, note);
+            .emit(&service.object, EventReason::UnknownAnnotation, note);
     }
     for (cloud, id) in &done.disowned {
         let note = format!(
@@ -197,7 +210,7 @@ pub fn say_mistakes(
         );
         context
             .events
-            .say(&service.object, EventReason::LoadBalancerNotOwned, note);
+            .emit(&service.object, EventReason::LoadBalancerNotOwned, note);
     }
 }
 

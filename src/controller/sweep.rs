@@ -19,12 +19,12 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::Context;
-use super::cloud_in_hand::CloudInHand;
-use super::failure::Failure;
+use super::cloud_handle::CloudHandle;
+use super::error::ReconcileError;
 use super::trace;
 use crate::cloud::{Priority, Which};
 use crate::config::Orphans;
-use crate::kubernetes::Marks;
+use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service::view;
 use crate::plan::load_balancer::{LoadBalancer, State};
@@ -58,15 +58,15 @@ struct Suspect {
     /// When it was last tried to delete it.
     tried: Option<Instant>,
     /// Whether an Event spoke of it.
-    said: bool,
+    reported: bool,
 }
 
 impl Sweep {
     /// Looks through a fresh list.
-    pub async fn look(
+    pub async fn run(
         &self,
         name: &CloudName,
-        cloud: &CloudInHand,
+        cloud: &CloudHandle,
         found: &[LoadBalancer],
         settings: SweepSettings,
         context: &Context,
@@ -117,7 +117,7 @@ impl Sweep {
             let new = Suspect {
                 since: now,
                 tried: None,
-                said: false,
+                reported: false,
             };
             let suspect = *suspects.entry(found.id.clone()).or_insert(new);
             // What is on its way out needs nobody to send it.
@@ -140,12 +140,12 @@ impl Sweep {
         let mut suspects = self.suspects();
         suspects.get_mut(id).is_some_and(|suspect| {
             suspect.tried = Some(Instant::now());
-            !std::mem::replace(&mut suspect.said, true)
+            !std::mem::replace(&mut suspect.reported, true)
         })
     }
 
     /// Notes that it is none: should it be seen as one again, all begins anew.
-    fn acquit(&self, id: &LoadBalancerId) {
+    fn clear_suspect(&self, id: &LoadBalancerId) {
         self.suspects().remove(id);
     }
 
@@ -156,7 +156,7 @@ impl Sweep {
     async fn handle(
         &self,
         name: &CloudName,
-        cloud: &CloudInHand,
+        cloud: &CloudHandle,
         found: &LoadBalancer,
         owner: &Owner,
         settings: SweepSettings,
@@ -167,7 +167,7 @@ impl Sweep {
         let say = |note: String| {
             if is_news {
                 let reason = EventReason::OrphanedLoadBalancer;
-                context.events.say_about(reference(owner), reason, note);
+                context.events.emit_for(reference(owner), reason, note);
             }
         };
         let service = format!("{}/{}", owner.namespace, owner.name);
@@ -187,9 +187,9 @@ impl Sweep {
                     ));
                 }
                 // Of what has a Service after all, nothing is said.
-                Err(Failure::Changed) => {
+                Err(ReconcileError::Changed) => {
                     tracing::info!(cloud = %name, %id, "no orphan any more: it is left alone");
-                    self.acquit(id);
+                    self.clear_suspect(id);
                 }
                 Err(failure) => {
                     traces::fail(failure.reason(), failure.to_string());
@@ -221,21 +221,26 @@ fn keepers(context: &Context) -> BTreeSet<ServiceUid> {
 fn is_kept(service: &Service, context: &Context) -> bool {
     keeps(
         service,
-        &context.marks,
+        &context.metadata_keys,
         &context.cluster,
-        &context.abilities,
+        &context.capabilities,
     )
 }
 
 /// Whether a Service may have load balancers of ours.
-pub fn keeps(service: &Service, marks: &Marks, cluster: &ClusterId, clouds: &Clouds) -> bool {
-    view(service, marks)
+pub fn keeps(
+    service: &Service,
+    metadata_keys: &MetadataKeys,
+    cluster: &ClusterId,
+    clouds: &Clouds,
+) -> bool {
+    view(service, metadata_keys)
         .is_some_and(|view| !matches!(desired(&view, cluster, clouds), Desired::Unmanaged(_)))
 }
 
 /// Whether the Service is gone or no longer ours: asked of the API server,
 /// never of the cache.
-pub(super) async fn is_gone(owner: &Owner, context: &Context) -> Result<bool, Failure> {
+pub(super) async fn is_gone(owner: &Owner, context: &Context) -> Result<bool, ReconcileError> {
     let key = ServiceKey {
         namespace: owner.namespace.clone(),
         name: owner.name.clone(),
@@ -248,19 +253,19 @@ pub(super) async fn is_gone(owner: &Owner, context: &Context) -> Result<bool, Fa
 /// Deletes it, if the cloud still says that it is what it was and the API
 /// server still says that its Service is gone.
 async fn delete(
-    cloud: &CloudInHand,
+    cloud: &CloudHandle,
     found: &LoadBalancer,
     owner: &Owner,
     context: &Context,
-) -> Result<(), Failure> {
-    let leadership = context.leadership().ok_or(Failure::Stopping)?;
+) -> Result<(), ReconcileError> {
+    let leadership = context.leadership().ok_or(ReconcileError::Stopping)?;
     let live = cloud
         .client
         .query(Which::Id(&found.id), Priority::Background)
         .await?;
     let unchanged = live.is_none_or(|live| live.name == found.name && live.owner == found.owner);
     if !unchanged || !is_gone(owner, context).await? {
-        return Err(Failure::Changed);
+        return Err(ReconcileError::Changed);
     }
     let permit = leadership.permit()?;
     cloud.client.delete(&permit, &found.id).await?;

@@ -9,25 +9,25 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 use super::Context;
-use super::done::Done;
+use super::attempt::ApplyResult;
 use super::observe::ObservedService;
 use crate::election::Leadership;
-use crate::kubernetes::asked;
+use crate::kubernetes::managed_fields;
 use crate::plan::Desired;
 use crate::plan::naming::{Owner, ServiceKey, ServiceUid};
 use crate::telemetry::ReconcileResult;
-use crate::telemetry::traces::{self, Provision, Work};
+use crate::telemetry::traces::{self, LazySpan, ProvisioningTrace};
 
 /// The way of each Service that waits for its first address.
 ///
 /// It follows from the object, but for this: somebody who edits a Service that
 /// waits moves the moment of the wish a little, and would begin another trace.
 #[derive(Default)]
-pub struct Provisions(Mutex<HashMap<ServiceUid, Provision>>);
+pub struct ProvisioningTraces(Mutex<HashMap<ServiceUid, ProvisioningTrace>>);
 
-impl Provisions {
+impl ProvisioningTraces {
     /// The way that this attempt is a step of, if the Service has no address yet.
-    fn of(&self, service: &ObservedService, context: &Context) -> Option<Provision> {
+    fn of(&self, service: &ObservedService, context: &Context) -> Option<ProvisioningTrace> {
         let uid = &service.view.uid;
         let asks = matches!(service.desired, Desired::Managed(_) | Desired::Invalid(_));
         if !asks || service.view.deleting || !service.view.published.is_empty() {
@@ -37,8 +37,9 @@ impl Provisions {
         if let Some(known) = self.lock().get(uid) {
             return Some(*known);
         }
-        let asked = asked::asked_at(&service.object, &context.marks)?;
-        let provision = Provision::new(context.cluster.as_str(), uid.as_str(), asked.into());
+        let requested_at = managed_fields::requested_at(&service.object, &context.metadata_keys)?;
+        let provision =
+            ProvisioningTrace::new(context.cluster.as_str(), uid.as_str(), requested_at.into());
         self.lock().insert(uid.clone(), provision);
         Some(provision)
     }
@@ -53,19 +54,21 @@ impl Provisions {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, Provision>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, ProvisioningTrace>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An attempt, before it begins.
-pub fn attempt(service: &ObservedService, leadership: &Leadership, context: &Context) -> Work {
+pub fn attempt(service: &ObservedService, leadership: &Leadership, context: &Context) -> LazySpan {
     if !context.tracer.is_on() {
         return context.tracer.work("reconcile", None, Default::default);
     }
-    let provision = context.provisions.of(service, context);
+    let provision = context.provisioning_traces.of(service, context);
     context.tracer.work("reconcile", provision.as_ref(), || {
-        let attempts = context.retry.attempts(&service.view.uid, service.input);
+        let attempts = context
+            .requeue
+            .attempts(&service.view.uid, service.spec_hash);
         (
             about(&service.view.key, &service.view.uid),
             vec![
@@ -79,7 +82,7 @@ pub fn attempt(service: &ObservedService, leadership: &Leadership, context: &Con
 }
 
 /// The deletion of what has no Service any more.
-pub fn clean_up(owner: &Owner, context: &Context) -> Work {
+pub fn clean_up(owner: &Owner, context: &Context) -> LazySpan {
     let key = ServiceKey {
         namespace: owner.namespace.clone(),
         name: owner.name.clone(),
@@ -91,7 +94,7 @@ pub fn clean_up(owner: &Owner, context: &Context) -> Work {
 }
 
 /// What an attempt came to.
-pub fn ended(done: &Done, result: ReconcileResult) {
+pub fn ended(done: &ApplyResult, result: ReconcileResult) {
     let actions = done.actions.iter().map(|action| action.to_string().into());
     let actions: Vec<StringValue> = actions.collect();
     traces::note([
@@ -111,7 +114,7 @@ pub fn ended(done: &Done, result: ReconcileResult) {
 
 /// A Service has its first address: the end of the way that led there.
 pub fn provisioned(service: &ObservedService, context: &Context) {
-    let Some(provision) = context.provisions.of(service, context) else {
+    let Some(provision) = context.provisioning_traces.of(service, context) else {
         return;
     };
     let mut attributes = about(&service.view.key, &service.view.uid);

@@ -17,8 +17,8 @@ use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc;
 
 use super::Context;
-use super::cloud_in_hand::CloudInHand;
-use super::failure::Failure;
+use super::cloud_handle::CloudHandle;
+use super::error::ReconcileError;
 use super::reconcile::key;
 use super::sweep::is_gone;
 use super::trace;
@@ -32,16 +32,16 @@ use crate::telemetry::traces;
 const AT_ONCE: usize = 16;
 
 /// Where such Services are handed in.
-pub struct Vanished(mpsc::UnboundedSender<Service>);
+pub struct FinalizerRaces(mpsc::UnboundedSender<Service>);
 
 /// What was handed in.
-pub struct Reported(mpsc::UnboundedReceiver<Service>);
+pub struct LostServices(mpsc::UnboundedReceiver<Service>);
 
-impl Vanished {
+impl FinalizerRaces {
     /// Where to hand in, and what comes out.
-    pub fn new() -> (Self, Reported) {
+    pub fn new() -> (Self, LostServices) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), Reported(receiver))
+        (Self(sender), LostServices(receiver))
     }
 
     /// Hands in a deleted Service, in its last state.
@@ -56,7 +56,7 @@ impl Vanished {
 
 /// Deletes what such Services left at the clouds, if we lead. What fails is
 /// the sweep's to mend.
-pub async fn follow(context: Arc<Context>, reported: Reported) {
+pub async fn follow(context: Arc<Context>, reported: LostServices) {
     let services = stream::unfold(reported.0, |mut receiver| async move {
         receiver.recv().await.map(|service| (service, receiver))
     });
@@ -69,7 +69,8 @@ pub async fn follow(context: Arc<Context>, reported: Reported) {
 }
 
 async fn clean_up(service: &Service, context: &Context) {
-    let Some(view) = view(service, &context.marks).filter(|_| context.leadership().is_some())
+    let Some(view) =
+        view(service, &context.metadata_keys).filter(|_| context.leadership().is_some())
     else {
         return;
     };
@@ -90,7 +91,7 @@ async fn clean_up_after(service: &Service, owner: &Owner, context: &Context) {
                 let object = service.object_ref(&());
                 context
                     .events
-                    .say_about(object, EventReason::OrphanedLoadBalancer, note);
+                    .emit_for(object, EventReason::OrphanedLoadBalancer, note);
             }
             Err(failure) => {
                 traces::fail(failure.reason(), failure.to_string());
@@ -102,10 +103,10 @@ async fn clean_up_after(service: &Service, owner: &Owner, context: &Context) {
 
 /// Deletes the load balancer of a Service that is gone by a live read.
 async fn delete(
-    cloud: &CloudInHand,
+    cloud: &CloudHandle,
     owner: &Owner,
     context: &Context,
-) -> Result<Option<String>, Failure> {
+) -> Result<Option<String>, ReconcileError> {
     let name = owner.load_balancer_name();
     let found = cloud
         .client
@@ -117,7 +118,7 @@ async fn delete(
     if !is_gone(owner, context).await? {
         return Ok(None);
     }
-    let leadership = context.leadership().ok_or(Failure::Stopping)?;
+    let leadership = context.leadership().ok_or(ReconcileError::Stopping)?;
     cloud
         .client
         .delete(&leadership.permit()?, &found.id)

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::clock::{Clock, Moment};
 use super::error::ElectionError;
 use super::leadership::{Leadership, Role, Term};
-use super::lease::{Attempt, HeldLease, Release};
-use super::sight::{Sight, View};
+use super::lease::{Attempt, HeldLease, ReleaseOutcome};
+use super::lease_error::{AttemptError, LeaseErrorLog};
+use super::observed_lease::{ObservedLease, ObservedRecord};
 use super::timing::Timing;
-use super::trouble::{Failure, TroubleLog};
 use super::watchdog::{EndProcess, Watchdog};
 use super::{Observation, Observer};
 
@@ -22,30 +22,30 @@ pub(super) struct Elector {
     pub(super) clock: Clock,
     pub(super) identity: String,
     pub(super) lease: HeldLease,
-    pub(super) sight: Arc<Sight>,
+    pub(super) observed_lease: Arc<ObservedLease>,
     pub(super) roles: watch::Sender<Role>,
     pub(super) observe: Observer,
     pub(super) release: CancellationToken,
     pub(super) end_process: EndProcess,
-    pub(super) log: TroubleLog,
+    pub(super) log: LeaseErrorLog,
 }
 
 /// Why a leader stopped.
-enum End {
-    Asked,
+enum LeadershipEnd {
+    Requested,
     DeadlinePassed,
     NamesAnother(String),
 }
 
 /// One leadership while it lasts. Dropped, in whatever way, it is over: first
 /// the permits, then the role; nobody obtains a permit after that.
-struct Reign {
+struct LeadershipGuard {
     leadership: Leadership,
     roles: watch::Sender<Role>,
     _watchdog: Watchdog,
 }
 
-impl Drop for Reign {
+impl Drop for LeadershipGuard {
     fn drop(&mut self) {
         self.leadership.end();
         self.roles.send_replace(Role::Standby);
@@ -55,15 +55,15 @@ impl Drop for Reign {
 impl Elector {
     pub(super) async fn run(mut self) -> Result<(), ElectionError> {
         let Some((term, deadline)) = self.stand_by().await else {
-            self.settle().await;
+            self.release_if_unconfirmed().await;
             return Ok(());
         };
-        let reign = self.begin(term, deadline)?;
-        let end = self.lead(&reign.leadership).await;
-        drop(reign);
+        let guard = self.begin(term, deadline)?;
+        let end = self.lead(&guard.leadership).await;
+        drop(guard);
         match end {
-            End::Asked => self.give_back(term).await,
-            End::DeadlinePassed => {
+            LeadershipEnd::Requested => self.release_lease(term).await,
+            LeadershipEnd::DeadlinePassed => {
                 (self.observe)(Observation::Lost);
                 let renew_deadline = self.timing.renew_deadline;
                 Err(ElectionError::LostByDeadline {
@@ -71,7 +71,7 @@ impl Elector {
                     renew_deadline,
                 })
             }
-            End::NamesAnother(holder) => {
+            LeadershipEnd::NamesAnother(holder) => {
                 (self.observe)(Observation::Lost);
                 Err(ElectionError::LostToAnother { term, holder })
             }
@@ -81,7 +81,7 @@ impl Elector {
     /// Until the Lease is ours (with the term and its first deadline), or until
     /// we are asked to stop.
     async fn stand_by(&mut self) -> Option<(Term, Moment)> {
-        let mut views = self.sight.subscribe();
+        let mut views = self.observed_lease.subscribe();
         loop {
             // What changes from here on, also during the try, wakes us after it.
             views.mark_unchanged();
@@ -101,20 +101,20 @@ impl Elector {
                     tracing::warn!(%term, "acquired the Lease too late to count");
                 }
                 Attempt::HeldBy(_) | Attempt::Contended => self.log.works(),
-                Attempt::Failed(trouble) => {
-                    self.log.failed(&trouble);
+                Attempt::Failed(error) => {
+                    self.log.failed(&error);
                 }
             }
             let next = started + self.timing.standby_pause();
             tokio::select! {
                 () = self.release.cancelled() => return None,
                 () = sleep_until(next) => {}
-                () = chance(&self.sight, &mut views, &self.identity) => {}
+                () = until_acquirable(&self.observed_lease, &mut views, &self.identity) => {}
             }
         }
     }
 
-    fn begin(&self, term: Term, deadline: Moment) -> Result<Reign, ElectionError> {
+    fn begin(&self, term: Term, deadline: Moment) -> Result<LeadershipGuard, ElectionError> {
         let leadership = Leadership::granted(term, deadline, self.clock.clone());
         let watchdog = Watchdog::guard(
             leadership.clone(),
@@ -125,28 +125,28 @@ impl Elector {
         tracing::info!(%term, identity = %self.identity, "became the leader");
         self.roles.send_replace(Role::Leader(leadership.clone()));
         (self.observe)(Observation::Acquired);
-        Ok(Reign {
+        Ok(LeadershipGuard {
             leadership,
             roles: self.roles.clone(),
             _watchdog: watchdog,
         })
     }
 
-    async fn lead(&mut self, leadership: &Leadership) -> End {
-        let (sight, release) = (self.sight.clone(), self.release.clone());
+    async fn lead(&mut self, leadership: &Leadership) -> LeadershipEnd {
+        let (observed_lease, release) = (self.observed_lease.clone(), self.release.clone());
         let identity = self.identity.clone();
         tokio::select! {
             biased;
-            () = leadership.ended() => End::DeadlinePassed,
-            holder = another_holder(&sight, &identity) => End::NamesAnother(holder),
-            () = release.cancelled() => End::Asked,
+            () = leadership.ended() => LeadershipEnd::DeadlinePassed,
+            holder = another_holder(&observed_lease, &identity) => LeadershipEnd::NamesAnother(holder),
+            () = release.cancelled() => LeadershipEnd::Requested,
             end = self.keep_renewing(leadership) => end,
         }
     }
 
     /// Ends only by losing the Lease.
-    async fn keep_renewing(&mut self, leadership: &Leadership) -> End {
-        let mut views = self.sight.subscribe();
+    async fn keep_renewing(&mut self, leadership: &Leadership) -> LeadershipEnd {
+        let mut views = self.observed_lease.subscribe();
         let mut next = Instant::now() + self.timing.retry_period;
         loop {
             tokio::select! {
@@ -166,23 +166,23 @@ impl Elector {
                         .extend(sent.plus(self.timing.renew_deadline))
                         .is_err()
                     {
-                        return End::DeadlinePassed;
+                        return LeadershipEnd::DeadlinePassed;
                     }
                     self.log.works();
                     (self.observe)(Observation::Renewed { took });
                 }
-                Attempt::HeldBy(holder) => return End::NamesAnother(holder),
+                Attempt::HeldBy(holder) => return LeadershipEnd::NamesAnother(holder),
                 // Somebody wrote at the same time: see soon who it names.
                 Attempt::Contended => next = started + self.timing.retry_period / 10,
-                Attempt::Failed(trouble) => {
-                    self.log.failed(&trouble);
+                Attempt::Failed(error) => {
+                    self.log.failed(&error);
                 }
             }
         }
     }
 
     /// Releases the Lease so that a standby need not wait for it to run out.
-    async fn give_back(&self, term: Term) -> Result<(), ElectionError> {
+    async fn release_lease(&self, term: Term) -> Result<(), ElectionError> {
         match self.try_release(self.timing.renew_deadline).await {
             Ok(_) => {
                 tracing::info!(%term, "released the Lease");
@@ -195,19 +195,19 @@ impl Elector {
 
     /// A standby whose last write went out without an answer may hold the Lease
     /// without knowing. If it cannot be given back, it runs out by itself.
-    async fn settle(&self) {
-        if self.lease.is_unsettled() {
+    async fn release_if_unconfirmed(&self) {
+        if self.lease.has_unconfirmed_write() {
             let _ = self.try_release(self.timing.request_timeout()).await;
         }
     }
 
-    async fn try_release(&self, limit: Duration) -> Result<Release, String> {
+    async fn try_release(&self, limit: Duration) -> Result<ReleaseOutcome, String> {
         let deadline = Instant::now() + limit;
         let mut reason = format!("no answer within {limit:?}");
         loop {
             match timeout_at(deadline, self.lease.release()).await {
                 Ok(Ok(release)) => return Ok(release),
-                Ok(Err(Failure::Trouble(trouble))) => reason = trouble.to_string(),
+                Ok(Err(AttemptError::Lease(error))) => reason = error.to_string(),
                 Ok(Err(failure)) => reason = format!("{failure:?}"),
                 Err(_) => return Err(reason),
             }
@@ -222,8 +222,8 @@ impl Elector {
 
 /// Completes when the Lease names somebody else than us. Its deletion names
 /// nobody else: the leader writes it anew.
-async fn another_holder(sight: &Sight, identity: &str) -> String {
-    let mut views = sight.subscribe();
+async fn another_holder(observed_lease: &ObservedLease, identity: &str) -> String {
+    let mut views = observed_lease.subscribe();
     loop {
         let named = another_named(&views.borrow_and_update(), identity);
         if let Some(holder) = named {
@@ -234,13 +234,13 @@ async fn another_holder(sight: &Sight, identity: &str) -> String {
     }
 }
 
-fn another_named(view: &View, identity: &str) -> Option<String> {
+fn another_named(view: &ObservedRecord, identity: &str) -> Option<String> {
     let holder = view.holder().unwrap_or_default();
     (holder != identity).then(|| holder.to_owned())
 }
 
 /// Completes when the Lease was deleted.
-async fn deletion(views: &mut watch::Receiver<View>) {
+async fn deletion(views: &mut watch::Receiver<ObservedRecord>) {
     loop {
         let _ = views.changed().await;
         if views.borrow_and_update().is_gone() {
@@ -251,10 +251,14 @@ async fn deletion(views: &mut watch::Receiver<View>) {
 
 /// Completes when a try may succeed: nobody holds the Lease any more, or its
 /// holder's time runs out, or it turns out to be ours.
-async fn chance(sight: &Sight, views: &mut watch::Receiver<View>, identity: &str) {
+async fn until_acquirable(
+    observed_lease: &ObservedLease,
+    views: &mut watch::Receiver<ObservedRecord>,
+    identity: &str,
+) {
     let called = Instant::now();
     loop {
-        let expiry = sight.expiry(&views.borrow());
+        let expiry = observed_lease.expiry(&views.borrow());
         // What ran out before has been tried before.
         let running_out = expiry.filter(|expiry| *expiry > called);
         tokio::select! {

@@ -64,7 +64,7 @@ pub enum Role {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Tenure {
+struct LeaseState {
     deadline: Moment,
     /// Ended by us, not by a clock.
     ended: bool,
@@ -81,7 +81,7 @@ struct Tenure {
 pub struct Leadership {
     term: Term,
     clock: Clock,
-    tenure: Arc<watch::Sender<Tenure>>,
+    state: Arc<watch::Sender<LeaseState>>,
 }
 
 impl Leadership {
@@ -97,14 +97,14 @@ impl Leadership {
     /// A leadership that lasts, by either clock, until the deadline unless it
     /// is extended.
     pub(super) fn granted(term: Term, deadline: Moment, clock: Clock) -> Self {
-        let tenure = watch::Sender::new(Tenure {
+        let state = watch::Sender::new(LeaseState {
             deadline,
             ended: false,
         });
         Self {
             term,
             clock,
-            tenure: Arc::new(tenure),
+            state: Arc::new(state),
         }
     }
 
@@ -129,15 +129,15 @@ impl Leadership {
     /// Completes when the leadership is over: its deadline passed without a
     /// renewal, or another holder was seen, or it was given back.
     pub async fn ended(&self) {
-        let mut changes = self.tenure.subscribe();
+        let mut changes = self.state.subscribe();
         loop {
-            let tenure = *changes.borrow_and_update();
-            if self.is_past(&tenure) {
+            let state = *changes.borrow_and_update();
+            if self.is_past(&state) {
                 return;
             }
             let look = Instant::now() + LOOK_AT_THE_WALL;
             tokio::select! {
-                () = tokio::time::sleep_until(tenure.deadline.monotonic.min(look)) => {}
+                () = tokio::time::sleep_until(state.deadline.monotonic.min(look)) => {}
                 // Never fails: we hold the sender.
                 _ = changes.changed() => {}
             }
@@ -150,14 +150,14 @@ impl Leadership {
     /// [`LeadershipLost`] when the leadership was over before: a late answer
     /// does not bring it back.
     pub(super) fn extend(&self, deadline: Moment) -> Result<(), LeadershipLost> {
-        let extended = self.tenure.send_if_modified(|tenure| {
-            if self.is_past(tenure) {
+        let extended = self.state.send_if_modified(|state| {
+            if self.is_past(state) {
                 return false;
             }
             // By the later sending. Not the later of each clock: the wall clock may
             // have been set back since, and would then guard against nothing.
-            if deadline.monotonic > tenure.deadline.monotonic {
-                tenure.deadline = deadline;
+            if deadline.monotonic > state.deadline.monotonic {
+                state.deadline = deadline;
             }
             true
         });
@@ -170,28 +170,28 @@ impl Leadership {
 
     /// Ends it now, for all who hold a clone or a permit.
     pub(crate) fn end(&self) {
-        self.tenure.send_modify(|tenure| {
-            tenure.deadline.monotonic = tenure.deadline.monotonic.min(Instant::now());
-            tenure.ended = true;
+        self.state.send_modify(|state| {
+            state.deadline.monotonic = state.deadline.monotonic.min(Instant::now());
+            state.ended = true;
         });
     }
 
     /// Whether somebody said that it is over; false if only its deadline passed.
     pub(super) fn was_ended(&self) -> bool {
-        self.tenure.borrow().ended
+        self.state.borrow().ended
     }
 
     /// When it is over unless it is extended, by the monotonic clock.
     pub(super) fn deadline(&self) -> Instant {
-        self.tenure.borrow().deadline.monotonic
+        self.state.borrow().deadline.monotonic
     }
 
     fn is_over(&self) -> bool {
-        self.is_past(&self.tenure.borrow())
+        self.is_past(&self.state.borrow())
     }
 
-    fn is_past(&self, tenure: &Tenure) -> bool {
-        tenure.ended || self.clock.has_passed(tenure.deadline)
+    fn is_past(&self, state: &LeaseState) -> bool {
+        state.ended || self.clock.has_passed(state.deadline)
     }
 }
 

@@ -10,9 +10,9 @@ use tower::{BoxError, Layer, Service};
 use super::Candidate;
 use super::clock::Moment;
 use super::leadership::Term;
+use super::lease_error::{AttemptError, LeaseError};
 use super::lease_layer::LeaseLayer;
-use super::sight::{Sight, holder, version};
-use super::trouble::{Failure, Trouble};
+use super::observed_lease::{ObservedLease, holder, version};
 
 /// How a try ended.
 #[derive(Debug)]
@@ -30,12 +30,12 @@ pub(super) enum Attempt {
     /// Another wrote it at the same time: worth another look.
     Contended,
     /// No result.
-    Failed(Trouble),
+    Failed(LeaseError),
 }
 
 /// How a release ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Release {
+pub(super) enum ReleaseOutcome {
     /// The Lease has no holder now.
     Done,
     /// It was not ours.
@@ -52,14 +52,19 @@ pub(super) struct HeldLease {
 impl HeldLease {
     /// Over `base`, which carries requests to the API server and must neither
     /// retry nor delay them.
-    pub(super) fn new<S>(base: S, candidate: &Candidate, sight: Arc<Sight>) -> Self
+    pub(super) fn new<S>(base: S, candidate: &Candidate, observed_lease: Arc<ObservedLease>) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send,
     {
         let timeout = candidate.timing.request_timeout();
-        let layer = LeaseLayer::new(&candidate.identity, sight, candidate.clock.clone(), timeout);
+        let layer = LeaseLayer::new(
+            &candidate.identity,
+            observed_lease,
+            candidate.clock.clone(),
+            timeout,
+        );
         let client = kube::Client::new(layer.layer(base), &candidate.namespace);
         let parameters = LeaseLockParams {
             holder_id: candidate.identity.clone(),
@@ -77,7 +82,7 @@ impl HeldLease {
     pub(super) async fn attempt(&self) -> Attempt {
         let lease = match self.lock.try_acquire_or_renew().await {
             Ok(LeaseLockResult::Acquired(lease) | LeaseLockResult::NotAcquired(lease)) => lease,
-            Err(error) => return Attempt::from(Failure::from(error)),
+            Err(error) => return Attempt::from(AttemptError::from(error)),
         };
         let holder = lease.spec.as_ref().and_then(holder).unwrap_or_default();
         // "Acquired" may name another: what the Lease says counts.
@@ -89,32 +94,32 @@ impl HeldLease {
                 term: Term::new(version),
                 sent,
             },
-            _ => Attempt::Failed(Trouble::Nonsense("a write without a version".to_owned())),
+            _ => Attempt::Failed(LeaseError::Nonsense("a write without a version".to_owned())),
         }
     }
 
     /// Empties the holder if it is us, as client-go does: the layer's
     /// precondition leaves alone what another wrote since the read.
-    pub(super) async fn release(&self) -> Result<Release, Failure> {
-        match self.lock.step_down().await.map_err(Failure::from) {
-            Ok(()) => Ok(Release::Done),
-            Err(Failure::HeldBy(_) | Failure::Absent) => Ok(Release::NotOurs),
+    pub(super) async fn release(&self) -> Result<ReleaseOutcome, AttemptError> {
+        match self.lock.step_down().await.map_err(AttemptError::from) {
+            Ok(()) => Ok(ReleaseOutcome::Done),
+            Err(AttemptError::HeldBy(_) | AttemptError::Absent) => Ok(ReleaseOutcome::NotOurs),
             Err(other) => Err(other),
         }
     }
 
     /// The last write may have made the Lease ours without our knowing.
-    pub(super) fn is_unsettled(&self) -> bool {
-        self.layer.is_unsettled()
+    pub(super) fn has_unconfirmed_write(&self) -> bool {
+        self.layer.has_unconfirmed_write()
     }
 }
 
-impl From<Failure> for Attempt {
-    fn from(failure: Failure) -> Self {
+impl From<AttemptError> for Attempt {
+    fn from(failure: AttemptError) -> Self {
         match failure {
-            Failure::HeldBy(holder) => Self::HeldBy(holder),
-            Failure::Conflict | Failure::Absent => Self::Contended,
-            Failure::Trouble(trouble) => Self::Failed(trouble),
+            AttemptError::HeldBy(holder) => Self::HeldBy(holder),
+            AttemptError::Conflict | AttemptError::Absent => Self::Contended,
+            AttemptError::Lease(error) => Self::Failed(error),
         }
     }
 }

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
 use super::clock::{Clock, Moment};
-use super::sight::{Sight, Source, holder, version};
+use super::observed_lease::{ObservedLease, Source, holder, version};
 
 const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
 /// The first day of 9999: not the last instant, because durations are added.
@@ -74,7 +74,7 @@ struct Exchange {
 #[derive(Clone, Debug)]
 pub(super) struct LeaseLayer {
     identity: Arc<str>,
-    sight: Arc<Sight>,
+    observed_lease: Arc<ObservedLease>,
     clock: Clock,
     exchange: Arc<Mutex<Exchange>>,
     request_timeout: Duration,
@@ -83,13 +83,13 @@ pub(super) struct LeaseLayer {
 impl LeaseLayer {
     pub(super) fn new(
         identity: &str,
-        sight: Arc<Sight>,
+        observed_lease: Arc<ObservedLease>,
         clock: Clock,
         request_timeout: Duration,
     ) -> Self {
         Self {
             identity: identity.into(),
-            sight,
+            observed_lease,
             clock,
             exchange: Arc::default(),
             request_timeout,
@@ -102,7 +102,7 @@ impl LeaseLayer {
     }
 
     /// The last write may or may not have happened.
-    pub(super) fn is_unsettled(&self) -> bool {
+    pub(super) fn has_unconfirmed_write(&self) -> bool {
         self.exchange().unsettled
     }
 
@@ -117,7 +117,7 @@ impl LeaseLayer {
             let read = exchange.read.take().ok_or(LayerError::PatchWithoutRead)?;
             with_precondition(&body, read)?
         } else if method == Method::POST
-            && let Some(holder) = self.sight.living_holder(&self.identity)
+            && let Some(holder) = self.observed_lease.living_holder(&self.identity)
         {
             return Err(LayerError::HolderMayLive { holder }.into());
         } else {
@@ -132,7 +132,7 @@ impl LeaseLayer {
 
     /// Learns from the answer and gives its body as kube-leader-election is to
     /// see it.
-    fn learn(
+    fn record_answer(
         &self,
         method: &Method,
         sent: Instant,
@@ -144,7 +144,7 @@ impl LeaseLayer {
         }
         if method == Method::GET && status == StatusCode::NOT_FOUND {
             self.exchange().read = None;
-            self.sight.note_gone();
+            self.observed_lease.note_gone();
         }
         if !status.is_success() {
             return Ok(body);
@@ -154,13 +154,17 @@ impl LeaseLayer {
             let found = lease.metadata.resource_version;
             return Err(LayerError::VersionNotANumber(found).into());
         };
-        self.sight.note(version, &lease, Source::Answer { sent });
+        self.observed_lease
+            .note(version, &lease, Source::Answer { sent });
         if method != Method::GET {
             return Ok(body);
         }
         self.exchange().read = lease.metadata.resource_version.clone();
-        let free = self.sight.may_be_taken(version, &lease);
-        lease.spec = Some(judged(lease.spec.take().unwrap_or_default(), free));
+        let free = self.observed_lease.may_be_taken(version, &lease);
+        lease.spec = Some(with_local_expiry(
+            lease.spec.take().unwrap_or_default(),
+            free,
+        ));
         Ok(serde_json::to_vec(&lease)?)
     }
 }
@@ -182,7 +186,7 @@ fn with_precondition(patch: &[u8], resource_version: String) -> Result<Vec<u8>, 
 
 /// The spec with no field that kube-leader-election misses, and with a
 /// `renewTime` that makes it come to our judgement.
-fn judged(spec: LeaseSpec, free: bool) -> LeaseSpec {
+fn with_local_expiry(spec: LeaseSpec, free: bool) -> LeaseSpec {
     let transitions = spec
         .lease_transitions
         // It adds one without a check.
@@ -258,6 +262,6 @@ where
     let request = Request::from_parts(head, Body::from(body));
     let (head, body) = inner.call(request).await.map_err(Into::into)?.into_parts();
     let body = body.collect_bytes().await?.to_vec();
-    let body = layer.learn(&method, sent, head.status, body)?;
+    let body = layer.record_answer(&method, sent, head.status, body)?;
     Ok(Response::from_parts(head, Body::from(body)))
 }

@@ -13,33 +13,33 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::runtime::watcher::{self, watch_object};
 
-use super::sight::{Sight, Source, version};
-use super::trouble::{Failure, Trouble, TroubleLog, from_client};
+use super::lease_error::{AttemptError, LeaseError, LeaseErrorLog, from_client};
+use super::observed_lease::{ObservedLease, Source, version};
 
-/// Tells `sight` of each change; pauses after each error.
+/// Tells `observed_lease` of each change; pauses after each error.
 pub(super) async fn follow(
     leases: Api<Lease>,
     name: &str,
-    sight: Arc<Sight>,
+    observed_lease: Arc<ObservedLease>,
     pause: Duration,
 ) -> Infallible {
-    let mut log = TroubleLog::new(format!("the watch on the Lease {name}"));
+    let mut log = LeaseErrorLog::new(format!("the watch on the Lease {name}"));
     let mut events = pin!(watch_object(leases, name));
     loop {
         match events.next().await {
             Some(Ok(Some(lease))) => {
                 log.works();
                 if let Some(version) = version(&lease) {
-                    sight.note(version, &lease, Source::Watch);
+                    observed_lease.note(version, &lease, Source::Watch);
                 }
             }
             Some(Ok(None)) => {
                 log.works();
-                sight.note_gone();
+                observed_lease.note_gone();
             }
             Some(Err(error)) => {
-                if let Some(trouble) = trouble(error) {
-                    log.failed(&trouble);
+                if let Some(error) = lease_error(error) {
+                    log.failed(&error);
                 }
                 tokio::time::sleep(pause).await;
             }
@@ -50,16 +50,16 @@ pub(super) async fn follow(
 }
 
 /// `None` for what happens every few minutes: a watch that is too old, or ended.
-fn trouble(error: watcher::Error) -> Option<Trouble> {
+fn lease_error(error: watcher::Error) -> Option<LeaseError> {
     use watcher::Error;
     match error {
         Error::InitialListFailed(error) | Error::WatchStartFailed(error) => {
             match from_client(error) {
-                Failure::Trouble(trouble) => Some(trouble),
-                Failure::Conflict | Failure::Absent | Failure::HeldBy(_) => None,
+                AttemptError::Lease(error) => Some(error),
+                AttemptError::Conflict | AttemptError::Absent | AttemptError::HeldBy(_) => None,
             }
         }
         Error::WatchError(_) | Error::WatchFailed(_) => None,
-        error @ Error::NoResourceVersion => Some(Trouble::Nonsense(error.to_string())),
+        error @ Error::NoResourceVersion => Some(LeaseError::Nonsense(error.to_string())),
     }
 }

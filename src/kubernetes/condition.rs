@@ -7,7 +7,7 @@ use strum::IntoStaticStr;
 
 /// Why a load balancer is ready or not: the `reason` of the condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
-pub enum Reason {
+pub enum ConditionReason {
     /// It serves.
     Ready,
     /// It was asked for, or it has no address yet.
@@ -30,7 +30,7 @@ pub enum Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
     /// Why; `status` is "True" exactly for [`Reason::Ready`].
-    pub reason: Reason,
+    pub reason: ConditionReason,
     /// For people.
     pub message: String,
 }
@@ -38,7 +38,7 @@ pub struct Readiness {
 impl Readiness {
     /// Whether the load balancers serve.
     pub fn is_ready(&self) -> bool {
-        self.reason == Reason::Ready
+        self.reason == ConditionReason::Ready
     }
 
     fn status(&self) -> &'static str {
@@ -46,7 +46,7 @@ impl Readiness {
     }
 
     /// Whether the condition says this already.
-    pub fn is_said_by(&self, condition: &Condition) -> bool {
+    pub fn matches(&self, condition: &Condition) -> bool {
         condition.status == self.status()
             && condition.reason == <&str>::from(self.reason)
             && condition.message == self.message

@@ -107,12 +107,12 @@ impl Events {
     }
 
     /// Hands in an Event about a Service; never waits and never fails its caller.
-    pub fn say(&self, service: &Service, reason: EventReason, note: String) {
-        self.say_about(service.object_ref(&()), reason, note);
+    pub fn emit(&self, service: &Service, reason: EventReason, note: String) {
+        self.emit_for(service.object_ref(&()), reason, note);
     }
 
     /// As [`Events::say`], about an object that need not exist any more.
-    pub fn say_about(&self, object: ObjectReference, reason: EventReason, note: String) {
+    pub fn emit_for(&self, object: ObjectReference, reason: EventReason, note: String) {
         let event = Event {
             type_: reason.kind(),
             reason: <&str>::from(reason).into(),
@@ -201,7 +201,7 @@ mod tests {
                     traces::begin();
                 }
                 let reason = EventReason::SyncLoadBalancerFailed;
-                events.say_about(ObjectReference::default(), reason, note.to_owned());
+                events.emit_for(ObjectReference::default(), reason, note.to_owned());
             });
             saying.now_or_never().unwrap();
             match receiver.try_recv() {

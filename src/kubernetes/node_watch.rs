@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::node::{address, is_eligible};
 use super::service_watch::watch_settings;
-use super::watch_meter::WatchMeter;
+use super::watch_metrics::WatchMetrics;
 use crate::config::NodeAddressType;
 use crate::plan::Backends;
 
@@ -43,7 +43,7 @@ pub async fn follow(
     client: Client,
     kind: NodeAddressType,
     sets: watch::Sender<Option<NodeSet>>,
-    mut meter: WatchMeter,
+    mut meter: WatchMetrics,
 ) {
     let api = Api::<Node>::all(client);
     let (store, writer) = reflector::store();
@@ -82,14 +82,14 @@ pub async fn follow(
                 // Looks again by itself: no change may ever come.
                 let _ = timeout(AT_MOST, changed.notified()).await;
             }
-            settle(&changed).await;
+            quiet_period(&changed).await;
         }
     };
     futures::future::join(reflect, publish).await;
 }
 
 /// Waits until the changes pause.
-async fn settle(changed: &Notify) {
+async fn quiet_period(changed: &Notify) {
     let limit = Instant::now() + AT_MOST;
     while timeout(QUIET, changed.notified()).await.is_ok() {
         if Instant::now() >= limit {

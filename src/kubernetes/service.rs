@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServicePort, ServiceSpec};
 use kube::ResourceExt;
 
-use super::Marks;
+use super::MetadataKeys;
 use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::{ServiceKey, ServiceUid};
 use crate::plan::record::{Ingress, Record};
@@ -13,13 +13,13 @@ use crate::plan::service::{PortView, ServiceView};
 
 /// A Service read for the plan; `None` for an object that no API server
 /// serves (without a namespace, name or UID).
-pub fn view(service: &Service, marks: &Marks) -> Option<ServiceView> {
+pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceView> {
     let metadata = &service.metadata;
     let key = ServiceKey {
         namespace: metadata.namespace.clone()?,
         name: metadata.name.clone()?,
     };
-    let annotations = annotations(service, marks);
+    let annotations = annotations(service, metadata_keys);
     let record = Record::parse(
         annotations.get(LB_ID).map(String::as_str),
         annotations.get(LB_CLOUD).map(String::as_str),
@@ -39,15 +39,16 @@ pub fn view(service: &Service, marks: &Marks) -> Option<ServiceView> {
         finalizer: service
             .finalizers()
             .iter()
-            .any(|name| name == marks.finalizer()),
+            .any(|name| name == metadata_keys.finalizer()),
         record,
         published: published(service),
     })
 }
 
-fn annotations(service: &Service, marks: &Marks) -> BTreeMap<String, String> {
-    let ours =
-        |(name, value): (&String, &String)| Some((marks.strip(name)?.to_owned(), value.clone()));
+fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<String, String> {
+    let ours = |(name, value): (&String, &String)| {
+        Some((metadata_keys.strip(name)?.to_owned(), value.clone()))
+    };
     service.annotations().iter().filter_map(ours).collect()
 }
 
@@ -102,7 +103,7 @@ mod tests {
 
     fn read(service: serde_json::Value) -> ServiceView {
         let service: Service = serde_json::from_value(service).expect("a Service");
-        view(&service, &Marks::new("mycloud.com")).expect("complete")
+        view(&service, &MetadataKeys::new("mycloud.com")).expect("complete")
     }
 
     #[test]

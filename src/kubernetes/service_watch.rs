@@ -7,8 +7,8 @@ use kube::api::Api;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 
-use super::Marks;
-use super::asked::keep_asked;
+use super::MetadataKeys;
+use super::managed_fields::trim;
 
 /// One unpaged list and then a watch. With pages, a change during a re-list
 /// can be reconciled with its old state and then be missed: the store swaps
@@ -24,7 +24,7 @@ pub(super) fn watch_settings() -> watcher::Config {
 /// each event, with its own backoff while the watch fails.
 pub fn services(
     client: Client,
-    marks: Marks,
+    metadata_keys: MetadataKeys,
 ) -> (
     Store<Service>,
     impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send,
@@ -32,16 +32,19 @@ pub fn services(
     let (store, writer) = reflector::store();
     let events = watcher(Api::<Service>::all(client), watch_settings())
         .default_backoff()
-        .map(move |event| event.map(|event| slim(event, &marks)));
+        .map(move |event| event.map(|event| slim(event, &metadata_keys)));
     (store, reflector::reflector(writer, events))
 }
 
 /// Drops managedFields on the way in, but for what tells since when a Service asks.
-fn slim(mut event: watcher::Event<Service>, marks: &Marks) -> watcher::Event<Service> {
+fn slim(
+    mut event: watcher::Event<Service>,
+    metadata_keys: &MetadataKeys,
+) -> watcher::Event<Service> {
     match &mut event {
         watcher::Event::Apply(service)
         | watcher::Event::Delete(service)
-        | watcher::Event::InitApply(service) => keep_asked(service, marks),
+        | watcher::Event::InitApply(service) => trim(service, metadata_keys),
         watcher::Event::Init | watcher::Event::InitDone => {}
     }
     event

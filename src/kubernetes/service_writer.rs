@@ -19,13 +19,13 @@ use tokio::sync::Semaphore;
 
 use super::condition::{self, Readiness};
 use super::service::view;
-use super::{KubernetesError, Marks};
+use super::{KubernetesError, MetadataKeys};
 use crate::election::Leadership;
 use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::ServiceKey;
 use crate::plan::record::{Ingress, Publication};
 use crate::telemetry::Metrics;
-use crate::telemetry::traces::Request;
+use crate::telemetry::traces::ClientSpan;
 
 /// The longest that a request may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -40,14 +40,14 @@ const RETRIES: usize = 8;
 /// Reads and patches Services.
 pub struct ServiceWriter {
     client: Client,
-    marks: Marks,
+    metadata_keys: MetadataKeys,
     metrics: Arc<Metrics>,
     slots: Semaphore,
 }
 
 /// What to change; everything else on the Service stays as it is.
 #[derive(Clone, Debug, Default)]
-pub struct Change<'a> {
+pub struct ServicePatch<'a> {
     /// Put our finalizer on (`true`) or take it off.
     pub finalizer: Option<bool>,
     /// Write record and addresses.
@@ -62,11 +62,11 @@ pub struct Change<'a> {
 
 impl ServiceWriter {
     /// Over a client whose own retries are off: a retry of ours starts from a fresh read.
-    pub fn new(client: Client, marks: Marks, metrics: Arc<Metrics>) -> Self {
+    pub fn new(client: Client, metadata_keys: MetadataKeys, metrics: Arc<Metrics>) -> Self {
         let slots = Semaphore::new(CONCURRENCY);
         Self {
             client,
-            marks,
+            metadata_keys,
             metrics,
             slots,
         }
@@ -100,9 +100,9 @@ impl ServiceWriter {
         &self,
         leadership: &Leadership,
         service: &Service,
-        change: &Change<'_>,
+        change: &ServicePatch<'_>,
     ) -> Result<Option<Service>, KubernetesError> {
-        let planned_for = view(service, &self.marks);
+        let planned_for = view(service, &self.metadata_keys);
         let mut written = self.patch_exactly(leadership, service, change).await;
         for _ in 0..RETRIES {
             let (Err(KubernetesError::Conflict), Some(view_before)) = (&written, &planned_for)
@@ -111,7 +111,7 @@ impl ServiceWriter {
             };
             let live = self.get(&view_before.key).await?;
             let live = live.ok_or(KubernetesError::Gone)?;
-            if view(&live, &self.marks) != planned_for {
+            if view(&live, &self.metadata_keys) != planned_for {
                 break;
             }
             written = self.patch_exactly(leadership, &live, change).await;
@@ -123,7 +123,7 @@ impl ServiceWriter {
         &self,
         leadership: &Leadership,
         service: &Service,
-        change: &Change<'_>,
+        change: &ServicePatch<'_>,
     ) -> Result<Option<Service>, KubernetesError> {
         let Some(patch) = self.merge_patch(service, change) else {
             return Ok(None);
@@ -149,7 +149,7 @@ impl ServiceWriter {
     }
 
     /// The merge patch (RFC 7386) of a change; `None` if it changes nothing.
-    fn merge_patch(&self, service: &Service, change: &Change<'_>) -> Option<Value> {
+    fn merge_patch(&self, service: &Service, change: &ServicePatch<'_>) -> Option<Value> {
         let mut metadata = Map::new();
         let mut status = Map::new();
         if let Some(wanted) = change.finalizer {
@@ -176,7 +176,7 @@ impl ServiceWriter {
     /// A merge patch replaces lists whole, so the others' finalizers go along;
     /// the precondition keeps them what they were.
     fn set_finalizer(&self, service: &Service, wanted: bool, metadata: &mut Map<String, Value>) {
-        let ours = self.marks.finalizer();
+        let ours = self.metadata_keys.finalizer();
         let is_on = service.finalizers().iter().any(|name| name == ours);
         if is_on == wanted {
             return;
@@ -198,7 +198,7 @@ impl ServiceWriter {
         let (ids, clouds) = publication.record.annotations().unzip();
         let mut annotations = Map::new();
         for (name, value) in [(LB_ID, ids), (LB_CLOUD, clouds)] {
-            let name = self.marks.annotation(name);
+            let name = self.metadata_keys.annotation(name);
             if service.annotations().get(&name) != value.as_ref() {
                 annotations.insert(name, json!(value));
             }
@@ -211,13 +211,13 @@ impl ServiceWriter {
     fn set_condition(
         &self,
         service: &Service,
-        change: &Change<'_>,
+        change: &ServicePatch<'_>,
         status: &mut Map<String, Value>,
     ) {
-        let kind = self.marks.condition();
+        let kind = self.metadata_keys.condition();
         let before = condition::find(service, kind);
         let after = match change.readiness {
-            Some(readiness) if before.is_some_and(|before| readiness.is_said_by(before)) => return,
+            Some(readiness) if before.is_some_and(|before| readiness.matches(before)) => return,
             Some(readiness) => Some(readiness.condition(kind, before)),
             None if change.remove_condition && before.is_some() => None,
             None => return,
@@ -243,11 +243,11 @@ fn set_ingress(service: &Service, wanted: &[Ingress], status: &mut Map<String, V
 }
 
 /// A span for a request to the API server.
-fn span_of(name: &'static str, method: &'static str) -> Request {
-    Request::begin(name, || vec![KeyValue::new("http.request.method", method)])
+fn span_of(name: &'static str, method: &'static str) -> ClientSpan {
+    ClientSpan::begin(name, || vec![KeyValue::new("http.request.method", method)])
 }
 
-fn ended<T>(span: Request, answer: &Result<T, KubernetesError>) {
+fn ended<T>(span: ClientSpan, answer: &Result<T, KubernetesError>) {
     match answer {
         Ok(_) => span.succeeded(),
         Err(error) => span.failed(error.code(), error.to_string()),

@@ -68,6 +68,24 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// The cloud whose load balancer the action is about; `None` for an action
+    /// on the Service or on all of its clouds.
+    pub fn cloud(&self) -> Option<&CloudName> {
+        match self {
+            Self::Create { cloud, .. }
+            | Self::Update { cloud, .. }
+            | Self::Delete { cloud, .. }
+            | Self::ConfirmGone { cloud, .. } => Some(cloud),
+            Self::AddFinalizer
+            | Self::ConfirmLive
+            | Self::Publish { .. }
+            | Self::AwaitServing { .. }
+            | Self::RemoveFinalizer { .. } => None,
+        }
+    }
+}
+
 /// For logs: what, where and how much, without the whole request.
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

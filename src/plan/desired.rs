@@ -12,15 +12,15 @@ use super::service::{PortView, ServiceView};
 
 /// What can be asked of a cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Abilities {
+pub enum Capabilities {
     /// Everything.
     Full,
     /// One TCP port, spec and bandwidth: the API of the published design.
-    Seed,
+    Basic,
 }
 
 /// The clouds that are configured, and what each can do.
-pub type Clouds = BTreeMap<CloudName, Abilities>;
+pub type Clouds = BTreeMap<CloudName, Capabilities>;
 
 /// What a Service asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -109,7 +109,7 @@ pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> D
 /// A Service on its way out may have lost the answer of its last create, which
 /// is on no record. Its annotation then names the cloud; if that cannot be read
 /// any more and there is no record at all, it may be any.
-pub fn clouds_to_ask(
+pub fn clouds_to_query(
     service: &ServiceView,
     desired: &Desired,
     clouds: &Clouds,
@@ -157,8 +157,8 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         client_affinity_seconds: service.client_affinity_seconds,
     };
     for cloud in &chosen {
-        if clouds.get(cloud) == Some(&Abilities::Seed) {
-            problems.extend(beyond_seed(cloud, &template));
+        if clouds.get(cloud) == Some(&Capabilities::Basic) {
+            problems.extend(beyond_basic(cloud, &template));
         }
     }
     if !problems.is_empty() {
@@ -232,7 +232,7 @@ fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
 }
 
 /// What a cloud with the seed's API could not be told.
-fn beyond_seed(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
+fn beyond_basic(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
     let (field, value) = if spec.listeners.len() > 1 {
         ("spec.ports", format!("{} ports", spec.listeners.len()))
     } else if spec

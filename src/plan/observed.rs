@@ -87,7 +87,7 @@ impl Observed {
     }
 
     /// Whether the Service says the addresses of its load balancer on a cloud.
-    pub fn says_address_of(&self, cloud: &CloudName) -> bool {
+    pub fn publishes_address_of(&self, cloud: &CloudName) -> bool {
         let Some(CloudView::Present(found)) = self.clouds.get(cloud) else {
             return false;
         };
@@ -134,7 +134,7 @@ impl Observed {
     }
 
     /// Whether the Service already says so.
-    pub fn says(&self, publication: &Publication) -> bool {
+    pub fn has_published(&self, publication: &Publication) -> bool {
         let Publication { record, ingress } = publication;
         self.record == *record && self.ingress == *ingress
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
-use super::desired::Abilities;
+use super::desired::Capabilities;
 use super::load_balancer::{Addresses, LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
 use super::record::{Ingress, Record};
@@ -16,7 +16,7 @@ fn cluster() -> ClusterId {
 
 fn clouds() -> Clouds {
     ["cloud1", "cloud2"]
-        .map(|name| (CloudName::new(name), Abilities::Full))
+        .map(|name| (CloudName::new(name), Capabilities::Full))
         .into()
 }
 

@@ -22,7 +22,7 @@ use super::traces;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -43,7 +43,7 @@ pub enum LogsError {
 ///
 /// # Errors
 /// A subscriber was installed before.
-pub fn init(format: Format, verbosity: u8, count: LogLines) -> Result<LogFilter, LogsError> {
+pub fn init(format: LogFormat, verbosity: u8, count: LogLines) -> Result<LogFilter, LogsError> {
     let wanted = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.is_empty());
@@ -61,13 +61,13 @@ pub fn init(format: Format, verbosity: u8, count: LogLines) -> Result<LogFilter,
 }
 
 /// For what is logged before [`init`]: warnings.
-pub(super) fn early(format: Format) -> impl Subscriber + Send + Sync {
+pub(super) fn early(format: LogFormat) -> impl Subscriber + Send + Sync {
     let warnings = ("warn".to_owned(), EnvFilter::new("warn"));
     subscriber(format, warnings, None, stderr).0
 }
 
 fn subscriber<W>(
-    format: Format,
+    format: LogFormat,
     filter: (String, EnvFilter),
     count: Option<LogLines>,
     writer: W,
@@ -84,7 +84,7 @@ where
 }
 
 fn lines<S, W>(
-    format: Format,
+    format: LogFormat,
     count: Option<LogLines>,
     writer: W,
 ) -> Box<dyn Layer<S> + Send + Sync>
@@ -95,7 +95,7 @@ where
     let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let ansi = stderr().is_terminal();
     match format {
-        Format::Text => layer
+        LogFormat::Text => layer
             .with_ansi(ansi)
             .map_event_format(|_| {
                 let text = format::Format::default().with_ansi(ansi);
@@ -103,10 +103,10 @@ where
                     inner: text,
                     add: add_to_text,
                 };
-                Counted { inner, count }
+                CountingFormat { inner, count }
             })
             .boxed(),
-        Format::Json => layer
+        LogFormat::Json => layer
             .json()
             .map_event_format(|_| {
                 let json = format::Format::default()
@@ -118,19 +118,19 @@ where
                     inner: json,
                     add: add_to_json,
                 };
-                Counted { inner, count }
+                CountingFormat { inner, count }
             })
             .boxed(),
     }
 }
 
 /// Counts the lines that are written, by level.
-struct Counted<F> {
+struct CountingFormat<F> {
     inner: F,
     count: Option<LogLines>,
 }
 
-impl<S, N, F> FormatEvent<S, N> for Counted<F>
+impl<S, N, F> FormatEvent<S, N> for CountingFormat<F>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,

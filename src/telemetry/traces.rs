@@ -11,10 +11,10 @@
 //! - `counted`: what becomes of each span; `client`: the way to the collector.
 
 mod client;
-mod counted;
-mod provision;
+mod export_metrics;
+mod lazy_span;
+mod provisioning_trace;
 mod tracer;
-mod work;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,12 +25,12 @@ use opentelemetry_otlp::{ExporterBuildError, SpanExporter as OtlpExporter, WithH
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
 
-use super::build;
-pub use counted::SpanExports;
-pub use provision::Provision;
+use super::build_info;
+pub use export_metrics::SpanExports;
+pub(crate) use lazy_span::active;
+pub use lazy_span::{ClientSpan, LazySpan, begin, fail, note};
+pub use provisioning_trace::ProvisioningTrace;
 pub use tracer::Tracer;
-pub(crate) use work::active;
-pub use work::{Request, Work, begin, fail, note};
 
 const NAME: &str = "my-cloud-controller-manager";
 /// What names the collector: the second only gets `/v1/traces` appended.
@@ -104,8 +104,8 @@ impl Traces {
     fn new<E: SpanExporter + 'static>(exporter: E, exports: SpanExports) -> Self {
         let provider = SdkTracerProvider::builder()
             .with_resource(resource())
-            .with_id_generator(provision::Ids::default())
-            .with_span_processor(counted::processor(exporter, exports))
+            .with_id_generator(provisioning_trace::Ids::default())
+            .with_span_processor(export_metrics::processor(exporter, exports))
             .build();
         Self { provider }
     }
@@ -146,7 +146,7 @@ fn resource() -> Resource {
     let instance = std::env::var("POD_NAME").unwrap_or_else(|_| std::process::id().to_string());
     let ours = [
         KeyValue::new("service.name", NAME),
-        KeyValue::new("service.version", build::VERSION),
+        KeyValue::new("service.version", build_info::VERSION),
         KeyValue::new("service.instance.id", instance),
     ];
     let ours = ours.into_iter().filter(is_open);

@@ -211,8 +211,8 @@ async fn absence_is_believed_from_the_api_and_nobody_else() {
             r#"{"err":"none","code":"NotFound"}"#,
         ),
         (Profile::Standard, 404, r#"{"err":"none"}"#),
-        (Profile::Seed, 404, r#"{"err":"none"}"#),
-        (Profile::Seed, 200, r#"{"err":"lb not found"}"#),
+        (Profile::Basic, 404, r#"{"err":"none"}"#),
+        (Profile::Basic, 200, r#"{"err":"lb not found"}"#),
     ];
     for (profile, status, body) in absent {
         let cloud = Edge::always(status, &[], body).await.client(profile);
@@ -226,7 +226,7 @@ async fn absence_is_believed_from_the_api_and_nobody_else() {
     }
     let cloud = Edge::always(404, &[], "no such path")
         .await
-        .client(Profile::Seed);
+        .client(Profile::Basic);
     let deleted = cloud.delete(&permit(), &id).await;
     assert_eq!(
         deleted.expect_err("a gateway's 404").kind(),

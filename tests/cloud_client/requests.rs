@@ -65,7 +65,7 @@ async fn a_create_that_finds_an_older_load_balancer_shows_what_that_has() {
         "nodePort": 30081, "spec": "standard", "bandwidth": "1M",
     });
     let edge = Edge::always(200, &[], shown.to_string()).await;
-    for profile in [Profile::Standard, Profile::Seed] {
+    for profile in [Profile::Standard, Profile::Basic] {
         let created = edge
             .client(profile)
             .create(&permit(), &request, Priority::User)
@@ -112,7 +112,7 @@ async fn an_update_and_a_delete_carry_the_fencing_token() {
 async fn a_cloud_of_the_seed_is_sent_the_seeds_fields_only() {
     let body = r#"{"err":"","lbId":"lb-1","ip":"192.0.2.1","state":"error","owner":{"cluster":"x","uid":"y"}}"#;
     let edge = Edge::always(200, &[], body).await;
-    let cloud = edge.client(Profile::Seed);
+    let cloud = edge.client(Profile::Basic);
     let request = plain_request("web");
     let created = cloud
         .create(&permit(), &request, Priority::User)

@@ -20,7 +20,7 @@ async fn simulator(profile: Profile, latency: Duration) -> (CloudSimulator, Rest
     let options = CloudSimulatorOptions {
         profile: match profile {
             Profile::Standard => cloud::Profile::Standard,
-            Profile::Seed => cloud::Profile::Seed,
+            Profile::Basic => cloud::Profile::Seed,
         },
         latency,
         data_plane: false,
@@ -36,7 +36,7 @@ async fn simulator(profile: Profile, latency: Duration) -> (CloudSimulator, Rest
 
 #[tokio::test]
 async fn a_load_balancer_lives_and_dies() {
-    for profile in [Profile::Standard, Profile::Seed] {
+    for profile in [Profile::Standard, Profile::Basic] {
         let (simulator, cloud) = simulator(profile, Duration::ZERO).await;
         let (permit, mut request) = (permit(), plain_request("web"));
         let absent = cloud

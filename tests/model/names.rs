@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use my_cloud_controller_manager::plan::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
-use my_cloud_controller_manager::plan::desired::Abilities;
+use my_cloud_controller_manager::plan::desired::Capabilities;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
 };
@@ -24,7 +24,7 @@ pub fn cluster() -> ClusterId {
 
 pub fn clouds() -> Clouds {
     (0..CLOUDS)
-        .map(|cloud| (cloud_name(cloud), Abilities::Full))
+        .map(|cloud| (cloud_name(cloud), Capabilities::Full))
         .collect()
 }
 

@@ -10,7 +10,7 @@ use my_cloud_controller_manager::plan::orphan::suspect;
 use my_cloud_controller_manager::plan::record::Publication;
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{
-    Action, CloudView, Desired, Observed, Outcome, Plan, Waiting, clouds_to_ask, desired, plan,
+    Action, CloudView, Desired, Observed, Outcome, Plan, Waiting, clouds_to_query, desired, plan,
 };
 
 use crate::names;
@@ -96,7 +96,7 @@ pub fn asks(facts: Facts) -> Asks {
     let compute = |facts| {
         let (view, clouds) = (names::service(facts), names::clouds());
         let desired = desired_by(&view);
-        let asked = clouds_to_ask(&view, &desired, &clouds);
+        let asked = clouds_to_query(&view, &desired, &clouds);
         let recorded = |cloud| view.record.get(&names::cloud_name(cloud));
         Asks {
             is_ours: !matches!(desired, Desired::Unmanaged(_)),

@@ -29,7 +29,7 @@ use std::collections::BTreeSet;
 use my_cloud_controller_manager::plan::load_balancer::State;
 use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::{
-    Action, CloudView, Desired, Observed, Plan, Urgency, Waiting, clouds_to_ask, desired, plan,
+    Action, CloudView, Desired, Observed, Plan, Urgency, Waiting, clouds_to_query, desired, plan,
 };
 use proptest::prelude::*;
 
@@ -60,7 +60,7 @@ proptest! {
         let clouds = scene.configured();
         let once = desired(&service, &cluster(), &clouds);
         prop_assert_eq!(&once, &desired(&service, &cluster(), &clouds));
-        let _asked = clouds_to_ask(&service, &once, &clouds);
+        let _asked = clouds_to_query(&service, &once, &clouds);
         let seen = scene.observed();
         prop_assert_eq!(plan(&once, &seen), plan(&once, &seen));
         // Nobody may have been asked at all.

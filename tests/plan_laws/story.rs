@@ -1,6 +1,6 @@
 //! Several Services in one world, and what happens to them.
 
-use my_cloud_controller_manager::plan::desired::Abilities;
+use my_cloud_controller_manager::plan::desired::Capabilities;
 use my_cloud_controller_manager::plan::load_balancer::{Addresses, LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{
     ClusterId, LoadBalancerId, LoadBalancerName, Owner, ServiceKey, ServiceUid,
@@ -140,7 +140,9 @@ impl World {
                 cloud.put_theirs(theirs.load_balancer());
             }
             world.clouds.insert(cloud_name(index), cloud);
-            world.configured.insert(cloud_name(index), Abilities::Full);
+            world
+                .configured
+                .insert(cloud_name(index), Capabilities::Full);
         }
         world
     }

@@ -9,7 +9,7 @@ use my_cloud_controller_manager::plan::naming::{
 };
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{
-    Backends, CloudView, Clouds, Desired, Observed, Plan, clouds_to_ask, desired, plan,
+    Backends, CloudView, Clouds, Desired, Observed, Plan, clouds_to_query, desired, plan,
 };
 
 use crate::cloud::Cloud;
@@ -114,7 +114,7 @@ impl World {
             return Some((service, desired, observed));
         }
         let owner = service.owner(&cluster());
-        let mut asked = clouds_to_ask(&service, &desired, &self.configured);
+        let mut asked = clouds_to_query(&service, &desired, &self.configured);
         let in_inventory = |cloud: &&CloudName| {
             let known = self.clouds[*cloud].named(&owner.load_balancer_name());
             known.is_some()

@@ -13,10 +13,10 @@ use kube::Client;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::decisions::{Decision, Decisions, Key};
+use super::decisions::{Decision, Decisions, TokenHash};
 use super::reviews::review;
 use crate::admin::answer_text;
-use crate::telemetry::repeats::{Kind, Repeats};
+use crate::telemetry::log_throttle::{LogKey, LogThrottle};
 
 /// Tokens that are asked about at a time: a flood of them is not passed on to
 /// the API server.
@@ -30,7 +30,7 @@ pub(super) struct Access {
     client: Client,
     decisions: Decisions,
     places: Semaphore,
-    repeats: Repeats,
+    repeats: LogThrottle,
 }
 
 /// Why there is no decision.
@@ -47,12 +47,12 @@ impl Access {
             client,
             decisions: Decisions::default(),
             places: Semaphore::new(AT_ONCE),
-            repeats: Repeats::default(),
+            repeats: LogThrottle::default(),
         }
     }
 
     async fn decide(&self, verb: &str, token: &str) -> Result<Decision, Undecided> {
-        let key = Key::of(verb, token);
+        let key = TokenHash::of(verb, token);
         if let Some(decision) = self.decisions.get(&key) {
             return Ok(decision);
         }
@@ -78,12 +78,12 @@ impl Access {
             ),
             Undecided::Failed(error) => ("error", error.to_string()),
         };
-        let kind = Kind {
+        let kind = LogKey {
             cloud: None,
             operation: "metrics_access",
             reason,
         };
-        if self.repeats.is_news(kind) {
+        if self.repeats.should_log(kind) {
             tracing::warn!(
                 why,
                 "whether a client may read the metrics is not known: it is refused"

@@ -48,10 +48,10 @@ pub enum CertificateError {
 pub(super) struct Certificate {
     certificate: PathBuf,
     key: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<CertificateState>,
 }
 
-struct State {
+struct CertificateState {
     /// What new connections get.
     in_use: Arc<ServerConfig>,
     /// What was in the files at the last look, whether or not it was of use.
@@ -68,7 +68,7 @@ impl Certificate {
     pub(super) fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, CertificateError> {
         let contents = contents(&certificate, &key)?;
         let in_use = server_config(&contents, &certificate, &key)?;
-        let state = State {
+        let state = CertificateState {
             in_use,
             seen: Ok(contents),
             looked: Instant::now(),

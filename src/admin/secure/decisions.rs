@@ -29,9 +29,9 @@ pub(super) enum Decision {
 
 /// A token's hash: what is kept opens no door.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key([u8; 32]);
+pub(super) struct TokenHash([u8; 32]);
 
-impl Key {
+impl TokenHash {
     pub(super) fn of(verb: &str, token: &str) -> Self {
         let hash = Sha256::new()
             .chain_update(verb)
@@ -42,11 +42,11 @@ impl Key {
 }
 
 #[derive(Default)]
-pub(super) struct Decisions(Mutex<HashMap<Key, (Decision, Instant)>>);
+pub(super) struct Decisions(Mutex<HashMap<TokenHash, (Decision, Instant)>>);
 
 impl Decisions {
     /// What was decided, if it still holds.
-    pub(super) fn get(&self, key: &Key) -> Option<Decision> {
+    pub(super) fn get(&self, key: &TokenHash) -> Option<Decision> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (decision, at) = kept.get(key)?;
         (at.elapsed() < HOLDS).then(|| decision.clone())
@@ -54,7 +54,7 @@ impl Decisions {
 
     /// Keeps a decision. When there are too many, the oldest refusal goes, so
     /// that a flood of wrong tokens does not cost the right ones theirs.
-    pub(super) fn keep(&self, key: Key, decision: Decision) {
+    pub(super) fn keep(&self, key: TokenHash, decision: Decision) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, (_, at)| at.elapsed() < HOLDS);
         if kept.len() >= MOST && !kept.contains_key(&key) {
@@ -78,13 +78,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_decision_holds_for_a_minute() {
         let decisions = Decisions::default();
-        let key = Key::of("get", "token");
+        let key = TokenHash::of("get", "token");
         assert_eq!(decisions.get(&key), None);
         decisions.keep(key, Decision::Allowed);
         advance(HOLDS - Duration::from_millis(1)).await;
         assert_eq!(decisions.get(&key), Some(Decision::Allowed));
-        assert_eq!(decisions.get(&Key::of("head", "token")), None);
-        assert_eq!(decisions.get(&Key::of("get", "another")), None);
+        assert_eq!(decisions.get(&TokenHash::of("head", "token")), None);
+        assert_eq!(decisions.get(&TokenHash::of("get", "another")), None);
         advance(Duration::from_millis(1)).await;
         assert_eq!(decisions.get(&key), None, "it is asked again");
     }
@@ -92,10 +92,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_wrong_tokens_is_bounded_and_costs_the_right_ones_nothing() {
         let decisions = Decisions::default();
-        let right = Key::of("get", "right");
+        let right = TokenHash::of("get", "right");
         decisions.keep(right, Decision::Allowed);
         for number in 0..3 * MOST {
-            let wrong = Key::of("get", &format!("wrong-{number}"));
+            let wrong = TokenHash::of("get", &format!("wrong-{number}"));
             decisions.keep(wrong, Decision::Unknown);
             advance(Duration::from_millis(1)).await;
         }

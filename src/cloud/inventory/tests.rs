@@ -17,7 +17,7 @@ fn id_of(inventory: &Inventory, called: &str) -> Option<String> {
 #[test]
 fn a_list_replaces_what_was_known_before() {
     let inventory = Inventory::new();
-    inventory.learn(load_balancer("old", "1"));
+    inventory.record(load_balancer("old", "1"));
     let stamp = inventory.begin_load();
     assert!(inventory.load(stamp, vec![load_balancer("new", "2")]));
     assert_eq!(id_of(&inventory, "new").as_deref(), Some("2"));
@@ -27,13 +27,13 @@ fn a_list_replaces_what_was_known_before() {
 #[test]
 fn a_list_does_not_undo_what_happened_since_it_began() {
     let inventory = Inventory::new();
-    inventory.learn(load_balancer("deleted", "1"));
-    inventory.learn(load_balancer("replaced", "2"));
+    inventory.record(load_balancer("deleted", "1"));
+    inventory.record(load_balancer("replaced", "2"));
     let stamp = inventory.begin_load();
     inventory.forget(&LoadBalancerId::new("1"));
-    inventory.learn(load_balancer("created", "3"));
+    inventory.record(load_balancer("created", "3"));
     inventory.forget(&LoadBalancerId::new("2"));
-    inventory.learn(load_balancer("replaced", "4"));
+    inventory.record(load_balancer("replaced", "4"));
     let stale = vec![
         load_balancer("deleted", "1"),
         load_balancer("replaced", "2"),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{RestCloud, json, parse};
 use crate::cloud::call::Verb;
 use crate::cloud::error::{CloudError, ErrorKind};
-use crate::cloud::exchange::{Outgoing, TOO_LARGE};
+use crate::cloud::http_client::{ApiRequest, TOO_LARGE};
 use crate::cloud::wire::{ListBody, ListRequestBody, LoadBalancerBody};
 use crate::cloud::{Priority, Profile, body};
 use crate::plan::load_balancer::LoadBalancer;
@@ -19,7 +19,7 @@ impl RestCloud {
         &self,
         cluster: &ClusterId,
     ) -> Result<Vec<LoadBalancer>, CloudError> {
-        if self.line.profile == Profile::Seed {
+        if self.api_client.profile == Profile::Basic {
             return Err(self.unsupported(Verb::List, "list"));
         }
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
@@ -46,7 +46,7 @@ impl RestCloud {
             match &token {
                 None => return Ok(found),
                 Some(next) if !seen.insert(next.clone()) => {
-                    let (cloud, kind) = (self.line.cloud.clone(), ErrorKind::Protocol);
+                    let (cloud, kind) = (self.api_client.cloud.clone(), ErrorKind::Protocol);
                     let message = "the list leads back to a page already seen";
                     return Err(CloudError::new(cloud, Verb::List, kind, message));
                 }
@@ -61,17 +61,17 @@ impl RestCloud {
         size: usize,
         token: Option<&str>,
     ) -> Result<ListBody, CloudError> {
-        let outgoing = Outgoing {
+        let api_request = ApiRequest {
             verb: Verb::List,
-            address: &self.addresses.list,
+            address: &self.urls.list,
             priority: Priority::Background,
             permit: None,
             idempotency_key: None,
             body: json(&ListRequestBody::new(cluster, size, token)),
             limit: body::PAGE,
         };
-        let span = self.span(Verb::List, &self.addresses.list);
-        self.line.call(span, outgoing, parse).await
+        let span = self.span(Verb::List, &self.urls.list);
+        self.api_client.call(span, api_request, parse).await
     }
 
     /// Reads an item of a list; one that cannot be read is left out, because
@@ -79,11 +79,11 @@ impl RestCloud {
     fn item(&self, item: serde_json::Value) -> Option<LoadBalancer> {
         let read = serde_json::from_value::<LoadBalancerBody>(item)
             .map_err(|error| error.to_string())
-            .and_then(|item| item.shown(self.line.profile));
+            .and_then(|item| item.shown(self.api_client.profile));
         read.inspect_err(|why| {
-            if self.line.is_news(Verb::List, "unreadable_item") {
+            if self.api_client.should_log(Verb::List, "unreadable_item") {
                 let why = body::excerpt(why.as_bytes());
-                tracing::warn!(cloud = %self.line.cloud, why, "left a load balancer out of the list");
+                tracing::warn!(cloud = %self.api_client.cloud, why, "left a load balancer out of the list");
             }
         })
         .ok()

@@ -24,14 +24,14 @@ pub(in crate::cloud) struct DesiredBody<'a> {
     spec: &'a str,
     bandwidth: &'a str,
     #[serde(flatten)]
-    beyond_seed: Option<BeyondSeed<'a>>,
+    beyond_seed: Option<BeyondBasic<'a>>,
 }
 
 /// What a cloud with the seed's API does not know. All of it is always sent:
 /// an update must also be able to take something away.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct BeyondSeed<'a> {
+struct BeyondBasic<'a> {
     listeners: Vec<ListenerBody>,
     algorithm: Algorithm,
     session_affinity: SessionAffinityBody,
@@ -53,8 +53,8 @@ impl<'a> DesiredBody<'a> {
         let CreateRequest { name, owner, spec } = request;
         let first = spec.listeners.first().ok_or("no listener at all")?;
         let beyond_seed = match profile {
-            Profile::Standard => Some(BeyondSeed::new(spec, owner)),
-            Profile::Seed => {
+            Profile::Standard => Some(BeyondBasic::new(spec, owner)),
+            Profile::Basic => {
                 check_seed(spec)?;
                 None
             }
@@ -72,7 +72,7 @@ impl<'a> DesiredBody<'a> {
     }
 }
 
-impl<'a> BeyondSeed<'a> {
+impl<'a> BeyondBasic<'a> {
     fn new(spec: &'a LoadBalancerSpec, owner: &'a Owner) -> Self {
         Self {
             listeners: spec.listeners.iter().map(ListenerBody::from).collect(),

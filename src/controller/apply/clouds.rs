@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use crate::cloud::{CloudError, ErrorKind, Priority, Verb, Which};
-use crate::controller::cloud_in_hand::CloudInHand;
-use crate::controller::failure::Failure;
+use crate::controller::cloud_handle::CloudHandle;
+use crate::controller::error::ReconcileError;
 use crate::kubernetes::KubernetesError;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{Action, CreateRequest, Outcome, Urgency};
@@ -15,7 +15,7 @@ impl Run<'_> {
         &mut self,
         name: &CloudName,
         request: &CreateRequest,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, ReconcileError> {
         let cloud = self.cloud(name)?;
         let permit = self.leadership.permit()?;
         let created = cloud
@@ -24,10 +24,10 @@ impl Run<'_> {
             .await;
         let created = created.inspect_err(|error| {
             if error.outcome_unknown() {
-                self.context.doubts.raise(name, &request.name);
+                self.context.pending_creates.record(name, &request.name);
             }
         })?;
-        self.context.doubts.settle(name, &request.name);
+        self.context.pending_creates.resolve(name, &request.name);
         let foreign = created
             .owner
             .as_ref()
@@ -41,7 +41,7 @@ impl Run<'_> {
                 CloudError::new(name.clone(), Verb::Create, ErrorKind::NameTaken, message).into(),
             );
         }
-        cloud.inventory.learn(created.clone());
+        cloud.inventory.record(created.clone());
         self.created.push((name.clone(), created.id.clone()));
         Ok(Outcome::Found(Box::new(created)))
     }
@@ -52,7 +52,7 @@ impl Run<'_> {
         id: &LoadBalancerId,
         request: &CreateRequest,
         urgency: Urgency,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, ReconcileError> {
         let priority = self.priority(name, urgency);
         let cloud = self.cloud(name)?;
         let nodes = &self.context.metrics.nodes;
@@ -62,7 +62,7 @@ impl Run<'_> {
                 if urgency == Urgency::Background {
                     nodes.synced(&self.service.view.uid, name);
                 }
-                cloud.inventory.learn(updated.clone());
+                cloud.inventory.record(updated.clone());
                 Ok(Outcome::Found(Box::new(updated)))
             }
             Err(error) => {
@@ -76,11 +76,14 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn await_serving(&self, clouds: &BTreeSet<CloudName>) -> Result<Outcome, Failure> {
+    pub(super) fn await_serving(
+        &self,
+        clouds: &BTreeSet<CloudName>,
+    ) -> Result<Outcome, ReconcileError> {
         let observed = &self.done.observed;
         match clouds.iter().find(|cloud| !observed.serves(cloud)) {
             None => Ok(Outcome::Done),
-            Some(cloud) => Err(Failure::NotServing {
+            Some(cloud) => Err(ReconcileError::NotServing {
                 cloud: cloud.clone(),
             }),
         }
@@ -92,7 +95,7 @@ impl Run<'_> {
         &self,
         name: &CloudName,
         id: &LoadBalancerId,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, ReconcileError> {
         let cloud = self.cloud(name)?;
         let owner = self.service.view.owner(&self.context.cluster);
         match cloud.client.query(Which::Id(id), Priority::User).await? {
@@ -100,7 +103,7 @@ impl Run<'_> {
             Some(live) if live.belongs_to(&owner) => {}
             Some(_) => {
                 cloud.inventory.forget(id);
-                return Err(Failure::Changed);
+                return Err(ReconcileError::Changed);
             }
         }
         let permit = self.leadership.permit()?;
@@ -112,7 +115,7 @@ impl Run<'_> {
         &self,
         name: &CloudName,
         id: &LoadBalancerId,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, ReconcileError> {
         let cloud = self.cloud(name)?;
         let found = cloud.client.query(Which::Id(id), Priority::User).await?;
         match found {
@@ -121,8 +124,8 @@ impl Run<'_> {
                 Ok(Outcome::Done)
             }
             Some(still) => {
-                cloud.inventory.learn(still);
-                Err(Failure::StillThere {
+                cloud.inventory.record(still);
+                Err(ReconcileError::StillDeleting {
                     cloud: name.clone(),
                     id: id.clone(),
                 })
@@ -137,7 +140,7 @@ impl Run<'_> {
         if self.created.is_empty()
             || !matches!(
                 self.live().await,
-                Err(Failure::Kubernetes(KubernetesError::Gone))
+                Err(ReconcileError::Kubernetes(KubernetesError::Gone))
             )
         {
             return;
@@ -176,8 +179,8 @@ impl Run<'_> {
         }
     }
 
-    fn cloud(&self, name: &CloudName) -> Result<&CloudInHand, Failure> {
+    fn cloud(&self, name: &CloudName) -> Result<&CloudHandle, ReconcileError> {
         // The plan acts only on clouds that were seen, and only configured ones are.
-        self.context.clouds.get(name).ok_or(Failure::Changed)
+        self.context.clouds.get(name).ok_or(ReconcileError::Changed)
     }
 }

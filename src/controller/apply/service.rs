@@ -7,58 +7,62 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Service;
 
 use super::Run;
-use crate::controller::failure::Failure;
+use crate::controller::error::ReconcileError;
 use crate::controller::readiness::readiness;
 use crate::kubernetes::KubernetesError;
-use crate::kubernetes::condition::{Readiness, Reason};
+use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::service::view;
-use crate::kubernetes::service_writer::Change;
+use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::Outcome;
 use crate::plan::naming::CloudName;
 use crate::plan::record::Publication;
 
 impl Run<'_> {
-    pub(super) async fn add_finalizer(&mut self) -> Result<Outcome, Failure> {
+    pub(super) async fn add_finalizer(&mut self) -> Result<Outcome, ReconcileError> {
         let readiness = Readiness {
-            reason: Reason::Provisioning,
+            reason: ConditionReason::Provisioning,
             message: "a load balancer is being asked for".into(),
         };
-        let change = Change {
+        let change = ServicePatch {
             finalizer: Some(true),
             readiness: Some(&readiness),
-            ..Change::default()
+            ..ServicePatch::default()
         };
         self.patch(&change).await?;
         // The precondition made this the live object.
         if self.done.object.metadata.deletion_timestamp.is_some() {
-            return Err(Failure::Changed);
+            return Err(ReconcileError::Changed);
         }
         Ok(Outcome::Done)
     }
 
-    pub(super) async fn confirm_live(&mut self) -> Result<Outcome, Failure> {
+    pub(super) async fn confirm_live(&mut self) -> Result<Outcome, ReconcileError> {
         let live = self.live().await?;
         // Whatever else somebody writes to it all the time, the plan read no more.
-        let marks = &self.context.marks;
-        let unchanged = view(&live, marks) == view(&self.done.object, marks);
+        let metadata_keys = &self.context.metadata_keys;
+        let unchanged = view(&live, metadata_keys) == view(&self.done.object, metadata_keys);
         self.remember(live);
         if unchanged {
             Ok(Outcome::Done)
         } else {
-            Err(Failure::Changed)
+            Err(ReconcileError::Changed)
         }
     }
 
     pub(super) async fn publish(
         &mut self,
         clouds: &BTreeSet<CloudName>,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, ReconcileError> {
         let publication = self.done.observed.publication(clouds);
-        let readiness = readiness(self.service, &self.done, self.context.marks.prefix());
-        let change = Change {
+        let readiness = readiness(
+            self.service,
+            &self.done,
+            self.context.metadata_keys.prefix(),
+        );
+        let change = ServicePatch {
             publication: Some(&publication),
             readiness: readiness.as_ref(),
-            ..Change::default()
+            ..ServicePatch::default()
         };
         match self.patch(&change).await {
             Ok(()) => {
@@ -75,22 +79,22 @@ impl Run<'_> {
     pub(super) async fn remove_finalizer(
         &mut self,
         clear_status: bool,
-    ) -> Result<Outcome, Failure> {
-        let change = Change {
+    ) -> Result<Outcome, ReconcileError> {
+        let change = ServicePatch {
             finalizer: Some(false),
             publication: Some(&Publication::default()),
             keep_ingress: !clear_status,
             remove_condition: true,
-            ..Change::default()
+            ..ServicePatch::default()
         };
         match self.patch(&change).await {
-            Ok(()) | Err(Failure::Kubernetes(KubernetesError::Gone)) => Ok(Outcome::Done),
+            Ok(()) | Err(ReconcileError::Kubernetes(KubernetesError::Gone)) => Ok(Outcome::Done),
             Err(failure) => Err(failure),
         }
     }
 
     /// Writes, and keeps the answer as the state that the next write starts from.
-    async fn patch(&mut self, change: &Change<'_>) -> Result<(), Failure> {
+    async fn patch(&mut self, change: &ServicePatch<'_>) -> Result<(), ReconcileError> {
         let answer = self
             .context
             .services
@@ -112,7 +116,7 @@ impl Run<'_> {
     }
 
     /// The live object, if it is still the one that we know.
-    pub(super) async fn live(&self) -> Result<Service, Failure> {
+    pub(super) async fn live(&self) -> Result<Service, ReconcileError> {
         let live = self.context.services.get(&self.service.view.key).await?;
         let same = live
             .filter(|live| live.metadata.uid.as_deref() == Some(self.service.view.uid.as_str()));
@@ -122,7 +126,7 @@ impl Run<'_> {
     fn remember(&mut self, object: Service) {
         self.done.object = Arc::new(object);
         self.context
-            .own_writes
-            .remember(&self.service.view.uid, self.done.object.clone());
+            .mutation_cache
+            .record(&self.service.view.uid, self.done.object.clone());
     }
 }

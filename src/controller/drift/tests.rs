@@ -63,7 +63,7 @@ fn plan<const N: usize>(actions: [Action; N]) -> Plan {
 fn use_up(drift: &Drift, cloud: &str) {
     let (mut state, cloud) = (drift.lock(), CloudName::new(cloud));
     for _ in 0..BURST {
-        state.turn(&cloud, Instant::now());
+        state.reserve_slot(&cloud, Instant::now());
     }
 }
 
@@ -110,9 +110,12 @@ async fn what_nobody_asked_for_is_a_repair_and_nothing_else_is() {
         let drift = Drift::default();
         use_up(&drift, "cloud1");
         let plan = plan([action]);
-        assert!(drift.judge(&plan, &now).is_empty(), "never granted: {why}");
-        drift.settle(&seen(80, 1));
-        let repairs = drift.judge(&plan, &now);
+        assert!(
+            drift.schedule(&plan, &now).is_empty(),
+            "never granted: {why}"
+        );
+        drift.mark_in_sync(&seen(80, 1));
+        let repairs = drift.schedule(&plan, &now);
         let repair = repairs.get(&CloudName::new("cloud1"));
         assert_eq!(
             repair.map(|repair| repair.wait.is_some()),
@@ -125,9 +128,9 @@ async fn what_nobody_asked_for_is_a_repair_and_nothing_else_is() {
 #[tokio::test(start_paused = true)]
 async fn what_is_lost_again_waits_again() {
     let drift = Drift::default();
-    drift.settle(&seen(80, 1));
+    drift.mark_in_sync(&seen(80, 1));
     let (gone, nothing) = (plan([create("cloud1")]), plan([]));
-    let judge = |plan| drift.judge(plan, &seen(80, 1));
+    let judge = |plan| drift.schedule(plan, &seen(80, 1));
     let repair = |repairs: Repairs| repairs[&CloudName::new("cloud1")];
     let first = repair(judge(&gone));
     assert!(first.is_new && first.wait.is_none());
@@ -142,42 +145,49 @@ async fn what_is_lost_again_waits_again() {
 #[tokio::test(start_paused = true)]
 async fn what_a_user_took_back_was_still_asked_for() {
     let drift = Drift::default();
-    drift.settle(&seen(80, 1));
+    drift.mark_in_sync(&seen(80, 1));
     let edited = plan([update("cloud1", Urgency::User)]);
-    assert!(drift.judge(&edited, &seen(81, 1)).is_empty());
+    assert!(drift.schedule(&edited, &seen(81, 1)).is_empty());
     let back = seen(80, 1);
     assert!(
-        drift.judge(&edited, &back).is_empty(),
+        drift.schedule(&edited, &back).is_empty(),
         "we did that ourselves"
     );
-    drift.settle(&back);
-    assert_eq!(drift.judge(&edited, &back).len(), 1, "and this we did not");
+    drift.mark_in_sync(&back);
+    assert_eq!(
+        drift.schedule(&edited, &back).len(),
+        1,
+        "and this we did not"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_edit_waits_for_no_turn() {
     let drift = Drift::default();
     let before = seen(80, 1);
-    drift.settle(&before);
+    drift.mark_in_sync(&before);
     use_up(&drift, "cloud1");
     let gone = plan([create("cloud1")]);
-    let repairs = drift.judge(&gone, &before);
+    let repairs = drift.schedule(&gone, &before);
     assert!(repairs.values().all(|repair| repair.wait.is_some()));
     let (uid, edited) = (&before.view.uid, seen(81, 1));
-    assert!(drift.waits(uid, before.input));
-    assert!(!drift.waits(uid, edited.input), "a user does by now");
-    assert!(drift.judge(&gone, &edited).is_empty());
-    assert!(!drift.waits(uid, before.input));
+    assert!(drift.is_queued(uid, before.spec_hash));
+    assert!(
+        !drift.is_queued(uid, edited.spec_hash),
+        "a user does by now"
+    );
+    assert!(drift.schedule(&gone, &edited).is_empty());
+    assert!(!drift.is_queued(uid, before.spec_hash));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cloud_that_does_not_answer_takes_no_turn_away() {
     let drift = Drift::default();
     let service = seen(80, 1);
-    drift.settle(&service);
+    drift.mark_in_sync(&service);
     use_up(&drift, "cloud1");
     let gone = plan([create("cloud1")]);
-    let judge = |plan| drift.judge(plan, &service);
+    let judge = |plan| drift.schedule(plan, &service);
     let cloud = CloudName::new("cloud1");
     let wait = judge(&gone)[&cloud].wait;
     let silent = Plan {
@@ -192,7 +202,7 @@ async fn a_cloud_that_does_not_answer_takes_no_turn_away() {
 #[tokio::test(start_paused = true)]
 async fn only_the_cloud_that_drifted_waits() {
     let drift = Drift::default();
-    drift.settle(&seen(80, 1));
+    drift.mark_in_sync(&seen(80, 1));
     use_up(&drift, "cloud1");
     let whole = plan([
         Action::AddFinalizer,
@@ -200,17 +210,17 @@ async fn only_the_cloud_that_drifted_waits() {
         create("cloud1"),
         update("cloud2", Urgency::Background),
     ]);
-    let repairs = drift.judge(&whole, &seen(80, 2));
+    let repairs = drift.schedule(&whole, &seen(80, 2));
     let (rest, postponed) = postpone(whole, &repairs);
     let expected = [Action::AddFinalizer, update("cloud2", Urgency::Background)];
     assert_eq!(rest.actions, expected);
     assert!(matches!(
         &postponed[..],
-        [Failure::NotItsTurn { cloud, .. }] if cloud.as_str() == "cloud1"
+        [ReconcileError::QueuedForRepair { cloud, .. }] if cloud.as_str() == "cloud1"
     ));
 
     let gone = plan([Action::ConfirmLive, create("cloud1")]);
-    let repairs = drift.judge(&gone, &seen(80, 1));
+    let repairs = drift.schedule(&gone, &seen(80, 1));
     assert!(
         postpone(gone, &repairs).0.actions.is_empty(),
         "nobody need be asked"
@@ -222,7 +232,7 @@ async fn a_few_are_repaired_at_once_and_the_others_one_by_one() {
     let drift = Drift::default();
     let wait = |cloud: &str| {
         let now = Instant::now();
-        drift.lock().turn(&CloudName::new(cloud), now) - now
+        drift.lock().reserve_slot(&CloudName::new(cloud), now) - now
     };
     let turns = |wait: Duration| wait.as_millis() / SPACING.as_millis();
     let waits: Vec<u128> = (0..BURST + 3).map(|_| turns(wait("cloud1"))).collect();
@@ -243,10 +253,10 @@ async fn a_few_are_repaired_at_once_and_the_others_one_by_one() {
 async fn a_turn_is_kept_until_it_is_used() {
     let drift = Drift::default();
     let service = seen(80, 1);
-    drift.settle(&service);
+    drift.mark_in_sync(&service);
     use_up(&drift, "cloud1");
     let gone = plan([create("cloud1")]);
-    let wait = || drift.judge(&gone, &service)[&CloudName::new("cloud1")].wait;
+    let wait = || drift.schedule(&gone, &service)[&CloudName::new("cloud1")].wait;
     assert_eq!(wait(), Some(SPACING));
     assert_eq!(wait(), Some(SPACING), "asked again");
     tokio::time::advance(SPACING).await;

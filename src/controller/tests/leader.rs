@@ -11,22 +11,22 @@ use tokio::sync::watch;
 use super::api_server::{ApiServer, merge};
 use super::cloud::{Scripted, made};
 use crate::controller::Context;
-use crate::controller::cloud_in_hand::CloudInHand;
-use crate::controller::vanished::Vanished;
+use crate::controller::cloud_handle::CloudHandle;
+use crate::controller::vanished::FinalizerRaces;
 use crate::election::{Role, sole_leader};
-use crate::kubernetes::Marks;
+use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_writer::ServiceWriter;
-use crate::plan::desired::Abilities;
+use crate::plan::desired::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId};
 use crate::plan::{CreateRequest, Desired, desired};
 use crate::telemetry::Metrics;
 
-pub(in crate::controller) fn marks() -> Marks {
-    Marks::new("mycloud.com")
+pub(in crate::controller) fn metadata_keys() -> MetadataKeys {
+    MetadataKeys::new("mycloud.com")
 }
 
 pub(in crate::controller) fn cluster() -> ClusterId {
@@ -49,8 +49,8 @@ pub(in crate::controller) fn service(changes: Value) -> Service {
 
 /// The load balancer that this Service has.
 pub(in crate::controller) fn load_balancer(of: &Service, id: &str) -> LoadBalancer {
-    let view = view(of, &marks()).expect("a whole Service");
-    let abilities = names().map(|name| (name, Abilities::Full)).into();
+    let view = view(of, &metadata_keys()).expect("a whole Service");
+    let abilities = names().map(|name| (name, Capabilities::Full)).into();
     let Desired::Managed(wanted) = desired(&view, &cluster(), &abilities) else {
         panic!("ours");
     };
@@ -93,28 +93,28 @@ pub(in crate::controller) fn replica(
         version: 1,
         ..NodeSet::default()
     };
-    let in_hand = |cloud: &Arc<Scripted>| CloudInHand::new(cloud.clone());
+    let in_hand = |cloud: &Arc<Scripted>| CloudHandle::new(cloud.clone());
     let context = Context {
         cluster: cluster(),
-        abilities: names().map(|name| (name, Abilities::Full)).into(),
+        capabilities: names().map(|name| (name, Capabilities::Full)).into(),
         clouds: names().into_iter().zip(clouds.map(in_hand)).collect(),
         services_store,
         services_listed: watch::channel(true).1,
-        services: ServiceWriter::new(server.client(), marks(), metrics.clone()),
-        marks: marks(),
+        services: ServiceWriter::new(server.client(), metadata_keys(), metrics.clone()),
+        metadata_keys: metadata_keys(),
         events,
         metrics,
         roles,
         nodes: watch::channel(Some(nodes)).1,
-        retry: Default::default(),
-        said: Default::default(),
-        own_writes: Default::default(),
+        requeue: Default::default(),
+        event_dedup: Default::default(),
+        mutation_cache: Default::default(),
         drift: Default::default(),
-        doubts: Default::default(),
-        vanished: Vanished::new().0,
+        pending_creates: Default::default(),
+        finalizer_races: FinalizerRaces::new().0,
         tracer: Default::default(),
-        provisions: Default::default(),
-        repeats: Default::default(),
+        provisioning_traces: Default::default(),
+        log_throttle: Default::default(),
         stopping: Default::default(),
     };
     Arc::new(context)

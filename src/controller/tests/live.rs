@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
-use super::leader::{leader, load_balancer, marks, service};
+use super::leader::{leader, load_balancer, metadata_keys, service};
 use crate::config::Orphans;
 use crate::controller::reconcile::reconcile;
 use crate::controller::sweep::{Sweep, SweepSettings};
 use crate::election::sole_leader;
 use crate::kubernetes::KubernetesError;
-use crate::kubernetes::service_writer::{Change, ServiceWriter};
+use crate::kubernetes::service_writer::{ServicePatch, ServiceWriter};
 use crate::plan::naming::CloudName;
 use crate::telemetry::Metrics;
 
@@ -74,7 +74,7 @@ async fn a_service_that_only_the_watch_lacks_has_no_orphan() {
         let name = CloudName::new("cloud1");
         let list = std::slice::from_ref(&found);
         let look = Sweep::default();
-        look.look(&name, &context.clouds[&name], list, settings, &context)
+        look.run(&name, &context.clouds[&name], list, settings, &context)
             .await;
         assert_eq!(cloud.mutations(), deletes);
     }
@@ -82,10 +82,10 @@ async fn a_service_that_only_the_watch_lacks_has_no_orphan() {
 
 fn writer(server: &ApiServer) -> ServiceWriter {
     let metrics = Arc::new(Metrics::new(&[]).expect("metrics"));
-    ServiceWriter::new(server.client(), marks(), metrics)
+    ServiceWriter::new(server.client(), metadata_keys(), metrics)
 }
 
-const OURS_OFF: Change<'static> = Change {
+const OURS_OFF: ServicePatch<'static> = ServicePatch {
     finalizer: Some(false),
     publication: None,
     keep_ingress: false,

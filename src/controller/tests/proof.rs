@@ -36,7 +36,7 @@ async fn an_orphan_that_changed_hands_since_the_list_is_left_alone() {
     };
     let name = CloudName::new("cloud1");
     Sweep::default()
-        .look(&name, &context.clouds[&name], &[listed], settings, &context)
+        .run(&name, &context.clouds[&name], &[listed], settings, &context)
         .await;
     assert_eq!(cloud.asked(), ["query lb-1"]);
 }

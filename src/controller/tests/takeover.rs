@@ -10,11 +10,11 @@ use super::cloud::Scripted;
 use super::leader::{leader, replica};
 use crate::config::Orphans;
 use crate::controller::Trigger;
-use crate::controller::inventories::{LookSettings, follow};
+use crate::controller::resync::{ResyncSettings, run};
 use crate::controller::sweep::SweepSettings;
 use crate::election::Role;
 
-const SETTINGS: LookSettings = LookSettings {
+const SETTINGS: ResyncSettings = ResyncSettings {
     sweep_interval: Duration::from_secs(60),
     drift_interval: Duration::from_secs(60),
     sweep: SweepSettings {
@@ -33,7 +33,7 @@ async fn a_cloud_that_never_answers_a_list_keeps_no_other_from_being_listed() {
     });
     let other = Arc::<Scripted>::default();
     let context = leader(&ApiServer::default(), [&hanging, &other], []);
-    let lists = follow(context, Trigger::new().0, SETTINGS);
+    let lists = run(context, Trigger::new().0, SETTINGS);
     assert!(tokio::time::timeout(HOUR, lists).await.is_err(), "for ever");
     assert_eq!(hanging.asked(), ["list"]);
     // Once a minute, give or take a tenth.
@@ -47,7 +47,7 @@ async fn a_standby_looks_at_no_cloud() {
     let cloud = Arc::<Scripted>::default();
     let (_elsewhere, roles) = watch::channel(Role::Standby);
     let context = replica(roles, &ApiServer::default(), [&cloud, &cloud], []);
-    let lists = follow(context, Trigger::new().0, SETTINGS);
+    let lists = run(context, Trigger::new().0, SETTINGS);
     assert!(tokio::time::timeout(HOUR, lists).await.is_err(), "for ever");
     assert!(cloud.asked().is_empty(), "{:?}", cloud.asked());
 }

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::server::Server;
 use crate::election::elector::Elector;
 use crate::election::lease::HeldLease;
-use crate::election::sight::Sight;
-use crate::election::trouble::TroubleLog;
+use crate::election::lease_error::LeaseErrorLog;
+use crate::election::observed_lease::ObservedLease;
 use crate::election::{Candidate, Clock, ElectionError, Leadership, Observation, Role, Timing};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) struct Running {
     pub(super) task: JoinHandle<Result<(), ElectionError>>,
     pub(super) roles: watch::Receiver<Role>,
-    pub(super) sight: Arc<Sight>,
+    pub(super) observed_lease: Arc<ObservedLease>,
     pub(super) release: CancellationToken,
     pub(super) seen: Arc<Mutex<Vec<Observation>>>,
 }
@@ -38,7 +38,7 @@ pub(super) fn start_by(clock: Clock, identity: &str, server: &Server) -> Running
         timing,
         clock,
     };
-    let sight = Arc::new(Sight::new(timing.lease_duration));
+    let observed_lease = Arc::new(ObservedLease::new(timing.lease_duration));
     let (roles, receiver) = watch::channel(Role::Standby);
     let release = CancellationToken::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -47,18 +47,18 @@ pub(super) fn start_by(clock: Clock, identity: &str, server: &Server) -> Running
         timing,
         clock: candidate.clock.clone(),
         identity: identity.to_owned(),
-        lease: HeldLease::new(server.service(), &candidate, sight.clone()),
-        sight: sight.clone(),
+        lease: HeldLease::new(server.service(), &candidate, observed_lease.clone()),
+        observed_lease: observed_lease.clone(),
         roles,
         observe: Arc::new(move |observation| notes.lock().expect("a lock").push(observation)),
         release: release.clone(),
         end_process: Arc::new(|| panic!("the runtime is not stuck")),
-        log: TroubleLog::new("the election"),
+        log: LeaseErrorLog::new("the election"),
     };
     Running {
         task: tokio::spawn(elector.run()),
         roles: receiver,
-        sight,
+        observed_lease,
         release,
         seen,
     }

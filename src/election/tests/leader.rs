@@ -8,7 +8,7 @@ use tokio::time::{Instant, advance, sleep};
 use super::candidate::{SECOND, start};
 use super::lease_of;
 use super::server::{Fault, Server};
-use crate::election::sight::Source;
+use crate::election::observed_lease::Source;
 use crate::election::{ElectionError, Role, WritePermit};
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +76,9 @@ async fn another_holder_in_the_watch_ends_leadership_at_once() {
     let other = lease_of("other", 15);
     let version = server.put(&other);
     let before = Instant::now();
-    candidate.sight.note(version, &other, Source::Watch);
+    candidate
+        .observed_lease
+        .note(version, &other, Source::Watch);
     leadership.ended().await;
     assert_eq!(before.elapsed(), Duration::ZERO);
     let error = candidate.lost().await;
@@ -106,7 +108,7 @@ async fn an_old_event_of_the_watch_does_not_end_leadership() {
     let version = server.put(&old);
     let mut candidate = start("us", &server);
     let leadership = candidate.leads().await;
-    candidate.sight.note(version, &old, Source::Watch);
+    candidate.observed_lease.note(version, &old, Source::Watch);
     sleep(60 * SECOND).await;
     assert!(leadership.permit().is_ok());
 }
@@ -118,7 +120,7 @@ async fn a_deleted_lease_is_written_anew_at_once_by_its_leader() {
     let leadership = candidate.leads().await;
     server.delete();
     let before = Instant::now();
-    candidate.sight.note_gone();
+    candidate.observed_lease.note_gone();
     server.requests(4).await;
     assert!(before.elapsed() < SECOND);
     sleep(60 * SECOND).await;

@@ -9,9 +9,9 @@ use tokio::time::{Instant, advance};
 
 use super::lease_of;
 use super::server::{Fault, Server};
-use crate::election::lease::{Attempt, HeldLease, Release};
-use crate::election::sight::Sight;
-use crate::election::trouble::{Failure, Trouble};
+use crate::election::lease::{Attempt, HeldLease, ReleaseOutcome};
+use crate::election::lease_error::{AttemptError, LeaseError};
+use crate::election::observed_lease::ObservedLease;
 use crate::election::{Candidate, Clock, Timing};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,8 +28,8 @@ fn candidate(identity: &str) -> Candidate {
 
 fn lease_for(identity: &str, server: &Server) -> HeldLease {
     let candidate = candidate(identity);
-    let sight = Arc::new(Sight::new(candidate.timing.lease_duration));
-    HeldLease::new(server.service(), &candidate, sight)
+    let observed_lease = Arc::new(ObservedLease::new(candidate.timing.lease_duration));
+    HeldLease::new(server.service(), &candidate, observed_lease)
 }
 
 fn is_held(attempt: &Attempt) -> bool {
@@ -186,7 +186,7 @@ async fn a_request_that_hangs_ends_at_its_deadline() {
         server.fail(method.clone(), Fault::LateStart(3600 * SECOND));
         let started = Instant::now();
         let attempt = lease_for("us", &server).attempt().await;
-        let Attempt::Failed(Trouble::Unreachable(why)) = attempt else {
+        let Attempt::Failed(LeaseError::Unreachable(why)) = attempt else {
             panic!("{attempt:?}");
         };
         assert!(why.contains(method.as_str()), "{why}");
@@ -202,20 +202,23 @@ async fn what_is_wrong_is_said() {
         server.fail(method, Fault::Refuse(code));
         let attempt = lease.attempt().await;
         assert!(
-            matches!(attempt, Attempt::Failed(Trouble::Forbidden(_))),
+            matches!(attempt, Attempt::Failed(LeaseError::Forbidden(_))),
             "{attempt:?}"
         );
     }
     server.fail(Method::POST, Fault::Refuse(404));
     let attempt = lease.attempt().await;
     assert!(
-        matches!(attempt, Attempt::Failed(Trouble::NoNamespace(_))),
+        matches!(attempt, Attempt::Failed(LeaseError::NoNamespace(_))),
         "{attempt:?}"
     );
     server.fail(Method::GET, Fault::Refuse(500));
     let attempt = lease.attempt().await;
     assert!(
-        matches!(attempt, Attempt::Failed(Trouble::Refused { code: 500, .. })),
+        matches!(
+            attempt,
+            Attempt::Failed(LeaseError::Refused { code: 500, .. })
+        ),
         "{attempt:?}"
     );
 }
@@ -226,13 +229,22 @@ async fn only_our_own_lease_is_released() {
     let lease = lease_for("us", &server);
     assert!(is_held(&lease.attempt().await));
     server.put(&lease_of("other", 15));
-    assert_eq!(lease.release().await.expect("an answer"), Release::NotOurs);
+    assert_eq!(
+        lease.release().await.expect("an answer"),
+        ReleaseOutcome::NotOurs
+    );
     assert_eq!(server.spec("holderIdentity"), "other");
     server.delete();
-    assert_eq!(lease.release().await.expect("an answer"), Release::NotOurs);
+    assert_eq!(
+        lease.release().await.expect("an answer"),
+        ReleaseOutcome::NotOurs
+    );
     server.put(&lease_of("", 1));
     assert!(is_held(&lease.attempt().await));
-    assert_eq!(lease.release().await.expect("an answer"), Release::Done);
+    assert_eq!(
+        lease.release().await.expect("an answer"),
+        ReleaseOutcome::Done
+    );
     assert_eq!(server.spec("holderIdentity"), "");
     assert_eq!(server.spec("leaseDurationSeconds"), 1);
 }
@@ -247,7 +259,10 @@ async fn a_release_that_lands_late_does_not_empty_anothers_lease() {
         tokio::time::sleep(SECOND).await;
         server.put(&lease_of("other", 15));
     });
-    assert!(matches!(release, Err(Failure::Conflict)), "{release:?}");
+    assert!(
+        matches!(release, Err(AttemptError::Conflict)),
+        "{release:?}"
+    );
     assert_eq!(server.spec("holderIdentity"), "other");
 }
 
@@ -257,8 +272,8 @@ async fn a_write_without_an_answer_is_unsettled_until_the_next() {
     let lease = lease_for("us", &server);
     server.fail(Method::POST, Fault::LateAnswer(3600 * SECOND));
     assert!(matches!(lease.attempt().await, Attempt::Failed(_)));
-    assert!(lease.is_unsettled());
+    assert!(lease.has_unconfirmed_write());
     server.work();
     assert!(is_held(&lease.attempt().await), "it had become ours");
-    assert!(!lease.is_unsettled());
+    assert!(!lease.has_unconfirmed_write());
 }

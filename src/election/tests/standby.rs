@@ -8,7 +8,7 @@ use tokio::time::{Instant, advance, sleep};
 use super::candidate::{SECOND, start};
 use super::lease_of;
 use super::server::{Fault, Server};
-use crate::election::sight::Source;
+use crate::election::observed_lease::Source;
 
 #[tokio::test(start_paused = true)]
 async fn an_acquisition_without_an_answer_leads_from_the_next_write_on() {
@@ -49,7 +49,9 @@ async fn a_standby_takes_an_emptied_lease_at_once() {
     let version = server.put(&lease_of("", 1));
     let before = Instant::now();
     let emptied = lease_of("", 1);
-    candidate.sight.note(version, &emptied, Source::Watch);
+    candidate
+        .observed_lease
+        .note(version, &emptied, Source::Watch);
     candidate.leads().await;
     assert!(before.elapsed() < Duration::from_millis(10));
 }
@@ -61,7 +63,9 @@ async fn a_standby_takes_a_dead_holders_lease_the_moment_it_runs_out() {
     // Seen by the watch before the first read.
     let lease = lease_of("other", 15);
     let version = server.put(&lease);
-    candidate.sight.note(version, &lease, Source::Watch);
+    candidate
+        .observed_lease
+        .note(version, &lease, Source::Watch);
     let before = Instant::now();
     candidate.leads().await;
     let waited = before.elapsed();

@@ -97,7 +97,7 @@ async fn changes_that_never_pause_are_taken_over_all_the_same() {
     };
     let settled = timeout(2 * AT_MOST, async {
         tokio::select! {
-            () = settle(&changed) => {}
+            () = quiet_period(&changed) => {}
             () = changes => {}
         }
     });

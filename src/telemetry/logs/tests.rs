@@ -3,12 +3,12 @@ use futures::FutureExt;
 use super::filter::{asked, of_verbosity};
 use super::*;
 use crate::telemetry::Metrics;
-use crate::telemetry::lines::Lines;
+use crate::telemetry::captured_logs::CapturedLogs;
 use crate::telemetry::traces::Traces;
 
 /// What `work` logs under this filter, which it may change.
-fn written(format: Format, filter: EnvFilter, work: impl FnOnce(&LogFilter)) -> String {
-    let lines = Lines::default();
+fn written(format: LogFormat, filter: EnvFilter, work: impl FnOnce(&LogFilter)) -> String {
+    let lines = CapturedLogs::default();
     let writer = lines.clone();
     let filter = ("start".to_owned(), filter);
     let (subscriber, filter) = subscriber(format, filter, None, move || writer.clone());
@@ -18,7 +18,7 @@ fn written(format: Format, filter: EnvFilter, work: impl FnOnce(&LogFilter)) -> 
 
 /// What `work` logs in JSON under this filter, one value per line.
 fn logged(filter: EnvFilter, work: impl FnOnce()) -> Vec<serde_json::Value> {
-    written(Format::Json, filter, |_| work())
+    written(LogFormat::Json, filter, |_| work())
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
         .collect()
@@ -93,7 +93,7 @@ fn lines_of_work_with_a_span_carry_its_ids() {
 fn text_lines_within_a_trace_carry_its_ids_too() {
     let exports = Metrics::new(&[]).unwrap().program.span_exports();
     let tracer = Traces::without_collector(exports).tracer();
-    let text = written(Format::Text, EnvFilter::new("info"), |_| {
+    let text = written(LogFormat::Text, EnvFilter::new("info"), |_| {
         tracing::info!("outside");
         let work = tracer.work("reconcile", None, Default::default);
         let done = work.run(async {
@@ -114,7 +114,7 @@ fn text_lines_within_a_trace_carry_its_ids_too() {
 #[test]
 fn a_filter_is_replaced_while_lines_are_written() {
     let ours = "my_cloud_controller_manager=debug";
-    let text = written(Format::Text, EnvFilter::new("warn"), |filter| {
+    let text = written(LogFormat::Text, EnvFilter::new("warn"), |filter| {
         let say = |when: &str| {
             tracing::debug!(target: "my_cloud_controller_manager::cloud", when, "ours");
             tracing::info!(target: "kube_client", when, "theirs");
@@ -158,7 +158,7 @@ fn a_line_that_may_hold_a_token_is_written_for_nobody() {
 
 #[test]
 fn a_bad_filter_is_named_and_changes_nothing() {
-    written(Format::Text, EnvFilter::new("warn"), |filter| {
+    written(LogFormat::Text, EnvFilter::new("warn"), |filter| {
         let cases = [
             ("", "the filter is empty", "nothing at all"),
             ("info,kube=loud", "\"kube=loud\"", "not a level"),

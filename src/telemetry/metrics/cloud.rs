@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::exemplars::Histograms;
 use super::now;
 use super::reconcile::REASONS;
-use super::register::{Label, Register};
+use super::registry::{Label, Registrar};
 
 const OPERATIONS: [&str; 5] = ["create", "delete", "update", "query", "list"];
 /// The codes that alerts ask about: increase() does not see the first failure in
@@ -61,24 +61,24 @@ pub struct CloudMetrics {
 }
 
 impl CloudMetrics {
-    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
-        let cloud = register.cloud();
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let cloud = registrar.cloud();
         let cloud = || cloud.clone();
         let operation = || Label::of("operation", &OPERATIONS);
         Ok(Self {
-            clouds: register.clouds.clone(),
-            requests: register.counter(
+            clouds: registrar.clouds.clone(),
+            requests: registrar.counter(
                 "mycloud_lb_cloud_api_requests_total",
                 "Requests to a cloud, by how they ended.",
                 vec![cloud(), operation(), Label::and_more("code", &CODES)],
             )?,
-            durations: register.histogram(
+            durations: registrar.histogram(
                 "mycloud_lb_cloud_api_request_duration_seconds",
                 "Time a cloud took to answer a request, or to fail.",
                 vec![cloud(), operation()],
                 &DURATIONS,
             )?,
-            retries: register.counter(
+            retries: registrar.counter(
                 "mycloud_lb_cloud_api_retries_total",
                 "Failed calls that are made again, by why they failed.",
                 vec![
@@ -87,28 +87,28 @@ impl CloudMetrics {
                     Label::and_more("reason", &REASONS[..3]),
                 ],
             )?,
-            in_flight: register.gauge(
+            in_flight: registrar.gauge(
                 "mycloud_lb_cloud_api_in_flight_requests",
                 "Requests to a cloud that are under way.",
                 vec![cloud()],
             )?,
-            waits: register.histogram(
+            waits: registrar.histogram(
                 "mycloud_lb_cloud_api_rate_limiter_wait_seconds",
                 "Time that calls waited for a place, a pause or their turn.",
                 vec![cloud()],
                 &WAITS,
             )?,
-            paused: register.gauge(
+            paused: registrar.gauge(
                 "mycloud_lb_cloud_api_paused",
                 "Whether no call is sent because the cloud asked for a pause (1).",
                 vec![cloud()],
             )?,
-            pauses: register.counter(
+            pauses: registrar.counter(
                 "mycloud_lb_cloud_api_pauses_total",
                 "Answers of a cloud that asked for a pause.",
                 vec![cloud()],
             )?,
-            last_success: register.seconds(
+            last_success: registrar.seconds(
                 "mycloud_lb_cloud_api_last_success_timestamp_seconds",
                 "When a cloud last answered a request as it should; before the first time, when this replica began to lead; 0: it never did.",
                 vec![cloud()],

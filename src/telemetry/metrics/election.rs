@@ -6,7 +6,7 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
 use super::exemplars::Histograms;
 use super::now;
-use super::register::{Label, Register};
+use super::registry::{Label, Registrar};
 
 const EVENTS: [&str; 3] = ["acquired", "lost", "released"];
 const BUCKETS: [f64; 11] = [
@@ -24,28 +24,28 @@ pub struct ElectionMetrics {
 
 impl ElectionMetrics {
     pub(super) fn register(
-        register: &mut Register<'_>,
+        registrar: &mut Registrar<'_>,
         lease: &str,
     ) -> Result<Self, prometheus::Error> {
         Ok(Self {
             lease: lease.to_owned(),
-            master: register.gauge(
+            master: registrar.gauge(
                 "leader_election_master_status",
                 "Whether this replica leads (1) or stands by (0).",
                 vec![Label::and_more("name", &[lease])],
             )?,
-            transitions: register.counter(
+            transitions: registrar.counter(
                 "mycloud_lb_leader_transitions_total",
                 "Changes of this replica's leadership.",
                 vec![Label::of("event", &EVENTS)],
             )?,
-            renewals: register.histogram(
+            renewals: registrar.histogram(
                 "mycloud_lb_leader_lease_renew_duration_seconds",
                 "Time that renewals of the Lease took.",
                 vec![Label::of("result", &["success", "error"])],
                 &BUCKETS,
             )?,
-            last_renewal: register.seconds(
+            last_renewal: registrar.seconds(
                 "mycloud_lb_leader_last_renew_timestamp_seconds",
                 "When this replica last acquired or renewed the Lease; 0: never.",
                 vec![],

@@ -10,14 +10,14 @@ use super::exemplars::Exemplars;
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ExpositionFormat {
     /// Prometheus' own.
     Text,
     /// OpenMetrics 1.0.
     OpenMetrics,
 }
 
-impl Format {
+impl ExpositionFormat {
     /// The one that an `Accept` header prefers; OpenMetrics on a tie, as
     /// Prometheus' own client libraries answer.
     pub fn preferred(accept: &str) -> Self {

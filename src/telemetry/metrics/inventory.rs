@@ -2,9 +2,9 @@
 
 use prometheus::IntCounterVec;
 
-use super::leader_only::LeaderGauges;
+use super::leader_gauges::LeaderGauges;
 use super::now;
-use super::register::{Label, Register};
+use super::registry::{Label, Registrar};
 
 const STATES: [&str; 4] = ["provisioning", "active", "error", "deleting"];
 
@@ -19,32 +19,32 @@ pub struct InventoryMetrics {
 }
 
 impl InventoryMetrics {
-    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
-        let cloud = register.cloud();
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let cloud = registrar.cloud();
         let cloud = || cloud.clone();
         Ok(Self {
-            clouds: register.clouds.clone(),
-            load_balancers: register.leader_gauge(
+            clouds: registrar.clouds.clone(),
+            load_balancers: registrar.leader_gauge(
                 "mycloud_lb_load_balancers",
                 "Load balancers of this cluster.",
                 vec![cloud(), Label::of("state", &STATES)],
             )?,
-            orphans: register.leader_gauge(
+            orphans: registrar.leader_gauge(
                 "mycloud_lb_orphaned_load_balancers",
                 "Load balancers without a Service.",
                 vec![cloud()],
             )?,
-            deleted: register.counter(
+            deleted: registrar.counter(
                 "mycloud_lb_orphans_deleted_total",
                 "Orphans that the sweep deleted, or failed to.",
                 vec![cloud(), Label::of("result", &["success", "error"])],
             )?,
-            drifted: register.counter(
+            drifted: registrar.counter(
                 "mycloud_lb_drift_total",
                 "Load balancers that somebody else changed or deleted: found so, and put right.",
                 vec![cloud(), Label::of("result", &["found", "repaired"])],
             )?,
-            last_scan: register.leader_gauge(
+            last_scan: registrar.leader_gauge(
                 "mycloud_lb_orphan_scan_last_success_timestamp_seconds",
                 "When a cloud's list was last looked through for orphans; before the first time, when this replica began to lead.",
                 vec![cloud()],

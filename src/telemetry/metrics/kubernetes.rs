@@ -6,7 +6,7 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
 use super::exemplars::Histograms;
 use super::now;
-use super::register::{Label, Register};
+use super::registry::{Label, Registrar};
 
 const KINDS: [&str; 2] = ["service", "node"];
 const EVENTS: [&str; 3] = ["applied", "deleted", "listed"];
@@ -40,47 +40,47 @@ pub struct KubernetesMetrics {
 }
 
 impl KubernetesMetrics {
-    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
         let kind = || Label::of("kind", &KINDS);
         let open = Label::as_they_happen;
         Ok(Self {
-            watch_events: register.counter(
+            watch_events: registrar.counter(
                 "mycloud_lb_watch_events_total",
                 "Events of a watch: an object applied or deleted, a whole list.",
                 vec![kind(), Label::of("event", &EVENTS)],
             )?,
-            watch_restarts: register.counter(
+            watch_restarts: registrar.counter(
                 "mycloud_lb_watch_restarts_total",
                 "Watches that had to begin again with a list.",
                 vec![kind()],
             )?,
-            watch_errors: register.counter(
+            watch_errors: registrar.counter(
                 "mycloud_lb_watch_errors_total",
                 "Errors of a watch, by where they came up.",
                 vec![kind(), Label::of("error", &ERRORS)],
             )?,
-            watch_last_event: register.seconds(
+            watch_last_event: registrar.seconds(
                 "mycloud_lb_watch_last_event_timestamp_seconds",
                 "When a watch last told anything; 0: never.",
                 vec![kind()],
             )?,
-            objects: register.gauge(
+            objects: registrar.gauge(
                 "mycloud_lb_store_objects",
                 "Objects that this replica knows from its watches.",
                 vec![kind()],
             )?,
-            requests: register.counter(
+            requests: registrar.counter(
                 "rest_client_requests_total",
                 "Requests to the API server (the election's not among them), by answer.",
                 vec![open("code"), open("method"), open("host")],
             )?,
-            durations: register.histogram(
+            durations: registrar.histogram(
                 "rest_client_request_duration_seconds",
                 "Time until the API server began to answer.",
                 vec![open("verb"), open("host")],
                 &DURATIONS,
             )?,
-            writes: register.counter(
+            writes: registrar.counter(
                 "mycloud_lb_kubernetes_writes_total",
                 "Writes to Services, by their answer.",
                 vec![

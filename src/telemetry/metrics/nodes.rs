@@ -7,7 +7,7 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 use tokio::time::Instant;
 
 use super::exemplars::Histograms;
-use super::register::{Label, Register};
+use super::registry::{Label, Registrar};
 use crate::plan::naming::{CloudName, ServiceUid};
 
 const BUCKETS: [f64; 12] = [
@@ -15,9 +15,9 @@ const BUCKETS: [f64; 12] = [
 ];
 
 /// The last change of the Nodes, and whose load balancers know of it.
-struct Change {
+struct NodeChange {
     at: Instant,
-    known_to: HashSet<(ServiceUid, CloudName)>,
+    synced: HashSet<(ServiceUid, CloudName)>,
 }
 
 /// Metrics of Nodes.
@@ -25,33 +25,33 @@ pub struct NodeMetrics {
     nodes: IntGaugeVec,
     syncs: Histograms,
     errors: IntCounterVec,
-    change: Mutex<Change>,
+    change: Mutex<NodeChange>,
 }
 
 impl NodeMetrics {
-    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
-        let cloud = register.cloud();
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let cloud = registrar.cloud();
         let cloud = || vec![cloud.clone()];
         Ok(Self {
-            nodes: register.gauge(
+            nodes: registrar.gauge(
                 "mycloud_lb_nodes",
                 "Nodes that are back ends (eligible) and that are not (excluded).",
                 vec![Label::of("state", &["eligible", "excluded"])],
             )?,
-            syncs: register.histogram(
+            syncs: registrar.histogram(
                 "mycloud_lb_node_sync_duration_seconds",
                 "Time from when a change of the Nodes was taken over to a load balancer's new back ends.",
                 cloud(),
                 &BUCKETS,
             )?,
-            errors: register.counter(
+            errors: registrar.counter(
                 "mycloud_lb_node_sync_errors_total",
                 "Updates of back ends that failed.",
                 cloud(),
             )?,
-            change: Mutex::new(Change {
+            change: Mutex::new(NodeChange {
                 at: Instant::now(),
-                known_to: HashSet::new(),
+                synced: HashSet::new(),
             }),
         })
     }
@@ -60,9 +60,9 @@ impl NodeMetrics {
     pub fn changed(&self, eligible: i64, excluded: i64) {
         self.nodes.with_label_values(&["eligible"]).set(eligible);
         self.nodes.with_label_values(&["excluded"]).set(excluded);
-        *self.change() = Change {
+        *self.change() = NodeChange {
             at: Instant::now(),
-            known_to: HashSet::new(),
+            synced: HashSet::new(),
         };
     }
 
@@ -70,7 +70,7 @@ impl NodeMetrics {
     /// a change of theirs, it was repaired: that is no measure of anything.
     pub fn synced(&self, uid: &ServiceUid, cloud: &CloudName) {
         let mut change = self.change();
-        if change.known_to.insert((uid.clone(), cloud.clone())) {
+        if change.synced.insert((uid.clone(), cloud.clone())) {
             let took = change.at.elapsed();
             self.syncs.observe(&[cloud.as_str()], took.as_secs_f64());
         }
@@ -78,15 +78,15 @@ impl NodeMetrics {
 
     /// A load balancer has the back ends that the Nodes are now, and had no need
     /// to be told.
-    pub fn knows(&self, uid: &ServiceUid, cloud: &CloudName) {
+    pub fn mark_in_sync(&self, uid: &ServiceUid, cloud: &CloudName) {
         let known = (uid.clone(), cloud.clone());
-        self.change().known_to.insert(known);
+        self.change().synced.insert(known);
     }
 
     /// Drops all Services but these.
     pub fn keep(&self, alive: &HashSet<ServiceUid>) {
         let mut change = self.change();
-        change.known_to.retain(|(uid, _)| alive.contains(uid));
+        change.synced.retain(|(uid, _)| alive.contains(uid));
     }
 
     /// It could not be given them.
@@ -94,7 +94,7 @@ impl NodeMetrics {
         self.errors.with_label_values(&[cloud.as_str()]).inc();
     }
 
-    fn change(&self) -> MutexGuard<'_, Change> {
+    fn change(&self) -> MutexGuard<'_, NodeChange> {
         self.change.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What `/proc` says about this process.
 #[derive(Debug, Default, PartialEq)]
-struct Reading {
+struct ProcessSample {
     cpu_seconds: f64,
     resident_bytes: f64,
     virtual_bytes: f64,
@@ -22,7 +22,7 @@ struct Reading {
     threads: f64,
 }
 
-impl Reading {
+impl ProcessSample {
     /// Off Linux, or with `/proc` hidden, there is nothing to read.
     fn take() -> Option<Self> {
         let read = |path| fs::read_to_string(path).ok();
@@ -67,7 +67,7 @@ fn word_after(text: &str, key: &str) -> Option<f64> {
 }
 
 /// Picks a gauge's value.
-type Pick = fn(&Reading) -> f64;
+type Pick = fn(&ProcessSample) -> f64;
 
 /// The collector.
 pub struct Process {
@@ -119,7 +119,7 @@ impl Collector for Process {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Some(reading) = Reading::take() else {
+        let Some(reading) = ProcessSample::take() else {
             return Vec::new();
         };
         let more = reading.cpu_seconds - self.cpu_seconds.get();
@@ -145,8 +145,8 @@ mod tests {
         let status = "Name:\tx\nVmSize:\t  2000 kB\nVmRSS:\t  1000 kB\n";
         let limits =
             "Limit  Soft  Hard  Units\nMax open files            1024     524288   files\n";
-        let reading = Reading::parse(stat, status, limits, "cpu 1 2\nbtime 1000\n", 9);
-        let expected = Reading {
+        let reading = ProcessSample::parse(stat, status, limits, "cpu 1 2\nbtime 1000\n", 9);
+        let expected = ProcessSample {
             cpu_seconds: 2.0,
             resident_bytes: 1_024_000.0,
             virtual_bytes: 2_048_000.0,
@@ -160,6 +160,6 @@ mod tests {
 
     #[test]
     fn without_proc_there_is_nothing_to_read() {
-        assert_eq!(Reading::parse("", "", "", "", 0), None);
+        assert_eq!(ProcessSample::parse("", "", "", "", 0), None);
     }
 }

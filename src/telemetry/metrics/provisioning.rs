@@ -12,8 +12,8 @@ use prometheus::IntCounterVec;
 use tokio::time::Instant;
 
 use super::exemplars::Histograms;
-use super::leader_only::LeaderGauges;
-use super::register::{Label, Register};
+use super::leader_gauges::LeaderGauges;
+use super::registry::{Label, Registrar};
 use crate::plan::naming::{CloudName, ServiceUid};
 
 /// The service level: an address within this time.
@@ -62,45 +62,45 @@ pub struct ProvisioningMetrics {
 }
 
 impl ProvisioningMetrics {
-    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
-        let cloud = register.cloud();
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let cloud = registrar.cloud();
         let cloud = || vec![cloud.clone()];
         let reason = Label::of("reason", &TERMINAL);
         Ok(Self {
-            clouds: register.clouds.clone(),
-            started: register.counter(
+            clouds: registrar.clouds.clone(),
+            started: registrar.counter(
                 "mycloud_lb_provisioning_started_total",
                 "Services that asked for a load balancer.",
                 cloud(),
             )?,
-            durations: register.histogram(
+            durations: registrar.histogram(
                 "mycloud_lb_provisioning_duration_seconds",
                 "Time from when a Service asked for a load balancer to its address in status.",
                 cloud(),
                 &BUCKETS,
             )?,
-            failures: register.counter(
+            failures: registrar.counter(
                 "mycloud_lb_provisioning_failures_total",
                 "Attempts at a Service without an address that fail until a person changes something.",
                 [cloud(), vec![reason]].concat(),
             )?,
-            removals: register.histogram(
+            removals: registrar.histogram(
                 "mycloud_lb_deprovisioning_duration_seconds",
                 "Time from the deletion of a Service to its load balancer's end.",
                 cloud(),
                 &BUCKETS,
             )?,
-            pending_now: register.leader_gauge(
+            pending_now: registrar.leader_gauge(
                 "mycloud_lb_provisioning_pending",
                 "Services that wait for their first address from the cloud.",
                 cloud(),
             )?,
-            overdue: register.leader_gauge(
+            overdue: registrar.leader_gauge(
                 "mycloud_lb_provisioning_overdue",
                 "Services that have waited for their first address from the cloud for more than 60 s; not those that it refuses until their owner changes something.",
                 cloud(),
             )?,
-            oldest: register.leader_gauge(
+            oldest: registrar.leader_gauge(
                 "mycloud_lb_provisioning_oldest_pending_seconds",
                 "How long the Service has waited that waits the longest for its first address from the cloud, refused ones too; 0: none waits.",
                 cloud(),
@@ -118,7 +118,7 @@ impl ProvisioningMetrics {
 
     /// When a Service that waits began to ask. What the object tells moves with an
     /// edit by the same hand, which must not hide how long it has waited.
-    pub fn asked(&self, uid: &ServiceUid, told: Timestamp) -> Timestamp {
+    pub fn requested_at(&self, uid: &ServiceUid, told: Timestamp) -> Timestamp {
         let pending = self.pending();
         let known = pending.get(uid).filter(|known| !known.is_refused);
         known.map_or(told, |known| known.asked.min(told))

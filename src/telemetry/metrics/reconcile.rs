@@ -5,7 +5,7 @@ use std::time::Duration;
 use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::exemplars::Histograms;
-use super::register::{Label, Register};
+use super::registry::{Label, Registrar};
 
 /// The only controller of this program.
 pub(super) const CONTROLLER: &str = "service";
@@ -72,27 +72,27 @@ pub struct ReconcileMetrics {
 }
 
 impl ReconcileMetrics {
-    pub(super) fn register(register: &mut Register<'_>) -> Result<Self, prometheus::Error> {
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
         let controller = || Label::of("controller", &[CONTROLLER]);
         let results = ReconcileResult::ALL.map(ReconcileResult::as_str);
         Ok(Self {
-            ended: register.counter(
+            ended: registrar.counter(
                 "mycloud_lb_reconcile_total",
                 "Reconciles, by how they ended.",
                 vec![controller(), Label::of("result", &results)],
             )?,
-            errors: register.counter(
+            errors: registrar.counter(
                 "mycloud_lb_reconcile_errors_total",
                 "Reconciles that failed, by reason.",
                 vec![controller(), Label::and_more("reason", &REASONS)],
             )?,
-            durations: register.histogram(
+            durations: registrar.histogram(
                 "mycloud_lb_reconcile_duration_seconds",
                 "Time that reconciles took.",
                 vec![controller()],
                 &BUCKETS,
             )?,
-            active: register.gauge(
+            active: registrar.gauge(
                 "mycloud_lb_reconcile_active",
                 "Reconciles under way.",
                 vec![controller()],

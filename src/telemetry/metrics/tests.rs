@@ -15,11 +15,11 @@ fn metrics() -> Metrics {
 }
 
 fn text(metrics: &Metrics) -> String {
-    String::from_utf8(metrics.gather(Format::Text)).unwrap()
+    String::from_utf8(metrics.gather(ExpositionFormat::Text)).unwrap()
 }
 
 fn open_metrics(metrics: &Metrics) -> String {
-    String::from_utf8(metrics.gather(Format::OpenMetrics)).unwrap()
+    String::from_utf8(metrics.gather(ExpositionFormat::OpenMetrics)).unwrap()
 }
 
 #[track_caller]
@@ -262,7 +262,7 @@ fn the_process_shows_fractions_of_a_second() {
 
 #[test]
 fn the_scraper_gets_the_format_that_it_prefers() {
-    use Format::{OpenMetrics, Text};
+    use ExpositionFormat::{OpenMetrics, Text};
     let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     let cases = [
         (prometheus, OpenMetrics, "Prometheus 2.42"),
@@ -282,7 +282,7 @@ fn the_scraper_gets_the_format_that_it_prefers() {
         ),
     ];
     for (accept, expected, reason) in cases {
-        assert_eq!(Format::preferred(accept), expected, "{reason}");
+        assert_eq!(ExpositionFormat::preferred(accept), expected, "{reason}");
     }
 }
 

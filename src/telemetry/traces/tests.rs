@@ -138,7 +138,7 @@ async fn a_dead_collector_is_counted_and_delays_nothing() {
 /// The header `traceparent` of a request made now.
 fn traceparent() -> Option<String> {
     let mut headers = HeaderMap::new();
-    Request::begin("cloud1 create", Vec::new).inject(&mut headers);
+    ClientSpan::begin("cloud1 create", Vec::new).inject(&mut headers);
     let value = headers.get("traceparent")?;
     value.to_str().ok().map(str::to_owned)
 }
@@ -189,7 +189,7 @@ async fn work_in_which_nothing_happens_has_no_span() {
         fail("conflict", "words".into());
     });
     let span = in_work(&traces, || {
-        drop(Request::begin("cloud1 query", Vec::new));
+        drop(ClientSpan::begin("cloud1 query", Vec::new));
         active().expect("a request is worth a span")
     });
     traces.shutdown().await;
@@ -210,7 +210,7 @@ async fn work_in_which_nothing_happens_has_no_span() {
 #[tokio::test]
 async fn passes_of_two_leaders_and_the_root_are_one_trace() {
     let wish = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_250);
-    let provision = Provision::new("cluster", "uid", wish);
+    let provision = ProvisioningTrace::new("cluster", "uid", wish);
     let (mut passes, mut roots) = (Vec::new(), Vec::new());
     for leader in ["first", "second"] {
         let kept = Kept::default();
@@ -237,9 +237,9 @@ async fn passes_of_two_leaders_and_the_root_are_one_trace() {
         assert_eq!(pass.parent_span_id, root.span_context.span_id());
     }
     let others = [
-        Provision::new("cluster", "uid", wish + Duration::from_secs(1)),
-        Provision::new("cluster", "other", wish),
-        Provision::new("other", "uid", wish),
+        ProvisioningTrace::new("cluster", "uid", wish + Duration::from_secs(1)),
+        ProvisioningTrace::new("cluster", "other", wish),
+        ProvisioningTrace::new("other", "uid", wish),
     ];
     for other in others {
         assert_ne!(other.trace(), provision.trace(), "{other:?}");

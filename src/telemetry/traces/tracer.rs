@@ -8,8 +8,8 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Config, SamplingDecision, SdkTracer, ShouldSample};
 use tracing::subscriber::NoSubscriber;
 
-use super::provision::Provision;
-use super::work::Work;
+use super::lazy_span::LazySpan;
+use super::provisioning_trace::ProvisioningTrace;
 
 const PROVISION: &str = "provision";
 
@@ -43,15 +43,15 @@ impl Tracer {
     pub fn work(
         &self,
         name: &'static str,
-        within: Option<&Provision>,
+        within: Option<&ProvisioningTrace>,
         describe: impl FnOnce() -> (Vec<KeyValue>, Vec<KeyValue>),
-    ) -> Work {
+    ) -> LazySpan {
         let Some(making) = &self.0 else {
-            return Work::untraced();
+            return LazySpan::untraced();
         };
         let parent = within.map_or_else(Context::new, |way| way.context(making.samples(way)));
         let (attributes, shared) = describe();
-        Work::promised(making.tracer.clone(), parent, name, attributes, shared)
+        LazySpan::pending(making.tracer.clone(), parent, name, attributes, shared)
     }
 
     /// Whether there are any spans.
@@ -60,7 +60,7 @@ impl Tracer {
     }
 
     /// A Service has its first address: the root of all passes that led to it.
-    pub fn provisioned(&self, way: &Provision, attributes: Vec<KeyValue>) {
+    pub fn provisioned(&self, way: &ProvisioningTrace, attributes: Vec<KeyValue>) {
         let Some(making) = &self.0 else {
             return;
         };
@@ -74,7 +74,7 @@ impl Tracer {
 
 impl Making {
     /// Whether the root will be exported: its passes must be too, or not.
-    fn samples(&self, way: &Provision) -> bool {
+    fn samples(&self, way: &ProvisioningTrace) -> bool {
         let (trace, kind) = (way.trace(), SpanKind::Internal);
         let judged = self
             .sampler

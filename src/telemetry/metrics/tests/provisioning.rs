@@ -113,17 +113,21 @@ fn an_edit_hides_no_wait_but_begins_anew_what_was_refused() {
     let (uid, waited) = (ServiceUid::new("uid"), Duration::from_secs(50));
     let (first, edited) = (asked_at(10), asked_at(60));
     let provisioning = &metrics.provisioning;
-    assert_eq!(provisioning.asked(&uid, first), first);
+    assert_eq!(provisioning.requested_at(&uid, first), first);
     waits(&metrics, &uid, cloud1(), first, waited);
-    assert_eq!(provisioning.asked(&uid, edited), first, "it waits");
+    assert_eq!(provisioning.requested_at(&uid, edited), first, "it waits");
     provisioning.failed(&uid, "cloud1", "quota");
     assert_eq!(
-        provisioning.asked(&uid, first),
+        provisioning.requested_at(&uid, first),
         first,
         "as the object tells"
     );
-    assert_eq!(provisioning.asked(&uid, edited), edited, "mended");
+    assert_eq!(provisioning.requested_at(&uid, edited), edited, "mended");
     waits(&metrics, &uid, cloud1(), first, waited);
     provisioning.forget(&uid);
-    assert_eq!(provisioning.asked(&uid, edited), edited, "another wish");
+    assert_eq!(
+        provisioning.requested_at(&uid, edited),
+        edited,
+        "another wish"
+    );
 }

@@ -1,0 +1,85 @@
+//! The admin server: probes for the kubelet and metrics for Prometheus, over
+//! plain HTTP, and the log filter for whoever is on this machine. Metrics with
+//! authentication have a listener of their own: [`secure`].
+
+mod connections;
+mod health;
+mod log_filter;
+mod scrape;
+pub mod secure;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, RawQuery};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, StatusCode};
+use tokio::net::TcpListener;
+
+pub use health::{CheckKind, Endpoint, Health};
+use health::{Options, ProbeResult};
+
+use crate::telemetry::Metrics;
+use crate::telemetry::logs::LogFilter;
+
+/// Serves until it is dropped: last of all, so that probes are told to the end
+/// that this replica is not ready.
+pub async fn serve(listener: TcpListener, router: Router) {
+    connections::serve(listener, router).await;
+}
+
+/// The routes: `/livez`, `/readyz`, `/healthz`, each with `/NAME` for one check;
+/// `/debug/log-filter`; and `/metrics`, if they are wanted here.
+pub fn router(health: Arc<Health>, metrics: Option<Arc<Metrics>>, filter: LogFilter) -> Router {
+    let mut router = log_filter::route(filter);
+    for endpoint in Endpoint::ALL {
+        let path = format!("/{}", endpoint.as_str());
+        let (all, one) = (Arc::clone(&health), Arc::clone(&health));
+        router = router
+            .route(
+                &path,
+                get(async move |RawQuery(query): RawQuery| {
+                    answer(all.probe(endpoint, &Options::parse(query.as_deref().unwrap_or(""))))
+                }),
+            )
+            .route(
+                &format!("{path}/{{check}}"),
+                get(
+                    async move |Path(name): Path<String>| match one.one(endpoint, &name) {
+                        Some(verdict) => answer(verdict),
+                        None => answer_text(StatusCode::NOT_FOUND, "404 page not found\n".into()),
+                    },
+                ),
+            );
+    }
+    match metrics {
+        Some(metrics) => router.merge(scrape::route(health, metrics)),
+        None => router,
+    }
+}
+
+fn answer(verdict: ProbeResult) -> Response {
+    let status = if verdict.passed {
+        StatusCode::OK
+    } else {
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    answer_text(status, verdict.text)
+}
+
+fn answer_text(status: StatusCode, text: String) -> Response {
+    (status, headers("text/plain; charset=utf-8"), text).into_response()
+}
+
+fn headers(content_type: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ])
+}
+
+#[cfg(test)]
+mod tests;

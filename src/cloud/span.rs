@@ -1,0 +1,106 @@
+//! What a call leaves behind: the fields of the log lines that are written
+//! while it is under way, and a span of the trace.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use opentelemetry::KeyValue;
+use reqwest::Url;
+use tracing::{Span, field, info_span};
+
+use super::call::Verb;
+use super::error::ErrorKind;
+use super::response::CallError;
+use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName};
+use crate::telemetry::traces::ClientSpan;
+
+/// The spans of one call.
+pub(super) struct CallSpan {
+    /// Fields of log lines; not exported.
+    log: Span,
+    trace: ClientSpan,
+    verb: Verb,
+}
+
+impl CallSpan {
+    pub(super) fn new(cloud: &CloudName, verb: Verb, address: &Url) -> Self {
+        use tracing::field::Empty;
+        let (cloud, operation) = (cloud.as_str(), verb.as_str());
+        let log = info_span!(
+            "cloud_call",
+            cloud,
+            verb = operation,
+            name = Empty,
+            id = Empty,
+            code = Empty,
+            took = Empty,
+        );
+        // By the semantic conventions for HTTP, but for the name: the path is
+        // the same for all clouds.
+        let trace = ClientSpan::begin(format!("{cloud} {operation}"), || {
+            let mut attributes = vec![
+                KeyValue::new("cloud", cloud.to_owned()),
+                KeyValue::new("operation", operation),
+                KeyValue::new("http.request.method", "POST"),
+                KeyValue::new("url.full", address.as_str().to_owned()),
+            ];
+            let server = address.host_str().map(str::to_owned);
+            attributes.extend(server.map(|server| KeyValue::new("server.address", server)));
+            let port = address.port_or_known_default().map(i64::from);
+            attributes.extend(port.map(|port| KeyValue::new("server.port", port)));
+            attributes
+        });
+        Self { log, trace, verb }
+    }
+
+    /// About the load balancer of this id.
+    pub(super) fn id(&self, id: &LoadBalancerId) {
+        self.log.record("id", id.as_str());
+        self.trace.note("load_balancer.id", id.as_str().to_owned());
+    }
+
+    /// About the load balancer of this name.
+    pub(super) fn name(&self, name: &LoadBalancerName) {
+        self.log.record("name", name.as_str());
+        self.trace
+            .note("load_balancer.name", name.as_str().to_owned());
+    }
+
+    /// Its turn has come; before, it waited for that.
+    pub(super) fn sent(&self) {
+        self.trace.mark("sent");
+    }
+
+    pub(super) fn answered(&self, status: StatusCode) {
+        let status = i64::from(status.as_u16());
+        self.trace.note("http.response.status_code", status);
+    }
+
+    pub(super) fn inject(&self, headers: &mut HeaderMap) {
+        self.trace.inject(headers);
+    }
+
+    pub(super) async fn run<F: Future>(&self, call: F) -> F::Output {
+        use tracing::Instrument;
+        self.trace.run(call).instrument(self.log.clone()).await
+    }
+
+    /// Ends it. `took` is the time from its turn on; `None` if it was not sent.
+    pub(super) fn end(self, code: &str, took: Option<Duration>, failure: Option<&CallError>) {
+        self.log.record("code", code);
+        if let Some(took) = took {
+            self.log.record("took", field::debug(took));
+        }
+        self.trace.note("code", code.to_owned());
+        // Asked whether it is there, or to remove it: "there is none" is no error.
+        let fits = matches!(self.verb, Verb::Query | Verb::Delete);
+        let failure = failure.filter(|failure| !fits || failure.kind != ErrorKind::NotFound);
+        match failure {
+            None => self.trace.succeeded(),
+            Some(failure) => {
+                let reason = failure.kind.reason().as_str();
+                self.trace.failed(reason, failure.message.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! One mapping of the file: its fields by name, and what is wrong with them.
+
+use std::collections::BTreeMap;
+
+use super::error::{ConfigErrors, Location, Violation};
+use super::yaml::{Content, Field, Node};
+
+/// A mapping whose fields are known by name.
+pub struct Fields<'node> {
+    file: &'node str,
+    /// Path in front of the fields' names: empty, or `clouds[1].`.
+    prefix: String,
+    line: u64,
+    fields: BTreeMap<&'node str, &'node Node>,
+}
+
+impl<'node> Fields<'node> {
+    /// Reads the mapping at `path` of `file`; unknown and repeated fields are noted and
+    /// left out. `None`: it is no mapping, which is noted.
+    pub fn open(
+        file: &'node str,
+        path: &str,
+        node: &'node Node,
+        known: &[&str],
+        errors: &mut ConfigErrors,
+    ) -> Option<Self> {
+        let mut section = Self {
+            file,
+            prefix: if path.is_empty() {
+                String::new()
+            } else {
+                format!("{path}.")
+            },
+            line: node.line,
+            fields: BTreeMap::new(),
+        };
+        match &node.content {
+            Content::Nothing => {}
+            Content::Mapping(fields) => {
+                for field in fields {
+                    section.insert(field, known, errors);
+                }
+            }
+            other => {
+                let place = Location::Field {
+                    file: file.to_owned(),
+                    line: node.line,
+                    path: path.to_owned(),
+                };
+                errors.add(place, describe(other), "it must be a mapping of fields");
+                return None;
+            }
+        }
+        Some(section)
+    }
+
+    fn insert(&mut self, field: &'node Field, known: &[&str], errors: &mut ConfigErrors) {
+        let place = |section: &Self| section.place_at(field.line, &field.name);
+        if !known.contains(&field.name.as_str()) {
+            let rule = format!("the fields here are {}", known.join(", "));
+            errors.add(place(self), "an unknown field", rule);
+        } else if self.fields.contains_key(field.name.as_str()) {
+            errors.add(place(self), "the field again", "it must be there once");
+        } else {
+            self.fields.insert(&field.name, &field.value);
+        }
+    }
+
+    fn place_at(&self, line: u64, name: &str) -> Location {
+        Location::Field {
+            file: self.file.to_owned(),
+            line,
+            path: format!("{}{name}", self.prefix),
+        }
+    }
+
+    /// Where the field stands, or would stand.
+    pub fn place(&self, name: &str) -> Location {
+        let line = self.fields.get(name).map_or(self.line, |node| node.line);
+        self.place_at(line, name)
+    }
+
+    /// The scalar's text. `None`: absent, empty (`field:`), or a error that is noted.
+    pub fn text(&self, name: &str, errors: &mut ConfigErrors) -> Option<&'node str> {
+        match &self.fields.get(name)?.content {
+            Content::Nothing => None,
+            Content::Scalar(text) => Some(text),
+            other => {
+                errors.add(self.place(name), describe(other), "it must be one value");
+                None
+            }
+        }
+    }
+
+    /// The field's value by its rule. `None` as for [`Section::text`].
+    pub fn read<T>(
+        &self,
+        name: &str,
+        rule: impl FnOnce(&str) -> Result<T, Violation>,
+        errors: &mut ConfigErrors,
+    ) -> Option<T> {
+        let text = self.text(name, errors)?;
+        errors.check(self.place(name), text, rule)
+    }
+
+    /// As [`Section::read`]; the empty text also stands for "none".
+    pub fn read_unless_empty<T>(
+        &self,
+        name: &str,
+        rule: impl FnOnce(&str) -> Result<T, Violation>,
+        errors: &mut ConfigErrors,
+    ) -> Option<T> {
+        let text = self.text(name, errors)?;
+        if text.is_empty() {
+            return None;
+        }
+        errors.check(self.place(name), text, rule)
+    }
+
+    /// The items of a list. `None` as for [`Section::text`].
+    pub fn list(&self, name: &str, errors: &mut ConfigErrors) -> Option<&'node [Node]> {
+        match &self.fields.get(name)?.content {
+            Content::Nothing => None,
+            Content::List(items) => Some(items),
+            other => {
+                errors.add(self.place(name), describe(other), "it must be a list");
+                None
+            }
+        }
+    }
+}
+
+fn describe(content: &Content) -> String {
+    match content {
+        Content::Nothing => "nothing".into(),
+        Content::Scalar(text) => super::error::quote(text),
+        Content::List(_) => "a list".into(),
+        Content::Mapping(_) => "a mapping".into(),
+    }
+}

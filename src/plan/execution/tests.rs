@@ -1,0 +1,177 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::plan::Backends;
+use crate::plan::action::CreateRequest;
+use crate::plan::load_balancer::LoadBalancer;
+use crate::plan::naming::{ClusterId, Owner, ServiceUid};
+use crate::plan::record::Record;
+
+fn cloud(name: &str) -> CloudName {
+    CloudName::new(name)
+}
+
+fn id(name: &str) -> LoadBalancerId {
+    LoadBalancerId::new(name)
+}
+
+fn load_balancer(at: &str) -> LoadBalancer {
+    let owner = Owner {
+        cluster: ClusterId::new("cluster"),
+        namespace: "default".into(),
+        name: "web".into(),
+        uid: ServiceUid::new("uid"),
+    };
+    LoadBalancer::plain(
+        &format!("lb-of-{at}"),
+        owner.load_balancer_name(),
+        Some(owner),
+    )
+}
+
+fn create(at: &str) -> Action {
+    let LoadBalancer {
+        name, owner, spec, ..
+    } = load_balancer(at);
+    let request = CreateRequest {
+        name,
+        owner: owner.expect("an owner"),
+        spec,
+    };
+    Action::Create {
+        cloud: cloud(at),
+        request,
+    }
+}
+
+fn delete(at: &str) -> Action {
+    Action::Delete {
+        cloud: cloud(at),
+        id: id("old"),
+    }
+}
+
+fn confirm_gone(at: &str) -> Action {
+    Action::ConfirmGone {
+        cloud: cloud(at),
+        id: id("old"),
+    }
+}
+
+fn publish() -> Action {
+    Action::Publish {
+        clouds: BTreeSet::new(),
+    }
+}
+
+const RELEASE: Action = Action::RemoveFinalizer { clear_status: true };
+
+fn execution(actions: impl IntoIterator<Item = Action>) -> Execution {
+    let plan = Plan {
+        actions: actions.into_iter().collect(),
+        waiting: BTreeSet::new(),
+    };
+    let observed = Observed {
+        finalizer: true,
+        record: Record::default(),
+        ingress: Vec::new(),
+        clouds: BTreeMap::new(),
+        backends: Backends::default(),
+    };
+    Execution::new(plan, observed).0
+}
+
+fn created(at: &str) -> Outcome {
+    Outcome::Found(Box::new(load_balancer(at)))
+}
+
+/// The kinds of the effects that follow while everything succeeds.
+fn rest(mut execution: Execution) -> Vec<String> {
+    let mut effects = Vec::new();
+    while let Some(effect) = execution.next() {
+        effects.push(match effect {
+            Effect::Apply(action) => action.to_string(),
+            Effect::CheckService => "check Service".to_owned(),
+            Effect::Undo { cloud, id } => format!("undo {id} on {cloud}"),
+        });
+        match effect {
+            Effect::Apply(_) => drop(execution.succeeded(Outcome::Done)),
+            Effect::CheckService => execution.service_checked(true),
+            Effect::Undo { .. } => execution.undone(),
+        }
+    }
+    effects
+}
+
+#[test]
+fn a_failure_ends_the_plan_for_its_cloud_only() {
+    let mut one_fails = execution([
+        delete("cloud1"),
+        confirm_gone("cloud1"),
+        delete("cloud2"),
+        confirm_gone("cloud2"),
+        RELEASE,
+    ]);
+    assert_eq!(one_fails.failed(Reach::Action, Certainty::Unknown), None);
+    assert_eq!(
+        rest(one_fails),
+        ["delete old on cloud2", "confirm old gone from cloud2"],
+        "the finalizer stays while something may be left"
+    );
+}
+
+#[test]
+fn a_failure_of_no_single_cloud_ends_the_plan() {
+    for reach in [Reach::Action, Reach::Plan] {
+        let mut not_confirmed = execution([Action::ConfirmLive, create("cloud1"), publish()]);
+        assert_eq!(not_confirmed.failed(reach, Certainty::NotDone), None);
+        assert_eq!(rest(not_confirmed), [""; 0]);
+    }
+    let mut changed = execution([delete("cloud1"), delete("cloud2"), RELEASE]);
+    assert_eq!(changed.failed(Reach::Plan, Certainty::NotDone), None);
+    assert_eq!(rest(changed), [""; 0], "the Service is another one");
+}
+
+#[test]
+fn only_a_create_without_an_answer_stays_pending() {
+    let fails = |action: Action, certainty| execution([action]).failed(Reach::Action, certainty);
+    let pending = fails(create("cloud1"), Certainty::Unknown);
+    assert_eq!(pending.map(|pending| pending.cloud), Some(cloud("cloud1")));
+    assert_eq!(fails(create("cloud1"), Certainty::NotDone), None);
+    assert_eq!(fails(delete("cloud1"), Certainty::Unknown), None);
+}
+
+#[test]
+fn creates_that_cannot_be_recorded_are_undone_once_the_service_is_gone() {
+    let both_created = || {
+        let mut both = execution([create("cloud1"), create("cloud2"), publish(), RELEASE]);
+        assert!(!both.is_recording());
+        both.succeeded(created("cloud1"));
+        both.succeeded(created("cloud2"));
+        assert!(both.is_recording(), "even while the process stops");
+        both
+    };
+    assert_eq!(rest(both_created()), ["publish", "remove finalizer"]);
+
+    let mut unrecorded = both_created();
+    assert_eq!(unrecorded.failed(Reach::Action, Certainty::Unknown), None);
+    assert_eq!(
+        rest(unrecorded.clone()),
+        [
+            "check Service",
+            "undo lb-of-cloud1 on cloud1",
+            "undo lb-of-cloud2 on cloud2"
+        ],
+    );
+    unrecorded.service_checked(false);
+    assert_eq!(rest(unrecorded), [""; 0], "the Service still leads to them");
+}
+
+#[test]
+fn a_second_failed_record_of_nothing_new_undoes_nothing() {
+    let mut recorded = execution([create("cloud1"), publish(), publish()]);
+    recorded.succeeded(created("cloud1"));
+    recorded.succeeded(Outcome::Done);
+    assert_eq!(recorded.failed(Reach::Action, Certainty::Unknown), None);
+    assert_eq!(rest(recorded), [""; 0]);
+}

@@ -1,0 +1,165 @@
+//! The same trouble again and again is one line, and then a count now and then.
+//!
+//! A cloud that is down fails every call for every Service. Metrics count each;
+//! a line for each would only bury what else is said.
+
+use std::collections::BTreeMap;
+use std::mem::take;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+/// Between two counts of one kind, and how long one is quiet before it is news again.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// What makes two lines alike. Every field is from a closed set, so that what
+/// is remembered stays small.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogKey {
+    /// The cloud, if it is about one.
+    pub cloud: Option<String>,
+    /// What was tried.
+    pub operation: &'static str,
+    /// Why it failed.
+    pub reason: &'static str,
+}
+
+/// What is being suppressed. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct LogThrottle(Arc<Mutex<BTreeMap<LogKey, u64>>>);
+
+impl LogThrottle {
+    /// Whether a line of this kind is to be written. Else it is counted, and
+    /// the count logged every 10 s for as long as there are more.
+    ///
+    /// To be called on a runtime.
+    pub fn should_log(&self, kind: LogKey) -> bool {
+        let mut suppressed = self.lock();
+        if let Some(count) = suppressed.get_mut(&kind) {
+            *count += 1;
+            return false;
+        }
+        suppressed.insert(kind.clone(), 0);
+        // It ends by itself, and there is one for each kind at most.
+        tokio::spawn(self.clone().follow(kind));
+        true
+    }
+
+    async fn follow(self, kind: LogKey) {
+        loop {
+            sleep(PERIOD).await;
+            let Some(count) = self.take(&kind) else {
+                return;
+            };
+            let cloud = kind.cloud.as_deref();
+            let (operation, reason) = (kind.operation, kind.reason);
+            tracing::warn!(
+                cloud,
+                operation,
+                reason,
+                "suppressed {count} similar lines in {PERIOD:?}"
+            );
+        }
+    }
+
+    /// How many there were since the last time; `None`, and forgotten, if none.
+    fn take(&self, kind: &LogKey) -> Option<u64> {
+        let mut suppressed = self.lock();
+        let count = take(suppressed.get_mut(kind)?);
+        if count == 0 {
+            suppressed.remove(kind);
+            return None;
+        }
+        Some(count)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<LogKey, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+    use tracing::subscriber::DefaultGuard;
+
+    use super::*;
+    use crate::telemetry::captured_logs::CapturedLogs;
+
+    /// Collects what is logged on this thread.
+    fn collect() -> (CapturedLogs, DefaultGuard) {
+        let lines = CapturedLogs::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .without_time()
+            .with_target(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        (lines, guard)
+    }
+
+    /// Those since the last time.
+    fn taken(lines: &CapturedLogs) -> Vec<String> {
+        let text = lines.take();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    fn kind(cloud: &str, reason: &'static str) -> LogKey {
+        LogKey {
+            cloud: Some(cloud.to_owned()),
+            operation: "create",
+            reason,
+        }
+    }
+
+    async fn later(time: Duration) {
+        advance(time).await;
+        // The followers are due now and run before we go on.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_is_news_and_the_rest_is_a_count_every_period() {
+        let (lines, _guard) = collect();
+        let repeats = LogThrottle::default();
+        let down = || kind("cloud1", "timeout");
+        assert!(repeats.should_log(down()));
+        tokio::task::yield_now().await;
+        for _ in 0..41 {
+            assert!(!repeats.should_log(down()));
+        }
+        later(PERIOD - Duration::from_millis(1)).await;
+        assert!(taken(&lines).is_empty(), "not yet");
+        later(Duration::from_millis(1)).await;
+        let count = |number: u64| {
+            format!(
+                "WARN suppressed {number} similar lines in 10s cloud=\"cloud1\" operation=\"create\" reason=\"timeout\""
+            )
+        };
+        assert_eq!(taken(&lines), [count(41)]);
+        assert!(!repeats.should_log(down()), "it goes on");
+        later(PERIOD).await;
+        assert_eq!(taken(&lines), [count(1)]);
+        later(PERIOD).await;
+        assert!(taken(&lines).is_empty(), "none is no news");
+        assert!(repeats.lock().is_empty(), "nothing is kept");
+        assert!(
+            repeats.should_log(down()),
+            "after a quiet period it is again"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_cloud_or_reason_is_news() {
+        let repeats = LogThrottle::default();
+        assert!(repeats.should_log(kind("cloud1", "timeout")));
+        assert!(repeats.should_log(kind("cloud2", "timeout")));
+        assert!(repeats.should_log(kind("cloud1", "quota")));
+        assert!(!repeats.clone().should_log(kind("cloud1", "timeout")));
+    }
+}

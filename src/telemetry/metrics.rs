@@ -1,0 +1,154 @@
+//! Metrics in a registry of our own, one room for each subject.
+//!
+//! Labels come from closed sets only: never a namespace, a Service, a Node, an
+//! id or a message. What concerns one Service is in Events, conditions, logs
+//! and traces. Names that dashboards for Kubernetes components know are kept as
+//! they are (`leader_election_master_status`, `workqueue_*`, `rest_client_*`,
+//! `process_*`); all others begin with `mycloud_lb_`. `docs/metrics.md` is
+//! written from what is registered here.
+
+mod cloud;
+mod election;
+mod exemplars;
+mod exposition;
+mod inventory;
+mod kubernetes;
+mod leader_gauges;
+mod nodes;
+mod process;
+mod process_info;
+mod provisioning;
+mod reconcile;
+mod reference;
+mod registry;
+mod workqueue;
+
+use std::time::SystemTime;
+
+use prometheus::Registry;
+
+use crate::config::DEFAULT_LEASE;
+use crate::plan::naming::CloudName;
+use cloud::CloudMetrics;
+use election::ElectionMetrics;
+use exemplars::Exemplars;
+use inventory::InventoryMetrics;
+use kubernetes::KubernetesMetrics;
+use leader_gauges::LeaderOnly;
+use nodes::NodeMetrics;
+use process_info::ProcessInfoMetrics;
+use provisioning::ProvisioningMetrics;
+use reconcile::ReconcileMetrics;
+use registry::{Described, Registrar};
+use workqueue::WorkqueueMetrics;
+
+pub use exposition::ExpositionFormat;
+pub use process_info::LogLines;
+pub use provisioning::OBJECTIVE;
+pub use reconcile::ReconcileResult;
+pub use workqueue::InProgress;
+
+/// Every metric of the program.
+pub struct Metrics {
+    registry: Registry,
+    exemplars: Exemplars,
+    leader_only: LeaderOnly,
+    described: Vec<Described>,
+    /// The election.
+    pub election: ElectionMetrics,
+    /// Reconciles.
+    pub reconcile: ReconcileMetrics,
+    /// What waits for one.
+    pub queue: WorkqueueMetrics,
+    /// Calls to the clouds.
+    pub cloud: CloudMetrics,
+    /// From the wish to the address.
+    pub provisioning: ProvisioningMetrics,
+    /// What the clouds have.
+    pub inventory: InventoryMetrics,
+    /// Nodes.
+    pub nodes: NodeMetrics,
+    /// The API server.
+    pub kubernetes: KubernetesMetrics,
+    /// The program about itself.
+    pub program: ProcessInfoMetrics,
+}
+
+impl Metrics {
+    /// Metrics for these clouds and the default Lease.
+    ///
+    /// # Errors
+    /// None that depends on the arguments.
+    pub fn new(clouds: &[CloudName]) -> Result<Self, prometheus::Error> {
+        Self::for_lease(clouds, DEFAULT_LEASE)
+    }
+
+    /// As [`Metrics::new`], for the Lease of this name.
+    ///
+    /// # Errors
+    /// None that depends on the arguments.
+    pub fn for_lease(clouds: &[CloudName], lease: &str) -> Result<Self, prometheus::Error> {
+        let (registry, exemplars) = (Registry::new(), Exemplars::default());
+        let leader_only = LeaderOnly::default();
+        let mut registrar = Registrar {
+            registry: &registry,
+            clouds: clouds.iter().map(ToString::to_string).collect(),
+            leader_only: &leader_only,
+            exemplars: &exemplars,
+            described: Vec::new(),
+        };
+        let registrar = &mut registrar;
+        let election = ElectionMetrics::register(registrar, lease)?;
+        let reconcile = ReconcileMetrics::register(registrar)?;
+        let queue = WorkqueueMetrics::register(registrar)?;
+        let cloud = CloudMetrics::register(registrar)?;
+        let provisioning = ProvisioningMetrics::register(registrar)?;
+        let inventory = InventoryMetrics::register(registrar)?;
+        let nodes = NodeMetrics::register(registrar)?;
+        let kubernetes = KubernetesMetrics::register(registrar)?;
+        let program = ProcessInfoMetrics::register(registrar)?;
+        let described = std::mem::take(&mut registrar.described);
+        registry.register(Box::new(process::Process::new()?))?;
+        Ok(Self {
+            registry,
+            exemplars,
+            leader_only,
+            described,
+            election,
+            reconcile,
+            queue,
+            cloud,
+            provisioning,
+            inventory,
+            nodes,
+            kubernetes,
+            program,
+        })
+    }
+
+    /// Whether this replica leads. What only a leader tells goes when it steps down.
+    pub fn leader(&self, leads: bool) {
+        if self.leader_only.set(leads) {
+            self.inventory.leads();
+            self.cloud.leads();
+        }
+        self.election.leads(leads);
+    }
+
+    /// Everything, as text. Reads files of `/proc`: not for a thread that runs tasks.
+    pub fn gather(&self, format: ExpositionFormat) -> Vec<u8> {
+        self.queue.refresh();
+        self.cloud.refresh();
+        self.provisioning.refresh();
+        format.write(&self.registry.gather(), &self.exemplars)
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0.0, |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests;

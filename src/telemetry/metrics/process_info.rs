@@ -1,0 +1,90 @@
+//! The program about itself: its build, health, log and traces.
+
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
+use tracing::Level;
+
+use super::registry::{Label, Registrar};
+use crate::telemetry::build_info;
+use crate::telemetry::traces::SpanExports;
+
+const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+
+/// Metrics of the program about itself.
+pub struct ProcessInfoMetrics {
+    healthcheck: IntGaugeVec,
+    log_lines: IntCounterVec,
+    spans: IntCounterVec,
+}
+
+/// Lines of the log, by level.
+#[derive(Clone)]
+pub struct LogLines([IntCounter; 5]);
+
+impl LogLines {
+    /// One more.
+    pub fn count(&self, level: Level) {
+        let [error, warn, info, debug, trace] = &self.0;
+        let counter = match level {
+            Level::ERROR => error,
+            Level::WARN => warn,
+            Level::INFO => info,
+            Level::DEBUG => debug,
+            Level::TRACE => trace,
+        };
+        counter.inc();
+    }
+}
+
+impl ProcessInfoMetrics {
+    pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
+        let build_info = registrar.gauge(
+            "mycloud_lb_build_info",
+            "Build of this program; always 1.",
+            vec![
+                Label::and_more("version", &[build_info::VERSION]),
+                Label::and_more("revision", &[build_info::REVISION]),
+            ],
+        )?;
+        build_info
+            .with_label_values(&[build_info::VERSION, build_info::REVISION])
+            .set(1);
+        Ok(Self {
+            healthcheck: registrar.gauge(
+                "mycloud_lb_healthcheck",
+                "Whether a health check passes (1) or fails (0).",
+                vec![Label::as_they_happen("name"), Label::as_they_happen("type")],
+            )?,
+            log_lines: registrar.counter(
+                "mycloud_lb_log_events_total",
+                "Lines of the log, by level.",
+                vec![Label::of("level", &LEVELS)],
+            )?,
+            spans: registrar.counter(
+                "mycloud_lb_trace_spans_total",
+                "Spans that ended, by what became of them.",
+                vec![Label::of("result", &["exported", "failed", "dropped"])],
+            )?,
+        })
+    }
+
+    /// A health check passed or failed; `endpoint` is `livez` or `readyz`.
+    pub fn healthcheck(&self, name: &'static str, endpoint: &'static str, passed: bool) {
+        let check = self.healthcheck.with_label_values(&[name, endpoint]);
+        check.set(i64::from(passed));
+    }
+
+    /// Counters for the log.
+    pub fn log_lines(&self) -> LogLines {
+        LogLines(LEVELS.map(|level| self.log_lines.with_label_values(&[level])))
+    }
+
+    /// Counters for the trace exporter.
+    pub fn span_exports(&self) -> SpanExports {
+        let counter = |result: &str| self.spans.with_label_values(&[result]);
+        SpanExports {
+            exported: counter("exported"),
+            failed: counter("failed"),
+            dropped: counter("dropped"),
+        }
+    }
+}

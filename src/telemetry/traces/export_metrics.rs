@@ -1,0 +1,134 @@
+//! What becomes of each span that ended. The SDK alone drops what does not fit
+//! into its queue without a number, and logs every batch that fails, for ever.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
+use prometheus::IntCounter;
+
+/// The SDK's queue, unless the environment says otherwise.
+const QUEUE: usize = 2048;
+
+/// Spans that ended, by what became of them.
+#[derive(Clone, Debug)]
+pub struct SpanExports {
+    /// The collector took them.
+    pub exported: IntCounter,
+    /// It did not.
+    pub failed: IntCounter,
+    /// Too many waited for it.
+    pub dropped: IntCounter,
+}
+
+/// Exports in batches from a thread of its own, and counts.
+pub(super) fn processor<E: SpanExporter + 'static>(
+    exporter: E,
+    exports: SpanExports,
+) -> impl SpanProcessor {
+    let size = std::env::var("OTEL_BSP_MAX_QUEUE_SIZE");
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let counted = CountingExporter {
+        inner: exporter,
+        exports: exports.clone(),
+        waiting: waiting.clone(),
+        down: AtomicBool::new(false),
+    };
+    Bounded {
+        inner: BatchSpanProcessor::builder(counted).build(),
+        dropped: exports.dropped,
+        waiting,
+        limit: size
+            .ok()
+            .and_then(|size| size.parse().ok())
+            .unwrap_or(QUEUE),
+    }
+}
+
+/// Lets no more spans wait than fit into the SDK's queue, so that each that is
+/// dropped is dropped here and counted.
+#[derive(Debug)]
+struct Bounded {
+    inner: BatchSpanProcessor,
+    dropped: IntCounter,
+    waiting: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+impl SpanProcessor for Bounded {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.inner.on_start(span, context);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        if !span.span_context.is_sampled() {
+            // Not exported, so it does not wait either.
+        } else if self.waiting.fetch_add(1, Ordering::Relaxed) < self.limit {
+            self.inner.on_end(span);
+        } else {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.dropped.inc();
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+/// Counts the batches, and says once when the collector goes and when it comes back.
+#[derive(Debug)]
+struct CountingExporter<E> {
+    inner: E,
+    exports: SpanExports,
+    waiting: Arc<AtomicUsize>,
+    down: AtomicBool,
+}
+
+impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let length = batch.len();
+        let spans = length as u64;
+        let result = self.inner.export(batch).await;
+        self.waiting.fetch_sub(length, Ordering::Relaxed);
+        match result {
+            Ok(()) => {
+                self.exports.exported.inc_by(spans);
+                if self.down.swap(false, Ordering::Relaxed) {
+                    tracing::info!("the trace collector takes spans again");
+                }
+            }
+            Err(error) => {
+                self.exports.failed.inc_by(spans);
+                if !self.down.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "the trace collector takes no spans; they are dropped until it does");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
