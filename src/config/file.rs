@@ -12,7 +12,7 @@ use super::yaml::{self, Node};
 use super::{NodeAddressType, Orphans};
 use crate::plan::naming::ClusterId;
 
-const FIELDS: [&str; 8] = [
+pub(super) const FIELDS: [&str; 8] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",
