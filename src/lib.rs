@@ -29,4 +29,5 @@ pub mod controller;
 pub mod election;
 pub mod kubernetes;
 pub mod plan;
+pub mod reason;
 pub mod telemetry;

@@ -9,7 +9,8 @@ mod metrics;
 pub mod traces;
 
 pub use metrics::{
-    ExpositionFormat as MetricsFormat, InProgress, LogLines, Metrics, OBJECTIVE, ReconcileResult,
+    ExpositionFormat as MetricsFormat, LogLines, Metrics, OBJECTIVE, PendingServices,
+    ReconcileResult,
 };
 
 use logs::{LogFilter, LogFormat, LogsError};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::call::Verb;
 use crate::plan::naming::CloudName;
+use crate::reason::Reason;
 
 /// A call that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,39 +72,6 @@ pub enum Rejection {
     PermissionDenied,
     /// The cloud does not know who we are.
     Unauthenticated,
-}
-
-/// The closed set of reasons that metrics, conditions and Events carry.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::EnumIter,
-)]
-#[strum(serialize_all = "snake_case")]
-pub enum Reason {
-    /// The cloud asks for fewer calls.
-    CloudThrottled,
-    /// The cloud cannot be reached or fails.
-    CloudUnavailable,
-    /// The cloud refuses the request.
-    CloudRejected,
-    /// The account's quota is used up.
-    Quota,
-    /// The name is taken, or somebody else changes or removed the load balancer.
-    Conflict,
-    /// No answer, or no turn, in time.
-    Timeout,
-    /// An answer that the API does not know.
-    Protocol,
-    /// Another replica leads.
-    Fenced,
-    /// The cloud's API lacks what the request needs.
-    Unsupported,
-}
-
-impl Reason {
-    /// Its text, in snake case.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
 }
 
 impl CloudError {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -165,6 +166,10 @@ pub enum Waiting {
     Deleting(CloudName),
     /// No Node is eligible, and that is not confirmed: for the next look.
     NodesUnconfirmed,
+    /// The cloud still has the load balancer that it was told to delete.
+    StillDeleting(CloudName, LoadBalancerId),
+    /// The repair of drift is rate-limited: for its slot, after this time.
+    RepairSlot(CloudName, Duration),
 }
 
 /// What to do, in order, and what is not done and why.
