@@ -19,7 +19,8 @@ pub const LB_ID: &str = "lb-id";
 /// Written by us: the clouds of the ids.
 pub const LB_CLOUD: &str = "lb-cloud";
 
-const KNOWN: [&str; 7] = [
+/// Every annotation that we know.
+pub const KNOWN: [&str; 7] = [
     ENABLE,
     PROVIDER,
     LB_SPEC,
