@@ -45,6 +45,17 @@ pub enum Algorithm {
     SourceHash,
 }
 
+impl Algorithm {
+    /// The value of the annotation `algorithm`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::LeastConnections => "least-connections",
+            Self::SourceHash => "source-hash",
+        }
+    }
+}
+
 /// Everything that we choose about a load balancer. `create` and `update`
 /// both carry it whole.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
