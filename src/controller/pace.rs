@@ -1,5 +1,5 @@
-//! Step four of a reconcile: repairs of drift are taken out of the plan until
-//! their slot comes. No client: nothing is read and nothing is written here.
+//! Step four of a reconcile: removes repairs of drift from the plan until their slot
+//! comes. Uses no client.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,36 +9,36 @@ use super::memory::drift::Drift;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{Action, Plan, Waiting, is_edit};
 
-/// A cloud's part of a plan that restores what was changed outside the cluster.
+/// The action on one cloud that repairs a change made outside the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {
-    /// The load balancer that was changed; `None`: it was deleted.
+    /// The load balancer that was changed; `None` if it was deleted.
     pub changed: Option<LoadBalancerId>,
-    /// Whether this is the first attempt at it.
+    /// Whether this is the first attempt at the repair.
     pub is_new: bool,
-    /// Until its slot; `None` once that has come.
+    /// The time until its slot; `None` once the slot has come.
     pub wait: Option<Duration>,
 }
 
 /// The repairs in a plan, by cloud.
 pub type Repairs = BTreeMap<CloudName, Repair>;
 
-/// A plan of which every action may be carried out now.
+/// A plan of which every action may be performed now.
 pub struct PacedPlan {
     /// The plan without the repairs that wait for their slot.
     pub plan: Plan,
-    /// All of its repairs, those that wait included.
+    /// All repairs, including those that wait.
     pub repairs: Repairs,
 }
 
 impl PacedPlan {
-    /// Whether there is nothing to do, now or later.
+    /// Whether there is no action to perform, now or later.
     pub fn is_empty(&self) -> bool {
         self.plan.actions.is_empty() && self.repairs.is_empty()
     }
 }
 
-/// Takes the repairs that have to wait out of a plan.
+/// Removes the repairs that have to wait from a plan.
 pub fn pace(plan: Plan, service: &ObservedService, drift: &Drift) -> PacedPlan {
     let repairs = drift.schedule(&plan, service);
     let plan = without_waiting(plan, &repairs);
