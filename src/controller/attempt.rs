@@ -32,7 +32,7 @@ impl SpecHash {
     }
 }
 
-/// The state of a Service at the begin of an attempt.
+/// The state of a Service at the beginning of an attempt.
 pub struct ObservedService {
     /// The object from which the writes of the attempt start.
     pub object: Arc<Service>,

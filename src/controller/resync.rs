@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replicas_that_were_restarted_together_do_not_look_together() {
+    fn replicas_that_were_restarted_together_list_apart() {
         let minute = Duration::from_secs(60);
         let waits: HashSet<_> = (0..10).map(|_| spread(minute)).collect();
         assert!(waits.len() > 1, "{waits:?}");

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_answer_of_a_service_is_not_kept_for_ever() {
+    fn the_last_response_about_a_service_is_not_kept() {
         let uid = ServiceUid::new("u");
         let cache = MutationCache::default();
         cache.record(&uid, at("100"));

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn services_that_failed_together_do_not_come_back_together() {
+    async fn services_that_failed_together_are_retried_apart() {
         let policy = RequeuePolicy::default();
         let waits: HashSet<_> = (0..10)
             .map(|number| ServiceUid::new(format!("{number}")))
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_delay_of_one_service_is_no_others() {
+    async fn the_delay_of_one_service_does_not_delay_others() {
         let policy = RequeuePolicy::default();
         let (slow, other) = (ServiceUid::new("slow"), ServiceUid::new("other"));
         policy.schedule(&slow, SPEC, 1, one(Requeue::Backoff));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_change_can_mend_waits_for_it() {
+    fn waits_that_only_a_change_can_end_are_not_retried() {
         use crate::plan::NotOurs;
         let cloud = || crate::plan::naming::CloudName::new("cloud1");
         let cases = [
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_other_side_asks_for_is_kept_exactly() {
+    async fn a_requested_delay_is_kept_exactly() {
         let policy = RequeuePolicy::default();
         let uid = ServiceUid::new("u");
         let wait = Duration::from_secs(7);
@@ -327,7 +327,7 @@ mod tests {
             (
                 &[After(minute), Backoff],
                 Some(5_000),
-                "two clouds, one asks for a minute",
+                "two clouds, one requests a minute",
             ),
             (
                 &[After(minute), Poll],
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cloud_that_fails_and_says_at_once_is_given_a_pause() {
+    fn a_failing_cloud_with_a_retry_after_of_zero_is_backed_off() {
         let failure = |seconds| {
             let kind = ErrorKind::Unavailable {
                 retry_after: Some(Duration::from_secs(seconds)),

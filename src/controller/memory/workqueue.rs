@@ -95,11 +95,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_shows_what_waits_and_what_is_under_way() {
+    async fn the_state_shows_queued_and_running_reconciles() {
         let queue = Workqueue::default();
         let [one, two] = ["one", "two"].map(ServiceUid::new);
         assert!(queue.add(&one, Duration::ZERO));
-        assert!(!queue.add(&one, Duration::ZERO), "the same once more");
+        assert!(!queue.add(&one, Duration::ZERO), "queued already");
         assert!(queue.add(&two, Duration::from_secs(5)));
         assert_eq!(queue.state().depth, 1, "the second is not due yet");
         tokio::time::advance(Duration::from_secs(6)).await;
@@ -117,6 +117,6 @@ mod tests {
         assert_eq!(queue.state(), state);
         drop(in_progress);
         assert_eq!(queue.state(), QueueState::default());
-        assert_eq!(queue.begin(&one).waited, None, "nothing asked for it");
+        assert_eq!(queue.begin(&one).waited, None, "no request was recorded");
     }
 }
