@@ -23,11 +23,11 @@ mod properties;
 mod replica;
 mod rules;
 mod scenario;
-mod script;
 mod settling;
 mod shared;
 mod shipped;
 mod state;
+mod step;
 mod trace;
 mod world;
 

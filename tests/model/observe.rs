@@ -35,20 +35,12 @@ impl World {
         if silent.is_some() && !was_silent {
             return None;
         }
-        let (observed, script) = shipped::plan_for(object.facts, sights, self.broken);
-        if script.get().steps.is_empty() {
-            return None;
-        }
-        let run = Run {
+        let planned = shipped::plan_for(object.facts, sights, self.broken);
+        state.replicas[number].run = Some(Run {
             object,
-            observed,
-            script,
-            next: 0,
-            failed: 0,
-            created: [None; CLOUDS as usize],
-            undoing: false,
-        };
-        state.replicas[number].run = run.skip_held_up(self);
+            execution: planned.execution?,
+            plan: planned.plan,
+        });
         Some(())
     }
 

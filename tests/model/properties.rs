@@ -126,8 +126,7 @@ fn is_at_rest(world: &World, state: &State) -> bool {
         None if asks.clouds & (1 << cloud) != 0 => Sight::Absent,
         None => Sight::NotAsked,
     };
-    let (_, script) = shipped::plan_for(live.facts, [0, 1].map(sight), world.broken);
-    shipped::is_at_rest(&script.get().plan)
+    shipped::plan_for(live.facts, [0, 1].map(sight), world.broken).is_at_rest
 }
 
 fn wanted_clouds(facts: Facts) -> u8 {

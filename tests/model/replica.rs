@@ -4,11 +4,9 @@
 
 use my_cloud_controller_manager::plan::record::Publication;
 
-use crate::rules::Rule;
-use crate::script::Step;
 use crate::shipped;
 use crate::state::{Balancer, Facts, Id, Object, Replica, Request, Run, State};
-use crate::world::World;
+use crate::step::Step;
 
 impl Replica {
     /// Mirrors `OwnWrites::newest`; what the watch overtook is dropped already.
@@ -35,17 +33,14 @@ impl Replica {
 }
 
 impl Run {
-    pub fn step(&self) -> Option<Step> {
-        self.script.get().steps.get(usize::from(self.next)).copied()
+    /// The next effect.
+    pub fn step(&self) -> Step {
+        shipped::step(self.execution)
     }
 
-    /// The change that the next step asks somebody for, if it does.
+    /// The change that the next step requests, if it is one.
     pub fn request(&self) -> Option<Request> {
-        if self.undoing {
-            let id = self.created.iter().flatten().next();
-            return id.map(|id| Request::Delete { id: *id });
-        }
-        match self.step()? {
+        match self.step() {
             Step::AddFinalizer | Step::Publish | Step::RemoveFinalizer { .. } => {
                 let to = self.patched()?;
                 (to != self.object.facts).then_some(Request::Patch {
@@ -63,20 +58,22 @@ impl Run {
                 bandwidth,
             }),
             Step::Update { id, bandwidth } => Some(Request::Update { id, bandwidth }),
-            Step::Delete { id } => Some(Request::Delete { id }),
-            Step::ConfirmLive | Step::AwaitServing | Step::ConfirmGone { .. } => None,
+            Step::Delete { id } | Step::Undo { id } => Some(Request::Delete { id }),
+            Step::ConfirmLive
+            | Step::AwaitServing
+            | Step::ConfirmGone { .. }
+            | Step::CheckService => None,
         }
     }
 
-    /// Whether the next step asks somebody and changes nothing.
+    /// Whether the next step sends a request that changes nothing.
     pub fn reads(&self) -> bool {
-        let step = self.step();
-        !self.undoing && matches!(step, Some(Step::ConfirmLive | Step::ConfirmGone { .. }))
+        matches!(self.step(), Step::ConfirmLive | Step::ConfirmGone { .. })
     }
 
     /// Whether the next step puts the finalizer on a Service that has none.
     pub fn puts_finalizer_on(&self, state: &State) -> bool {
-        self.step() == Some(Step::AddFinalizer)
+        self.step() == Step::AddFinalizer
             && state.service == Some(self.object)
             && !self.object.facts.finalizer
     }
@@ -84,13 +81,13 @@ impl Run {
     /// What the next step makes of the Service.
     pub fn patched(&self) -> Option<Facts> {
         let facts = self.object.facts;
-        Some(match self.step()? {
+        Some(match self.step() {
             Step::AddFinalizer => Facts {
                 finalizer: true,
                 ..facts
             },
             Step::Publish => Facts {
-                says: shipped::says(self.observed, self.script, self.next),
+                says: shipped::says(self.execution),
                 ..facts
             },
             Step::RemoveFinalizer { clear_status } => {
@@ -107,27 +104,5 @@ impl Run {
             }
             _ => return None,
         })
-    }
-
-    /// Skips what an earlier failure stands in the way of; gives nothing at the end.
-    pub fn skip_held_up(mut self, world: &World) -> Option<Self> {
-        if self.undoing {
-            return self.created.iter().any(Option::is_some).then_some(self);
-        }
-        loop {
-            let step = self.step()?;
-            let is_held_up = match step {
-                Step::RemoveFinalizer { .. } => {
-                    self.failed != 0 && world.keeps(Rule::FinalizerStaysOnFailure)
-                }
-                _ => step
-                    .cloud()
-                    .is_some_and(|cloud| self.failed & (1 << cloud) != 0),
-            };
-            if !is_held_up {
-                return Some(self);
-            }
-            self.next += 1;
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! The rules of the protocol, each of which can be broken to see whether the
 //! model notices.
 
-use my_cloud_controller_manager::plan::{Action, Plan};
+use my_cloud_controller_manager::plan::execution::{Effect, Execution};
+use my_cloud_controller_manager::plan::{Action, Outcome, Plan};
 
 /// A rule to break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +46,26 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Breaks [`Rule::FinalizerStaysOnFailure`] from outside, as the shipped
+    /// `Execution` keeps it by itself: an execution that ended by skipping the
+    /// removal of the finalizer is followed by one of that action alone.
+    pub fn release_after_failure(before: &Execution, after: Execution) -> Execution {
+        let is_of_one_cloud =
+            matches!(before.next(), Some(Effect::Apply(action)) if action.cloud().is_some());
+        match last_action(before.clone()) {
+            Some(release @ Action::RemoveFinalizer { .. })
+                if is_of_one_cloud && after.next().is_none() =>
+            {
+                let plan = Plan {
+                    actions: vec![release],
+                    ..Plan::default()
+                };
+                Execution::new(plan, after.into_observed()).0
+            }
+            _ => after,
+        }
+    }
+
     /// Removes from a plan the steps that keep this rule.
     pub fn remove_from(self, plan: &mut Plan) {
         let is_create = |action: &Action| matches!(action, Action::Create { .. });
@@ -82,4 +103,9 @@ fn is_update(action: &Action) -> bool {
 
 fn remove(plan: &mut Plan, unwanted: &Action) {
     plan.actions.retain(|action| action != unwanted);
+}
+
+/// The last action of an execution in which nothing more fails.
+fn last_action(mut execution: Execution) -> Option<Action> {
+    std::iter::from_fn(|| execution.succeeded(Outcome::Done)).last()
 }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
+use my_cloud_controller_manager::plan::execution::{Certainty, Effect, Execution, Reach};
 use my_cloud_controller_manager::plan::naming::ServiceUid;
 use my_cloud_controller_manager::plan::orphan::suspect;
 use my_cloud_controller_manager::plan::record::Publication;
@@ -15,13 +16,13 @@ use my_cloud_controller_manager::plan::{
 
 use crate::names;
 use crate::rules::Rule;
-use crate::script::Script;
 use crate::shared::{Pool, Shared};
 use crate::state::{Balancer, CLOUDS, Facts, Id};
+use crate::step::Step;
 
 static PUBLICATIONS: Pool<Publication> = Pool::new();
-static OBSERVATIONS: Pool<Observed> = Pool::new();
-static SCRIPTS: Pool<Script> = Pool::new();
+static EXECUTIONS: Pool<Execution> = Pool::new();
+static PLANS: Pool<Plan> = Pool::new();
 
 /// What one cloud was seen to have for the Service: `CloudView` in small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,18 +48,39 @@ pub struct Asks {
     pub recorded: [Option<Id>; CLOUDS as usize],
 }
 
-/// A plan, what it was made from, and all that decided it.
-type Planned = (Shared<Observed>, Shared<Script>);
+/// A plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned {
+    /// Its execution; `None` if it has no actions.
+    pub execution: Option<Shared<Execution>>,
+    /// The whole plan.
+    pub plan: Shared<Plan>,
+    /// Whether it has nothing to do and waits for nothing that may come by itself.
+    pub is_at_rest: bool,
+}
+
+/// How an effect ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The action succeeded, with the cloud's response if it asked one.
+    Succeeded(Option<Balancer>),
+    /// The action failed, waits for something, or got no response.
+    Failed,
+    /// The live Service was read.
+    ServiceChecked { is_gone: bool },
+    /// The undoing of a create ended, with or without a response.
+    Undone,
+}
+
 type ToPlan = (Facts, Sights, Option<Rule>);
-/// A step of a plan in what was observed, and what it brought.
-type Stepped = (Shared<Observed>, Shared<Script>, u8, Option<Balancer>);
+type ToAdvance = (Shared<Execution>, End, Option<Rule>);
 
 thread_local! {
     static ASKS: Memory<Facts, Asks> = Memory::default();
-    static PLANS: Memory<ToPlan, Planned> = Memory::default();
-    static OUTCOMES: Memory<Stepped, Shared<Observed>> = Memory::default();
-    static SAYS: Memory<(Shared<Observed>, Shared<Script>, u8), Shared<Publication>> =
-        Memory::default();
+    static PLANNED: Memory<ToPlan, Planned> = Memory::default();
+    static STEPS: Memory<Shared<Execution>, Step> = Memory::default();
+    static ADVANCES: Memory<ToAdvance, Option<Shared<Execution>>> = Memory::default();
+    static SAYS: Memory<Shared<Execution>, Shared<Publication>> = Memory::default();
     static SUSPECTS: Memory<(Balancer, Option<u8>), bool> = Memory::default();
 }
 
@@ -130,47 +152,75 @@ pub fn plan_for(facts: Facts, sights: Sights, broken: Option<Rule>) -> Planned {
         if let Some(rule) = broken {
             rule.remove_from(&mut plan);
         }
-        (
-            OBSERVATIONS.share(observed),
-            SCRIPTS.share(Script::of(plan)),
-        )
+        let is_at_rest = is_at_rest(&plan);
+        let shared = PLANS.share(plan.clone());
+        let (execution, _) = Execution::new(plan, observed);
+        Planned {
+            execution: share(execution),
+            plan: shared,
+            is_at_rest,
+        }
     };
-    PLANS.with(|memory| memory.recall((facts, sights, broken), compute))
+    PLANNED.with(|memory| memory.recall((facts, sights, broken), compute))
 }
 
-/// The shipped `Observed::record_outcome()`.
-pub fn record_outcome(
-    observed: Shared<Observed>,
-    script: Shared<Script>,
-    step: u8,
-    found: Option<Balancer>,
-) -> Shared<Observed> {
-    let compute = |(observed, script, step, found): Stepped| {
-        let mut observed = observed.get().clone();
-        let outcome = found.map_or(Outcome::Done, |found| {
-            Outcome::Found(Box::new(names::load_balancer(found)))
-        });
-        observed.record_outcome(action(script, step), outcome);
-        OBSERVATIONS.share(observed)
+/// An execution after its next effect, unless it has ended. What it decides is
+/// the shipped code's, but for the rule that is broken.
+pub fn advance(
+    execution: Shared<Execution>,
+    end: End,
+    broken: Option<Rule>,
+) -> Option<Shared<Execution>> {
+    let compute = |(before, end, broken): ToAdvance| {
+        let mut execution = before.get().clone();
+        match end {
+            End::Succeeded(found) => {
+                let outcome = found.map_or(Outcome::Done, |found| {
+                    Outcome::Found(Box::new(names::load_balancer(found)))
+                });
+                execution.succeeded(outcome);
+            }
+            // What ends a whole plan in this world are actions of no single cloud. A create
+            // without a response is left to the next list: see `properties::has_service`.
+            End::Failed => drop(execution.failed(Reach::Action, Certainty::Unknown)),
+            End::ServiceChecked { is_gone } => execution.service_checked(is_gone),
+            End::Undone => execution.undone(),
+        }
+        if broken == Some(Rule::FinalizerStaysOnFailure) {
+            execution = Rule::release_after_failure(before.get(), execution);
+        }
+        share(execution)
     };
-    OUTCOMES.with(|memory| memory.recall((observed, script, step, found), compute))
+    ADVANCES.with(|memory| memory.recall((execution, end, broken), compute))
+}
+
+fn share(execution: Execution) -> Option<Shared<Execution>> {
+    let has_ended = execution.next().is_none();
+    (!has_ended).then(|| EXECUTIONS.share(execution))
+}
+
+/// The shipped `Execution::next()`.
+pub fn step(execution: Shared<Execution>) -> Step {
+    STEPS.with(|memory| memory.recall(execution, |execution| Step::next_of(execution.get())))
 }
 
 /// The shipped `Observed::publication()`, for a publishing step.
-pub fn says(observed: Shared<Observed>, script: Shared<Script>, step: u8) -> Shared<Publication> {
-    let compute = |(observed, script, step): (Shared<Observed>, Shared<Script>, u8)| match action(
-        script, step,
-    ) {
-        Action::Publish { clouds } => PUBLICATIONS.share(observed.get().publication(clouds)),
+pub fn says(execution: Shared<Execution>) -> Shared<Publication> {
+    let compute = |execution: Shared<Execution>| match execution.get().next() {
+        Some(Effect::Apply(Action::Publish { clouds })) => {
+            PUBLICATIONS.share(execution.get().observed().publication(clouds))
+        }
         other => panic!("{other:?} publishes nothing"),
     };
-    SAYS.with(|memory| memory.recall((observed, script, step), compute))
+    SAYS.with(|memory| memory.recall(execution, compute))
 }
 
 /// The shipped `Observed::serves_on()`, for a waiting step.
-pub fn serves(observed: Shared<Observed>, script: Shared<Script>, step: u8) -> bool {
-    match action(script, step) {
-        Action::AwaitServing { clouds } => observed.get().serves_on(clouds),
+pub fn serves(execution: Shared<Execution>) -> bool {
+    match execution.get().next() {
+        Some(Effect::Apply(Action::AwaitServing { clouds })) => {
+            execution.get().observed().serves_on(clouds)
+        }
         other => panic!("{other:?} waits for nothing"),
     }
 }
@@ -186,15 +236,7 @@ pub fn is_suspect(found: Balancer, known: Option<u8>) -> bool {
     })
 }
 
-/// Whether a plan has nothing to do and waits for nothing that may come by itself.
-pub fn is_at_rest(plan: &Plan) -> bool {
-    plan.actions.is_empty()
-        && plan
-            .waiting
-            .iter()
-            .all(|reason| matches!(reason, Waiting::NameTaken(_)))
-}
-
-fn action(script: Shared<Script>, step: u8) -> &'static Action {
-    &script.get().plan.actions[usize::from(step)]
+fn is_at_rest(plan: &Plan) -> bool {
+    let stays = |reason: &Waiting| matches!(reason, Waiting::NameTaken(_));
+    plan.actions.is_empty() && plan.waiting.iter().all(stays)
 }

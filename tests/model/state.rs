@@ -1,11 +1,11 @@
 //! A state of the world: the API server, the clouds, two replicas, and what is
 //! under way between them.
 
-use my_cloud_controller_manager::plan::Observed;
+use my_cloud_controller_manager::plan::Plan;
+use my_cloud_controller_manager::plan::execution::Execution;
 use my_cloud_controller_manager::plan::record::Publication;
 
 use crate::rules::Rule;
-use crate::script::Script;
 use crate::shared::Shared;
 use crate::world::World;
 
@@ -114,21 +114,15 @@ pub struct Replica {
     pub run: Option<Run>,
 }
 
-/// A plan being carried out: mirrors `Run` in `src/controller/apply.rs`.
+/// A plan being carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Run {
     /// The newest state of the Service seen.
     pub object: Object,
-    pub observed: Shared<Observed>,
-    pub script: Shared<Script>,
-    /// The next step.
-    pub next: u8,
-    /// The clouds on which something failed, as bits.
-    pub failed: u8,
-    /// What it created and has not put on record, for each cloud.
-    pub created: [Option<Id>; CLOUDS as usize],
-    /// Whether the Service vanished, and `created` is being deleted.
-    pub undoing: bool,
+    pub execution: Shared<Execution>,
+    /// The whole plan, with what is done of it. It decides nothing any more; it
+    /// tells states apart that an `Execution` does not.
+    pub plan: Shared<Plan>,
 }
 
 /// The world.
