@@ -1,16 +1,18 @@
-//! Step four of a reconcile: performs the effects of an `Execution` in this
-//! world, as `src/controller/apply.rs` does at real clouds. What an effect
-//! means for the rest of the plan is the shipped code's (`crate::shipped`).
+//! The step `apply` of a reconcile: performs the effects of an [`Execution`] in
+//! this world, as `src/controller/apply.rs` and its rooms do at a real API
+//! server and real clouds. The execution decides what follows from each.
+//!
+//! [`Execution`]: my_cloud_controller_manager::plan::execution::Execution
 
 use crate::api_server::Refusal;
+use crate::execution::{self, End};
 use crate::rules::Rule;
-use crate::shipped::{self, End};
 use crate::state::{Object, Run, State};
 use crate::step::Step;
 use crate::world::World;
 
 impl World {
-    /// Step four: the next effect, performed and answered.
+    /// Performs the next effect, and its response arrives.
     pub fn step(&self, state: &mut State, number: usize) -> Option<()> {
         let mut run = state.replicas[number].run?;
         let end = match run.step() {
@@ -24,14 +26,14 @@ impl World {
                 bandwidth,
             } => match self.create(state, cloud, uid, bandwidth) {
                 Ok(created) => {
-                    state.replicas[number].learn(created);
+                    state.replicas[number].record(created);
                     End::Succeeded(Some(created))
                 }
                 Err(_) => End::Failed,
             },
             Step::Update { id, bandwidth } => match self.update(state, id, bandwidth) {
                 Ok(updated) => {
-                    state.replicas[number].learn(updated);
+                    state.replicas[number].record(updated);
                     End::Succeeded(Some(updated))
                 }
                 Err(_) => {
@@ -39,7 +41,7 @@ impl World {
                     End::Failed
                 }
             },
-            Step::AwaitServing if shipped::serves(run.execution) => End::Succeeded(None),
+            Step::AwaitServing if execution::serves(run.execution) => End::Succeeded(None),
             Step::AwaitServing => End::Failed,
             Step::Delete { id } => {
                 self.delete(state, id);
@@ -51,7 +53,7 @@ impl World {
                     End::Succeeded(None)
                 }
                 Some(still) => {
-                    state.replicas[number].learn(still);
+                    state.replicas[number].record(still);
                     End::Failed
                 }
             },
@@ -66,7 +68,7 @@ impl World {
         Some(())
     }
 
-    /// The next effect got no response.
+    /// The response to the next effect is lost. Whether its request arrives is another move.
     pub fn step_unanswered(&self, state: &mut State, number: usize) -> Option<()> {
         let run = state.replicas[number].run?;
         let end = match run.step() {
@@ -81,26 +83,26 @@ impl World {
         Some(())
     }
 
-    /// The finalizer's patch is answered, and the object is gone.
+    /// The patch of the finalizer succeeds, and the object is gone all the same.
     pub fn step_raced(&self, state: &mut State, number: usize) -> Option<()> {
         let mut run = state.replicas[number].run?;
-        let answered = Self::raced_delete(state, run.patched()?);
-        remember(state, number, &mut run, answered);
+        let patched = Self::raced_delete(state, run.patched()?);
+        record(state, number, &mut run, patched);
         self.advance(state, number, run, End::Succeeded(None));
         Some(())
     }
 
-    /// A patch of the Service: mirrors `src/controller/apply/service.rs`.
+    /// Patches the Service.
     fn write(&self, state: &mut State, number: usize, run: &mut Run) -> Option<End> {
         let (step, to) = (run.step(), run.patched()?);
-        let answer = if to == run.object.facts {
+        let response = if to == run.object.facts {
             Ok(run.object)
         } else {
             self.patch(state, run.object.version, to)
         };
-        Some(match (step, answer) {
+        Some(match (step, response) {
             (_, Ok(written)) => {
-                remember(state, number, run, written);
+                record(state, number, run, written);
                 let is_too_late = step == Step::AddFinalizer && written.facts.deleting;
                 if is_too_late {
                     End::Failed
@@ -112,17 +114,17 @@ impl World {
             (_, Err(refusal)) => {
                 let live = live(state, run);
                 if let (Refusal::Conflict, Some(live)) = (refusal, live) {
-                    remember(state, number, run, live);
+                    record(state, number, run, live);
                 }
                 End::Failed
             }
         })
     }
 
-    /// Goes on to the next effect. The read of the Service after a publication
-    /// that failed is no move of its own.
+    /// Goes on to the next effect. The Service is read in the same move in which
+    /// its publication failed.
     fn advance(&self, state: &mut State, number: usize, mut run: Run, mut end: End) {
-        while let Some(execution) = shipped::advance(run.execution, end, self.broken) {
+        while let Some(execution) = execution::advance(run.execution, end, self.broken) {
             run.execution = execution;
             if run.step() != Step::CheckService {
                 state.replicas[number].run = Some(run);
@@ -145,9 +147,9 @@ fn live(state: &State, run: &Run) -> Option<Object> {
     live.filter(|live| live.facts.uid == run.object.facts.uid)
 }
 
-fn remember(state: &mut State, number: usize, run: &mut Run, object: Object) {
+fn record(state: &mut State, number: usize, run: &mut Run, object: Object) {
     run.object = object;
-    state.replicas[number].own = Some(object);
+    state.replicas[number].own_write = Some(object);
 }
 
 fn confirm_live(state: &mut State, number: usize, run: &mut Run) -> End {
@@ -155,7 +157,7 @@ fn confirm_live(state: &mut State, number: usize, run: &mut Run) -> End {
         return End::Failed;
     };
     let is_unchanged = live.version == run.object.version;
-    remember(state, number, run, live);
+    record(state, number, run, live);
     if is_unchanged {
         End::Succeeded(None)
     } else {

@@ -1,26 +1,27 @@
-//! What a replica knows, and what the step that it is at asks for: mirrors
-//! `src/controller/own_writes.rs`, `src/cloud/inventory.rs` and what
-//! `src/controller/apply.rs` writes.
+//! The memory of a replica, and the request of its next step. Mirrors
+//! `src/controller/memory/mutation_cache.rs`, `src/cloud/inventory.rs` and the
+//! patches of `src/controller/apply/service.rs`.
 
 use my_cloud_controller_manager::plan::record::Publication;
 
+use crate::execution;
 use crate::shipped;
 use crate::state::{Balancer, Facts, Id, Object, Replica, Request, Run, State};
 use crate::step::Step;
 
 impl Replica {
-    /// Mirrors `OwnWrites::newest`; what the watch overtook is dropped already.
+    /// Mirrors `MutationCache::newest`; a write that the watch has shown is dropped already.
     pub fn newest(&self) -> Option<Object> {
-        self.own.or(self.cache.flatten())
+        self.own_write.or(self.cache.flatten())
     }
 
-    pub fn known(&self, cloud: u8, uid: u8) -> Option<Balancer> {
+    pub fn find(&self, cloud: u8, uid: u8) -> Option<Balancer> {
         let mut all = self.inventory.iter();
         all.find(|found| (found.id.cloud, found.id.uid) == (cloud, uid))
             .copied()
     }
 
-    pub fn learn(&mut self, found: Balancer) {
+    pub fn record(&mut self, found: Balancer) {
         let name = |id: Id| (id.cloud, id.uid);
         self.inventory
             .retain(|other| name(other.id) != name(found.id));
@@ -35,10 +36,10 @@ impl Replica {
 impl Run {
     /// The next effect.
     pub fn step(&self) -> Step {
-        shipped::step(self.execution)
+        execution::step(self.execution)
     }
 
-    /// The change that the next step requests, if it is one.
+    /// The request of the next step, if it would change something.
     pub fn request(&self) -> Option<Request> {
         match self.step() {
             Step::AddFinalizer | Step::Publish | Step::RemoveFinalizer { .. } => {
@@ -66,19 +67,19 @@ impl Run {
         }
     }
 
-    /// Whether the next step sends a request that changes nothing.
+    /// Whether the next step is a read.
     pub fn reads(&self) -> bool {
         matches!(self.step(), Step::ConfirmLive | Step::ConfirmGone { .. })
     }
 
-    /// Whether the next step puts the finalizer on a Service that has none.
-    pub fn puts_finalizer_on(&self, state: &State) -> bool {
+    /// Whether the next step adds the finalizer to a Service without one.
+    pub fn adds_finalizer(&self, state: &State) -> bool {
         self.step() == Step::AddFinalizer
             && state.service == Some(self.object)
             && !self.object.facts.finalizer
     }
 
-    /// What the next step makes of the Service.
+    /// The Service as the next step would leave it.
     pub fn patched(&self) -> Option<Facts> {
         let facts = self.object.facts;
         Some(match self.step() {
@@ -87,15 +88,15 @@ impl Run {
                 ..facts
             },
             Step::Publish => Facts {
-                says: shipped::says(self.execution),
+                published: execution::publication(self.execution),
                 ..facts
             },
             Step::RemoveFinalizer { clear_status } => {
-                let kept = facts.says.get().ingress.clone();
+                let kept = facts.published.get().ingress.clone();
                 let ingress = if clear_status { Vec::new() } else { kept };
                 Facts {
                     finalizer: false,
-                    says: shipped::publication(Publication {
+                    published: shipped::intern(Publication {
                         ingress,
                         ..Publication::default()
                     }),
