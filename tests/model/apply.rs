@@ -59,6 +59,7 @@ impl World {
             },
             Step::CheckService => self.check_service(state, &run),
             Step::Undo { id } => {
+                state.violations.recorded_undone |= run.has_recorded(id);
                 self.delete(state, id);
                 state.replicas[number].forget(id);
                 End::Undone

@@ -70,6 +70,7 @@ impl World {
             hijack,
             wrong_delete,
             gap,
+            recorded_undone: _,
         } = &mut state.violations;
         *hijack |= !found.is_ours;
         let Some(live) = state.service.map(|live| live.facts) else {

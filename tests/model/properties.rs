@@ -19,6 +19,9 @@ pub fn all() -> Vec<Property<World>> {
         }),
         Property::always("no hijack", no_hijack),
         Property::always("no gap in a move", |_, state: &State| !state.violations.gap),
+        Property::always("only unrecorded creates are undone", |_, state: &State| {
+            !state.violations.recorded_undone
+        }),
         Property::always("a load balancer has a Service", has_service),
         Property::always("nothing to do only when all is done", rest_is_right),
         Property::always("settled without a leak", settled_is_right),

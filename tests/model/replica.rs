@@ -5,6 +5,7 @@
 use my_cloud_controller_manager::plan::record::Publication;
 
 use crate::execution;
+use crate::names;
 use crate::shipped;
 use crate::state::{Balancer, Facts, Id, Object, Replica, Request, Run, State};
 use crate::step::Step;
@@ -77,6 +78,12 @@ impl Run {
         self.step() == Step::AddFinalizer
             && state.service == Some(self.object)
             && !self.object.facts.finalizer
+    }
+
+    /// Whether the record of the Service has a load balancer.
+    pub fn has_recorded(&self, id: Id) -> bool {
+        let record = &self.object.facts.published.get().record;
+        record.get(&names::cloud_name(id.cloud)) == Some(&names::load_balancer_id(id))
     }
 
     /// The Service as the next step would leave it.

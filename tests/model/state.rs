@@ -156,6 +156,8 @@ pub struct Violations {
     pub hijack: bool,
     /// A move deleted the old load balancer before the new one served.
     pub gap: bool,
+    /// A create was undone although its load balancer was recorded.
+    pub recorded_undone: bool,
 }
 
 impl State {
