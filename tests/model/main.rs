@@ -18,7 +18,7 @@
 //! | `rules`, `mutants` | the rules of the protocol, each broken to see a property fail |
 //!
 //! Start with `scenario`, `state`, `moves` and `properties`. Bounds, sizes and
-//! limits are in `docs/verification.md`.
+//! limits are in `docs/verification/model.md`.
 
 mod api_server;
 mod apply;
