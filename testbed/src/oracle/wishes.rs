@@ -1,9 +1,9 @@
 //! When users did not want a load balancer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 /// What users wanted, and since when they no longer do.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Wishes {
         asked: Timestamp,
         answered: Timestamp,
     ) {
-        let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut histories = self.0.lock();
         let history = histories.entry(uid.to_owned()).or_default();
         for cloud in history.wanted.difference(clouds) {
             history.unwanted.push(Unwanted {
@@ -53,7 +53,7 @@ impl Wishes {
     /// Whether a Service wanted a load balancer on a cloud all the time
     /// between these moments.
     pub(super) fn held(&self, uid: &str, cloud: &str, from: Timestamp, to: Timestamp) -> bool {
-        let histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let histories = self.0.lock();
         let Some(history) = histories.get(uid) else {
             return false;
         };
