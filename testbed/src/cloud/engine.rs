@@ -30,7 +30,6 @@ pub(super) struct Manner {
     pub(super) token: Option<String>,
 }
 
-/// One cloud.
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) manner: Manner,

@@ -19,18 +19,13 @@ const EVENT_LIMIT: usize = 100_000;
 pub enum Verb {
     /// Make a load balancer.
     Create,
-    /// Remove one.
     Delete,
-    /// Change one.
     Update,
-    /// Show one.
     Query,
-    /// Show all.
     List,
 }
 
 impl Verb {
-    /// All calls.
     pub const ALL: [Self; 5] = [
         Self::Create,
         Self::Delete,
@@ -102,7 +97,6 @@ pub struct Event {
     pub sequence: u64,
     /// When the call arrived.
     pub at: Timestamp,
-    /// Which call.
     pub verb: Verb,
     /// Name of the load balancer, where known.
     pub name: Option<String>,
@@ -188,7 +182,6 @@ pub(super) struct Arrival {
     pub(super) has_authorization: bool,
 }
 
-/// The log.
 #[derive(Debug)]
 pub(super) struct EventLog {
     start: Instant,

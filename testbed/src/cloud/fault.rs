@@ -132,29 +132,20 @@ pub enum FaultKind {
         reply: LateReply,
     },
     /// A list leaves out its first load balancers, without a sign of it.
-    ListIncomplete {
-        /// How many.
-        omit: usize,
-    },
+    ListIncomplete { omit: usize },
     /// Lists and queries show what there was when the fault was set.
     Stale,
     /// It is carried out, and the answer is not JSON.
     GarbageBody,
     /// It is carried out, and the answer is valid JSON of at least this size.
-    OversizedBody {
-        /// Bytes.
-        bytes: usize,
-    },
+    OversizedBody { bytes: usize },
     /// It is carried out, and the answer lacks this field.
     OmitField {
         /// A top-level field of the answer, such as `lbId`.
         field: String,
     },
     /// It is carried out, and the answer shows this load balancer instead.
-    AnswerAnother {
-        /// Its id.
-        id: String,
-    },
+    AnswerAnother { id: String },
     /// 307 to this place, not carried out.
     Redirect {
         /// Header `Location`.
@@ -201,7 +192,6 @@ pub enum LateReply {
     Lost,
     /// No answer, ever.
     Hang,
-    /// A failure.
     Fail(Failure),
 }
 
@@ -267,7 +257,6 @@ impl Faults {
         self.0.lock().push(Armed { fault, seen_before });
     }
 
-    /// Removes all.
     pub(super) fn clear(&self) {
         self.0.lock().clear();
     }

@@ -32,7 +32,6 @@ pub struct View {
 }
 
 impl View {
-    /// The truth.
     pub(super) fn new() -> Self {
         Self {
             frozen: watch::Sender::new(false),
