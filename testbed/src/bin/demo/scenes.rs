@@ -1,4 +1,4 @@
-//! What happens, in order.
+//! The steps of the demo, in order.
 
 pub mod start;
 
@@ -17,51 +17,50 @@ use std::time::Duration;
 use anyhow::{Error, Result, anyhow};
 use tokio::time::timeout;
 
+use crate::demo::Demo;
 use crate::services;
 use crate::stage::Stage;
-use crate::world::World;
 
 /// The longest that a scene waits for anything that takes moments.
 const SOON: Duration = Duration::from_secs(20);
-/// The longest that the search for a reason may take.
+/// The longest that the search for conditions may take.
 const EXPLANATION: Duration = Duration::from_secs(2);
 
 /// Plays all scenes after the start.
 ///
 /// # Errors
-/// What did not happen, and what the Services say of it.
-pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
-    match play_all(stage, world).await {
+/// A step failed: the message has the conditions of the Services that are not ready.
+pub async fn play(stage: &mut Stage, demo: &mut Demo) -> Result<()> {
+    match play_all(stage, demo).await {
         Ok(()) => Ok(()),
-        Err(error) => Err(explained(error, world).await),
+        Err(error) => Err(explained(error, demo).await),
     }
 }
 
-async fn play_all(stage: &mut Stage, world: &mut World) -> Result<()> {
-    election::play(stage, world).await?;
-    examples::play(stage, world).await?;
-    through::play(stage, world).await?;
-    node::play(stage, world).await?;
-    crash::play(stage, world).await?;
-    handover::play(stage, world).await?;
-    deletion::play(stage, world).await?;
-    summary::play(stage, world).await
+async fn play_all(stage: &mut Stage, demo: &mut Demo) -> Result<()> {
+    election::play(stage, demo).await?;
+    examples::play(stage, demo).await?;
+    through::play(stage, demo).await?;
+    node::play(stage, demo).await?;
+    crash::play(stage, demo).await?;
+    handover::play(stage, demo).await?;
+    deletion::play(stage, demo).await?;
+    summary::play(stage, demo).await
 }
 
-/// Adds what the Services say, unless the error has it.
-async fn explained(error: Error, world: &World) -> Error {
-    let client = world.client();
-    let found = timeout(EXPLANATION, services::complaints(&client)).await;
-    let Ok(Ok(mut complaints)) = found else {
+/// Adds the conditions of the Services that are not ready, unless the error has them.
+async fn explained(error: Error, demo: &Demo) -> Error {
+    let found = timeout(EXPLANATION, services::not_ready(&demo.environment)).await;
+    let Ok(Ok(mut not_ready)) = found else {
         return error;
     };
     let message = format!("{error:#}");
-    complaints.retain(|(_, words)| !message.contains(words));
-    if complaints.is_empty() {
+    not_ready.retain(|(_, condition)| !message.contains(condition));
+    if not_ready.is_empty() {
         return error;
     }
-    let lines = complaints
+    let lines = not_ready
         .into_iter()
-        .map(|(name, words)| format!("Service {name}: {words}"));
+        .map(|(name, condition)| format!("Service {name}: {condition}"));
     anyhow!(lines.collect::<Vec<_>>().join("\n")).context(message)
 }
