@@ -209,7 +209,8 @@ fn target_matcher_rules() -> Result<()> {
     let families = Families::read()?;
     let of = |label: &str| format!("{label}=~\"${label}\"");
     each_selector(|selector, _| {
-        let asked = |label: &str| selector.matchers.contains(&of(label));
+        let written: Vec<_> = selector.matchers.iter().map(ToString::to_string).collect();
+        let asked = |label: &str| written.contains(&of(label));
         ensure!(asked("job"), "job");
         if selector.name.contains(':') {
             ensure!(asked("cloud") && !asked("instance"), "cloud");
@@ -235,7 +236,7 @@ fn target_rate_rules() -> Result<()> {
             ensure!(known, "no rule records it");
             return Ok(());
         }
-        let call = selector.calls.last().map(String::as_str);
+        let call = selector.call.as_deref();
         let rate = matches!(call, Some("rate" | "irate" | "increase"));
         ensure!(rate == families.grows(&selector.name)?, "under {call:?}");
         ensure!(rate == selector.range.is_some(), "{:?}", selector.range);

@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
 use crate::MACHINE;
-use crate::expression::{Kind, tokens};
+use crate::expression::with_ranges;
 use crate::mutate::{Mutant, mutants};
 use crate::promtool;
 use crate::rule_file::{Rule, read, rules, test_files, windows_fit};
@@ -22,36 +23,40 @@ const AT_ONCE: usize = 2;
 const HARMLESS: [(&str, &str, &str); 10] = [
     (
         "MyCloudLBNoLeader",
-        "sum at",
+        "sum is max",
         "the sum of none is 0, and so is the greatest",
     ),
-    ("MyCloudLBReconcileStuck", "max at", "one series each"),
-    ("MyCloudLBQueueBacklog", "max at", "one series each"),
+    ("MyCloudLBReconcileStuck", "max is min", "one series each"),
+    ("MyCloudLBQueueBacklog", "max is min", "one series each"),
     (
         "MyCloudLBCloudUnavailable",
-        "0 at",
+        "0 is 1",
         "one failure extrapolates to more than 1",
     ),
     (
         "MyCloudLBNodeSyncSlow",
-        "> at",
+        "> is >=",
         "no quantile is exactly that",
     ),
     (
         "MyCloudLBNodeSyncErrors",
-        "sum at",
+        "sum is max",
         "some at one replica are some at all",
     ),
     (
         "MyCloudLBNoEligibleNodes",
-        "sum at",
+        "sum is max",
         "some on one cloud are some on all",
     ),
-    ("MyCloudLBWatchStale", "max at", "one series each"),
-    ("MyCloudLBHealthcheckFailing", "min at", "one series each"),
+    ("MyCloudLBWatchStale", "max is min", "one series each"),
+    (
+        "MyCloudLBHealthcheckFailing",
+        "min is max",
+        "one series each",
+    ),
     (
         "MyCloudLBTraceExportFailing",
-        "0 at",
+        "0 is 1",
         "one lost span extrapolates to more than 1",
     ),
 ];
@@ -141,12 +146,7 @@ fn write(path: &Path, content: &Value) -> Result<()> {
 /// Rules that differ only in their windows stand for each other: the first of
 /// them is broken in every way, the others only in the windows.
 fn worth_a_try(rule: &Rule, shapes: &mut BTreeSet<String>) -> Result<Vec<Mutant>> {
-    let mut shape = String::new();
-    for token in tokens(rule.expression())? {
-        if token.kind != Kind::Range {
-            shape += &token.text;
-        }
-    }
+    let shape = with_ranges(rule.expression(), |_| Duration::from_secs(60))?;
     let mut all = mutants(&rule.body)?;
     if !shapes.insert(shape) {
         all.retain(|mutant| mutant.what.starts_with('['));

@@ -1,10 +1,11 @@
 //! The rules as they are written.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use promql_parser::util::parse_duration;
 use serde_json::Value;
 use testbed::monitoring::generated::repository;
 
-use crate::expression::{Kind, tokens};
+use crate::expression::selectors;
 
 /// One rule, and where it is among the groups.
 #[derive(Clone, Debug)]
@@ -73,9 +74,10 @@ pub fn windows_fit(rule: &Value) -> Result<bool> {
     let Some(window) = window else {
         return Ok(true);
     };
-    let mut ranges = tokens(expression)?;
-    ranges.retain(|token| token.kind == Kind::Range);
-    let fits = !ranges.is_empty() && ranges.iter().all(|it| it.text == format!("[{window}]"));
+    let window = parse_duration(window).map_err(|error| anyhow!(error))?;
+    let selectors = selectors(expression)?;
+    let ranges: Vec<_> = selectors.iter().filter_map(|it| it.range).collect();
+    let fits = !ranges.is_empty() && ranges.iter().all(|range| *range == window);
     let used = [label("long"), label("short")];
     let used = used.into_iter().flatten();
     Ok(fits

@@ -120,11 +120,11 @@ fn rules_ask_for_metrics_and_labels_that_there_are() -> Result<()> {
                 continue;
             }
             let growth = families.grows(name).context(rule.name().to_owned())?;
-            let call = selector.calls.last().map(String::as_str);
+            let call = selector.call.as_deref();
             let rate = matches!(call, Some("rate" | "increase"));
             ensure!(rate == growth, "{}: {name} under {call:?}", rule.name());
             for matcher in &selector.matchers {
-                let label = matcher.split(['=', '!']).next().unwrap_or_default();
+                let label = &matcher.name;
                 ensure!(
                     families.has_label(name, label)?,
                     "{}: {name} has no {label}",
