@@ -9,7 +9,9 @@ mod metrics;
 pub mod traces;
 
 pub use metrics::{
-    ExpositionFormat as MetricsFormat, InProgress, LogLines, Metrics, OBJECTIVE, ReconcileResult,
+    Described as DescribedMetric, ExpositionFormat as MetricsFormat, InProgress,
+    Label as MetricLabel, LogLines, MetricKind, Metrics, OBJECTIVE, ReconcileResult,
+    Values as LabelValues,
 };
 
 use logs::{LogFilter, LogFormat, LogsError};

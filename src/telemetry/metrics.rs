@@ -19,7 +19,6 @@ mod process;
 mod process_info;
 mod provisioning;
 mod reconcile;
-mod reference;
 mod registry;
 mod workqueue;
 
@@ -39,13 +38,14 @@ use nodes::NodeMetrics;
 use process_info::ProcessInfoMetrics;
 use provisioning::ProvisioningMetrics;
 use reconcile::ReconcileMetrics;
-use registry::{Described, Registrar};
+use registry::Registrar;
 use workqueue::WorkqueueMetrics;
 
 pub use exposition::ExpositionFormat;
 pub use process_info::LogLines;
 pub use provisioning::OBJECTIVE;
 pub use reconcile::ReconcileResult;
+pub use registry::{Described, Label, MetricKind, Values};
 pub use workqueue::InProgress;
 
 /// Every metric of the program.
@@ -133,6 +133,12 @@ impl Metrics {
             self.cloud.leads();
         }
         self.election.leads(leads);
+    }
+
+    /// The families that are registered, for `docs/metrics.md`.
+    #[must_use]
+    pub fn described(&self) -> &[Described] {
+        &self.described
     }
 
     /// Everything, as text. Reads files of `/proc`: not for a thread that runs tasks.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use testbed::monitoring::generated::repository;
+
+use crate::repository;
 
 /// Labels that the scraper adds.
 const ADDED: [&str; 3] = ["job", "instance", "pod"];

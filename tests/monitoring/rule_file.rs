@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, anyhow};
 use promql_parser::util::parse_duration;
 use serde_json::Value;
-use testbed::monitoring::generated::repository;
 
 use crate::expression::selectors;
+use crate::repository;
 
 /// One rule, and where it is among the groups.
 #[derive(Clone, Debug)]

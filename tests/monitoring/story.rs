@@ -14,6 +14,7 @@ mod judge;
 mod panels;
 mod recovery;
 mod replicas;
+mod substitute;
 mod world;
 
 use std::path::PathBuf;
