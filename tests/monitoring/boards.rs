@@ -10,6 +10,7 @@ use testbed::monitoring::boards::{self, BOARDS};
 
 use crate::expression::{Selector, selectors};
 use crate::families::Families;
+use crate::repository;
 
 pub fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
@@ -86,7 +87,7 @@ fn a_grafana_that_is_given_the_directory_finds_only_boards() -> Result<()> {
 }
 
 #[test]
-fn panels_lie_beside_each_other() -> Result<()> {
+fn panels_do_not_overlap() -> Result<()> {
     for name in BOARDS {
         let mut taken = BTreeSet::new();
         let mut ids = BTreeSet::new();
@@ -96,7 +97,7 @@ fn panels_lie_beside_each_other() -> Result<()> {
             ensure!(side("x") + side("w") <= 24, "{name}: {panel}");
             for x in side("x")..side("x") + side("w") {
                 for y in side("y")..side("y") + side("h") {
-                    ensure!(taken.insert((x, y)), "{name}: {panel} lies on another");
+                    ensure!(taken.insert((x, y)), "{name}: {panel} overlaps another");
                 }
             }
         }
@@ -114,5 +115,21 @@ fn every_metric_is_on_a_board() -> Result<()> {
     for name in families.names() {
         ensure!(shown.contains(name), "{name} is on no board");
     }
+    Ok(())
+}
+
+#[test]
+fn the_runbook_names_panels_that_exist() -> Result<()> {
+    let runbook = std::fs::read_to_string(repository().join("docs/runbook.md"))?;
+    let alerts = runbook.split("\n## Alerts\n").nth(1).context("alerts")?;
+    let alerts = alerts.split("\n## ").next().unwrap_or_default();
+    let alerts = alerts.replace('\n', " ");
+    let titles: BTreeSet<_> = targets()?.into_iter().map(|target| target.panel).collect();
+    let named = alerts.split('"').skip(1).step_by(2);
+    // Other quotes are those of JSON and YAML.
+    let mut named = named.filter(|quoted| quoted.starts_with(|first: char| first.is_uppercase()));
+    ensure!(named.clone().next().is_some(), "no panel is named");
+    let unknown = named.find(|title| !titles.contains(*title));
+    ensure!(unknown.is_none(), "no panel has the title {unknown:?}");
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::repository;
 use crate::rule_file::read;
 
 #[test]
-fn every_replica_is_scraped_at_its_port() -> Result<()> {
+fn every_replica_is_scraped_at_the_port_that_it_opens() -> Result<()> {
     let monitor = read("pod-monitor.yaml")?;
     let text = std::fs::read_to_string(repository().join("deploy/ccm-deployment.yaml"))?;
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text)?;

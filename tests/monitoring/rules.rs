@@ -1,4 +1,4 @@
-//! The rules: as promtool likes them, each alert tested, each explained.
+//! The rules: promtool accepts them, each alert is tested, and the runbook explains each alert.
 
 use std::collections::BTreeSet;
 
@@ -13,18 +13,18 @@ use crate::rule_file::{read, rules, test_files, windows_fit};
 #[tokio::test]
 async fn promtool_finds_nothing_in_the_rules() -> Result<()> {
     let arguments = ["check", "rules", "--lint=all", "--lint-fatal", "rules.yaml"];
-    let (content, said) = promtool::run(&directory(), &arguments).await?;
-    ensure!(content, "{said}");
+    let (success, printed) = promtool::run(&directory(), &arguments).await?;
+    ensure!(success, "{printed}");
     Ok(())
 }
 
 #[tokio::test]
-async fn alerts_go_when_they_should_and_not_in_the_calm() -> Result<()> {
+async fn alerts_fire_when_they_should_and_not_otherwise() -> Result<()> {
     let files = test_files()?;
     let mut arguments = vec!["test", "rules"];
     arguments.extend(files.iter().map(String::as_str));
-    let (content, said) = promtool::run(&directory(), &arguments).await?;
-    ensure!(content, "{said}");
+    let (success, printed) = promtool::run(&directory(), &arguments).await?;
+    ensure!(success, "{printed}");
     Ok(())
 }
 
@@ -32,18 +32,18 @@ fn directory() -> std::path::PathBuf {
     repository().join("deploy/monitoring")
 }
 
-/// For each alert, whether the tests have it go (`true`) and not go (`false`).
+/// Each alert with `true` if a test expects it to fire, and with `false` if one expects it not to.
 fn tested() -> Result<BTreeSet<(String, bool)>> {
     let mut tested = BTreeSet::new();
     for file in test_files()? {
         let file = read(&file)?;
         for test in file["tests"].as_array().context("tests")? {
             for check in test["alert_rule_test"].as_array().into_iter().flatten() {
-                let goes = check["exp_alerts"]
+                let fires = check["exp_alerts"]
                     .as_array()
                     .is_some_and(|it| !it.is_empty());
                 let name = check["alertname"].as_str().context("a name")?;
-                tested.insert((name.to_owned(), goes));
+                tested.insert((name.to_owned(), fires));
             }
         }
     }
@@ -80,12 +80,12 @@ fn every_alert_is_explained_and_tested_both_ways() -> Result<()> {
         ensure!(anchor == name.to_lowercase(), "{name} links to {anchor}");
         ensure!(
             runbook.contains(&format!("\n### {name}\n")),
-            "{name} is not in the runbook"
+            "the runbook has no {name}"
         );
-        for goes in [true, false] {
+        for fires in [true, false] {
             ensure!(
-                tested.contains(&(name.to_owned(), goes)),
-                "{name}: no test that says {goes}"
+                tested.contains(&(name.to_owned(), fires)),
+                "{name}: no test expects that it fires: {fires}"
             );
         }
     }
@@ -103,7 +103,7 @@ fn every_alert_is_explained_and_tested_both_ways() -> Result<()> {
 }
 
 #[test]
-fn rules_ask_for_metrics_and_labels_that_there_are() -> Result<()> {
+fn rules_select_metrics_and_labels_that_exist() -> Result<()> {
     let families = Families::read()?;
     let rules = rules(&read("rules.yaml")?);
     let recorded: BTreeSet<_> = rules
@@ -135,7 +135,7 @@ fn rules_ask_for_metrics_and_labels_that_there_are() -> Result<()> {
 }
 
 #[test]
-fn windows_are_those_that_names_and_labels_say() -> Result<()> {
+fn windows_are_those_in_names_and_labels() -> Result<()> {
     for rule in rules(&read("rules.yaml")?) {
         ensure!(
             windows_fit(&rule.body)?,

@@ -77,15 +77,15 @@ fn template_rules() -> Result<()> {
                 variable["refresh"] == 2,
                 "not refreshed when the time range changes: {variable}"
             );
-            let asked = text(&variable["query"]["query"]);
-            let inside = asked
+            let query = text(&variable["query"]["query"]);
+            let inside = query
                 .strip_prefix("label_values(")
                 .and_then(|it| it.strip_suffix(')'));
             let (metric, of) = inside
                 .and_then(|it| it.rsplit_once(", "))
                 .context("label_values")?;
             for selector in selectors(metric)? {
-                ensure!(families.has_label(&selector.name, of)?, "{asked}");
+                ensure!(families.has_label(&selector.name, of)?, "{query}");
             }
         }
     }
@@ -126,15 +126,15 @@ fn target_matcher_rules() -> Result<()> {
     let of = |label: &str| format!("{label}=~\"${label}\"");
     each_selector(|selector| {
         let written: Vec<_> = selector.matchers.iter().map(ToString::to_string).collect();
-        let asked = |label: &str| written.contains(&of(label));
-        ensure!(asked("job"), "job");
+        let matches = |label: &str| written.contains(&of(label));
+        ensure!(matches("job"), "job");
         if selector.name.contains(':') {
-            ensure!(asked("cloud") && !asked("instance"), "cloud");
+            ensure!(matches("cloud") && !matches("instance"), "cloud");
             return Ok(());
         }
-        ensure!(asked("instance"), "instance");
+        ensure!(matches("instance"), "instance");
         ensure!(
-            families.has_label(&selector.name, "cloud")? == asked("cloud"),
+            families.has_label(&selector.name, "cloud")? == matches("cloud"),
             "cloud"
         );
         Ok(())

@@ -1,8 +1,7 @@
-//! The rules with time running faster, so that an hour passes in a minute.
+//! The rules with a faster clock: an hour becomes a minute.
 //!
-//! `for`, the groups' intervals and every range are divided, and so are the
-//! limits that are seconds; nothing else changes. The objective itself, 60 s,
-//! stays: it is a bucket of the program.
+//! `for`, the intervals of the groups, every range and the limits in seconds are divided; nothing
+//! else changes. The objective of 60 s stays, because it is a bucket of the program.
 
 use anyhow::{Context, Result, anyhow, ensure};
 use promql_parser::util::{display_duration, parse_duration};
@@ -10,11 +9,11 @@ use serde_json::{Value, json};
 
 use crate::expression::with_ranges;
 
-/// An hour is a minute.
+/// The factor.
 pub const TIMES: f64 = 60.0;
 
-/// Limits that are seconds, of the alerts that have one. How soon Node changes are
-/// through depends on the machine too: that one is divided less.
+/// The limits in seconds, and their faster values. The duration of a Node sync depends on the machine
+/// too, so its limit is divided less.
 const LIMITS: [(&str, &str, &str); 5] = [
     ("MyCloudLBReconcileStuck", "> 300", "> 5"),
     ("MyCloudLBCloudUnavailable", "> 600", "> 10"),
@@ -23,7 +22,7 @@ const LIMITS: [(&str, &str, &str); 5] = [
     ("MyCloudLBWatchStale", "> 900", "> 15"),
 ];
 
-/// The same rules, for a faster clock.
+/// The same rules for the faster clock.
 pub fn faster(mut file: Value) -> Result<Value> {
     let mut limits = 0;
     for group in file["groups"].as_array_mut().context("groups")? {
@@ -43,7 +42,7 @@ pub fn faster(mut file: Value) -> Result<Value> {
             }
             rule["expr"] = json!(expression);
         }
-        // Null is no duration.
+        // A duration that was absent is null now.
         for rule in group["rules"].as_array_mut().context("rules")? {
             without_null(rule);
         }
