@@ -132,7 +132,7 @@ async fn run(config: Config) -> Result<(), AppError> {
         .election
         .as_ref()
         .map_or(DEFAULT_LEASE, |election| &election.lease);
-    let metrics = Arc::new(Metrics::for_lease(&clouds, lease)?);
+    let metrics = Arc::new(Metrics::new(&clouds, lease)?);
     let Telemetry { log_filter, traces } =
         telemetry::init(config.log_format, config.verbosity, &metrics)?;
     for note in &config.notes {

@@ -29,8 +29,8 @@ use crate::plan::desired::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName};
 
-pub use call::{Call, CallEvent, CallObserver, Code, Verb};
-pub use error::{CloudError, ErrorKind, Reason, Rejection};
+pub use call::{Call, CallEvent, CallObserver, Code, Operation, Verb};
+pub use error::{CloudError, ErrorKind, Rejection};
 pub use inventory::{Inventory, LoadStamp};
 pub use rest::RestCloud;
 pub use settings::RestSettings;
@@ -107,7 +107,7 @@ pub enum Profile {
     /// All of it.
     #[default]
     Standard,
-    /// The API of the published design: one TCP port, no list, no owners.
+    /// The smallest API: one TCP port, no list, no owners.
     Basic,
 }
 

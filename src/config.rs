@@ -19,12 +19,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use cloud::CloudConfig;
 pub use election::{DEFAULT_LEASE, DEFAULT_NAMESPACE, ElectionConfig};
 pub use error::{ConfigError, ConfigErrors, Location};
 pub use metrics::MetricsConfig;
 
 use crate::args::{Args, Command};
+use crate::cloud::RestSettings;
+use crate::controller::orphans::OrphanPolicy;
+use crate::kubernetes::node::NodeAddressType;
 use crate::plan::Clouds;
 use crate::plan::naming::ClusterId;
 use crate::telemetry::logs::LogFormat;
@@ -39,7 +41,7 @@ pub struct Config {
     /// Which address of a Node is its back end. Default internal.
     pub node_address_type: NodeAddressType,
     /// What happens to orphans. Default delete.
-    pub orphans: Orphans,
+    pub orphans: OrphanPolicy,
     /// How old an orphan must be: 100 ms to 7 days. Default 10 min.
     pub orphan_grace_period: Duration,
     /// Pause between two looks at the inventory: 100 ms to 7 days. Default 5 min.
@@ -47,7 +49,7 @@ pub struct Config {
     /// Pause between two repairs of what others changed: 100 ms to 7 days. Default 10 min.
     pub drift_interval: Duration,
     /// The clouds, at least one, names distinct. Default cloud1 and cloud2.
-    pub clouds: Vec<CloudConfig>,
+    pub clouds: Vec<RestSettings>,
     /// How replicas choose their leader; `None`: this one leads alone.
     pub election: Option<ElectionConfig>,
     /// Kubeconfig file; `None`: as a pod in the cluster, or what `KUBECONFIG` names.
@@ -62,26 +64,6 @@ pub struct Config {
     pub verbosity: u8,
     /// What is allowed but probably not meant, a sentence each: to be logged once at start.
     pub notes: Vec<String>,
-}
-
-/// Which address of a Node load balancers send to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NodeAddressType {
-    /// `InternalIP`.
-    #[default]
-    Internal,
-    /// `ExternalIP`.
-    External,
-}
-
-/// What happens to a load balancer of ours whose Service is gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Orphans {
-    /// It is reported and deleted.
-    #[default]
-    Delete,
-    /// It is reported.
-    Report,
 }
 
 /// What the command line asks for.
@@ -183,7 +165,7 @@ impl Config {
     }
 }
 
-fn unencrypted_tokens(clouds: &[CloudConfig]) -> impl Iterator<Item = String> {
+fn unencrypted_tokens(clouds: &[RestSettings]) -> impl Iterator<Item = String> {
     clouds
         .iter()
         .filter(|cloud| cloud.token_file.is_some() && cloud.endpoint.scheme() == "http")

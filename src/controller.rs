@@ -1,43 +1,34 @@
 //! The loop: every Service, whenever something about it may have changed.
 //!
-//! - [`reconcile`]: one Service, in five named steps.
-//! - [`observe`]: steps one and two; [`apply`]: step four; [`report`]: step five.
-//!   [`done`]: what passes between them; [`readiness`]: what the condition says
-//!   then; [`speech`] and [`said`]: Events, each once; [`measure`]: numbers;
-//!   [`trace`]: spans.
-//! - [`retry`]: the one place that turns a failure into "when to try again".
-//! - [`inventories`]: what each cloud has, read at takeover and again for drift;
-//!   [`cloud_in_hand`]: a cloud with it; [`drift`]: whose turn it is to be put right.
-//! - [`sweep`]: what has no Service any more; [`vanished`]: Services that went
-//!   although our finalizer was on them.
-//! - [`context`]: what every reconcile has in hand; [`own_writes`]: our writes
-//!   that the watch has not shown yet; [`doubts`]: creates that may have happened.
+//! - [`reconcile`]: one Service, in six steps. Their types are in [`attempt`], the
+//!   steps in [`observe`], [`pace`], [`apply`] and [`report`]; the plan is
+//!   [`crate::plan`].
+//! - [`context`]: what every reconcile works with; [`cloud_handle`]: a cloud's
+//!   client and inventory; [`error`]: why an attempt is not finished.
+//! - [`memory`]: what is remembered of each Service between two reconciles, such
+//!   as when to try again ([`memory::requeue`]).
+//! - In the background: [`resync`] (lists and drift), [`orphans`] (load balancers
+//!   whose Service is gone), [`node_changes`].
 
 pub mod apply;
 pub mod attempt;
 pub mod cloud_handle;
 pub mod context;
-pub mod doubts;
-pub mod drift;
 pub mod error;
-pub mod measure;
+pub mod memory;
+pub mod node_changes;
 pub mod observe;
-pub mod own_writes;
-pub mod readiness;
+pub mod orphans;
+pub mod pace;
 pub mod reconcile;
 pub mod report;
 pub mod resync;
-pub mod retry;
-pub mod said;
-pub mod speech;
-pub mod sweep;
-pub mod trace;
-pub mod vanished;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::Service;
@@ -48,7 +39,8 @@ use tokio::sync::{mpsc, watch};
 pub use context::Context;
 
 use crate::kubernetes::watch_metrics::WatchMetrics;
-use reconcile::key;
+use context::uid;
+use orphans::finalizer_race::FinalizerRaces;
 
 /// Asks for a reconcile of every Service; requests that meet are one.
 #[derive(Clone)]
@@ -71,28 +63,29 @@ impl Trigger {
     }
 }
 
-/// Runs until the context's `stopping` is cancelled and every reconcile that
-/// was under way has ended. `listed` becomes true with the first whole list of Services.
+/// Runs until the context's `stopping` is cancelled and every reconcile under
+/// way has ended. `listed` becomes true with the first whole list of Services.
 pub async fn run(
     context: Arc<Context>,
     events: impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send + 'static,
     triggered: Triggered,
+    finalizer_races: FinalizerRaces,
     listed: watch::Sender<bool>,
 ) {
     let watching = context.clone();
-    let mut meter = WatchMetrics::new(context.metrics.clone(), "service");
+    let mut watch_metrics = WatchMetrics::new(context.metrics.clone(), "service");
     let events = events.inspect(move |event| {
-        meter.note(event);
-        meter.objects(watching.services_store.len());
+        watch_metrics.note(event);
+        watch_metrics.objects(watching.watched.services.len());
         match event {
             Ok(watcher::Event::Apply(service) | watcher::Event::InitApply(service)) => {
-                watching.metrics.queue.add(key(service));
+                enqueued(service, &watching);
             }
             Ok(watcher::Event::Delete(service)) => {
-                watching.forget(service);
-                watching
-                    .finalizer_races
-                    .report(service, watching.metadata_keys.finalizer());
+                if let Some(uid) = uid(service) {
+                    watching.memory.forget(&uid);
+                }
+                finalizer_races.observe(service, watching.metadata_keys.finalizer());
             }
             // Not Store::wait_until_ready: of several that wait there, one is woken.
             Ok(watcher::Event::InitDone) => {
@@ -103,19 +96,26 @@ pub async fn run(
         }
     });
     let stopping = context.stopping.clone().cancelled_owned();
-    let asking = context.clone();
+    let triggering = context.clone();
     let triggers = stream::unfold(triggered.0, |mut receiver| async move {
         receiver.recv().await.map(|()| ((), receiver))
     })
     .inspect(move |()| {
-        for service in asking.services_store.state() {
-            asking.metrics.queue.add(key(&service));
+        for service in triggering.watched.services.state() {
+            enqueued(&service, &triggering);
         }
     });
-    Controller::for_stream(events.applied_objects(), context.services_store.clone())
+    let services = context.watched.services.clone();
+    Controller::for_stream(events.applied_objects(), services)
         .reconcile_all_on(triggers)
         .graceful_shutdown_on(stopping)
         .run(reconcile::reconcile, |_, never, _| match *never {}, context)
         .for_each(|_| std::future::ready(()))
         .await;
+}
+
+fn enqueued(service: &Service, context: &Context) {
+    if let Some(uid) = uid(service) {
+        context.enqueued(&uid, Duration::ZERO);
+    }
 }

@@ -27,6 +27,8 @@ pub mod cloud;
 pub mod config;
 pub mod controller;
 pub mod election;
+pub mod error_chain;
 pub mod kubernetes;
 pub mod plan;
+pub mod reason;
 pub mod telemetry;

@@ -9,8 +9,8 @@ mod metrics;
 pub mod traces;
 
 pub use metrics::{
-    Described as DescribedMetric, ExpositionFormat as MetricsFormat, InProgress,
-    Label as MetricLabel, LogLines, MetricKind, Metrics, OBJECTIVE, ReconcileResult,
+    Described as DescribedMetric, ExpositionFormat as MetricsFormat, Label as MetricLabel,
+    LogLines, MetricKind, Metrics, OBJECTIVE, PendingServices, ReconcileResult,
     Values as LabelValues,
 };
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use kube::ResourceExt;
 use kube::api::ListParams;
-use my_cloud_controller_manager::controller::drift::{BURST, SPACING};
+use my_cloud_controller_manager::controller::memory::drift::{BURST, SPACING};
 use testbed::cloud::{Algorithm, CloudSimulator, Effect, Event, LoadBalancer, Verb};
 use testbed::environment::{SOON, addresses, calls};
 use testbed::{Environment, eventually};

@@ -16,7 +16,8 @@ use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
 use my_cloud_controller_manager::args::Args;
-use my_cloud_controller_manager::config::{CloudConfig, Config};
+use my_cloud_controller_manager::cloud::RestSettings;
+use my_cloud_controller_manager::config::Config;
 use serde_json::{Value, json};
 use testbed::environment::SOON;
 use testbed::nodes::NewNode;
@@ -144,7 +145,7 @@ fn the_program_takes_the_arguments_and_the_file_that_it_is_given() -> Result<()>
     Ok(())
 }
 
-fn endpoint(cloud: &CloudConfig) -> (&str, &str) {
+fn endpoint(cloud: &RestSettings) -> (&str, &str) {
     (cloud.name.as_str(), cloud.endpoint.as_str())
 }
 

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError, RwLock};
+
+use parking_lot::{Mutex, RwLock};
 
 use crate::telemetry::Metrics;
 
@@ -89,7 +90,7 @@ impl Health {
         kind: CheckKind,
         check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
     ) {
-        let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut checks = self.checks.write();
         let probe = Box::new(check);
         checks.push(Check { name, kind, probe });
     }
@@ -99,7 +100,7 @@ impl Health {
         let mut excluded = options.excluded.clone();
         let mut text = String::new();
         let mut failed = Vec::new();
-        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        let checks = self.checks.read();
         for check in checks.iter().filter(|check| check.kind == endpoint.kind()) {
             let name = check.name;
             // Writing to a String cannot fail.
@@ -144,7 +145,7 @@ impl Health {
 
     fn log_changes(&self, endpoint: Endpoint, failed: &[(&'static str, String)]) {
         let names: Vec<_> = failed.iter().map(|(name, _)| *name).collect();
-        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failing = self.failing.lock();
         let before = &mut failing[endpoint as usize];
         if *before == names {
             return;
@@ -161,7 +162,7 @@ impl Health {
 
     /// Runs one check, and tells why it fails. `None`: there is no such check.
     pub(super) fn one(&self, endpoint: Endpoint, name: &str) -> Option<ProbeResult> {
-        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        let checks = self.checks.read();
         let check = checks
             .iter()
             .find(|check| check.kind == endpoint.kind() && check.name == name)?;
@@ -179,7 +180,7 @@ impl Health {
 
     /// Runs every check and shows the outcomes as metrics.
     pub(super) fn measure(&self, metrics: &Metrics) {
-        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner);
+        let checks = self.checks.read();
         for check in checks.iter() {
             let endpoint = match check.kind {
                 CheckKind::Live => Endpoint::Livez,

@@ -5,10 +5,11 @@
 //! is not, and nothing else would notice as long as another thread answers
 //! probes and renews the Lease.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// How often a part that has nothing to do is woken.
@@ -64,7 +65,7 @@ impl Heartbeat {
     }
 
     fn beat(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.last.lock() = Instant::now();
     }
 
     /// # Errors
@@ -73,11 +74,7 @@ impl Heartbeat {
         if self.has_ended.load(Ordering::Acquire) {
             return Err("it has ended".to_owned());
         }
-        let silent = self
-            .last
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .elapsed();
+        let silent = self.last.lock().elapsed();
         if silent >= STUCK {
             return Err(format!("it has been stuck for {} s", silent.as_secs()));
         }
@@ -139,7 +136,7 @@ mod tests {
         // As if both had last beaten this long ago.
         let long_ago = Instant::now().checked_sub(STUCK).expect("an instant");
         for pulse in [&stuck_pulse, &waiting_pulse] {
-            *pulse.last.lock().unwrap() = long_ago;
+            *pulse.last.lock() = long_ago;
         }
         let limit = Instant::now() + Duration::from_secs(10);
         while waiting_pulse.check().is_err() {

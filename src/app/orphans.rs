@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{AppError, api_server, clouds};
 use crate::cloud::ErrorKind;
 use crate::config::Config;
-use crate::controller::sweep::keeps;
+use crate::controller::orphans::may_have_load_balancers;
 use crate::kubernetes::{KubernetesError, MetadataKeys};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
@@ -43,7 +43,7 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
                 // Writing to a String cannot fail.
                 let _ = writeln!(
                     notes,
-                    "{name} has no list (profile seed): its orphans cannot be found"
+                    "{name} has no list (profile basic): its orphans cannot be found"
                 );
                 continue;
             }
@@ -85,7 +85,7 @@ async fn keepers(
     );
     let keeping = services
         .into_iter()
-        .filter(|service| keeps(service, &metadata_keys, cluster, &clouds));
+        .filter(|service| may_have_load_balancers(service, &metadata_keys, cluster, &clouds));
     Ok(keeping
         .filter_map(|service| service.uid())
         .map(ServiceUid::new)

@@ -14,20 +14,21 @@ use super::{AppError, ComponentExit, Components, api_server, clouds, observers};
 use crate::admin::secure::SecureMetrics;
 use crate::admin::{self, CheckKind};
 use crate::controller::cloud_handle::CloudHandle;
+use crate::controller::context::Watched;
+use crate::controller::memory::Memory;
+use crate::controller::orphans::finalizer_race::{self, FinalizerRaces};
+use crate::controller::orphans::sweep::SweepSettings;
 use crate::controller::resync::{self, ResyncSettings};
-use crate::controller::sweep::SweepSettings;
-use crate::controller::vanished::{self, FinalizerRaces};
-use crate::controller::{self, Context, Trigger};
+use crate::controller::{self, Context, Trigger, node_changes};
 use crate::election::{self, Candidate, Clock, LeaseHealth, Role};
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
-use crate::kubernetes::node_watch::{self, NodeSet};
+use crate::kubernetes::node_watch;
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::watch_metrics::WatchMetrics;
-use crate::plan::naming::ClusterId;
-use crate::telemetry::Metrics;
+use crate::plan::naming::{CloudName, ClusterId};
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::logs::LogFilter;
 
@@ -84,37 +85,35 @@ impl Components {
             client.clone(),
             MetadataKeys::new(&self.config.annotation_prefix),
         );
-        let (vanished, reported) = FinalizerRaces::new();
+        let memory = Arc::new(Memory::default());
+        self.show_memory(&memory);
         let context = self.context(
             client.clone(),
             cluster,
             store,
             events,
-            vanished,
+            memory.clone(),
             watched_roles,
         )?;
         let context = Arc::new(context);
-        self.spawn(
-            "finalizer-races",
-            vanished::follow(context.clone(), reported),
-        );
+        let (finalizer_races, lost) = FinalizerRaces::new();
+        let clean_up = finalizer_race::run(context.clone(), lost);
+        self.spawn("finalizer-races", clean_up);
         let (trigger, triggered) = Trigger::new();
         self.spawn("event-writer", write_events);
         let kind = self.config.node_address_type;
-        let meter = WatchMetrics::new(self.metrics.clone(), "node");
-        let watch_nodes = node_watch::follow(client.clone(), kind, self.nodes.clone(), meter);
+        let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
+        let watch_nodes =
+            node_watch::follow(client.clone(), kind, self.nodes.clone(), watch_metrics);
         self.spawn("node-watch", watch_nodes);
-        let node_changes = follow_nodes(
-            self.nodes.subscribe(),
-            trigger.clone(),
-            self.metrics.clone(),
-        );
+        let (nodes, metrics) = (self.nodes.subscribe(), self.metrics.clone());
+        let node_changes = node_changes::run(nodes, trigger.clone(), memory, metrics);
         self.spawn("node-changes", node_changes);
-        let resync = resync::run(context.clone(), trigger, self.looks());
+        let resync = resync::run(context.clone(), trigger, self.resync_settings());
         self.spawn("resync", resync);
         let listed = self.services_listed.clone();
         let controller = self.spawn_part("controller", async move {
-            controller::run(context, service_events, triggered, listed).await;
+            controller::run(context, service_events, triggered, finalizer_races, listed).await;
             ComponentExit::Controller
         });
         self.controller = Some(controller);
@@ -152,15 +151,15 @@ impl Components {
         cluster: ClusterId,
         services_store: Store<Service>,
         events: Events,
-        vanished: FinalizerRaces,
+        memory: Arc<Memory>,
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
         let metadata_keys = MetadataKeys::new(&self.config.annotation_prefix);
-        let repeats = LogThrottle::default();
+        let log_throttle = LogThrottle::default();
         let clouds = clouds::clients(
             &self.config,
             observers::of_calls(&self.metrics),
-            &repeats,
+            &log_throttle,
             &self.stopping,
         )?;
         Ok(Context {
@@ -170,25 +169,45 @@ impl Components {
                 .into_iter()
                 .map(|(name, client)| (name, CloudHandle::new(client)))
                 .collect(),
-            services_store,
-            services_listed: self.services_listed.subscribe(),
+            watched: Watched {
+                services: services_store,
+                services_listed: self.services_listed.subscribe(),
+                nodes: self.nodes.subscribe(),
+            },
             services: ServiceWriter::new(client, metadata_keys.clone(), self.metrics.clone()),
             metadata_keys,
             events,
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),
-            provisioning_traces: Default::default(),
+            log_throttle,
+            memory,
             roles,
-            nodes: self.nodes.subscribe(),
-            requeue: Default::default(),
-            event_dedup: Default::default(),
-            log_throttle: repeats,
-            mutation_cache: Default::default(),
-            drift: Default::default(),
-            pending_creates: Default::default(),
-            finalizer_races: vanished,
             stopping: self.stopping.clone(),
         })
+    }
+
+    /// Shows the queue and the Services that wait for an address at each scrape.
+    fn show_memory(&self, memory: &Arc<Memory>) {
+        let memory = Arc::downgrade(memory);
+        let clouds: Vec<CloudName> = self
+            .config
+            .clouds
+            .iter()
+            .map(|cloud| cloud.name.clone())
+            .collect();
+        self.metrics.before_scrape(move |metrics| {
+            let Some(memory) = memory.upgrade() else {
+                return;
+            };
+            let queue = memory.workqueue.state();
+            metrics
+                .workqueue
+                .show(queue.depth, queue.longest_running, queue.unfinished);
+            for cloud in &clouds {
+                let pending = memory.provisioning.pending_at(cloud);
+                metrics.provisioning.show(cloud.as_str(), pending);
+            }
+        });
     }
 
     fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
@@ -219,12 +238,12 @@ impl Components {
         self.tasks.spawn(part)
     }
 
-    fn looks(&self) -> ResyncSettings {
+    fn resync_settings(&self) -> ResyncSettings {
         ResyncSettings {
             sweep_interval: self.config.sweep_interval,
             drift_interval: self.config.drift_interval,
             sweep: SweepSettings {
-                orphans: self.config.orphans,
+                policy: self.config.orphans,
                 grace: self.config.orphan_grace_period,
             },
         }
@@ -294,19 +313,4 @@ impl Components {
             }
         });
     }
-}
-
-/// Every Service may have other back ends after a Node's change.
-async fn follow_nodes(
-    mut nodes: watch::Receiver<Option<NodeSet>>,
-    trigger: Trigger,
-    metrics: Arc<Metrics>,
-) {
-    while nodes.changed().await.is_ok() {
-        if let Some(set) = &*nodes.borrow_and_update() {
-            metrics.nodes.changed(set.eligible, set.excluded);
-        }
-        trigger.reconcile_all();
-    }
-    std::future::pending().await
 }

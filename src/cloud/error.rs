@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use super::call::Verb;
+use super::call::{Code, Operation, Verb};
 use crate::plan::naming::CloudName;
+use crate::reason::Reason;
 
 /// A call that did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{cloud} {verb}: {message}")]
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}: {message}")]
 pub struct CloudError {
-    cloud: CloudName,
-    verb: Verb,
+    operation: Operation,
     kind: ErrorKind,
+    code: Code,
     message: String,
+    source: Option<reqwest::Error>,
 }
 
 /// What went wrong.
@@ -73,59 +75,41 @@ pub enum Rejection {
     Unauthenticated,
 }
 
-/// The closed set of reasons that metrics, conditions and Events carry.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::EnumIter,
-)]
-#[strum(serialize_all = "snake_case")]
-pub enum Reason {
-    /// The cloud asks for fewer calls.
-    CloudThrottled,
-    /// The cloud cannot be reached or fails.
-    CloudUnavailable,
-    /// The cloud refuses the request.
-    CloudRejected,
-    /// The account's quota is used up.
-    Quota,
-    /// The name is taken, or somebody else changes or removed the load balancer.
-    Conflict,
-    /// No answer, or no turn, in time.
-    Timeout,
-    /// An answer that the API does not know.
-    Protocol,
-    /// Another replica leads.
-    Fenced,
-    /// The cloud's API lacks what the request needs.
-    Unsupported,
-}
-
-impl Reason {
-    /// Its text, in snake case.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-}
-
 impl CloudError {
-    /// A failed call. `message` is for people; it is shown as it is.
-    pub fn new(cloud: CloudName, verb: Verb, kind: ErrorKind, message: impl Into<String>) -> Self {
-        let message = message.into();
+    /// A failed call. `message` is shown to people as it is.
+    pub fn new(operation: Operation, kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
-            cloud,
-            verb,
+            operation,
             kind,
-            message,
+            code: Code::from(kind),
+            message: message.into(),
+            source: None,
         }
     }
 
-    /// At which cloud.
-    pub fn cloud(&self) -> &CloudName {
-        &self.cloud
+    /// As answered with this code.
+    pub(super) fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
     }
 
-    /// Of which call.
+    pub(super) fn with_source(mut self, source: reqwest::Error) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The cloud that was called.
+    pub fn cloud(&self) -> &CloudName {
+        &self.operation.cloud
+    }
+
     pub fn verb(&self) -> Verb {
-        self.verb
+        self.operation.verb
+    }
+
+    /// How the call ended, as a metric's label.
+    pub(super) fn code(&self) -> Code {
+        self.code
     }
 
     /// What went wrong.
@@ -162,7 +146,7 @@ impl CloudError {
                 | ErrorKind::ConnectionLost
                 | ErrorKind::Protocol
         );
-        self.verb.is_mutation() && answered_nothing_definite
+        self.verb().is_mutation() && answered_nothing_definite
     }
 
     /// Whether repeating the same request is useless until a person changes

@@ -1,6 +1,5 @@
-//! One call: its turn, its request, its answer, and what is seen of it.
+//! One call: its slot, its request, its response, and what is observed of it.
 
-use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -10,21 +9,22 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::body::{self, BodyError};
-use super::call::{Call, CallEvent, CallObserver, Code, InFlight, Verb};
+use super::call::{Call, CallEvent, CallObserver, Code, InFlight, Operation, Verb};
 use super::error::{CloudError, ErrorKind};
 use super::limiter::{Limiter, Refusal, Slot};
-use super::response::{CallError, Response};
+use super::response::Response;
 use super::span::CallSpan;
 use super::token::TokenFile;
 use super::{Priority, Profile, retry_after};
 use crate::election::WritePermit;
+use crate::error_chain::with_causes;
 use crate::plan::naming::CloudName;
 use crate::telemetry::log_throttle::{LogKey, LogThrottle};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const FENCING_TOKEN: HeaderName = HeaderName::from_static("fencing-token");
 
-/// The way to one cloud.
+/// The client of one cloud's API.
 pub(super) struct ApiClient {
     pub(super) cloud: CloudName,
     pub(super) profile: Profile,
@@ -35,11 +35,10 @@ pub(super) struct ApiClient {
     pub(super) observer: CallObserver,
     /// Cancelled when calls that are not sent yet need not be sent any more.
     pub(super) stopping: CancellationToken,
-    /// What was logged of late.
     pub(super) log_throttle: LogThrottle,
 }
 
-/// A request that is to be sent.
+/// A request to send.
 pub(super) struct ApiRequest<'a> {
     pub(super) verb: Verb,
     pub(super) address: &'a Url,
@@ -49,68 +48,79 @@ pub(super) struct ApiRequest<'a> {
     /// Of a create.
     pub(super) idempotency_key: Option<&'a str>,
     pub(super) body: Vec<u8>,
-    /// Most bytes of the answer.
+    /// Most bytes of the response.
     pub(super) limit: usize,
 }
 
 /// How a call ended.
 struct CallOutcome<R> {
     code: Code,
-    /// From its turn on; `None` if it was not sent.
+    /// From its slot on; `None` if it was not sent.
     took: Option<Duration>,
-    result: Result<R, CallError>,
+    result: Result<R, CloudError>,
 }
 
 impl ApiClient {
-    /// Sends a request when it is its turn and reads the answer of a success.
+    /// Sends a request when it has a slot, and reads the response of a success.
     pub(super) async fn call<R>(
         &self,
         span: CallSpan,
         request: ApiRequest<'_>,
-        read: impl FnOnce(&[u8]) -> Result<R, CallError>,
+        read: impl FnOnce(&[u8]) -> Result<R, CloudError>,
     ) -> Result<R, CloudError> {
-        let verb = request.verb;
-        let ended = span.run(self.observed(&span, request, read)).await;
-        span.end(ended.code.as_str(), ended.took, ended.result.as_ref().err());
-        ended.result.map_err(|failure| self.error(verb, failure))
+        let outcome = span.run(self.observed(&span, request, read)).await;
+        let CallOutcome { code, took, result } = outcome;
+        span.end(code.as_str(), took, result.as_ref().err());
+        result
     }
 
-    fn error(&self, verb: Verb, failure: CallError) -> CloudError {
-        CloudError::new(self.cloud.clone(), verb, failure.kind, failure.message)
+    pub(super) fn operation(&self, verb: Verb) -> Operation {
+        let cloud = self.cloud.clone();
+        Operation { cloud, verb }
+    }
+
+    pub(super) fn error(
+        &self,
+        verb: Verb,
+        kind: ErrorKind,
+        message: impl Into<String>,
+    ) -> CloudError {
+        CloudError::new(self.operation(verb), kind, message)
     }
 
     async fn observed<R>(
         &self,
         span: &CallSpan,
         request: ApiRequest<'_>,
-        read: impl FnOnce(&[u8]) -> Result<R, CallError>,
+        read: impl FnOnce(&[u8]) -> Result<R, CloudError>,
     ) -> CallOutcome<R> {
-        let (verb, asked) = (request.verb, Instant::now());
+        let (verb, began) = (request.verb, Instant::now());
         let (_slot, headers) = match self.admit(span, &request).await {
             Ok(admitted) => admitted,
-            Err(failure) => {
+            Err(error) => {
+                let code = error.code();
                 (self.observer)(&CallEvent::NotSent(Call {
                     cloud: self.cloud.clone(),
                     verb,
-                    code: failure.code,
-                    waited: asked.elapsed(),
+                    code,
+                    waited: began.elapsed(),
                     took: Duration::ZERO,
                 }));
                 return CallOutcome {
-                    code: failure.code,
+                    code,
                     took: None,
-                    result: Err(failure),
+                    result: Err(error),
                 };
             }
         };
         span.sent();
-        let in_flight = InFlight::start(&self.observer, &self.cloud, verb, asked.elapsed());
+        let in_flight = InFlight::start(&self.observer, &self.cloud, verb, began.elapsed());
         let (code, result) = match self.answered(span, request, headers, read).await {
             Ok((code, value)) => (code, Ok(value)),
-            Err(failure) => (failure.code, Err(failure)),
+            Err(error) => (error.code(), Err(error)),
         };
-        if let Err(failure) = &result {
-            self.apply_retry_after(failure);
+        if let Err(error) = &result {
+            self.apply_retry_after(error);
         }
         CallOutcome {
             code,
@@ -119,22 +129,19 @@ impl ApiClient {
         }
     }
 
-    /// Waits for the call's turn. The permit to write is asked last.
+    /// Waits for a slot. The permit to write is checked last.
     async fn admit(
         &self,
         span: &CallSpan,
         request: &ApiRequest<'_>,
-    ) -> Result<(Slot<'_>, HeaderMap), CallError> {
-        let lost = || {
-            let (kind, code) = (ErrorKind::LeadershipLost, Code::LeadershipLost);
-            Err(CallError::new(kind, code, "not sent: leadership ended"))
-        };
+    ) -> Result<(Slot<'_>, HeaderMap), CloudError> {
+        let error = |kind, message| self.error(request.verb, kind, message);
+        let lost = || error(ErrorKind::LeadershipLost, "not sent: leadership ended");
         let admitted = tokio::select! {
             biased;
-            () = over(request.permit) => return lost(),
+            () = ended(request.permit) => return Err(lost()),
             () = self.stopping.cancelled() => {
-                let message = "not sent: the process is stopping";
-                return Err(CallError::new(ErrorKind::Busy, Code::Busy, message));
+                return Err(error(ErrorKind::Busy, "not sent: the process is stopping"));
             }
             admitted = self.limiter.admit(request.priority, self.request_timeout) => admitted,
         };
@@ -142,13 +149,21 @@ impl ApiClient {
             .permit
             .is_some_and(|permit| permit.time_left().is_zero())
         {
-            return lost();
+            return Err(lost());
         }
-        let slot = admitted.map_err(refused)?;
+        let slot = admitted.map_err(|refusal| match refusal {
+            Refusal::Busy => error(ErrorKind::Busy, "not sent: too many calls are waiting"),
+            Refusal::Paused(left) => {
+                let retry_after = Some(left);
+                // Without the time that is left, so that the message stays the same.
+                let message = "not sent: the cloud asked for a pause";
+                error(ErrorKind::Throttled { retry_after }, message)
+            }
+        })?;
         Ok((slot, self.headers(span, request)?))
     }
 
-    fn headers(&self, span: &CallSpan, request: &ApiRequest<'_>) -> Result<HeaderMap, CallError> {
+    fn headers(&self, span: &CallSpan, request: &ApiRequest<'_>) -> Result<HeaderMap, CloudError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(permit) = request.permit {
@@ -159,8 +174,8 @@ impl ApiClient {
         }
         if let Some(token) = &self.token {
             let authorization = token.authorization().map_err(|error| {
-                let (kind, code) = (ErrorKind::Credentials, Code::Credentials);
-                CallError::new(kind, code, format!("not sent: {error}"))
+                let message = format!("not sent: {error}");
+                self.error(request.verb, ErrorKind::Credentials, message)
             })?;
             headers.insert(AUTHORIZATION, authorization);
         }
@@ -173,27 +188,29 @@ impl ApiClient {
         span: &CallSpan,
         request: ApiRequest<'_>,
         headers: HeaderMap,
-        read: impl FnOnce(&[u8]) -> Result<R, CallError>,
-    ) -> Result<(Code, R), CallError> {
+        read: impl FnOnce(&[u8]) -> Result<R, CloudError>,
+    ) -> Result<(Code, R), CloudError> {
         let (verb, permit) = (request.verb, request.permit);
         let timeout = self.request_timeout;
-        let timed_out = |what: String| CallError::new(ErrorKind::Timeout, Code::Timeout, what);
-        let answer = tokio::select! {
+        let timed_out = |message: String| self.error(verb, ErrorKind::Timeout, message);
+        let response = tokio::select! {
             biased;
-            answer = self.exchange(span, request, headers) => answer?,
+            response = self.exchange(span, request, headers) => response?,
             () = sleep(timeout) => return Err(timed_out(format!("no answer within {timeout:?}"))),
-            () = over(permit) => return Err(timed_out("leadership ended before the answer".into())),
+            () = ended(permit) => return Err(timed_out("leadership ended before the answer".into())),
         };
-        let value = answer.classify(self.profile, verb).and_then(read);
+        let operation = self.operation(verb);
+        let value = response.classify(self.profile, &operation).and_then(read);
         match value {
-            Ok(value) => Ok((Code::Status(answer.status), value)),
-            Err(failure) => {
-                if failure.kind == ErrorKind::Protocol && self.should_log(verb, "unknown_answer") {
-                    let body = body::excerpt(&answer.body);
-                    let (status, why) = (answer.status.as_u16(), &failure.message);
-                    tracing::warn!(status, body, why, "an answer that the API does not know");
+            Ok(value) => Ok((Code::Status(response.status), value)),
+            Err(error) => {
+                let is_protocol = error.kind() == ErrorKind::Protocol;
+                if is_protocol && self.should_log(verb, "unknown_answer") {
+                    let body = body::excerpt(&response.body);
+                    let (status, why) = (response.status.as_u16(), error.message());
+                    tracing::warn!(status, body, why, "the cloud's answer does not fit its API");
                 }
-                Err(failure)
+                Err(error)
             }
         }
     }
@@ -203,7 +220,8 @@ impl ApiClient {
         span: &CallSpan,
         request: ApiRequest<'_>,
         headers: HeaderMap,
-    ) -> Result<Response, CallError> {
+    ) -> Result<Response, CloudError> {
+        let verb = request.verb;
         let response = self
             .client
             .post(request.address.clone())
@@ -211,21 +229,22 @@ impl ApiClient {
             .body(request.body)
             .send()
             .await
-            .map_err(broken)?;
+            .map_err(|error| self.broken(verb, error))?;
         let status = response.status();
         span.answered(status);
         let retry_after = retry_after::retry_after(response.headers(), SystemTime::now());
         let body = match body::read(response, request.limit).await {
             Ok(body) => body,
-            // A failure's status says enough.
+            // The status of a failure is enough.
             Err(_) if !status.is_success() => Vec::new(),
-            Err(BodyError::Lost(error)) => return Err(broken(error)),
+            Err(BodyError::Lost(error)) => return Err(self.broken(verb, error)),
             Err(BodyError::TooLarge) => {
                 let limit = request.limit;
-                if self.should_log(request.verb, "too_large_answer") {
-                    tracing::warn!(limit, "an answer that is too large");
+                if self.should_log(verb, "too_large_answer") {
+                    tracing::warn!(limit, "the cloud's answer is too large to be read");
                 }
-                return Err(CallError::protocol(format!("{TOO_LARGE} {limit} bytes")));
+                let message = format!("{TOO_LARGE} {limit} bytes");
+                return Err(self.error(verb, ErrorKind::Protocol, message));
             }
         };
         Ok(Response {
@@ -235,7 +254,7 @@ impl ApiClient {
         })
     }
 
-    /// Whether a line about this is to be written.
+    /// Whether to write a line about this to the log.
     pub(super) fn should_log(&self, verb: Verb, reason: &'static str) -> bool {
         self.log_throttle.should_log(LogKey {
             cloud: Some(self.cloud.to_string()),
@@ -244,15 +263,9 @@ impl ApiClient {
         })
     }
 
-    /// Stays away for as long as the cloud asks.
-    fn apply_retry_after(&self, failure: &CallError) {
-        if let ErrorKind::Throttled {
-            retry_after: Some(length),
-        }
-        | ErrorKind::Unavailable {
-            retry_after: Some(length),
-        } = failure.kind
-        {
+    /// Sends nothing for as long as the cloud asks.
+    fn apply_retry_after(&self, error: &CloudError) {
+        if let Some(length) = error.retry_after() {
             self.limiter.cool_down(length);
             (self.observer)(&CallEvent::Paused {
                 cloud: self.cloud.clone(),
@@ -260,48 +273,27 @@ impl ApiClient {
             });
         }
     }
+
+    fn broken(&self, verb: Verb, error: reqwest::Error) -> CloudError {
+        let error = error.without_url();
+        let kind = if error.is_connect() {
+            ErrorKind::Connect
+        } else {
+            ErrorKind::ConnectionLost
+        };
+        let message = body::excerpt(with_causes(&error).as_bytes());
+        self.error(verb, kind, message).with_source(error)
+    }
 }
 
-/// The message of an answer that is larger than allowed.
+/// The start of the message about a response that is larger than allowed.
 pub(super) const TOO_LARGE: &str = "the answer is larger than";
 
 /// Completes when the permit has ended. A leadership that is renewed while the
 /// call is under way moves that instant; one that is lost ends the call at once.
-async fn over(permit: Option<&WritePermit>) {
+async fn ended(permit: Option<&WritePermit>) {
     match permit {
         Some(permit) => permit.ended().await,
         None => std::future::pending().await,
     }
-}
-
-fn refused(refusal: Refusal) -> CallError {
-    match refusal {
-        Refusal::Busy => {
-            let message = "not sent: too many calls are waiting";
-            CallError::new(ErrorKind::Busy, Code::Busy, message)
-        }
-        Refusal::Paused(left) => {
-            let retry_after = Some(left);
-            let kind = ErrorKind::Throttled { retry_after };
-            // Without the time that is left: what is said once need not be said again.
-            CallError::new(kind, Code::Paused, "not sent: the cloud asked for a pause")
-        }
-    }
-}
-
-fn broken(error: reqwest::Error) -> CallError {
-    let error = error.without_url();
-    let (kind, code) = if error.is_connect() {
-        (ErrorKind::Connect, Code::Connect)
-    } else {
-        (ErrorKind::ConnectionLost, Code::ConnectionLost)
-    };
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        message.push_str(": ");
-        message.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    CallError::new(kind, code, body::excerpt(message.as_bytes()))
 }

@@ -1,7 +1,8 @@
 //! What is known of a cloud's load balancers without asking.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{LoadBalancerId, LoadBalancerName};
@@ -119,7 +120,7 @@ impl Inventory {
     }
 
     fn known(&self) -> MutexGuard<'_, InventoryState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -12,32 +12,9 @@ use http::StatusCode;
 
 use super::Profile;
 use super::body::excerpt;
-use super::call::{Code, Verb};
-use super::error::{ErrorKind, Rejection};
+use super::call::{Code, Operation, Verb};
+use super::error::{CloudError, ErrorKind, Rejection};
 use super::wire::{ApiCode, ErrorBody};
-
-/// Why a call did not succeed, before it is known whose call it was.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct CallError {
-    pub(super) kind: ErrorKind,
-    pub(super) code: Code,
-    pub(super) message: String,
-}
-
-impl CallError {
-    pub(super) fn new(kind: ErrorKind, code: Code, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self {
-            kind,
-            code,
-            message,
-        }
-    }
-
-    pub(super) fn protocol(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Protocol, Code::Protocol, message)
-    }
-}
 
 /// An answer, read but not understood.
 #[derive(Debug)]
@@ -48,31 +25,48 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// Gives the body of a success.
-    pub(super) fn classify(&self, profile: Profile, verb: Verb) -> Result<&[u8], CallError> {
-        let verdict = serde_json::from_slice::<ErrorBody>(&self.body).ok();
-        let err = verdict.as_ref().and_then(|verdict| verdict.err.as_deref());
-        let code = verdict
+    /// The body, if the call succeeded.
+    pub(super) fn classify(
+        &self,
+        profile: Profile,
+        operation: &Operation,
+    ) -> Result<&[u8], CloudError> {
+        let fields = serde_json::from_slice::<ErrorBody>(&self.body).ok();
+        let err = fields.as_ref().and_then(|fields| fields.err.as_deref());
+        let code = fields
             .as_ref()
-            .and_then(|verdict| verdict.code.as_deref())
+            .and_then(|fields| fields.code.as_deref())
             .and_then(|code| code.parse::<ApiCode>().ok());
         let text = excerpt(err.unwrap_or_default().as_bytes());
+        let error = |kind, message| CloudError::new(operation.clone(), kind, message);
         if let Some(code) = code {
-            let kind = self.kind_of_code(code);
-            return Err(CallError::new(kind, Code::Api(code), label(code, &text)));
+            let error = error(self.kind_of_code(code), label(code, &text));
+            return Err(error.with_code(Code::Api(code)));
         }
         match (self.status.is_success(), err) {
             (true, Some("")) => Ok(&self.body),
             (true, Some(err)) if profile == Profile::Basic && is_not_found_text(err) => {
-                let code = Code::Api(ApiCode::NotFound);
-                Err(CallError::new(ErrorKind::NotFound, code, text))
+                Err(error(ErrorKind::NotFound, text))
             }
-            (true, Some(_)) => {
-                let (kind, code) = (ErrorKind::Unspecified, Code::Unspecified);
-                Err(CallError::new(kind, code, text))
+            (true, Some(_)) => Err(error(ErrorKind::Unspecified, text)),
+            (true, None) => {
+                let message = "the answer is not JSON with err".to_owned();
+                Err(error(ErrorKind::Protocol, message))
             }
-            (true, None) => Err(CallError::protocol("the answer is not JSON with err")),
-            (false, err) => Err(self.failed_status(verb, err.filter(|err| !err.is_empty()))),
+            (false, err) => {
+                let err = err.filter(|err| !err.is_empty());
+                match self.kind_of_status(operation.verb, err) {
+                    ErrorKind::Protocol => {
+                        let message = format!("HTTP {} without err", self.status.as_u16());
+                        Err(error(ErrorKind::Protocol, message))
+                    }
+                    kind => {
+                        let text = excerpt(err.unwrap_or_default().as_bytes());
+                        let message = label(format!("HTTP {}", self.status.as_u16()), &text);
+                        Err(error(kind, message).with_code(Code::Status(self.status)))
+                    }
+                }
+            }
         }
     }
 
@@ -93,31 +87,24 @@ impl Response {
         }
     }
 
-    fn failed_status(&self, verb: Verb, err: Option<&str>) -> CallError {
-        let kind = match (self.status.as_u16(), err) {
+    fn kind_of_status(&self, verb: Verb, err: Option<&str>) -> ErrorKind {
+        let retry_after = self.retry_after;
+        match (self.status.as_u16(), err) {
             (401, _) => ErrorKind::Rejected(Rejection::Unauthenticated),
             (403, _) => ErrorKind::Rejected(Rejection::PermissionDenied),
-            (429, _) => ErrorKind::Throttled {
-                retry_after: self.retry_after,
-            },
-            (503, _) => ErrorKind::Unavailable {
-                retry_after: self.retry_after,
-            },
-            // 408: the cloud gave up reading or working, which it was is open.
+            (429, _) => ErrorKind::Throttled { retry_after },
+            (503, _) => ErrorKind::Unavailable { retry_after },
+            // 408: the cloud stopped reading or working, it is unknown which.
             (408 | 500..=599, _) => ErrorKind::Unavailable { retry_after: None },
             (300..=399, _) => ErrorKind::Redirected,
             (404, Some(_)) => ErrorKind::NotFound,
             (409, Some(_)) if verb == Verb::Create => ErrorKind::NameTaken,
             (409, Some(_)) => ErrorKind::Conflict,
             (400 | 422, Some(_)) => ErrorKind::Rejected(Rejection::InvalidArgument),
-            (400 | 404 | 409 | 422, None) => {
-                return CallError::protocol(format!("HTTP {} without err", self.status.as_u16()));
-            }
+            // A gateway's page, not the API's answer.
+            (400 | 404 | 409 | 422, None) => ErrorKind::Protocol,
             _ => ErrorKind::Unspecified,
-        };
-        let text = excerpt(err.unwrap_or_default().as_bytes());
-        let message = label(format!("HTTP {}", self.status.as_u16()), &text);
-        CallError::new(kind, Code::Status(self.status), message)
+        }
     }
 }
 

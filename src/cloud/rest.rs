@@ -12,16 +12,15 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::body;
-use super::call::{CallObserver, Code, Verb};
+use super::call::{CallObserver, Verb};
 use super::error::{CloudError, ErrorKind};
 use super::http_client::{ApiClient, ApiRequest};
 use super::limiter::Limiter;
-use super::response::CallError;
 use super::settings::RestSettings;
 use super::span::CallSpan;
 use super::token::TokenFile;
 use super::transport::{self, CloudSetupError};
-use super::wire::{ApiCode, DeleteBody, DesiredBody, LoadBalancerBody, QueryBody};
+use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, QueryBody};
 use super::{Cloud, Priority, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
@@ -92,12 +91,7 @@ impl RestCloud {
 
     fn unsupported(&self, verb: Verb, what: &str) -> CloudError {
         let message = format!("not sent: the cloud's API does not know {what}");
-        CloudError::new(
-            self.api_client.cloud.clone(),
-            verb,
-            ErrorKind::Unsupported,
-            message,
-        )
+        self.api_client.error(verb, ErrorKind::Unsupported, message)
     }
 
     fn desired(
@@ -114,22 +108,34 @@ impl RestCloud {
     /// Reads the answer of a create or an update.
     fn changed(
         &self,
+        verb: Verb,
         body: &[u8],
         id: Option<&LoadBalancerId>,
         request: &CreateRequest,
-    ) -> Result<LoadBalancer, CallError> {
-        let changed = parse::<LoadBalancerBody>(body)?
+    ) -> Result<LoadBalancer, CloudError> {
+        let changed = self
+            .parse::<LoadBalancerBody>(verb, body)?
             .changed(self.api_client.profile, id, request)
-            .map_err(CallError::protocol)?;
+            .map_err(|message| self.protocol(verb, message))?;
         // The cloud should have said AlreadyExists.
         if let Some(owner) = &changed.owner
             && !owner.is_same_service(&request.owner)
         {
-            let code = Code::Api(ApiCode::AlreadyExists);
             let message = "the load balancer of this name has another owner";
-            return Err(CallError::new(ErrorKind::NameTaken, code, message));
+            return Err(self.api_client.error(verb, ErrorKind::NameTaken, message));
         }
         Ok(changed)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, verb: Verb, body: &[u8]) -> Result<T, CloudError> {
+        serde_json::from_slice(body).map_err(|error| {
+            let message = format!("the answer does not fit: {error}");
+            self.protocol(verb, body::excerpt(message.as_bytes()))
+        })
+    }
+
+    fn protocol(&self, verb: Verb, message: impl Into<String>) -> CloudError {
+        self.api_client.error(verb, ErrorKind::Protocol, message)
     }
 }
 
@@ -154,9 +160,9 @@ impl Cloud for RestCloud {
             limit: body::ONE,
         };
         let read = move |body: &[u8]| {
-            parse::<LoadBalancerBody>(body)?
+            self.parse::<LoadBalancerBody>(Verb::Query, body)?
                 .found(self.api_client.profile, which)
-                .map_err(CallError::protocol)
+                .map_err(|message| self.protocol(Verb::Query, message))
         };
         let answered = self.api_client.call(span, api_request, read);
         answered
@@ -190,7 +196,7 @@ impl Cloud for RestCloud {
                 body,
                 limit: body::ONE,
             };
-            let read = |body: &[u8]| self.changed(body, None, request);
+            let read = |body: &[u8]| self.changed(Verb::Create, body, None, request);
             self.api_client.call(span, api_request, read).await
         }
         .boxed()
@@ -217,7 +223,7 @@ impl Cloud for RestCloud {
                 body,
                 limit: body::ONE,
             };
-            let read = |body: &[u8]| self.changed(body, Some(id), request);
+            let read = |body: &[u8]| self.changed(Verb::Update, body, Some(id), request);
             self.api_client.call(span, api_request, read).await
         }
         .boxed()
@@ -250,14 +256,6 @@ fn absent<T>(answer: Result<T, CloudError>, none: T) -> Result<T, CloudError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(none),
         answer => answer,
     }
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
-    serde_json::from_slice(body).map_err(|error| {
-        CallError::protocol(body::excerpt(
-            format!("the answer does not fit: {error}").as_bytes(),
-        ))
-    })
 }
 
 fn json(body: &impl Serialize) -> Vec<u8> {

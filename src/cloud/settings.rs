@@ -1,4 +1,4 @@
-//! What a client of a cloud is told.
+//! How to reach a cloud, and how much to ask of it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,25 +8,24 @@ use reqwest::Url;
 use super::Profile;
 use crate::plan::naming::CloudName;
 
-/// How to reach a cloud.
-#[derive(Clone, Debug)]
+/// One cloud: an API endpoint and an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestSettings {
-    /// Its name.
+    /// The name in the annotation `provider`: a DNS label.
     pub name: CloudName,
-    /// `http` or `https`; `/api/v1/lb/<verb>` is appended to its path.
+    /// `http` or `https`; `/api/v1/lb/<verb>` is appended to its path. Default
+    /// `http://NAME-api:8080`.
     pub endpoint: Url,
-    /// Longest time for one call, and as long again to wait for its turn.
+    /// Longest time for one call, and as long again to wait for its slot: 100 ms
+    /// to 10 min. Default 30 s.
     pub request_timeout: Duration,
-    /// Most calls in flight, at least 1.
+    /// Most calls in flight: 1 to 1000. Default 16.
     pub concurrency: usize,
-    /// Most calls a second, evenly spaced; 0 sets no limit.
+    /// Most calls a second, evenly spaced: 0 (no limit, the default) to 100,000.
     pub requests_per_second: u32,
-    /// Which API it has.
     pub profile: Profile,
     /// A file with a bearer token.
     pub token_file: Option<PathBuf>,
     /// A PEM file with the only certificate authorities to trust.
     pub ca_file: Option<PathBuf>,
-    /// The header `User-Agent`.
-    pub user_agent: String,
 }

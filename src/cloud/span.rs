@@ -9,8 +9,7 @@ use reqwest::Url;
 use tracing::{Span, field, info_span};
 
 use super::call::Verb;
-use super::error::ErrorKind;
-use super::response::CallError;
+use super::error::{CloudError, ErrorKind};
 use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName};
 use crate::telemetry::traces::ClientSpan;
 
@@ -86,20 +85,20 @@ impl CallSpan {
     }
 
     /// Ends it. `took` is the time from its turn on; `None` if it was not sent.
-    pub(super) fn end(self, code: &str, took: Option<Duration>, failure: Option<&CallError>) {
+    pub(super) fn end(self, code: &str, took: Option<Duration>, error: Option<&CloudError>) {
         self.log.record("code", code);
         if let Some(took) = took {
             self.log.record("took", field::debug(took));
         }
         self.trace.note("code", code.to_owned());
-        // Asked whether it is there, or to remove it: "there is none" is no error.
-        let fits = matches!(self.verb, Verb::Query | Verb::Delete);
-        let failure = failure.filter(|failure| !fits || failure.kind != ErrorKind::NotFound);
-        match failure {
+        // For a query and a delete, "not found" is an answer and no error.
+        let may_be_absent = matches!(self.verb, Verb::Query | Verb::Delete);
+        let error = error.filter(|error| !may_be_absent || error.kind() != ErrorKind::NotFound);
+        match error {
             None => self.trace.succeeded(),
-            Some(failure) => {
-                let reason = failure.kind.reason().as_str();
-                self.trace.failed(reason, failure.message.clone());
+            Some(error) => {
+                let reason = error.reason().as_str();
+                self.trace.failed(reason, error.message().to_owned());
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The bearer token, read again when its file changes.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// A token is read again after this time even if its file looks unchanged.
@@ -52,7 +52,7 @@ impl TokenFile {
         let modified = std::fs::metadata(&self.path)
             .and_then(|metadata| metadata.modified())
             .ok();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         if let Some(reading) = last.as_ref()
             && reading.modified == modified
             && reading.at.elapsed() < FRESH

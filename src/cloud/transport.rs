@@ -15,6 +15,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// that few requests run into a connection that is just ending.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
+const USER_AGENT: &str = concat!("my-cloud-controller-manager/", env!("CARGO_PKG_VERSION"));
+
 /// Why a cloud's client cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudSetupError {
@@ -73,7 +75,7 @@ pub(super) fn client(settings: &RestSettings) -> Result<Client, CloudSetupError>
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .user_agent(&settings.user_agent)
+        .user_agent(USER_AGENT)
         .connect_timeout(settings.request_timeout.min(CONNECT_TIMEOUT))
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(settings.concurrency)

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
 
-use super::error::{ConfigErrors, quote};
+use super::error::{ConfigErrors, Violation, quote};
 use super::fields::Fields;
 use super::validation;
 use super::yaml::Node;
-use crate::cloud::Profile;
+use crate::cloud::{Profile, RestSettings};
 use crate::plan::naming::CloudName;
 
 const FIELDS: [&str; 8] = [
@@ -28,55 +27,29 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST_TIMEOUT_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(600);
 const CONCURRENCY: u32 = 16;
-const PROFILES: [(&str, Profile); 2] = [("standard", Profile::Standard), ("seed", Profile::Basic)];
+const PROFILES: [(&str, Profile); 2] = [("standard", Profile::Standard), ("basic", Profile::Basic)];
 
-/// One cloud: an API endpoint and an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CloudConfig {
-    /// What the annotation `provider` calls it: a DNS label.
-    pub name: CloudName,
-    /// Base URL, http or https. Default `http://NAME-api:8080`.
-    pub endpoint: Url,
-    /// Longest wait for one answer: 100 ms to 10 min. Default 30 s.
-    pub request_timeout: Duration,
-    /// Calls under way at once: 1 to 1000. Default 16.
-    pub concurrency: usize,
-    /// Calls per second: 0 (no limit of our own, the default) to 100,000.
-    pub requests_per_second: u32,
-    /// Which API it speaks. Default standard.
-    pub profile: Profile,
-    /// File with the bearer token; it could be read at start.
-    pub token_file: Option<PathBuf>,
-    /// File with the certificate authority (PEM); it could be read at start.
-    pub ca_file: Option<PathBuf>,
-}
-
-impl CloudConfig {
-    /// A cloud of which only the name is known.
-    fn named(name: &str) -> Option<Self> {
-        Some(Self {
-            name: CloudName::new(name),
-            endpoint: Url::parse(&format!("http://{name}-api:8080")).ok()?,
-            request_timeout: REQUEST_TIMEOUT,
-            concurrency: CONCURRENCY as usize,
-            requests_per_second: 0,
-            profile: Profile::Standard,
-            token_file: None,
-            ca_file: None,
-        })
-    }
+/// The settings of a cloud of which the file has only the name.
+fn named(name: &str) -> Option<RestSettings> {
+    Some(RestSettings {
+        name: CloudName::new(name),
+        endpoint: Url::parse(&format!("http://{name}-api:8080")).ok()?,
+        request_timeout: REQUEST_TIMEOUT,
+        concurrency: CONCURRENCY as usize,
+        requests_per_second: 0,
+        profile: Profile::Standard,
+        token_file: None,
+        ca_file: None,
+    })
 }
 
 /// The clouds when the file names none: cloud1 and cloud2.
-pub(super) fn defaults() -> Vec<CloudConfig> {
-    ["cloud1", "cloud2"]
-        .into_iter()
-        .filter_map(CloudConfig::named)
-        .collect()
+pub(super) fn defaults() -> Vec<RestSettings> {
+    ["cloud1", "cloud2"].into_iter().filter_map(named).collect()
 }
 
 /// The clouds of the list. One with a error is left out, and the error noted.
-pub(super) fn read(file: &str, nodes: &[Node], errors: &mut ConfigErrors) -> Vec<CloudConfig> {
+pub(super) fn read(file: &str, nodes: &[Node], errors: &mut ConfigErrors) -> Vec<RestSettings> {
     let mut clouds = Vec::new();
     let mut names = BTreeMap::new();
     let mut accounts = BTreeMap::new();
@@ -114,7 +87,7 @@ pub(super) fn read(file: &str, nodes: &[Node], errors: &mut ConfigErrors) -> Vec
     clouds
 }
 
-fn read_one(section: &Fields<'_>, errors: &mut ConfigErrors) -> Option<CloudConfig> {
+fn read_one(section: &Fields<'_>, errors: &mut ConfigErrors) -> Option<RestSettings> {
     let before = errors.len();
     let name = section.read("name", validation::dns_label, errors);
     if name.is_none() && errors.len() == before {
@@ -132,12 +105,12 @@ fn read_one(section: &Fields<'_>, errors: &mut ConfigErrors) -> Option<CloudConf
         validation::number_in(0..=100_000),
         errors,
     );
-    let profile = section.read("profile", validation::one_of(&PROFILES), errors);
+    let profile = section.read("profile", profile, errors);
     let token_file = section.read_unless_empty("tokenFile", validation::readable_file, errors);
     let ca_file = section.read_unless_empty("caFile", validation::readable_file, errors);
 
-    let standard = CloudConfig::named(&name?)?;
-    Some(CloudConfig {
+    let standard = named(&name?)?;
+    Some(RestSettings {
         endpoint: endpoint.unwrap_or(standard.endpoint),
         request_timeout: request_timeout.unwrap_or(standard.request_timeout),
         concurrency: concurrency.map_or(standard.concurrency, |number| number as usize),
@@ -147,4 +120,12 @@ fn read_one(section: &Fields<'_>, errors: &mut ConfigErrors) -> Option<CloudConf
         ca_file,
         name: standard.name,
     })
+}
+
+/// `seed` is the name that `basic` had first.
+fn profile(text: &str) -> Result<Profile, Violation> {
+    match text {
+        "seed" => Ok(Profile::Basic),
+        _ => validation::one_of(&PROFILES)(text),
+    }
 }

@@ -4,12 +4,14 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use super::cloud::{self, CloudConfig};
+use super::cloud;
 use super::error::{ConfigErrors, Location, quote};
 use super::fields::Fields;
 use super::validation;
 use super::yaml::{self, Node};
-use super::{NodeAddressType, Orphans};
+use crate::cloud::RestSettings;
+use crate::controller::orphans::OrphanPolicy;
+use crate::kubernetes::node::NodeAddressType;
 use crate::plan::naming::ClusterId;
 
 const FIELDS: [&str; 8] = [
@@ -28,7 +30,10 @@ const ADDRESS_TYPES: [(&str, NodeAddressType); 2] = [
     ("internal", NodeAddressType::Internal),
     ("external", NodeAddressType::External),
 ];
-const ORPHANS: [(&str, Orphans); 2] = [("delete", Orphans::Delete), ("report", Orphans::Report)];
+const ORPHANS: [(&str, OrphanPolicy); 2] = [
+    ("delete", OrphanPolicy::Delete),
+    ("report", OrphanPolicy::Report),
+];
 
 /// What the file holds, defaults filled in.
 #[derive(Clone, Debug)]
@@ -36,11 +41,11 @@ pub struct FileSettings {
     pub cluster_id: Option<ClusterId>,
     pub annotation_prefix: String,
     pub node_address_type: NodeAddressType,
-    pub orphans: Orphans,
+    pub orphans: OrphanPolicy,
     pub orphan_grace_period: Duration,
     pub sweep_interval: Duration,
     pub drift_interval: Duration,
-    pub clouds: Vec<CloudConfig>,
+    pub clouds: Vec<RestSettings>,
 }
 
 impl Default for FileSettings {
@@ -49,7 +54,7 @@ impl Default for FileSettings {
             cluster_id: None,
             annotation_prefix: "mycloud.com".into(),
             node_address_type: NodeAddressType::Internal,
-            orphans: Orphans::Delete,
+            orphans: OrphanPolicy::Delete,
             orphan_grace_period: Duration::from_secs(10 * 60),
             sweep_interval: Duration::from_secs(5 * 60),
             drift_interval: Duration::from_secs(10 * 60),
@@ -122,7 +127,7 @@ fn read_clouds(
     file: &str,
     section: &Fields<'_>,
     errors: &mut ConfigErrors,
-) -> Option<Vec<CloudConfig>> {
+) -> Option<Vec<RestSettings>> {
     let nodes = section.list("clouds", errors)?;
     if nodes.is_empty() {
         errors.add(

@@ -47,7 +47,7 @@ fn without_a_file_everything_has_its_default() {
     assert_eq!(config.cluster_id, None);
     assert_eq!(config.annotation_prefix, "mycloud.com");
     assert_eq!(config.node_address_type, NodeAddressType::Internal);
-    assert_eq!(config.orphans, Orphans::Delete);
+    assert_eq!(config.orphans, OrphanPolicy::Delete);
     assert_eq!(config.orphan_grace_period, Duration::from_secs(600));
     assert_eq!(config.sweep_interval, Duration::from_secs(300));
     assert_eq!(config.drift_interval, Duration::from_secs(600));
@@ -116,13 +116,13 @@ fn every_field_is_read() {
         "clusterId: 0017\nannotationPrefix: lb.example.org\nnodeAddressType: external\n\
          orphans: report\norphanGracePeriod: 1h\nsweepInterval: 90s\ndriftInterval: 1m30s\n\
          clouds:\n- {{name: east, endpoint: 'https://lb.east:8443', requestTimeout: 1.5s, concurrency: 4,\n   \
-         requestsPerSecond: 25, profile: seed, tokenFile: {path}, caFile: {path}}}\n"
+         requestsPerSecond: 25, profile: basic, tokenFile: {path}, caFile: {path}}}\n"
     );
     let config = TestFile::new("full", &text).load().unwrap();
     assert_eq!(config.cluster_id, Some(ClusterId::new("0017")));
     assert_eq!(config.annotation_prefix, "lb.example.org");
     assert_eq!(config.node_address_type, NodeAddressType::External);
-    assert_eq!(config.orphans, Orphans::Report);
+    assert_eq!(config.orphans, OrphanPolicy::Report);
     assert_eq!(config.orphan_grace_period, Duration::from_secs(3600));
     assert_eq!(config.sweep_interval, config.drift_interval);
     let [cloud] = config.clouds.as_slice() else {

@@ -1,132 +1,123 @@
-//! Step four: carries a plan out, action by action. [`service`] and [`clouds`]: what
-//! each action does.
+//! Step five of a reconcile: performs what an [`Execution`] asks for, effect by
+//! effect. The order of effects, and what a failure means for the rest, is decided
+//! there; the effects themselves are in [`service`] and [`clouds`].
 
 mod clouds;
 mod service;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
 
 use super::Context;
-use super::attempt::ApplyResult;
-use super::drift::{Repairs, postpone};
+use super::attempt::{ApplyResult, ObservedClouds, ObservedService};
 use super::error::ReconcileError;
-use super::observe::{ObservedClouds, ObservedService};
-use super::speech::emit_before_apply;
+use super::pace::{PacedPlan, Repairs};
+use super::report::{events, metrics};
 use crate::election::Leadership;
-use crate::plan::naming::{CloudName, LoadBalancerId};
-use crate::plan::{Action, Outcome, Plan};
+use crate::plan::execution::{Certainty, Effect, Execution, Reach};
+use crate::plan::{Action, Outcome, Waiting};
+use crate::telemetry::traces;
 
-/// Carries a plan out. A failure ends the run for its cloud, or, if it is not
-/// of one cloud, altogether.
+/// Carries a plan out.
 pub async fn apply(
-    plan: Plan,
+    paced: PacedPlan,
     service: &ObservedService,
-    seen: ObservedClouds,
+    clouds: ObservedClouds,
     leadership: &Leadership,
     context: &Context,
 ) -> ApplyResult {
-    let repairs = context.drift.schedule(&plan, service);
-    emit_before_apply(&plan, &repairs, service, context);
-    let (plan, postponed) = postpone(plan, &repairs);
+    context.metrics.reconcile.started();
+    if !paced.is_empty() {
+        traces::begin();
+    }
+    metrics::count_drift_found(&paced.repairs, context);
+    events::emit_before_apply(&paced, service, context);
+    let PacedPlan { plan, repairs } = paced;
     let ObservedClouds {
         observed,
-        failures,
+        errors,
         disowned,
-    } = seen;
-    let mut run = Run {
+    } = clouds;
+    let (mut execution, waiting) = Execution::new(plan, observed);
+    let mut executor = Executor {
         service,
         leadership,
         context,
-        created: Vec::new(),
-        failed: BTreeSet::new(),
         repairs,
-        done: ApplyResult {
-            observed,
-            object: service.object.clone(),
-            actions: Vec::new(),
-            failures: failures
-                .into_values()
-                .map(ReconcileError::from)
-                .chain(postponed)
-                .collect(),
-            waiting: plan.waiting,
-            disowned,
-        },
+        object: service.object.clone(),
+        errors: errors.into_values().map(ReconcileError::from).collect(),
+        waiting,
     };
-    for action in plan.actions {
-        if run.is_held_up(&action) {
-            continue;
-        }
-        match run.perform(&action).await {
-            Ok(outcome) => {
-                run.count_repair(&action);
-                run.done.observed.record_outcome(&action, outcome);
-                run.done.actions.push(action);
-            }
-            Err(failure) => {
-                let of_one_cloud = cloud_of(&action).cloned();
-                let ends = failure.ends_the_run() || of_one_cloud.is_none();
-                run.done.failures.push(failure);
-                run.failed.extend(of_one_cloud);
-                if ends {
-                    break;
+    let mut actions = Vec::new();
+    while let Some(effect) = execution.next() {
+        match effect {
+            Effect::Apply(action) => match executor.perform(action, &execution).await {
+                Ok(outcome) => {
+                    metrics::count_repair(action, &executor.repairs, context);
+                    actions.extend(execution.succeeded(outcome));
                 }
+                Err(interruption) => executor.interrupted(interruption, &mut execution),
+            },
+            Effect::CheckService => {
+                let is_gone = executor.is_service_gone().await;
+                execution.service_checked(is_gone);
+            }
+            Effect::Undo { cloud, id } => {
+                executor.undo_create(cloud, id).await;
+                execution.undone();
             }
         }
     }
-    run.done
-}
-
-impl ReconcileError {
-    fn ends_the_run(&self) -> bool {
-        matches!(self, Self::Changed | Self::NotLeader(_) | Self::Stopping)
+    ApplyResult {
+        observed: execution.into_observed(),
+        object: executor.object,
+        actions,
+        errors: executor.errors,
+        waiting: executor.waiting,
+        disowned,
+        repairs: executor.repairs,
     }
 }
 
-/// The one cloud that an action is about.
-fn cloud_of(action: &Action) -> Option<&CloudName> {
-    match action {
-        Action::Create { cloud, .. }
-        | Action::Update { cloud, .. }
-        | Action::Delete { cloud, .. }
-        | Action::ConfirmGone { cloud, .. } => Some(cloud),
-        Action::AddFinalizer
-        | Action::ConfirmLive
-        | Action::Publish { .. }
-        | Action::AwaitServing { .. }
-        | Action::RemoveFinalizer { .. } => None,
-    }
-}
-
-struct Run<'a> {
+/// Performs effects for one Service.
+struct Executor<'a> {
     service: &'a ObservedService,
     leadership: &'a Leadership,
     context: &'a Context,
-    /// What this run created and has not put on record yet.
-    created: Vec<(CloudName, LoadBalancerId)>,
-    failed: BTreeSet<CloudName>,
-    /// Where what nobody asked for is put right.
     repairs: Repairs,
-    done: ApplyResult,
+    /// The newest state of the Service: every write starts from it.
+    object: Arc<Service>,
+    errors: Vec<ReconcileError>,
+    waiting: BTreeSet<Waiting>,
 }
 
-impl Run<'_> {
-    /// Whether an earlier failure stands in the way of an action.
-    fn is_held_up(&self, action: &Action) -> bool {
-        match action {
-            // Everything must be gone before the finalizer is.
-            Action::RemoveFinalizer { .. } => !self.failed.is_empty(),
-            _ => cloud_of(action).is_some_and(|cloud| self.failed.contains(cloud)),
-        }
-    }
+/// Why an action did not succeed.
+enum Interruption {
+    Error(ReconcileError),
+    /// Nothing failed: the cloud needs more time.
+    Waiting(Waiting),
+}
 
-    async fn perform(&mut self, action: &Action) -> Result<Outcome, ReconcileError> {
-        // What was created still goes on record.
-        let is_owed = matches!(action, Action::Publish { .. }) && !self.created.is_empty();
-        if self.context.stopping.is_cancelled() && !is_owed {
-            return Err(ReconcileError::Stopping);
+impl<E: Into<ReconcileError>> From<E> for Interruption {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl Executor<'_> {
+    async fn perform(
+        &mut self,
+        action: &Action,
+        execution: &Execution,
+    ) -> Result<Outcome, Interruption> {
+        // Even while the process stops, created load balancers are recorded.
+        if self.context.stopping.is_cancelled() && !execution.is_recording() {
+            return Err(ReconcileError::Stopping.into());
         }
         self.leadership.permit()?;
+        let observed = execution.observed();
         match action {
             Action::AddFinalizer => self.add_finalizer().await,
             Action::ConfirmLive => self.confirm_live().await,
@@ -137,11 +128,43 @@ impl Run<'_> {
                 request,
                 urgency,
             } => self.update(cloud, id, request, *urgency).await,
-            Action::Publish { clouds } => self.publish(clouds).await,
-            Action::AwaitServing { clouds } => self.await_serving(clouds),
+            Action::Publish { clouds } => self.publish(clouds, observed).await,
+            Action::AwaitServing { clouds } => {
+                match clouds.iter().find(|cloud| !observed.serves(cloud)) {
+                    None => Ok(Outcome::Done),
+                    Some(cloud) => Err(Interruption::Waiting(Waiting::Provisioning(cloud.clone()))),
+                }
+            }
             Action::Delete { cloud, id } => self.delete(cloud, id).await,
             Action::ConfirmGone { cloud, id } => self.confirm_gone(cloud, id).await,
             Action::RemoveFinalizer { clear_status } => self.remove_finalizer(*clear_status).await,
         }
+    }
+
+    fn interrupted(&mut self, interruption: Interruption, execution: &mut Execution) {
+        let pending_create = match interruption {
+            Interruption::Waiting(waiting) => {
+                self.waiting.insert(waiting);
+                execution.failed(Reach::Action, Certainty::NotDone)
+            }
+            Interruption::Error(error) => {
+                let (reach, certainty) = (reach(&error), error.certainty());
+                self.errors.push(error);
+                execution.failed(reach, certainty)
+            }
+        };
+        if let Some(cloud) = pending_create {
+            let pending_creates = &self.context.memory.pending_creates;
+            pending_creates.record(&self.service.view.uid, cloud);
+        }
+    }
+}
+
+fn reach(error: &ReconcileError) -> Reach {
+    match error {
+        ReconcileError::Changed | ReconcileError::NotLeader(_) | ReconcileError::Stopping => {
+            Reach::Plan
+        }
+        ReconcileError::Cloud(_) | ReconcileError::Kubernetes(_) => Reach::Action,
     }
 }

@@ -1,7 +1,8 @@
-//! What every reconcile has in hand.
+//! What every reconcile works with.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
@@ -10,73 +11,57 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cloud_handle::CloudHandle;
-use super::doubts::PendingCreates;
-use super::drift::Drift;
-use super::own_writes::MutationCache;
-use super::reconcile::key;
-use super::retry::RequeuePolicy;
-use super::said::EventDedup;
-use super::trace::ProvisioningTraces;
-use super::vanished::FinalizerRaces;
+use super::memory::Memory;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::Clouds;
-use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
+use crate::plan::naming::{CloudName, ClusterId, ServiceUid};
 use crate::telemetry::Metrics;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::traces::Tracer;
 
-/// What every reconcile has in hand.
+/// What every reconcile works with.
 pub struct Context {
     /// This cluster, as the owner of load balancers.
     pub cluster: ClusterId,
-    /// Names of our marks on Services.
+    /// The names of our annotations, finalizer and condition.
     pub metadata_keys: MetadataKeys,
-    /// The configured clouds, as the plan knows them.
+    /// The configured clouds, as the plan sees them.
     pub capabilities: Clouds,
-    /// The configured clouds, each with what it is known to have.
+    /// The configured clouds, as they are called.
     pub clouds: BTreeMap<CloudName, CloudHandle>,
-    /// Every Service, as the watch shows them.
-    pub services_store: Store<Service>,
-    /// Whether that is whole.
-    pub services_listed: watch::Receiver<bool>,
-    /// Writes to Services.
+    /// Services and Nodes, as the watches show them.
+    pub watched: Watched,
+    /// Reads and writes Services.
     pub services: ServiceWriter,
-    /// Events on Services.
+    /// Records Events.
     pub events: Events,
-    /// Metrics.
     pub metrics: Arc<Metrics>,
-    /// Where spans come from.
     pub tracer: Tracer,
-    /// The traces of Services that wait for their first address.
-    pub provisioning_traces: ProvisioningTraces,
-    /// Whether we lead.
-    pub roles: watch::Receiver<Role>,
-    /// The Nodes; `None` until all are known.
-    pub nodes: watch::Receiver<Option<NodeSet>>,
-    /// When to try again.
-    pub requeue: RequeuePolicy,
-    /// What Events have been said.
-    pub event_dedup: EventDedup,
-    /// What failures have been logged of late.
     pub log_throttle: LogThrottle,
-    /// Our writes that the watch has not shown yet.
-    pub mutation_cache: MutationCache,
-    /// Creates that may have happened.
-    pub pending_creates: PendingCreates,
-    /// What changed at the clouds although nobody asked for it.
-    pub drift: Drift,
-    /// Where Services are handed in that went although our finalizer was on them.
-    pub finalizer_races: FinalizerRaces,
+    /// What is remembered between reconciles.
+    pub memory: Arc<Memory>,
+    /// Whether this replica leads.
+    pub roles: watch::Receiver<Role>,
     /// Cancelled when no new work may be started.
     pub stopping: CancellationToken,
 }
 
+/// The state of the cluster, as the watches show it.
+pub struct Watched {
+    /// Every Service.
+    pub services: Store<Service>,
+    /// Whether all Services were listed.
+    pub services_listed: watch::Receiver<bool>,
+    /// The Nodes; `None` until all were listed.
+    pub nodes: watch::Receiver<Option<NodeSet>>,
+}
+
 impl Context {
-    /// Our leadership, unless we are a standby or about to stop.
+    /// Our leadership, unless this replica is a standby or about to stop.
     pub fn leadership(&self) -> Option<Leadership> {
         if self.stopping.is_cancelled() {
             return None;
@@ -87,37 +72,26 @@ impl Context {
         }
     }
 
-    /// Drops what is remembered of a Service that is gone.
-    pub fn forget(&self, service: &Service) {
-        let Some(uid) = service.uid().map(ServiceUid::new) else {
-            return;
-        };
-        self.requeue.forget(&uid);
-        self.mutation_cache.forget(&uid);
-        self.drift.forget(&uid);
-        self.event_dedup.forget(&uid);
-        self.provisioning_traces.forget(&uid);
-        self.metrics.provisioning.forget(&uid);
-        self.metrics.queue.forget(&key(service));
+    /// Counts a request to reconcile a Service after a delay.
+    pub fn enqueued(&self, uid: &ServiceUid, delay: Duration) {
+        if self.memory.workqueue.add(uid, delay) {
+            self.metrics.workqueue.added();
+        }
     }
 
-    /// Drops what is remembered of Services that went while no watch was there
-    /// to say so.
+    /// Drops what is remembered of Services that were deleted while no watch was
+    /// connected.
     pub fn forget_absent(&self) {
-        if !*self.services_listed.borrow() {
+        if !*self.watched.services_listed.borrow() {
             return;
         }
-        let services = self.services_store.state();
-        let uids = services.iter().filter_map(|service| service.uid());
-        let alive: HashSet<ServiceUid> = uids.map(ServiceUid::new).collect();
-        self.requeue.keep(&alive);
-        self.mutation_cache.keep(&alive);
-        self.drift.keep(&alive);
-        self.event_dedup.keep(&alive);
-        self.metrics.provisioning.keep(&alive);
-        self.metrics.nodes.keep(&alive);
-        let known: HashSet<ServiceKey> = services.iter().map(|service| key(service)).collect();
-        self.metrics.queue.keep(&known);
-        self.provisioning_traces.keep(&alive);
+        let services = self.watched.services.state();
+        let uids = services.iter().filter_map(|service| uid(service));
+        self.memory.retain(&uids.collect::<HashSet<_>>());
     }
+}
+
+/// The UID, which every object from an API server has.
+pub fn uid(service: &Service) -> Option<ServiceUid> {
+    service.uid().map(ServiceUid::new)
 }

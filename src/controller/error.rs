@@ -1,108 +1,33 @@
-//! What can end an attempt, and the reason that stands for it in metrics.
-
-use std::time::Duration;
+//! Why an attempt is not finished: what failed, and what it waits for.
 
 use crate::cloud::{CloudError, ErrorKind};
 use crate::election::LeadershipLost;
 use crate::kubernetes::KubernetesError;
 use crate::plan::Waiting;
-use crate::plan::naming::{CloudName, LoadBalancerId};
+use crate::plan::execution::Certainty;
+use crate::plan::naming::CloudName;
+use crate::reason::Reason;
 use crate::telemetry::log_throttle::LogKey;
 
 /// What ended an attempt, for one cloud or altogether.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
-    /// A cloud's.
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    /// The API server's.
     #[error(transparent)]
     Kubernetes(#[from] KubernetesError),
-    /// The Service is no longer as it was planned for.
-    #[error("the Service changed meanwhile")]
+    /// The Service is not the one that was planned for any more.
+    #[error("the Service changed in the meantime")]
     Changed,
-    /// The cloud still has what it was told to delete.
-    #[error("{cloud}: load balancer {id} is still being deleted")]
-    StillDeleting {
-        /// Where.
-        cloud: CloudName,
-        /// Which.
-        id: LoadBalancerId,
-    },
-    /// The load balancer that is to take over has no address yet.
-    #[error("{cloud}: the new load balancer has no address yet")]
-    NotServing {
-        /// Where.
-        cloud: CloudName,
-    },
-    /// Much has drifted, and others are put right before.
-    #[error("{cloud}: what drifted is put right in {:.1} s: others come before", wait.as_secs_f64())]
-    QueuedForRepair {
-        /// Where.
-        cloud: CloudName,
-        /// Until then.
-        wait: Duration,
-    },
-    /// We lead no more.
     #[error(transparent)]
     NotLeader(#[from] LeadershipLost),
-    /// We are about to end.
     #[error("the process is stopping")]
     Stopping,
 }
 
 impl ReconcileError {
-    /// For metrics and logs, from a closed set.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Cloud(error) => error.reason().as_str(),
-            Self::Kubernetes(KubernetesError::Conflict) | Self::Changed => "conflict",
-            Self::Kubernetes(KubernetesError::Timeout(_)) => "timeout",
-            Self::Kubernetes(KubernetesError::NotLeader(_)) | Self::NotLeader(_) => "not_leader",
-            Self::Kubernetes(_) => "kubernetes",
-            Self::StillDeleting { .. } => "deleting",
-            Self::NotServing { .. } => "provisioning",
-            Self::QueuedForRepair { .. } => "drift",
-            Self::Stopping => "stopping",
-        }
-    }
-
-    /// What it is at heart: the same for all attempts that fail alike.
-    pub fn fingerprint(&self) -> String {
-        match self {
-            Self::Cloud(error) => format!("{} {}: {}", error.cloud(), error.verb(), self.reason()),
-            other => other.reason().to_owned(),
-        }
-    }
-
-    /// What makes it the same line of the log as others, whatever the Service.
-    pub fn log_key(&self) -> LogKey {
-        let (cloud, operation) = match self {
-            Self::Cloud(error) => (Some(error.cloud().to_string()), error.verb().as_str()),
-            _ => (None, "kubernetes"),
-        };
-        let reason = match self {
-            Self::Kubernetes(error) => error.code(),
-            _ => self.reason(),
-        };
-        LogKey {
-            cloud,
-            operation,
-            reason,
-        }
-    }
-
-    /// Whether it is part of ordinary life: no Event and no condition speaks of it.
-    pub fn is_quiet(&self) -> bool {
-        self.is_superseded()
-            || matches!(
-                self,
-                Self::StillDeleting { .. } | Self::NotServing { .. } | Self::QueuedForRepair { .. }
-            )
-    }
-
-    /// Whether the attempt was cut short because somebody else came first:
-    /// what it would say of the Service is another attempt's to say.
+    /// Whether the attempt was cut short because another writer came first: a
+    /// later attempt reports on the Service instead.
     pub fn is_superseded(&self) -> bool {
         match self {
             Self::Changed | Self::NotLeader(_) | Self::Stopping => true,
@@ -114,25 +39,107 @@ impl ReconcileError {
             Self::Cloud(error) => {
                 matches!(error.kind(), ErrorKind::LeadershipLost | ErrorKind::Busy)
             }
-            Self::StillDeleting { .. } | Self::NotServing { .. } | Self::QueuedForRepair { .. } => {
-                false
-            }
+        }
+    }
+
+    /// Whether the failed request may have taken effect all the same.
+    pub fn certainty(&self) -> Certainty {
+        match self {
+            Self::Cloud(error) if error.outcome_unknown() => Certainty::Unknown,
+            _ => Certainty::NotDone,
+        }
+    }
+
+    /// Equal for two attempts that fail in the same way, whatever the messages
+    /// contain besides (a request id, a timestamp).
+    pub fn fingerprint(&self) -> String {
+        let reason = Unfinished::Failed(self).reason().as_str();
+        match self {
+            Self::Cloud(error) => format!("{} {}: {reason}", error.cloud(), error.verb()),
+            _ => reason.to_owned(),
+        }
+    }
+
+    /// Equal for log lines that are throttled together, whatever the Service.
+    pub fn log_key(&self) -> LogKey {
+        let (cloud, operation) = match self {
+            Self::Cloud(error) => (Some(error.cloud().to_string()), error.verb().as_str()),
+            _ => (None, "kubernetes"),
+        };
+        let reason = match self {
+            Self::Kubernetes(error) => error.code(),
+            _ => Unfinished::Failed(self).reason().as_str(),
+        };
+        LogKey {
+            cloud,
+            operation,
+            reason,
         }
     }
 }
 
-/// Why something is not done, for metrics: what a person must see to. `None`
-/// for what comes by itself or is counted otherwise.
-pub fn waiting_reason(waiting: &Waiting) -> Option<&'static str> {
-    match waiting {
-        Waiting::NameTaken(_) => Some("name_taken"),
-        Waiting::CloudError(..) => Some("cloud_failed"),
-        Waiting::CloudNotConfigured(_) => Some("not_configured"),
-        Waiting::NodesUnconfirmed
-        | Waiting::Provisioning(_)
-        | Waiting::Deleting(_)
-        | Waiting::CloudUnreachable(_)
-        | Waiting::Invalid(_)
-        | Waiting::NotOurs(_) => None,
+/// Something that keeps an attempt from being finished.
+#[derive(Clone, Copy, Debug)]
+pub enum Unfinished<'a> {
+    Failed(&'a ReconcileError),
+    Waiting(&'a Waiting),
+}
+
+impl<'a> Unfinished<'a> {
+    /// The reason, for metrics, logs and the condition alike.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Failed(error) => match error {
+                ReconcileError::Cloud(error) => error.reason(),
+                ReconcileError::Kubernetes(KubernetesError::Conflict) | ReconcileError::Changed => {
+                    Reason::Conflict
+                }
+                ReconcileError::Kubernetes(KubernetesError::Timeout(_)) => Reason::Timeout,
+                ReconcileError::Kubernetes(KubernetesError::NotLeader(_))
+                | ReconcileError::NotLeader(_) => Reason::NotLeader,
+                ReconcileError::Kubernetes(_) => Reason::Kubernetes,
+                ReconcileError::Stopping => Reason::Stopping,
+            },
+            Self::Waiting(waiting) => match waiting {
+                Waiting::NotOurs(_) => Reason::NotOurs,
+                Waiting::Invalid(_) => Reason::InvalidSpec,
+                Waiting::CloudUnreachable(_) => Reason::CloudUnavailable,
+                Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
+                Waiting::NameTaken(_) => Reason::NameTaken,
+                Waiting::Provisioning(_) => Reason::Provisioning,
+                Waiting::CloudError(..) => Reason::CloudFailed,
+                Waiting::Deleting(_) | Waiting::StillDeleting(..) => Reason::Deleting,
+                Waiting::NodesUnconfirmed => Reason::NodesUnconfirmed,
+                Waiting::RepairSlot(_) => Reason::Drift,
+            },
+        }
+    }
+
+    /// Whether it counts as a failure of the attempt. The error behind an
+    /// unreachable cloud and an invalid Service are counted where they occur.
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Failed(error) => !error.is_superseded(),
+            Self::Waiting(Waiting::CloudUnreachable(_) | Waiting::Invalid(_)) => false,
+            Self::Waiting(_) => self.reason().is_failure(),
+        }
+    }
+
+    /// The cloud and the reason, if a person has to change something before the
+    /// Service can get its address there.
+    pub fn terminal(self) -> Option<(&'a CloudName, Reason)> {
+        match self {
+            Self::Failed(ReconcileError::Cloud(error)) if error.is_terminal() => {
+                let reason = match error.kind() {
+                    ErrorKind::NameTaken => Reason::NameTaken,
+                    _ => error.reason(),
+                };
+                Some((error.cloud(), reason))
+            }
+            Self::Waiting(Waiting::NameTaken(cloud) | Waiting::CloudError(cloud, _)) => {
+                Some((cloud, self.reason()))
+            }
+            Self::Failed(_) | Self::Waiting(_) => None,
+        }
     }
 }

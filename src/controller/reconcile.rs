@@ -1,8 +1,8 @@
-//! One Service, in five steps.
+//! One Service, in six steps.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
@@ -11,79 +11,62 @@ use tracing::Instrument;
 
 use super::Context;
 use super::apply::apply;
-use super::observe::{ObservedService, Skip, observe_clouds, observe_service};
-use super::report::report;
-use super::trace;
+use super::attempt::Skip;
+use super::context::uid;
+use super::observe::{observe_clouds, observe_service};
+use super::pace::pace;
+use super::report::{report, spans};
 use crate::election::Leadership;
-use crate::plan::naming::ServiceKey;
 use crate::plan::plan;
-use crate::telemetry::traces;
 
-/// Reconciles one Service. Never fails towards the runtime: a failure is
-/// reported and becomes the time of the next attempt.
+/// The six steps.
+///
+/// # Errors
+/// [`Skip`] if the attempt ends after one of the first two steps.
+async fn attempt(
+    watched: Arc<Service>,
+    leadership: &Leadership,
+    context: &Context,
+) -> Result<Option<Duration>, Skip> {
+    let service = observe_service(watched, context)?; // no client
+    let clouds = observe_clouds(&service, context).await?; // client: clouds
+    let plan = plan(&service.desired, &clouds.observed); // pure
+    let paced = pace(plan, &service, &context.memory.drift); // no client
+    let result = apply(paced, &service, clouds, leadership, context).await; // client: clouds, API server
+    Ok(report(&service, result, leadership, context).await) // client: API server
+}
+
+/// Reconciles one Service, with its span, its log fields and its place in the
+/// queue's metrics. Never fails towards kube-runtime: an error is reported and
+/// becomes the time of the next attempt.
 ///
 /// # Errors
 /// None.
 pub async fn reconcile(service: Arc<Service>, context: Arc<Context>) -> Result<Next, Infallible> {
-    let key = key(&service);
-    let _work = context.metrics.queue.begin(key.clone());
+    let Some(uid) = uid(&service) else {
+        return Ok(Next::await_change());
+    };
+    let in_progress = context.memory.workqueue.begin(&uid);
+    if let Some(waited) = in_progress.waited {
+        context.metrics.workqueue.began(waited);
+    }
     let Some(leadership) = context.leadership() else {
         return Ok(Next::await_change());
     };
-    let span = tracing::info_span!(
+    let log_fields = tracing::info_span!(
         "reconcile",
-        namespace = key.namespace,
-        service = key.name,
+        namespace = service.namespace().unwrap_or_default(),
+        service = service.name_any(),
         term = %leadership.term(),
     );
-    let attempt = attempt(service, &leadership, &context).instrument(span);
-    let again = attempt.await.unwrap_or_else(|not_now| match not_now {
-        Skip::UntilChange => None,
-        Skip::For(delay) => Some(delay),
-    });
-    let Some(delay) = again else {
-        return Ok(Next::await_change());
-    };
-    context.metrics.queue.add_after(key, delay);
-    Ok(Next::requeue(delay))
-}
-
-/// Namespace and name; empty for an object that no API server serves.
-pub fn key(service: &Service) -> ServiceKey {
-    ServiceKey {
-        namespace: service.namespace().unwrap_or_default(),
-        name: service.name_any(),
+    let span = spans::of_attempt(&service, &leadership, &context);
+    let attempt = span.run(attempt(service, &leadership, &context));
+    let requeue_after = attempt.instrument(log_fields).await;
+    match requeue_after.unwrap_or_else(Skip::requeue_after) {
+        None => Ok(Next::await_change()),
+        Some(delay) => {
+            context.enqueued(&uid, delay);
+            Ok(Next::requeue(delay))
+        }
     }
-}
-
-/// The first step; most attempts end with it, or find nothing to do after it.
-async fn attempt(
-    service: Arc<Service>,
-    leadership: &Leadership,
-    context: &Context,
-) -> Result<Option<Duration>, Skip> {
-    let service = observe_service(service, context)?;
-    let work = trace::attempt(&service, leadership, context);
-    work.run(steps(&service, leadership, context)).await
-}
-
-/// The other four.
-async fn steps(
-    service: &ObservedService,
-    leadership: &Leadership,
-    context: &Context,
-) -> Result<Option<Duration>, Skip> {
-    let started = Instant::now();
-    let seen = tokio::select! {
-        seen = observe_clouds(service, context) => seen?,
-        // Reading may be broken off at any time; writing may not.
-        () = context.stopping.cancelled() => return Err(Skip::UntilChange),
-    };
-    context.metrics.reconcile.started();
-    let plan = plan(&service.desired, &seen.observed);
-    if !plan.actions.is_empty() {
-        traces::begin();
-    }
-    let done = apply(plan, service, seen, leadership, context).await;
-    Ok(report(service, done, started, leadership, context).await)
 }

@@ -1,143 +1,171 @@
-//! Step five: says what was done and what was not, and decides the next attempt.
-//! Never fails the reconcile.
+//! Step six of a reconcile: Events, metrics, the log and the condition, and the
+//! time of the next attempt. Never fails the reconcile.
+
+pub mod condition;
+pub mod events;
+pub mod metrics;
+pub mod spans;
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Context;
-use super::attempt::ApplyResult;
-use super::error::ReconcileError;
-use super::measure::measure;
-use super::observe::ObservedService;
-use super::readiness::readiness;
-use super::retry::{Requeue, after_failure, after_waiting};
-use super::speech::{emit_applied, emit_condition_change, emit_warnings};
+use super::attempt::{ApplyResult, ObservedService};
+use super::error::{ReconcileError, Unfinished};
+use super::memory::requeue::Requeue;
 use crate::election::Leadership;
-use crate::kubernetes::condition;
-use crate::kubernetes::condition::Readiness;
+use crate::kubernetes::condition::{Readiness, find};
 use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::{Desired, Waiting, unready};
 use crate::telemetry::traces;
 
-/// Says what was done and what was not; gives when to try again, `None` if only
-/// a change is worth it.
+/// Reports an attempt. Returns when to try again; `None` if only a change is
+/// worth another attempt.
 pub async fn report(
     service: &ObservedService,
-    mut done: ApplyResult,
-    started: Instant,
+    mut result: ApplyResult,
     leadership: &Leadership,
     context: &Context,
 ) -> Option<Duration> {
-    log(&done, context);
-    // A load balancer that is not on record yet is not ready, whatever it does.
-    let overtaken = done.failures.iter().any(ReconcileError::is_superseded);
-    let readiness =
-        readiness(service, &done, context.metadata_keys.prefix()).filter(|_| !overtaken);
-    let before = condition::find(&service.object, context.metadata_keys.condition());
-    let loud = done.failures.iter().find(|failure| !failure.is_quiet());
-    let failure = loud.map(ReconcileError::fingerprint);
-    // A failure that only words differently is no news, neither here nor on the object.
-    let speaks = context.event_dedup.failure_is_new(service, failure)
-        || before.is_none_or(|before| before.status == "True");
-    let readiness = readiness.filter(|_| speaks);
-    let is_news = readiness
-        .as_ref()
-        .is_some_and(|now| before.is_none_or(|before| !now.matches(before)));
+    log(&result, context);
+    let (readiness, is_news) = condition_to_set(service, &result, context);
     if is_news {
         traces::begin();
     }
-    emit_applied(service, &done, context);
+    events::emit_applied(service, &result, context);
     if let Some(readiness) = readiness.as_ref().filter(|_| is_news) {
-        emit_condition_change(service, readiness, context);
+        events::emit_condition_change(service, readiness, context);
     }
-    emit_warnings(service, &done, readiness.as_ref(), context);
-    let pending = pending(service, &done);
+    events::emit_warnings(service, &result, readiness.as_ref(), context);
+    let pending = pending(service, &result);
     if let Some(readiness) = &readiness {
-        let written = write_condition(service, &done, readiness, leadership, context).await;
-        done.failures.extend(written.err());
+        let written = write_condition(service, &result, readiness, leadership, context).await;
+        result.errors.extend(written.err());
     }
-    measure(service, &done, !pending.is_empty(), started, context);
-    // What is left on a cloud that is not configured takes nothing from the rest.
+    metrics::count_attempt(service, &result, &pending, context);
+    // A load balancer that stays on a cloud which is not configured any more does
+    // not keep the rest from being in sync.
     let is_left = |waiting: &Waiting| matches!(waiting, Waiting::CloudNotConfigured(_));
-    if done.failures.is_empty() && pending.iter().all(is_left) {
-        context.drift.mark_in_sync(service);
+    if result.errors.is_empty() && pending.iter().all(is_left) {
+        context.memory.drift.mark_in_sync(service);
     }
-    next(service, &done, &pending, context)
+    requeue(service, &result, &pending, context)
 }
 
-fn log(done: &ApplyResult, context: &Context) {
-    for action in &done.actions {
+fn log(result: &ApplyResult, context: &Context) {
+    for action in &result.actions {
         tracing::info!(%action, "done");
     }
-    for waiting in &done.waiting {
-        tracing::info!(?waiting, "not done");
+    for waiting in &result.waiting {
+        match waiting {
+            Waiting::RepairSlot(_) | Waiting::StillDeleting(..) => {}
+            _ => tracing::info!(?waiting, "not done"),
+        }
     }
-    let loud = done.failures.iter().filter(|failure| !failure.is_quiet());
-    for failure in loud.filter(|failure| context.log_throttle.should_log(failure.log_key())) {
-        tracing::warn!(reason = failure.reason(), error = %failure, "failed; it is tried again");
+    let failures = result.errors.iter().filter(|error| !error.is_superseded());
+    for error in failures.filter(|error| context.log_throttle.should_log(error.log_key())) {
+        let reason = Unfinished::Failed(error).reason().as_str();
+        tracing::warn!(reason, %error, "failed; it is tried again");
     }
 }
 
-/// What is not there yet although nothing failed.
-fn pending(service: &ObservedService, done: &ApplyResult) -> BTreeSet<Waiting> {
+/// The condition to set, if it may be set, and whether it differs from the one
+/// that the Service has.
+fn condition_to_set(
+    service: &ObservedService,
+    result: &ApplyResult,
+    context: &Context,
+) -> (Option<Readiness>, bool) {
+    let keys = &context.metadata_keys;
+    let before = find(&service.object, keys.condition());
+    // The same failure with a different message (a request id, a timestamp) must
+    // not emit another Event or rewrite the condition.
+    let failure = result.errors.iter().find(|error| !error.is_superseded());
+    let failure = failure.map(ReconcileError::fingerprint);
+    let may_be_set = context.memory.event_dedup.failure_is_new(service, failure)
+        || before.is_none_or(|before| before.status == "True");
+    // What was created by an attempt that was superseded is in no record yet, so
+    // it must not be called ready.
+    let superseded = result.errors.iter().any(ReconcileError::is_superseded);
+    let readiness = condition::readiness(
+        service,
+        &result.observed,
+        result.unfinished(),
+        keys.prefix(),
+    )
+    .filter(|_| may_be_set && !superseded);
+    let is_news = readiness
+        .as_ref()
+        .is_some_and(|now| before.is_none_or(|before| !now.matches(before)));
+    (readiness, is_news)
+}
+
+/// What the Service still waits for although nothing failed.
+fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting> {
     let mut pending = match &service.desired {
-        Desired::Managed(wanted) => unready(wanted, &done.observed),
+        Desired::Managed(wanted) => unready(wanted, &result.observed),
         _ => BTreeSet::new(),
     };
-    // There is nothing to look at before its turn.
-    for cloud in done.not_their_turn() {
+    // There is nothing to poll for before the slot of the repair.
+    for cloud in result.queued_repairs() {
         pending.remove(&Waiting::Provisioning(cloud.clone()));
     }
     let stays = |waiting: &&Waiting| {
         matches!(
             waiting,
-            Waiting::NodesUnconfirmed | Waiting::CloudNotConfigured(_)
+            Waiting::NodesUnconfirmed
+                | Waiting::CloudNotConfigured(_)
+                | Waiting::StillDeleting(..)
+                | Waiting::RepairSlot(_)
         )
     };
-    pending.extend(done.waiting.iter().filter(stays).cloned());
+    pending.extend(result.waiting.iter().filter(stays).cloned());
     pending
 }
 
-/// Brings the condition to what is true now, if a write of the plan did not.
+/// Writes the condition, unless a write of the plan has set it already.
 async fn write_condition(
     service: &ObservedService,
-    done: &ApplyResult,
+    result: &ApplyResult,
     readiness: &Readiness,
     leadership: &Leadership,
     context: &Context,
 ) -> Result<(), ReconcileError> {
-    let change = ServicePatch {
+    let patch = ServicePatch {
         readiness: Some(readiness),
         ..ServicePatch::default()
     };
     let written = context
         .services
-        .patch(leadership, &done.object, &change)
+        .patch(leadership, &result.object, &patch)
         .await
         .inspect_err(|error| tracing::debug!(%error, "the condition was not written"))?;
     if let Some(written) = written {
-        context
-            .mutation_cache
-            .record(&service.view.uid, written.into());
+        let cache = &context.memory.mutation_cache;
+        cache.record(&service.view.uid, written.into());
     }
     Ok(())
 }
 
-fn next(
+fn requeue(
     service: &ObservedService,
-    done: &ApplyResult,
+    result: &ApplyResult,
     pending: &BTreeSet<Waiting>,
     context: &Context,
 ) -> Option<Duration> {
-    let failures = done.failures.iter().map(after_failure);
-    let fight = done.restores(service).then_some(Requeue::Poll);
-    let delays = failures
-        .chain(pending.iter().map(after_waiting))
-        .chain(fight);
-    context.requeue.schedule(
+    let errors = result.errors.iter().map(Unfinished::Failed);
+    let unfinished = errors.chain(pending.iter().map(Unfinished::Waiting));
+    // Another writer of the status must not make this a hot loop.
+    let restores = result.restores_status(service).then_some(Requeue::Poll);
+    let slots = result.repairs.values().filter_map(|repair| repair.wait);
+    let requeues = unfinished
+        .map(Requeue::after)
+        .chain(slots.map(Requeue::Slot))
+        .chain(restores);
+    context.memory.requeue.schedule(
         &service.view.uid,
         service.spec_hash,
         service.nodes_version(),
-        delays,
+        requeues,
     )
 }

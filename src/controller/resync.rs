@@ -1,6 +1,6 @@
-//! What each cloud has: read once at takeover, so that a new leader asks each
-//! cloud for one list rather than for every Service, and again and again after
-//! that, for drift and for orphans.
+//! The resync: each cloud is listed once at takeover, so that a new leader makes
+//! one request to each cloud rather than one for every Service, and again at
+//! intervals, for drift and for orphans.
 
 use std::mem::discriminant;
 use std::sync::Arc;
@@ -10,44 +10,40 @@ use futures::future::{join, join_all};
 use tokio::time::sleep;
 
 use super::cloud_handle::CloudHandle;
-use super::retry::random_fraction;
-use super::sweep::{Sweep, SweepSettings};
+use super::orphans::sweep::{Sweep, SweepSettings};
 use super::{Context, Trigger};
 use crate::cloud::ErrorKind;
 use crate::election::Role;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::CloudName;
 
-/// How often to look, and what for.
+/// How often to resync.
 #[derive(Clone, Copy, Debug)]
 pub struct ResyncSettings {
     /// Between two lists of a cloud.
     pub sweep_interval: Duration,
-    /// Between two reconciles of every Service, for what was changed behind our back.
+    /// Between two reconciles of every Service, for drift.
     pub drift_interval: Duration,
-    /// What to do with orphans.
     pub sweep: SweepSettings,
 }
 
-/// From the moment that we lead: each cloud's list, then every Service; and
-/// both again at their intervals.
+/// From the moment that this replica leads: lists each cloud, then reconciles
+/// every Service; and both again at their intervals.
 pub async fn run(context: Arc<Context>, trigger: Trigger, settings: ResyncSettings) {
     let mut roles = context.roles.clone();
     let leads = |role: &Role| matches!(role, Role::Leader(_));
     if roles.wait_for(leads).await.is_err() {
-        // A standby that is about to end; the end of a part would be an error.
+        // A standby that is about to stop; a component that ends would be an error.
         return std::future::pending().await;
     }
     trigger.reconcile_all();
     let lists = context.clouds.iter().map(|(name, cloud)| {
         let context = &context;
         async move {
-            let sweep = Sweep::default();
+            let sweep = Sweep::new(name, cloud, settings.sweep, context);
             loop {
                 if let Some(found) = list(name, cloud, context).await {
-                    sweep
-                        .run(name, cloud, &found, settings.sweep, context)
-                        .await;
+                    sweep.run(&found).await;
                 }
                 sleep(spread(settings.sweep_interval)).await;
             }
@@ -62,14 +58,13 @@ pub async fn run(context: Arc<Context>, trigger: Trigger, settings: ResyncSettin
     };
     let work = join(join_all::<_>(lists), drift);
     context.stopping.run_until_cancelled(work).await;
-    // A part that ends by itself ends the process; this one waits for the end.
     std::future::pending().await
 }
 
 /// Up to a tenth more or less, so that replicas of several clusters that were
-/// restarted together do not ask a cloud together.
+/// restarted together do not list a cloud together.
 fn spread(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * random_fraction())
+    interval.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
 /// Reads a cloud's list; `None` if it has none or does not answer.

@@ -11,7 +11,7 @@ use super::clock::{Clock, Moment};
 use super::error::ElectionError;
 use super::leadership::{Leadership, Role, Term};
 use super::lease::{Attempt, HeldLease, ReleaseOutcome};
-use super::lease_error::{AttemptError, LeaseErrorLog};
+use super::lease_error::LeaseErrorLog;
 use super::observed_lease::{ObservedLease, ObservedRecord};
 use super::timing::Timing;
 use super::watchdog::{EndProcess, Watchdog};
@@ -207,8 +207,7 @@ impl Elector {
         loop {
             match timeout_at(deadline, self.lease.release()).await {
                 Ok(Ok(release)) => return Ok(release),
-                Ok(Err(AttemptError::Lease(error))) => reason = error.to_string(),
-                Ok(Err(failure)) => reason = format!("{failure:?}"),
+                Ok(Err(error)) => reason = error.to_string(),
                 Err(_) => return Err(reason),
             }
             let next = Instant::now() + self.timing.retry_period / 10;

@@ -5,9 +5,9 @@
 //! runtime is stuck. This is for what neither foresees: a process that lost its
 //! Lease, or does not renew it, and goes on living. Only a restart helps then.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Observation;
@@ -34,7 +34,7 @@ impl LeaseHealth {
 
     /// Notes what happened.
     pub fn note(&self, observation: Observation) {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         match observation {
             Observation::Acquired | Observation::Renewed { .. } => *last = Some(Instant::now()),
             Observation::Released => *last = None,
@@ -48,7 +48,7 @@ impl LeaseHealth {
     /// # Errors
     /// The last renewal is older than the lease duration and 20 s.
     pub fn check(&self) -> Result<(), String> {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self.last.lock();
         let age = last.map(|last| last.elapsed()).unwrap_or_default();
         if age <= self.lease_duration + GRACE {
             return Ok(());

@@ -10,7 +10,7 @@ use tower::{BoxError, Layer, Service};
 use super::Candidate;
 use super::clock::Moment;
 use super::leadership::Term;
-use super::lease_error::{AttemptError, LeaseError};
+use super::lease_error::LeaseError;
 use super::lease_layer::LeaseLayer;
 use super::observed_lease::{ObservedLease, holder, version};
 
@@ -82,7 +82,7 @@ impl HeldLease {
     pub(super) async fn attempt(&self) -> Attempt {
         let lease = match self.lock.try_acquire_or_renew().await {
             Ok(LeaseLockResult::Acquired(lease) | LeaseLockResult::NotAcquired(lease)) => lease,
-            Err(error) => return Attempt::from(AttemptError::from(error)),
+            Err(error) => return LeaseError::from(error).into(),
         };
         let holder = lease.spec.as_ref().and_then(holder).unwrap_or_default();
         // "Acquired" may name another: what the Lease says counts.
@@ -94,16 +94,18 @@ impl HeldLease {
                 term: Term::new(version),
                 sent,
             },
-            _ => Attempt::Failed(LeaseError::Nonsense("a write without a version".to_owned())),
+            _ => Attempt::Failed(LeaseError::Unreadable(
+                "a write without a version".to_owned(),
+            )),
         }
     }
 
     /// Empties the holder if it is us, as client-go does: the layer's
     /// precondition leaves alone what another wrote since the read.
-    pub(super) async fn release(&self) -> Result<ReleaseOutcome, AttemptError> {
-        match self.lock.step_down().await.map_err(AttemptError::from) {
+    pub(super) async fn release(&self) -> Result<ReleaseOutcome, LeaseError> {
+        match self.lock.step_down().await.map_err(LeaseError::from) {
             Ok(()) => Ok(ReleaseOutcome::Done),
-            Err(AttemptError::HeldBy(_) | AttemptError::Absent) => Ok(ReleaseOutcome::NotOurs),
+            Err(LeaseError::HeldBy(_) | LeaseError::Absent) => Ok(ReleaseOutcome::NotOurs),
             Err(other) => Err(other),
         }
     }
@@ -114,12 +116,12 @@ impl HeldLease {
     }
 }
 
-impl From<AttemptError> for Attempt {
-    fn from(failure: AttemptError) -> Self {
-        match failure {
-            AttemptError::HeldBy(holder) => Self::HeldBy(holder),
-            AttemptError::Conflict | AttemptError::Absent => Self::Contended,
-            AttemptError::Lease(error) => Self::Failed(error),
+impl From<LeaseError> for Attempt {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::HeldBy(holder) => Self::HeldBy(holder),
+            LeaseError::Conflict | LeaseError::Absent => Self::Contended,
+            other => Self::Failed(other),
         }
     }
 }

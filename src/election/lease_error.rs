@@ -1,14 +1,21 @@
-//! What goes wrong between us and the API server, in words that help.
+//! Why one attempt at the Lease did not succeed.
 
 use std::mem::{Discriminant, discriminant};
 
 use kube_leader_election::Error as LockError;
 
 use super::lease_layer::LayerError;
+use crate::error_chain::with_causes;
 
-/// Why a try did not come to a result. All of it is retried.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why an attempt at the Lease did not succeed. Every attempt is repeated.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum LeaseError {
+    #[error("another candidate wrote the Lease between our read and our write")]
+    Conflict,
+    #[error("the Lease does not exist")]
+    Absent,
+    #[error("{0:?} holds the Lease")]
+    HeldBy(String),
     #[error(
         "the API server forbids it: {0}. The ServiceAccount needs get, list, watch and patch on this Lease, and create on leases in its namespace"
     )]
@@ -17,94 +24,70 @@ pub(super) enum LeaseError {
     NoNamespace(String),
     #[error("the API server refused it with {code}: {message}")]
     Refused { code: u16, message: String },
-    #[error("the API server cannot be reached: {0}")]
-    Unreachable(String),
-    #[error("the API server gave an answer that makes no sense: {0}")]
-    Nonsense(String),
+    #[error("the API server cannot be reached: {}", with_causes(.0))]
+    Unreachable(#[source] kube::Error),
+    #[error("the API server's answer cannot be read: {0}")]
+    Unreadable(String),
 }
 
-/// Why kube-leader-election gave up on one try.
-#[derive(Debug)]
-pub(super) enum AttemptError {
-    /// Another wrote the Lease between our read and our write.
-    Conflict,
-    /// There is no Lease to write.
-    Absent,
-    /// Another holds it.
-    HeldBy(String),
-    /// Anything else.
-    Lease(LeaseError),
-}
-
-impl From<LeaseError> for AttemptError {
-    fn from(error: LeaseError) -> Self {
-        Self::Lease(error)
+impl LeaseError {
+    /// Whether it is how elections go: another candidate was first.
+    pub(super) fn is_contention(&self) -> bool {
+        matches!(self, Self::Conflict | Self::Absent | Self::HeldBy(_))
     }
 }
 
-impl From<LockError> for AttemptError {
+impl From<LockError> for LeaseError {
     fn from(error: LockError) -> Self {
         match error {
-            LockError::ApiError { response } => from_status(&response),
-            // Creating cannot miss the Lease: it is the namespace that is missing.
+            LockError::ApiError { response } => Self::from_status(&response),
+            // A create cannot miss the Lease: the namespace does not exist.
             LockError::CreateLease(kube::Error::Api(status)) if status.code == 404 => {
-                LeaseError::NoNamespace(status.message).into()
+                Self::NoNamespace(status.message)
             }
             LockError::GetLease(error)
             | LockError::CreateLease(error)
             | LockError::AcquireLease(error)
             | LockError::RenewLease(error)
             | LockError::ReleaseLease(error)
-            | LockError::Kube(error) => from_client(error),
+            | LockError::Kube(error) => error.into(),
             LockError::ReleaseLockWhenNotLeading { leader } => Self::HeldBy(leader),
             LockError::TraverseLease { .. }
             | LockError::SerdeError(_)
-            | LockError::JiffError(_) => LeaseError::Nonsense(error.to_string()).into(),
+            | LockError::JiffError(_) => Self::Unreadable(error.to_string()),
         }
     }
 }
 
-fn from_status(status: &kube::core::Status) -> AttemptError {
-    let message = status.message.clone();
-    match status.code {
-        404 => AttemptError::Absent,
-        409 => AttemptError::Conflict,
-        403 => LeaseError::Forbidden(message).into(),
-        code => LeaseError::Refused { code, message }.into(),
-    }
-}
-
-/// Of an error of the client, not of the API.
-pub(super) fn from_client(error: kube::Error) -> AttemptError {
-    match error {
-        kube::Error::Api(status) => from_status(&status),
-        kube::Error::SerdeError(error) => LeaseError::Nonsense(error.to_string()).into(),
-        kube::Error::Service(error) => match error.downcast_ref::<LayerError>() {
-            Some(LayerError::HolderMayLive { holder }) => AttemptError::HeldBy(holder.clone()),
-            Some(error @ LayerError::VersionNotANumber(_)) => {
-                LeaseError::Nonsense(error.to_string()).into()
-            }
-            _ => LeaseError::Unreachable(with_causes(&*error)).into(),
-        },
-        error => LeaseError::Unreachable(with_causes(&error)).into(),
-    }
-}
-
-/// "client error (Connect)" alone helps nobody.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
+impl From<kube::Error> for LeaseError {
+    fn from(error: kube::Error) -> Self {
+        let from_layer = match &error {
+            kube::Error::Api(status) => return Self::from_status(status),
+            kube::Error::SerdeError(error) => return Self::Unreadable(error.to_string()),
+            kube::Error::Service(error) => error.downcast_ref::<LayerError>(),
+            _ => None,
+        };
+        match from_layer {
+            Some(LayerError::HolderMayLive { holder }) => Self::HeldBy(holder.clone()),
+            Some(error @ LayerError::VersionNotANumber(_)) => Self::Unreadable(error.to_string()),
+            _ => Self::Unreachable(error),
         }
-        cause = error.source();
     }
-    text
 }
 
-/// Says what is wrong once, not every two seconds.
+impl LeaseError {
+    fn from_status(status: &kube::core::Status) -> Self {
+        let message = status.message.clone();
+        match status.code {
+            404 => Self::Absent,
+            409 => Self::Conflict,
+            403 => Self::Forbidden(message),
+            code => Self::Refused { code, message },
+        }
+    }
+}
+
+/// Logs an error once, not at every attempt.
 #[derive(Debug)]
 pub(super) struct LeaseErrorLog {
     /// What is being tried, and on which Lease.
@@ -149,9 +132,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trouble_is_logged_once_per_change() {
+    fn an_error_is_logged_once_per_change() {
         let mut log = LeaseErrorLog::new("the election");
-        let unreachable = |words: &str| LeaseError::Unreachable(words.to_owned());
+        let unreachable = |words: &str| LeaseError::Unreachable(kube::Error::Service(words.into()));
         let forbidden = |words: &str| LeaseError::Forbidden(words.to_owned());
         assert!(log.failed(&unreachable("connection refused")));
         assert!(

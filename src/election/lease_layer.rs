@@ -12,7 +12,7 @@
 //! - a create is refused while the holder of a deleted Lease may be alive;
 //! - every request ends at a deadline, and writes note when they were sent.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::client::Body;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
@@ -107,7 +108,7 @@ impl LeaseLayer {
     }
 
     fn exchange(&self) -> MutexGuard<'_, Exchange> {
-        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
+        self.exchange.lock()
     }
 
     /// The request's body as it goes out.

@@ -13,7 +13,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::runtime::watcher::{self, watch_object};
 
-use super::lease_error::{AttemptError, LeaseError, LeaseErrorLog, from_client};
+use super::lease_error::{LeaseError, LeaseErrorLog};
 use super::observed_lease::{ObservedLease, Source, version};
 
 /// Tells `observed_lease` of each change; pauses after each error.
@@ -54,12 +54,9 @@ fn lease_error(error: watcher::Error) -> Option<LeaseError> {
     use watcher::Error;
     match error {
         Error::InitialListFailed(error) | Error::WatchStartFailed(error) => {
-            match from_client(error) {
-                AttemptError::Lease(error) => Some(error),
-                AttemptError::Conflict | AttemptError::Absent | AttemptError::HeldBy(_) => None,
-            }
+            Some(LeaseError::from(error)).filter(|error| !error.is_contention())
         }
         Error::WatchError(_) | Error::WatchFailed(_) => None,
-        error @ Error::NoResourceVersion => Some(LeaseError::Nonsense(error.to_string())),
+        error @ Error::NoResourceVersion => Some(LeaseError::Unreadable(error.to_string())),
     }
 }

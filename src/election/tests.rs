@@ -10,12 +10,13 @@ mod requests;
 mod server;
 mod standby;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use parking_lot::Mutex;
 
 use super::Clock;
 
@@ -49,14 +50,14 @@ impl WrongClock {
     /// For a candidate.
     pub(super) fn clock(&self) -> Clock {
         let wall = self.clone();
-        Clock::with_wall(move || *wall.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Clock::with_wall(move || *wall.0.lock())
     }
 
     pub(super) fn turn_forward(&self, by: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        *self.0.lock() += by;
     }
 
     pub(super) fn turn_back(&self, by: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) -= by;
+        *self.0.lock() -= by;
     }
 }

@@ -190,12 +190,12 @@ mod tests {
 
     #[test]
     fn the_trace_is_in_the_note_and_does_not_tell_two_events_apart() {
-        let exports = Metrics::new(&[]).unwrap().program.span_exports();
+        let exports = Metrics::for_test(&[]).program.span_exports();
         let tracer = Traces::without_collector(exports).tracer();
         let (sender, mut receiver) = mpsc::channel(BACKLOG);
         let events = Events { sender };
         let mut say = |traced: bool, note: &str| {
-            let work = tracer.work("reconcile", None, Default::default);
+            let work = tracer.lazy_span("reconcile", Default::default);
             let saying = work.run(async {
                 if traced {
                     traces::begin();

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_request_that_hangs_until_its_caller_gives_up_is_counted() {
-        let metrics = Arc::new(Metrics::new(&[]).unwrap());
+        let metrics = Arc::new(Metrics::for_test(&[]));
         let silent = tower::service_fn(async |_: Request<Body>| {
             std::future::pending::<Result<Response<Body>, Infallible>>().await
         });

@@ -5,7 +5,15 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 
-use crate::config::NodeAddressType;
+/// Which address of a Node load balancers send to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NodeAddressType {
+    /// `InternalIP`.
+    #[default]
+    Internal,
+    /// `ExternalIP`.
+    External,
+}
 
 /// Label that takes a Node out of every load balancer
 /// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#node-kubernetes-io-exclude-from-external-load-balancers>).

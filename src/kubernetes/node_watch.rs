@@ -12,10 +12,10 @@ use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::node::NodeAddressType;
 use super::node::{address, is_eligible};
 use super::service_watch::watch_settings;
 use super::watch_metrics::WatchMetrics;
-use crate::config::NodeAddressType;
 use crate::plan::Backends;
 
 /// Changes are taken over after this long without another,

@@ -165,6 +165,10 @@ pub enum Waiting {
     Deleting(CloudName),
     /// No Node is eligible, and that is not confirmed: for the next look.
     NodesUnconfirmed,
+    /// The cloud still has the load balancer that it was told to delete.
+    StillDeleting(CloudName, LoadBalancerId),
+    /// The repair of drift is rate-limited: for its slot.
+    RepairSlot(CloudName),
 }
 
 /// What to do, in order, and what is not done and why.

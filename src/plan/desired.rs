@@ -15,7 +15,7 @@ use super::service::{PortView, ServiceView};
 pub enum Capabilities {
     /// Everything.
     Full,
-    /// One TCP port, spec and bandwidth: the API of the published design.
+    /// One TCP port, spec and bandwidth.
     Basic,
 }
 
@@ -231,7 +231,7 @@ fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
     })
 }
 
-/// What a cloud with the seed's API could not be told.
+/// The first thing in a spec that a cloud of the basic profile cannot do.
 fn beyond_basic(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
     let (field, value) = if spec.listeners.len() > 1 {
         ("spec.ports", format!("{} ports", spec.listeners.len()))
@@ -250,7 +250,7 @@ fn beyond_basic(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
         ("spec.sessionAffinity", "ClientIP".into())
     } else if spec.algorithm != Default::default() {
         let value = format!("{:?}", spec.algorithm);
-        let rule = format!("{cloud} (profile seed) knows round-robin only");
+        let rule = format!("{cloud} (profile basic) knows round-robin only");
         return Some(Problem::annotation(
             annotation::ALGORITHM,
             Some(&value),
@@ -263,7 +263,7 @@ fn beyond_basic(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
     Some(Problem {
         subject: Subject::Field(field.into()),
         value: Some(value),
-        rule: format!("{cloud} (profile seed) offers one TCP port and no more"),
+        rule: format!("{cloud} (profile basic) offers one TCP port and no more"),
         example: "another cloud, or one TCP port for each Service".into(),
     })
 }

@@ -10,7 +10,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::action::{Action, Outcome, Plan, Waiting};
-use super::naming::{CloudName, LoadBalancerId, LoadBalancerName};
+use super::naming::{CloudName, LoadBalancerId};
 use super::observed::Observed;
 
 /// One plan being carried out.
@@ -67,14 +67,6 @@ pub enum Certainty {
     NotDone,
     /// Its answer was lost: it may have taken effect, or may still do so.
     Unknown,
-}
-
-/// A create whose answer was lost. Its cloud must be asked about the load
-/// balancer until it answers, even if the Service names another cloud by then.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingCreate {
-    pub cloud: CloudName,
-    pub name: LoadBalancerName,
 }
 
 impl Execution {
@@ -137,9 +129,12 @@ impl Execution {
 
     /// The next action did not succeed, or waits for something. What it left
     /// behind is not assumed either way: the next plan starts from what clouds
-    /// and API server show then. Returns the create that nothing else would lead to.
+    /// and API server show then.
+    ///
+    /// Returns the cloud of a create whose answer was lost: that cloud must be
+    /// queried until it answers, even if the Service names another one by then.
     #[must_use]
-    pub fn failed(&mut self, reach: Reach, certainty: Certainty) -> Option<PendingCreate> {
+    pub fn failed(&mut self, reach: Reach, certainty: Certainty) -> Option<CloudName> {
         let action = self.remaining.pop_front()?;
         let cloud = action.cloud();
         self.stopped.extend(cloud.cloned());
@@ -151,10 +146,7 @@ impl Execution {
         }
         self.skip_stopped();
         match action {
-            Action::Create { cloud, request } if certainty == Certainty::Unknown => {
-                let name = request.name;
-                Some(PendingCreate { cloud, name })
-            }
+            Action::Create { cloud, .. } if certainty == Certainty::Unknown => Some(cloud),
             _ => None,
         }
     }

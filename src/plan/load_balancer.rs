@@ -68,7 +68,7 @@ pub struct LoadBalancerSpec {
 
 impl LoadBalancerSpec {
     /// Whether a cloud that shows `found` has all of this. The order of listeners
-    /// means nothing. Their names are for people, and a cloud with the seed's API
+    /// means nothing. Their names are for people, and a cloud of the basic profile
     /// keeps none: where none is shown, none is missed.
     pub fn is_met_by(&self, found: &Self) -> bool {
         let shows_names = found

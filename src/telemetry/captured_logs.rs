@@ -1,7 +1,9 @@
 //! What is logged in a test.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// A writer that keeps what is written.
 #[derive(Clone, Default)]
@@ -10,14 +12,14 @@ pub(super) struct CapturedLogs(Arc<Mutex<Vec<u8>>>);
 impl CapturedLogs {
     /// Since the last time.
     pub(super) fn take(&self) -> String {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        let bytes = std::mem::take(&mut *self.0.lock());
         String::from_utf8(bytes).unwrap()
     }
 }
 
 impl io::Write for CapturedLogs {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

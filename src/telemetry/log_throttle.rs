@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::mem::take;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
 /// Between two counts of one kind, and how long one is quiet before it is news again.
@@ -75,7 +76,7 @@ impl LogThrottle {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<LogKey, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

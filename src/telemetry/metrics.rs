@@ -22,11 +22,11 @@ mod reconcile;
 mod registry;
 mod workqueue;
 
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use prometheus::Registry;
 
-use crate::config::DEFAULT_LEASE;
 use crate::plan::naming::CloudName;
 use cloud::CloudMetrics;
 use election::ElectionMetrics;
@@ -43,10 +43,11 @@ use workqueue::WorkqueueMetrics;
 
 pub use exposition::ExpositionFormat;
 pub use process_info::LogLines;
-pub use provisioning::OBJECTIVE;
+pub use provisioning::{OBJECTIVE, PendingServices};
 pub use reconcile::ReconcileResult;
 pub use registry::{Described, Label, MetricKind, Values};
-pub use workqueue::InProgress;
+
+type Update = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 /// Every metric of the program.
 pub struct Metrics {
@@ -54,12 +55,13 @@ pub struct Metrics {
     exemplars: Exemplars,
     leader_only: LeaderOnly,
     described: Vec<Described>,
+    before_scrape: OnceLock<Update>,
     /// The election.
     pub election: ElectionMetrics,
     /// Reconciles.
     pub reconcile: ReconcileMetrics,
     /// What waits for one.
-    pub queue: WorkqueueMetrics,
+    pub workqueue: WorkqueueMetrics,
     /// Calls to the clouds.
     pub cloud: CloudMetrics,
     /// From the wish to the address.
@@ -75,19 +77,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics for these clouds and the default Lease.
+    /// Metrics for these clouds, and the Lease of this name.
     ///
     /// # Errors
     /// None that depends on the arguments.
-    pub fn new(clouds: &[CloudName]) -> Result<Self, prometheus::Error> {
-        Self::for_lease(clouds, DEFAULT_LEASE)
-    }
-
-    /// As [`Metrics::new`], for the Lease of this name.
-    ///
-    /// # Errors
-    /// None that depends on the arguments.
-    pub fn for_lease(clouds: &[CloudName], lease: &str) -> Result<Self, prometheus::Error> {
+    pub fn new(clouds: &[CloudName], lease: &str) -> Result<Self, prometheus::Error> {
         let (registry, exemplars) = (Registry::new(), Exemplars::default());
         let leader_only = LeaderOnly::default();
         let mut registrar = Registrar {
@@ -100,7 +94,7 @@ impl Metrics {
         let registrar = &mut registrar;
         let election = ElectionMetrics::register(registrar, lease)?;
         let reconcile = ReconcileMetrics::register(registrar)?;
-        let queue = WorkqueueMetrics::register(registrar)?;
+        let workqueue = WorkqueueMetrics::register(registrar)?;
         let cloud = CloudMetrics::register(registrar)?;
         let provisioning = ProvisioningMetrics::register(registrar)?;
         let inventory = InventoryMetrics::register(registrar)?;
@@ -114,9 +108,10 @@ impl Metrics {
             exemplars,
             leader_only,
             described,
+            before_scrape: OnceLock::new(),
             election,
             reconcile,
-            queue,
+            workqueue,
             cloud,
             provisioning,
             inventory,
@@ -124,6 +119,11 @@ impl Metrics {
             kubernetes,
             program,
         })
+    }
+
+    #[cfg(test)]
+    pub fn for_test(clouds: &[CloudName]) -> Self {
+        Self::new(clouds, "my-cloud-controller-manager").expect("metrics")
     }
 
     /// Whether this replica leads. What only a leader tells goes when it steps down.
@@ -135,6 +135,13 @@ impl Metrics {
         self.election.leads(leads);
     }
 
+    /// Sets the gauges that depend on the moment, before each scrape. The first
+    /// call counts.
+    pub fn before_scrape(&self, update: impl Fn(&Self) + Send + Sync + 'static) {
+        // There is one controller in a process.
+        let _ = self.before_scrape.set(Box::new(update));
+    }
+
     /// The families that are registered, for `docs/metrics.md`.
     #[must_use]
     pub fn described(&self) -> &[Described] {
@@ -143,9 +150,10 @@ impl Metrics {
 
     /// Everything, as text. Reads files of `/proc`: not for a thread that runs tasks.
     pub fn gather(&self, format: ExpositionFormat) -> Vec<u8> {
-        self.queue.refresh();
         self.cloud.refresh();
-        self.provisioning.refresh();
+        if let Some(update) = self.before_scrape.get() {
+            update(self);
+        }
         format.write(&self.registry.gather(), &self.exemplars)
     }
 }

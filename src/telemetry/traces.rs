@@ -28,7 +28,7 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, SpanExporter};
 use super::build_info;
 pub use export_metrics::SpanExports;
 pub(crate) use lazy_span::active;
-pub use lazy_span::{ClientSpan, LazySpan, begin, fail, note};
+pub use lazy_span::{ClientSpan, LazySpan, SpanDescription, begin, fail, note};
 pub use provisioning_trace::ProvisioningTrace;
 pub use tracer::Tracer;
 

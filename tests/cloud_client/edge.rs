@@ -120,7 +120,6 @@ pub fn settings(endpoint: &str, profile: Profile) -> RestSettings {
         profile,
         token_file: None,
         ca_file: None,
-        user_agent: "cloud-client-test/1".into(),
     }
 }
 

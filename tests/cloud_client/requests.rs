@@ -45,7 +45,10 @@ async fn a_create_says_all_there_is_to_say() {
         seen.headers["fencing-token"],
         permit.term().to_string().as_str()
     );
-    assert_eq!(seen.headers["user-agent"], "cloud-client-test/1");
+    assert_eq!(
+        seen.headers["user-agent"],
+        concat!("my-cloud-controller-manager/", env!("CARGO_PKG_VERSION"))
+    );
     assert_eq!(seen.headers["content-type"], "application/json");
     assert!(
         !seen.headers.contains_key("traceparent"),

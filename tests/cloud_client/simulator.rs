@@ -42,7 +42,7 @@ async fn a_load_balancer_lives_and_dies() {
         let absent = cloud
             .query(Which::Name(&request.name), Priority::User)
             .await;
-        assert_eq!(absent, Ok(None), "{profile:?}");
+        assert!(matches!(absent, Ok(None)), "{profile:?}");
 
         let created = cloud
             .create(&permit, &request, Priority::User)
@@ -76,9 +76,9 @@ async fn a_load_balancer_lives_and_dies() {
         }
 
         for reason in ["deleted", "already gone"] {
-            assert_eq!(cloud.delete(&permit, id).await, Ok(()), "{reason}");
+            cloud.delete(&permit, id).await.expect(reason);
             let absent = cloud.query(Which::Id(id), Priority::User).await;
-            assert_eq!(absent, Ok(None), "{reason}");
+            assert!(matches!(absent, Ok(None)), "{reason}");
         }
         let gone = cloud.update(&permit, id, &request, Priority::User).await;
         assert_eq!(gone.expect_err("gone").kind(), ErrorKind::NotFound);

@@ -126,6 +126,8 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
         Waiting::NodesUnconfirmed => !world.is_sure_of_nodes(),
         // Time went by.
         Waiting::Provisioning(_) | Waiting::Deleting(_) => false,
+        // A plan waits for neither: they come from applying and from pacing it.
+        Waiting::StillDeleting(..) | Waiting::RepairSlot(_) => false,
     }
 }
 

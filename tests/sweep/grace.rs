@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use my_cloud_controller_manager::controller::sweep::MAX_PER_SWEEP;
+use my_cloud_controller_manager::controller::orphans::sweep::MAX_PER_SWEEP;
 use testbed::cloud::{CloudSimulator, Code, Event, Failure, Fault, FaultKind, Verb};
 use testbed::environment::SOON;
 use testbed::replica::LeaseTiming;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use my_cloud_controller_manager::config::DEFAULT_LEASE;
 use my_cloud_controller_manager::telemetry::Metrics;
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ pub fn boards_and_rule(repository: &Path) -> Result<Vec<File>> {
 
 /// The reference of the metrics, from the program's registry.
 pub fn metrics_reference() -> Result<File> {
-    let metrics = Metrics::new(&[])?;
+    let metrics = Metrics::new(&[], DEFAULT_LEASE)?;
     let text = metrics_reference::text(metrics.described());
     Ok(("docs/metrics.md".into(), text))
 }

@@ -1,9 +1,10 @@
 //! The certificate of the listener, read again when its files change.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -85,7 +86,7 @@ impl Certificate {
     ///
     /// Reads two small local files on the calling task, as seldom as that is.
     pub(super) fn current(&self) -> Arc<ServerConfig> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if state.looked.elapsed() < LOOK {
             return state.in_use.clone();
         }

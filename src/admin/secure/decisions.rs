@@ -1,9 +1,9 @@
 //! What the API server said of tokens within the last minute.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
@@ -47,7 +47,7 @@ pub(super) struct Decisions(Mutex<HashMap<TokenHash, (Decision, Instant)>>);
 impl Decisions {
     /// What was decided, if it still holds.
     pub(super) fn get(&self, key: &TokenHash) -> Option<Decision> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.0.lock();
         let (decision, at) = kept.get(key)?;
         (at.elapsed() < HOLDS).then(|| decision.clone())
     }
@@ -55,7 +55,7 @@ impl Decisions {
     /// Keeps a decision. When there are too many, the oldest refusal goes, so
     /// that a flood of wrong tokens does not cost the right ones theirs.
     pub(super) fn keep(&self, key: TokenHash, decision: Decision) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         kept.retain(|_, (_, at)| at.elapsed() < HOLDS);
         if kept.len() >= MOST && !kept.contains_key(&key) {
             let least = kept
@@ -100,6 +100,6 @@ mod tests {
             advance(Duration::from_millis(1)).await;
         }
         assert_eq!(decisions.get(&right), Some(Decision::Allowed));
-        assert_eq!(decisions.0.lock().unwrap().len(), MOST);
+        assert_eq!(decisions.0.lock().len(), MOST);
     }
 }

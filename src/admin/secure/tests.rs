@@ -1,4 +1,3 @@
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use axum::routing::get;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{Request, Response};
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ impl Guarded {
         let (count, shared) = (asked.clone(), mood.clone());
         let api_server = tower::service_fn(move |request: Request<kube::client::Body>| {
             count.fetch_add(1, Ordering::Relaxed);
-            let mood = *shared.lock().unwrap();
+            let mood = *shared.lock();
             answer(request, mood)
         });
         let access = Arc::new(Access::new(Client::new(api_server, "default")));
@@ -58,7 +58,7 @@ impl Guarded {
     }
 
     fn set(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
+        *self.mood.lock() = mood;
     }
 
     async fn get(&self, authorization: Option<&str>) -> Response<Body> {
@@ -280,7 +280,7 @@ async fn serve_nobody(files: &Files) -> (SocketAddr, AbortOnDropHandle<io::Resul
     let secure = secure.await.unwrap();
     let address = secure.listener.local_addr().unwrap();
     let nobody = tower::service_fn(|request| answer(request, Mood::Refuses));
-    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let metrics = Arc::new(Metrics::for_test(&[]));
     let client = Client::new(nobody, "default");
     let served = secure.serve(Arc::new(Health::new()), metrics, client);
     (address, AbortOnDropHandle::new(tokio::spawn(served)))

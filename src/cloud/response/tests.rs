@@ -1,17 +1,27 @@
-//! Tables over [`Answer::judge`]: each case carries its reason.
+//! Tables over [`Response::classify`]: each case carries its reason.
 
 use super::*;
+use crate::plan::naming::CloudName;
 
-fn judge(profile: Profile, verb: Verb, status: u16, body: &str) -> Result<(), (ErrorKind, String)> {
-    let answer = Response {
+fn classify(
+    profile: Profile,
+    verb: Verb,
+    status: u16,
+    body: &str,
+) -> Result<(), (ErrorKind, String)> {
+    let response = Response {
         status: StatusCode::from_u16(status).expect("status"),
         retry_after: Some(Duration::from_secs(7)),
         body: body.into(),
     };
-    let judged = answer.classify(profile, verb);
-    judged
+    let operation = Operation {
+        cloud: CloudName::new("cloud1"),
+        verb,
+    };
+    let classified = response.classify(profile, &operation);
+    classified
         .map(|_| ())
-        .map_err(|failure| (failure.kind, failure.code.as_str().to_owned()))
+        .map_err(|error| (error.kind(), error.code().as_str().to_owned()))
 }
 
 #[test]
@@ -232,7 +242,7 @@ fn answers_of_the_standard_api() {
         ),
     ];
     for (verb, status, body, kind, code, reason) in cases {
-        let judged = judge(Profile::Standard, verb, status, body);
+        let judged = classify(Profile::Standard, verb, status, body);
         let found = match judged {
             Ok(()) => (None, status.to_string()),
             Err((kind, code)) => (Some(kind), code),
@@ -249,7 +259,7 @@ fn a_cloud_without_codes_says_not_found_in_its_text() {
         "lb_not_found",
         "lb a: Not-Found.",
     ] {
-        let judged = judge(
+        let judged = classify(
             Profile::Basic,
             Verb::Query,
             200,
@@ -261,7 +271,7 @@ fn a_cloud_without_codes_says_not_found_in_its_text() {
             "{text}"
         );
     }
-    let judged = judge(
+    let judged = classify(
         Profile::Basic,
         Verb::Query,
         500,

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{RestCloud, json, parse};
+use super::{RestCloud, json};
 use crate::cloud::call::Verb;
-use crate::cloud::error::{CloudError, ErrorKind};
+use crate::cloud::error::CloudError;
 use crate::cloud::http_client::{ApiRequest, TOO_LARGE};
 use crate::cloud::wire::{ListBody, ListRequestBody, LoadBalancerBody};
 use crate::cloud::{Priority, Profile, body};
@@ -36,7 +36,7 @@ impl RestCloud {
             token = page.next();
             found.extend(page.items.into_iter().flatten().filter_map(|item| {
                 let item = self.item(item)?;
-                // The cloud need not heed the owner that we asked for.
+                // A cloud may ignore the owner in the request.
                 let foreign = item
                     .owner
                     .as_ref()
@@ -46,9 +46,8 @@ impl RestCloud {
             match &token {
                 None => return Ok(found),
                 Some(next) if !seen.insert(next.clone()) => {
-                    let (cloud, kind) = (self.api_client.cloud.clone(), ErrorKind::Protocol);
                     let message = "the list leads back to a page already seen";
-                    return Err(CloudError::new(cloud, Verb::List, kind, message));
+                    return Err(self.protocol(Verb::List, message));
                 }
                 Some(_) => {}
             }
@@ -71,7 +70,8 @@ impl RestCloud {
             limit: body::PAGE,
         };
         let span = self.span(Verb::List, &self.urls.list);
-        self.api_client.call(span, api_request, parse).await
+        let read = |body: &[u8]| self.parse(Verb::List, body);
+        self.api_client.call(span, api_request, read).await
     }
 
     /// Reads an item of a list; one that cannot be read is left out, because

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -62,11 +63,10 @@ async fn silent() -> (TcpListener, RestCloud, Arc<Mutex<Vec<CallEvent>>>) {
         profile: Profile::Standard,
         token_file: None,
         ca_file: None,
-        user_agent: "test".into(),
     };
     let seen = Arc::clone(&events);
     let observer: CallObserver = Arc::new(move |event| {
-        seen.lock().expect("lock").push(event.clone());
+        seen.lock().push(event.clone());
     });
     let cloud = RestCloud::new(settings, observer).expect("client");
     (listener, cloud, events)
@@ -143,7 +143,7 @@ async fn no_write_starts_after_the_leadership() {
         listener.accept().now_or_never().is_none(),
         "nothing was sent"
     );
-    let events = events.lock().expect("lock");
+    let events = events.lock();
     assert!(
         events
             .iter()

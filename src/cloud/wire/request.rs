@@ -24,10 +24,10 @@ pub(in crate::cloud) struct DesiredBody<'a> {
     spec: &'a str,
     bandwidth: &'a str,
     #[serde(flatten)]
-    beyond_seed: Option<BeyondBasic<'a>>,
+    beyond_basic: Option<BeyondBasic<'a>>,
 }
 
-/// What a cloud with the seed's API does not know. All of it is always sent:
+/// The fields that a cloud of the basic profile does not have. All of them are always sent:
 /// an update must also be able to take something away.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,10 +52,10 @@ impl<'a> DesiredBody<'a> {
     ) -> Result<Self, &'static str> {
         let CreateRequest { name, owner, spec } = request;
         let first = spec.listeners.first().ok_or("no listener at all")?;
-        let beyond_seed = match profile {
+        let beyond_basic = match profile {
             Profile::Standard => Some(BeyondBasic::new(spec, owner)),
             Profile::Basic => {
-                check_seed(spec)?;
+                check_basic(spec)?;
                 None
             }
         };
@@ -67,7 +67,7 @@ impl<'a> DesiredBody<'a> {
             node_port: first.node_port,
             spec: &spec.spec,
             bandwidth: &spec.bandwidth,
-            beyond_seed,
+            beyond_basic,
         })
     }
 }
@@ -86,7 +86,7 @@ impl<'a> BeyondBasic<'a> {
     }
 }
 
-fn check_seed(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
+fn check_basic(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
     if spec.listeners.len() > 1 {
         return Err("more than one listener");
     }

@@ -26,7 +26,7 @@ pub(in crate::cloud) struct LoadBalancerBody {
     spec: Option<String>,
     bandwidth: Option<String>,
     ip: Option<String>,
-    // From here on: nothing that the seed's API has.
+    // From here on: nothing that the basic profile has.
     listeners: Option<Vec<ListenerBody>>,
     algorithm: Option<Algorithm>,
     session_affinity: Option<SessionAffinityBody>,
@@ -120,7 +120,7 @@ impl LoadBalancerBody {
     /// Reads a load balancer that is shown whole.
     pub(in crate::cloud) fn shown(mut self, profile: Profile) -> Result<LoadBalancer, String> {
         if profile == Profile::Basic {
-            self = self.only_seed();
+            self = self.only_basic();
         }
         let id = LoadBalancerId::new(filled(self.lb_id.take()).ok_or("it has no lbId")?);
         let name = LoadBalancerName::new(filled(self.name.take()).ok_or("it has no name")?);
@@ -134,7 +134,7 @@ impl LoadBalancerBody {
         })
     }
 
-    fn only_seed(self) -> Self {
+    fn only_basic(self) -> Self {
         Self {
             lb_id: self.lb_id,
             name: self.name,

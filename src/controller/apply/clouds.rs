@@ -1,33 +1,24 @@
-//! The actions that read or write a cloud.
+//! The effects on a cloud.
 
-use std::collections::BTreeSet;
-
-use super::Run;
-use crate::cloud::{CloudError, ErrorKind, Priority, Verb, Which};
+use super::{Executor, Interruption};
+use crate::cloud::{CloudError, ErrorKind, Operation, Priority, Verb, Which};
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::ReconcileError;
-use crate::kubernetes::KubernetesError;
 use crate::plan::naming::{CloudName, LoadBalancerId};
-use crate::plan::{Action, CreateRequest, Outcome, Urgency};
+use crate::plan::{CreateRequest, Outcome, Urgency, Waiting};
 
-impl Run<'_> {
+impl Executor<'_> {
     pub(super) async fn create(
-        &mut self,
+        &self,
         name: &CloudName,
         request: &CreateRequest,
-    ) -> Result<Outcome, ReconcileError> {
+    ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let permit = self.leadership.permit()?;
-        let created = cloud
-            .client
-            .create(&permit, request, self.priority(name, Urgency::User))
-            .await;
-        let created = created.inspect_err(|error| {
-            if error.outcome_unknown() {
-                self.context.pending_creates.record(name, &request.name);
-            }
-        })?;
-        self.context.pending_creates.resolve(name, &request.name);
+        let priority = self.priority(name, Urgency::User);
+        let created = cloud.client.create(&permit, request, priority).await?;
+        let pending_creates = &self.context.memory.pending_creates;
+        pending_creates.resolve(&self.service.view.uid, name);
         let foreign = created
             .owner
             .as_ref()
@@ -37,12 +28,13 @@ impl Run<'_> {
                 "the cloud answered with load balancer {}, which is not ours",
                 created.id
             );
-            return Err(
-                CloudError::new(name.clone(), Verb::Create, ErrorKind::NameTaken, message).into(),
-            );
+            let operation = Operation {
+                cloud: name.clone(),
+                verb: Verb::Create,
+            };
+            return Err(CloudError::new(operation, ErrorKind::NameTaken, message).into());
         }
         cloud.inventory.record(created.clone());
-        self.created.push((name.clone(), created.id.clone()));
         Ok(Outcome::Found(Box::new(created)))
     }
 
@@ -52,50 +44,34 @@ impl Run<'_> {
         id: &LoadBalancerId,
         request: &CreateRequest,
         urgency: Urgency,
-    ) -> Result<Outcome, ReconcileError> {
-        let priority = self.priority(name, urgency);
+    ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
-        let nodes = &self.context.metrics.nodes;
         let permit = self.leadership.permit()?;
-        match cloud.client.update(&permit, id, request, priority).await {
+        let priority = self.priority(name, urgency);
+        let updated = cloud.client.update(&permit, id, request, priority).await;
+        if urgency == Urgency::Background {
+            self.count_node_sync(name, updated.is_ok());
+        }
+        match updated {
             Ok(updated) => {
-                if urgency == Urgency::Background {
-                    nodes.synced(&self.service.view.uid, name);
-                }
                 cloud.inventory.record(updated.clone());
                 Ok(Outcome::Found(Box::new(updated)))
             }
             Err(error) => {
-                if urgency == Urgency::Background {
-                    nodes.not_synced(name);
-                }
-                // Whatever it is now, the next attempt asks the cloud.
+                // The next attempt queries the cloud, whatever the load balancer is now.
                 cloud.inventory.forget(id);
                 Err(error.into())
             }
         }
     }
 
-    pub(super) fn await_serving(
-        &self,
-        clouds: &BTreeSet<CloudName>,
-    ) -> Result<Outcome, ReconcileError> {
-        let observed = &self.done.observed;
-        match clouds.iter().find(|cloud| !observed.serves(cloud)) {
-            None => Ok(Outcome::Done),
-            Some(cloud) => Err(ReconcileError::NotServing {
-                cloud: cloud.clone(),
-            }),
-        }
-    }
-
-    /// Deletes what the cloud still says is ours: the list that the plan was
-    /// made from may be minutes old, and a delete carries nothing but an id.
+    /// Deletes a load balancer that the cloud still shows as ours: the list that
+    /// the plan was made from may be minutes old, and a delete carries only an id.
     pub(super) async fn delete(
         &self,
         name: &CloudName,
         id: &LoadBalancerId,
-    ) -> Result<Outcome, ReconcileError> {
+    ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let owner = self.service.view.owner(&self.context.cluster);
         match cloud.client.query(Which::Id(id), Priority::User).await? {
@@ -103,7 +79,7 @@ impl Run<'_> {
             Some(live) if live.belongs_to(&owner) => {}
             Some(_) => {
                 cloud.inventory.forget(id);
-                return Err(ReconcileError::Changed);
+                return Err(ReconcileError::Changed.into());
             }
         }
         let permit = self.leadership.permit()?;
@@ -115,7 +91,7 @@ impl Run<'_> {
         &self,
         name: &CloudName,
         id: &LoadBalancerId,
-    ) -> Result<Outcome, ReconcileError> {
+    ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let found = cloud.client.query(Which::Id(id), Priority::User).await?;
         match found {
@@ -125,62 +101,49 @@ impl Run<'_> {
             }
             Some(still) => {
                 cloud.inventory.record(still);
-                Err(ReconcileError::StillDeleting {
-                    cloud: name.clone(),
-                    id: id.clone(),
-                })
+                let waiting = Waiting::StillDeleting(name.clone(), id.clone());
+                Err(Interruption::Waiting(waiting))
             }
         }
     }
 
-    /// A Service that was deleted while we created for it: kube-apiserver was
-    /// seen to accept a finalizer patch that raced a DELETE, after which the
-    /// object was gone all the same. Nothing would ever delete what was made.
-    pub(super) async fn undo_creates_if_gone(&mut self) {
-        if self.created.is_empty()
-            || !matches!(
-                self.live().await,
-                Err(ReconcileError::Kubernetes(KubernetesError::Gone))
-            )
-        {
+    /// Deletes a load balancer that was created for a Service which is gone.
+    pub(super) async fn undo_create(&self, name: &CloudName, id: &LoadBalancerId) {
+        tracing::warn!(cloud = %name, %id, "the Service was deleted while its load balancer was created: deleting the load balancer");
+        let deleted = async {
+            self.delete(name, id).await?;
+            self.confirm_gone(name, id).await
+        };
+        let error = match deleted.await {
+            Ok(_) => return,
+            Err(Interruption::Error(error)) => error.to_string(),
+            Err(Interruption::Waiting(_)) => "the cloud still has it".to_owned(),
+        };
+        tracing::error!(cloud = %name, %id, error, "a load balancer without a Service was not deleted; the sweep will try again");
+    }
+
+    fn count_node_sync(&self, name: &CloudName, succeeded: bool) {
+        let metrics = &self.context.metrics.nodes;
+        if !succeeded {
+            metrics.not_synced(name.as_str());
             return;
         }
-        for (name, id) in std::mem::take(&mut self.created) {
-            tracing::warn!(cloud = %name, %id, "the Service vanished while its load balancer was created: deleting it");
-            let deleted = async {
-                self.delete(&name, &id).await?;
-                self.confirm_gone(&name, &id).await
-            };
-            if let Err(failure) = deleted.await {
-                tracing::error!(cloud = %name, %id, error = %failure, "a load balancer without a Service is left behind");
-            }
+        let node_sync = &self.context.memory.node_sync;
+        if let Some(took) = node_sync.mark_in_sync(&self.service.view.uid, name) {
+            metrics.synced(name.as_str(), took);
         }
     }
 
-    /// Counts what was put right.
-    pub(super) fn count_repair(&self, action: &Action) {
-        if let Action::Create { cloud, .. } | Action::Update { cloud, .. } = action
-            && self.is_drift(cloud)
-        {
-            let inventory = &self.context.metrics.inventory;
-            inventory.drifted(cloud.as_str(), "repaired");
-        }
-    }
-
-    fn is_drift(&self, name: &CloudName) -> bool {
-        self.repairs.contains_key(name)
-    }
-
-    /// For what drifted nobody waits who would have changed anything.
+    /// Repairs of drift come after user changes.
     fn priority(&self, name: &CloudName, urgency: Urgency) -> Priority {
         match urgency {
-            Urgency::User if !self.is_drift(name) => Priority::User,
+            Urgency::User if !self.repairs.contains_key(name) => Priority::User,
             Urgency::User | Urgency::Background => Priority::Background,
         }
     }
 
     fn cloud(&self, name: &CloudName) -> Result<&CloudHandle, ReconcileError> {
-        // The plan acts only on clouds that were seen, and only configured ones are.
+        // The plan acts on observed clouds only, and only configured ones are observed.
         self.context.clouds.get(name).ok_or(ReconcileError::Changed)
     }
 }

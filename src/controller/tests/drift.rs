@@ -38,7 +38,7 @@ fn settled(server: &ApiServer, cloud: &Arc<Scripted>, was: &Service) -> Arc<Cont
     let Ok(seen) = observe_service(Arc::new(was.clone()), &context) else {
         panic!("ours");
     };
-    context.drift.mark_in_sync(&seen);
+    context.memory.drift.mark_in_sync(&seen);
     context
 }
 

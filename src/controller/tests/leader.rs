@@ -12,7 +12,7 @@ use super::api_server::{ApiServer, merge};
 use super::cloud::{Scripted, made};
 use crate::controller::Context;
 use crate::controller::cloud_handle::CloudHandle;
-use crate::controller::vanished::FinalizerRaces;
+use crate::controller::context::Watched;
 use crate::election::{Role, sole_leader};
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
@@ -50,8 +50,8 @@ pub(in crate::controller) fn service(changes: Value) -> Service {
 /// The load balancer that this Service has.
 pub(in crate::controller) fn load_balancer(of: &Service, id: &str) -> LoadBalancer {
     let view = view(of, &metadata_keys()).expect("a whole Service");
-    let abilities = names().map(|name| (name, Capabilities::Full)).into();
-    let Desired::Managed(wanted) = desired(&view, &cluster(), &abilities) else {
+    let capabilities = names().map(|name| (name, Capabilities::Full)).into();
+    let Desired::Managed(wanted) = desired(&view, &cluster(), &capabilities) else {
         panic!("ours");
     };
     let request = CreateRequest {
@@ -87,7 +87,7 @@ pub(in crate::controller) fn replica(
     for service in shown {
         writer.apply_watcher_event(&kube::runtime::watcher::Event::Apply(service));
     }
-    let metrics = Arc::new(Metrics::new(&names()).expect("metrics"));
+    let metrics = Arc::new(Metrics::for_test(&names()));
     let (events, _) = Events::new(server.client(), "test");
     let nodes = NodeSet {
         version: 1,
@@ -98,22 +98,18 @@ pub(in crate::controller) fn replica(
         cluster: cluster(),
         capabilities: names().map(|name| (name, Capabilities::Full)).into(),
         clouds: names().into_iter().zip(clouds.map(in_hand)).collect(),
-        services_store,
-        services_listed: watch::channel(true).1,
+        watched: Watched {
+            services: services_store,
+            services_listed: watch::channel(true).1,
+            nodes: watch::channel(Some(nodes)).1,
+        },
         services: ServiceWriter::new(server.client(), metadata_keys(), metrics.clone()),
         metadata_keys: metadata_keys(),
         events,
         metrics,
         roles,
-        nodes: watch::channel(Some(nodes)).1,
-        requeue: Default::default(),
-        event_dedup: Default::default(),
-        mutation_cache: Default::default(),
-        drift: Default::default(),
-        pending_creates: Default::default(),
-        finalizer_races: FinalizerRaces::new().0,
+        memory: Default::default(),
         tracer: Default::default(),
-        provisioning_traces: Default::default(),
         log_throttle: Default::default(),
         stopping: Default::default(),
     };

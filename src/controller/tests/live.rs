@@ -9,9 +9,9 @@ use serde_json::json;
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
 use super::leader::{leader, load_balancer, metadata_keys, service};
-use crate::config::Orphans;
+use crate::controller::orphans::OrphanPolicy;
+use crate::controller::orphans::sweep::{Sweep, SweepSettings};
 use crate::controller::reconcile::reconcile;
-use crate::controller::sweep::{Sweep, SweepSettings};
 use crate::election::sole_leader;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::service_writer::{ServicePatch, ServiceWriter};
@@ -61,7 +61,7 @@ async fn a_service_that_only_the_watch_lacks_has_no_orphan() {
     let of = service(json!({}));
     let found = load_balancer(&of, "lb-1");
     let settings = SweepSettings {
-        orphans: Orphans::Delete,
+        policy: OrphanPolicy::Delete,
         grace: Duration::ZERO,
     };
     for (live, deletes) in [(Some(&of), &[][..]), (None, &["delete lb-1"][..])] {
@@ -73,15 +73,15 @@ async fn a_service_that_only_the_watch_lacks_has_no_orphan() {
         let context = leader(&server, [&cloud, &cloud], []);
         let name = CloudName::new("cloud1");
         let list = std::slice::from_ref(&found);
-        let look = Sweep::default();
-        look.run(&name, &context.clouds[&name], list, settings, &context)
+        Sweep::new(&name, &context.clouds[&name], settings, &context)
+            .run(list)
             .await;
         assert_eq!(cloud.mutations(), deletes);
     }
 }
 
 fn writer(server: &ApiServer) -> ServiceWriter {
-    let metrics = Arc::new(Metrics::new(&[]).expect("metrics"));
+    let metrics = Arc::new(Metrics::for_test(&[]));
     ServiceWriter::new(server.client(), metadata_keys(), metrics)
 }
 

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
 use super::leader::{leader, load_balancer, service};
-use crate::config::Orphans;
+use crate::controller::orphans::OrphanPolicy;
+use crate::controller::orphans::sweep::{Sweep, SweepSettings};
 use crate::controller::reconcile::reconcile;
-use crate::controller::sweep::{Sweep, SweepSettings};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerName};
 
@@ -31,12 +31,12 @@ async fn an_orphan_that_changed_hands_since_the_list_is_left_alone() {
     });
     let context = leader(&ApiServer::default(), [&cloud, &cloud], []);
     let settings = SweepSettings {
-        orphans: Orphans::Delete,
+        policy: OrphanPolicy::Delete,
         grace: Duration::ZERO,
     };
     let name = CloudName::new("cloud1");
-    Sweep::default()
-        .run(&name, &context.clouds[&name], &[listed], settings, &context)
+    Sweep::new(&name, &context.clouds[&name], settings, &context)
+        .run(&[listed])
         .await;
     assert_eq!(cloud.asked(), ["query lb-1"]);
 }

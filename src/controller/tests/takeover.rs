@@ -8,17 +8,17 @@ use tokio::sync::watch;
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
 use super::leader::{leader, replica};
-use crate::config::Orphans;
 use crate::controller::Trigger;
+use crate::controller::orphans::OrphanPolicy;
+use crate::controller::orphans::sweep::SweepSettings;
 use crate::controller::resync::{ResyncSettings, run};
-use crate::controller::sweep::SweepSettings;
 use crate::election::Role;
 
 const SETTINGS: ResyncSettings = ResyncSettings {
     sweep_interval: Duration::from_secs(60),
     drift_interval: Duration::from_secs(60),
     sweep: SweepSettings {
-        orphans: Orphans::Report,
+        policy: OrphanPolicy::Report,
         grace: Duration::ZERO,
     },
 };

@@ -1,8 +1,9 @@
 //! A whole candidate over the scripted API server.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +51,7 @@ pub(super) fn start_by(clock: Clock, identity: &str, server: &Server) -> Running
         lease: HeldLease::new(server.service(), &candidate, observed_lease.clone()),
         observed_lease: observed_lease.clone(),
         roles,
-        observe: Arc::new(move |observation| notes.lock().expect("a lock").push(observation)),
+        observe: Arc::new(move |observation| notes.lock().push(observation)),
         release: release.clone(),
         end_process: Arc::new(|| panic!("the runtime is not stuck")),
         log: LeaseErrorLog::new("the election"),
@@ -80,7 +81,7 @@ impl Running {
     pub(super) async fn lost(self) -> ElectionError {
         let result = self.task.await.expect("no panic");
         let error = result.expect_err("leadership was lost");
-        let seen = self.seen.lock().expect("a lock");
+        let seen = self.seen.lock();
         assert_eq!(seen.last(), Some(&Observation::Lost));
         assert!(matches!(*self.roles.borrow(), Role::Standby));
         error

@@ -27,7 +27,7 @@ async fn permits_and_role_end_before_the_release_is_written() {
     assert_eq!(server.spec("holderIdentity"), "us", "not yet released");
     candidate.task.await.expect("no panic").expect("released");
     assert_eq!(server.spec("holderIdentity"), "");
-    let seen = candidate.seen.lock().expect("a lock");
+    let seen = candidate.seen.lock();
     assert_eq!(*seen, [Observation::Acquired, Observation::Released]);
 }
 

@@ -136,7 +136,7 @@ fn a_failure_of_no_single_cloud_ends_the_plan() {
 fn only_a_create_without_an_answer_stays_pending() {
     let fails = |action: Action, certainty| execution([action]).failed(Reach::Action, certainty);
     let pending = fails(create("cloud1"), Certainty::Unknown);
-    assert_eq!(pending.map(|pending| pending.cloud), Some(cloud("cloud1")));
+    assert_eq!(pending, Some(cloud("cloud1")));
     assert_eq!(fails(create("cloud1"), Certainty::NotDone), None);
     assert_eq!(fails(delete("cloud1"), Certainty::Unknown), None);
 }

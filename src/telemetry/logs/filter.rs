@@ -1,8 +1,9 @@
 //! Which lines are logged, and how that is changed while the program runs.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{Directive, FilterExt, LevelFilter, filter_fn};
@@ -80,8 +81,8 @@ impl LogFilter {
         }))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, String> {
-        self.0.text.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, String> {
+        self.0.text.lock()
     }
 }
 

@@ -71,10 +71,10 @@ fn a_warning_keeps_the_fields_of_every_span_around_it() {
 
 #[test]
 fn lines_of_work_with_a_span_carry_its_ids() {
-    let exports = Metrics::new(&[]).unwrap().program.span_exports();
+    let exports = Metrics::for_test(&[]).program.span_exports();
     let tracer = Traces::without_collector(exports).tracer();
     let lines = logged(EnvFilter::new("info"), || {
-        let work = tracer.work("reconcile", None, Default::default);
+        let work = tracer.lazy_span("reconcile", Default::default);
         let done = work.run(async {
             tracing::info!("quiet so far");
             traces::begin();
@@ -91,11 +91,11 @@ fn lines_of_work_with_a_span_carry_its_ids() {
 
 #[test]
 fn text_lines_within_a_trace_carry_its_ids_too() {
-    let exports = Metrics::new(&[]).unwrap().program.span_exports();
+    let exports = Metrics::for_test(&[]).program.span_exports();
     let tracer = Traces::without_collector(exports).tracer();
     let text = written(LogFormat::Text, EnvFilter::new("info"), |_| {
         tracing::info!("outside");
-        let work = tracer.work("reconcile", None, Default::default);
+        let work = tracer.lazy_span("reconcile", Default::default);
         let done = work.run(async {
             traces::begin();
             tracing::info!(answer = 42, "inside");

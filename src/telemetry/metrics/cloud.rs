@@ -1,16 +1,16 @@
 //! Calls to the clouds.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 use tokio::time::Instant;
 
 use super::exemplars::Histograms;
 use super::now;
-use super::reconcile::REASONS;
 use super::registry::{Label, Registrar};
+use crate::reason::Reason;
 
 const OPERATIONS: [&str; 5] = ["create", "delete", "update", "query", "list"];
 /// The codes that alerts ask about: increase() does not see the first failure in
@@ -44,6 +44,13 @@ const STATUSES: [&str; 18] = [
 ];
 const DURATIONS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const WAITS: [f64; 10] = [0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0];
+
+/// The reasons of retries that exist from the start.
+const RETRIED: [Reason; 3] = [
+    Reason::CloudThrottled,
+    Reason::CloudUnavailable,
+    Reason::CloudRejected,
+];
 
 /// Metrics of calls to the clouds.
 pub struct CloudMetrics {
@@ -84,7 +91,7 @@ impl CloudMetrics {
                 vec![
                     cloud(),
                     operation(),
-                    Label::and_more("reason", &REASONS[..3]),
+                    Label::and_more("reason", &RETRIED.map(Reason::as_str)),
                 ],
             )?,
             in_flight: registrar.gauge(
@@ -149,8 +156,8 @@ impl CloudMetrics {
     }
 
     /// A call failed for this reason, and will be made again.
-    pub fn retried(&self, cloud: &str, operation: &str, reason: &'static str) {
-        let labels = [cloud, operation, reason];
+    pub fn retried(&self, cloud: &str, operation: &str, reason: Reason) {
+        let labels = [cloud, operation, reason.as_str()];
         self.retries.with_label_values(&labels).inc();
     }
 
@@ -162,7 +169,7 @@ impl CloudMetrics {
     /// A cloud asked for a pause.
     pub fn paused(&self, cloud: &str, length: Duration) {
         self.pauses.with_label_values(&[cloud]).inc();
-        let mut resume = self.resume.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resume = self.resume.lock();
         let until = Instant::now() + length;
         let known = resume.entry(cloud.to_owned()).or_insert(until);
         *known = until.max(*known);
@@ -170,7 +177,7 @@ impl CloudMetrics {
 
     /// Brings what depends on the moment up to date.
     pub(super) fn refresh(&self) {
-        let resume = self.resume.lock().unwrap_or_else(PoisonError::into_inner);
+        let resume = self.resume.lock();
         for (cloud, until) in &*resume {
             let paused = i64::from(*until > Instant::now());
             self.paused.with_label_values(&[cloud]).set(paused);

@@ -3,9 +3,10 @@
 //! never more of them than buckets.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use prometheus::HistogramVec;
 
 use crate::telemetry::traces;
@@ -30,7 +31,7 @@ pub(super) struct Exemplars(Arc<Mutex<HashMap<Key, Buckets>>>);
 impl Exemplars {
     /// Those of one series, a place for each bucket and one for the rest.
     pub(super) fn of(&self, family: &str, values: &[&str]) -> Buckets {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.0.lock();
         let is_it = |key: &Key| key.0 == family && key.1 == values;
         let found = kept.iter().find(|(key, _)| is_it(key));
         found
@@ -41,7 +42,7 @@ impl Exemplars {
     fn put(&self, key: Key, bounds: &[f64], exemplar: Exemplar) {
         let last = bounds.len();
         let bucket = bounds.iter().position(|bound| exemplar.value <= *bound);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         let buckets = kept.entry(key).or_insert_with(|| vec![None; last + 1]);
         buckets[bucket.unwrap_or(last)] = Some(exemplar);
     }

@@ -1,8 +1,9 @@
 //! Gauges that are there only while this replica leads: else a former leader
 //! would show its last values for ever, beside the new one's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use prometheus::GaugeVec;
 
 #[derive(Default)]
@@ -39,7 +40,7 @@ impl LeaderOnly {
     /// Held while a gauge is set, so that nothing is left, or comes back, after
     /// leadership ended.
     fn with(&self, act: impl FnOnce(&mut LeaderGaugeState)) {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        act(&mut self.0.lock());
     }
 }
 

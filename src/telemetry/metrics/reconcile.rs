@@ -6,27 +6,10 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::exemplars::Histograms;
 use super::registry::{Label, Registrar};
+use crate::reason::Reason;
 
 /// The only controller of this program.
 pub(super) const CONTROLLER: &str = "service";
-/// Why reconciles fail. Each is a `reason` of a condition's neighbours, of log
-/// lines and of other metrics too.
-pub(super) const REASONS: [&str; 14] = [
-    "cloud_throttled",
-    "cloud_unavailable",
-    "cloud_rejected",
-    "quota",
-    "conflict",
-    "timeout",
-    "protocol",
-    "fenced",
-    "unsupported",
-    "invalid_spec",
-    "kubernetes",
-    "name_taken",
-    "cloud_failed",
-    "not_configured",
-];
 const BUCKETS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
 ];
@@ -74,6 +57,7 @@ pub struct ReconcileMetrics {
 impl ReconcileMetrics {
     pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
         let controller = || Label::of("controller", &[CONTROLLER]);
+        let reasons: Vec<&str> = Reason::failures().map(Reason::as_str).collect();
         let results = ReconcileResult::ALL.map(ReconcileResult::as_str);
         Ok(Self {
             ended: registrar.counter(
@@ -84,7 +68,7 @@ impl ReconcileMetrics {
             errors: registrar.counter(
                 "mycloud_lb_reconcile_errors_total",
                 "Reconciles that failed, by reason.",
-                vec![controller(), Label::and_more("reason", &REASONS)],
+                vec![controller(), Label::and_more("reason", &reasons)],
             )?,
             durations: registrar.histogram(
                 "mycloud_lb_reconcile_duration_seconds",
@@ -113,8 +97,9 @@ impl ReconcileMetrics {
         self.durations.observe(&[CONTROLLER], took.as_secs_f64());
     }
 
-    /// A reconcile failed for this reason, of a closed set.
-    pub fn failed(&self, reason: &'static str) {
-        self.errors.with_label_values(&[CONTROLLER, reason]).inc();
+    /// A reconcile failed for this reason.
+    pub fn failed(&self, reason: Reason) {
+        let labels = [CONTROLLER, reason.as_str()];
+        self.errors.with_label_values(&labels).inc();
     }
 }

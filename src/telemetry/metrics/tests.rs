@@ -1,17 +1,14 @@
-mod provisioning;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::FutureExt;
-use k8s_openapi::jiff::Timestamp;
 
 use super::*;
-use crate::plan::naming::{ServiceKey, ServiceUid};
+
 use crate::telemetry::traces::{self, Traces};
 
 fn metrics() -> Metrics {
-    Metrics::new(&[CloudName::new("cloud1"), CloudName::new("cloud2")]).unwrap()
+    Metrics::for_test(&[CloudName::new("cloud1"), CloudName::new("cloud2")])
 }
 
 fn text(metrics: &Metrics) -> String {
@@ -40,11 +37,6 @@ fn value(metrics: &Metrics, series: &str) -> f64 {
 
 fn cloud1() -> BTreeSet<CloudName> {
     BTreeSet::from([CloudName::new("cloud1")])
-}
-
-fn key(name: &str) -> ServiceKey {
-    let (namespace, name) = ("shop".to_owned(), name.to_owned());
-    ServiceKey { namespace, name }
 }
 
 #[test]
@@ -170,45 +162,49 @@ async fn a_pause_shows_for_as_long_as_it_lasts() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_queue_shows_what_waits_and_what_is_under_way() {
+#[test]
+fn the_queue_shows_what_waits_and_what_is_under_way() {
     let metrics = metrics();
-    let queue = &metrics.queue;
-    queue.add(key("one"));
-    queue.add(key("one"));
-    queue.add_after(key("two"), Duration::from_secs(5));
-    assert_line(&metrics, "workqueue_depth{name=\"service\"} 1");
-    assert_line(&metrics, "workqueue_adds_total{name=\"service\"} 2");
-    tokio::time::advance(Duration::from_secs(6)).await;
-    assert_line(&metrics, "workqueue_depth{name=\"service\"} 2");
-
-    let work = [queue.begin(key("one")), queue.begin(key("two"))];
-    let waits = "workqueue_queue_duration_seconds_";
-    assert_line(&metrics, &format!("{waits}sum{{name=\"service\"}} 7"));
-    tokio::time::advance(Duration::from_secs(2)).await;
-    assert_line(&metrics, "workqueue_depth{name=\"service\"} 0");
-    let longest = "workqueue_longest_running_processor_seconds{name=\"service\"}";
-    assert_line(&metrics, &format!("{longest} 2"));
-    assert_line(
-        &metrics,
+    let second = Duration::from_secs(1);
+    metrics.workqueue.added();
+    metrics.workqueue.began(second);
+    metrics.before_scrape(move |metrics| metrics.workqueue.show(2, 3 * second, 4 * second));
+    for line in [
+        "workqueue_adds_total{name=\"service\"} 1",
+        "workqueue_queue_duration_seconds_sum{name=\"service\"} 1",
+        "workqueue_depth{name=\"service\"} 2",
+        "workqueue_longest_running_processor_seconds{name=\"service\"} 3",
         "workqueue_unfinished_work_seconds{name=\"service\"} 4",
-    );
-    drop(work);
-    assert_line(&metrics, &format!("{longest} 0"));
+    ] {
+        assert_line(&metrics, line);
+    }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_change_of_the_nodes_is_timed_once_for_each_load_balancer() {
+#[test]
+fn the_service_level_shows_who_waits_and_who_was_served() {
     let metrics = metrics();
-    let (uid, cloud) = (ServiceUid::new("uid"), CloudName::new("cloud1"));
-    metrics.nodes.changed(3, 1);
-    tokio::time::advance(Duration::from_secs(3)).await;
-    metrics.nodes.synced(&uid, &cloud);
-    tokio::time::advance(Duration::from_secs(3600)).await;
-    // Repaired: the Nodes did not change.
-    metrics.nodes.synced(&uid, &cloud);
-    let sum = "mycloud_lb_node_sync_duration_seconds_sum{cloud=\"cloud1\"}";
-    assert_line(&metrics, &format!("{sum} 3"));
+    metrics.leader(true);
+    let late = Duration::from_secs(61);
+    metrics.provisioning.started(&cloud1());
+    metrics.provisioning.served("cloud1", late);
+    let services = PendingServices {
+        pending: 2,
+        overdue: 1,
+        oldest: late,
+    };
+    metrics.provisioning.show("cloud1", services);
+    let of = |name: &str| format!("mycloud_lb_provisioning_{name}{{cloud=\"cloud1\"}}");
+    for (name, value) in [
+        ("started_total", 1),
+        ("pending", 2),
+        ("overdue", 1),
+        ("oldest_pending_seconds", 61),
+        ("duration_seconds_count", 1),
+    ] {
+        assert_line(&metrics, &format!("{} {value}", of(name)));
+    }
+    let in_time = "mycloud_lb_provisioning_duration_seconds_bucket{cloud=\"cloud1\",le=\"60\"}";
+    assert_line(&metrics, &format!("{in_time} 0"));
 }
 
 #[test]
@@ -312,7 +308,7 @@ fn open_metrics_has_units_canonical_bounds_and_an_end() {
 fn an_exemplar_names_the_trace_of_an_observation() {
     let metrics = metrics();
     let traces = Traces::without_collector(metrics.program.span_exports());
-    let work = traces.tracer().work("reconcile", None, Default::default);
+    let work = traces.tracer().lazy_span("reconcile", Default::default);
     let call = work.run(async {
         traces::begin();
         let took = Duration::from_millis(700);

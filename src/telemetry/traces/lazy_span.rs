@@ -18,28 +18,61 @@ use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::SdkTracer;
+use parking_lot::Mutex;
 
-/// A piece of work, before it begins.
+use super::provisioning_trace::ProvisioningTrace;
+use super::tracer::Tracer;
+
+/// The span of a piece of work, before it is known whether it is worth one.
 pub struct LazySpan(Context);
 
-/// The span that a piece of work may get.
+/// What a span says.
+#[derive(Default)]
+pub struct SpanDescription {
+    /// The provisioning trace that the work belongs to, if it belongs to one.
+    pub within: Option<ProvisioningTrace>,
+    /// The attributes of the span alone.
+    pub attributes: Vec<KeyValue>,
+    /// The attributes of the span and of the client spans within it.
+    pub shared: Vec<KeyValue>,
+}
+
+type Describe = Box<dyn FnOnce() -> SpanDescription + Send>;
+
+/// A span that is started when something in the work is worth one.
 struct PendingSpan {
-    tracer: SdkTracer,
-    span: SpanBuilder,
-    parent: Context,
-    /// What the spans of requests made in the work say too.
+    tracer: Tracer,
+    name: &'static str,
+    began: SystemTime,
+    describe: Mutex<Option<Describe>>,
+    started: OnceLock<StartedSpan>,
+}
+
+struct StartedSpan {
+    context: Context,
     shared: Vec<KeyValue>,
-    kept: OnceLock<Context>,
 }
 
 impl PendingSpan {
-    fn start(&self) -> &Context {
-        self.kept.get_or_init(|| {
-            let span = self.span.clone();
-            let span = span.start_with_context(&self.tracer, &self.parent);
-            self.parent.with_span(span)
+    fn start(&self) -> &StartedSpan {
+        self.started.get_or_init(|| {
+            let describe = self.describe.lock().take();
+            let description = describe.map(|describe| describe()).unwrap_or_default();
+            let SpanDescription {
+                within,
+                attributes,
+                shared,
+            } = description;
+            let span = SpanBuilder::from_name(self.name)
+                .with_start_time(self.began)
+                .with_attributes([attributes, shared.clone()].concat());
+            let context = self.tracer.start(span, within.as_ref());
+            StartedSpan { context, shared }
         })
+    }
+
+    fn context(&self) -> Option<&Context> {
+        self.started.get().map(|started| &started.context)
     }
 }
 
@@ -50,22 +83,18 @@ impl LazySpan {
     }
 
     pub(super) fn pending(
-        tracer: SdkTracer,
-        parent: Context,
+        tracer: Tracer,
         name: &'static str,
-        attributes: Vec<KeyValue>,
-        shared: Vec<KeyValue>,
+        describe: impl FnOnce() -> SpanDescription + Send + 'static,
     ) -> Self {
-        let promise = PendingSpan {
+        let pending = PendingSpan {
             tracer,
-            span: SpanBuilder::from_name(name)
-                .with_start_time(SystemTime::now())
-                .with_attributes([attributes, shared.clone()].concat()),
-            parent,
-            shared,
-            kept: OnceLock::new(),
+            name,
+            began: SystemTime::now(),
+            describe: Mutex::new(Some(Box::new(describe))),
+            started: OnceLock::new(),
         };
-        Self(Context::new().with_value(Arc::new(promise)))
+        Self(Context::new().with_value(Arc::new(pending)))
     }
 
     /// Does it. Its span, if it gets one, ends with it.
@@ -81,23 +110,23 @@ fn pending_span() -> Option<Arc<PendingSpan>> {
 
 /// Says that the work under way is worth a span.
 pub fn begin() {
-    if let Some(promise) = pending_span() {
-        promise.start();
+    if let Some(pending) = pending_span() {
+        pending.start();
     }
 }
 
 /// Adds to the span of the work under way, if it has one.
 pub fn note(attributes: impl IntoIterator<Item = KeyValue>) {
-    let promise = pending_span();
-    if let Some(span) = promise.as_ref().and_then(|promise| promise.kept.get()) {
-        span.span().set_attributes(attributes);
+    let pending = pending_span();
+    if let Some(context) = pending.as_ref().and_then(|pending| pending.context()) {
+        context.span().set_attributes(attributes);
     }
 }
 
 /// Says that the work under way failed, in the words of a closed set and for people.
 pub fn fail(error_type: &'static str, description: String) {
-    let promise = pending_span();
-    if let Some(context) = promise.as_ref().and_then(|promise| promise.kept.get()) {
+    let pending = pending_span();
+    if let Some(context) = pending.as_ref().and_then(|pending| pending.context()) {
         failed(context, error_type, description);
     }
 }
@@ -115,7 +144,7 @@ pub(crate) fn active() -> Option<SpanContext> {
         let span = context.span().span_context().clone();
         span.is_valid().then_some(span)
     };
-    Context::map_current(of).or_else(|| pending_span()?.kept.get().and_then(of))
+    Context::map_current(of).or_else(|| pending_span()?.context().and_then(of))
 }
 
 /// The span of a request to somebody else; none outside of work.
@@ -132,14 +161,12 @@ impl ClientSpan {
         name: impl Into<Cow<'static, str>>,
         attributes: impl FnOnce() -> Vec<KeyValue>,
     ) -> Self {
-        let promise = pending_span();
-        let begun = promise.map(|promise| {
-            let work = promise.start();
+        let begun = pending_span().map(|pending| {
+            let StartedSpan { context, shared } = pending.start();
             let span = SpanBuilder::from_name(name)
                 .with_kind(SpanKind::Client)
-                .with_attributes([attributes(), promise.shared.clone()].concat())
-                .start_with_context(&promise.tracer, work);
-            work.with_span(span)
+                .with_attributes([attributes(), shared.clone()].concat());
+            pending.tracer.start_within(span, context)
         });
         Self {
             is_ours: begun.is_some(),

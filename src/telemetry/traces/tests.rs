@@ -1,6 +1,6 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Instant, SystemTime};
 
 use futures::FutureExt;
@@ -9,6 +9,7 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::SpanData;
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 
 use super::*;
@@ -32,7 +33,7 @@ fn span_under(traces: &Traces) -> Option<SpanContext> {
 
 fn in_work<T>(traces: &Traces, work: impl FnOnce() -> T) -> T {
     let tracer = traces.tracer();
-    let promised = tracer.work("reconcile", None, Default::default);
+    let promised = tracer.lazy_span("reconcile", Default::default);
     let done = promised.run(async { work() }).now_or_never();
     done.expect("nothing to wait for")
 }
@@ -147,7 +148,7 @@ fn traceparent() -> Option<String> {
 fn requests_carry_their_span_only_when_there_is_one() {
     assert_eq!(traceparent(), None, "no work");
     let off = Tracer::default();
-    let work = off.work("reconcile", None, Default::default);
+    let work = off.lazy_span("reconcile", Default::default);
     let sent = work.run(async { traceparent() }).now_or_never();
     assert_eq!(sent.expect("nothing to wait for"), None, "traces are off");
 
@@ -166,14 +167,14 @@ struct Kept(Arc<Mutex<Vec<SpanData>>>);
 
 impl SpanExporter for Kept {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.0.lock().unwrap().extend(batch);
+        self.0.lock().extend(batch);
         Ok(())
     }
 }
 
 impl Kept {
     fn by_name(&self, name: &str) -> Vec<SpanData> {
-        let kept = self.0.lock().unwrap();
+        let kept = self.0.lock();
         let of_name = kept.iter().filter(|span| span.name == name);
         of_name.cloned().collect()
     }
@@ -216,7 +217,10 @@ async fn passes_of_two_leaders_and_the_root_are_one_trace() {
         let kept = Kept::default();
         let traces = Traces::new(kept.clone(), counters());
         let tracer = traces.tracer();
-        let work = tracer.work("reconcile", Some(&provision), Default::default);
+        let work = tracer.lazy_span("reconcile", move || SpanDescription {
+            within: Some(provision),
+            ..SpanDescription::default()
+        });
         work.run(async { begin() }).now_or_never().unwrap();
         if leader == "second" {
             tracer.provisioned(&provision, Vec::new());

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind};
+use opentelemetry::trace::{Span, SpanBuilder, SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Config, SamplingDecision, SdkTracer, ShouldSample};
 use tracing::subscriber::NoSubscriber;
 
-use super::lazy_span::LazySpan;
+use super::lazy_span::{LazySpan, SpanDescription};
 use super::provisioning_trace::ProvisioningTrace;
 
 const PROVISION: &str = "provision";
@@ -37,26 +37,37 @@ impl Tracer {
         Self(Some(Arc::new(Making { tracer, sampler })))
     }
 
-    /// Work that gets a span once something in it is worth one. `describe`
-    /// gives what that span says, and what the spans of its requests say too;
-    /// `within` is the Service's way to its first address, if it is on it.
-    pub fn work(
+    /// The span of a piece of work. It is started, and described, only when
+    /// something in the work is worth it.
+    pub fn lazy_span(
         &self,
         name: &'static str,
-        within: Option<&ProvisioningTrace>,
-        describe: impl FnOnce() -> (Vec<KeyValue>, Vec<KeyValue>),
+        describe: impl FnOnce() -> SpanDescription + Send + 'static,
     ) -> LazySpan {
-        let Some(making) = &self.0 else {
+        if self.0.is_none() {
             return LazySpan::untraced();
-        };
-        let parent = within.map_or_else(Context::new, |way| way.context(making.samples(way)));
-        let (attributes, shared) = describe();
-        LazySpan::pending(making.tracer.clone(), parent, name, attributes, shared)
+        }
+        LazySpan::pending(self.clone(), name, describe)
     }
 
-    /// Whether there are any spans.
-    pub fn is_on(&self) -> bool {
-        self.0.is_some()
+    /// Starts a span, as a part of a provisioning trace if there is one.
+    pub(super) fn start(&self, span: SpanBuilder, within: Option<&ProvisioningTrace>) -> Context {
+        let Some(making) = &self.0 else {
+            return Context::new();
+        };
+        let parent = within.map_or_else(Context::new, |way| way.context(making.samples(way)));
+        self.start_within(span, &parent)
+    }
+
+    /// Starts a span as a child of another.
+    pub(super) fn start_within(&self, span: SpanBuilder, parent: &Context) -> Context {
+        match &self.0 {
+            None => parent.clone(),
+            Some(making) => {
+                let span = span.start_with_context(&making.tracer, parent);
+                parent.with_span(span)
+            }
+        }
     }
 
     /// A Service has its first address: the root of all passes that led to it.
@@ -76,9 +87,9 @@ impl Making {
     /// Whether the root will be exported: its passes must be too, or not.
     fn samples(&self, way: &ProvisioningTrace) -> bool {
         let (trace, kind) = (way.trace(), SpanKind::Internal);
-        let judged = self
+        let decided = self
             .sampler
             .should_sample(None, trace, PROVISION, &kind, &[], &[]);
-        judged.decision == SamplingDecision::RecordAndSample
+        decided.decision == SamplingDecision::RecordAndSample
     }
 }

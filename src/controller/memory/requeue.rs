@@ -1,18 +1,17 @@
 //! When to try again: the one place that decides it.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::ReconcileError;
+use super::per_service::PerService;
 use crate::cloud::ErrorKind;
+use crate::controller::attempt::SpecHash;
+use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::KubernetesError;
 use crate::plan::Waiting;
 use crate::plan::naming::ServiceUid;
-use crate::plan::service::ServiceView;
 
 /// First delay after a failure,
 const BACKOFF: Duration = Duration::from_secs(5);
@@ -26,20 +25,6 @@ const LOOK_AGAIN_LIMIT: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Between reading a newer state and planning from it.
 const AT_ONCE: Duration = Duration::from_millis(20);
-
-/// What a person decided about a Service, as a fingerprint: a change of it
-/// ends every delay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpecHash(u64);
-
-impl SpecHash {
-    /// Of a Service.
-    pub fn of(service: &ServiceView) -> Self {
-        let mut hasher = DefaultHasher::new();
-        service.user_input().hash(&mut hasher);
-        Self(hasher.finish())
-    }
-}
 
 /// How long to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,46 +43,57 @@ pub enum Requeue {
     AwaitChange,
 }
 
-/// The delay that a failure asks for.
-pub fn after_failure(failure: &ReconcileError) -> Requeue {
-    match failure {
-        ReconcileError::Cloud(error) => match error.retry_after() {
-            // "At once" of a cloud that fails would be a loop without a pause.
-            Some(wait) if !wait.is_zero() => Requeue::After(wait),
-            _ => match error.kind() {
-                // Not sent because many calls wait, or not as we knew it: the next look tells more.
-                ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Conflict => Requeue::Poll,
-                _ => Requeue::Backoff,
-            },
-        },
-        ReconcileError::Kubernetes(error) => match error {
-            KubernetesError::Conflict => Requeue::Immediately,
-            KubernetesError::Gone | KubernetesError::NotLeader(_) => Requeue::AwaitChange,
-            KubernetesError::Throttled(delay) => Requeue::After(*delay),
-            KubernetesError::Forbidden(_)
-            | KubernetesError::Rejected(_)
-            | KubernetesError::Timeout(_)
-            | KubernetesError::Unavailable(_) => Requeue::Backoff,
-        },
-        ReconcileError::Changed => Requeue::Immediately,
-        ReconcileError::StillDeleting { .. } | ReconcileError::NotServing { .. } => Requeue::Poll,
-        ReconcileError::QueuedForRepair { wait, .. } => Requeue::Slot(*wait),
-        ReconcileError::NotLeader(_) | ReconcileError::Stopping => Requeue::AwaitChange,
-    }
-}
-
-/// The delay after which something that is waited for is worth another look.
-pub fn after_waiting(waiting: &Waiting) -> Requeue {
-    match waiting {
-        Waiting::Provisioning(_) | Waiting::Deleting(_) => Requeue::Poll,
-        Waiting::CloudUnreachable(_) | Waiting::NameTaken(_) | Waiting::CloudError(..) => {
-            Requeue::Backoff
+impl Requeue {
+    /// When a Service with this left to do is worth another attempt.
+    pub fn after(unfinished: Unfinished<'_>) -> Self {
+        match unfinished {
+            Unfinished::Failed(error) => Self::after_error(error),
+            Unfinished::Waiting(waiting) => Self::after_waiting(waiting),
         }
-        // A Node's change reconciles every Service; a cloud that is not configured needs a restart.
-        Waiting::NodesUnconfirmed
-        | Waiting::CloudNotConfigured(_)
-        | Waiting::NotOurs(_)
-        | Waiting::Invalid(_) => Requeue::AwaitChange,
+    }
+
+    fn after_error(error: &ReconcileError) -> Self {
+        match error {
+            ReconcileError::Cloud(error) => match error.retry_after() {
+                // A cloud that fails and asks for no delay must not cause a hot loop.
+                Some(wait) if !wait.is_zero() => Self::After(wait),
+                _ => match error.kind() {
+                    // Not sent because many calls wait, or the load balancer is not as
+                    // expected: the next query shows more.
+                    ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Conflict => Self::Poll,
+                    _ => Self::Backoff,
+                },
+            },
+            ReconcileError::Kubernetes(error) => match error {
+                KubernetesError::Conflict => Self::Immediately,
+                KubernetesError::Gone | KubernetesError::NotLeader(_) => Self::AwaitChange,
+                KubernetesError::Throttled(delay) => Self::After(*delay),
+                KubernetesError::Forbidden(_)
+                | KubernetesError::Rejected(_)
+                | KubernetesError::Timeout(_)
+                | KubernetesError::Unavailable(_) => Self::Backoff,
+            },
+            ReconcileError::Changed => Self::Immediately,
+            ReconcileError::NotLeader(_) | ReconcileError::Stopping => Self::AwaitChange,
+        }
+    }
+
+    fn after_waiting(waiting: &Waiting) -> Self {
+        match waiting {
+            Waiting::Provisioning(_) | Waiting::Deleting(_) | Waiting::StillDeleting(..) => {
+                Self::Poll
+            }
+            Waiting::CloudUnreachable(_) | Waiting::NameTaken(_) | Waiting::CloudError(..) => {
+                Self::Backoff
+            }
+            // A Node change reconciles every Service; an unknown cloud needs a restart.
+            // The time of a repair's slot is known to the pacing, not here.
+            Waiting::NodesUnconfirmed
+            | Waiting::RepairSlot(_)
+            | Waiting::CloudNotConfigured(_)
+            | Waiting::NotOurs(_)
+            | Waiting::Invalid(_) => Self::AwaitChange,
+        }
     }
 }
 
@@ -112,14 +108,14 @@ struct Entry {
 
 /// The delays under way, one for each Service that has one.
 #[derive(Default)]
-pub struct RequeuePolicy(Mutex<HashMap<ServiceUid, Entry>>);
+pub struct RequeuePolicy(PerService<Entry>);
 
 impl RequeuePolicy {
     /// How long this Service still has to wait, if it does. Other Nodes are
     /// worth an attempt at once, though they end no count of failures: back ends
     /// that are gone must not wait for a cloud that another part hangs on.
     pub fn remaining(&self, uid: &ServiceUid, input: SpecHash, nodes: u64) -> Option<Duration> {
-        let mut entries = self.lock();
+        let mut entries = self.0.lock();
         let entry = entries.get(uid)?;
         if entry.input != input {
             entries.remove(uid);
@@ -134,7 +130,7 @@ impl RequeuePolicy {
 
     /// Attempts so far at what the Service says now.
     pub fn attempts(&self, uid: &ServiceUid, input: SpecHash) -> u32 {
-        let entries = self.lock();
+        let entries = self.0.lock();
         let entry = entries.get(uid).filter(|entry| entry.input == input);
         entry.map_or(0, |entry| entry.attempts)
     }
@@ -182,22 +178,16 @@ impl RequeuePolicy {
             attempts,
             not_before: Instant::now() + wait.min(LONGEST),
         };
-        self.lock().insert(uid.clone(), entry);
+        self.0.insert(uid, entry);
         Some(wait)
     }
 
-    /// Drops what is remembered of all Services but these.
-    pub fn keep(&self, alive: &HashSet<ServiceUid>) {
-        self.lock().retain(|uid, _| alive.contains(uid));
-    }
-
-    /// Drops what is remembered of a Service.
     pub fn forget(&self, uid: &ServiceUid) {
-        self.lock().remove(uid);
+        self.0.forget(uid);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn retain(&self, alive: &HashSet<ServiceUid>) {
+        self.0.retain(alive);
     }
 }
 
@@ -205,21 +195,14 @@ impl RequeuePolicy {
 /// so that Services that failed together do not come back together.
 fn grown(first: Duration, limit: Duration, attempts: u32) -> Duration {
     let grown = first.saturating_mul(1_u32.checked_shl(attempts.min(16)).unwrap_or(u32::MAX));
-    grown.min(limit).mul_f64(1.0 - 0.2 * random_fraction())
-}
-
-/// Uniform in [0, 1): the standard library's hash keys are random for each use.
-pub(super) fn random_fraction() -> f64 {
-    use std::hash::{BuildHasher, RandomState};
-    let bits = RandomState::new().hash_one(0_u8) >> 11;
-    bits as f64 / (1_u64 << 53) as f64
+    grown.min(limit).mul_f64(1.0 - 0.2 * fastrand::f64())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const INPUT: SpecHash = SpecHash(1);
+    const INPUT: SpecHash = SpecHash::for_test(1);
 
     fn one(delay: Requeue) -> impl Iterator<Item = Requeue> {
         std::iter::once(delay)
@@ -245,7 +228,7 @@ mod tests {
             "other Nodes are not kept waiting"
         );
         assert!(
-            retry.remaining(&uid, SpecHash(2), 1).is_none(),
+            retry.remaining(&uid, SpecHash::for_test(2), 1).is_none(),
             "an edit is tried at once"
         );
         assert_eq!(
@@ -310,7 +293,11 @@ mod tests {
             ),
         ];
         for (waiting, delay, what) in cases {
-            assert_eq!(after_waiting(&waiting), delay, "{waiting:?} is for {what}");
+            assert_eq!(
+                Requeue::after(Unfinished::Waiting(&waiting)),
+                delay,
+                "{waiting:?} is for {what}"
+            );
         }
     }
 
@@ -396,12 +383,18 @@ mod tests {
             let kind = ErrorKind::Unavailable {
                 retry_after: Some(Duration::from_secs(seconds)),
             };
-            let cloud = crate::plan::naming::CloudName::new("cloud1");
-            crate::cloud::CloudError::new(cloud, crate::cloud::Verb::Create, kind, "down").into()
+            let operation = crate::cloud::Operation {
+                cloud: crate::plan::naming::CloudName::new("cloud1"),
+                verb: crate::cloud::Verb::Create,
+            };
+            crate::cloud::CloudError::new(operation, kind, "down").into()
         };
-        assert_eq!(after_failure(&failure(0)), Requeue::Backoff);
         assert_eq!(
-            after_failure(&failure(3)),
+            Requeue::after(Unfinished::Failed(&failure(0))),
+            Requeue::Backoff
+        );
+        assert_eq!(
+            Requeue::after(Unfinished::Failed(&failure(3))),
             Requeue::After(Duration::from_secs(3))
         );
     }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::controller::observe::observe_service;
+use crate::controller::pace::pace;
 use crate::controller::tests::api_server::ApiServer;
 use crate::controller::tests::leader::{leader, load_balancer, service};
 use crate::kubernetes::node_watch::NodeSet;
@@ -61,9 +62,9 @@ fn plan<const N: usize>(actions: [Action; N]) -> Plan {
 
 /// Uses up what a cloud's pace gives at once.
 fn use_up(drift: &Drift, cloud: &str) {
-    let (mut state, cloud) = (drift.lock(), CloudName::new(cloud));
+    let cloud = CloudName::new(cloud);
     for _ in 0..BURST {
-        state.reserve_slot(&cloud, Instant::now());
+        drift.reserve_slot(&cloud, Instant::now());
     }
 }
 
@@ -130,15 +131,15 @@ async fn what_is_lost_again_waits_again() {
     let drift = Drift::default();
     drift.mark_in_sync(&seen(80, 1));
     let (gone, nothing) = (plan([create("cloud1")]), plan([]));
-    let judge = |plan| drift.schedule(plan, &seen(80, 1));
-    let repair = |repairs: Repairs| repairs[&CloudName::new("cloud1")];
-    let first = repair(judge(&gone));
+    let schedule = |plan| drift.schedule(plan, &seen(80, 1));
+    let repair = |repairs: Repairs| repairs[&CloudName::new("cloud1")].clone();
+    let first = repair(schedule(&gone));
     assert!(first.is_new && first.wait.is_none());
-    assert!(!repair(judge(&gone)).is_new, "a second try at the same");
+    assert!(!repair(schedule(&gone)).is_new, "a second try at the same");
     use_up(&drift, "cloud1");
     // Another cloud keeps it from being settled.
-    assert!(judge(&nothing).is_empty());
-    let second = repair(judge(&gone));
+    assert!(schedule(&nothing).is_empty());
+    let second = repair(schedule(&gone));
     assert!(second.is_new && second.wait.is_some());
 }
 
@@ -187,15 +188,15 @@ async fn a_cloud_that_does_not_answer_takes_no_turn_away() {
     drift.mark_in_sync(&service);
     use_up(&drift, "cloud1");
     let gone = plan([create("cloud1")]);
-    let judge = |plan| drift.schedule(plan, &service);
+    let schedule = |plan| drift.schedule(plan, &service);
     let cloud = CloudName::new("cloud1");
-    let wait = judge(&gone)[&cloud].wait;
+    let wait = schedule(&gone)[&cloud].wait;
     let silent = Plan {
         actions: Vec::new(),
         waiting: BTreeSet::from([Waiting::CloudUnreachable(cloud.clone())]),
     };
-    assert!(judge(&silent).is_empty());
-    let again = judge(&gone)[&cloud];
+    assert!(schedule(&silent).is_empty());
+    let again = schedule(&gone)[&cloud].clone();
     assert_eq!((again.wait, again.is_new), (wait, false));
 }
 
@@ -210,21 +211,15 @@ async fn only_the_cloud_that_drifted_waits() {
         create("cloud1"),
         update("cloud2", Urgency::Background),
     ]);
-    let repairs = drift.schedule(&whole, &seen(80, 2));
-    let (rest, postponed) = postpone(whole, &repairs);
+    let paced = pace(whole, &seen(80, 2), &drift).plan;
     let expected = [Action::AddFinalizer, update("cloud2", Urgency::Background)];
-    assert_eq!(rest.actions, expected);
-    assert!(matches!(
-        &postponed[..],
-        [ReconcileError::QueuedForRepair { cloud, .. }] if cloud.as_str() == "cloud1"
-    ));
+    assert_eq!(paced.actions, expected);
+    let waits = |waiting: &Waiting| matches!(waiting, Waiting::RepairSlot(cloud) if cloud.as_str() == "cloud1");
+    assert!(paced.waiting.len() == 1 && paced.waiting.iter().all(waits));
 
     let gone = plan([Action::ConfirmLive, create("cloud1")]);
-    let repairs = drift.schedule(&gone, &seen(80, 1));
-    assert!(
-        postpone(gone, &repairs).0.actions.is_empty(),
-        "nobody need be asked"
-    );
+    let paced = pace(gone, &seen(80, 1), &drift).plan;
+    assert!(paced.actions.is_empty(), "nobody need be asked");
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,7 +227,7 @@ async fn a_few_are_repaired_at_once_and_the_others_one_by_one() {
     let drift = Drift::default();
     let wait = |cloud: &str| {
         let now = Instant::now();
-        drift.lock().reserve_slot(&CloudName::new(cloud), now) - now
+        drift.reserve_slot(&CloudName::new(cloud), now) - now
     };
     let turns = |wait: Duration| wait.as_millis() / SPACING.as_millis();
     let waits: Vec<u128> = (0..BURST + 3).map(|_| turns(wait("cloud1"))).collect();

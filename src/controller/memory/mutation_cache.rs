@@ -1,35 +1,36 @@
-//! Our own writes that the watch has not shown yet.
+//! Our own writes that the watch has not shown yet: client-go's `MutationCache`.
 //!
 //! A reconcile that starts before the watch caught up would plan from a state
-//! that we ourselves have left behind: a needless call to a cloud and a write
-//! that conflicts.
+//! that this replica itself has left behind: a needless call to a cloud and a
+//! write that conflicts.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
+use super::per_service::PerService;
 use crate::plan::naming::ServiceUid;
 
-/// The newest state of a Service that an answer to us showed.
+/// The newest state of each Service that an answer to this replica showed.
 #[derive(Default)]
-pub struct MutationCache(Mutex<HashMap<ServiceUid, Arc<Service>>>);
+pub struct MutationCache(PerService<Arc<Service>>);
 
 impl MutationCache {
-    /// Remembers an answer, unless it is the Service's last: the watch may have
-    /// shown the end of it before.
+    /// Records an answer, unless it is the last one about the Service: the watch
+    /// may have shown the deletion already.
     pub fn record(&self, uid: &ServiceUid, answer: Arc<Service>) {
         if answer.metadata.deletion_timestamp.is_some() && answer.finalizers().is_empty() {
-            self.forget(uid);
+            self.0.forget(uid);
         } else {
-            self.lock().insert(uid.clone(), answer);
+            self.0.insert(uid, answer);
         }
     }
 
-    /// The newer of the watch's state and the last answer.
+    /// The newer of the watched state and the last answer.
     pub fn newest(&self, uid: &ServiceUid, watched: Arc<Service>) -> Arc<Service> {
-        let mut answers = self.lock();
+        let mut answers = self.0.lock();
         match answers.get(uid) {
             Some(answer) if version(answer) > version(&watched) => answer.clone(),
             Some(_) => {
@@ -40,18 +41,12 @@ impl MutationCache {
         }
     }
 
-    /// Drops what is remembered of all Services but these.
-    pub fn keep(&self, alive: &HashSet<ServiceUid>) {
-        self.lock().retain(|uid, _| alive.contains(uid));
-    }
-
-    /// Drops what is remembered.
     pub fn forget(&self, uid: &ServiceUid) {
-        self.lock().remove(uid);
+        self.0.forget(uid);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ServiceUid, Arc<Service>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn retain(&self, alive: &HashSet<ServiceUid>) {
+        self.0.retain(alive);
     }
 }
 
@@ -79,9 +74,9 @@ mod tests {
     #[test]
     fn our_write_counts_until_the_watch_shows_it_or_something_newer() {
         let uid = ServiceUid::new("u");
-        let writes = MutationCache::default();
-        writes.record(&uid, at("100"));
-        let seen = |watched| writes.newest(&uid, at(watched)).resource_version();
+        let cache = MutationCache::default();
+        cache.record(&uid, at("100"));
+        let seen = |watched| cache.newest(&uid, at(watched)).resource_version();
         assert_eq!(
             seen("99").as_deref(),
             Some("100"),
@@ -98,11 +93,11 @@ mod tests {
     #[test]
     fn the_last_answer_of_a_service_is_not_kept_for_ever() {
         let uid = ServiceUid::new("u");
-        let writes = MutationCache::default();
-        writes.record(&uid, at("100"));
+        let cache = MutationCache::default();
+        cache.record(&uid, at("100"));
         let mut last = Service::clone(&at("101"));
         last.metadata.deletion_timestamp = Some(Time(Timestamp::now()));
-        writes.record(&uid, last.into());
-        assert!(writes.lock().is_empty());
+        cache.record(&uid, last.into());
+        assert!(cache.0.lock().is_empty());
     }
 }

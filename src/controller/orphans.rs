@@ -1,0 +1,75 @@
+//! Load balancers whose Service is gone: [`sweep`] finds them in the clouds'
+//! lists, [`finalizer_race`] right when the watch shows a Service that went
+//! although our finalizer was on it.
+
+pub mod finalizer_race;
+pub mod sweep;
+
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use kube::ResourceExt;
+
+use super::Context;
+use super::error::ReconcileError;
+use crate::kubernetes::MetadataKeys;
+use crate::kubernetes::service::view;
+use crate::plan::naming::{ClusterId, Owner, ServiceKey};
+use crate::plan::{Clouds, Desired, desired};
+
+/// What to do with orphans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrphanPolicy {
+    /// Delete them, a few at a time.
+    Delete,
+    /// Report them by Event, log and metric, and leave them alone.
+    Report,
+}
+
+/// Whether a Service may have load balancers of ours: it has our finalizer, or
+/// is about to get it.
+pub fn may_have_load_balancers(
+    service: &Service,
+    keys: &MetadataKeys,
+    cluster: &ClusterId,
+    clouds: &Clouds,
+) -> bool {
+    view(service, keys)
+        .is_some_and(|view| !matches!(desired(&view, cluster, clouds), Desired::Unmanaged(_)))
+}
+
+impl Context {
+    fn may_have_load_balancers(&self, service: &Service) -> bool {
+        may_have_load_balancers(
+            service,
+            &self.metadata_keys,
+            &self.cluster,
+            &self.capabilities,
+        )
+    }
+
+    /// Whether the Service of an owner is gone or no longer ours, by a live read,
+    /// never by the watch.
+    async fn is_service_gone(&self, owner: &Owner) -> Result<bool, ReconcileError> {
+        let live = self.services.get(&key(owner)).await?;
+        let live = live.filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
+        Ok(live.is_none_or(|live| !self.may_have_load_balancers(&live)))
+    }
+}
+
+fn key(owner: &Owner) -> ServiceKey {
+    ServiceKey {
+        namespace: owner.namespace.clone(),
+        name: owner.name.clone(),
+    }
+}
+
+/// The Service, for an Event that outlives it.
+fn reference(owner: &Owner) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".into()),
+        kind: Some("Service".into()),
+        namespace: Some(owner.namespace.clone()),
+        name: Some(owner.name.clone()),
+        uid: Some(owner.uid.as_str().to_owned()),
+        ..ObjectReference::default()
+    }
+}

@@ -1,0 +1,68 @@
+//! Step four of a reconcile: repairs of drift are taken out of the plan until
+//! their slot comes. No client: nothing is read and nothing is written here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::attempt::ObservedService;
+use super::memory::drift::Drift;
+use crate::plan::naming::{CloudName, LoadBalancerId};
+use crate::plan::{Action, Plan, Waiting, is_edit};
+
+/// A cloud's part of a plan that restores what was changed outside the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// The load balancer that was changed; `None`: it was deleted.
+    pub changed: Option<LoadBalancerId>,
+    /// Whether this is the first attempt at it.
+    pub is_new: bool,
+    /// Until its slot; `None` once that has come.
+    pub wait: Option<Duration>,
+}
+
+/// The repairs in a plan, by cloud.
+pub type Repairs = BTreeMap<CloudName, Repair>;
+
+/// A plan of which every action may be carried out now.
+pub struct PacedPlan {
+    /// The plan without the repairs that wait for their slot.
+    pub plan: Plan,
+    /// All of its repairs, those that wait included.
+    pub repairs: Repairs,
+}
+
+impl PacedPlan {
+    /// Whether there is nothing to do, now or later.
+    pub fn is_empty(&self) -> bool {
+        self.plan.actions.is_empty() && self.repairs.is_empty()
+    }
+}
+
+/// Takes the repairs that have to wait out of a plan.
+pub fn pace(plan: Plan, service: &ObservedService, drift: &Drift) -> PacedPlan {
+    let repairs = drift.schedule(&plan, service);
+    let plan = without_waiting(plan, &repairs);
+    PacedPlan { plan, repairs }
+}
+
+fn without_waiting(mut plan: Plan, repairs: &Repairs) -> Plan {
+    let queued = repairs.iter().filter(|(_, repair)| repair.wait.is_some());
+    let queued: BTreeSet<&CloudName> = queued.map(|(cloud, _)| cloud).collect();
+    if queued.is_empty() {
+        return plan;
+    }
+    plan.actions.retain(|action| match action {
+        Action::Create { cloud, .. } | Action::Update { cloud, .. } => !queued.contains(cloud),
+        _ => true,
+    });
+    if !plan.actions.iter().any(needs_live_service) {
+        plan.actions.retain(|action| *action != Action::ConfirmLive);
+    }
+    let queued = queued.into_iter().cloned();
+    plan.waiting.extend(queued.map(Waiting::RepairSlot));
+    plan
+}
+
+fn needs_live_service(action: &Action) -> bool {
+    matches!(action, Action::Create { .. } | Action::Delete { .. }) || is_edit(action)
+}
