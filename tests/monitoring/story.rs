@@ -10,7 +10,6 @@ mod chapters;
 mod clouds;
 mod collector;
 mod faster;
-
 mod panels;
 mod recovery;
 mod replicas;
