@@ -111,6 +111,15 @@ pub fn check_config(file: &Path) -> Result<Config, ConfigErrors> {
     })
 }
 
+/// Every field of the configuration file, those of a cloud as `clouds[].name`.
+pub fn field_names() -> impl Iterator<Item = String> {
+    let of_file = file::FIELDS.into_iter().map(str::to_owned);
+    let of_cloud = cloud::FIELDS
+        .into_iter()
+        .map(|name| format!("clouds[].{name}"));
+    of_file.chain(of_cloud)
+}
+
 impl Config {
     /// What can be asked of each cloud.
     pub fn capabilities(&self) -> Clouds {

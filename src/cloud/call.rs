@@ -7,7 +7,6 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::error::{ErrorKind, Rejection};
 use super::wire::ApiCode;
 use crate::plan::naming::CloudName;
 
@@ -86,37 +85,6 @@ pub enum Code {
     LeadershipLost,
     /// Not sent: the bearer token could not be read.
     Credentials,
-}
-
-/// The code of an error that no code or status of the cloud describes better.
-impl From<ErrorKind> for Code {
-    fn from(kind: ErrorKind) -> Self {
-        match kind {
-            // A call that a cooldown kept from being sent.
-            ErrorKind::Throttled { .. } => Self::Paused,
-            ErrorKind::Unavailable { .. } => Self::Api(ApiCode::Unavailable),
-            ErrorKind::Rejected(rejection) => Self::Api(match rejection {
-                Rejection::InvalidArgument => ApiCode::InvalidArgument,
-                Rejection::QuotaExceeded => ApiCode::QuotaExceeded,
-                Rejection::PermissionDenied => ApiCode::PermissionDenied,
-                Rejection::Unauthenticated => ApiCode::Unauthenticated,
-            }),
-            ErrorKind::NameTaken => Self::Api(ApiCode::AlreadyExists),
-            ErrorKind::Conflict => Self::Api(ApiCode::Conflict),
-            ErrorKind::NotFound => Self::Api(ApiCode::NotFound),
-            ErrorKind::Fenced => Self::Api(ApiCode::FailedPrecondition),
-            ErrorKind::Timeout => Self::Timeout,
-            ErrorKind::Connect => Self::Connect,
-            ErrorKind::ConnectionLost => Self::ConnectionLost,
-            ErrorKind::Protocol => Self::Protocol,
-            ErrorKind::Busy => Self::Busy,
-            ErrorKind::LeadershipLost => Self::LeadershipLost,
-            ErrorKind::Credentials => Self::Credentials,
-            ErrorKind::Unspecified | ErrorKind::Redirected | ErrorKind::Unsupported => {
-                Self::Unspecified
-            }
-        }
-    }
 }
 
 impl Code {

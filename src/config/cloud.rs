@@ -13,7 +13,7 @@ use super::yaml::Node;
 use crate::cloud::{Profile, RestSettings};
 use crate::plan::naming::CloudName;
 
-const FIELDS: [&str; 8] = [
+pub(super) const FIELDS: [&str; 8] = [
     "name",
     "endpoint",
     "requestTimeout",

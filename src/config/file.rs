@@ -14,7 +14,7 @@ use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::node::NodeAddressType;
 use crate::plan::naming::ClusterId;
 
-const FIELDS: [&str; 8] = [
+pub(super) const FIELDS: [&str; 8] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",

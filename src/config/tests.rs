@@ -108,6 +108,19 @@ clouds:
     }
 }
 
+/// Configurations that were written before the profile was called `basic`.
+#[test]
+fn the_former_name_of_a_profile_is_accepted_and_not_offered() {
+    let with = |profile: &str| format!("clouds:\n- {{name: east, profile: {profile}}}\n");
+    let config = TestFile::new("former", &with("seed")).load().unwrap();
+    assert_eq!(config.clouds[0].profile, Profile::Basic);
+    let errors = TestFile::new("unknown", &with("seeds")).errors();
+    assert!(
+        errors[0].ends_with("it must be standard or basic"),
+        "{errors:?}"
+    );
+}
+
 #[test]
 fn every_field_is_read() {
     let token = TestFile::new("token", "secret");
@@ -147,7 +160,7 @@ clouds:
   - name: Cloud_1
     endpoint: ftp://x
     concurrency: 0
-    profile: [seed]
+    profile: [basic]
   - endpoint: http://b
   - name: c
     tokenFile: /nowhere/token

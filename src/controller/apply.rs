@@ -11,9 +11,9 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Service;
 
 use super::Context;
-use super::attempt::{ApplyResult, ObservedClouds, ObservedService};
+use super::attempt::{ApplyResult, ObservedClouds, ObservedService, Repairs};
 use super::error::ReconcileError;
-use super::pace::{PacedPlan, Repairs};
+use super::pace::PacedPlan;
 use super::report::{events, metrics};
 use crate::election::Leadership;
 use crate::plan::execution::{Certainty, Effect, Execution, Reach};

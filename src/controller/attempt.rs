@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Service;
 
 use super::error::{ReconcileError, Unfinished};
-use super::pace::Repairs;
 use crate::cloud::CloudError;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::plan::naming::{CloudName, LoadBalancerId};
@@ -87,6 +86,20 @@ pub struct ObservedClouds {
     /// has them.
     pub disowned: Vec<(CloudName, LoadBalancerId)>,
 }
+
+/// A cloud's part of a plan that restores what was changed outside the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// The load balancer that was changed; `None`: it was deleted.
+    pub changed: Option<LoadBalancerId>,
+    /// Whether this is the first attempt at it.
+    pub is_new: bool,
+    /// Until its slot; `None` once that has come.
+    pub wait: Option<Duration>,
+}
+
+/// The repairs in a plan, by cloud.
+pub type Repairs = BTreeMap<CloudName, Repair>;
 
 /// How applying a plan ended.
 pub struct ApplyResult {

@@ -1,27 +1,12 @@
 //! Step four of a reconcile: repairs of drift are taken out of the plan until
 //! their slot comes. No client: nothing is read and nothing is written here.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use super::attempt::ObservedService;
+use super::attempt::{ObservedService, Repairs};
 use super::memory::drift::Drift;
-use crate::plan::naming::{CloudName, LoadBalancerId};
+use crate::plan::naming::CloudName;
 use crate::plan::{Action, Plan, Waiting, is_edit};
-
-/// A cloud's part of a plan that restores what was changed outside the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repair {
-    /// The load balancer that was changed; `None`: it was deleted.
-    pub changed: Option<LoadBalancerId>,
-    /// Whether this is the first attempt at it.
-    pub is_new: bool,
-    /// Until its slot; `None` once that has come.
-    pub wait: Option<Duration>,
-}
-
-/// The repairs in a plan, by cloud.
-pub type Repairs = BTreeMap<CloudName, Repair>;
 
 /// A plan of which every action may be carried out now.
 pub struct PacedPlan {

@@ -1,6 +1,4 @@
-//! What a candidate is called in the Lease, and chance.
-
-use std::hash::{BuildHasher, RandomState};
+//! The identity of a candidate: the holder that it writes into the Lease.
 
 /// An identity is also the field manager of the Lease's patches, which
 /// kube-apiserver limits to 128 bytes.
@@ -9,25 +7,13 @@ const LONGEST: usize = 128;
 /// Pod name, `_` and a random part: differs for each process, so that a
 /// restarted container does not take its predecessor's term for its own.
 pub fn identity(pod_name: &str) -> String {
-    let random = format!("_{:016x}", random());
+    let random = format!("_{:016x}", fastrand::u64(..));
     let readable: String = pod_name
         .chars()
         .filter(|character| character.is_ascii_graphic())
         .take(LONGEST - random.len())
         .collect();
     readable + &random
-}
-
-/// 64 bits that differ for each call and process. Each `RandomState` hashes
-/// with other keys, which come from the operating system. Good for names and
-/// pauses, not for secrets.
-fn random() -> u64 {
-    RandomState::new().hash_one(std::process::id())
-}
-
-/// From 0 to 1.
-pub(super) fn random_fraction() -> f64 {
-    f64::from((random() >> 32) as u32) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

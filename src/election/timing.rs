@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::identity;
-
 /// The three durations of client-go's leader election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -78,7 +76,7 @@ impl Timing {
     /// Pause of a standby: 1 to 2.2 retry periods, as client-go does, so that
     /// many standbys do not ask at the same instant.
     pub(super) fn standby_pause(&self) -> Duration {
-        self.retry_period + self.retry_period.mul_f64(1.2 * identity::random_fraction())
+        self.retry_period + self.retry_period.mul_f64(1.2 * fastrand::f64())
     }
 }
 

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
-use strum::IntoStaticStr;
+use strum::{EnumIter, IntoStaticStr};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Duration, timeout};
 
@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const NOTE_LIMIT: usize = 1024;
 
 /// Reasons: upstream's of `service-controller` as far as there are any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, IntoStaticStr)]
 pub enum EventReason {
     /// A load balancer is about to be created or changed for a new state of the Service.
     EnsuringLoadBalancer,
@@ -50,7 +50,8 @@ pub enum EventReason {
 }
 
 impl EventReason {
-    fn kind(self) -> EventType {
+    /// The type of its Events.
+    pub fn kind(self) -> EventType {
         match self {
             Self::EnsuringLoadBalancer
             | Self::EnsuredLoadBalancer

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, ListParams};
@@ -43,17 +43,18 @@ pub async fn follow(
     client: Client,
     kind: NodeAddressType,
     sets: watch::Sender<Option<NodeSet>>,
-    mut meter: WatchMetrics,
+    mut watch_metrics: WatchMetrics,
 ) {
     let api = Api::<Node>::all(client);
     let (store, writer) = reflector::store();
     let changed = Notify::new();
     let events = watcher(api.clone(), watch_settings())
         .default_backoff()
-        .map_ok(without_managed_fields);
+        // More than half of the size of many objects, and nothing here reads it.
+        .modify(|node| node.metadata.managed_fields = None);
     let reflect = reflector::reflector(writer, events).for_each(|event| {
-        meter.note(&event);
-        meter.objects(store.len());
+        watch_metrics.note(&event);
+        watch_metrics.objects(store.len());
         match event {
             // Half a list is no set of Nodes.
             Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
@@ -157,18 +158,6 @@ fn node_set<'a>(nodes: impl Iterator<Item = &'a Node>, kind: NodeAddressType) ->
         }
     }
     set
-}
-
-/// Drops managedFields on the way in: more than half of the size of many
-/// objects, and nothing here reads it.
-fn without_managed_fields(mut event: watcher::Event<Node>) -> watcher::Event<Node> {
-    match &mut event {
-        watcher::Event::Apply(node)
-        | watcher::Event::Delete(node)
-        | watcher::Event::InitApply(node) => node.metadata.managed_fields = None,
-        watcher::Event::Init | watcher::Event::InitDone => {}
-    }
-    event
 }
 
 #[cfg(test)]

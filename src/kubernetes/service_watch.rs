@@ -1,6 +1,6 @@
 //! Every Service of the cluster, kept warm on every replica.
 
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::api::Api;
@@ -32,20 +32,6 @@ pub fn services(
     let (store, writer) = reflector::store();
     let events = watcher(Api::<Service>::all(client), watch_settings())
         .default_backoff()
-        .map(move |event| event.map(|event| slim(event, &metadata_keys)));
+        .modify(move |service| trim(service, &metadata_keys));
     (store, reflector::reflector(writer, events))
-}
-
-/// Drops managedFields on the way in, but for what tells since when a Service asks.
-fn slim(
-    mut event: watcher::Event<Service>,
-    metadata_keys: &MetadataKeys,
-) -> watcher::Event<Service> {
-    match &mut event {
-        watcher::Event::Apply(service)
-        | watcher::Event::Delete(service)
-        | watcher::Event::InitApply(service) => trim(service, metadata_keys),
-        watcher::Event::Init | watcher::Event::InitDone => {}
-    }
-    event
 }

@@ -19,7 +19,8 @@ pub const LB_ID: &str = "lb-id";
 /// Written by us: the clouds of the ids.
 pub const LB_CLOUD: &str = "lb-cloud";
 
-const KNOWN: [&str; 7] = [
+/// Every annotation that we know.
+pub const KNOWN: [&str; 7] = [
     ENABLE,
     PROVIDER,
     LB_SPEC,
@@ -109,25 +110,9 @@ pub fn unknown<'a>(names: impl Iterator<Item = &'a String>) -> Vec<UnknownAnnota
 fn nearest(name: &str) -> &'static str {
     let mut best = (usize::MAX, KNOWN[0]);
     for known in KNOWN {
-        best = best.min((edit_distance(name, known), known));
+        best = best.min((strsim::levenshtein(name, known), known));
     }
     best.1
-}
-
-/// Levenshtein distance.
-fn edit_distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let substitution = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substitution.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 /// Reads `lb-spec`.

@@ -20,7 +20,7 @@ async fn simulator(profile: Profile, latency: Duration) -> (CloudSimulator, Rest
     let options = CloudSimulatorOptions {
         profile: match profile {
             Profile::Standard => cloud::Profile::Standard,
-            Profile::Basic => cloud::Profile::Seed,
+            Profile::Basic => cloud::Profile::Basic,
         },
         latency,
         data_plane: false,

@@ -7,7 +7,7 @@
 //! follows), `properties` (what must hold), `explore` (every order), `rules` (what is broken on
 //! purpose). `shipped` is the border to the code under test.
 //!
-//! `docs/verification.md` has bounds, sizes and what this does not cover.
+//! `docs/verification/model.md` has bounds, sizes and what this does not cover.
 
 mod api_server;
 mod apply;

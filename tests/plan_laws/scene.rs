@@ -81,7 +81,7 @@ pub struct Cloud {
     pub there: There,
     /// Whether a create gives no address yet and a delete is not done at once.
     pub slow: bool,
-    /// Whether it keeps neither owners nor names of listeners, as with the seed's API.
+    /// Whether it keeps neither owners nor names of listeners, as in the basic profile.
     pub forgetful: bool,
 }
 

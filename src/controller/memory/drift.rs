@@ -11,8 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::per_service::PerService;
-use crate::controller::attempt::{ObservedService, SpecHash};
-use crate::controller::pace::{Repair, Repairs};
+use crate::controller::attempt::{ObservedService, Repair, Repairs, SpecHash};
 use crate::plan::naming::{CloudName, LoadBalancerId, ServiceUid};
 use crate::plan::{Action, Plan, Urgency, Waiting};
 

@@ -1,8 +1,8 @@
 //! The Events of an attempt: before it is applied, after it, and the warnings.
 
 use crate::controller::Context;
-use crate::controller::attempt::{ApplyResult, ObservedService};
-use crate::controller::pace::{PacedPlan, Repair};
+use crate::controller::attempt::{ApplyResult, ObservedService, Repair};
+use crate::controller::pace::PacedPlan;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::events::EventReason;
 use crate::plan::annotation::{self, UnknownAnnotation};

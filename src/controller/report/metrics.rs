@@ -7,10 +7,9 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::spans;
 use crate::controller::Context;
-use crate::controller::attempt::{ApplyResult, ObservedService};
+use crate::controller::attempt::{ApplyResult, ObservedService, Repairs};
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::controller::memory::requeue::Requeue;
-use crate::controller::pace::Repairs;
 use crate::kubernetes::managed_fields;
 use crate::plan::naming::CloudName;
 use crate::plan::{Action, Desired, Waiting, Wanted};

@@ -76,13 +76,28 @@ impl PendingSpan {
     }
 }
 
+impl Tracer {
+    /// The span of a piece of work. It is started, and described, only when
+    /// something in the work is worth it.
+    pub fn lazy_span(
+        &self,
+        name: &'static str,
+        describe: impl FnOnce() -> SpanDescription + Send + 'static,
+    ) -> LazySpan {
+        if !self.is_on() {
+            return LazySpan::untraced();
+        }
+        LazySpan::pending(self.clone(), name, describe)
+    }
+}
+
 impl LazySpan {
     /// Work that never gets a span.
-    pub(super) fn untraced() -> Self {
+    fn untraced() -> Self {
         Self(Context::new())
     }
 
-    pub(super) fn pending(
+    fn pending(
         tracer: Tracer,
         name: &'static str,
         describe: impl FnOnce() -> SpanDescription + Send + 'static,

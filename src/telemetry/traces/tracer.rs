@@ -8,7 +8,6 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{Config, SamplingDecision, SdkTracer, ShouldSample};
 use tracing::subscriber::NoSubscriber;
 
-use super::lazy_span::{LazySpan, SpanDescription};
 use super::provisioning_trace::ProvisioningTrace;
 
 const PROVISION: &str = "provision";
@@ -37,17 +36,9 @@ impl Tracer {
         Self(Some(Arc::new(Making { tracer, sampler })))
     }
 
-    /// The span of a piece of work. It is started, and described, only when
-    /// something in the work is worth it.
-    pub fn lazy_span(
-        &self,
-        name: &'static str,
-        describe: impl FnOnce() -> SpanDescription + Send + 'static,
-    ) -> LazySpan {
-        if self.0.is_none() {
-            return LazySpan::untraced();
-        }
-        LazySpan::pending(self.clone(), name, describe)
+    /// Whether spans are exported at all.
+    pub(super) fn is_on(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Starts a span, as a part of a provisioning trace if there is one.

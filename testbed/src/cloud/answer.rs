@@ -39,7 +39,7 @@ impl Answer {
         Self::new(200, None, String::new(), body)
     }
 
-    /// To a call that the cloud refused. The seed's API has no codes.
+    /// To a call that the cloud refused. The basic profile has no codes.
     pub(super) fn refusal(refusal: &Refusal, profile: Profile) -> Self {
         let code = (profile == Profile::Standard).then_some(refusal.code);
         Self::failed(refusal.code.status(), code, refusal.message.clone())

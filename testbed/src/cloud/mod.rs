@@ -58,9 +58,9 @@ pub enum Profile {
     /// All of it.
     #[default]
     Standard,
-    /// That of the published design: create, delete, update and query with one
+    /// The smallest: create, delete, update and query with one
     /// TCP port; no owners, no codes, no list.
-    Seed,
+    Basic,
 }
 
 /// How a simulated cloud is made.

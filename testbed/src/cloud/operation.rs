@@ -64,9 +64,9 @@ pub(super) async fn carry_out(
     }
 }
 
-/// The seed's API knows no fencing.
+/// The basic profile has no fencing.
 fn fence(engine: &Engine, call: &Call) -> Result<(), Refusal> {
-    if !engine.manner.fencing || engine.manner.profile == Profile::Seed {
+    if !engine.manner.fencing || engine.manner.profile == Profile::Basic {
         return Ok(());
     }
     match call.fencing_token()? {
@@ -101,10 +101,10 @@ async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
         name: validation::name(&request)?,
         owner: validation::owner(&request)?,
         settings: validation::settings(&request)?,
-        // The seed's API does not know this header.
+        // The basic profile does not have this header.
         idempotency_key: match profile {
             Profile::Standard => call.idempotency_key.clone(),
-            Profile::Seed => None,
+            Profile::Basic => None,
         },
         state: State::Provisioning,
     };
@@ -240,7 +240,7 @@ pub(super) fn show(engine: &Engine, verb: Verb, id: &str) -> Result<Value, Refus
 }
 
 fn list(engine: &Engine, call: &Call, blur: &Blur) -> Result<Done, Refusal> {
-    if engine.manner.profile == Profile::Seed {
+    if engine.manner.profile == Profile::Basic {
         return Err(Refusal::new(Code::NotFound, "this API has no such call"));
     }
     let request: ListRequest = call.request()?;

@@ -36,7 +36,7 @@ impl ChangeRequest {
     pub(super) fn limited_to(self, profile: Profile) -> Self {
         match profile {
             Profile::Standard => self,
-            Profile::Seed => Self {
+            Profile::Basic => Self {
                 lb_id: self.lb_id,
                 name: self.name,
                 nodes: self.nodes,
@@ -151,7 +151,7 @@ pub(super) struct FullAnswer<'a> {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum ShownSettings<'a> {
-    Seed {
+    Basic {
         nodes: &'a [std::net::IpAddr],
         spec: &'a str,
         bandwidth: &'a str,
@@ -176,7 +176,7 @@ impl<'a> FullAnswer<'a> {
             port: first.map(|listener| listener.port),
             node_port: first.map(|listener| listener.node_port),
             settings: match profile {
-                Profile::Seed => ShownSettings::Seed {
+                Profile::Basic => ShownSettings::Basic {
                     nodes: &found.settings.nodes,
                     spec: &found.settings.spec,
                     bandwidth: &found.settings.bandwidth,

@@ -373,7 +373,7 @@ async fn a_new_load_balancer_has_no_address_until_it_is_provisioned() {
 #[tokio::test]
 async fn the_seed_profile_has_the_seeds_fields_only() {
     let cloud = Cloud::start(CloudSimulatorOptions {
-        profile: Profile::Seed,
+        profile: Profile::Basic,
         ..quiet()
     })
     .await;

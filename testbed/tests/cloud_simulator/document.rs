@@ -10,7 +10,7 @@ use super::{Cloud, quiet, wanted, with};
 /// The document.
 struct Document(Value);
 
-/// The fields of a schema, with whether the profile `seed` has them, and those
+/// The fields of a schema, with whether the profile `basic` has them, and those
 /// that are required.
 #[derive(Default)]
 struct Fields {
@@ -46,8 +46,8 @@ impl Document {
             self.collect(part, fields);
         }
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-            let seed = field["x-seed"] == true;
-            fields.known.insert(name.clone(), seed);
+            let basic = field["x-basic"] == true;
+            fields.known.insert(name.clone(), basic);
         }
         let required = schema["required"].as_array().into_iter().flatten();
         let required = required.filter_map(|name| name.as_str().map(str::to_owned));
@@ -61,7 +61,7 @@ impl Document {
         let answer = answer.as_object().expect("an object");
         for field in answer.keys() {
             let known = fields.known.get(field);
-            let allowed = known.is_some_and(|seed| profile == Profile::Standard || *seed);
+            let allowed = known.is_some_and(|basic| profile == Profile::Standard || *basic);
             assert!(allowed, "{schema} has no {field} ({profile:?}): {answer:?}");
         }
         for field in &fields.required {
@@ -111,7 +111,7 @@ fn it_has_every_verb_and_every_code_with_its_status() {
 #[tokio::test]
 async fn real_answers_have_the_documents_fields() {
     let document = Document::read();
-    for profile in [Profile::Standard, Profile::Seed] {
+    for profile in [Profile::Standard, Profile::Basic] {
         let cloud = Cloud::start(CloudSimulatorOptions { profile, ..quiet() }).await;
         let full = json!({
             "sessionAffinity": { "type": "ClientIP", "timeoutSeconds": 600 },
