@@ -14,8 +14,8 @@
 //! 7. [`replica`]: one running my-cloud-controller-manager; [`collector`]: where
 //!    its traces go.
 //! 8. [`oracle`]: says from outside whether all is as it should be.
-//! 9. [`monitoring`]: the boards and rules for those who run it, and a Prometheus
-//!    to try them on.
+//! 9. [`monitoring`]: a Prometheus and a Grafana that observe the replicas, with
+//!    the rules and boards of this repository.
 //!
 //! [`environment`] has all of it but that for one test.
 //!
