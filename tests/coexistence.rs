@@ -1,5 +1,5 @@
 //! Others write to the same Services: nothing of theirs is lost, and nothing
-//! of ours is said before it is true.
+//! of ours is published before it is true.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

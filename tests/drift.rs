@@ -1,4 +1,4 @@
-//! What somebody else changed at a cloud is put right: on a timer, at a pace,
+//! What somebody else changed at a cloud is restored: on a timer, at a pace,
 //! and after what users wait for.
 
 use std::collections::BTreeSet;
@@ -41,15 +41,15 @@ async fn whatever_was_edited_behind_our_back_is_put_right() -> Result<()> {
     ];
     for (what, edit) in edits {
         test.cloud1.edit(&made.id, edit).await?;
-        eventually(&format!("{what} to be put right"), SOON, async || {
+        eventually(&format!("{what} to be restored"), SOON, async || {
             Ok((test.cloud1.inventory() == [made.clone()]).then_some(()))
         })
         .await?;
     }
-    let said = test.until_event("web", "LoadBalancerDrifted").await?;
+    let note = test.until_event("web", "LoadBalancerDrifted").await?;
     ensure!(
-        said.contains(&made.id) && said.contains("was changed outside the cluster"),
-        "{said}"
+        note.contains(&made.id) && note.contains("was changed outside the cluster"),
+        "{note}"
     );
     let after = test.get("web").await?.resource_version();
     ensure!(after == before, "nothing about the Service changed");
@@ -85,8 +85,8 @@ async fn what_was_deleted_behind_our_back_is_there_again() -> Result<()> {
         addresses(&after)
     );
     test.until_ready("web").await?;
-    let said = test.until_event("web", "LoadBalancerDrifted").await?;
-    ensure!(said.contains("was deleted outside the cluster"), "{said}");
+    let note = test.until_event("web", "LoadBalancerDrifted").await?;
+    ensure!(note.contains("was deleted outside the cluster"), "{note}");
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 //! What cannot be carried out as written is explained, and nothing is done
-//! until it is mended.
+//! until it is corrected.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -13,21 +13,21 @@ struct Mistake {
     spec: Value,
     /// What the message has: the subject, the value, the rule, an example.
     says: &'static [&'static str],
-    mend: Mend,
+    correction: Correction,
 }
 
-enum Mend {
+enum Correction {
     Annotation(&'static str, &'static str),
     Spec(Value),
 }
 
 fn mistakes() -> Vec<Mistake> {
-    let annotation = |name, annotations, says, mended: (&'static str, &'static str)| Mistake {
+    let annotation = |name, annotations, says, corrected: (&'static str, &'static str)| Mistake {
         name,
         annotations,
         spec: json!({}),
         says,
-        mend: Mend::Annotation(mended.0, mended.1),
+        correction: Correction::Annotation(corrected.0, corrected.1),
     };
     vec![
         annotation(
@@ -101,7 +101,9 @@ fn mistakes() -> Vec<Mistake> {
                 "TCP and UDP only",
                 "for example \"TCP\"",
             ],
-            mend: Mend::Spec(json!({"ports": [{"name": "a", "port": 80, "protocol": "TCP"}]})),
+            correction: Correction::Spec(
+                json!({"ports": [{"name": "a", "port": 80, "protocol": "TCP"}]}),
+            ),
         },
         Mistake {
             name: "no-node-ports",
@@ -111,7 +113,7 @@ fn mistakes() -> Vec<Mistake> {
                 "spec.ports[0].nodePort is missing",
                 "allocateLoadBalancerNodePorts: false",
             ],
-            mend: Mend::Spec(json!({"allocateLoadBalancerNodePorts": true})),
+            correction: Correction::Spec(json!({"allocateLoadBalancerNodePorts": true})),
         },
     ]
 }
@@ -155,19 +157,19 @@ async fn each_mistake_is_explained_costs_no_call_and_is_mended_by_an_edit() -> R
     }
 
     for mistake in &mistakes {
-        match &mistake.mend {
-            Mend::Annotation(name, value) => {
+        match &mistake.correction {
+            Correction::Annotation(name, value) => {
                 test.annotate(mistake.name, &[(name, Some(value))]).await?;
             }
-            Mend::Spec(spec) => {
+            Correction::Spec(spec) => {
                 test.edit(mistake.name, json!({ "spec": spec })).await?;
             }
         }
     }
     for mistake in &mistakes {
         test.until_ready(mistake.name).await?;
-        let said = test.events(mistake.name, "InvalidConfiguration").await?;
-        ensure!(said.len() == 1, "said once: {said:?}");
+        let events = test.events(mistake.name, "InvalidConfiguration").await?;
+        ensure!(events.len() == 1, "emitted once: {events:?}");
     }
     ensure!(test.cloud1.inventory().len() == mistakes.len());
     Ok(())
@@ -223,8 +225,8 @@ async fn a_load_balancer_stays_as_it_is_while_its_service_is_wrong() -> Result<(
     );
     ensure!(test.cloud1.mutations().len() == 1, "only the create");
 
-    let mended = [("lb-bandwidth", Some("10M")), ("provider", Some("cloud1"))];
-    test.annotate("web", &mended).await?;
+    let corrected = [("lb-bandwidth", Some("10M")), ("provider", Some("cloud1"))];
+    test.annotate("web", &corrected).await?;
     let after = test.until_ready("web").await?;
     ensure!(addresses(&after) == addresses(&before), "the address stays");
     let settings = &test.cloud1.inventory()[0].settings;

@@ -84,7 +84,7 @@ async fn a_cloud_that_is_down_is_a_line_now_and_then_and_every_failure_is_counte
     let counted = replica.value(failures).await?;
     ensure!(counted >= SERVICES as f64, "{counted}");
     let written = lines(&replica, "warn").await? - before;
-    ensure!(written >= 1.0, "nothing was said");
+    ensure!(written >= 1.0, "nothing was logged");
     // The first one, a count each 10 s, and little else.
     let most = 4.0 + started.elapsed().as_secs_f64() / 10.0;
     ensure!(written <= most, "{written} warnings for {counted} failures");

@@ -258,7 +258,7 @@ async fn the_rules_allow_what_is_done_and_nothing_else() -> Result<()> {
     let replica = Replica::start(test.replica_options("replica")).await?;
     probes_are_answered(&replica).await?;
 
-    // A life of a Service, with an Event that is said twice.
+    // A life of a Service, with an Event that is emitted twice.
     test.service("web").provider("cloud1").create().await?;
     test.until_ready("web").await?;
     for _ in 0..2 {

@@ -43,7 +43,7 @@ async fn a_restart_lists_each_cloud_once_and_changes_nothing() -> Result<()> {
     replica.kill();
     let (before, made) = (versions(&test).await?, test.cloud1.inventory());
     let seen = [last(&test.cloud1), last(&test.cloud2)];
-    let said = test.events("one", "EnsuredLoadBalancer").await?.len();
+    let events = test.events("one", "EnsuredLoadBalancer").await?.len();
 
     let _replica = test.sole_replica().await?;
     // The Services that were there are looked at before one that comes now.
@@ -63,7 +63,7 @@ async fn a_restart_lists_each_cloud_once_and_changes_nothing() -> Result<()> {
     }
     ensure!(versions(&test).await? == before, "a Service was written");
     ensure!(test.cloud1.inventory()[..made.len()] == made[..]);
-    ensure!(test.events("one", "EnsuredLoadBalancer").await?.len() == said);
+    ensure!(test.events("one", "EnsuredLoadBalancer").await?.len() == events);
     Ok(())
 }
 

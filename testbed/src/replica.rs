@@ -47,7 +47,7 @@ pub struct ReplicaOptions {
     pub lease: LeaseTiming,
     /// Where the Lease is.
     pub lease_namespace: String,
-    /// Flags after ours; a flag given twice is the program's to judge.
+    /// Flags after ours; the program rejects a flag that is given twice.
     pub extra_args: Vec<String>,
     /// Environment variables on top of ours.
     pub env: Vec<(String, String)>,

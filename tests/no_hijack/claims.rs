@@ -157,7 +157,7 @@ async fn what_a_running_service_claims_is_put_right() -> Result<()> {
         forge_status(&test, "web", &claimed.address()).await?;
         test.annotate("web", &claim(claimed)).await?;
         let is_right = |service: &_| ensure_own(&test, &test.cloud1, service).is_ok();
-        test.until("web", "record and status to be put right", is_right)
+        test.until("web", "record and status to be restored", is_right)
             .await?;
         claimed.ensure_untouched()?;
     }

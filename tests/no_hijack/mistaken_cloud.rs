@@ -77,7 +77,7 @@ async fn an_answer_to_a_query_by_id_is_not_believed() -> Result<()> {
 }
 
 /// The answer of a create need not repeat name or owner. What it made us
-/// believe is put right by the next list.
+/// believe is corrected by the next list.
 #[tokio::test]
 async fn an_answer_to_a_create_is_put_right() -> Result<()> {
     let mut test = Environment::shared("mistaken-create").await?;

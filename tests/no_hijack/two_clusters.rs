@@ -82,7 +82,7 @@ async fn clusters_leave_each_others_load_balancers_alone() -> Result<()> {
     one.test.annotate("web", &claim).await?;
     let is_own = |service: &_| ensure_own(&one.test, &one.test.cloud1, service).is_ok();
     one.test
-        .until("web", "the record to be put right", is_own)
+        .until("web", "the record to be restored", is_own)
         .await?;
     let claims = one.test.service("claims").provider(cloud);
     let claims = claims.ours("lb-id", id).ours("lb-cloud", cloud);

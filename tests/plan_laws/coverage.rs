@@ -64,7 +64,7 @@ fn situations(story: &Story) -> Result<BTreeSet<&'static str>, String> {
             .filter(|(_, is_so)| is_so(&before, step, &world));
         seen.extend(happens.map(|(what, _)| *what));
     }
-    let end = world.settle(&in_order(), ROUNDS)?;
+    let end = world.converge(&in_order(), ROUNDS)?;
     let is_so = AT_THE_END.iter().filter(|(_, is_so)| is_so(&world, &end));
     seen.extend(is_so.map(|(what, _)| *what));
     Ok(seen)

@@ -42,7 +42,7 @@ proptest! {
             cloud.slow = false;
         }
         let (mut world, key) = (scene.world(), scene.service().key);
-        let end = world.settle(&[key], ROUNDS).map_err(TestCaseError::fail)?;
+        let end = world.converge(&[key], ROUNDS).map_err(TestCaseError::fail)?;
         expect_settled(&world, &end).map_err(TestCaseError::fail)?;
     }
 
@@ -53,7 +53,7 @@ proptest! {
             world.round(&key, Some(fault)).map_err(TestCaseError::fail)?;
             world.time_goes_by();
         }
-        let end = world.settle(&[key], SLOW_ROUNDS).map_err(TestCaseError::fail)?;
+        let end = world.converge(&[key], SLOW_ROUNDS).map_err(TestCaseError::fail)?;
         expect_settled(&world, &end).map_err(TestCaseError::fail)?;
     }
 }

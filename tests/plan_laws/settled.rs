@@ -18,7 +18,7 @@ impl World {
     ///
     /// # Errors
     /// Something was still to do after so many rounds, or an invariant did not hold.
-    pub fn settle(&mut self, order: &[ServiceKey], rounds: usize) -> Result<End, String> {
+    pub fn converge(&mut self, order: &[ServiceKey], rounds: usize) -> Result<End, String> {
         let mut done = Vec::new();
         loop {
             self.time_goes_by();

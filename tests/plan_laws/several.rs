@@ -27,12 +27,12 @@ proptest! {
     #[test]
     fn each_service_has_its_own_or_its_cloud_is_full(story in stories()) {
         let mut world = live(&story)?;
-        settle(&mut world, &in_order())?;
+        converge(&mut world, &in_order())?;
         // And without any obstacle, each has its own.
         for cloud in world.clouds.values_mut() {
             (cloud.unreachable, cloud.quota) = (false, None);
         }
-        let end = settle(&mut world, &in_order())?;
+        let end = converge(&mut world, &in_order())?;
         for (key, round) in &end {
             prop_assert!(round.refused.is_empty(), "{key}: {:?}", round.refused);
         }
@@ -44,13 +44,13 @@ proptest! {
         for cloud in world.clouds.values_mut() {
             cloud.unreachable = false;
         }
-        let end = settle(&mut world, &in_order())?;
+        let end = converge(&mut world, &in_order())?;
         let Some((full, leaves)) = holder_of_a_place(&world, &end) else {
             return Ok(());
         };
         world.edit(Edit::Delete(leaves));
         let order: Vec<ServiceKey> = order.into_iter().map(key).collect();
-        let end = settle(&mut world, &order)?;
+        let end = converge(&mut world, &order)?;
         prop_assert!(!world.services.contains_key(&key(leaves)), "it holds its setup");
         let still_refused = end.values().any(|round| round.refused.contains(&full));
         prop_assert!(world.clouds[&full].is_full() || !still_refused);
@@ -63,9 +63,9 @@ proptest! {
     ) {
         let mut world = live(&story)?;
         let mut other = world.clone();
-        settle(&mut world, &in_order())?;
+        converge(&mut world, &in_order())?;
         let order: Vec<ServiceKey> = order.into_iter().map(key).collect();
-        settle(&mut other, &order)?;
+        converge(&mut other, &order)?;
         prop_assert_eq!(world, other);
     }
 
@@ -76,9 +76,9 @@ proptest! {
     ) {
         let story = story.without_copies();
         let mut among_others = live(&story)?;
-        settle(&mut among_others, &in_order())?;
+        converge(&mut among_others, &in_order())?;
         let mut alone = live(&story.without_others(slot))?;
-        settle(&mut alone, &in_order())?;
+        converge(&mut alone, &in_order())?;
         prop_assert_eq!(all_of(&among_others, slot), all_of(&alone, slot));
     }
 }
@@ -91,8 +91,8 @@ fn live(story: &Story) -> Result<World, TestCaseError> {
     Ok(world)
 }
 
-fn settle(world: &mut World, order: &[ServiceKey]) -> Result<End, TestCaseError> {
-    let end = world.settle(order, ROUNDS);
+fn converge(world: &mut World, order: &[ServiceKey]) -> Result<End, TestCaseError> {
+    let end = world.converge(order, ROUNDS);
     let end = end.map_err(TestCaseError::fail)?;
     expect_settled(world, &end).map_err(TestCaseError::fail)?;
     Ok(end)

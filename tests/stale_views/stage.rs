@@ -1,4 +1,4 @@
-//! Services in one of each kind of trouble, and what must not come of it.
+//! One Service for each kind of fault, and what must not follow from it.
 
 use std::sync::Arc;
 

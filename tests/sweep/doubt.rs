@@ -10,7 +10,7 @@ use testbed::eventually;
 use super::{QUICK, deletes, left_by, orphan, owner, until_deleted};
 
 /// Waits until a true orphan, which is looked at after the other one, is deleted
-/// and spoken of. The other one never was.
+/// and reported. The other one never was.
 async fn ensure_only(test: &Environment, orphan: &LoadBalancer, other: &str) -> Result<()> {
     until_deleted(&test.cloud1, &orphan.id).await?;
     let what = "an Event about the orphan";

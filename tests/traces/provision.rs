@@ -92,12 +92,12 @@ async fn two_passes_are_one_trace_with_all_that_happened() -> Result<()> {
         ensure!(call.attribute("http.response.status_code") == &status);
         let term = seen.fencing_token.context("a term")?.to_string();
         ensure!(call.attribute("lease.term")["intValue"] == term.as_str());
-        let said = [
+        let expected = [
             ("cloud", "cloud1"),
             ("operation", "create"),
             ("http.request.method", "POST"),
         ];
-        for (key, value) in said {
+        for (key, value) in expected {
             ensure!(call.says(key) == value, "{key}: {call:?}");
         }
         ensure!(call.started() >= passes[number].started(), "dated back");

@@ -102,7 +102,7 @@ impl Engine {
                 State::Provisioning => turn.provision_later(&found.id),
                 State::Deleting => turn.remove_later(&found.id),
                 State::Active | State::Error => {
-                    turn.settle(&found.id).await?;
+                    turn.advance(&found.id).await?;
                 }
             }
         }
@@ -139,13 +139,13 @@ impl Engine {
 impl Turn<'_> {
     /// Settles and saves, and gives what came of it.
     async fn finish(&self, id: &str) -> Result<LoadBalancer, Refusal> {
-        let settled = self.settle(id).await?;
+        let settled = self.advance(id).await?;
         self.save().await?;
         Ok(settled.load_balancer.clone())
     }
 
     /// Makes the data plane do what the inventory says.
-    pub(super) async fn settle(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
+    pub(super) async fn advance(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
         let entry = self.engine.inventory().by_id(id)?.clone();
         let Some(data_plane) = &self.engine.data_plane else {
             return Ok(entry);
@@ -173,7 +173,7 @@ impl Turn<'_> {
             ready.state = State::Active;
             ready.message.clear();
         })?;
-        self.settle(id).await
+        self.advance(id).await
     }
 
     /// Removes a load balancer: no traffic, no entry, and its address is free.

@@ -144,7 +144,7 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
             load_balancer.message.clear();
         }
     })?;
-    let entry = turn.settle(&id).await?;
+    let entry = turn.advance(&id).await?;
     turn.save().await?;
     changed(Effect::Updated, entry, profile)
 }
@@ -183,7 +183,7 @@ async fn delete(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
         let deleting = engine
             .inventory()
             .change(&id, |going| going.state = State::Deleting)?;
-        turn.settle(&id).await?;
+        turn.advance(&id).await?;
         turn.remove_later(&id);
         deleting
     };
