@@ -17,9 +17,7 @@ use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
 use tokio_util::sync::CancellationToken;
 
-use high_availability::cluster::{
-    Holders, LEASE, candidate, environment, leader, mutations, renewed_after, terms, three,
-};
+use high_availability::cluster::{Holders, LEASE, candidate, environment, renewed_after, three};
 use high_availability::load::{create_service, create_services, ensure_one_each};
 
 /// The default number of calls that a replica has under way at one cloud.
@@ -37,15 +35,15 @@ async fn one_of_three_leads_and_only_it_calls_and_writes() -> Result<()> {
     test.delete("web-0").await?;
     test.until_gone("web-0").await?;
 
-    let leader = leader(&replicas).await?;
-    ensure!(terms(&test)?.len() == 1, "one term: {:?}", terms(&test)?);
+    let leader = replicas.until_led().await?;
+    ensure!(test.terms()?.len() == 1, "one term: {:?}", test.terms()?);
     for cloud in [&test.cloud1, &test.cloud2] {
         let lists = cloud.events();
         let lists = lists.iter().filter(|call| call.verb == Verb::List);
         ensure!(lists.count() == 1, "the leader's, when it took over");
     }
     let writes = test.writes()?;
-    for (index, replica) in replicas.iter().enumerate() {
+    for (index, (_, replica)) in replicas.iter().enumerate() {
         let calls = replica.total("mycloud_lb_cloud_api_requests_total").await?;
         let patches = replica.total("mycloud_lb_kubernetes_writes_total").await?;
         let is_leader = index == leader;
@@ -63,7 +61,7 @@ async fn one_of_three_leads_and_only_it_calls_and_writes() -> Result<()> {
 async fn a_leader_that_is_told_to_end_hands_over_at_once() -> Result<()> {
     let test = environment("told-to-end").await?;
     let mut replicas = three(&test).await?;
-    let leader = leader(&replicas).await?;
+    let leader = replicas.until_led().await?;
     let holders = Holders::follow(&test).await?;
     let stop = CancellationToken::new();
     let handover = async {
@@ -88,7 +86,7 @@ async fn a_leader_that_is_told_to_end_hands_over_at_once() -> Result<()> {
         "released, then taken; nobody waited for it to run out: {seen:?}"
     );
     ensure_one_each(&test, services).await?;
-    ensure!(terms(&test)?.len() == 2, "{:?}", terms(&test)?);
+    ensure!(test.terms()?.len() == 2, "{:?}", test.terms()?);
     Ok(())
 }
 
@@ -96,7 +94,7 @@ async fn a_leader_that_is_told_to_end_hands_over_at_once() -> Result<()> {
 async fn a_leader_that_is_killed_is_replaced_when_its_lease_has_run_out() -> Result<()> {
     let test = environment("killed").await?;
     let mut replicas = three(&test).await?;
-    let leader = leader(&replicas).await?;
+    let leader = replicas.until_led().await?;
     let holders = Holders::follow(&test).await?;
     let stop = CancellationToken::new();
     let takeover = async {
@@ -116,7 +114,7 @@ async fn a_leader_that_is_killed_is_replaced_when_its_lease_has_run_out() -> Res
     let seen = holders.next().await?;
     ensure!(seen.len() == 2, "nobody released it: {seen:?}");
     ensure_one_each(&test, services).await?;
-    ensure!(terms(&test)?.len() == 2, "{:?}", terms(&test)?);
+    ensure!(test.terms()?.len() == 2, "{:?}", test.terms()?);
     Ok(())
 }
 
@@ -124,7 +122,7 @@ async fn a_leader_that_is_killed_is_replaced_when_its_lease_has_run_out() -> Res
 async fn a_frozen_leader_writes_nothing_when_it_thaws() -> Result<()> {
     let test = environment("frozen").await?;
     let mut replicas = three(&test).await?;
-    let leader = leader(&replicas).await?;
+    let leader = replicas.until_led().await?;
     // More than a cloud's concurrency: creates are under way, and more of them wait.
     let services = 80;
     slow_creates(&test);
@@ -139,7 +137,7 @@ async fn a_frozen_leader_writes_nothing_when_it_thaws() -> Result<()> {
     ensure!(status.code() == Some(1), "{status}");
 
     ensure_one_each(&test, services).await?;
-    ensure!(terms(&test)?.len() == 2, "{:?}", terms(&test)?);
+    ensure!(test.terms()?.len() == 2, "{:?}", test.terms()?);
     Ok(())
 }
 
@@ -170,7 +168,7 @@ async fn a_create_under_way_is_put_on_record_before_the_end() -> Result<()> {
     );
     let _next = Replica::start(candidate(&test, "next")).await?;
     ensure_one_each(&test, 1).await?;
-    let calls = mutations(&test);
+    let calls = test.mutations();
     ensure!(calls.len() == 1, "created once: {calls:?}");
     Ok(())
 }
@@ -233,9 +231,9 @@ async fn a_standby_outlives_the_loss_of_the_api_server() -> Result<()> {
 
 /// Waits for a write of a later term than any so far.
 async fn next_leaders_first_write(test: &Environment) -> Result<Event> {
-    let before = terms(test)?;
+    let before = test.terms()?;
     eventually("a cloud write of the next leader", SOON, async || {
-        let mut calls = mutations(test).into_iter();
+        let mut calls = test.mutations().into_iter();
         Ok(calls.find(|call| call.fencing_token > before.last().copied()))
     })
     .await

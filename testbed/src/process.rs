@@ -51,7 +51,6 @@ pub struct Program<'a> {
     pub name: &'a str,
     /// The file to execute.
     pub path: &'a Path,
-    /// Its arguments.
     pub arguments: Vec<OsString>,
     /// Environment variables on top of ours.
     pub environment: Vec<(OsString, OsString)>,

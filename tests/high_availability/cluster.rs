@@ -1,22 +1,20 @@
 //! Replicas that stand for election, and what is known of it from outside.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
-use testbed::cloud::Event;
 use testbed::environment::SOON;
 use testbed::nodes::NewNode;
 use testbed::replica::LeaseTiming;
-use testbed::{Environment, Replica, ReplicaOptions, eventually};
+use testbed::{Environment, ReplicaOptions, Replicas, eventually};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 
@@ -70,9 +68,8 @@ pub fn candidate(test: &Environment, name: &str) -> ReplicaOptions {
 }
 
 /// Three replicas, each ready.
-pub async fn three(test: &Environment) -> Result<Vec<Replica>> {
-    let start = ["a", "b", "c"].map(|name| Replica::start(candidate(test, name)));
-    futures::future::try_join_all(start).await
+pub async fn three(test: &Environment) -> Result<Replicas> {
+    Replicas::start(["a", "b", "c"].map(|name| candidate(test, name))).await
 }
 
 /// Waits until the Lease was renewed, by whoever holds it, after an instant.
@@ -83,21 +80,6 @@ pub async fn renewed_after(test: &Environment, instant: Timestamp) -> Result<()>
         let spec = leases.get(LEASE_NAME).await?.spec.context("a spec")?;
         let renewed = spec.renew_time.context("a renewal")?.0;
         Ok((renewed > instant).then_some(()))
-    })
-    .await
-}
-
-/// Waits until exactly one of them says that it leads; gives its index.
-pub async fn leader(replicas: &[Replica]) -> Result<usize> {
-    eventually("exactly one leader", SOON, async || {
-        let mut leaders = Vec::new();
-        for (index, replica) in replicas.iter().enumerate() {
-            if replica.leads().await? {
-                leaders.push(index);
-            }
-        }
-        ensure!(leaders.len() <= 1, "{leaders:?} lead");
-        Ok(leaders.pop())
     })
     .await
 }
@@ -160,26 +142,4 @@ impl Drop for Holders {
     fn drop(&mut self) {
         self.watch.abort();
     }
-}
-
-/// The mutating calls of both clouds, by the time of their arrival.
-pub fn mutations(test: &Environment) -> Vec<Event> {
-    let mut calls = test.cloud1.mutations();
-    calls.extend(test.cloud2.mutations());
-    calls.sort_by_key(|call| call.at);
-    calls
-}
-
-/// The fencing tokens of all mutating calls: each has one, and they never go back.
-pub fn terms(test: &Environment) -> Result<BTreeSet<u64>> {
-    let mut terms = BTreeSet::new();
-    for call in mutations(test) {
-        let term = call.fencing_token.context("a write without a term")?;
-        ensure!(
-            terms.last().is_none_or(|last| *last <= term),
-            "term {term} wrote after {terms:?}: {call:?}"
-        );
-        terms.insert(term);
-    }
-    Ok(terms)
 }

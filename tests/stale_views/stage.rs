@@ -8,7 +8,7 @@ use serde_json::json;
 use testbed::cloud::{CloudSimulator, Event, Verb};
 use testbed::environment::{SHARED_NODES, SOON};
 use testbed::interposer::Interposer;
-use testbed::oracle::judge;
+use testbed::oracle::verify;
 use testbed::{Environment, Replica, eventually};
 
 /// So that an old view is acted upon soon, and what looks like an orphan is soon due.
@@ -99,7 +99,7 @@ pub async fn settled(test: &Environment) -> Result<()> {
         .collect::<Result<_, _>>()?;
     let what = "the clouds to have what living Services ask for";
     eventually(what, SOON, async || {
-        judge(test, &nodes, &[]).await.map(Some)
+        verify(test, &nodes, &[]).await.map(Some)
     })
     .await
 }

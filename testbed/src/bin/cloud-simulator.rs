@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::Parser;
 use ipnet::Ipv4Net;
 use testbed::cloud::{CloudSimulator, CloudSimulatorOptions, Profile};
+use testbed::parse_duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -54,13 +55,13 @@ struct Arguments {
     #[arg(long, value_name = "CIDR", default_value = "127.21.0.0/16")]
     addresses: Ipv4Net,
     /// Time that every call takes (250ms, 2s).
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     latency: Duration,
     /// Time that a new load balancer is without an address.
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     provisioning: Duration,
     /// Time that a deleted load balancer is still there.
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     deletion: Duration,
     /// How many load balancers there can be.
     #[arg(long, value_name = "NUMBER")]
@@ -74,12 +75,6 @@ struct Arguments {
     /// Do not forward traffic.
     #[arg(long)]
     no_data_plane: bool,
-}
-
-fn duration(text: &str) -> anyhow::Result<Duration> {
-    let duration: kube::core::Duration = text.parse()?;
-    anyhow::ensure!(!duration.is_negative(), "it must not be negative");
-    Ok(Duration::from(duration))
 }
 
 #[tokio::main]

@@ -22,7 +22,6 @@ pub(super) enum Reply {
     Never,
 }
 
-/// An answer.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     status: u16,
@@ -111,7 +110,6 @@ impl Answer {
         }
     }
 
-    /// As HTTP.
     pub(super) fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() =

@@ -12,7 +12,6 @@ use super::refusal::Refusal;
 /// Longest piece of a body that is not JSON in the event log.
 const SHOWN: usize = 200;
 
-/// One call.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) verb: Verb,

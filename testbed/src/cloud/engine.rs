@@ -1,9 +1,10 @@
 //! The parts of one cloud, and what every change of it goes through.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,7 +30,6 @@ pub(super) struct Manner {
     pub(super) token: Option<String>,
 }
 
-/// One cloud.
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) manner: Manner,
@@ -71,9 +71,7 @@ impl Engine {
 
     /// What there is. Held only to look, or within a turn.
     pub(super) fn inventory(&self) -> MutexGuard<'_, Inventory> {
-        self.inventory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inventory.lock()
     }
 
     /// Waits for the right to change something.

@@ -1,10 +1,10 @@
 //! The event log: every call of the API, with its phases. Tests assert on it.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,18 +19,13 @@ const EVENT_LIMIT: usize = 100_000;
 pub enum Verb {
     /// Make a load balancer.
     Create,
-    /// Remove one.
     Delete,
-    /// Change one.
     Update,
-    /// Show one.
     Query,
-    /// Show all.
     List,
 }
 
 impl Verb {
-    /// All calls.
     pub const ALL: [Self; 5] = [
         Self::Create,
         Self::Delete,
@@ -102,7 +97,6 @@ pub struct Event {
     pub sequence: u64,
     /// When the call arrived.
     pub at: Timestamp,
-    /// Which call.
     pub verb: Verb,
     /// Name of the load balancer, where known.
     pub name: Option<String>,
@@ -188,7 +182,6 @@ pub(super) struct Arrival {
     pub(super) has_authorization: bool,
 }
 
-/// The log.
 #[derive(Debug)]
 pub(super) struct EventLog {
     start: Instant,
@@ -211,7 +204,7 @@ impl EventLog {
 
     /// Notes that a call arrived, and gives its sequence number.
     pub(super) fn arrived(&self, arrival: Arrival) -> u64 {
-        let mut kept = self.kept();
+        let mut kept = self.kept.lock();
         let started_micros = self.now();
         kept.last += 1;
         let sequence = kept.last;
@@ -269,7 +262,7 @@ impl EventLog {
 
     /// The events after this sequence number.
     pub(super) fn after(&self, sequence: u64) -> Vec<Event> {
-        let kept = self.kept();
+        let kept = self.kept.lock();
         let from = kept
             .events
             .partition_point(|event| event.sequence <= sequence);
@@ -277,7 +270,7 @@ impl EventLog {
     }
 
     fn change(&self, sequence: u64, apply: impl FnOnce(&mut Event, u64)) {
-        let mut kept = self.kept();
+        let mut kept = self.kept.lock();
         let now = self.now();
         let found = kept
             .events
@@ -290,9 +283,5 @@ impl EventLog {
     /// Microseconds since the start.
     pub(super) fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

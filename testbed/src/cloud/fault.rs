@@ -1,8 +1,8 @@
 //! Faults: how the cloud is told to misbehave.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::event::Verb;
@@ -132,29 +132,20 @@ pub enum FaultKind {
         reply: LateReply,
     },
     /// A list leaves out its first load balancers, without a sign of it.
-    ListIncomplete {
-        /// How many.
-        omit: usize,
-    },
+    ListIncomplete { omit: usize },
     /// Lists and queries show what there was when the fault was set.
     Stale,
     /// It is carried out, and the answer is not JSON.
     GarbageBody,
     /// It is carried out, and the answer is valid JSON of at least this size.
-    OversizedBody {
-        /// Bytes.
-        bytes: usize,
-    },
+    OversizedBody { bytes: usize },
     /// It is carried out, and the answer lacks this field.
     OmitField {
         /// A top-level field of the answer, such as `lbId`.
         field: String,
     },
     /// It is carried out, and the answer shows this load balancer instead.
-    AnswerAnother {
-        /// Its id.
-        id: String,
-    },
+    AnswerAnother { id: String },
     /// 307 to this place, not carried out.
     Redirect {
         /// Header `Location`.
@@ -201,7 +192,6 @@ pub enum LateReply {
     Lost,
     /// No answer, ever.
     Hang,
-    /// A failure.
     Fail(Failure),
 }
 
@@ -264,17 +254,16 @@ impl Faults {
     /// Adds one; `shelf` is what there is now.
     pub(super) fn add(&self, fault: Fault, shelf: impl FnOnce() -> Shelf) {
         let seen_before = (fault.kind == FaultKind::Stale).then(shelf);
-        self.armed().push(Armed { fault, seen_before });
+        self.0.lock().push(Armed { fault, seen_before });
     }
 
-    /// Removes all.
     pub(super) fn clear(&self) {
-        self.armed().clear();
+        self.0.lock().clear();
     }
 
     /// Those that are left, with the counts that are left.
     pub(super) fn all(&self) -> Vec<Fault> {
-        let armed = self.armed();
+        let armed = self.0.lock();
         armed.iter().map(|armed| armed.fault.clone()).collect()
     }
 
@@ -282,7 +271,7 @@ impl Faults {
     /// fault that fits.
     pub(super) fn strike(&self, verb: Verb, subject: &[String]) -> Struck {
         let mut struck = Struck::default();
-        let mut armed = self.armed();
+        let mut armed = self.0.lock();
         for one in armed.iter_mut() {
             if !one.fault.strikes(verb, subject) || !one.fault.kind.concerns(verb) {
                 continue;
@@ -301,10 +290,6 @@ impl Faults {
         }
         armed.retain(|one| one.fault.count != Some(0));
         struck
-    }
-
-    fn armed(&self) -> MutexGuard<'_, Vec<Armed>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

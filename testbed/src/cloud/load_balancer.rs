@@ -11,10 +11,8 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Protocol {
-    /// TCP.
     #[default]
     Tcp,
-    /// UDP.
     Udp,
 }
 
@@ -25,7 +23,6 @@ pub struct Listener {
     /// Free text; may be empty.
     #[serde(default)]
     pub name: String,
-    /// Protocol.
     #[serde(default)]
     pub protocol: Protocol,
     /// Port of the load balancer, 1 to 65535.
@@ -77,7 +74,6 @@ pub enum HealthCheckProtocol {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
-    /// Protocol.
     #[serde(default)]
     pub protocol: HealthCheckProtocol,
     /// Port on each back end; none for the listener's node port.
@@ -91,7 +87,6 @@ pub struct HealthCheck {
 /// Who a load balancer belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// The cluster.
     pub cluster: String,
     /// Namespace of the Service, for people.
     #[serde(default)]
@@ -169,7 +164,6 @@ impl Default for Settings {
 pub enum State {
     /// Not serving yet and without an address.
     Provisioning,
-    /// Serving.
     #[default]
     Active,
     /// Not serving; `message` says why.
@@ -196,7 +190,6 @@ pub struct LoadBalancer {
     pub ip: Option<Ipv4Addr>,
     /// A DNS name; only an edit gives it one.
     pub hostname: Option<String>,
-    /// Its state.
     pub state: State,
     /// What there is to say about its state.
     pub message: String,
@@ -219,7 +212,6 @@ pub struct Plant {
     /// What it does.
     #[serde(flatten)]
     pub settings: Settings,
-    /// Its state.
     pub state: State,
     /// When it was created; none for now.
     pub created_at: Option<Timestamp>,

@@ -25,7 +25,6 @@ pub(super) struct Done {
     pub(super) effect: Effect,
     /// The load balancer that it was about.
     pub(super) on: Option<Arc<Entry>>,
-    /// The answer.
     pub(super) answer: Value,
 }
 

@@ -32,7 +32,6 @@ pub enum Code {
 }
 
 impl Code {
-    /// All codes.
     pub const ALL: [Self; 11] = [
         Self::NotFound,
         Self::AlreadyExists,
@@ -72,7 +71,6 @@ impl fmt::Display for Code {
 /// A refused call: nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// Which kind.
     pub(super) code: Code,
     /// Why, for people.
     pub(super) message: String,

@@ -1,13 +1,12 @@
 //! Replicas that stand for election, each test's on a Lease of its own.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::Environment;
-use crate::ReplicaOptions;
 use crate::replica::LeaseTiming;
+use crate::{ReplicaOptions, repository_path};
 
 /// Short, so that a crash is over soon.
 pub const QUICK_LEASE: LeaseTiming = LeaseTiming {
@@ -23,8 +22,8 @@ impl Environment {
     /// # Errors
     /// The rules are not there, or kube-apiserver refused them.
     pub async fn allow_election(&self) -> Result<()> {
-        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/rbac.yaml");
-        let rules = std::fs::read_to_string(&rules).context("deploy/rbac.yaml")?;
+        let rules = std::fs::read_to_string(repository_path("deploy/rbac.yaml"))
+            .context("deploy/rbac.yaml")?;
         let of_the_lease = rules
             .split("\n---\n")
             .filter(|rule| rule.contains("name: my-cloud-controller-manager-lease"))

@@ -1,12 +1,13 @@
 //! What a Service looked like in between.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use kube::api::{WatchEvent, WatchParams};
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::{Environment, SOON};
@@ -33,9 +34,7 @@ impl History {
             let mut stream = stream.boxed();
             while let Some(event) = stream.try_next().await? {
                 if let WatchEvent::Modified(service) = event {
-                    seen.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(service);
+                    seen.lock().push(service);
                 }
             }
             Ok(())
@@ -51,7 +50,7 @@ impl History {
         let version = last.resource_version();
         let states = eventually("the watch to show the last state", SOON, async || {
             ensure!(!self.task.is_finished(), "the watch ended");
-            let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+            let states = self.states.lock();
             let end = states
                 .iter()
                 .position(|state| state.resource_version() == version);

@@ -1,6 +1,8 @@
 //! What the program leaves on a Service, and what it did to leave it there.
 
-use anyhow::{Result, ensure};
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
@@ -26,7 +28,6 @@ impl Environment {
         ))
     }
 
-    /// Our finalizer.
     pub fn finalizer(&self) -> String {
         format!("{}/load-balancer", self.prefix)
     }
@@ -73,6 +74,30 @@ impl Environment {
             event.is_write() && event.user == ACCOUNT && event.namespace == self.namespace
         });
         Ok(events)
+    }
+
+    /// The calls of both clouds that meant to change something, in order of arrival.
+    pub fn mutations(&self) -> Vec<Event> {
+        let mut calls = self.clouds().map(CloudSimulator::mutations).concat();
+        calls.sort_by_key(|call| call.at);
+        calls
+    }
+
+    /// The terms of all mutating calls, in order.
+    ///
+    /// # Errors
+    /// A call has no term, or its term is older than that of a call before it.
+    pub fn terms(&self) -> Result<BTreeSet<u64>> {
+        let mut terms = BTreeSet::new();
+        for call in self.mutations() {
+            let term = call.fencing_token.context("a write without a term")?;
+            ensure!(
+                terms.last().is_none_or(|last| *last <= term),
+                "term {term} wrote after {terms:?}: {call:?}"
+            );
+            terms.insert(term);
+        }
+        Ok(terms)
     }
 }
 

@@ -33,7 +33,6 @@ pub(super) enum Kind {
     List,
     /// The watch of all Services.
     Watch,
-    /// Anything else.
     Other,
 }
 

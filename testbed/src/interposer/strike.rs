@@ -1,8 +1,8 @@
 //! The one write that goes wrong, and how.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// How a write goes wrong.
@@ -41,7 +41,7 @@ impl Strikes {
     /// The n-th write from now on (from 1) goes wrong.
     pub(super) fn plan(&self, nth: usize, strike: Strike) {
         let at = self.writes() + nth;
-        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some((at, strike));
+        *self.planned.lock() = Some((at, strike));
     }
 
     /// Writes so far.
@@ -52,7 +52,7 @@ impl Strikes {
     /// Counts a write; gives how it goes wrong, if it does.
     pub(super) fn count(&self) -> Option<Strike> {
         let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
-        let planned = *self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        let planned = *self.planned.lock();
         planned
             .filter(|(at, _)| *at == number)
             .map(|(_, strike)| strike)

@@ -1,30 +1,32 @@
-//! Stays up for a look around.
+//! `--keep`: stays up until Ctrl-C.
 
 use std::time::Duration;
 
 use testbed::cloud::LoadBalancer;
+use testbed::repository_path;
 
+use crate::demo::Demo;
 use crate::inventory;
 use crate::lease;
+use crate::replicas;
 use crate::signals::Signals;
 use crate::stage::Stage;
-use crate::world::World;
 
-/// Between two looks at whether a replica has ended.
-const LOOK: Duration = Duration::from_millis(500);
+/// Between two checks whether a replica has ended.
+const PERIOD: Duration = Duration::from_millis(500);
 
-/// Prints where everything is; then restarts replicas that end, as a kubelet
-/// would, until the user wants the end.
-pub async fn stay(stage: &Stage, world: &mut World, signals: &mut Signals) {
+/// Prints the addresses of everything; then restarts replicas that end, as a kubelet
+/// would, until a signal ends the demo.
+pub async fn stay(stage: &Stage, demo: &mut Demo, signals: &mut Signals) {
     println!();
     stage.heading("Everything stays up until Ctrl-C");
-    addresses(stage, world).await;
-    things_to_try(stage, world);
+    addresses(stage, demo).await;
+    things_to_try(stage, demo);
     loop {
         tokio::select! {
-            () = signals.asked() => break,
-            () = tokio::time::sleep(LOOK) => {
-                if let Err(error) = world.replicas.start_ended(stage) {
+            () = signals.received() => break,
+            () = tokio::time::sleep(PERIOD) => {
+                if let Err(error) = replicas::relaunch_ended(stage, demo) {
                     stage.complaint(&format!("{error:#}"));
                 }
             }
@@ -33,18 +35,18 @@ pub async fn stay(stage: &Stage, world: &mut World, signals: &mut Signals) {
     println!();
 }
 
-async fn addresses(stage: &Stage, world: &World) {
-    let kubeconfig = world.control_plane.kubeconfig_path().display();
+async fn addresses(stage: &Stage, demo: &Demo) {
+    let kubeconfig = demo.environment.control_plane.kubeconfig_path().display();
     stage.line(&format!("export KUBECONFIG={kubeconfig}"));
-    if let Err(error) = world.replicas.show(stage).await {
+    if let Err(error) = replicas::show(stage, demo).await {
         stage.complaint(&format!("{error:#}"));
     }
-    if let Some(observatory) = &world.observatory
-        && let Err(error) = observatory.show(stage)
+    if let Some(monitoring) = &demo.monitoring
+        && let Err(error) = monitoring.show(stage)
     {
         stage.complaint(&format!("{error:#}"));
     }
-    for cloud in &world.clouds {
+    for cloud in demo.environment.clouds() {
         let endpoint = cloud.endpoint();
         stage.fact(
             cloud.name(),
@@ -53,10 +55,10 @@ async fn addresses(stage: &Stage, world: &World) {
     }
 }
 
-fn things_to_try(stage: &Stage, world: &World) {
-    let [cloud1, _] = &world.clouds;
-    let faults = format!("{}/admin/faults", cloud1.endpoint());
-    let example = World::file("deploy/examples/nginx-lb-cloud2.yaml");
+fn things_to_try(stage: &Stage, demo: &Demo) {
+    let cloud1 = demo.environment.cloud1.endpoint();
+    let faults = format!("{cloud1}/admin/faults");
+    let example = repository_path("deploy/examples/nginx-lb-cloud2.yaml");
     let annotate = |annotation: &str| {
         let command = "kubectl annotate service nginx-lb-cloud1 --overwrite";
         format!("{command} mycloud.com/{annotation}")
@@ -82,14 +84,14 @@ fn things_to_try(stage: &Stage, world: &World) {
         ("on both clouds", annotate("provider=cloud1,cloud2")),
         ("a bad value", annotate("lb-bandwidth=fast")),
         (
-            "what the Service says",
+            "condition and Events",
             "kubectl describe service nginx-lb-cloud1".into(),
         ),
-        ("and mended", annotate("lb-bandwidth=20M")),
-        ("traffic", format!("curl {}", some_url(world))),
+        ("and a good one", annotate("lb-bandwidth=20M")),
+        ("traffic", format!("curl {}", some_url(demo))),
         ("a Node leaves", "kubectl delete node node-3".into()),
         (
-            "who leads",
+            "the leader",
             format!(
                 "kubectl -n {} get lease {} --watch",
                 lease::NAMESPACE,
@@ -101,17 +103,17 @@ fn things_to_try(stage: &Stage, world: &World) {
             "kill -9 PID   (it is started again)".into(),
         ),
         ("cloud1 hangs", format!("curl {faults} {hang}")),
-        ("cloud1 is well again", format!("curl -X DELETE {faults}")),
+        ("cloud1 answers again", format!("curl -X DELETE {faults}")),
     ]);
 }
 
 /// Of a Service on cloud1.
-fn some_url(world: &World) -> String {
+fn some_url(demo: &Demo) -> String {
     let ours = |(_, entry): &(String, LoadBalancer)| entry.owner.is_some();
-    let found = inventory::load_balancers(&world.clouds)
+    let found = inventory::load_balancers(&demo.environment)
         .into_iter()
         .find(ours);
     let address = found.and_then(|(_, entry)| Some(entry.ip?.to_string()));
-    let port = 80 + world.addresses.low_port_offset;
+    let port = 80 + demo.addresses.low_port_offset;
     format!("http://{}:{port}/", address.unwrap_or("EXTERNAL-IP".into()))
 }

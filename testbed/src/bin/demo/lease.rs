@@ -1,4 +1,4 @@
-//! Who holds the Lease, as everybody can see it.
+//! The holder of the Lease, as kube-apiserver shows it.
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use crate::stage::Stage;
 
 /// Where the Lease is.
 pub const NAMESPACE: &str = "kube-system";
-/// Its name.
 pub const NAME: &str = "my-cloud-controller-manager";
 
 /// A holder of the Lease.

@@ -1,26 +1,24 @@
 //! `make demo`: three replicas, two clouds, traffic and a failover, on real parts.
 //!
-//! In reading order: [`scenes`] are what happens; [`world`] is what runs, with
-//! [`replicas`] and [`node_ports`]; [`services`] and [`traffic`] are what a user
-//! does; [`facts`] remembers what was seen for [`guarantees`], which judges;
-//! [`stage`] prints; [`keep`] stays up; [`observatory`] looks on.
+//! In reading order: [`scenes`] are the steps; [`demo`] is what runs, with
+//! [`replicas`]; [`services`] and [`traffic`] do what a user does; [`guarantees`]
+//! asks the oracle of the testbed at the end; [`stage`] prints; [`keep`] stays
+//! up; [`monitoring`] is `--observe`.
 
 mod addresses;
 mod audit;
-mod facts;
+mod demo;
 mod guarantees;
 mod inventory;
 mod keep;
 mod lease;
-mod node_ports;
-mod observatory;
+mod monitoring;
 mod replicas;
 mod scenes;
 mod services;
 mod signals;
 mod stage;
 mod traffic;
-mod world;
 
 use std::process::ExitCode;
 
@@ -29,7 +27,7 @@ use clap::Parser;
 use crate::signals::Signals;
 use crate::stage::Stage;
 
-/// Exit code of a program that Ctrl-C ended.
+/// The exit code after Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 /// Shows my-cloud-controller-manager at work on a real kube-apiserver.
@@ -38,7 +36,7 @@ struct Arguments {
     /// Stay up until Ctrl-C, for a look around
     #[arg(long)]
     keep: bool,
-    /// Let a Prometheus look on, and Grafana where there is one
+    /// Start a Prometheus that scrapes the replicas, and Grafana if it is installed
     #[arg(long)]
     observe: bool,
 }
@@ -56,20 +54,20 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whatever ends it, everything that was started is gone when this returns.
+/// Everything that was started is gone when this returns, however it ends.
 async fn run(arguments: &Arguments, stage: &mut Stage) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let started = tokio::select! {
-        () = signals.asked() => None,
+        () = signals.received() => None,
         started = scenes::start::play(stage, arguments.observe) => Some(started?),
     };
-    let Some(mut world) = started else {
+    let Some(mut demo) = started else {
         stage.interrupted();
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let played = tokio::select! {
-        () = signals.asked() => None,
-        played = scenes::play(stage, &mut world) => Some(played),
+        () = signals.received() => None,
+        played = scenes::play(stage, &mut demo) => Some(played),
     };
     let code = match played {
         None => {
@@ -80,10 +78,10 @@ async fn run(arguments: &Arguments, stage: &mut Stage) -> anyhow::Result<ExitCod
             let held = played.is_ok();
             if let Err(error) = played {
                 stage.failed(&error);
-                world.tell_what_ended(stage);
+                demo.report_ended(stage);
             }
             if arguments.keep {
-                keep::stay(stage, &mut world, &mut signals).await;
+                keep::stay(stage, &mut demo, &mut signals).await;
             }
             if held {
                 ExitCode::SUCCESS
@@ -92,6 +90,6 @@ async fn run(arguments: &Arguments, stage: &mut Stage) -> anyhow::Result<ExitCod
             }
         }
     };
-    world.stop().await;
+    demo.stop().await;
     Ok(code)
 }

@@ -1,13 +1,13 @@
-//! The three replicas, and which of them says that it leads.
+//! The three replicas of the demo.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use testbed::monitoring::prometheus::Targets;
 use testbed::replica::LeaseTiming;
-use testbed::{Replica, ReplicaOptions};
+use testbed::{Environment, ReplicaOptions, Replicas};
 
+use crate::demo::Demo;
 use crate::stage::Stage;
 
 /// As the pods of a Deployment, with names that are easier to read.
@@ -28,160 +28,97 @@ pub const TIMING: LeaseTiming = LeaseTiming {
 const READY: Duration = Duration::from_secs(30);
 const AGREED: Duration = Duration::from_secs(10);
 
-/// The replicas, as far as they are started.
-pub struct Replicas {
-    options: Vec<ReplicaOptions>,
-    running: Vec<Replica>,
-    targets: Option<Targets>,
+/// Starts all, at the same moment.
+///
+/// # Errors
+/// One did not become ready.
+pub async fn start(stage: &Stage, demo: &mut Demo) -> Result<()> {
+    let options = |pod| options(&demo.environment, pod);
+    demo.replicas = Replicas::launch(PODS.map(options))?;
+    scrape(demo)?;
+    let _progress = stage.progress("three replicas to be ready");
+    demo.replicas.wait_ready(READY).await
 }
 
-impl Replicas {
-    /// None is started yet.
-    pub fn new(kubeconfig: &Path, config_yaml: &str, targets: Option<Targets>) -> Self {
-        let options = PODS.iter().map(|pod| ReplicaOptions {
-            config_yaml: config_yaml.to_owned(),
-            lease: TIMING,
-            ..ReplicaOptions::new(pod, kubeconfig)
-        });
-        Self {
-            options: options.collect(),
-            running: Vec::new(),
-            targets,
-        }
-    }
-
-    /// Starts all, at the same moment.
-    ///
-    /// # Errors
-    /// One did not become ready.
-    pub async fn start(&mut self, stage: &Stage) -> Result<()> {
-        for options in &self.options {
-            self.running.push(Replica::launch(options.clone())?);
-        }
-        self.tell_who_runs()?;
-        for (pod, replica) in PODS.iter().zip(&mut self.running) {
-            ready(stage, pod, replica).await?;
-        }
-        Ok(())
-    }
-
-    /// Prometheus, if one looks on.
-    fn tell_who_runs(&self) -> Result<()> {
-        match &self.targets {
-            Some(targets) => {
-                targets.set(self.all().map(|(pod, replica)| (pod, replica.admin_url())))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Starts one again in the place of one that has ended.
-    ///
-    /// # Errors
-    /// It did not become ready.
-    pub async fn start_again(&mut self, stage: &Stage, pod: &str) -> Result<()> {
-        self.launch_again(pod)?;
-        ready(stage, pod, self.get(pod)?).await
-    }
-
-    /// As a kubelet would: starts again whichever has ended, and tells.
-    ///
-    /// # Errors
-    /// One could not be started.
-    pub fn start_ended(&mut self, stage: &Stage) -> Result<()> {
-        for pod in PODS {
-            let Some(status) = self.get(pod)?.exit_status()? else {
-                continue;
-            };
-            self.launch_again(pod)?;
-            let new = self.get(pod)?;
-            stage.line(&format!(
-                "{pod} ended ({status}); started again: pid {}, {}/metrics",
-                new.id(),
-                new.admin_url()
-            ));
-        }
-        Ok(())
-    }
-
-    fn launch_again(&mut self, pod: &str) -> Result<()> {
-        let index = index(pod)?;
-        self.running[index] = Replica::launch(self.options[index].clone())?;
-        self.tell_who_runs()
-    }
-
-    /// The running one with this pod name.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn get(&mut self, pod: &str) -> Result<&mut Replica> {
-        let index = index(pod)?;
-        self.running.get_mut(index).context("it is not started yet")
-    }
-
-    /// All with their pod names.
-    pub fn all(&self) -> impl Iterator<Item = (&'static str, &Replica)> {
-        PODS.into_iter().zip(&self.running)
-    }
-
-    /// Waits until this one, and no other, says by its metrics that it leads.
-    ///
-    /// # Errors
-    /// They did not within some seconds.
-    pub async fn until_leads(&self, stage: &Stage, pod: &str) -> Result<()> {
-        let what = format!("the metrics to say that {pod} leads, and no other");
-        stage
-            .until(&what, AGREED, async || {
-                for (other, replica) in self.all() {
-                    if replica.leads().await? != (other == pod) {
-                        return Ok(None);
-                    }
-                }
-                Ok(Some(()))
-            })
-            .await
-    }
-
-    /// Prints a table of them.
-    ///
-    /// # Errors
-    /// One does not answer.
-    pub async fn show(&self, stage: &Stage) -> Result<()> {
-        let mut rows = Vec::new();
-        for (pod, replica) in self.all() {
-            let leads = if replica.leads().await? { "yes" } else { "-" };
-            rows.push([
-                pod.to_owned(),
-                replica.id().to_string(),
-                format!("{}/metrics", replica.admin_url()),
-                leads.to_owned(),
-            ]);
-        }
-        stage.table(["REPLICA", "PID", "METRICS", "LEADS"], &rows);
-        Ok(())
-    }
-
-    /// Those that have ended, with the end of their logs.
-    pub fn ended(&mut self) -> Vec<String> {
-        let mut ended = Vec::new();
-        for (pod, replica) in PODS.iter().zip(&mut self.running) {
-            if let Ok(Some(status)) = replica.exit_status() {
-                let log = std::fs::read_to_string(replica.log_path()).unwrap_or_default();
-                let lines: Vec<&str> = log.lines().collect();
-                let tail = &lines[lines.len().saturating_sub(5)..];
-                ended.push(format!("{pod} ended ({status}):\n{}", tail.join("\n")));
-            }
-        }
-        ended
+fn options(environment: &Environment, pod: &str) -> ReplicaOptions {
+    ReplicaOptions {
+        lease: TIMING,
+        ..environment.replica_options(pod)
     }
 }
 
-fn index(pod: &str) -> Result<usize> {
-    let position = PODS.iter().position(|known| *known == pod);
-    position.with_context(|| format!("the Lease names {pod}, which is none of the replicas"))
+/// Gives Prometheus, if there is one, the replicas that run now.
+fn scrape(demo: &Demo) -> Result<()> {
+    let targets: Option<&Targets> = demo.monitoring.as_ref().map(|found| found.targets());
+    let Some(targets) = targets else {
+        return Ok(());
+    };
+    let replicas = demo.replicas.iter();
+    targets.set(replicas.map(|(pod, replica)| (pod, replica.admin_url())))
 }
 
-async fn ready(stage: &Stage, pod: &str, replica: &mut Replica) -> Result<()> {
-    let _progress = stage.progress(&format!("{pod} to be ready"));
-    replica.wait_ready(READY).await.context(pod.to_owned())
+/// Starts one again that has ended, and waits until it is ready and exactly
+/// `leader` leads.
+///
+/// # Errors
+/// It did not become ready, or the metrics show another leader.
+pub async fn restart(stage: &Stage, demo: &mut Demo, pod: &str, leader: &str) -> Result<()> {
+    let index = demo.replicas.position(pod)?;
+    demo.replicas.relaunch(index)?;
+    scrape(demo)?;
+    {
+        let _progress = stage.progress(&format!("{pod} to be ready"));
+        let ready = demo.replicas[index].wait_ready(READY).await;
+        ready.context(pod.to_owned())?;
+    }
+    until_led_by(stage, demo, leader).await
+}
+
+/// As a kubelet would: starts those again that have ended, and prints it.
+///
+/// # Errors
+/// One could not be started.
+pub fn relaunch_ended(stage: &Stage, demo: &mut Demo) -> Result<()> {
+    for (index, status) in demo.replicas.ended()? {
+        let new = demo.replicas.relaunch(index)?;
+        let started = format!("pid {}, {}/metrics", new.id(), new.admin_url());
+        let pod = demo.replicas.name(index);
+        stage.line(&format!("{pod} ended ({status}); started again: {started}"));
+        scrape(demo)?;
+    }
+    Ok(())
+}
+
+/// Waits until this replica leads, and no other, by the metrics of all.
+///
+/// # Errors
+/// It did not within some seconds.
+pub async fn until_led_by(stage: &Stage, demo: &Demo, pod: &str) -> Result<()> {
+    let expected = demo.replicas.position(pod)?;
+    let what = format!("the metrics to show that {pod} leads, and no other");
+    stage
+        .until(&what, AGREED, async || {
+            let leader = demo.replicas.leader().await?;
+            Ok((leader == Some(expected)).then_some(()))
+        })
+        .await
+}
+
+/// Prints a table of them.
+///
+/// # Errors
+/// One does not answer.
+pub async fn show(stage: &Stage, demo: &Demo) -> Result<()> {
+    let mut rows = Vec::new();
+    for (pod, replica) in demo.replicas.iter() {
+        let leads = if replica.leads().await? { "yes" } else { "-" };
+        rows.push([
+            pod.to_owned(),
+            replica.id().to_string(),
+            format!("{}/metrics", replica.admin_url()),
+            leads.to_owned(),
+        ]);
+    }
+    stage.table(["REPLICA", "PID", "METRICS", "LEADS"], &rows);
+    Ok(())
 }

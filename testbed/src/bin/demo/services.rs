@@ -1,46 +1,31 @@
 //! Services: applied as a user does, and shown as kubectl does.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use testbed::environment::addresses;
+use testbed::oracle::Desired;
+use testbed::{Environment, repository_path};
 
+use crate::demo::Demo;
 use crate::stage::Stage;
-use crate::world::World;
-
-/// Where they are.
-pub const NAMESPACE: &str = "default";
-/// Our condition, with the default prefix of the annotations.
-const CONDITION: &str = "mycloud.com/LoadBalancerReady";
 
 const BACK_ENDS: Duration = Duration::from_secs(10);
-
-/// The Services of the demo.
-pub fn api(client: &Client) -> Api<Service> {
-    Api::namespaced(client.clone(), NAMESPACE)
-}
 
 /// All of them, by name.
 ///
 /// # Errors
 /// kube-apiserver did not answer.
-pub async fn list(client: &Client) -> Result<Vec<Service>> {
-    let listed = api(client).list(&ListParams::default()).await;
+pub async fn list(environment: &Environment) -> Result<Vec<Service>> {
+    let listed = environment.services().list(&ListParams::default()).await;
     let mut services = listed.context("listing the Services")?.items;
     services.sort_by_key(ResourceExt::name_any);
     Ok(services)
-}
-
-/// One of them.
-///
-/// # Errors
-/// It is not there, or kube-apiserver did not answer.
-pub async fn get(client: &Client, name: &str) -> Result<Service> {
-    let service = api(client).get(name).await;
-    service.with_context(|| format!("getting Service {name}"))
 }
 
 /// `kubectl apply`; gives the Services as they were at that moment, and
@@ -48,26 +33,42 @@ pub async fn get(client: &Client, name: &str) -> Result<Service> {
 ///
 /// # Errors
 /// kube-apiserver refused something.
-pub async fn apply(world: &mut World, yaml: &str) -> Result<Vec<Service>> {
-    let applied = world.control_plane.apply(yaml).await?;
-    let services = applied
-        .into_iter()
-        .filter(|object| {
-            object
-                .types
-                .as_ref()
-                .is_some_and(|types| types.kind == "Service")
-        })
-        .map(|object| Ok(object.try_parse()?))
-        .collect::<Result<Vec<Service>>>()?;
-    world.facts.applied.extend(services.iter().cloned());
+pub async fn apply(demo: &mut Demo, yaml: &str) -> Result<Vec<Service>> {
+    let sent = Timestamp::now();
+    let mut applied = demo.environment.control_plane.apply(yaml).await?;
+    let answered = Timestamp::now();
+    applied.retain(|object| {
+        object
+            .types
+            .as_ref()
+            .is_some_and(|types| types.kind == "Service")
+    });
+    let services = applied.into_iter().map(|object| Ok(object.try_parse()?));
+    let services = services.collect::<Result<Vec<Service>>>()?;
+    for service in &services {
+        let clouds = Desired::of(service, &demo.environment.prefix).clouds;
+        let uid = service.uid().unwrap_or_default();
+        demo.history.record(&uid, &clouds, sent, answered);
+    }
+    demo.applied.extend(services.iter().cloned());
     Ok(services)
 }
 
+/// `kubectl delete`, without waiting for the finalizers.
+///
+/// # Errors
+/// kube-apiserver refused it.
+pub async fn delete(demo: &Demo, service: &Service) -> Result<()> {
+    let (uid, sent) = (service.uid().unwrap_or_default(), Timestamp::now());
+    demo.environment.delete(&service.name_any()).await?;
+    let none = BTreeSet::new();
+    demo.history.record(&uid, &none, sent, Timestamp::now());
+    Ok(())
+}
+
 /// The address that clients use.
-pub fn external_ip(service: &Service) -> Option<&str> {
-    let status = service.status.as_ref()?.load_balancer.as_ref()?;
-    status.ingress.as_ref()?.first()?.ip.as_deref()
+pub fn external_ip(service: &Service) -> Option<String> {
+    addresses(service).into_iter().next()
 }
 
 /// Waits until it has an address and its condition is True.
@@ -76,18 +77,20 @@ pub fn external_ip(service: &Service) -> Option<&str> {
 /// It had not within `deadline`.
 pub async fn until_ready(
     stage: &Stage,
-    client: &Client,
+    environment: &Environment,
     name: &str,
     deadline: Duration,
 ) -> Result<Service> {
     let what = format!("an EXTERNAL-IP of Service {name}");
     stage
         .until(&what, deadline, async || {
-            let service = get(client, name).await?;
-            match condition(&service) {
-                Some(("True", _)) if external_ip(&service).is_some() => Ok(Some(service)),
-                Some((_, words)) => bail!(words),
-                None => bail!("nobody has said anything about it"),
+            let service = environment.get(name).await?;
+            match environment.condition(&service) {
+                Some((status, ..)) if status == "True" && external_ip(&service).is_some() => {
+                    Ok(Some(service))
+                }
+                Some(condition) => bail!(in_words(condition)),
+                None => bail!("it has no condition yet"),
             }
         })
         .await
@@ -96,41 +99,32 @@ pub async fn until_ready(
 /// Waits until its node ports answer on every Node.
 ///
 /// # Errors
-/// They did not in time; perhaps somebody else has one of the ports.
-pub async fn until_answering(stage: &Stage, world: &World, service: &Service) -> Result<()> {
+/// They did not in time; perhaps another program has one of the ports.
+pub async fn until_answering(stage: &Stage, demo: &Demo, service: &Service) -> Result<()> {
     let what = format!("back ends of Service {} on every Node", service.name_any());
-    let nodes = world.node_addresses();
+    let nodes: Vec<_> = demo.node_addresses().collect();
     stage
         .until(&what, BACK_ENDS, async || {
-            Ok(world.node_ports.answer(service, &nodes)?.then_some(()))
+            Ok(demo.node_ports.answer(service, &nodes)?.then_some(()))
         })
         .await
 }
 
-/// Status of our condition, and the rest of it in words.
-pub fn condition(service: &Service) -> Option<(&str, String)> {
-    let conditions = service.status.as_ref()?.conditions.as_ref()?;
-    let ours = conditions
-        .iter()
-        .find(|condition| condition.type_ == CONDITION)?;
-    let words = format!(
-        "{CONDITION} is {} ({}): {}",
-        ours.status, ours.reason, ours.message
-    );
-    Some((&ours.status, words))
+fn in_words((status, reason, message): (String, String, String)) -> String {
+    format!("condition LoadBalancerReady is {status} ({reason}): {message}")
 }
 
-/// What the Services that are not well say of themselves: name and words.
+/// Name and condition of the Services that are not ready.
 ///
 /// # Errors
 /// kube-apiserver did not answer.
-pub async fn complaints(client: &Client) -> Result<Vec<(String, String)>> {
-    let services = list(client).await?;
-    let complaints = services.iter().filter_map(|service| {
-        let (status, words) = condition(service)?;
-        (status != "True").then(|| (service.name_any(), words))
+pub async fn not_ready(environment: &Environment) -> Result<Vec<(String, String)>> {
+    let services = list(environment).await?;
+    let not_ready = services.iter().filter_map(|service| {
+        let condition = environment.condition(service)?;
+        (condition.0 != "True").then(|| (service.name_any(), in_words(condition)))
     });
-    Ok(complaints.collect())
+    Ok(not_ready.collect())
 }
 
 /// Prints what `kubectl get services` would.
@@ -170,7 +164,7 @@ fn row(service: &Service) -> [String; 6] {
         service.name_any(),
         kind,
         spec.cluster_ip.unwrap_or_default(),
-        external_ip(service).unwrap_or(without).to_owned(),
+        external_ip(service).unwrap_or(without.to_owned()),
         ports.collect::<Vec<_>>().join(","),
         age(service),
     ]
@@ -189,11 +183,11 @@ fn age(service: &Service) -> String {
     }
 }
 
-/// The file's text with its name in the error.
+/// The text of a manifest in `deploy/examples`.
 ///
 /// # Errors
 /// It cannot be read.
 pub fn example(name: &str) -> Result<String> {
-    let path = World::file("deploy/examples").join(name);
+    let path = repository_path("deploy/examples").join(name);
     std::fs::read_to_string(&path).with_context(|| path.display().to_string())
 }

@@ -1,4 +1,4 @@
-//! The signals that ask for the end.
+//! The signals that end the demo.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -20,7 +20,7 @@ impl Signals {
     }
 
     /// Waits for one of them.
-    pub async fn asked(&mut self) {
+    pub async fn received(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.hang_up.recv() => {}

@@ -1,4 +1,4 @@
-//! How large processes are.
+//! The sizes of the processes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,9 +14,9 @@ const MOST_FILES: usize = 128;
 const MEMORY_SLACK: u64 = 4 * 1024;
 const FILES_SLACK: usize = 10;
 
-/// In a shorter soak there is too little to compare;
+/// A shorter soak has too few rounds to compare.
 const SHORT: Duration = Duration::from_secs(8 * 60);
-/// in others each replica is seen so often.
+/// Each replica has at least so many measurements.
 const FEWEST: usize = 4;
 
 /// How large a process is.
@@ -24,7 +24,6 @@ const FEWEST: usize = 4;
 pub struct Size {
     /// Resident memory in KiB.
     memory: u64,
-    /// Open files.
     files: usize,
 }
 
@@ -32,7 +31,7 @@ impl Size {
     /// Of a process, now.
     ///
     /// # Errors
-    /// It has ended, or is larger than it can ever have to be.
+    /// It has ended, or is larger than it ever needs to be.
     pub fn of(process: u32) -> Result<Self> {
         let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
         let memory = status
@@ -58,38 +57,38 @@ impl fmt::Display for Size {
     }
 }
 
-/// Processes that nobody touches, at each quiet moment.
+/// The sizes of undisturbed processes, at the end of each round.
 #[derive(Default)]
 pub struct Growth(BTreeMap<u32, Vec<Size>>);
 
 impl Growth {
-    /// At a quiet moment.
+    /// Notes the sizes at the end of a round.
     pub fn note(&mut self, sizes: &BTreeMap<u32, Size>) {
         for (process, size) in sizes {
             self.0.entry(*process).or_default().push(*size);
         }
     }
 
-    /// Prints it, and judges, unless the soak was too short for that.
+    /// Prints the growth, and checks it unless the soak was too short.
     ///
     /// # Errors
-    /// One has grown, or there is too little to say so.
-    pub fn judge(&self, soak: Duration) -> Result<()> {
+    /// A process has grown, or there are too few measurements.
+    pub fn check(&self, soak: Duration) -> Result<()> {
         if soak < SHORT {
-            println!("too short to say whether processes grow");
+            println!("too short to measure whether processes grow");
             return Ok(());
         }
         let seen = self.0.values().filter(|sizes| sizes.len() >= FEWEST);
         ensure!(
             seen.count() >= 3,
-            "fewer than three processes were seen in {FEWEST} quiet moments"
+            "fewer than three processes were seen in {FEWEST} rounds"
         );
         for (process, sizes) in &self.0 {
-            // One moment says little: connections come and go.
+            // A single measurement varies: connections come and go.
             let part = sizes.len().div_ceil(3);
             let (first, last) = (median(&sizes[..part]), median(&sizes[sizes.len() - part..]));
             println!(
-                "process {process}: from {first} to {last}, {} quiet moments",
+                "process {process}: from {first} to {last}, {} rounds",
                 sizes.len()
             );
             ensure!(

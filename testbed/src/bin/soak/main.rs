@@ -1,61 +1,47 @@
-//! `make soak`: three replicas, for minutes or hours, under users who do
-//! anything, clouds that fail at random, somebody who edits and removes load
-//! balancers behind our back, and leaders that are killed, frozen and told to end.
+//! `make soak`: three replicas, for minutes or hours, under users who act at
+//! random, clouds that fail at random, changes of load balancers from outside,
+//! and leaders that are killed, frozen and terminated.
 //!
-//! In reading order: [`round`] is a storm and the quiet after it, in which the
-//! oracle judges; [`users`], [`weather`], [`meddler`] and [`replicas`] make the storm;
-//! [`world`] is what runs; [`gauges`] watches how large the processes get.
+//! In reading order: [`rounds`] disturbs, waits until all has converged, and asks
+//! the oracle; [`users`], [`faults`], [`external_changes`] and [`disruptions`] are
+//! the disturbances; [`soak`] is what runs; [`gauges`] measures the processes.
 //!
-//! What is done is chosen by a seed, which is printed; when it happens is up to
-//! the machine. In the last third of the time nobody touches the processes, so
-//! that what they lose over time shows.
+//! The actions are chosen by a seed, which is printed; their times depend on the
+//! machine. In the last third of the time the processes run on undisturbed, so
+//! that leaks show.
 
+mod disruptions;
+mod external_changes;
+mod faults;
 mod gauges;
-mod meddler;
-mod replicas;
-mod round;
+mod rounds;
+mod soak;
 mod users;
-mod weather;
-mod world;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use testbed::parse_duration;
 
+use crate::external_changes::ExternalChanges;
 use crate::gauges::Growth;
-use crate::meddler::Meddling;
-use crate::round::{Processes, Writes};
-use crate::world::World;
+use crate::rounds::{Processes, Writes};
+use crate::soak::Soak;
 
-/// Runs my-cloud-controller-manager for a long time with everything going wrong.
+/// Runs my-cloud-controller-manager for a long time while everything fails.
 #[derive(Parser)]
 struct Arguments {
     /// How long, such as 40s, 10m or 2h
-    #[arg(long = "for", value_name = "TIME", default_value = "5m", value_parser = time)]
+    #[arg(long = "for", value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     duration: Duration,
     /// Makes the same choices again
     #[arg(long)]
     seed: Option<u64>,
-    /// Nobody touches the processes, all the time: for what they lose over hours
+    /// Never disrupt the leader: for leaks over hours
     #[arg(long)]
     undisturbed: bool,
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    let parse = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            _ => return None,
-        };
-        let number: u64 = number.parse().ok()?;
-        Some(Duration::from_secs(number.checked_mul(seconds)?))
-    };
-    parse().ok_or_else(|| "a whole number and s, m or h".to_owned())
 }
 
 #[tokio::main]
@@ -63,7 +49,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
-    match soak(&arguments, seed).await {
+    match run(&arguments, seed).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("FAILED with seed {seed}: {error:#}");
@@ -72,26 +58,26 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn soak(arguments: &Arguments, seed: u64) -> Result<()> {
+async fn run(arguments: &Arguments, seed: u64) -> Result<()> {
     let duration = arguments.duration;
     let disturbed = match arguments.undisturbed {
         true => Duration::ZERO,
         false => duration * 2 / 3,
     };
-    let mut world = World::start(seed).await?;
+    let mut soak = Soak::start(seed).await?;
     let start = Instant::now();
     let mut growth = Growth::default();
-    let (mut number, mut writes, mut meddling) = (0, Writes::default(), Meddling::default());
+    let (mut number, mut writes, mut changes) = (0, Writes::default(), ExternalChanges::default());
     while start.elapsed() < duration {
         number += 1;
         let processes = match start.elapsed() < disturbed {
             true => Processes::Disturbed,
             false => Processes::LeftAlone,
         };
-        let round = round::play(&mut world, processes).await;
-        let round = round.with_context(|| format!("in round {number}; {}", world.whereabouts()))?;
+        let round = rounds::play(&mut soak, processes).await;
+        let round = round.with_context(|| format!("in round {number}; {}", soak.log_location()))?;
         writes += round.writes;
-        meddling += round.meddling;
+        changes += round.external_changes;
         if processes == Processes::LeftAlone {
             growth.note(&round.sizes);
         }
@@ -102,9 +88,9 @@ async fn soak(arguments: &Arguments, seed: u64) -> Result<()> {
             time % 60
         );
     }
-    growth.judge(duration)?;
-    world.leave().await?;
-    println!("{number} quiet moments; {writes}; {meddling}");
-    println!("{}", world.summary());
+    growth.check(duration)?;
+    rounds::leave(&mut soak).await?;
+    println!("{number} rounds; {writes}; {changes}");
+    println!("{}", soak.summary());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Users who do anything to their Services.
+//! Users who create, change and delete their Services at random.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,92 +9,92 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use testbed::oracle::{Wanted, Wishes};
+use testbed::oracle::{Desired, DesiredHistory};
 use testbed::{Environment, eventually};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Each has so many Services, which nobody else touches.
+/// Each user has so many Services, which no other user touches.
 const SERVICES: usize = 5;
 
-/// Whoever wants a Service anew waits so long for the old one to go; a cloud
-/// that fails may need longer.
+/// How long a user waits for the old Service to go before creating it anew; a
+/// cloud that fails may need longer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A user.
+/// A user with Services of their own.
 pub struct User {
     names: Vec<String>,
-    dice: Rng,
-    /// What they did, and how often.
+    rng: Rng,
+    /// How often they did each action.
     pub done: BTreeMap<&'static str, usize>,
 }
 
 impl User {
-    /// The n-th.
-    pub fn new(number: usize, dice: Rng) -> Self {
+    /// The n-th user.
+    pub fn new(number: usize, rng: Rng) -> Self {
         let names = (0..SERVICES).map(|index| format!("web-{number}-{index}"));
         Self {
             names: names.collect(),
-            dice,
+            rng,
             done: BTreeMap::new(),
         }
     }
 
-    /// Does something, and again, until told to stop.
+    /// Acts again and again, until `stop`.
     ///
     /// # Errors
     /// kube-apiserver refused something.
-    pub async fn live(
+    pub async fn act_until(
         &mut self,
         test: &Environment,
-        wishes: &Wishes,
+        history: &DesiredHistory,
         stop: &CancellationToken,
     ) -> Result<()> {
         while !stop.is_cancelled() {
-            self.act(test, wishes).await?;
-            let pause = Duration::from_millis(self.dice.u64(20..600));
+            self.act(test, history).await?;
+            let pause = Duration::from_millis(self.rng.u64(20..600));
             stop.run_until_cancelled(sleep(pause)).await;
         }
         Ok(())
     }
 
-    /// Deletes all that they have.
+    /// Deletes all Services of this user.
     ///
     /// # Errors
-    /// As [`User::live`].
-    pub async fn leave(&self, test: &Environment, wishes: &Wishes) -> Result<()> {
+    /// As [`User::act_until`].
+    pub async fn leave(&self, test: &Environment, history: &DesiredHistory) -> Result<()> {
         for name in &self.names {
             if let Some(service) = test.services().get_opt(name).await? {
-                delete(test, wishes, &service).await?;
+                delete(test, history, &service).await?;
             }
         }
         Ok(())
     }
 
-    async fn act(&mut self, test: &Environment, wishes: &Wishes) -> Result<()> {
-        let name = self.names[self.dice.usize(..SERVICES)].clone();
+    async fn act(&mut self, test: &Environment, history: &DesiredHistory) -> Result<()> {
+        let name = self.names[self.rng.usize(..SERVICES)].clone();
         let service = test.services().get_opt(&name).await?;
         let Some(service) = service else {
             self.did("create");
-            return self.create(test, wishes, &name).await;
+            return self.create(test, history, &name).await;
         };
         if service.metadata.deletion_timestamp.is_some() {
             return Ok(());
         }
-        let is_off = Wanted::by(&service, &test.prefix).clouds.is_empty();
-        let (what, patch) = match self.dice.u8(0..20) {
-            _ if is_off => ("enable", self.on(test)),
+        let is_off = Desired::of(&service, &test.prefix).clouds.is_empty();
+        let (what, patch) = match self.rng.u8(0..20) {
+            _ if is_off => ("enable", self.enable(test)),
             0..=1 => ("disable", annotation(test, "enable", json!(null))),
             2..=3 => ("retype", json!({"spec": {"type": "ClusterIP"}})),
             4..=7 => ("move", annotation(test, "provider", json!(self.clouds()))),
             8..=13 => ("edit", self.edit(test)),
             14..=16 => {
                 self.did("delete");
-                return delete(test, wishes, &service).await;
+                return delete(test, history, &service).await;
             }
             _ => {
                 self.did("recreate");
-                delete(test, wishes, &service).await?;
+                delete(test, history, &service).await?;
                 let gone = eventually("the Service to be gone", PATIENCE, async || {
                     let there = test.services().get_opt(&name).await?;
                     Ok(there.is_none().then_some(()))
@@ -102,13 +102,13 @@ impl User {
                 if gone.await.is_err() {
                     return Ok(());
                 }
-                return self.create(test, wishes, &name).await;
+                return self.create(test, history, &name).await;
             }
         };
         self.did(what);
-        let asked = Timestamp::now();
+        let sent = Timestamp::now();
         let edited = test.edit(&name, patch).await?;
-        note(test, wishes, &edited, asked);
+        note(test, history, &edited, sent);
         Ok(())
     }
 
@@ -116,37 +116,42 @@ impl User {
         *self.done.entry(what).or_default() += 1;
     }
 
-    async fn create(&mut self, test: &Environment, wishes: &Wishes, name: &str) -> Result<()> {
+    async fn create(
+        &mut self,
+        test: &Environment,
+        history: &DesiredHistory,
+        name: &str,
+    ) -> Result<()> {
         let service = test
             .service(name)
             .provider(self.clouds())
             .field("ports", self.ports());
-        let asked = Timestamp::now();
+        let sent = Timestamp::now();
         let created = service.create().await?;
-        note(test, wishes, &created, asked);
+        note(test, history, &created, sent);
         Ok(())
     }
 
-    fn on(&mut self, test: &Environment) -> Value {
+    fn enable(&mut self, test: &Environment) -> Value {
         let mut patch = annotation(test, "enable", json!("true"));
         patch["spec"] = json!({"type": "LoadBalancer"});
         patch
     }
 
     fn edit(&mut self, test: &Environment) -> Value {
-        let pick = |dice: &mut Rng, values: &[&str]| json!(values[dice.usize(..values.len())]);
-        match self.dice.u8(0..4) {
+        let pick = |rng: &mut Rng, values: &[&str]| json!(values[rng.usize(..values.len())]);
+        match self.rng.u8(0..4) {
             0 => annotation(
                 test,
                 "lb-bandwidth",
-                pick(&mut self.dice, &["5M", "20M", "1G"]),
+                pick(&mut self.rng, &["5M", "20M", "1G"]),
             ),
             1 => {
                 let values = ["round-robin", "least-connections", "source-hash"];
-                annotation(test, "algorithm", pick(&mut self.dice, &values))
+                annotation(test, "algorithm", pick(&mut self.rng, &values))
             }
             2 => {
-                let affinity = pick(&mut self.dice, &["None", "ClientIP"]);
+                let affinity = pick(&mut self.rng, &["None", "ClientIP"]);
                 json!({"spec": {"sessionAffinity": affinity}})
             }
             _ => json!({"spec": {"ports": self.ports()}}),
@@ -154,7 +159,7 @@ impl User {
     }
 
     fn clouds(&mut self) -> &'static str {
-        ["cloud1", "cloud2", "cloud1,cloud2"][self.dice.usize(..3)]
+        ["cloud1", "cloud2", "cloud1,cloud2"][self.rng.usize(..3)]
     }
 
     fn ports(&mut self) -> Value {
@@ -164,7 +169,7 @@ impl User {
             json!([{"name": "http", "port": 80}, {"name": "https", "port": 443}]),
             json!([{"name": "web", "port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}]),
         ];
-        ports[self.dice.usize(..ports.len())].clone()
+        ports[self.rng.usize(..ports.len())].clone()
     }
 }
 
@@ -173,16 +178,16 @@ fn annotation(test: &Environment, name: &str, value: Value) -> Value {
     json!({"metadata": {"annotations": {name: value}}})
 }
 
-async fn delete(test: &Environment, wishes: &Wishes, service: &Service) -> Result<()> {
+async fn delete(test: &Environment, history: &DesiredHistory, service: &Service) -> Result<()> {
     let uid = service.uid().context("a UID")?;
-    let asked = Timestamp::now();
+    let sent = Timestamp::now();
     test.delete(&service.name_any()).await?;
-    wishes.change(&uid, &BTreeSet::new(), asked, Timestamp::now());
+    history.record(&uid, &BTreeSet::new(), sent, Timestamp::now());
     Ok(())
 }
 
-fn note(test: &Environment, wishes: &Wishes, service: &Service, asked: Timestamp) {
-    let clouds = Wanted::by(service, &test.prefix).clouds;
+fn note(test: &Environment, history: &DesiredHistory, service: &Service, sent: Timestamp) {
+    let clouds = Desired::of(service, &test.prefix).clouds;
     let uid = service.uid().unwrap_or_default();
-    wishes.change(&uid, &clouds, asked, Timestamp::now());
+    history.record(&uid, &clouds, sent, Timestamp::now());
 }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use parking_lot::{Mutex, RwLock};
 
 use crate::cloud::load_balancer::{Algorithm, HealthCheck, Listener, SessionAffinity, Settings};
 
@@ -92,7 +93,7 @@ impl Pool {
 
     /// Takes new settings; a back end that stays keeps its health and count.
     pub(super) fn replace(&self, settings: &Settings, listener: &Listener) {
-        let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.rules.write();
         *current = Arc::new(rules(settings, listener, &current.backends));
     }
 
@@ -161,12 +162,12 @@ impl Pool {
     /// Remembers which back end answers a client, for session affinity.
     pub(super) fn chosen(&self, client: IpAddr, backend: SocketAddr) {
         if self.rules().affinity.is_some() {
-            self.kept().insert(client, (backend, Instant::now()));
+            self.kept.lock().insert(client, (backend, Instant::now()));
         }
     }
 
     fn keep_together(&self, client: IpAddr, timeout: Duration, ready: &mut [Arc<Backend>]) {
-        let mut kept = self.kept();
+        let mut kept = self.kept.lock();
         kept.retain(|_, (_, last)| last.elapsed() < timeout);
         let Some((address, _)) = kept.get(&client) else {
             return;
@@ -178,14 +179,7 @@ impl Pool {
     }
 
     fn rules(&self) -> Arc<Rules> {
-        self.rules
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, (SocketAddr, Instant)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rules.read().clone()
     }
 }
 

@@ -1,10 +1,9 @@
 //! Events that are never shown.
 
-use std::sync::{Mutex, PoisonError};
-
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::WatchEvent;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -21,16 +20,16 @@ pub(super) struct Missed {
 
 impl Missed {
     pub(super) fn add(&self, like: impl Fn(&WatchEvent<Service>) -> bool + Send + Sync + 'static) {
-        self.likes().push(Box::new(like));
+        self.like.lock().push(Box::new(like));
     }
 
     pub(super) fn clear(&self) {
-        self.likes().clear();
+        self.like.lock().clear();
     }
 
     /// Whether this one is not to be shown; counts it then.
     pub(super) fn takes(&self, line: &[u8]) -> bool {
-        let likes = self.likes();
+        let likes = self.like.lock();
         if likes.is_empty() {
             return false;
         }
@@ -50,9 +49,5 @@ impl Missed {
             format!("waited {SOON:?} for {wanted} events that are not shown; {count} came")
         })??;
         Ok(())
-    }
-
-    fn likes(&self) -> std::sync::MutexGuard<'_, Vec<Like>> {
-        self.like.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,6 @@ const GONE: &str = concat!(
     "\n"
 );
 
-/// One watch.
 pub(in crate::interposer) struct Shown {
     view: Arc<View>,
     era: u64,

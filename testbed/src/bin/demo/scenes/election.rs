@@ -5,20 +5,20 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::SOON;
+use crate::demo::Demo;
 use crate::lease::{self, next_holder};
-use crate::replicas::TIMING;
+use crate::replicas::{self, TIMING};
 use crate::stage::{Stage, seconds};
-use crate::world::World;
 
 /// # Errors
 /// A replica did not become ready, or none leads.
-pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
+pub async fn play(stage: &mut Stage, demo: &mut Demo) -> Result<()> {
     stage.open("Three replicas start and elect a leader");
     let started = Instant::now();
-    world.replicas.start(stage).await?;
+    replicas::start(stage, demo).await?;
     stage.fact("three are ready after", seconds(started.elapsed()));
-    let holder = next_holder(stage, &world.client(), None, SOON).await?;
-    world.replicas.until_leads(stage, holder.pod()).await?;
+    let holder = next_holder(stage, &demo.environment.client(), None, SOON).await?;
+    replicas::until_led_by(stage, demo, holder.pod()).await?;
     let text = format!(
         "{}/{}, held by {}",
         lease::NAMESPACE,
@@ -36,5 +36,5 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
         "lease {duration}, renew deadline {deadline}, retry {period} (defaults: 15s, 10s, 2s)"
     );
     stage.fact("times of the election", text);
-    world.replicas.show(stage).await
+    replicas::show(stage, demo).await
 }

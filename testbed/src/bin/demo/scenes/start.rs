@@ -2,148 +2,97 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ipnet::Ipv4Net;
-use testbed::ControlPlane;
-use testbed::cloud::{CloudSimulator, CloudSimulatorOptions, LoadBalancer, Plant};
+use testbed::cloud::{CloudSimulatorOptions, LoadBalancer, Plant};
+use testbed::node_ports::NodePorts;
+use testbed::oracle::DesiredHistory;
+use testbed::{Environment, Replicas};
 
 use crate::addresses::Addresses;
-use crate::facts::Facts;
-use crate::lease;
-use crate::node_ports::NodePorts;
-use crate::observatory::Observatory;
-use crate::replicas::Replicas;
+use crate::demo::Demo;
+use crate::monitoring::Monitoring;
 use crate::stage::{Stage, seconds};
-use crate::world::World;
 
 const NODES: usize = 2;
 const HEALTH_CHECKS: Duration = Duration::from_millis(500);
-/// What somebody else has at the same clouds.
+/// A load balancer of somebody else at the same clouds.
 const FOREIGN: &str = "somebody-elses";
 
 /// # Errors
-/// A part did not start.
-pub async fn play(stage: &mut Stage, observe: bool) -> Result<World> {
+/// A component did not start.
+pub async fn play(stage: &mut Stage, observe: bool) -> Result<Demo> {
     stage.open("A control plane and two clouds start");
-    let control_plane = start_control_plane(stage).await?;
-    let kubeconfig = prepare(stage, &control_plane).await?;
     let addresses = Addresses::take()?;
-    let clouds = [
-        start_cloud(
-            "cloud1",
-            addresses.clouds[0].network(),
-            addresses.low_port_offset,
-        )
-        .await?,
-        start_cloud(
-            "cloud2",
-            addresses.clouds[1].network(),
-            addresses.low_port_offset,
-        )
-        .await?,
-    ];
-    let mut facts = Facts::default();
-    for cloud in &clouds {
-        facts.foreign.push(plant(cloud).await?);
-        let text = format!(
-            "{}, load balancers in {}",
-            cloud.endpoint(),
-            cloud.addresses()
-        );
-        stage.fact(cloud.name(), text);
-    }
+    let environment = start(stage, &addresses).await?;
+    let foreign = plant_foreign(stage, &environment).await?;
     if addresses.low_port_offset > 0 {
-        let shift = format!(
-            "port 80 of load balancers is at {} here",
-            80 + addresses.low_port_offset
-        );
-        stage.fact("ports", shift + ": port 80 is taken, or needs rights");
+        let port = 80 + addresses.low_port_offset;
+        let text = format!("port 80 of load balancers is at {port} here");
+        stage.fact("ports", text + ": port 80 is taken, or needs rights");
     }
-    stage.fact(
-        "already at each cloud",
-        format_args!("a load balancer {FOREIGN}, not of this cluster"),
-    );
-    let observatory = match observe {
-        true => Some(Observatory::start(stage).await?),
+    let monitoring = match observe {
+        true => Some(Monitoring::start(stage).await?),
         false => None,
     };
-    let targets = observatory.as_ref().map(Observatory::targets);
-    let mut world = World {
-        replicas: Replicas::new(&kubeconfig, &configuration(&clouds), targets.cloned()),
-        node_ports: NodePorts::start(&control_plane.client()),
-        clouds,
-        control_plane,
-        nodes: Vec::new(),
+    let mut demo = Demo {
+        replicas: Replicas::default(),
+        node_ports: NodePorts::start(&environment.client()),
+        environment,
+        monitoring,
         addresses,
-        facts,
-        observatory,
+        nodes: Vec::new(),
+        applied: Vec::new(),
+        history: DesiredHistory::default(),
+        foreign,
+        measurements: Vec::new(),
     };
     for _ in 0..NODES {
-        let (name, address) = world.add_node().await?;
-        stage.fact("Node", format_args!("{name}, {address}"));
+        demo.add_node(stage).await?;
     }
-    Ok(world)
+    Ok(demo)
 }
 
-async fn start_control_plane(stage: &Stage) -> Result<ControlPlane> {
+async fn start(stage: &Stage, addresses: &Addresses) -> Result<Environment> {
     let started = Instant::now();
-    let control_plane = {
+    let network = |cloud: &str| -> Ipv4Net {
+        let [cloud1, cloud2] = &addresses.clouds;
+        if cloud == "cloud1" { cloud1 } else { cloud2 }.network()
+    };
+    let settings = |cloud: &mut CloudSimulatorOptions| {
+        cloud.data_plane = true;
+        cloud.addresses = Some(network(&cloud.name));
+        cloud.low_port_offset = addresses.low_port_offset;
+        cloud.health_check_period = HEALTH_CHECKS;
+    };
+    let environment = {
         let _progress = stage.progress("etcd and kube-apiserver");
-        ControlPlane::start("demo").await?
+        Environment::own_in_default("demo", settings).await?
     };
-    let version = control_plane
-        .client()
-        .apiserver_version()
-        .await?
-        .git_version;
-    let text = format!(
-        "kube-apiserver {version} and etcd, ready after {}",
-        seconds(started.elapsed())
-    );
+    let took = seconds(started.elapsed());
+    let version = environment.client().apiserver_version().await?.git_version;
+    let text = format!("kube-apiserver {version} and etcd, ready after {took}");
     stage.fact("control plane", text);
-    Ok(control_plane)
-}
-
-/// Applies the rules, and gets a kubeconfig of the account that they are for.
-async fn prepare(stage: &Stage, control_plane: &ControlPlane) -> Result<std::path::PathBuf> {
-    let applied = control_plane
-        .apply_file(&World::file("deploy/rbac.yaml"))
-        .await?;
-    let text = format!(
-        "deploy/rbac.yaml applied: {} objects; the replicas have these rights only",
-        applied.len()
-    );
+    let text = "deploy/rbac.yaml is applied; the replicas have these rights only";
     stage.fact("rights", text);
-    let account = control_plane.service_account_kubeconfig(lease::NAMESPACE, lease::NAME);
-    account.await.context("deploy/rbac.yaml")
+    Ok(environment)
 }
 
-async fn start_cloud(
-    name: &str,
-    addresses: Ipv4Net,
-    low_port_offset: u16,
-) -> Result<CloudSimulator> {
-    let options = CloudSimulatorOptions {
-        addresses: Some(addresses),
-        low_port_offset,
-        health_check_period: HEALTH_CHECKS,
-        ..CloudSimulatorOptions::named(name)
-    };
-    CloudSimulator::start(options).await
-}
-
-async fn plant(cloud: &CloudSimulator) -> Result<LoadBalancer> {
-    let foreign = Plant {
-        name: FOREIGN.into(),
-        ..Plant::default()
-    };
-    cloud.plant(foreign).await
-}
-
-fn configuration(clouds: &[CloudSimulator]) -> String {
-    let entries = clouds.iter().map(|cloud| {
-        let (name, endpoint) = (cloud.name(), cloud.endpoint());
-        format!("  - {{name: {name}, endpoint: \"{endpoint}\"}}\n")
-    });
-    format!("clouds:\n{}", entries.collect::<String>())
+async fn plant_foreign(stage: &Stage, environment: &Environment) -> Result<Vec<LoadBalancer>> {
+    let mut planted = Vec::new();
+    for cloud in environment.clouds() {
+        let foreign = Plant {
+            name: FOREIGN.into(),
+            ..Plant::default()
+        };
+        planted.push(cloud.plant(foreign).await?);
+        let (endpoint, range) = (cloud.endpoint(), cloud.addresses());
+        stage.fact(
+            cloud.name(),
+            format_args!("{endpoint}, load balancers in {range}"),
+        );
+    }
+    let text = format!("a load balancer {FOREIGN}, not of this cluster");
+    stage.fact("already at each cloud", text);
+    Ok(planted)
 }

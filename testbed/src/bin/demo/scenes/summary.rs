@@ -2,32 +2,30 @@
 
 use anyhow::{Result, ensure};
 
-use crate::guarantees::judge;
+use crate::demo::Demo;
+use crate::guarantees::{check, evidence};
 use crate::stage::{Stage, seconds};
-use crate::world::World;
 
 /// # Errors
 /// A guarantee did not hold.
-pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
+pub async fn play(stage: &mut Stage, demo: &mut Demo) -> Result<()> {
     stage.open("What held");
-    let verdicts = judge(stage, world).await?;
-    let rows: Vec<_> = verdicts
-        .iter()
-        .map(|verdict| {
-            let held = if verdict.held { "yes" } else { "no" };
-            [
-                verdict.guarantee.to_owned(),
-                held.to_owned(),
-                verdict.because.clone(),
-            ]
-        })
-        .collect();
+    let violations = check(stage, demo).await?;
+    let rows = evidence(demo).await?.map(|(guarantee, evidence)| {
+        let mut violations = violations
+            .iter()
+            .filter(|found| found.guarantee == guarantee);
+        let (held, text) = match violations.next() {
+            None => ("yes", evidence),
+            Some(first) => ("no", first.observation.clone()),
+        };
+        [guarantee.to_string(), held.to_owned(), text]
+    });
     stage.table(["GUARANTEE", "HELD", "LOOKED AT"], &rows);
     stage.line("Not played here: \"isolated\" (a hanging cloud delays only its own Services);");
     stage.line("`make test` has it.");
-    let rows: Vec<_> = world
-        .facts
-        .measured
+    let rows: Vec<_> = demo
+        .measurements
         .iter()
         .map(|measured| {
             let within = if measured.took <= measured.aim {
@@ -44,9 +42,12 @@ pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
         })
         .collect();
     stage.table(["TIME", "MEASURED", "AIM", "WITHIN"], &rows);
-    let broken: Vec<_> = verdicts.iter().filter(|verdict| !verdict.held).collect();
-    let names: Vec<_> = broken.iter().map(|verdict| verdict.guarantee).collect();
-    ensure!(broken.is_empty(), "did not hold: {}", names.join(", "));
+    let observations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    ensure!(
+        violations.is_empty(),
+        "guarantees did not hold:\n{}",
+        observations.join("\n")
+    );
     stage.close();
     stage.line(&format!(
         "All of it happened, in {}.",

@@ -3,19 +3,19 @@
 use anyhow::Result;
 
 use super::examples::OURS;
+use crate::demo::Demo;
 use crate::services;
 use crate::stage::Stage;
 use crate::traffic;
-use crate::world::World;
 
 /// # Errors
 /// A Node does not answer through one of them.
-pub async fn play(stage: &mut Stage, world: &mut World) -> Result<()> {
+pub async fn play(stage: &mut Stage, demo: &mut Demo) -> Result<()> {
     stage.open("Traffic flows through both clouds to the Nodes");
     for name in OURS {
-        let service = services::get(&world.client(), name).await?;
-        services::until_answering(stage, world, &service).await?;
-        traffic::show(stage, world, &service).await?;
+        let service = demo.environment.get(name).await?;
+        services::until_answering(stage, demo, &service).await?;
+        traffic::show(stage, demo, &service).await?;
     }
     Ok(())
 }

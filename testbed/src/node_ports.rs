@@ -1,5 +1,5 @@
-//! Stands in for kube-proxy and the pods: on every Node, at every node port of
-//! every Service, somebody answers and says where.
+//! Replaces kube-proxy and the pods: on every Node, at every node port of every
+//! Service, a back end answers with the names of both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -12,20 +12,21 @@ use kube::runtime::reflector::{self, Lookup, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use testbed::back_end::BackEnd;
-use testbed::cloud::Protocol;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Who answers where: the Node and the Service by name.
-type Wanted = BTreeMap<(SocketAddr, Protocol), (String, String)>;
+use crate::back_end::BackEnd;
+use crate::cloud::Protocol;
 
-/// What is served at the moment.
+/// The names of the Node and the Service for each socket.
+type Desired = BTreeMap<(SocketAddr, Protocol), (String, String)>;
+
+/// The sockets that answer at present.
 #[derive(Clone, Default)]
 struct Served {
     sockets: BTreeSet<(SocketAddr, Protocol)>,
-    /// Ports that could not be taken, and why.
-    troubles: Vec<String>,
+    /// Of the ports that could not be taken.
+    errors: Vec<String>,
 }
 
 /// Follows Nodes and Services until it is dropped.
@@ -51,11 +52,11 @@ impl NodePorts {
     /// One of the ports cannot be taken.
     pub fn answer(&self, service: &Service, nodes: &[IpAddr]) -> Result<bool> {
         let served = self.served.borrow();
-        if !served.troubles.is_empty() {
-            bail!("{}", served.troubles.join("; "));
+        if !served.errors.is_empty() {
+            bail!("{}", served.errors.join("; "));
         }
-        let mut wanted = nodes.iter().flat_map(|node| sockets(service, *node));
-        Ok(wanted.all(|socket| served.sockets.contains(&socket)))
+        let mut desired = nodes.iter().flat_map(|node| sockets(service, *node));
+        Ok(desired.all(|socket| served.sockets.contains(&socket)))
     }
 }
 
@@ -65,11 +66,11 @@ async fn follow(client: Client, served: watch::Sender<Served>) {
     let mut changes = stream::select(node_changes.boxed(), service_changes.boxed());
     let mut running = BTreeMap::new();
     while changes.next().await.is_some() {
-        let wanted = wanted(&nodes.state(), &services.state());
-        let troubles = settle(wanted, &mut running).await;
+        let desired = desired(&nodes.state(), &services.state());
+        let errors = update(desired, &mut running).await;
         served.send_replace(Served {
             sockets: running.keys().copied().collect(),
-            troubles,
+            errors,
         });
     }
 }
@@ -87,39 +88,40 @@ where
     (store, changes.map(drop))
 }
 
-fn wanted(nodes: &[Arc<Node>], services: &[Arc<Service>]) -> Wanted {
+fn desired(nodes: &[Arc<Node>], services: &[Arc<Service>]) -> Desired {
     let addresses = nodes
         .iter()
         .filter_map(|node| Some((node.name_any(), internal_ip(node)?)));
     addresses
         .flat_map(|(node, address)| {
             services.iter().flat_map(move |service| {
-                let who = (node.clone(), service.name_any());
+                let names = (node.clone(), service.name_any());
                 let sockets = sockets(service, address).into_iter();
-                sockets.map(move |socket| (socket, who.clone()))
+                sockets.map(move |socket| (socket, names.clone()))
             })
         })
         .collect()
 }
 
-/// Stops what is no longer wanted, starts what is missing; says what failed.
-async fn settle(
-    wanted: Wanted,
+/// Stops the back ends that are no longer desired and starts those that are
+/// missing; gives the errors.
+async fn update(
+    desired: Desired,
     running: &mut BTreeMap<(SocketAddr, Protocol), BackEnd>,
 ) -> Vec<String> {
-    running.retain(|socket, _| wanted.contains_key(socket));
-    let mut troubles = Vec::new();
-    for ((address, protocol), (node, service)) in wanted {
+    running.retain(|socket, _| desired.contains_key(socket));
+    let mut errors = Vec::new();
+    for ((address, protocol), (node, service)) in desired {
         if running.contains_key(&(address, protocol)) {
             continue;
         }
-        let says = format!("{node} (Service {service})");
-        match BackEnd::start(address.ip(), address.port(), protocol, says).await {
+        let text = format!("{node} (Service {service})");
+        match BackEnd::start(address.ip(), address.port(), protocol, text).await {
             Ok(back_end) => drop(running.insert((address, protocol), back_end)),
-            Err(error) => troubles.push(format!("{error:#}")),
+            Err(error) => errors.push(format!("{error:#}")),
         }
     }
-    troubles
+    errors
 }
 
 fn sockets(service: &Service, node: IpAddr) -> Vec<(SocketAddr, Protocol)> {

@@ -183,7 +183,6 @@ impl CloudSimulator {
         Ok(simulator)
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.engine.manner.name
     }

@@ -11,17 +11,17 @@ use crate::cloud::{Algorithm, Listener, Protocol, SessionAffinity, Settings};
 /// Addresses of all eligible Nodes.
 pub type Nodes = BTreeSet<IpAddr>;
 
-/// What a Service asks for: nothing, if it names no cloud.
+/// The desired state of a Service; it asks for nothing if it names no cloud.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Desired {
     /// One load balancer on each.
     pub clouds: BTreeSet<String>,
     settings: Settings,
 }
 
-impl Wanted {
-    /// By this Service, with annotations of this prefix.
-    pub fn by(service: &Service, prefix: &str) -> Self {
+impl Desired {
+    /// Reads it from the Service, with annotations of this prefix.
+    pub fn of(service: &Service, prefix: &str) -> Self {
         let spec = service.spec.clone().unwrap_or_default();
         let ours = |name: &str| service.annotations().get(&format!("{prefix}/{name}"));
         let is_ours = spec.type_.as_deref() == Some("LoadBalancer")

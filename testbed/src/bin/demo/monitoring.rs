@@ -1,5 +1,5 @@
-//! `--observe`: a Prometheus that scrapes the replicas and knows the alerts, and
-//! Grafana with the boards on a machine that has one.
+//! `--observe`: a Prometheus that scrapes the replicas and evaluates the alerts,
+//! and Grafana with the boards if it is installed.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use testbed::monitoring::boards::{self, BOARDS};
 use testbed::monitoring::grafana_server::{self, Grafana};
 use testbed::monitoring::prometheus::{Prometheus, Targets};
 use testbed::monitoring::provisioning::Provisioned;
+use testbed::repository_path;
 
 use crate::stage::Stage;
-use crate::world::World;
 
-/// More often than in a cluster, so that there is soon something to see.
+/// More often than in a cluster, so that the first graphs appear soon.
 const SCRAPE: Duration = Duration::from_secs(5);
 
-/// What looks on.
-pub struct Observatory {
+/// Prometheus, and Grafana or what it takes to start one.
+pub struct Monitoring {
     prometheus: Prometheus,
     boards: Boards,
 }
@@ -27,14 +27,14 @@ enum Boards {
     Ready(Provisioned),
 }
 
-impl Observatory {
-    /// Starts it.
+impl Monitoring {
+    /// Starts both.
     ///
     /// # Errors
-    /// Prometheus cannot be had, or one of the two did not start.
+    /// Prometheus is not installed and cannot be, or one of the two did not start.
     pub async fn start(stage: &Stage) -> Result<Self> {
         let _progress = stage.progress("Prometheus and Grafana");
-        let rules = std::fs::read_to_string(World::file("deploy/monitoring/rules.yaml"))?;
+        let rules = std::fs::read_to_string(repository_path("deploy/monitoring/rules.yaml"))?;
         let prometheus = Prometheus::start(SCRAPE, &rules).await?;
         let boards = match grafana_server::find() {
             Some(installed) => Boards::Shown(Grafana::start(&installed, prometheus.url()).await?),
@@ -43,12 +43,12 @@ impl Observatory {
         Ok(Self { prometheus, boards })
     }
 
-    /// What is scraped.
+    /// The targets that Prometheus scrapes.
     pub fn targets(&self) -> &Targets {
         self.prometheus.targets()
     }
 
-    /// Prints where to look.
+    /// Prints the addresses of both.
     ///
     /// # Errors
     /// A board cannot be read.

@@ -5,12 +5,13 @@ mod missed;
 mod old_list;
 mod shown;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use axum::response::Response;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::WatchEvent;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -31,7 +32,6 @@ pub struct View {
 }
 
 impl View {
-    /// The truth.
     pub(super) fn new() -> Self {
         Self {
             frozen: watch::Sender::new(false),
@@ -68,13 +68,13 @@ impl View {
     /// The watch is answered 410 Gone, and whoever lists then is shown this
     /// list, also later, until the truth.
     pub fn go_back(&self, to: OldList) {
-        *self.old.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+        *self.old.lock() = Some(to);
         self.end_watches();
     }
 
     /// The watch is answered 410 Gone, and from then on all is shown as it is.
     pub fn show_truth(&self) {
-        *self.old.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.old.lock() = None;
         self.missed.clear();
         self.thaw();
         self.end_watches();
@@ -99,7 +99,7 @@ impl View {
 
     /// The answer to a list, unless it is the truth.
     pub(super) fn list(&self) -> Option<Response> {
-        let old = self.old.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.old.lock();
         old.as_ref().map(OldList::answer)
     }
 

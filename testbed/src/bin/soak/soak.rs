@@ -1,4 +1,4 @@
-//! Everything that runs, and what is known of it.
+//! What runs during the soak, and what the oracle needs to check it.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,39 +9,38 @@ use fastrand::Rng;
 use testbed::Environment;
 use testbed::cloud::{CloudSimulatorOptions, LoadBalancer, Owner, Plant};
 use testbed::nodes::NewNode;
-use testbed::oracle::{Ledger, Nodes, Wishes};
+use testbed::oracle::{DesiredHistory, Ledger, Nodes};
 
-use crate::replicas::Replicas;
-use crate::round;
+use crate::disruptions::Disruptions;
 use crate::users::User;
 
-/// Short, so that what a storm left is found before the next.
+/// Short, so that what one round left is found before the next.
 const INTERVALS: &str = "sweepInterval: 1s\ndriftInterval: 3s\norphanGracePeriod: 3s";
 
 const USERS: usize = 4;
 
-/// Everything that runs, and what is known of it.
-pub struct World {
-    pub replicas: Replicas,
+/// What runs during the soak, and what the oracle needs to check it.
+pub struct Soak {
+    pub disruptions: Disruptions,
     pub test: Environment,
     pub users: Vec<User>,
-    pub dice: Rng,
+    pub rng: Rng,
     pub nodes: Nodes,
-    /// What is nobody's, or another cluster's.
+    /// Load balancers of other clusters, or without an owner.
     pub others: Vec<LoadBalancer>,
-    pub wishes: Wishes,
+    pub history: DesiredHistory,
     /// One for each cloud.
     pub ledgers: [Ledger; 2],
-    logs: PathBuf,
+    pub logs: PathBuf,
 }
 
-impl World {
-    /// Starts all.
+impl Soak {
+    /// Starts everything.
     ///
     /// # Errors
-    /// A part did not start.
+    /// A component did not start.
     pub async fn start(seed: u64) -> Result<Self> {
-        let mut dice = Rng::with_seed(seed);
+        let mut rng = Rng::with_seed(seed);
         let slow = |cloud: &mut CloudSimulatorOptions| {
             cloud.latency = Duration::from_millis(50);
             cloud.provisioning = Duration::from_millis(200);
@@ -60,40 +59,22 @@ impl World {
         std::fs::create_dir_all(&logs)?;
         Ok(Self {
             others: others(&test).await?,
-            replicas: Replicas::start(&test, &logs).await?,
+            disruptions: Disruptions::start(&test, &logs).await?,
             users: (0..USERS)
-                .map(|number| User::new(number, dice.fork()))
+                .map(|number| User::new(number, rng.fork()))
                 .collect(),
-            wishes: Wishes::default(),
+            history: DesiredHistory::default(),
             ledgers: Default::default(),
             test,
-            dice,
+            rng,
             nodes,
             logs,
         })
     }
 
-    /// All users leave, and nothing of theirs is left.
-    ///
-    /// # Errors
-    /// Something is.
-    pub async fn leave(&mut self) -> Result<()> {
-        for user in &self.users {
-            user.leave(&self.test, &self.wishes).await?;
-        }
-        round::settle(self).await?;
-        for cloud in [&self.test.cloud1, &self.test.cloud2] {
-            let left = cloud.inventory();
-            let is_others = |found: &LoadBalancer| self.others.contains(found);
-            anyhow::ensure!(left.iter().all(is_others), "{left:?}");
-        }
-        std::fs::remove_dir_all(&self.logs)?;
-        Ok(())
-    }
-
-    /// Where to look after a failure.
-    pub fn whereabouts(&self) -> String {
-        let kept = self.replicas.keep_logs();
+    /// Where the logs are, for the message of a failure.
+    pub fn log_location(&self) -> String {
+        let kept = self.disruptions.keep_logs();
         let logs = self.logs.display();
         kept.map_or_else(
             |error| format!("the logs are lost: {error:#}"),
@@ -101,29 +82,29 @@ impl World {
         )
     }
 
-    /// What it all came to.
+    /// The totals of the soak.
     pub fn summary(&self) -> String {
         let mut done = std::collections::BTreeMap::<&str, usize>::new();
-        for (what, times) in self.users.iter().flat_map(|user| &user.done) {
-            *done.entry(what).or_default() += times;
+        for (action, times) in self.users.iter().flat_map(|user| &user.done) {
+            *done.entry(action).or_default() += times;
         }
         let done: Vec<String> = done
             .into_iter()
-            .map(|(what, times)| format!("{what} {times}"))
+            .map(|(action, times)| format!("{action} {times}"))
             .collect();
         let fenced: usize = self.ledgers.iter().map(|ledger| ledger.fenced).sum();
         format!(
-            "users: {}; processes: {} started, {} gave up; calls of a term that was over: {fenced}, refused",
+            "users: {}; processes: {} started, {} gave up; calls of an earlier term: {fenced}, refused",
             done.join(", "),
-            self.replicas.started,
-            self.replicas.gave_up,
+            self.disruptions.started,
+            self.disruptions.gave_up,
         )
     }
 }
 
-/// Load balancers that are not ours, on each cloud: of another cluster, of
-/// nobody, and one that was made by hand for a Service that may once be, and is
-/// called much as ours would be.
+/// Load balancers that are not ours, on each cloud: one of another cluster, one
+/// without an owner, and one that was made by hand and is named much as that of
+/// a Service may be.
 async fn others(test: &Environment) -> Result<Vec<LoadBalancer>> {
     let foreign = Owner {
         cluster: "another".into(),
@@ -136,7 +117,7 @@ async fn others(test: &Environment) -> Result<Vec<LoadBalancer>> {
     for cloud in [&test.cloud1, &test.cloud2] {
         for (name, owner) in [
             ("another-clusters", Some(foreign.clone())),
-            ("nobodys", None),
+            ("without-owner", None),
             (by_hand.as_str(), None),
         ] {
             let plant = Plant {

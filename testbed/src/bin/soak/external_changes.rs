@@ -1,4 +1,4 @@
-//! Somebody with a key to the clouds, who changes and removes what is ours.
+//! Changes of our load balancers that come from outside the cluster.
 
 use std::fmt;
 use std::ops::AddAssign;
@@ -10,36 +10,36 @@ use testbed::oracle::Ledger;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// What was done behind our back.
+/// How many load balancers were edited and removed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Meddling {
+pub struct ExternalChanges {
     edited: usize,
     removed: usize,
 }
 
-impl Meddling {
-    /// Edits or removes one of our load balancers, and again, until told to stop.
-    pub async fn go_on(
+impl ExternalChanges {
+    /// Edits or removes one of our load balancers again and again, until `stop`.
+    pub async fn make(
         &mut self,
         clouds: [&CloudSimulator; 2],
         others: &[LoadBalancer],
         ledgers: &mut [Ledger; 2],
-        dice: &mut Rng,
+        rng: &mut Rng,
         stop: &CancellationToken,
     ) {
         while !stop.is_cancelled() {
-            let which = dice.usize(..clouds.len());
+            let which = rng.usize(..clouds.len());
             let (cloud, ledger) = (clouds[which], &mut ledgers[which]);
             let mut ours = cloud.inventory();
             let is_others = |found: &LoadBalancer| others.iter().any(|other| other.id == found.id);
             ours.retain(|found| !is_others(found) && found.state != State::Deleting);
-            if let Some(found) = dice.choice(&ours) {
-                match dice.u8(0..3) {
+            if let Some(found) = rng.choice(&ours) {
+                match rng.u8(0..3) {
                     0 => self.remove(cloud, &found.id, ledger).await,
-                    _ => self.edit(cloud, &found.id, dice).await,
+                    _ => self.edit(cloud, &found.id, rng).await,
                 }
             }
-            let pause = Duration::from_millis(dice.u64(300..3_000));
+            let pause = Duration::from_millis(rng.u64(300..3_000));
             stop.run_until_cancelled(sleep(pause)).await;
         }
     }
@@ -53,8 +53,8 @@ impl Meddling {
         }
     }
 
-    async fn edit(&mut self, cloud: &CloudSimulator, id: &str, dice: &mut Rng) {
-        let part = dice.u8(0..4);
+    async fn edit(&mut self, cloud: &CloudSimulator, id: &str, rng: &mut Rng) {
+        let part = rng.u8(0..4);
         let edited = cloud.edit(id, |found| {
             let settings = &mut found.settings;
             match part {
@@ -68,19 +68,16 @@ impl Meddling {
     }
 }
 
-impl AddAssign for Meddling {
+impl AddAssign for ExternalChanges {
     fn add_assign(&mut self, other: Self) {
         self.edited += other.edited;
         self.removed += other.removed;
     }
 }
 
-impl fmt::Display for Meddling {
+impl fmt::Display for ExternalChanges {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { edited, removed } = self;
-        write!(
-            formatter,
-            "behind our back {edited} edited, {removed} removed"
-        )
+        write!(formatter, "from outside {edited} edited, {removed} removed")
     }
 }

@@ -46,7 +46,6 @@ struct Served {
     cut: CancellationToken,
 }
 
-/// One listener.
 #[derive(Debug)]
 struct Forwarder {
     pool: Arc<Pool>,

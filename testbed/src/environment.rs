@@ -16,7 +16,7 @@ mod marks;
 mod service;
 mod until;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -36,14 +36,16 @@ use interposed::Interposed;
 
 use crate::cloud::{CloudSimulator, CloudSimulatorOptions};
 use crate::nodes::NewNode;
-use crate::{ControlPlane, Replica, ReplicaOptions};
+use crate::{ControlPlane, Replica, ReplicaOptions, repository_path};
 
 /// Internal addresses of the Nodes of a shared control plane, which no test changes.
 pub const SHARED_NODES: [&str; 2] = ["127.10.0.1", "127.10.0.2"];
 
+/// The namespace that every cluster has.
+const DEFAULT_NAMESPACE: &str = "default";
+
 /// One test's surroundings.
 pub struct Environment {
-    /// Its kube-apiserver.
     pub control_plane: ControlPlane,
     /// The cloud called cloud1.
     pub cloud1: Arc<CloudSimulator>,
@@ -117,6 +119,20 @@ impl Environment {
         Self::on(control_plane, unique(test), false, clouds).await
     }
 
+    /// On a control plane of its own, with the Services in namespace `default`,
+    /// where `kubectl` and the examples of `deploy/` put them.
+    ///
+    /// # Errors
+    /// A component did not start.
+    pub async fn own_in_default(
+        name: &str,
+        settings: impl Fn(&mut CloudSimulatorOptions),
+    ) -> Result<Self> {
+        let clouds = clouds(settings).await?;
+        let control_plane = ControlPlane::start(name).await?;
+        Self::on(control_plane, DEFAULT_NAMESPACE.into(), false, clouds).await
+    }
+
     /// Another cluster that uses the same clouds: with a control plane of its
     /// own, and a namespace that is called the same.
     ///
@@ -134,12 +150,14 @@ impl Environment {
         shared: bool,
         [cloud1, cloud2]: [Arc<CloudSimulator>; 2],
     ) -> Result<Self> {
-        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/rbac.yaml");
+        let rules = repository_path("deploy/rbac.yaml");
         control_plane.apply_file(&rules).await?;
         let account =
             control_plane.service_account_kubeconfig("kube-system", "my-cloud-controller-manager");
         let kubeconfig = account.await?;
-        create_namespace(control_plane.client(), &namespace).await?;
+        if namespace != DEFAULT_NAMESPACE {
+            create_namespace(control_plane.client(), &namespace).await?;
+        }
         Ok(Self {
             cloud1,
             cloud2,
@@ -156,6 +174,10 @@ impl Environment {
             interposed: None,
             control_plane,
         })
+    }
+
+    pub fn clouds(&self) -> [&CloudSimulator; 2] {
+        [&self.cloud1, &self.cloud2]
     }
 
     /// A client that may do everything.
@@ -216,6 +238,17 @@ impl Environment {
             .get(name)
             .await
             .with_context(|| format!("Service {name}"))
+    }
+
+    /// Stops the clouds and the control plane, unless others use them, and
+    /// waits until they are gone.
+    pub async fn stop(self) {
+        for cloud in [self.cloud1, self.cloud2] {
+            if let Some(cloud) = Arc::into_inner(cloud) {
+                cloud.stop().await;
+            }
+        }
+        self.control_plane.stop().await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! What goes wrong at the clouds.
+//! Faults of the clouds.
 
 use std::time::Duration;
 
@@ -6,73 +6,73 @@ use fastrand::Rng;
 use testbed::cloud::{CloudSimulator, Code, Event, Failure, Fault, FaultKind, LateReply, Verb};
 use tokio::time::sleep;
 
-/// The longest that a call is carried out after its caller saw it fail.
+/// The longest time from a failure that the caller saw to the effect of the call.
 const LATE_MILLIS: u64 = 4_000;
 
-/// Of a hundred writes, those that are carried out without an answer,
+/// Of a hundred writes, those that are carried out without an answer.
 const LOST: u8 = 3;
-/// and those that fail and are carried out later. Of both the caller cannot know.
+/// Of a hundred writes, those that fail and are carried out later.
 const LATE: u8 = 2;
 
-/// Whether the caller of this call cannot know what became of it.
+/// Whether the outcome of this call is unknown to its caller.
 pub fn is_unknown(call: &Event) -> bool {
     matches!(call.fault.as_deref(), Some("loseReply" | "executeLate"))
 }
 
 /// Sets faults, some for all writes and more for single calls again and again, until dropped.
-pub async fn blow(clouds: [&CloudSimulator; 2], dice: &mut Rng) {
+pub async fn inject(clouds: [&CloudSimulator; 2], rng: &mut Rng) {
     for cloud in clouds {
         for verb in [Verb::Create, Verb::Update, Verb::Delete] {
             cloud.set_fault(Fault::new(FaultKind::LoseReply).on(verb).percent(LOST));
             let late = FaultKind::ExecuteLate {
-                delay_millis: dice.u64(100..LATE_MILLIS),
+                delay_millis: rng.u64(100..LATE_MILLIS),
                 reply: LateReply::Lost,
             };
             cloud.set_fault(Fault::new(late).on(verb).percent(LATE));
         }
     }
     loop {
-        let cloud = clouds[dice.usize(..clouds.len())];
-        let mut fault = Fault::new(kind(dice)).times(dice.u32(1..=2));
+        let cloud = clouds[rng.usize(..clouds.len())];
+        let mut fault = Fault::new(kind(rng)).times(rng.u32(1..=2));
         fault.verb = match fault.kind {
             FaultKind::ListIncomplete { .. } => Some(Verb::List),
-            _ => Verb::ALL.get(dice.usize(..=Verb::ALL.len())).copied(),
+            _ => Verb::ALL.get(rng.usize(..=Verb::ALL.len())).copied(),
         };
         cloud.set_fault(fault);
-        sleep(Duration::from_millis(dice.u64(100..600))).await;
+        sleep(Duration::from_millis(rng.u64(100..600))).await;
     }
 }
 
-fn kind(dice: &mut Rng) -> FaultKind {
-    match dice.u8(0..12) {
+fn kind(rng: &mut Rng) -> FaultKind {
+    match rng.u8(0..12) {
         0..=1 => FaultKind::Latency {
-            millis: dice.u64(50..1_500),
+            millis: rng.u64(50..1_500),
         },
         2 => FaultKind::Throttle {
             retry_after_seconds: Some(1),
             as_date: false,
         },
-        3..=4 => FaultKind::FailBefore(failure(dice)),
-        5..=6 => FaultKind::FailAfter(failure(dice)),
+        3..=4 => FaultKind::FailBefore(failure(rng)),
+        5..=6 => FaultKind::FailAfter(failure(rng)),
         7..=8 => FaultKind::LoseReply,
         9..=10 => FaultKind::ExecuteLate {
-            delay_millis: dice.u64(100..LATE_MILLIS),
-            reply: match dice.bool() {
+            delay_millis: rng.u64(100..LATE_MILLIS),
+            reply: match rng.bool() {
                 true => LateReply::Lost,
-                false => LateReply::Fail(failure(dice)),
+                false => LateReply::Fail(failure(rng)),
             },
         },
-        11 if dice.bool() => FaultKind::Hang {
-            after_effect: dice.bool(),
+        11 if rng.bool() => FaultKind::Hang {
+            after_effect: rng.bool(),
         },
         _ => FaultKind::ListIncomplete {
-            omit: dice.usize(1..5),
+            omit: rng.usize(1..5),
         },
     }
 }
 
-fn failure(dice: &mut Rng) -> Failure {
-    match dice.u8(0..3) {
+fn failure(rng: &mut Rng) -> Failure {
+    match rng.u8(0..3) {
         0 => Failure::code(Code::Unavailable),
         1 => Failure::code(Code::Internal),
         _ => Failure::status(502),

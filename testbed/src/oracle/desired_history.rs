@@ -1,16 +1,16 @@
-//! When users did not want a load balancer.
+//! What users asked for over time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
-/// What users wanted, and since when they no longer do.
+/// The clouds that each Service has named, and the times in which it did not.
 #[derive(Debug, Default)]
-pub struct Wishes(Mutex<BTreeMap<String, History>>);
+pub struct DesiredHistory(Mutex<BTreeMap<String, OfService>>);
 
 #[derive(Debug, Default)]
-struct History {
+struct OfService {
     wanted: BTreeSet<String>,
     /// Times in which a cloud was not wanted, after having been.
     unwanted: Vec<Unwanted>,
@@ -23,22 +23,22 @@ struct Unwanted {
     until: Option<Timestamp>,
 }
 
-impl Wishes {
-    /// A Service asks for these clouds, by a request that was made between
-    /// these moments. The benefit of the doubt is the controller's.
-    pub fn change(
+impl DesiredHistory {
+    /// Records that a Service names these clouds, by a request that was sent and
+    /// answered at these times. In between, either state may have been read.
+    pub fn record(
         &self,
         uid: &str,
         clouds: &BTreeSet<String>,
-        asked: Timestamp,
+        sent: Timestamp,
         answered: Timestamp,
     ) {
-        let mut histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut histories = self.0.lock();
         let history = histories.entry(uid.to_owned()).or_default();
         for cloud in history.wanted.difference(clouds) {
             history.unwanted.push(Unwanted {
                 cloud: cloud.clone(),
-                from: asked,
+                from: sent,
                 until: None,
             });
         }
@@ -50,10 +50,15 @@ impl Wishes {
         history.wanted.clone_from(clouds);
     }
 
-    /// Whether a Service wanted a load balancer on a cloud all the time
-    /// between these moments.
-    pub(super) fn held(&self, uid: &str, cloud: &str, from: Timestamp, to: Timestamp) -> bool {
-        let histories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether a Service named a cloud all the time between these moments.
+    pub(super) fn named_throughout(
+        &self,
+        uid: &str,
+        cloud: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> bool {
+        let histories = self.0.lock();
         let Some(history) = histories.get(uid) else {
             return false;
         };
@@ -79,11 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_holds_unless_it_was_given_up_in_between() {
-        let wishes = Wishes::default();
-        wishes.change("u", &on(&["cloud1"]), at(10), at(11));
-        wishes.change("u", &on(&["cloud2"]), at(20), at(21));
-        wishes.change("u", &on(&["cloud1"]), at(30), at(31));
+    fn a_cloud_that_was_left_in_between_was_not_named_throughout() {
+        let history = DesiredHistory::default();
+        history.record("u", &on(&["cloud1"]), at(10), at(11));
+        history.record("u", &on(&["cloud2"]), at(20), at(21));
+        history.record("u", &on(&["cloud1"]), at(30), at(31));
         let cases = [
             ("cloud1", 11, 15, true, "from the beginning"),
             ("cloud1", 11, 20, false, "it may have been read already"),
@@ -94,9 +99,12 @@ mod tests {
             ("cloud2", 22, 40, false, "it went"),
         ];
         for (cloud, from, to, expected, reason) in cases {
-            let held = wishes.held("u", cloud, at(from), at(to));
+            let held = history.named_throughout("u", cloud, at(from), at(to));
             assert_eq!(held, expected, "{cloud} {from} {to}: {reason}");
         }
-        assert!(!wishes.held("v", "cloud1", at(0), at(1)), "nobody's wish");
+        assert!(
+            !history.named_throughout("v", "cloud1", at(0), at(1)),
+            "an unknown Service"
+        );
     }
 }
