@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::repository_path;
+
 /// The names of the boards, in reading order.
 pub const BOARDS: [&str; 3] = ["overview", "clouds", "internals"];
 
@@ -13,8 +15,9 @@ pub const BOARDS: [&str; 3] = ["overview", "clouds", "internals"];
 /// # Errors
 /// The directory does not exist.
 pub fn directory() -> Result<PathBuf> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../dashboards");
-    PathBuf::from(path).canonicalize().context(path)
+    let path = repository_path("dashboards");
+    path.canonicalize()
+        .with_context(|| path.display().to_string())
 }
 
 /// The JSON of a board.
