@@ -36,10 +36,10 @@ use signals::Signals;
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// The system gives no threads.
-    #[error("no runtime: {0}")]
+    #[error("cannot start the asynchronous runtime: {0}")]
     Runtime(std::io::Error),
     /// The way to the API server is not described well enough.
-    #[error("no way to the API server: {0}")]
+    #[error("cannot configure the client of the API server: {0}")]
     KubernetesConfig(String),
     /// The admin address cannot be had.
     #[error("--admin-address {address}: {error}")]
@@ -65,10 +65,10 @@ pub enum AppError {
     #[error(transparent)]
     Election(#[from] ElectionError),
     /// The orphans cannot be listed in whole.
-    #[error("the orphans cannot be listed: {0}")]
+    #[error("cannot list the orphans: {0}")]
     Orphans(String),
     /// A part ended by itself.
-    #[error("the part {0} ended by itself")]
+    #[error("the component {0} ended unexpectedly")]
     Part(&'static str),
 }
 
@@ -136,7 +136,10 @@ async fn run(config: Config) -> Result<(), AppError> {
     let Telemetry { log_filter, traces } =
         telemetry::init(config.log_format, config.verbosity, &metrics)?;
     for note in &config.notes {
-        tracing::warn!(note, "configuration");
+        tracing::warn!(
+            note,
+            "the configuration is valid but probably not as intended"
+        );
     }
     let mut parts = Components {
         config,
@@ -155,7 +158,7 @@ async fn run(config: Config) -> Result<(), AppError> {
     parts.start_admin(log_filter).await?;
     let result = parts.run_until(&signals).await;
     if let Err(error) = &result {
-        tracing::error!(%error, "ending");
+        tracing::error!(%error, "the process exits because of an error");
     }
     parts.end().await;
     if let Some(traces) = traces {

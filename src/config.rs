@@ -171,7 +171,7 @@ fn unencrypted_tokens(clouds: &[RestSettings]) -> impl Iterator<Item = String> {
         .filter(|cloud| cloud.token_file.is_some() && cloud.endpoint.scheme() == "http")
         .map(|cloud| {
             let (name, endpoint) = (&cloud.name, &cloud.endpoint);
-            format!("the token of {name} goes unencrypted to {endpoint}: use https")
+            format!("the token of cloud {name} is sent unencrypted to {endpoint}: use https")
         })
 }
 

@@ -42,7 +42,7 @@ pub fn init(format: LogFormat, verbosity: u8, metrics: &Metrics) -> Result<Telem
     let lines = metrics.program.log_lines();
     let log_filter = logs::init(format, verbosity, lines)?;
     if let Some(error) = wrong {
-        tracing::error!(%error, "traces are off: wrong OTEL_* setting");
+        tracing::error!(%error, "traces are disabled: a setting in OTEL_* is invalid");
     }
     Ok(Telemetry { log_filter, traces })
 }

@@ -41,7 +41,7 @@ where
                 let router = router.clone().layer(Extension(ConnectInfo(peer)));
                 by_age.retain(|connection| !connection.is_finished());
                 if by_age.len() >= MOST && let Some(oldest) = by_age.pop_front() {
-                    tracing::debug!(%peer, "too many clients of the admin server: the oldest goes");
+                    tracing::debug!(%peer, "the admin server is at its connection limit; the oldest connection is closed");
                     oldest.abort();
                 }
                 by_age.push_back(connections.spawn(answer(stream, peer, router)));
@@ -63,6 +63,6 @@ where
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await;
     if let Err(error) = answered {
-        tracing::debug!(%peer, %error, "a client of the admin server went wrong");
+        tracing::debug!(%peer, %error, "a connection to the admin server failed");
     }
 }

@@ -34,7 +34,7 @@ async fn only_from_here(
     if peer.ip().to_canonical().is_loopback() {
         return next.run(request).await;
     }
-    let reason = format!("refused to {}: only from a loopback address\n", peer.ip());
+    let reason = format!("Forbidden: {} is not a loopback address\n", peer.ip());
     answer_text(StatusCode::FORBIDDEN, reason)
 }
 

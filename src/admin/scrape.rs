@@ -32,8 +32,8 @@ async fn scrape(
     match gathered.await {
         Ok(text) => (headers(format.content_type()), text).into_response(),
         Err(error) => {
-            tracing::error!(%error, "metrics cannot be gathered");
-            let text = "internal server error: metrics cannot be gathered\n";
+            tracing::error!(%error, "cannot gather the metrics");
+            let text = "internal server error: cannot gather the metrics\n";
             answer_text(StatusCode::INTERNAL_SERVER_ERROR, text.into())
         }
     }

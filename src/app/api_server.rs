@@ -52,15 +52,18 @@ pub(super) async fn resource_version(client: &Client) -> u64 {
                 match version.parse() {
                     Ok(version) => return version,
                     Err(_) => {
-                        tracing::warn!(version, "a resourceVersion that is no number; trying again")
+                        tracing::warn!(
+                            version,
+                            "the API server returned a resourceVersion that is not a number; retrying"
+                        )
                     }
                 }
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "a resourceVersion is needed as term; trying again")
+                tracing::warn!(%error, "cannot read the resourceVersion that serves as the leadership term; retrying")
             }
             Err(_) => {
-                tracing::warn!("the API server did not answer within {REQUEST:?}; trying again")
+                tracing::warn!("the API server did not respond within {REQUEST:?}; retrying")
             }
         }
         sleep(RETRY).await;
@@ -78,10 +81,10 @@ pub(super) async fn cluster_id(client: &Client) -> ClusterId {
                 }
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the UID of namespace kube-system is needed as cluster id; trying again")
+                tracing::warn!(%error, "cannot read the UID of namespace kube-system, which serves as the cluster id; retrying")
             }
             Err(_) => {
-                tracing::warn!("the API server did not answer within {REQUEST:?}; trying again")
+                tracing::warn!("the API server did not respond within {REQUEST:?}; retrying")
             }
         }
         sleep(RETRY).await;

@@ -72,11 +72,14 @@ impl Heartbeat {
     /// The part has ended, or does not turn any more.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.has_ended.load(Ordering::Acquire) {
-            return Err("it has ended".to_owned());
+            return Err("the component has ended".to_owned());
         }
         let silent = self.last.lock().elapsed();
         if silent >= STUCK {
-            return Err(format!("it has been stuck for {} s", silent.as_secs()));
+            return Err(format!(
+                "the component has been stuck for {} s",
+                silent.as_secs()
+            ));
         }
         Ok(())
     }
@@ -96,7 +99,7 @@ mod tests {
         assert_eq!(pulse.check(), Ok(()));
         task.abort();
         let _ = task.await;
-        assert_eq!(pulse.check(), Err("it has ended".to_owned()));
+        assert_eq!(pulse.check(), Err("the component has ended".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -106,7 +109,10 @@ mod tests {
         advance(STUCK - Duration::from_secs(1)).await;
         assert_eq!(pulse.check(), Ok(()), "slow is not stuck");
         advance(Duration::from_secs(1)).await;
-        assert_eq!(pulse.check(), Err("it has been stuck for 60 s".to_owned()));
+        assert_eq!(
+            pulse.check(),
+            Err("the component has been stuck for 60 s".to_owned())
+        );
         let _task = tokio::spawn(part);
         sleep(BEAT).await;
         assert_eq!(pulse.check(), Ok(()), "it goes on");
@@ -116,7 +122,7 @@ mod tests {
     async fn a_part_that_panics_has_ended() {
         let (part, pulse) = Heartbeat::of(async { panic!("on purpose") });
         assert!(tokio::spawn(part).await.is_err());
-        assert_eq!(pulse.check(), Err("it has ended".to_owned()));
+        assert_eq!(pulse.check(), Err("the component has ended".to_owned()));
     }
 
     /// The real thing: one thread blocked for good, the other one at work.

@@ -43,7 +43,7 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
                 // Writing to a String cannot fail.
                 let _ = writeln!(
                     notes,
-                    "{name} has no list (profile basic): its orphans cannot be found"
+                    "cloud {name} has no list operation (profile basic): its orphans cannot be found"
                 );
                 continue;
             }

@@ -24,14 +24,14 @@ impl Signals {
             );
             let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
                 tracing::warn!(
-                    "signals cannot be listened for: the process will end without order"
+                    "cannot install signal handlers; SIGTERM will stop the process without draining"
                 );
                 return;
             };
             next(&mut terminate, &mut interrupt).await;
             on_signal.cancel();
             next(&mut terminate, &mut interrupt).await;
-            tracing::warn!("a second signal: ending at once");
+            tracing::warn!("received a second signal; the process exits at once");
             std::process::exit(AT_ONCE);
         });
         Self { asked }

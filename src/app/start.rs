@@ -45,7 +45,7 @@ impl Components {
         let metrics = self.config.metrics.plain.then(|| self.metrics.clone());
         let router = admin::router(self.health.clone(), metrics, filter);
         self.spawn("admin-server", admin::serve(listener, router));
-        tracing::info!(%address, "serving probes");
+        tracing::info!(%address, "the admin server is listening");
         Ok(())
     }
 
@@ -58,7 +58,7 @@ impl Components {
         let serve = secure.serve(health, metrics, client.clone());
         self.spawn("secure-metrics", async {
             if let Err(error) = serve.await {
-                tracing::error!(%error, "metrics cannot be served any more");
+                tracing::error!(%error, "the secure metrics server failed");
             }
         });
     }
@@ -75,7 +75,7 @@ impl Components {
             Some(configured) => configured.clone(),
             None => api_server::cluster_id(&client).await,
         };
-        tracing::info!(%cluster, identity, version = env!("CARGO_PKG_VERSION"), "starting");
+        tracing::info!(%cluster, identity, version = env!("CARGO_PKG_VERSION"), "the controller is starting");
 
         let (roles, watched_roles) = watch::channel(Role::Standby);
         self.follow_role(watched_roles.clone());

@@ -32,7 +32,9 @@ impl Components {
     /// Ends in order: no new work; wait for the writes under way; give the
     /// Lease back; write the last Events.
     pub(super) async fn stop(&mut self) -> Result<(), AppError> {
-        tracing::info!("stopping: no new work, waiting for the writes under way");
+        tracing::info!(
+            "shutdown requested: no reconcile starts any more, waiting for the writes in flight"
+        );
         self.stopping.cancel();
         let drained = self.until(|ended| matches!(ended, ComponentExit::Controller));
         match timeout(DRAIN, drained).await {
@@ -48,13 +50,13 @@ impl Components {
         match released {
             Ok(ended) => ended?,
             Err(_) => tracing::warn!(
-                "the Lease was not given back within {FAREWELL:?}: it expires by itself"
+                "the Lease was not released within {FAREWELL:?}; it will expire on its own"
             ),
         }
         if let Some(events) = &self.events
             && timeout(FAREWELL, events.flush()).await.is_err()
         {
-            tracing::warn!("the last Events were not written within {FAREWELL:?}");
+            tracing::warn!("the last Events were not written within {FAREWELL:?}; they are lost");
         }
         Ok(())
     }
@@ -64,14 +66,14 @@ impl Components {
     /// and kube-runtime panics then (seen after a leader was frozen).
     pub(super) async fn end(&mut self) {
         if timeout(FAREWELL, self.tasks.shutdown()).await.is_err() {
-            tracing::warn!("a part did not end within {FAREWELL:?}");
+            tracing::warn!("a component did not end within {FAREWELL:?}");
         }
     }
 
     /// Ends the controller, and with it every call under way: nothing writes
     /// beside the next leader.
     async fn give_up_writes(&mut self) {
-        tracing::warn!("writes were still under way after {DRAIN:?}: giving them up");
+        tracing::warn!("writes were still in flight after {DRAIN:?}; they are aborted");
         if let Some(controller) = self.controller.take() {
             controller.abort();
         }

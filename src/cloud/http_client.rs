@@ -156,7 +156,7 @@ impl ApiClient {
             Refusal::Paused(left) => {
                 let retry_after = Some(left);
                 // Without the time that is left, so that the message stays the same.
-                let message = "not sent: the cloud asked for a pause";
+                let message = "not sent: calls to the cloud are paused by its Retry-After";
                 error(ErrorKind::Throttled { retry_after }, message)
             }
         })?;
@@ -196,8 +196,8 @@ impl ApiClient {
         let response = tokio::select! {
             biased;
             response = self.exchange(span, request, headers) => response?,
-            () = sleep(timeout) => return Err(timed_out(format!("no answer within {timeout:?}"))),
-            () = ended(permit) => return Err(timed_out("leadership ended before the answer".into())),
+            () = sleep(timeout) => return Err(timed_out(format!("no response within {timeout:?}"))),
+            () = ended(permit) => return Err(timed_out("leadership ended before the response".into())),
         };
         let operation = self.operation(verb);
         let value = response.classify(self.profile, &operation).and_then(read);
@@ -207,8 +207,13 @@ impl ApiClient {
                 let is_protocol = error.kind() == ErrorKind::Protocol;
                 if is_protocol && self.should_log(verb, "unknown_answer") {
                     let body = body::excerpt(&response.body);
-                    let (status, why) = (response.status.as_u16(), error.message());
-                    tracing::warn!(status, body, why, "the cloud's answer does not fit its API");
+                    let (status, error) = (response.status.as_u16(), error.message());
+                    tracing::warn!(
+                        status,
+                        body,
+                        error,
+                        "the cloud's response does not match the API"
+                    );
                 }
                 Err(error)
             }
@@ -241,7 +246,7 @@ impl ApiClient {
             Err(BodyError::TooLarge) => {
                 let limit = request.limit;
                 if self.should_log(verb, "too_large_answer") {
-                    tracing::warn!(limit, "the cloud's answer is too large to be read");
+                    tracing::warn!(limit, "the cloud's response exceeds the size limit");
                 }
                 let message = format!("{TOO_LARGE} {limit} bytes");
                 return Err(self.error(verb, ErrorKind::Protocol, message));
@@ -287,7 +292,7 @@ impl ApiClient {
 }
 
 /// The start of the message about a response that is larger than allowed.
-pub(super) const TOO_LARGE: &str = "the answer is larger than";
+pub(super) const TOO_LARGE: &str = "the response is larger than";
 
 /// Completes when the permit has ended. A leadership that is renewed while the
 /// call is under way moves that instant; one that is lost ends the call at once.

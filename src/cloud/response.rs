@@ -50,14 +50,15 @@ impl Response {
             }
             (true, Some(_)) => Err(error(ErrorKind::Unspecified, text)),
             (true, None) => {
-                let message = "the answer is not JSON with err".to_owned();
+                let message = "the response is not JSON with the field err".to_owned();
                 Err(error(ErrorKind::Protocol, message))
             }
             (false, err) => {
                 let err = err.filter(|err| !err.is_empty());
                 match self.kind_of_status(operation.verb, err) {
                     ErrorKind::Protocol => {
-                        let message = format!("HTTP {} without err", self.status.as_u16());
+                        let message =
+                            format!("HTTP {} without the field err", self.status.as_u16());
                         Err(error(ErrorKind::Protocol, message))
                     }
                     kind => {

@@ -90,7 +90,7 @@ impl RestCloud {
     }
 
     fn unsupported(&self, verb: Verb, what: &str) -> CloudError {
-        let message = format!("not sent: the cloud's API does not know {what}");
+        let message = format!("not sent: the cloud's API does not support {what}");
         self.api_client.error(verb, ErrorKind::Unsupported, message)
     }
 
@@ -121,7 +121,7 @@ impl RestCloud {
         if let Some(owner) = &changed.owner
             && !owner.is_same_service(&request.owner)
         {
-            let message = "the load balancer of this name has another owner";
+            let message = "the load balancer of this name belongs to another owner";
             return Err(self.api_client.error(verb, ErrorKind::NameTaken, message));
         }
         Ok(changed)
@@ -129,7 +129,7 @@ impl RestCloud {
 
     fn parse<T: DeserializeOwned>(&self, verb: Verb, body: &[u8]) -> Result<T, CloudError> {
         serde_json::from_slice(body).map_err(|error| {
-            let message = format!("the answer does not fit: {error}");
+            let message = format!("the response does not match the API: {error}");
             self.protocol(verb, body::excerpt(message.as_bytes()))
         })
     }

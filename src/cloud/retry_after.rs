@@ -14,14 +14,14 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// How long the answer asks us to stay away, an hour at most; zero for a date
 /// that has passed, `None` without the header or with one that cannot be read.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let asked = requested_delay(headers, now)?;
-    if asked > LONGEST {
+    let requested = requested_delay(headers, now)?;
+    if requested > LONGEST {
         tracing::warn!(
-            ?asked,
-            "Retry-After is longer than an hour; an hour is kept"
+            ?requested,
+            "the cloud sent a Retry-After of more than an hour; calls resume after an hour"
         );
     }
-    Some(asked.min(LONGEST))
+    Some(requested.min(LONGEST))
 }
 
 fn requested_delay(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {

@@ -63,7 +63,7 @@ impl TokenFile {
             (Ok(header), _) => header,
             (Err(error), None) => return Err(error),
             (Err(error), Some(reading)) => {
-                tracing::warn!(%error, "the last token stays in use");
+                tracing::warn!(%error, "cannot reload the token of the cloud; the previous one stays in use");
                 reading.header
             }
         };

@@ -60,7 +60,11 @@ impl<'node> Fields<'node> {
             let rule = format!("the fields here are {}", known.join(", "));
             errors.add(place(self), "an unknown field", rule);
         } else if self.fields.contains_key(field.name.as_str()) {
-            errors.add(place(self), "the field again", "it must be there once");
+            errors.add(
+                place(self),
+                "a repeated field",
+                "a field may appear only once",
+            );
         } else {
             self.fields.insert(&field.name, &field.value);
         }

@@ -159,7 +159,7 @@ clouds:
         "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, orphans, orphanGracePeriod, sweepInterval, driftInterval, clouds",
         "2: orphans: found \"keep\": it must be delete or report",
         "3: driftInterval: found \"0s\": it must be a duration such as 15s, 1m30s or 250ms, from 100ms to 168h",
-        "4: orphans: found the field again: it must be there once",
+        "4: orphans: found a repeated field: a field may appear only once",
         "6: clouds[0].name: found \"Cloud_1\": it must be a DNS label: 1 to 63 characters of a-z, 0-9 and -, with a letter or digit first and last",
         "7: clouds[0].endpoint: found \"ftp://x\": it must be an http or https URL without path, query or user",
         "8: clouds[0].concurrency: found \"0\": it must be a whole number from 1 to 1000",
@@ -258,7 +258,7 @@ fn what_is_allowed_but_hardly_meant_is_noted() {
     let config = TestFile::new("plain", &text).load().unwrap();
     assert_eq!(
         config.notes,
-        ["the token of a goes unencrypted to http://a-api:8080/: use https"]
+        ["the token of cloud a is sent unencrypted to http://a-api:8080/: use https"]
     );
     let args = Args {
         cloud_provider: Some("aws".into()),

@@ -98,7 +98,7 @@ impl Elector {
                     if !self.clock.has_passed(deadline) {
                         return Some((term, deadline));
                     }
-                    tracing::warn!(%term, "acquired the Lease too late to count");
+                    tracing::warn!(%term, "the Lease was acquired after the renew deadline; the acquisition does not count");
                 }
                 Attempt::HeldBy(_) | Attempt::Contended => self.log.works(),
                 Attempt::Failed(error) => {
@@ -122,7 +122,7 @@ impl Elector {
             self.end_process.clone(),
         )
         .map_err(ElectionError::Watchdog)?;
-        tracing::info!(%term, identity = %self.identity, "became the leader");
+        tracing::info!(%term, identity = %self.identity, "this replica became the leader");
         self.roles.send_replace(Role::Leader(leadership.clone()));
         (self.observe)(Observation::Acquired);
         Ok(LeadershipGuard {
@@ -185,7 +185,7 @@ impl Elector {
     async fn release_lease(&self, term: Term) -> Result<(), ElectionError> {
         match self.try_release(self.timing.renew_deadline).await {
             Ok(_) => {
-                tracing::info!(%term, "released the Lease");
+                tracing::info!(%term, "this replica released the Lease");
                 (self.observe)(Observation::Released);
                 Ok(())
             }
@@ -203,7 +203,7 @@ impl Elector {
 
     async fn try_release(&self, limit: Duration) -> Result<ReleaseOutcome, String> {
         let deadline = Instant::now() + limit;
-        let mut reason = format!("no answer within {limit:?}");
+        let mut reason = format!("the API server did not respond within {limit:?}");
         loop {
             match timeout_at(deadline, self.lease.release()).await {
                 Ok(Ok(release)) => return Ok(release),

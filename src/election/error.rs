@@ -9,13 +9,13 @@ use super::leadership::Term;
 #[non_exhaustive]
 pub enum ElectionError {
     /// The durations break a rule of [`Timing::check`](super::Timing::check).
-    #[error("the election's durations cannot work: {0}")]
+    #[error("the durations of the leader election are invalid: {0}")]
     Timing(String),
     /// No client can be made of the configuration (certificates, keys).
-    #[error("no client for the Lease: {0}")]
+    #[error("cannot build the client for the Lease: {0}")]
     Client(#[source] kube::Error),
     /// The thread that guards against a stuck process cannot be started.
-    #[error("no thread for the election's watchdog: {0}")]
+    #[error("cannot start the thread of the election's watchdog: {0}")]
     Watchdog(#[source] std::io::Error),
     /// No renewal succeeded in time.
     #[error("leadership lost: term {term} was not renewed within {renew_deadline:?}")]
@@ -26,7 +26,7 @@ pub enum ElectionError {
         renew_deadline: Duration,
     },
     /// The Lease names another, or nobody.
-    #[error("leadership lost: during term {term} the Lease came to name {holder:?}")]
+    #[error("leadership lost: the holder of the Lease changed to {holder:?} during term {term}")]
     LostToAnother {
         /// The term that ended.
         term: Term,

@@ -55,7 +55,7 @@ impl LeaseHealth {
         }
         let (age, lasts) = (age.as_secs(), self.lease_duration.as_secs());
         Err(format!(
-            "the Lease was last renewed {age} s ago and lasts {lasts} s: this process should be gone"
+            "the Lease was last renewed {age} s ago and lasts {lasts} s: this process should have exited"
         ))
     }
 }

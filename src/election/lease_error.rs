@@ -17,16 +17,16 @@ pub(super) enum LeaseError {
     #[error("{0:?} holds the Lease")]
     HeldBy(String),
     #[error(
-        "the API server forbids it: {0}. The ServiceAccount needs get, list, watch and patch on this Lease, and create on leases in its namespace"
+        "the API server denied access to the Lease: {0}. The ServiceAccount needs get, list, watch and patch on this Lease, and create on leases in its namespace"
     )]
     Forbidden(String),
     #[error("the namespace of the Lease does not exist: {0}")]
     NoNamespace(String),
-    #[error("the API server refused it with {code}: {message}")]
+    #[error("the API server rejected the request with {code}: {message}")]
     Refused { code: u16, message: String },
     #[error("the API server cannot be reached: {}", with_causes(.0))]
     Unreachable(#[source] kube::Error),
-    #[error("the API server's answer cannot be read: {0}")]
+    #[error("the API server's response cannot be read: {0}")]
     Unreadable(String),
 }
 
@@ -113,7 +113,7 @@ impl LeaseErrorLog {
         let now = Some((discriminant(error), words));
         let changed = self.last != now;
         if changed {
-            tracing::warn!(error = %error, "{} fails; it is tried again and again", self.task);
+            tracing::warn!(error = %error, "{} fails; retrying", self.task);
             self.last = now;
         }
         changed
@@ -122,7 +122,7 @@ impl LeaseErrorLog {
     /// Logs that it works again, if it did not.
     pub(super) fn works(&mut self) {
         if self.last.take().is_some() {
-            tracing::info!("{} works again", self.task);
+            tracing::info!("{} recovered", self.task);
         }
     }
 }
@@ -138,7 +138,7 @@ mod tests {
         let forbidden = |words: &str| LeaseError::Forbidden(words.to_owned());
         assert!(log.failed(&unreachable("connection refused")));
         assert!(
-            !log.failed(&unreachable("no answer to GET")),
+            !log.failed(&unreachable("no response to GET")),
             "still unreachable"
         );
         assert!(log.failed(&forbidden("cannot get leases")));

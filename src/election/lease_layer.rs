@@ -38,7 +38,7 @@ const FAR_AHEAD: Timestamp = Timestamp::constant(253_370_764_800, 0);
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LayerError {
     /// The deadline passed.
-    #[error("no answer to {method} within {after:?}")]
+    #[error("no response to {method} within {after:?}")]
     NoAnswer {
         /// The request's method.
         method: Method,
@@ -52,10 +52,10 @@ pub(super) enum LayerError {
         holder: String,
     },
     /// Each patch needs a read of its own.
-    #[error("a patch of the Lease without a read before it")]
+    #[error("the Lease was patched without a read before the patch")]
     PatchWithoutRead,
     /// The patch is not a JSON object.
-    #[error("a patch of the Lease that is not a JSON object")]
+    #[error("the patch of the Lease is not a JSON object")]
     NotAPatch,
     /// Terms are made of it.
     #[error("the Lease's resourceVersion is not a number: {0:?}")]

@@ -51,7 +51,7 @@ impl Timing {
             ));
         }
         if retry.is_zero() {
-            return Err("retry period is 0s: it must be longer than that".to_owned());
+            return Err("retry period is 0s: it must be more than 0s".to_owned());
         }
         if renew >= lease {
             return Err(format!(

@@ -27,7 +27,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) fn end_process() {
     let (said, heard) = mpsc::channel::<()>();
     let speak = move || {
-        let reason = "leadership ended and the process did not notice: it is stuck, and ends now";
+        let reason =
+            "leadership ended and the process did not react: the process is stuck and exits now";
         // Nobody is left to hear that nobody hears.
         let _ = writeln!(std::io::stderr(), "{reason}");
         drop(said);

@@ -126,7 +126,7 @@ impl Events {
         if is_full || self.sender.try_send(message).is_err() {
             tracing::warn!(
                 reason = <&str>::from(reason),
-                "too many Events wait to be written; this one is dropped"
+                "the queue of Events is full; an Event was dropped"
             );
         }
     }

@@ -59,7 +59,7 @@ pub async fn follow(
             // Half a list is no set of Nodes.
             Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
             Ok(_) => changed.notify_one(),
-            Err(error) => tracing::warn!(%error, "the watch of Nodes failed; it starts again"),
+            Err(error) => tracing::warn!(%error, "the watch of Nodes failed; it is restarted"),
         }
         std::future::ready(())
     });
@@ -135,7 +135,7 @@ async fn take(
     tracing::warn!(
         eligible = set.eligible,
         before = before.eligible,
-        "most Nodes are gone, and a live list does not say so: load balancers keep their back ends"
+        "most Nodes disappeared from the watch and a live list does not confirm it; load balancers keep their back ends"
     );
     // The first set of all has none before it to be kept.
     let kept = if before.version == 0 {

@@ -34,7 +34,7 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
     /// Once per process only.
-    #[error("a log subscriber is installed already")]
+    #[error("a log subscriber is already installed")]
     Installed(#[from] tracing_subscriber::util::TryInitError),
 }
 
@@ -55,7 +55,7 @@ pub fn init(format: LogFormat, verbosity: u8, count: LogLines) -> Result<LogFilt
     let (subscriber, filter) = subscriber(format, filter, Some(count), stderr);
     subscriber.try_init()?;
     if let Some(error) = refused {
-        tracing::warn!(%error, "RUST_LOG is ignored");
+        tracing::warn!(%error, "RUST_LOG is invalid and is ignored");
     }
     Ok(filter)
 }

@@ -91,7 +91,7 @@ impl Traces {
             .any(|endpoint| endpoint.trim_end_matches('/').ends_with(":4317"))
         {
             tracing::warn!(
-                "port 4317 is where collectors take gRPC; this program sends HTTP, which is usually port 4318"
+                "the OTLP endpoint has port 4317, where collectors receive gRPC; this program sends HTTP, usually to port 4318"
             );
         }
         let exporter = OtlpExporter::builder()
@@ -122,7 +122,9 @@ impl Traces {
         });
         match stopped.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the last spans were not all sent"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the trace exporter did not send all remaining spans")
+            }
             Err(error) => tracing::warn!(%error, "the trace exporter did not stop"),
         }
     }

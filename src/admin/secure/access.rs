@@ -70,8 +70,11 @@ impl Access {
     }
 
     fn log(&self, undecided: &Undecided) {
-        let (reason, why) = match undecided {
-            Undecided::Timeout => ("timeout", format!("no answer within {ASKING:?}")),
+        let (reason, error) = match undecided {
+            Undecided::Timeout => (
+                "timeout",
+                format!("the API server did not respond within {ASKING:?}"),
+            ),
             Undecided::Failed(kube::Error::Api(status)) if status.code == 403 => (
                 "forbidden",
                 format!("{}. Apply deploy/secure-metrics.yaml", status.message),
@@ -85,8 +88,8 @@ impl Access {
         };
         if self.repeats.should_log(kind) {
             tracing::warn!(
-                why,
-                "whether a client may read the metrics is not known: it is refused"
+                error,
+                "cannot authorize a client of the metrics endpoint; the request is refused"
             );
         }
     }
@@ -124,7 +127,7 @@ async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) 
         Ok(Decision::Unknown) => unauthorized(),
         Err(undecided) => {
             access.log(&undecided);
-            let reason = "the API server does not say whether you may: try again\n";
+            let reason = "the API server could not authorize this request: try again\n";
             answer_text(StatusCode::SERVICE_UNAVAILABLE, reason.into())
         }
     }

@@ -34,7 +34,7 @@ pub enum CertificateError {
         what: &'static str,
     },
     /// The two do not go together.
-    #[error("{certificate} and {key} are of no use together: {error}")]
+    #[error("{certificate} and {key} cannot be used together: {error}")]
     Pair {
         /// The file with the certificate.
         certificate: PathBuf,
@@ -101,11 +101,11 @@ impl Certificate {
             .and_then(|contents| server_config(contents, &self.certificate, &self.key));
         match usable {
             Ok(config) => {
-                tracing::info!("the certificate for metrics was read again");
+                tracing::info!("the metrics certificate was reloaded");
                 state.in_use = config;
             }
             Err(error) => {
-                tracing::warn!(%error, "the last certificate for metrics stays in use");
+                tracing::warn!(%error, "cannot reload the metrics certificate; the previous one stays in use");
             }
         }
         state.seen = found;

@@ -343,5 +343,5 @@ fn a_certificate_that_is_of_no_use_says_why() {
     std::fs::write(files.key(), &certificate).unwrap();
     assert!(said().ends_with("tls.key holds no PEM key"), "{}", said());
     std::fs::write(files.key(), &key).unwrap();
-    assert!(said().contains("are of no use together"), "{}", said());
+    assert!(said().contains("cannot be used together"), "{}", said());
 }

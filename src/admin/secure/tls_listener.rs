@@ -119,8 +119,12 @@ async fn accept(
                     };
                     drop(ready.send((connection, peer)).await);
                 }
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS with this client"),
-                Err(_) => tracing::debug!(%peer, "no TLS handshake within {HANDSHAKE:?}"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "the TLS handshake with a metrics client failed")
+                }
+                Err(_) => {
+                    tracing::debug!(%peer, "a metrics client did not complete the TLS handshake within {HANDSHAKE:?}")
+                }
             }
         });
     }

@@ -46,7 +46,7 @@ impl RestCloud {
             match &token {
                 None => return Ok(found),
                 Some(next) if !seen.insert(next.clone()) => {
-                    let message = "the list leads back to a page already seen";
+                    let message = "the list returned a page token for the second time";
                     return Err(self.protocol(Verb::List, message));
                 }
                 Some(_) => {}
@@ -80,10 +80,10 @@ impl RestCloud {
         let read = serde_json::from_value::<LoadBalancerBody>(item)
             .map_err(|error| error.to_string())
             .and_then(|item| item.shown(self.api_client.profile));
-        read.inspect_err(|why| {
+        read.inspect_err(|error| {
             if self.api_client.should_log(Verb::List, "unreadable_item") {
-                let why = body::excerpt(why.as_bytes());
-                tracing::warn!(cloud = %self.api_client.cloud, why, "left a load balancer out of the list");
+                let error = body::excerpt(error.as_bytes());
+                tracing::warn!(cloud = %self.api_client.cloud, error, "a load balancer in the cloud's list cannot be read and is skipped");
             }
         })
         .ok()

@@ -84,10 +84,16 @@ impl LoadBalancerBody {
             load_balancer.owner = (profile == Profile::Standard).then(|| request.owner.clone());
         }
         if load_balancer.name != request.name {
-            return Err(format!("it is about {}", load_balancer.name));
+            return Err(format!(
+                "the response describes {}, not {}",
+                load_balancer.name, request.name
+            ));
         }
         if let Some(id) = known_id.filter(|id| **id != load_balancer.id) {
-            return Err(format!("it is about {}, not {id}", load_balancer.id));
+            return Err(format!(
+                "the response describes {}, not {id}",
+                load_balancer.id
+            ));
         }
         Ok(load_balancer)
     }
@@ -112,7 +118,10 @@ impl LoadBalancerBody {
             Which::Name(name) => *name == found.name,
         };
         if !is_it {
-            return Err(format!("it is about {} ({})", found.name, found.id));
+            return Err(format!(
+                "the response describes {} ({})",
+                found.name, found.id
+            ));
         }
         Ok(found)
     }
@@ -122,8 +131,10 @@ impl LoadBalancerBody {
         if profile == Profile::Basic {
             self = self.only_basic();
         }
-        let id = LoadBalancerId::new(filled(self.lb_id.take()).ok_or("it has no lbId")?);
-        let name = LoadBalancerName::new(filled(self.name.take()).ok_or("it has no name")?);
+        let id =
+            LoadBalancerId::new(filled(self.lb_id.take()).ok_or("the load balancer has no lbId")?);
+        let name =
+            LoadBalancerName::new(filled(self.name.take()).ok_or("the load balancer has no name")?);
         Ok(LoadBalancer {
             id,
             name,
@@ -151,7 +162,9 @@ impl LoadBalancerBody {
     fn addresses(&mut self) -> Result<Addresses, String> {
         let mut ips = self.ips.take().unwrap_or_default();
         if let Some(ip) = filled(self.ip.take()) {
-            let ip = ip.parse().map_err(|_| format!("{ip:?} is no IP address"))?;
+            let ip = ip
+                .parse()
+                .map_err(|_| format!("{ip:?} is not an IP address"))?;
             if !ips.contains(&ip) {
                 ips.insert(0, ip);
             }

@@ -31,7 +31,7 @@ struct Shared {
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
     /// There is nothing in it.
-    #[error("the filter is empty: it must be directives with commas between them, such as info,{}=debug", env!("CARGO_CRATE_NAME"))]
+    #[error("the filter is empty: it must be a comma-separated list of directives, such as info,{}=debug", env!("CARGO_CRATE_NAME"))]
     Empty,
     /// One of its directives means nothing.
     #[error("bad directive {directive:?}: {reason}")]
@@ -66,7 +66,11 @@ impl LogFilter {
         // Held meanwhile: of two who set it at once, the text is the winner's.
         let mut current = self.lock();
         // Before, for the new filter may be silent about it.
-        tracing::warn!(before = *current, wanted = text, "the log filter changes");
+        tracing::warn!(
+            before = *current,
+            wanted = text,
+            "the log filter is being replaced"
+        );
         (self.0.replace)(filter)?;
         text.clone_into(&mut current);
         Ok(())
@@ -148,7 +152,9 @@ fn check(text: &str) -> Result<(), FilterError> {
             reason,
         };
         if directive.trim() != directive || directive.is_empty() {
-            return Err(bad("no blanks, and none that is empty".to_owned()));
+            return Err(bad(
+                "a directive must not be empty or have blanks around it".to_owned(),
+            ));
         }
         directive
             .parse::<Directive>()

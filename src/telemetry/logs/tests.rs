@@ -134,7 +134,7 @@ fn a_filter_is_replaced_while_lines_are_written() {
         .collect();
     let changes = ends
         .iter()
-        .filter(|end| end.starts_with("the log filter changes"));
+        .filter(|end| end.starts_with("the log filter is being replaced"));
     assert_eq!(changes.count(), 2, "told before each change: {text}");
     let said: Vec<_> = ends.iter().filter(|end| end.contains("when=")).collect();
     let expected = ["ours when=\"opened\"", "theirs when=\"opened\""];

@@ -66,7 +66,7 @@ impl ExpositionFormat {
 fn text(families: &[MetricFamily]) -> Vec<u8> {
     let mut text = Vec::with_capacity(64 * 1024);
     if let Err(error) = TextEncoder::new().encode(families, &mut text) {
-        tracing::error!(%error, "metrics cannot be written");
+        tracing::error!(%error, "cannot encode the metrics");
     }
     text
 }

@@ -107,13 +107,13 @@ impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
             Ok(()) => {
                 self.exports.exported.inc_by(spans);
                 if self.down.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the trace collector takes spans again");
+                    tracing::info!("the trace collector accepts spans again");
                 }
             }
             Err(error) => {
                 self.exports.failed.inc_by(spans);
                 if !self.down.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "the trace collector takes no spans; they are dropped until it does");
+                    tracing::warn!(%error, "the trace collector does not accept spans; spans are dropped until it does");
                 }
             }
         }

@@ -17,7 +17,7 @@ const PODS: [&str; 3] = ["a", "b", "c"];
 /// lost, or nobody but the watchdog noticed.
 const LOST: [&str; 2] = [
     "leadership lost: ",
-    "leadership ended and the process did not notice",
+    "leadership ended and the process did not react",
 ];
 
 /// Number of the signal.
