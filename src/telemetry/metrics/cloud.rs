@@ -76,18 +76,18 @@ impl CloudMetrics {
             clouds: registrar.clouds.clone(),
             requests: registrar.counter(
                 "mycloud_lb_cloud_api_requests_total",
-                "Requests to a cloud, by how they ended.",
+                "Requests to the cloud, by operation and code.",
                 vec![cloud(), operation(), Label::and_more("code", &CODES)],
             )?,
             durations: registrar.histogram(
                 "mycloud_lb_cloud_api_request_duration_seconds",
-                "Time a cloud took to answer a request, or to fail.",
+                "Duration of the requests to the cloud, from sending to the response or error.",
                 vec![cloud(), operation()],
                 &DURATIONS,
             )?,
             retries: registrar.counter(
                 "mycloud_lb_cloud_api_retries_total",
-                "Failed calls that are made again, by why they failed.",
+                "Failed calls to the cloud that are retried, by reason.",
                 vec![
                     cloud(),
                     operation(),
@@ -96,28 +96,28 @@ impl CloudMetrics {
             )?,
             in_flight: registrar.gauge(
                 "mycloud_lb_cloud_api_in_flight_requests",
-                "Requests to a cloud that are under way.",
+                "Requests to the cloud in flight.",
                 vec![cloud()],
             )?,
             waits: registrar.histogram(
                 "mycloud_lb_cloud_api_rate_limiter_wait_seconds",
-                "Time that calls waited for a place, a pause or their turn.",
+                "Time that calls waited for a slot, for the end of a cooldown and for the rate limit.",
                 vec![cloud()],
                 &WAITS,
             )?,
             paused: registrar.gauge(
                 "mycloud_lb_cloud_api_paused",
-                "Whether no call is sent because the cloud asked for a pause (1).",
+                "Whether calls to the cloud are paused by its Retry-After (1) or not (0).",
                 vec![cloud()],
             )?,
             pauses: registrar.counter(
                 "mycloud_lb_cloud_api_pauses_total",
-                "Answers of a cloud that asked for a pause.",
+                "Responses of the cloud that paused calls by their Retry-After.",
                 vec![cloud()],
             )?,
             last_success: registrar.seconds(
                 "mycloud_lb_cloud_api_last_success_timestamp_seconds",
-                "When a cloud last answered a request as it should; before the first time, when this replica began to lead; 0: it never did.",
+                "Time of the last successful response of the cloud; before the first one, the time when this replica became the leader; 0 on a replica that never led.",
                 vec![cloud()],
             )?,
             resume: Mutex::default(),

@@ -31,23 +31,23 @@ impl ElectionMetrics {
             lease: lease.to_owned(),
             master: registrar.gauge(
                 "leader_election_master_status",
-                "Whether this replica leads (1) or stands by (0).",
+                "Whether this replica is the leader (1) or a standby (0).",
                 vec![Label::and_more("name", &[lease])],
             )?,
             transitions: registrar.counter(
                 "mycloud_lb_leader_transitions_total",
-                "Changes of this replica's leadership.",
+                "Leadership transitions of this replica, by event.",
                 vec![Label::of("event", &EVENTS)],
             )?,
             renewals: registrar.histogram(
                 "mycloud_lb_leader_lease_renew_duration_seconds",
-                "Time that renewals of the Lease took.",
+                "Duration of the attempts to renew the Lease, by result.",
                 vec![Label::of("result", &["success", "error"])],
                 &BUCKETS,
             )?,
             last_renewal: registrar.seconds(
                 "mycloud_lb_leader_last_renew_timestamp_seconds",
-                "When this replica last acquired or renewed the Lease; 0: never.",
+                "Time when this replica last acquired or renewed the Lease; 0 if it never did.",
                 vec![],
             )?,
         })

@@ -26,27 +26,27 @@ impl InventoryMetrics {
             clouds: registrar.clouds.clone(),
             load_balancers: registrar.leader_gauge(
                 "mycloud_lb_load_balancers",
-                "Load balancers of this cluster.",
+                "Load balancers of this cluster that the last list of the cloud returned, by state.",
                 vec![cloud(), Label::of("state", &STATES)],
             )?,
             orphans: registrar.leader_gauge(
                 "mycloud_lb_orphaned_load_balancers",
-                "Load balancers without a Service.",
+                "Load balancers of this cluster without a Service.",
                 vec![cloud()],
             )?,
             deleted: registrar.counter(
                 "mycloud_lb_orphans_deleted_total",
-                "Orphans that the sweep deleted, or failed to.",
+                "Deletions of orphaned load balancers by the sweep, by result.",
                 vec![cloud(), Label::of("result", &["success", "error"])],
             )?,
             drifted: registrar.counter(
                 "mycloud_lb_drift_total",
-                "Load balancers that somebody else changed or deleted: found so, and put right.",
+                "Load balancers that were changed or deleted outside the cluster: detected (found) and restored (repaired).",
                 vec![cloud(), Label::of("result", &["found", "repaired"])],
             )?,
             last_scan: registrar.leader_gauge(
                 "mycloud_lb_orphan_scan_last_success_timestamp_seconds",
-                "When a cloud's list was last looked through for orphans; before the first time, when this replica began to lead.",
+                "Time of the last scan of the cloud's list for orphans; before the first scan, the time when this replica became the leader.",
                 vec![cloud()],
             )?,
         })

@@ -46,43 +46,43 @@ impl KubernetesMetrics {
         Ok(Self {
             watch_events: registrar.counter(
                 "mycloud_lb_watch_events_total",
-                "Events of a watch: an object applied or deleted, a whole list.",
+                "Watch events by kind: an object was applied or deleted, or a list was completed.",
                 vec![kind(), Label::of("event", &EVENTS)],
             )?,
             watch_restarts: registrar.counter(
                 "mycloud_lb_watch_restarts_total",
-                "Watches that had to begin again with a list.",
+                "Restarts of the watch with a new list.",
                 vec![kind()],
             )?,
             watch_errors: registrar.counter(
                 "mycloud_lb_watch_errors_total",
-                "Errors of a watch, by where they came up.",
+                "Watch errors, by the step that failed.",
                 vec![kind(), Label::of("error", &ERRORS)],
             )?,
             watch_last_event: registrar.seconds(
                 "mycloud_lb_watch_last_event_timestamp_seconds",
-                "When a watch last told anything; 0: never.",
+                "Time of the last watch event; 0 if there was none.",
                 vec![kind()],
             )?,
             objects: registrar.gauge(
                 "mycloud_lb_store_objects",
-                "Objects that this replica knows from its watches.",
+                "Objects in the store of the watch.",
                 vec![kind()],
             )?,
             requests: registrar.counter(
                 "rest_client_requests_total",
-                "Requests to the API server (the election's not among them), by answer.",
+                "Requests to the API server, by code; without the requests of the leader election.",
                 vec![open("code"), open("method"), open("host")],
             )?,
             durations: registrar.histogram(
                 "rest_client_request_duration_seconds",
-                "Time until the API server began to answer.",
+                "Time from a request to the head of the API server's response.",
                 vec![open("verb"), open("host")],
                 &DURATIONS,
             )?,
             writes: registrar.counter(
                 "mycloud_lb_kubernetes_writes_total",
-                "Writes to Services, by their answer.",
+                "Writes to Services, by code.",
                 vec![
                     Label::of("operation", &["patch_service"]),
                     Label::of("code", &WRITES),

@@ -25,18 +25,18 @@ impl NodeMetrics {
         Ok(Self {
             nodes: registrar.gauge(
                 "mycloud_lb_nodes",
-                "Nodes that are back ends (eligible) and that are not (excluded).",
+                "Nodes that are back ends (eligible) and Nodes that are not (excluded).",
                 vec![Label::of("state", &["eligible", "excluded"])],
             )?,
             syncs: registrar.histogram(
                 "mycloud_lb_node_sync_duration_seconds",
-                "Time from when a change of the Nodes was taken over to a load balancer's new back ends.",
+                "Time from a change of the set of Nodes to the update of a load balancer's back ends.",
                 cloud(),
                 &BUCKETS,
             )?,
             errors: registrar.counter(
                 "mycloud_lb_node_sync_errors_total",
-                "Updates of back ends that failed.",
+                "Failed updates of back ends.",
                 cloud(),
             )?,
         })

@@ -80,15 +80,15 @@ impl Process {
         Ok(Self {
             cpu_seconds: Counter::new(
                 "process_cpu_seconds_total",
-                "User and system CPU time, in seconds.",
+                "User and system CPU time in seconds.",
             )?,
             gauges: [
                 (
-                    Gauge::new("process_resident_memory_bytes", "Resident memory.")?,
+                    Gauge::new("process_resident_memory_bytes", "Resident memory in bytes.")?,
                     |reading| reading.resident_bytes,
                 ),
                 (
-                    Gauge::new("process_virtual_memory_bytes", "Virtual memory.")?,
+                    Gauge::new("process_virtual_memory_bytes", "Virtual memory in bytes.")?,
                     |reading| reading.virtual_bytes,
                 ),
                 (
@@ -96,15 +96,24 @@ impl Process {
                     |reading| reading.open_files,
                 ),
                 (
-                    Gauge::new("process_max_fds", "Most file descriptors allowed.")?,
+                    Gauge::new(
+                        "process_max_fds",
+                        "Maximum number of open file descriptors.",
+                    )?,
                     |reading| reading.max_files,
                 ),
                 (
-                    Gauge::new("process_start_time_seconds", "When the process started.")?,
+                    Gauge::new(
+                        "process_start_time_seconds",
+                        "Start time of the process in seconds since 1970.",
+                    )?,
                     |reading| reading.start_seconds,
                 ),
                 (
-                    Gauge::new("process_threads", "Threads of the operating system.")?,
+                    Gauge::new(
+                        "process_threads",
+                        "Operating system threads of the process.",
+                    )?,
                     |reading| reading.threads,
                 ),
             ],

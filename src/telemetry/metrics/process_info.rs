@@ -39,7 +39,7 @@ impl ProcessInfoMetrics {
     pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
         let build_info = registrar.gauge(
             "mycloud_lb_build_info",
-            "Build of this program; always 1.",
+            "Version and revision of this build; always 1.",
             vec![
                 Label::and_more("version", &[build_info::VERSION]),
                 Label::and_more("revision", &[build_info::REVISION]),
@@ -51,17 +51,17 @@ impl ProcessInfoMetrics {
         Ok(Self {
             healthcheck: registrar.gauge(
                 "mycloud_lb_healthcheck",
-                "Whether a health check passes (1) or fails (0).",
+                "Whether the health check passes (1) or fails (0).",
                 vec![Label::as_they_happen("name"), Label::as_they_happen("type")],
             )?,
             log_lines: registrar.counter(
                 "mycloud_lb_log_events_total",
-                "Lines of the log, by level.",
+                "Log lines, by level.",
                 vec![Label::of("level", &LEVELS)],
             )?,
             spans: registrar.counter(
                 "mycloud_lb_trace_spans_total",
-                "Spans that ended, by what became of them.",
+                "Ended spans, by the result of their export.",
                 vec![Label::of("result", &["exported", "failed", "dropped"])],
             )?,
         })

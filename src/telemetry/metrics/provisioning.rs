@@ -59,23 +59,23 @@ impl ProvisioningMetrics {
         Ok(Self {
             started: registrar.counter(
                 "mycloud_lb_provisioning_started_total",
-                "Services that asked for a load balancer.",
+                "Services that requested a load balancer.",
                 cloud(),
             )?,
             durations: registrar.histogram(
                 "mycloud_lb_provisioning_duration_seconds",
-                "Time from when a Service asked for a load balancer to its address in status.",
+                "Time from the request of a Service for a load balancer to the address in its status.",
                 cloud(),
                 &BUCKETS,
             )?,
             failures: registrar.counter(
                 "mycloud_lb_provisioning_failures_total",
-                "Attempts at a Service without an address that fail until a person changes something.",
+                "Failed attempts for Services without an address that cannot succeed until a user or operator changes something.",
                 [cloud(), vec![reason]].concat(),
             )?,
             removals: registrar.histogram(
                 "mycloud_lb_deprovisioning_duration_seconds",
-                "Time from the deletion of a Service to its load balancer's end.",
+                "Time from the deletion of a Service to the deletion of its load balancer.",
                 cloud(),
                 &BUCKETS,
             )?,
@@ -86,12 +86,12 @@ impl ProvisioningMetrics {
             )?,
             overdue: registrar.leader_gauge(
                 "mycloud_lb_provisioning_overdue",
-                "Services that have waited for their first address from the cloud for more than 60 s; not those that it refuses until their owner changes something.",
+                "Services that have waited for their first address from the cloud for more than 60 s, without the Services that the cloud rejects until a user changes them.",
                 cloud(),
             )?,
             oldest: registrar.leader_gauge(
                 "mycloud_lb_provisioning_oldest_pending_seconds",
-                "How long the Service has waited that waits the longest for its first address from the cloud, refused ones too; 0: none waits.",
+                "Time that the longest waiting Service has waited for its first address from the cloud, rejected Services included; 0 if no Service waits.",
                 cloud(),
             )?,
         })

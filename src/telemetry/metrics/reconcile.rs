@@ -62,23 +62,23 @@ impl ReconcileMetrics {
         Ok(Self {
             ended: registrar.counter(
                 "mycloud_lb_reconcile_total",
-                "Reconciles, by how they ended.",
+                "Reconciles, by result.",
                 vec![controller(), Label::of("result", &results)],
             )?,
             errors: registrar.counter(
                 "mycloud_lb_reconcile_errors_total",
-                "Reconciles that failed, by reason.",
+                "Failed reconciles, by reason.",
                 vec![controller(), Label::and_more("reason", &reasons)],
             )?,
             durations: registrar.histogram(
                 "mycloud_lb_reconcile_duration_seconds",
-                "Time that reconciles took.",
+                "Duration of the reconciles.",
                 vec![controller()],
                 &BUCKETS,
             )?,
             active: registrar.gauge(
                 "mycloud_lb_reconcile_active",
-                "Reconciles under way.",
+                "Running reconciles.",
                 vec![controller()],
             )?,
         })

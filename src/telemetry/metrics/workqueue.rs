@@ -28,33 +28,33 @@ impl WorkqueueMetrics {
         Ok(Self {
             depth: registrar.gauge(
                 "workqueue_depth",
-                "Services that wait to be reconciled.",
+                "Services that are due and wait for their reconcile.",
                 name(),
             )?,
             adds: registrar.counter(
                 "workqueue_adds_total",
-                "Reconciles asked for; those that meet are one.",
+                "Services added to the queue; a Service that is already in the queue is not counted again.",
                 name(),
             )?,
             retries: registrar.counter(
                 "workqueue_retries_total",
-                "Reconciles asked for because the last one failed.",
+                "Services added to the queue because their last reconcile failed.",
                 name(),
             )?,
             waits: registrar.histogram(
                 "workqueue_queue_duration_seconds",
-                "Time from when a reconcile was due to its begin.",
+                "Time between the moment when a reconcile was due and its start.",
                 name(),
                 &WAITS,
             )?,
             unfinished: registrar.seconds(
                 "workqueue_unfinished_work_seconds",
-                "How long the reconciles under way have taken so far, in all.",
+                "Sum of the time that the running reconciles have taken so far.",
                 name(),
             )?,
             longest: registrar.seconds(
                 "workqueue_longest_running_processor_seconds",
-                "How long the longest reconcile under way has taken so far.",
+                "Time that the longest running reconcile has taken so far.",
                 name(),
             )?,
         })
