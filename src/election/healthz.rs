@@ -33,7 +33,7 @@ impl LeaseHealth {
     }
 
     /// Notes what happened.
-    pub fn note(&self, observation: Observation) {
+    pub fn record(&self, observation: Observation) {
         let mut last = self.last.lock();
         match observation {
             Observation::Acquired | Observation::Renewed { .. } => *last = Some(Instant::now()),
@@ -73,46 +73,46 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_standby_is_healthy_for_ever() {
-        let renewals = LeaseHealth::new(LEASE);
+        let health = LeaseHealth::new(LEASE);
         advance(1000 * LEASE).await;
-        assert_eq!(renewals.check(), Ok(()));
-        renewals.note(FAILED);
-        assert_eq!(renewals.check(), Ok(()));
+        assert_eq!(health.check(), Ok(()));
+        health.record(FAILED);
+        assert_eq!(health.check(), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_leader_is_healthy_while_it_renews() {
-        let renewals = LeaseHealth::new(LEASE);
-        renewals.note(Observation::Acquired);
+        let health = LeaseHealth::new(LEASE);
+        health.record(Observation::Acquired);
         for _ in 0..10 {
             advance(LEASE + GRACE).await;
-            assert_eq!(renewals.check(), Ok(()));
-            renewals.note(RENEWED);
+            assert_eq!(health.check(), Ok(()));
+            health.record(RENEWED);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_leader_that_stays_without_renewing_is_not() {
         for afterwards in [None, Some(FAILED), Some(Observation::Lost)] {
-            let renewals = LeaseHealth::new(LEASE);
-            renewals.note(Observation::Acquired);
+            let health = LeaseHealth::new(LEASE);
+            health.record(Observation::Acquired);
             advance(LEASE + GRACE).await;
             if let Some(observation) = afterwards {
-                renewals.note(observation);
+                health.record(observation);
             }
-            assert_eq!(renewals.check(), Ok(()), "{afterwards:?}: not yet");
+            assert_eq!(health.check(), Ok(()), "{afterwards:?}: not yet");
             advance(SECOND).await;
-            let reason = renewals.check().expect_err("long past its Lease");
+            let reason = health.check().expect_err("long past its Lease");
             assert!(reason.contains("36 s ago and lasts 15 s"), "{reason}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_gave_the_lease_back_may_take_its_time() {
-        let renewals = LeaseHealth::new(LEASE);
-        renewals.note(Observation::Acquired);
-        renewals.note(Observation::Released);
+        let health = LeaseHealth::new(LEASE);
+        health.record(Observation::Acquired);
+        health.record(Observation::Released);
         advance(10 * LEASE).await;
-        assert_eq!(renewals.check(), Ok(()));
+        assert_eq!(health.check(), Ok(()));
     }
 }
