@@ -1,9 +1,9 @@
-//! Whether a leader that should be over is still there: client-go's
-//! `HealthzAdaptor`.
+//! A liveness check for a leader that should have exited: `HealthzAdaptor` of
+//! client-go.
 //!
-//! A leader that cannot renew ends by itself, and the watchdog ends one whose
-//! runtime is stuck. This is for what neither foresees: a process that lost its
-//! Lease, or does not renew it, and goes on living. Only a restart helps then.
+//! A leader that cannot renew exits by itself, and the watchdog ends a leader whose
+//! runtime is stuck. This check covers the rest: a process that lost its Lease, or
+//! does not renew it, and does not exit. Only a restart helps then.
 
 use std::time::Duration;
 
@@ -12,19 +12,18 @@ use tokio::time::Instant;
 
 use super::Observation;
 
-/// How long after the Lease has run out; cloud-provider has the same.
+/// Time after the expiry of the Lease until the check fails, as in cloud-provider.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// When this process last got or renewed the Lease.
+/// The time since this process last acquired or renewed the Lease.
 #[derive(Debug)]
 pub struct LeaseHealth {
     lease_duration: Duration,
-    /// `None`: it never led, or gave the Lease back.
+    /// `None` if this process never led or has released the Lease.
     last: Mutex<Option<Instant>>,
 }
 
 impl LeaseHealth {
-    /// Of a Lease that lasts so long.
     pub fn new(lease_duration: Duration) -> Self {
         Self {
             lease_duration,
@@ -32,21 +31,21 @@ impl LeaseHealth {
         }
     }
 
-    /// Notes what happened.
+    /// Records an event of the election.
     pub fn record(&self, observation: Observation) {
         let mut last = self.last.lock();
         match observation {
             Observation::Acquired | Observation::Renewed { .. } => *last = Some(Instant::now()),
             Observation::Released => *last = None,
-            // Whoever lost the Lease has to end: the time goes on.
+            // A process that lost the Lease must exit: its time keeps running.
             Observation::RenewFailed { .. } | Observation::Lost => {}
         }
     }
 
-    /// A standby is always healthy.
+    /// Checks the last renewal; a standby is always healthy.
     ///
     /// # Errors
-    /// The last renewal is older than the lease duration and 20 s.
+    /// The last renewal is older than the lease duration plus 20 s.
     pub fn check(&self) -> Result<(), String> {
         let last = *self.last.lock();
         let age = last.map(|last| last.elapsed()).unwrap_or_default();
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_gave_the_lease_back_may_take_its_time() {
+    async fn a_former_leader_that_released_the_lease_is_healthy() {
         let health = LeaseHealth::new(LEASE);
         health.record(Observation::Acquired);
         health.record(Observation::Released);

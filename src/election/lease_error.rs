@@ -1,4 +1,4 @@
-//! Why one attempt at the Lease did not succeed.
+//! Errors of the requests for the Lease.
 
 use std::mem::{Discriminant, discriminant};
 
@@ -7,7 +7,8 @@ use kube_leader_election::Error as LockError;
 use super::lease_layer::LayerError;
 use crate::error_chain::with_causes;
 
-/// Why an attempt at the Lease did not succeed. Every attempt is repeated.
+/// The error of one attempt to acquire, renew, release or watch the Lease. Every
+/// attempt is repeated.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LeaseError {
     #[error("another candidate wrote the Lease between our read and our write")]
@@ -31,7 +32,7 @@ pub(super) enum LeaseError {
 }
 
 impl LeaseError {
-    /// Whether it is how elections go: another candidate was first.
+    /// Whether the error is normal in an election: another candidate was first.
     pub(super) fn is_contention(&self) -> bool {
         matches!(self, Self::Conflict | Self::Absent | Self::HeldBy(_))
     }
@@ -41,7 +42,7 @@ impl From<LockError> for LeaseError {
     fn from(error: LockError) -> Self {
         match error {
             LockError::ApiError { response } => Self::from_status(&response),
-            // A create cannot miss the Lease: the namespace does not exist.
+            // A create does not need the Lease: its namespace does not exist.
             LockError::CreateLease(kube::Error::Api(status)) if status.code == 404 => {
                 Self::NoNamespace(status.message)
             }
@@ -87,10 +88,10 @@ impl LeaseError {
     }
 }
 
-/// Logs an error once, not at every attempt.
+/// Logs an error once rather than at every attempt.
 #[derive(Debug)]
 pub(super) struct LeaseErrorLog {
-    /// What is being tried, and on which Lease.
+    /// Subject of the log lines, with the name of the Lease.
     task: String,
     last: Option<(Discriminant<LeaseError>, Option<String>)>,
 }
@@ -103,14 +104,14 @@ impl LeaseErrorLog {
         }
     }
 
-    /// Logs the error if it differs from the last; true if it did.
+    /// Logs the error if it differs from the last one; returns whether it did.
     pub(super) fn failed(&mut self, error: &LeaseError) -> bool {
-        // The words for an unreachable API server differ from try to try.
-        let words = match error {
+        // The message for an unreachable API server differs between attempts.
+        let message = match error {
             LeaseError::Unreachable(_) => None,
             other => Some(other.to_string()),
         };
-        let now = Some((discriminant(error), words));
+        let now = Some((discriminant(error), message));
         let changed = self.last != now;
         if changed {
             tracing::warn!(error = %error, "{} fails; retrying", self.task);
@@ -119,8 +120,8 @@ impl LeaseErrorLog {
         changed
     }
 
-    /// Logs that it works again, if it did not.
-    pub(super) fn works(&mut self) {
+    /// Logs the recovery if the last attempt failed.
+    pub(super) fn succeeded(&mut self) {
         if self.last.take().is_some() {
             tracing::info!("{} recovered", self.task);
         }
@@ -134,8 +135,9 @@ mod tests {
     #[test]
     fn an_error_is_logged_once_per_change() {
         let mut log = LeaseErrorLog::new("the election");
-        let unreachable = |words: &str| LeaseError::Unreachable(kube::Error::Service(words.into()));
-        let forbidden = |words: &str| LeaseError::Forbidden(words.to_owned());
+        let unreachable =
+            |message: &str| LeaseError::Unreachable(kube::Error::Service(message.into()));
+        let forbidden = |message: &str| LeaseError::Forbidden(message.to_owned());
         assert!(log.failed(&unreachable("connection refused")));
         assert!(
             !log.failed(&unreachable("no response to GET")),
@@ -147,10 +149,10 @@ mod tests {
             log.failed(&forbidden("cannot patch leases")),
             "another right is missing"
         );
-        log.works();
+        log.succeeded();
         assert!(
             log.failed(&forbidden("cannot patch leases")),
-            "again after it worked"
+            "logged again after a success"
         );
     }
 }
