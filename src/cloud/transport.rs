@@ -37,7 +37,7 @@ pub enum CloudSetupError {
         source: std::io::Error,
     },
     /// The file with the certificate authority holds no certificate.
-    #[error("{cloud}: {path} holds no PEM certificate")]
+    #[error("{cloud}: {path} contains no PEM certificate")]
     NoAuthority {
         /// Of which cloud.
         cloud: CloudName,

@@ -26,7 +26,7 @@ pub enum CertificateError {
         error: String,
     },
     /// A file is not what it should be.
-    #[error("{path} holds no PEM {what}")]
+    #[error("{path} contains no PEM {what}")]
     NoPem {
         /// The file.
         path: PathBuf,

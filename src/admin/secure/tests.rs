@@ -335,7 +335,7 @@ fn a_certificate_that_is_of_no_use_says_why() {
     );
     std::fs::write(files.certificate(), &key).unwrap();
     assert!(
-        said().ends_with("tls.crt holds no PEM certificate"),
+        said().ends_with("tls.crt contains no PEM certificate"),
         "{}",
         said()
     );

@@ -1,4 +1,4 @@
-//! Who leads, and how the Lease is renewed.
+//! Metrics of the leadership and of the renewals of the Lease.
 
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ const BUCKETS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// Metrics of the election.
 pub struct ElectionMetrics {
     lease: String,
     master: IntGaugeVec,
@@ -58,18 +57,18 @@ impl ElectionMetrics {
         master.set(i64::from(leads));
     }
 
-    /// The Lease was acquired.
+    /// Records that this replica acquired the Lease.
     pub fn acquired(&self) {
         self.changed("acquired");
         self.renewed();
     }
 
-    /// Leadership ended: `lost` or `released`.
+    /// Counts a transition of the leadership: `acquired`, `lost` or `released`.
     pub fn changed(&self, event: &'static str) {
         self.transitions.with_label_values(&[event]).inc();
     }
 
-    /// The Lease was renewed, or could not be.
+    /// Records an attempt to renew the Lease.
     pub fn renewal(&self, ok: bool, took: Duration) {
         let result = if ok { "success" } else { "error" };
         self.renewals.observe(&[result], took.as_secs_f64());

@@ -1,5 +1,5 @@
-//! `process_*`, read from `/proc` at each scrape. The prometheus crate's own
-//! collector counts CPU time in whole seconds, too coarse for an idle program.
+//! The metrics `process_*`, read from `/proc` at each scrape. The collector of the
+//! prometheus crate counts CPU time in whole seconds, too coarse for an idle program.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use prometheus::{Counter, Gauge};
 /// Clock ticks per second in `/proc`: `USER_HZ`, 100 on every Linux that Rust supports.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What `/proc` says about this process.
+/// One reading of `/proc` for this process.
 #[derive(Debug, Default, PartialEq)]
 struct ProcessSample {
     cpu_seconds: f64,
@@ -23,7 +23,7 @@ struct ProcessSample {
 }
 
 impl ProcessSample {
-    /// Off Linux, or with `/proc` hidden, there is nothing to read.
+    /// Reads `/proc`; `None` on other systems than Linux, or if `/proc` is hidden.
     fn take() -> Option<Self> {
         let read = |path| fs::read_to_string(path).ok();
         Self::parse(
@@ -53,7 +53,7 @@ impl ProcessSample {
             start_seconds: word_after(boot, "btime")? + field(22)? / TICKS_PER_SECOND,
             resident_bytes: word_after(status, "VmRSS:")? * 1024.0,
             virtual_bytes: word_after(status, "VmSize:")? * 1024.0,
-            // "unlimited" is no number, and no limit worth showing.
+            // "unlimited" is not a number; it is exported as 0.
             max_files: word_after(limits, "Max open files").unwrap_or(0.0),
             open_files: open_files as f64,
         })
@@ -66,10 +66,10 @@ fn word_after(text: &str, key: &str) -> Option<f64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Picks a gauge's value.
+/// Selects the value of a gauge.
 type Pick = fn(&ProcessSample) -> f64;
 
-/// The collector.
+/// The collector of `process_*`.
 pub struct Process {
     cpu_seconds: Counter,
     gauges: [(Gauge, Pick); 6],
@@ -131,9 +131,9 @@ impl Collector for Process {
         let Some(reading) = ProcessSample::take() else {
             return Vec::new();
         };
-        let more = reading.cpu_seconds - self.cpu_seconds.get();
-        if more > 0.0 {
-            self.cpu_seconds.inc_by(more);
+        let increase = reading.cpu_seconds - self.cpu_seconds.get();
+        if increase > 0.0 {
+            self.cpu_seconds.inc_by(increase);
         }
         let mut families = self.cpu_seconds.collect();
         for (gauge, value) in &self.gauges {
