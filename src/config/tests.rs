@@ -3,7 +3,7 @@ use crate::cloud::Profile;
 use crate::election::Timing;
 use std::fs;
 
-/// A file that lives as long as the test.
+/// A file that exists as long as the test.
 struct TestFile(PathBuf);
 
 impl TestFile {
@@ -17,7 +17,7 @@ impl TestFile {
         check_config(&self.0)
     }
 
-    /// The errors without the file's name: `LINE: field: found …`.
+    /// The errors without the path of the file: `LINE: field: found …`.
     fn errors(&self) -> Vec<String> {
         let file = format!("{}:", self.0.display());
         let errors = self.load().expect_err("the file has errors");
@@ -137,7 +137,7 @@ fn every_field_is_read() {
 }
 
 #[test]
-fn every_mistake_of_a_file_is_reported_in_its_order() {
+fn every_error_of_a_file_is_reported_in_its_order() {
     let text = "\
 sweepIntervall: 5m
 orphans: keep
@@ -184,7 +184,7 @@ fn two_clouds_never_share_one_account() {
 }
 
 #[test]
-fn a_file_of_another_shape_is_one_mistake() {
+fn a_file_of_another_shape_is_one_error() {
     let cases = [
         (
             "list",
@@ -252,7 +252,7 @@ fn without_election_one_replica_leads_alone() {
 }
 
 #[test]
-fn what_is_allowed_but_hardly_meant_is_noted() {
+fn a_valid_but_probably_unintended_setting_is_a_warning() {
     let token = TestFile::new("plain-token", "secret");
     let text = format!("clouds: [{{name: a, tokenFile: {}}}]", token.0.display());
     let config = TestFile::new("plain", &text).load().unwrap();
