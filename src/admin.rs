@@ -1,6 +1,6 @@
-//! The admin server: probes for the kubelet and metrics for Prometheus, over
-//! plain HTTP, and the log filter for whoever is on this machine. Metrics with
-//! authentication have a listener of their own: [`secure`].
+//! The admin server: probes for the kubelet and metrics for Prometheus over plain HTTP,
+//! and the log filter for clients on a loopback address. [`secure`] serves the metrics
+//! with authentication on a separate listener.
 
 mod connections;
 mod health;
@@ -24,14 +24,14 @@ use health::{Options, ProbeResult};
 use crate::telemetry::Metrics;
 use crate::telemetry::logs::LogFilter;
 
-/// Serves until it is dropped: last of all, so that probes are told to the end
-/// that this replica is not ready.
+/// Serves until it is dropped. Drop it last, so that probes fail until the process
+/// exits.
 pub async fn serve(listener: TcpListener, router: Router) {
     connections::serve(listener, router).await;
 }
 
 /// The routes: `/livez`, `/readyz`, `/healthz`, each with `/NAME` for one check;
-/// `/debug/log-filter`; and `/metrics`, if they are wanted here.
+/// `/debug/log-filter`; and `/metrics`, if `metrics` is given.
 pub fn router(health: Arc<Health>, metrics: Option<Arc<Metrics>>, filter: LogFilter) -> Router {
     let mut router = log_filter::route(filter);
     for endpoint in Endpoint::ALL {
@@ -41,15 +41,15 @@ pub fn router(health: Arc<Health>, metrics: Option<Arc<Metrics>>, filter: LogFil
             .route(
                 &path,
                 get(async move |RawQuery(query): RawQuery| {
-                    answer(all.probe(endpoint, &Options::parse(query.as_deref().unwrap_or(""))))
+                    respond(all.probe(endpoint, &Options::parse(query.as_deref().unwrap_or(""))))
                 }),
             )
             .route(
                 &format!("{path}/{{check}}"),
                 get(
                     async move |Path(name): Path<String>| match one.one(endpoint, &name) {
-                        Some(verdict) => answer(verdict),
-                        None => answer_text(StatusCode::NOT_FOUND, "404 page not found\n".into()),
+                        Some(result) => respond(result),
+                        None => text_response(StatusCode::NOT_FOUND, "404 page not found\n".into()),
                     },
                 ),
             );
@@ -60,16 +60,16 @@ pub fn router(health: Arc<Health>, metrics: Option<Arc<Metrics>>, filter: LogFil
     }
 }
 
-fn answer(verdict: ProbeResult) -> Response {
-    let status = if verdict.passed {
+fn respond(result: ProbeResult) -> Response {
+    let status = if result.passed {
         StatusCode::OK
     } else {
         StatusCode::INTERNAL_SERVER_ERROR
     };
-    answer_text(status, verdict.text)
+    text_response(status, result.text)
 }
 
-fn answer_text(status: StatusCode, text: String) -> Response {
+fn text_response(status: StatusCode, text: String) -> Response {
     (status, headers("text/plain; charset=utf-8"), text).into_response()
 }
 

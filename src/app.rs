@@ -1,7 +1,7 @@
-//! Wiring: builds the parts, runs them, and ends them in order.
+//! Wiring: builds the components, runs them, and stops them in order.
 //!
-//! Every part is a task of one set. A part that ends by itself ends the
-//! process: half a controller that looks alive is worse than a restart.
+//! Every component is a task of one set. A component that ends unexpectedly ends
+//! the process: half a controller that looks alive is worse than a restart.
 
 mod api_server;
 mod clouds;
@@ -32,79 +32,71 @@ use crate::telemetry::traces::{Tracer, Traces};
 use crate::telemetry::{self, Metrics, Telemetry};
 use signals::Signals;
 
-/// Why the process ends although nobody asked it to.
+/// An error that ends the process.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The system gives no threads.
-    #[error("no runtime: {0}")]
+    #[error("cannot start the asynchronous runtime: {0}")]
     Runtime(std::io::Error),
-    /// The way to the API server is not described well enough.
-    #[error("no way to the API server: {0}")]
+    /// The kubeconfig or the pod's ServiceAccount is missing or invalid.
+    #[error("cannot configure the client of the API server: {0}")]
     KubernetesConfig(String),
-    /// The admin address cannot be had.
+    /// The process cannot listen on the admin address.
     #[error("--admin-address {address}: {error}")]
     AdminAddress {
-        /// The address.
         address: std::net::SocketAddr,
-        /// The system's word.
         error: std::io::Error,
     },
-    /// Metrics cannot be served securely.
     #[error(transparent)]
     SecureMetrics(#[from] SecureMetricsError),
-    /// A cloud's client cannot be built.
     #[error(transparent)]
     Cloud(#[from] CloudSetupError),
-    /// The metrics cannot be registered.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
-    /// The log cannot be started.
     #[error(transparent)]
     Logs(#[from] LogsError),
-    /// The Lease is lost.
     #[error(transparent)]
     Election(#[from] ElectionError),
-    /// The orphans cannot be listed in whole.
-    #[error("the orphans cannot be listed: {0}")]
+    /// A cloud or the API server failed, so the list would be incomplete.
+    #[error("cannot list the orphans: {0}")]
     Orphans(String),
-    /// A part ended by itself.
-    #[error("the part {0} ended by itself")]
-    Part(&'static str),
+    #[error("the component {0} ended unexpectedly")]
+    ComponentEnded(&'static str),
 }
 
-/// What is shared between the parts.
+/// The running components, and the state that they share.
 struct Components {
     config: Config,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
-    /// Metrics over TLS, once there is a client to ask who may read them.
+    /// The listener for metrics over TLS. It is served as soon as there is a client
+    /// for the API server, which authorizes the readers.
     secure_metrics: Option<SecureMetrics>,
     tracer: Tracer,
-    /// No new work.
+    /// Cancelled when no new work may start.
     stopping: CancellationToken,
-    /// Give the Lease back.
+    /// Cancelled when the Lease is to be released.
     release: CancellationToken,
     tasks: JoinSet<ComponentExit>,
     controller: Option<AbortHandle>,
-    /// Whether every Service was listed once.
+    /// True once all Services were listed.
     services_listed: watch::Sender<bool>,
-    /// The Nodes, once they are known.
+    /// The Nodes; `None` until they were listed.
     nodes: watch::Sender<Option<NodeSet>>,
-    /// Where Events are handed in, once there is somebody to write them.
+    /// The queue of Events; `None` until its writer exists.
     events: Option<Events>,
 }
 
-/// How a task ended.
+/// The component whose task ended, with its result.
 enum ComponentExit {
     Controller,
     Election(Result<(), ElectionError>),
-    Part(&'static str),
+    Other(&'static str),
 }
 
-/// Does what the command line asks for; gives what it prints at its end.
+/// Executes the command line; returns the text for standard output.
 ///
 /// # Errors
-/// [`AppError`]: why it could not be done, or what ended it.
+/// The command failed, or the controller ended with an error.
 pub fn execute(start: Start) -> Result<String, AppError> {
     match start {
         Start::Checked(report) => Ok(report + "\n"),
@@ -117,10 +109,10 @@ fn runtime() -> Result<Runtime, AppError> {
     Runtime::new().map_err(AppError::Runtime)
 }
 
-/// Runs until a signal ends it.
+/// Runs the controller until a signal stops it.
 ///
 /// # Errors
-/// [`AppError`]: what ended it instead.
+/// The start failed, or a component ended.
 async fn run(config: Config) -> Result<(), AppError> {
     let signals = Signals::new();
     let clouds: Vec<CloudName> = config
@@ -136,9 +128,12 @@ async fn run(config: Config) -> Result<(), AppError> {
     let Telemetry { log_filter, traces } =
         telemetry::init(config.log_format, config.verbosity, &metrics)?;
     for note in &config.notes {
-        tracing::warn!(note, "configuration");
+        tracing::warn!(
+            note,
+            "the configuration is valid but probably not as intended"
+        );
     }
-    let mut parts = Components {
+    let mut components = Components {
         config,
         health: Arc::new(Health::new()),
         metrics,
@@ -152,12 +147,12 @@ async fn run(config: Config) -> Result<(), AppError> {
         nodes: watch::Sender::new(None),
         events: None,
     };
-    parts.start_admin(log_filter).await?;
-    let result = parts.run_until(&signals).await;
+    components.start_admin(log_filter).await?;
+    let result = components.run_until(&signals).await;
     if let Err(error) = &result {
-        tracing::error!(%error, "ending");
+        tracing::error!(%error, "the process exits because of an error");
     }
-    parts.end().await;
+    components.end().await;
     if let Some(traces) = traces {
         traces.shutdown().await;
     }

@@ -1,11 +1,11 @@
-//! The command line, exactly as typed. [`crate::config`] says what it means.
+//! The command line as it was typed. [`crate::config`] validates it.
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-/// The flags. Values are checked by [`crate::config`], so that all mistakes
-/// are reported at once. As in Go, the last of a repeated flag counts.
+/// The flags. [`crate::config`] validates the values, so that all errors are
+/// reported at once. Of a repeated flag the last value counts, as in Go.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(
     name = "my-cloud-controller-manager",
@@ -15,27 +15,27 @@ use clap::{Parser, Subcommand};
     args_conflicts_with_subcommands = true
 )]
 pub struct Args {
-    /// What to do instead of running the controller.
+    /// A command that runs instead of the controller.
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Configuration file (YAML); without it, cloud1 and cloud2 with defaults
+    /// Configuration file (YAML) [default: none, which means cloud1 and cloud2 with default settings]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Kubeconfig file; without it, the pod's ServiceAccount
+    /// Kubeconfig file [default: KUBECONFIG or ~/.kube/config, else the pod's ServiceAccount]
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<String>,
 
-    /// Name of the cloud provider; accepted for compatibility
+    /// Name of the cloud provider; accepted for compatibility, without effect
     #[arg(long, value_name = "NAME")]
     pub cloud_provider: Option<String>,
 
-    /// Controllers to run: service or *
+    /// Controllers to run: service or *; service is the only controller [default: service]
     #[arg(long, value_name = "LIST")]
     pub controllers: Option<String>,
 
-    /// How much to log: 0 to 10; 4 and more is for finding faults [default: 0]
+    /// Log verbosity from 0 to 10; 4 and higher is for debugging [default: 0]
     #[arg(
         short = 'v',
         long = "v",
@@ -44,7 +44,7 @@ pub struct Args {
     )]
     pub verbosity: Option<String>,
 
-    /// Choose one leader among the replicas [default: true]
+    /// Elect a leader among the replicas; with =false this replica leads without a Lease [default: true]
     #[arg(
         long,
         value_name = "BOOL",
@@ -54,15 +54,15 @@ pub struct Args {
     )]
     pub leader_elect: Option<String>,
 
-    /// How long standbys wait after the leader's last renewal [default: 15s]
+    /// Time after the last observed renewal until a standby may take the Lease [default: 15s]
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub leader_elect_lease_duration: Option<String>,
 
-    /// How long a leader that cannot renew goes on [default: 10s]
+    /// Time after its last successful renewal until a leader stops leading [default: 10s]
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub leader_elect_renew_deadline: Option<String>,
 
-    /// Pause between two tries to get or renew the Lease [default: 2s]
+    /// Time between two attempts to acquire or renew the Lease [default: 2s]
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub leader_elect_retry_period: Option<String>,
 
@@ -74,23 +74,23 @@ pub struct Args {
     #[arg(long, value_name = "NAMESPACE")]
     pub leader_elect_resource_namespace: Option<String>,
 
-    /// Where probes and metrics are served, plain HTTP [default: 0.0.0.0:8080]
+    /// Address of the probes and metrics, plain HTTP without authentication [default: 0.0.0.0:8080]
     #[arg(long, value_name = "IP:PORT")]
     pub admin_address: Option<String>,
 
-    /// Where metrics are served over TLS to those who may get /metrics [default: nowhere]
+    /// Address of the metrics over TLS, for clients that may get /metrics [default: none]
     #[arg(long, value_name = "IP:PORT")]
     pub metrics_secure_address: Option<String>,
 
-    /// Its certificate (PEM), read again when it changes
+    /// Certificate of the secure metrics address (PEM), reloaded when it changes
     #[arg(long, value_name = "FILE")]
     pub metrics_tls_cert_file: Option<String>,
 
-    /// Its key (PEM)
+    /// Private key of the secure metrics address (PEM), reloaded when it changes
     #[arg(long, value_name = "FILE")]
     pub metrics_tls_key_file: Option<String>,
 
-    /// Serve metrics on --admin-address [default: true without --metrics-secure-address]
+    /// Serve the metrics on --admin-address too [default: true, or false with --metrics-secure-address]
     #[arg(
         long,
         value_name = "BOOL",
@@ -100,25 +100,25 @@ pub struct Args {
     )]
     pub metrics_plain: Option<String>,
 
-    /// How log lines look: text or json [default: text]
+    /// Format of the log lines: text or json [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
 }
 
-/// What to do instead of running the controller.
+/// The commands that run instead of the controller.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Check a configuration file, print every mistake in it, and exit
+    /// Check a configuration file, print every error in it, and exit
     CheckConfig {
-        /// The file to check
+        /// Configuration file to check
         file: PathBuf,
     },
-    /// List the load balancers whose Service is gone, and exit; changes nothing
+    /// List the load balancers whose Service does not exist any more, and exit; changes nothing
     Orphans {
-        /// Configuration file; without it every default holds
+        /// Configuration file (YAML) [default: none, which means cloud1 and cloud2 with default settings]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// Kubeconfig file; without it as a pod in the cluster, or what KUBECONFIG names
+        /// Kubeconfig file [default: KUBECONFIG or ~/.kube/config, else the pod's ServiceAccount]
         #[arg(long, value_name = "FILE")]
         kubeconfig: Option<String>,
     },

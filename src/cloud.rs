@@ -1,9 +1,9 @@
-//! Between the clouds' HTTP API and the plan's types.
+//! The client of a cloud's HTTP API, in the types of the plan.
 //!
-//! Read in this order: [`Cloud`] (what can be asked of a cloud), [`CloudError`]
-//! (what can go wrong, and what that says of the effect), [`RestCloud`] (the
-//! API over HTTP) with its `limits`, `wire` types and `answer` rules, and
-//! [`Inventory`] (what is known of a cloud without asking it).
+//! Read in this order: [`Cloud`] (the operations of a cloud), [`CloudError`] (the
+//! errors, and whether a failed call may have had an effect), [`RestCloud`] (the API
+//! over HTTP) with its [`limiter`], [`wire`] types and [`response`] rules, and
+//! [`Inventory`] (the known load balancers of a cloud).
 
 mod body;
 mod call;
@@ -39,24 +39,24 @@ pub use wire::ApiCode;
 
 /// One cloud: one API endpoint and account.
 ///
-/// Each method is one call, or one for each page of a list; nothing is retried
-/// here. The half that writes needs a [`WritePermit`], which only the leader has.
+/// Each method makes one call, or one call for each page of a list, and never retries.
+/// The methods that write need a [`WritePermit`], which only the leader has.
 pub trait Cloud: Send + Sync + 'static {
-    /// Reads one load balancer; `None` when the cloud says that there is none.
+    /// Reads one load balancer; `None` if it does not exist.
     fn query<'a>(
         &'a self,
         which: Which<'a>,
         priority: Priority,
     ) -> BoxFuture<'a, Result<Option<LoadBalancer>, CloudError>>;
 
-    /// Reads every load balancer of a cluster, page by page. A load balancer
-    /// that it lacks may exist all the same.
+    /// Lists the load balancers of a cluster, page by page. A load balancer that is
+    /// missing in the list may exist all the same.
     fn list<'a>(
         &'a self,
         cluster: &'a ClusterId,
     ) -> BoxFuture<'a, Result<Vec<LoadBalancer>, CloudError>>;
 
-    /// Creates a load balancer, or finds the one of that name.
+    /// Creates a load balancer, or returns the existing one of that name.
     fn create<'a>(
         &'a self,
         permit: &'a WritePermit,
@@ -64,7 +64,7 @@ pub trait Cloud: Send + Sync + 'static {
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>>;
 
-    /// Brings a load balancer to the whole state that is requested.
+    /// Updates a load balancer to the whole requested state.
     fn update<'a>(
         &'a self,
         permit: &'a WritePermit,
@@ -73,7 +73,7 @@ pub trait Cloud: Send + Sync + 'static {
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>>;
 
-    /// Deletes a load balancer; that there is none is success.
+    /// Deletes a load balancer; succeeds if it does not exist.
     fn delete<'a>(
         &'a self,
         permit: &'a WritePermit,
@@ -81,30 +81,28 @@ pub trait Cloud: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), CloudError>>;
 }
 
-/// Which load balancer to read.
+/// The load balancer to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which<'a> {
-    /// The one with this id.
     Id(&'a LoadBalancerId),
-    /// The one with this name.
     Name(&'a LoadBalancerName),
 }
 
-/// Who waits for a call.
+/// The priority of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// A user: of a create, a delete, a change of listeners.
+    /// A user waits for the call: a create, a delete, a change of listeners.
     User,
-    /// Nobody: back-end refreshes, drift repair, lists. Takes at most half of a
-    /// cloud's concurrency.
+    /// No user waits for the call: back-end updates, drift repair, lists. These calls
+    /// take at most half of the slots of a cloud.
     Background,
 }
 
-/// Which API a cloud has.
+/// The part of the API that a cloud implements.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// All of it.
+    /// The whole API.
     #[default]
     Standard,
     /// The smallest API: one TCP port, no list, no owners.
@@ -112,7 +110,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// What can be asked of a cloud with this API.
+    /// The capabilities of a cloud with this profile.
     pub fn capabilities(self) -> Capabilities {
         match self {
             Self::Standard => Capabilities::Full,

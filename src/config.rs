@@ -1,7 +1,8 @@
-//! Configuration: validated, every default filled in, unchanged while we run.
+//! The configuration: validated, with every default filled in, and constant while the
+//! process runs.
 //!
-//! [`Args`] are the flags as typed; [`Config`] is what the program works with.
-//! All errors of the flags and the file are found at once.
+//! [`Args`] are the flags as typed; [`Config`] has their values and those of the file.
+//! All errors in the flags and the file are reported at once.
 
 mod cloud;
 pub mod duration;
@@ -31,49 +32,49 @@ use crate::plan::Clouds;
 use crate::plan::naming::ClusterId;
 use crate::telemetry::logs::LogFormat;
 
-/// What the program works with.
+/// The configuration of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Identifies this cluster; `None`: the UID of the namespace kube-system.
+    /// The id of this cluster; `None` means the UID of the namespace kube-system.
     pub cluster_id: Option<ClusterId>,
-    /// Prefix of our annotations, without the slash. Default mycloud.com.
+    /// The prefix of the metadata keys, without the slash. Default mycloud.com.
     pub annotation_prefix: String,
-    /// Which address of a Node is its back end. Default internal.
+    /// The type of the Node addresses that are back ends. Default internal.
     pub node_address_type: NodeAddressType,
-    /// What happens to orphans. Default delete.
+    /// The policy for orphans. Default delete.
     pub orphans: OrphanPolicy,
-    /// How old an orphan must be: 100 ms to 7 days. Default 10 min.
+    /// Minimum age of an orphan that the sweep deletes: 100 ms to 7 days. Default 10 min.
     pub orphan_grace_period: Duration,
-    /// Pause between two looks at the inventory: 100 ms to 7 days. Default 5 min.
+    /// Interval between two lists of a cloud: 100 ms to 7 days. Default 5 min.
     pub sweep_interval: Duration,
-    /// Pause between two repairs of what others changed: 100 ms to 7 days. Default 10 min.
+    /// Interval between two drift checks of a Service: 100 ms to 7 days. Default 10 min.
     pub drift_interval: Duration,
-    /// The clouds, at least one, names distinct. Default cloud1 and cloud2.
+    /// The clouds: at least one, with distinct names. Default cloud1 and cloud2.
     pub clouds: Vec<RestSettings>,
-    /// How replicas choose their leader; `None`: this one leads alone.
+    /// The leader election; `None` means that this replica leads without a Lease.
     pub election: Option<ElectionConfig>,
-    /// Kubeconfig file; `None`: as a pod in the cluster, or what `KUBECONFIG` names.
+    /// The kubeconfig file; `None` means `KUBECONFIG`, `~/.kube/config` or the pod's
+    /// ServiceAccount.
     pub kubeconfig: Option<PathBuf>,
-    /// Where probes are served, and metrics if they are plain. Default 0.0.0.0:8080.
+    /// The address of the probes and of the plain metrics. Default 0.0.0.0:8080.
     pub admin_address: SocketAddr,
-    /// Where metrics are served.
     pub metrics: MetricsConfig,
-    /// How log lines look. Default text.
+    /// The format of the log lines. Default text.
     pub log_format: LogFormat,
-    /// How much is logged: 0 to 10. Default 0.
+    /// The log verbosity: 0 to 10. Default 0.
     pub verbosity: u8,
-    /// What is allowed but probably not meant, a sentence each: to be logged once at start.
+    /// Warnings about valid but probably unintended settings, logged once at start.
     pub notes: Vec<String>,
 }
 
-/// What the command line asks for.
+/// The command to execute.
 #[derive(Debug)]
 pub enum Start {
-    /// Run with this configuration.
+    /// Run the controller.
     Run(Box<Config>),
-    /// `check-config` found nothing wrong; this says what the file means.
+    /// `check-config` found no errors; the text is a summary of the file.
     Checked(String),
-    /// List the orphans of this configuration's clouds.
+    /// List the orphans of the configured clouds.
     Orphans(Box<Config>),
 }
 
@@ -81,7 +82,7 @@ impl Start {
     /// Reads the command line and the file.
     ///
     /// # Errors
-    /// Every error in them.
+    /// All errors in the flags and the file.
     pub fn from_args(args: &Args) -> Result<Self, ConfigErrors> {
         match &args.command {
             Some(Command::CheckConfig { file }) => {
@@ -103,7 +104,7 @@ impl Start {
 /// Checks a configuration file as a start with it and no other flag would.
 ///
 /// # Errors
-/// Every error in it.
+/// All errors in the file.
 pub fn check_config(file: &Path) -> Result<Config, ConfigErrors> {
     Config::load(&Args {
         config: Some(file.to_owned()),
@@ -121,7 +122,7 @@ pub fn field_names() -> impl Iterator<Item = String> {
 }
 
 impl Config {
-    /// What can be asked of each cloud.
+    /// The capabilities of each cloud.
     pub fn capabilities(&self) -> Clouds {
         let clouds = self.clouds.iter();
         clouds
@@ -132,7 +133,7 @@ impl Config {
     /// Validates the flags and the file that they name, and fills in defaults.
     ///
     /// # Errors
-    /// Every error in them.
+    /// All errors in the flags and the file.
     pub fn load(args: &Args) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         let flags = flags::read(args, &mut errors);
@@ -180,7 +181,7 @@ fn unencrypted_tokens(clouds: &[RestSettings]) -> impl Iterator<Item = String> {
         .filter(|cloud| cloud.token_file.is_some() && cloud.endpoint.scheme() == "http")
         .map(|cloud| {
             let (name, endpoint) = (&cloud.name, &cloud.endpoint);
-            format!("the token of {name} goes unencrypted to {endpoint}: use https")
+            format!("the token of cloud {name} is sent unencrypted to {endpoint}: use https")
         })
 }
 

@@ -1,26 +1,27 @@
-//! Who may write, and until when.
+//! The leader election: which replica may write, and until when.
 //!
-//! How it is safe, whatever the network, the other machines' clocks and this
-//! process's scheduling do:
+//! These rules make it safe, whatever the network, the clocks of other machines and
+//! the scheduling of this process do:
 //!
-//! 1. The Lease changes hands only by a write with the `resourceVersion` that
-//!    was read before: of two candidates one gets 409 ([`lease_layer`]).
-//! 2. A standby takes a Lease only after it has itself seen it unchanged for the
+//! 1. The holder of the Lease changes only by a write with the `resourceVersion` of
+//!    the read before it: of two candidates one gets 409 ([`lease_layer`]).
+//! 2. A standby takes a Lease only after it has observed the Lease unchanged for the
 //!    whole lease duration, by its own monotonic clock ([`observed_lease`]).
-//! 3. A leader may act until the instant *before* it sent its last successful
-//!    renewal, plus the renew deadline, which is shorter ([`leadership`]).
-//! 4. That end comes by the clocks alone, the monotonic or the wall clock,
-//!    whichever is further on ([`clock`]); a late answer does not undo it. A
-//!    process that lost leadership exits rather than to try again.
-//! 5. Another holder seen, by a read or by the watch, ends leadership at once.
-//! 6. Giving back: permits end first, then the Lease is emptied.
-//! 7. What no lease can exclude (a pause between a permit and its write) is left
-//!    to the fencing token: the [`Term`] that goes with every write.
+//! 3. The leadership lasts for the renew deadline, which is shorter than the lease
+//!    duration, counted from just *before* the last successful renewal was sent
+//!    ([`leadership`]).
+//! 4. The clocks alone end the leadership: the monotonic clock or the wall clock,
+//!    whichever reaches the deadline first ([`clock`]). A late response does not
+//!    extend it. A process that lost its leadership exits instead of trying again.
+//! 5. A read or a watch event that shows another holder ends the leadership at once.
+//! 6. A release ends the permits first and then empties the holder of the Lease.
+//! 7. No lease can exclude a pause between a permit and its write. The fencing token
+//!    covers it: the [`Term`] that every write to a cloud carries.
 //!
-//! kube-leader-election makes the requests; [`lease`] is the only file that
-//! knows it (and `trouble`, for its errors). [`elector`] is the loop;
-//! [`watchdog`] ends a process that is stuck; [`renewals`] tells the kubelet of
-//! a leader that should be gone and is not.
+//! The crate kube-leader-election makes the requests; only [`lease`] and
+//! [`lease_error`] use its types. [`elector`] is the loop of a candidate,
+//! [`lease_watch`] shortens its delays, [`watchdog`] ends a stuck process, and
+//! [`healthz`] reports to the kubelet a leader that should have exited.
 
 mod clock;
 mod elector;
@@ -59,57 +60,54 @@ use lease::HeldLease;
 use lease_error::LeaseErrorLog;
 use observed_lease::ObservedLease;
 
-/// Who stands for election, and for which Lease.
+/// A participant of the election on one Lease.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Namespace of the Lease.
     pub namespace: String,
-    /// Name of the Lease.
     pub lease: String,
-    /// What this process is called in it: [`identity`].
+    /// The holder that this process writes into the Lease, from [`identity`].
     pub identity: String,
-    /// The durations.
     pub timing: Timing,
-    /// This process's clocks: [`Clock::system`].
+    /// [`Clock::system`], except in tests.
     pub clock: Clock,
 }
 
-/// What happened, for metrics.
+/// An event of the election, for metrics and health checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {
-    /// This process leads now.
+    /// This process became the leader.
     Acquired,
     /// The leader renewed its Lease.
     Renewed {
-        /// Read and write together.
+        /// Duration of the read and the write together.
         took: Duration,
     },
-    /// The leader tried, and has not renewed.
+    /// The leader failed to renew its Lease.
     RenewFailed {
-        /// Read and write together.
+        /// Duration of the read and the write together.
         took: Duration,
     },
-    /// Leadership ended against our will.
+    /// Leadership ended without a release.
     Lost,
-    /// Leadership ended as asked, and the Lease is free.
+    /// Leadership ended by a release, and the Lease has no holder.
     Released,
 }
 
 /// Receives each observation; it must not block.
 pub type Observer = Arc<dyn Fn(Observation) + Send + Sync>;
 
-/// Stands for election until `release` is cancelled or leadership is lost.
+/// Runs the candidate until `release` is cancelled or leadership is lost.
 ///
-/// `roles` says what this process is. It says `Standby` before the Lease is
-/// given back, so cancel `release` only once no write is under way. A standby
-/// never fails: while the API server is away or refuses, it goes on trying and
-/// logs each change of the reason once. Dropped, it ends leadership and leaves
-/// the Lease to run out. A leader whose process is stuck is ended: see the
-/// module.
+/// `roles` publishes the role of this process. It changes to `Standby` before the
+/// Lease is released, so cancel `release` only when no write is in flight. A
+/// standby never fails: while the API server is unreachable or rejects requests, it
+/// retries and logs each change of the error once. If this future is dropped,
+/// leadership ends and the Lease expires. The watchdog ends a leader whose process
+/// is stuck: see the module.
 ///
 /// # Errors
-/// [`ElectionError`]: the durations or the configuration are wrong, leadership
-/// was lost (the process must exit), or the Lease could not be given back.
+/// The durations or the configuration are invalid, leadership was lost (the process
+/// must exit), or the Lease could not be released.
 pub async fn run(
     config: kube::Config,
     candidate: Candidate,
@@ -121,7 +119,7 @@ pub async fn run(
     timing.check().map_err(ElectionError::Timing)?;
     let observed_lease = Arc::new(ObservedLease::new(timing.lease_duration));
     let base = request_client(config.clone(), timing)?;
-    let carry = tower::service_fn(move |request: Request<Body>| {
+    let requests = tower::service_fn(move |request: Request<Body>| {
         let base = base.clone();
         async move { base.send(request).await }
     });
@@ -134,7 +132,7 @@ pub async fn run(
     let elector = Elector {
         timing,
         clock: candidate.clock.clone(),
-        lease: HeldLease::new(carry, &candidate, observed_lease.clone()),
+        lease: HeldLease::new(requests, &candidate, observed_lease.clone()),
         log: LeaseErrorLog::new(format!(
             "the election on the Lease {}/{}",
             candidate.namespace, candidate.lease
@@ -152,16 +150,16 @@ pub async fn run(
     }
 }
 
-/// For reads and writes of the Lease: a retry of the client's own would send
-/// the renewal later than the deadline is counted from.
+/// The client for reads and writes of the Lease. It does not retry: a retry would
+/// send the renewal later than the instant from which its deadline is counted.
 fn request_client(mut config: kube::Config, timing: Timing) -> Result<kube::Client, ElectionError> {
     config.default_retry = false;
     config.connect_timeout = Some(timing.request_timeout());
     kube::Client::try_from(config).map_err(ElectionError::Client)
 }
 
-/// For the watch. While somebody leads, its renewals come by every few seconds:
-/// a connection that stays silent for a whole lease duration is taken for dead.
+/// The client for the watch of the Lease. A leader renews every few seconds, so a
+/// connection without an event for a whole lease duration counts as dead.
 fn watch_client(mut config: kube::Config, timing: Timing) -> Result<kube::Client, ElectionError> {
     config.default_retry = false;
     config.connect_timeout = Some(timing.request_timeout());

@@ -1,9 +1,9 @@
-//! An error with its causes, on one line.
+//! Formats an error with its causes on one line.
 
 use std::error::Error;
 
-/// The error's message and those of its causes, each once: "client error
-/// (Connect)" alone helps nobody.
+/// The messages of the error and of its causes, each once: "client error (Connect)"
+/// alone is no help.
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,13 +1,19 @@
-//! Between Kubernetes objects and the plan's types.
+//! Conversion between Kubernetes objects and the types of the plan, and the requests to
+//! the API server.
 //!
-//! - [`service`]: a Service object read into the plan's [`ServiceView`](crate::plan::service::ServiceView);
-//!   the only place that takes a Service apart.
-//! - [`node`]: which Nodes may serve, and their addresses; [`node_watch`]: the set of them, coalesced.
-//! - [`service_watch`]: every Service, kept warm on every replica; [`asked`]: since when it asks for
-//!   a load balancer; [`watch_meter`]: counts what a watch tells.
-//! - [`service_writer`]: the writes, each with a precondition; [`condition`]: what the condition says.
+//! - [`service`]: reads a Service into a [`ServiceView`](crate::plan::service::ServiceView);
+//!   only this file reads the fields of a Service.
+//! - [`node`]: the eligible Nodes and their addresses; [`node_watch`]: the coalesced set
+//!   of Nodes.
+//! - [`service_watch`]: the store of all Services, on every replica; [`managed_fields`]:
+//!   the time of the request for a load balancer; [`watch_metrics`]: counts the events of
+//!   a watch.
+//! - [`service_writer`]: the writes, each with a precondition; [`condition`]: the
+//!   condition of a Service; [`metadata_keys`]: the names of annotations, finalizer and
+//!   condition.
 //! - [`events`]: Events, with their closed set of reasons.
-//! - [`measured_client`]: the client under all of it, its requests counted.
+//! - [`instrumented_client`]: the client for these requests, which counts them;
+//!   [`error`]: their errors.
 
 pub mod condition;
 pub mod error;

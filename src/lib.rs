@@ -9,16 +9,41 @@
 //!  admin server: /livez /readyz /healthz /metrics          spans ─> OTLP
 //! ```
 //!
-//! The modules in reading order:
+//! The [glossary](../docs/glossary.md) defines the words.
 //!
-//! 1. [`plan`]: the core. What to do for one Service, as a pure function.
-//! 2. [`controller`]: reconcile in five steps: observe the Service, observe the
-//!    cloud, plan, apply, report.
-//! 3. [`kubernetes`]: between Kubernetes objects and the plan's types.
-//! 4. [`cloud`]: between the clouds' HTTP API and the plan's types.
-//! 5. [`election`]: who may write, and until when.
-//! 6. [`telemetry`] and [`admin`]: logs, metrics, traces; probes.
-//! 7. [`args`], [`config`], [`app`]: from the command line to running parts.
+//! # What happens to a Service
+//!
+//! A reconcile (`controller/reconcile.rs`) brings the clouds to the state that one
+//! Service asks for, in six steps:
+//!
+//! 1. `observe_service` reads the Service from the watch's store and derives the
+//!    desired state.
+//! 2. `observe_clouds` reads its load balancers from the inventories, or queries
+//!    the clouds.
+//! 3. `plan` compares both and returns a list of actions; a pure function.
+//! 4. `pace` takes out the repairs of drift that have no repair slot yet.
+//! 5. `apply` performs the remaining actions, each with a write permit.
+//! 6. `report` writes the condition, emits Events, updates metrics and schedules
+//!    the next reconcile.
+//!
+//! # The modules in reading order
+//!
+//! 1. [`plan`]: the core, from desired and observed state to actions.
+//! 2. [`controller`]: the run loop, the six steps, the memory of each Service, and
+//!    the background tasks (resync, orphans, Node changes).
+//! 3. [`kubernetes`]: reads Services and Nodes into the types of the plan; writes
+//!    Services, conditions and Events.
+//! 4. [`cloud`]: the client of a cloud's HTTP API, and the inventory of a cloud.
+//! 5. [`election`]: the leader election, and the permits without which no write
+//!    compiles.
+//! 6. [`telemetry`] and [`admin`]: logs, metrics and traces; the server for probes
+//!    and metrics.
+//! 7. [`args`], [`config`] and [`app`]: from the command line to the running
+//!    components.
+//!
+//! Two small modules serve all others: [`reason`] has the closed set of reasons for
+//! metrics, log lines and conditions; [`error_chain`] formats an error with its
+//! causes.
 
 pub mod admin;
 pub mod app;

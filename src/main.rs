@@ -1,4 +1,4 @@
-//! my-cloud-controller-manager: from the command line to running parts.
+//! my-cloud-controller-manager: from the command line to the running components.
 
 use std::process::ExitCode;
 
@@ -7,11 +7,11 @@ use my_cloud_controller_manager::app;
 use my_cloud_controller_manager::args::Args;
 use my_cloud_controller_manager::config::Start;
 
-/// Exit code of a error in the flags or the file, as clap's own.
+/// Exit code for errors in the flags or the configuration file, the same as clap's.
 const CONFIG_ERROR: u8 = 2;
 
 fn main() -> ExitCode {
-    // Fails only if one is installed already, which would be this one.
+    // Fails only if a provider is already installed, which could only be this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let start = match Start::from_args(&Args::parse()) {
         Ok(start) => start,

@@ -1,37 +1,37 @@
-//! The closed set of reasons for which something is not as it should be: the
-//! `reason` of metrics and log lines, and what the condition's reason follows from.
+//! The closed set of reasons why a Service is not in its desired state: the `reason`
+//! of metrics and log lines. The reason of the condition is derived from it.
 
 use strum::{EnumIter, IntoEnumIterator, IntoStaticStr};
 
-/// Why something failed, or what it waits for.
+/// The cause of a failure, or of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// The cloud asks for fewer calls.
+    /// The cloud asked for fewer calls.
     CloudThrottled,
-    /// The cloud cannot be reached, or fails.
+    /// The cloud is unreachable or failed.
     CloudUnavailable,
-    /// The cloud refuses the request.
+    /// The cloud rejected the request.
     CloudRejected,
-    /// The account's quota is used up.
+    /// The quota of the account is exhausted.
     Quota,
-    /// Another writer came first.
+    /// Another client wrote first.
     Conflict,
-    /// No answer, or no free slot, in time.
+    /// No response, or no free slot, in time.
     Timeout,
-    /// The answer breaks the rules of the API.
+    /// The response does not match the API.
     Protocol,
     /// The cloud has seen a later leadership term.
     Fenced,
-    /// The cloud's API lacks what the request needs.
+    /// The API of the cloud does not support the request.
     Unsupported,
-    /// The Service cannot be carried out as written.
+    /// The specification of the Service is invalid.
     InvalidSpec,
-    /// The API server failed or refused the request.
+    /// The API server failed or rejected the request.
     Kubernetes,
-    /// The load balancer's name belongs to another owner.
+    /// The name of the load balancer belongs to another owner.
     NameTaken,
-    /// The load balancer failed at the cloud.
+    /// The cloud reports the load balancer as failed.
     CloudFailed,
     /// The cloud is not in the configuration.
     NotConfigured,
@@ -52,13 +52,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The text, in snake case.
+    /// The reason in snake case.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Whether it stands for a failure. The others end by themselves, or belong
-    /// to a replica that is about to stop.
+    /// Whether the reason is a failure. The other reasons end by themselves, or belong to
+    /// a replica that is about to stop.
     pub fn is_failure(self) -> bool {
         match self {
             Self::CloudThrottled
@@ -85,7 +85,7 @@ impl Reason {
         }
     }
 
-    /// Every reason that stands for a failure.
+    /// The reasons that are failures.
     pub fn failures() -> impl Iterator<Item = Self> {
         Self::iter().filter(|reason| reason.is_failure())
     }

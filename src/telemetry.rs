@@ -1,4 +1,4 @@
-//! What the program tells about itself: logs, metrics, traces.
+//! Logs, metrics and traces.
 
 pub mod build_info;
 #[cfg(test)]
@@ -17,33 +17,33 @@ pub use metrics::{
 use logs::{LogFilter, LogFormat, LogsError};
 use traces::Traces;
 
-/// What was started.
+/// The handles of the running telemetry.
 pub struct Telemetry {
-    /// Which lines are logged.
     pub log_filter: LogFilter,
-    /// To be shut down last of all.
+    /// The trace exporter, to be shut down last of all; `None` while traces are disabled.
     pub traces: Option<Traces>,
 }
 
-/// Starts logs and, if the environment asks for them, traces. Once per process.
+/// Starts logs and, if the environment enables them, traces. Call it once in a
+/// process.
 ///
-/// A wrong `OTEL_*` setting is logged; it never stops the controller.
+/// An invalid `OTEL_*` setting is logged; it never stops the controller.
 ///
 /// # Errors
 /// A subscriber was installed before.
 pub fn init(format: LogFormat, verbosity: u8, metrics: &Metrics) -> Result<Telemetry, LogsError> {
-    // Under a subscriber of its own, or what the exporter says about its settings is lost.
+    // Without this subscriber the messages of the exporter about its settings would be lost.
     let traces = tracing::subscriber::with_default(logs::early(format), || {
         Traces::from_environment(metrics.program.span_exports())
     });
-    let (traces, wrong) = match traces {
+    let (traces, invalid) = match traces {
         Ok(traces) => (traces, None),
         Err(error) => (None, Some(error)),
     };
     let lines = metrics.program.log_lines();
     let log_filter = logs::init(format, verbosity, lines)?;
-    if let Some(error) = wrong {
-        tracing::error!(%error, "traces are off: wrong OTEL_* setting");
+    if let Some(error) = invalid {
+        tracing::error!(%error, "traces are disabled: a setting in OTEL_* is invalid");
     }
     Ok(Telemetry { log_filter, traces })
 }

@@ -1,5 +1,5 @@
-//! The program at its outermost edge: what it says to a wrong command line or
-//! file, and which status it leaves.
+//! The program at its outermost edge: its output for a wrong command line or
+//! configuration file, and its exit code.
 #![allow(
     clippy::expect_used,
     reason = "clippy knows tests, but not the functions beside them"
@@ -35,7 +35,7 @@ fn assert_refused(arguments: &[&str], expected: &[String]) {
 }
 
 #[test]
-fn every_mistake_of_flags_and_file_is_one_line() {
+fn each_error_in_flags_and_file_is_one_line() {
     let path = file(
         "wrong.yaml",
         "annotationPrefix: k8s.io\nclouds:\n- name: cloud1\n- name: cloud1\n  endpoint: ftp://x\n",
@@ -81,8 +81,8 @@ fn a_file_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn check_config_names_the_mistakes_of_a_file() {
-    let path = file("one-mistake.yaml", "sweepInterval: 5 minutes\n");
+fn check_config_prints_the_errors_of_a_file() {
+    let path = file("one-error.yaml", "sweepInterval: 5 minutes\n");
     assert_refused(
         &["check-config", &path],
         &[format!(
@@ -92,7 +92,7 @@ fn check_config_names_the_mistakes_of_a_file() {
 }
 
 #[test]
-fn check_config_says_what_a_good_file_means() {
+fn check_config_prints_the_clouds_of_a_valid_file() {
     let path = file(
         "good.yaml",
         "clouds:\n- name: east\n  endpoint: https://lb.east:8443\n- name: cloud2\n",
@@ -107,13 +107,13 @@ fn check_config_says_what_a_good_file_means() {
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
         format!(
-            "{path}: no mistakes\neast: https://lb.east:8443/\ncloud2: http://cloud2-api:8080/\n"
+            "{path}: no errors\neast: https://lb.east:8443/\ncloud2: http://cloud2-api:8080/\n"
         )
     );
 }
 
 #[test]
-fn version_and_help_are_no_mistakes() {
+fn version_and_help_succeed() {
     let version = run(&["--version"]);
     assert_eq!(version.status.code(), Some(0));
     let text = String::from_utf8_lossy(&version.stdout);

@@ -1,4 +1,4 @@
-//! Connections of both listeners, the plain and the secure one.
+//! The connections of both listeners, the plain and the secure listener.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -13,20 +13,19 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// The longest that a client may take to send the head of a request, the first
-/// or the next. Whoever connects and is silent must not keep a connection:
-/// those of the secure port are few. Longer than a slow network needs.
+/// Time limit for the head of each request. A silent client must not keep its
+/// connection, because the secure listener has few. A slow network needs less.
 const REQUEST_HEAD: Duration = Duration::from_secs(20);
 
-/// Where the head of a request, as far as it has come, is too long: at twice the
-/// longest token. Without a bound of ours it would be about 400 KiB for each client.
+/// Maximum size of the head of a request: twice the longest token. The default of
+/// hyper is about 400 KiB for each client.
 const BUFFER: usize = 32 * 1024;
 
-/// Most connections at a time. One more ends the oldest: were it left to wait, as
-/// many silent clients would keep the kubelet out, and a probe that is not
-/// answered ends a healthy leader. A probe is over in milliseconds, so it is the
-/// oldest only when hundreds come behind it meanwhile.
-const MOST: usize = 256;
+/// Maximum number of open connections. At the limit the oldest is closed; otherwise
+/// 256 idle clients could starve the probes of the kubelet and get a healthy leader
+/// restarted. A probe takes milliseconds, so it is the oldest connection only if
+/// hundreds of connections come after it in that time.
+const MAX_CONNECTIONS: usize = 256;
 
 /// Serves until it is dropped; connections end with it.
 pub(super) async fn serve<L>(mut listener: L, router: Router)
@@ -40,29 +39,29 @@ where
             (stream, peer) = listener.accept() => {
                 let router = router.clone().layer(Extension(ConnectInfo(peer)));
                 by_age.retain(|connection| !connection.is_finished());
-                if by_age.len() >= MOST && let Some(oldest) = by_age.pop_front() {
-                    tracing::debug!(%peer, "too many clients of the admin server: the oldest goes");
+                if by_age.len() >= MAX_CONNECTIONS && let Some(oldest) = by_age.pop_front() {
+                    tracing::debug!(%peer, "the admin server is at its connection limit; the oldest connection is closed");
                     oldest.abort();
                 }
-                by_age.push_back(connections.spawn(answer(stream, peer, router)));
+                by_age.push_back(connections.spawn(serve_one(stream, peer, router)));
             }
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn answer<S>(stream: S, peer: SocketAddr, router: Router)
+async fn serve_one<S>(stream: S, peer: SocketAddr, router: Router)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    // axum's own `serve` sets no timer, and without one there is no time limit.
-    let answered = http1::Builder::new()
+    // `serve` of axum sets no timer, and without a timer there is no time limit.
+    let result = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await;
-    if let Err(error) = answered {
-        tracing::debug!(%peer, %error, "a client of the admin server went wrong");
+    if let Err(error) = result {
+        tracing::debug!(%peer, %error, "a connection to the admin server failed");
     }
 }

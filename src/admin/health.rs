@@ -1,4 +1,4 @@
-//! Health checks and how their outcome reads: as on kube-apiserver
+//! Health checks, with the output format of kube-apiserver
 //! (`k8s.io/apiserver/pkg/server/healthz`).
 
 use std::collections::BTreeSet;
@@ -10,32 +10,31 @@ use crate::telemetry::Metrics;
 
 type Probe = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// What a check is asked for.
+/// The purpose of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckKind {
-    /// Failing means that only a restart helps. Nothing about a cloud or the
-    /// API server belongs here: no restart mends them.
+    /// A failure means that only a restart helps. The state of a cloud or of the API
+    /// server does not belong here: no restart fixes it.
     Live,
-    /// Failing means that this replica has not begun, or is about to end. A
-    /// standby is ready.
+    /// A failure means that this replica is starting or stopping. A standby is ready.
     Ready,
 }
 
-/// Where outcomes are shown.
+/// The endpoint of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Endpoint {
-    /// `/livez`: the checks of [`Kind::Live`].
+    /// `/livez`: the checks of [`CheckKind::Live`].
     Livez,
-    /// `/readyz`: the checks of [`Kind::Ready`].
+    /// `/readyz`: the checks of [`CheckKind::Ready`].
     Readyz,
-    /// `/healthz`: as `/livez`, for older configurations.
+    /// `/healthz`: the same as `/livez`, for older configurations.
     Healthz,
 }
 
 impl Endpoint {
     pub(super) const ALL: [Self; 3] = [Self::Livez, Self::Readyz, Self::Healthz];
 
-    /// The path without its slash.
+    /// The path without the slash.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Livez => "livez",
@@ -58,10 +57,11 @@ struct Check {
     probe: Probe,
 }
 
-/// The checks of this process. `ping` is always among them, of both kinds.
+/// The checks of this process. `ping` is always one of them, for both kinds.
 pub struct Health {
     checks: RwLock<Vec<Check>>,
-    /// What failed at the last probe of each endpoint: the log tells changes only.
+    /// The failed checks of the last probe of each endpoint, so that only changes are
+    /// logged.
     failing: Mutex<[Vec<&'static str>; Endpoint::ALL.len()]>,
 }
 
@@ -72,7 +72,7 @@ impl Default for Health {
 }
 
 impl Health {
-    /// With `ping` only.
+    /// The checks with only `ping`.
     pub fn new() -> Self {
         let health = Self {
             checks: RwLock::default(),
@@ -83,7 +83,7 @@ impl Health {
         health
     }
 
-    /// Adds a check. It must answer at once; what it looks at is kept up to date by others.
+    /// Adds a check. It must not block: other tasks keep the state that it reads up to date.
     pub fn add(
         &self,
         name: &'static str,
@@ -160,7 +160,7 @@ impl Health {
         }
     }
 
-    /// Runs one check, and tells why it fails. `None`: there is no such check.
+    /// Runs one check; a failure includes its reason. `None` if the check does not exist.
     pub(super) fn one(&self, endpoint: Endpoint, name: &str) -> Option<ProbeResult> {
         let checks = self.checks.read();
         let check = checks
@@ -178,7 +178,7 @@ impl Health {
         })
     }
 
-    /// Runs every check and shows the outcomes as metrics.
+    /// Runs every check and exports the results as metrics.
     pub(super) fn measure(&self, metrics: &Metrics) {
         let checks = self.checks.read();
         for check in checks.iter() {
@@ -194,14 +194,15 @@ impl Health {
     }
 }
 
-/// What a probe says.
+/// The response to a probe.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ProbeResult {
     pub passed: bool,
     pub text: String,
 }
 
-/// What a probe's query asks for. Check names need no percent-encoding, so none is undone.
+/// The query parameters of a probe. The names of checks need no percent-encoding, so
+/// none is decoded.
 #[derive(Debug, Default)]
 pub(super) struct Options {
     verbose: bool,

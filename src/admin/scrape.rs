@@ -1,4 +1,4 @@
-//! `/metrics`.
+//! The endpoint `/metrics`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::routing::get;
 use http::header::ACCEPT;
 use http::{HeaderMap, StatusCode};
 
-use super::{Health, answer_text, headers};
+use super::{Health, headers, text_response};
 use crate::telemetry::{Metrics, MetricsFormat};
 
 pub(super) fn route(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
@@ -20,11 +20,11 @@ pub(super) fn route(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
 
 async fn scrape(
     State((health, metrics)): State<(Arc<Health>, Arc<Metrics>)>,
-    asked: HeaderMap,
+    request: HeaderMap,
 ) -> Response {
-    let accepts = asked.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let accepts = request.get(ACCEPT).and_then(|value| value.to_str().ok());
     let format = MetricsFormat::preferred(accepts.unwrap_or_default());
-    // Gathering reads /proc, which a thread that runs tasks must not wait for.
+    // Gathering reads /proc, which would block a thread that runs tasks.
     let gathered = tokio::task::spawn_blocking(move || {
         health.measure(&metrics);
         metrics.gather(format)
@@ -32,9 +32,9 @@ async fn scrape(
     match gathered.await {
         Ok(text) => (headers(format.content_type()), text).into_response(),
         Err(error) => {
-            tracing::error!(%error, "metrics cannot be gathered");
-            let text = "internal server error: metrics cannot be gathered\n";
-            answer_text(StatusCode::INTERNAL_SERVER_ERROR, text.into())
+            tracing::error!(%error, "cannot gather the metrics");
+            let text = "internal server error: cannot gather the metrics\n";
+            text_response(StatusCode::INTERNAL_SERVER_ERROR, text.into())
         }
     }
 }

@@ -1,16 +1,14 @@
-//! `/metrics` for those who may read it: TLS on a listener of its own, and the
-//! API server asked who the client is (TokenReview) and what it may do
-//! (SubjectAccessReview), as controller-runtime's
-//! `filters.WithAuthenticationAndAuthorization` does it.
+//! `/metrics` for authorized clients: TLS on a separate listener. The API server
+//! authenticates a client (TokenReview) and authorizes it (SubjectAccessReview), as
+//! with `filters.WithAuthenticationAndAuthorization` of controller-runtime.
 //!
-//! - [`certificate`]: the pair of files, read again when they change.
-//! - [`tls_listener`]: connections after their handshake.
-//! - [`access`]: who is let in; [`reviews`]: what the API server says;
-//!   [`decisions`]: what it said within the last minute.
+//! - [`certificate`]: the certificate and key, reloaded when their files change.
+//! - [`tls_listener`]: accepts connections and performs their TLS handshakes.
+//! - [`access`]: the guard of the routes; [`reviews`]: the requests to the API server;
+//!   [`decisions`]: the cache of its decisions, for one minute.
 //!
-//! There is no certificate made up in memory, as controller-runtime has one: a
-//! scraper could not tell it from anybody else's, and would hand its token to
-//! whoever answers.
+//! There is no self-signed certificate in memory, unlike in controller-runtime: a
+//! scraper could not verify it, and would send its token to any server.
 
 mod access;
 mod certificate;
@@ -36,41 +34,36 @@ use certificate::Certificate;
 pub use certificate::CertificateError;
 use tls_listener::TlsListener;
 
-/// Where, and with which certificate.
+/// The settings of the secure listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecureMetricsConfig {
-    /// Where to listen.
     pub address: SocketAddr,
-    /// PEM file with the certificate and those between it and its authority.
+    /// PEM file with the certificate and its intermediate certificates.
     pub certificate: PathBuf,
-    /// PEM file with its key.
+    /// PEM file with the private key.
     pub key: PathBuf,
 }
 
-/// A listener with its certificate, not yet served.
+/// A listener with its certificate that does not serve yet.
 pub struct SecureMetrics {
     listener: TcpListener,
     certificate: Certificate,
 }
 
-/// Why it cannot be.
+/// The error of [`SecureMetrics::bind`].
 #[derive(Debug, thiserror::Error)]
 pub enum SecureMetricsError {
-    /// The address cannot be had.
     #[error("--metrics-secure-address {address}: {error}")]
     Address {
-        /// The address.
         address: SocketAddr,
-        /// The system's word.
         error: io::Error,
     },
-    /// The certificate cannot be used.
     #[error("--metrics-tls-cert-file, --metrics-tls-key-file: {0}")]
     Certificate(#[from] CertificateError),
 }
 
 impl SecureMetrics {
-    /// Reads the certificate and takes the address.
+    /// Reads the certificate and listens on the address.
     ///
     /// # Errors
     /// [`SecureMetricsError`].
@@ -85,7 +78,7 @@ impl SecureMetrics {
         })
     }
 
-    /// Serves until it is dropped. The client asks on our behalf who the others are.
+    /// Serves until it is dropped; `client` makes the reviews.
     ///
     /// # Errors
     /// The listener has no address.

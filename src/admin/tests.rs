@@ -14,7 +14,7 @@ use tower::ServiceExt;
 
 use super::*;
 
-/// Probes of a process whose `leader_election` check fails when told to.
+/// The probes of a process whose check `leader_election` fails while `wedged` is set.
 struct Process {
     router: Router,
     wedged: Arc<AtomicBool>,
@@ -76,7 +76,7 @@ impl Process {
 }
 
 #[tokio::test]
-async fn answers_read_as_those_of_kube_apiserver() {
+async fn responses_have_the_format_of_kube_apiserver() {
     let process = Process::new();
     let cases = [
         ("/livez", 200, "ok", "all checks pass"),
@@ -141,7 +141,7 @@ async fn answers_read_as_those_of_kube_apiserver() {
 }
 
 #[tokio::test]
-async fn a_wedged_leader_is_not_live_but_what_it_was_stays_ready() {
+async fn a_wedged_leader_is_not_live_and_its_readiness_is_unaffected() {
     let process = Process::new();
     process.wedged.store(true, Ordering::Relaxed);
     assert_eq!(process.get("/livez").await.0, 500);
@@ -151,12 +151,12 @@ async fn a_wedged_leader_is_not_live_but_what_it_was_stays_ready() {
     assert_eq!(
         process.get("/livez").await.0,
         200,
-        "it is asked anew each time"
+        "each probe runs the check"
     );
 }
 
 #[tokio::test]
-async fn answers_are_never_cached_and_never_guessed_at() {
+async fn responses_are_never_cached_and_their_type_is_never_sniffed() {
     let process = Process::new();
     for path in [
         "/livez",
@@ -182,7 +182,7 @@ async fn only_get_and_head_are_answered() {
 }
 
 #[tokio::test]
-async fn metrics_have_their_exact_content_type_and_tell_the_checks() {
+async fn metrics_have_their_exact_content_type_and_include_the_checks() {
     let process = Process::new();
     let (status, headers, text) = process.request("GET", "/metrics").await;
     assert_eq!(status, StatusCode::OK);
@@ -198,20 +198,20 @@ async fn metrics_have_their_exact_content_type_and_tell_the_checks() {
     }
 }
 
-/// Time stands still but for the server's own time limit.
+/// Time is paused, so that only the time limit of the server passes.
 #[tokio::test(start_paused = true)]
-async fn who_connects_and_is_silent_is_let_go() {
+async fn a_silent_client_is_disconnected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = router(Arc::new(Health::new()), None, LogFilter::of_nothing("info"));
     let _server = AbortOnDropHandle::new(tokio::spawn(serve(listener, router)));
     let cases = [
-        ("", "", "nothing is asked"),
-        ("GET /livez HTTP/1.1\r\n", "", "half a question"),
+        ("", "", "no request"),
+        ("GET /livez HTTP/1.1\r\n", "", "half a request"),
         (
             "GET /livez HTTP/1.1\r\nhost: a\r\n\r\n",
             "ok",
-            "nothing more is asked",
+            "no second request",
         ),
     ];
     for (question, answer, why) in cases {
@@ -226,18 +226,18 @@ async fn who_connects_and_is_silent_is_let_go() {
     }
 }
 
-/// What a server answers until it ends the connection, long before its time
-/// limit for silence.
+/// The response of a server that closes the connection long before its time limit for
+/// silent clients.
 async fn answers(client: &mut TcpStream) -> String {
     let mut text = Vec::new();
-    // Bytes that it does not read make the end a hard one.
+    // Unread bytes turn the close into a reset.
     let end = timeout(Duration::from_secs(10), client.read_to_end(&mut text));
     let _ = end.await.expect("still connected");
     String::from_utf8(text).unwrap()
 }
 
 #[tokio::test]
-async fn a_head_that_is_far_too_long_is_not_kept() {
+async fn a_head_that_is_too_long_is_rejected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = router(Arc::new(Health::new()), None, LogFilter::of_nothing("info"));
@@ -251,7 +251,7 @@ async fn a_head_that_is_far_too_long_is_not_kept() {
             "GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\nfiller: {filler}\r\n\r\n"
         );
         let mut client = TcpStream::connect(address).await.unwrap();
-        // The server may be gone before it is all sent.
+        // The server may close the connection before the client has sent all bytes.
         let _ = client.write_all(question.as_bytes()).await;
         let text = answers(&mut client).await;
         assert_eq!(text.ends_with("ok"), is_answered, "{why}: {text}");
@@ -259,7 +259,7 @@ async fn a_head_that_is_far_too_long_is_not_kept() {
 }
 
 #[tokio::test]
-async fn silent_clients_keep_no_probe_out() {
+async fn silent_clients_do_not_starve_a_probe() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = router(Arc::new(Health::new()), None, LogFilter::of_nothing("info"));
@@ -273,11 +273,15 @@ async fn silent_clients_keep_no_probe_out() {
     probe.write_all(question.as_bytes()).await.unwrap();
     let text = answers(&mut probe).await;
     assert!(text.ends_with("ok"), "{text}");
-    assert_eq!(answers(&mut silent[0]).await, "", "the oldest went for it");
+    assert_eq!(
+        answers(&mut silent[0]).await,
+        "",
+        "the oldest connection was closed"
+    );
 }
 
 #[tokio::test]
-async fn metrics_are_served_only_where_they_are_wanted() {
+async fn metrics_are_served_only_where_they_are_configured() {
     let filter = LogFilter::of_nothing("info");
     let router = router(Arc::new(Health::new()), None, filter);
     let process = Process {
@@ -289,7 +293,7 @@ async fn metrics_are_served_only_where_they_are_wanted() {
 }
 
 #[tokio::test]
-async fn the_log_filter_is_seen_and_changed_from_this_machine() {
+async fn the_log_filter_is_shown_and_replaced_on_a_loopback_address() {
     let process = Process::new();
     let path = "/debug/log-filter";
     assert_eq!(process.get(path).await, (200, "info\n".to_owned()));
@@ -308,7 +312,7 @@ async fn the_log_filter_is_seen_and_changed_from_this_machine() {
 }
 
 #[tokio::test]
-async fn the_log_filter_is_nobody_elses_business() {
+async fn the_log_filter_rejects_other_addresses() {
     let process = Process::new();
     let path = "/debug/log-filter";
     for peer in ["10.0.0.7", "::ffff:10.0.0.7", "fd00::7", "0.0.0.0"] {

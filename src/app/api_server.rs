@@ -1,4 +1,4 @@
-//! The way to the API server, and which cluster it is.
+//! The configuration of the client for the API server, and the id of the cluster.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::AppError;
 use crate::config::Config;
 use crate::plan::naming::ClusterId;
 
-/// The longest that a request at the start may take.
+/// Time limit for one request during the start.
 const REQUEST: Duration = Duration::from_secs(10);
-/// Between two tries.
+/// Delay between two attempts.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// From the kubeconfig, or as a pod.
-pub(super) async fn access(config: &Config) -> Result<kube::Config, AppError> {
+/// Reads the kubeconfig or, without one, the pod's ServiceAccount.
+pub(super) async fn client_config(config: &Config) -> Result<kube::Config, AppError> {
     let error = |error: &dyn std::fmt::Display| AppError::KubernetesConfig(error.to_string());
     let mut kubernetes = match &config.kubeconfig {
         Some(path) => {
@@ -33,15 +33,15 @@ pub(super) async fn access(config: &Config) -> Result<kube::Config, AppError> {
             .await
             .map_err(|e| error(&format!("{e} (outside a cluster, pass --kubeconfig)")))?,
     };
-    // Each request has a deadline and each loop a backoff of its own: retries
-    // hidden in the client would only outlive both.
+    // Each request has a deadline and each loop has a backoff: retries hidden in the
+    // client would outlive both.
     kubernetes.default_retry = false;
     kubernetes.connect_timeout = Some(REQUEST);
     Ok(kubernetes)
 }
 
-/// The resourceVersion of the whole store, as of now. Waits for the API server
-/// as long as it takes.
+/// Reads the current resourceVersion of the API server's store. Waits for the API
+/// server without a limit.
 pub(super) async fn resource_version(client: &Client) -> u64 {
     let services = Api::<Service>::all(client.clone());
     loop {
@@ -52,22 +52,26 @@ pub(super) async fn resource_version(client: &Client) -> u64 {
                 match version.parse() {
                     Ok(version) => return version,
                     Err(_) => {
-                        tracing::warn!(version, "a resourceVersion that is no number; trying again")
+                        tracing::warn!(
+                            version,
+                            "the API server returned a resourceVersion that is not a number; retrying"
+                        )
                     }
                 }
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "a resourceVersion is needed as term; trying again")
+                tracing::warn!(%error, "cannot read the resourceVersion that serves as the leadership term; retrying")
             }
             Err(_) => {
-                tracing::warn!("the API server did not answer within {REQUEST:?}; trying again")
+                tracing::warn!("the API server did not respond within {REQUEST:?}; retrying")
             }
         }
         sleep(RETRY).await;
     }
 }
 
-/// The UID of the namespace kube-system: it lives as long as the cluster. Waits for the API server as long as it takes.
+/// Reads the UID of the namespace kube-system, which exists as long as the cluster.
+/// Waits for the API server without a limit.
 pub(super) async fn cluster_id(client: &Client) -> ClusterId {
     let namespaces = Api::<Namespace>::all(client.clone());
     loop {
@@ -78,10 +82,10 @@ pub(super) async fn cluster_id(client: &Client) -> ClusterId {
                 }
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the UID of namespace kube-system is needed as cluster id; trying again")
+                tracing::warn!(%error, "cannot read the UID of namespace kube-system, which serves as the cluster id; retrying")
             }
             Err(_) => {
-                tracing::warn!("the API server did not answer within {REQUEST:?}; trying again")
+                tracing::warn!("the API server did not respond within {REQUEST:?}; retrying")
             }
         }
         sleep(RETRY).await;
@@ -103,19 +107,19 @@ contexts: [{name: a, context: {cluster: a, user: a}}]
 current-context: a
 ";
 
-    /// A patch that the client sent again by itself would go out after its
-    /// permit had ended. What this setting does: `election::tests::client`.
+    /// A patch that the client retried on its own would be sent after its permit had
+    /// ended. `election::tests::client` shows the effect of this setting.
     #[tokio::test]
     async fn no_client_sends_anything_again_by_itself() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("kubeconfig");
         std::fs::write(&path, KUBECONFIG).expect("a file");
         let flags = ["program", "--kubeconfig", path.to_str().expect("a path")];
-        let start = Start::from_args(&Args::parse_from(flags)).expect("no mistake");
+        let start = Start::from_args(&Args::parse_from(flags)).expect("no error");
         let Start::Run(config) = start else {
             panic!("it runs");
         };
-        let kubernetes = access(&config).await.expect("a way");
+        let kubernetes = client_config(&config).await.expect("a configuration");
         assert!(!kubernetes.default_retry);
     }
 }

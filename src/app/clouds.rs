@@ -10,11 +10,11 @@ use crate::config::Config;
 use crate::plan::naming::CloudName;
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// One client for each configured cloud; once `stopping` is cancelled, no call
-/// is begun any more.
+/// Builds one client for each configured cloud. The clients start no call after
+/// `stopping` is cancelled.
 ///
 /// # Errors
-/// The settings of one cannot work: its CA file, say, is no certificate.
+/// The settings of a cloud are unusable; its CA file has no certificate, for example.
 pub fn clients(
     config: &Config,
     observer: CallObserver,

@@ -1,8 +1,8 @@
-//! Whether the parts are alive: each is a task that beats as long as it turns.
+//! Liveness of the components: the task of each component records a heartbeat.
 //!
-//! A part that waits is healthy, however long it waits: for a cloud, for the API
-//! server, for work. One that blocks its thread (a deadlock, an endless loop)
-//! is not, and nothing else would notice as long as another thread answers
+//! A component that awaits a cloud, the API server or work is healthy, however long
+//! it waits. A component that blocks its thread (a deadlock, an endless loop) is not;
+//! without heartbeats that would go unnoticed as long as another thread answers the
 //! probes and renews the Lease.
 
 use std::sync::Arc;
@@ -12,18 +12,19 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-/// How often a part that has nothing to do is woken.
-const BEAT: Duration = Duration::from_secs(10);
-/// No honest step takes this long, however short the pod is of CPU.
+/// Interval at which an idle component is woken for its heartbeat.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// Age of a heartbeat from which its component counts as stuck. No step of a working
+/// component takes this long, even in a pod that is short of CPU.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// The pulse of one part.
+/// The last heartbeat of one component.
 pub(super) struct Heartbeat {
     last: Mutex<Instant>,
     has_ended: AtomicBool,
 }
 
-/// Ends the pulse with the task, also if that panics.
+/// Marks the heartbeat as ended when the task ends, also if the task panics.
 struct HeartbeatGuard(Arc<Heartbeat>);
 
 impl Drop for HeartbeatGuard {
@@ -33,50 +34,53 @@ impl Drop for HeartbeatGuard {
 }
 
 impl Heartbeat {
-    /// The part with a pulse, and the pulse.
-    pub(super) fn of<F>(part: F) -> (impl Future<Output = F::Output>, Arc<Self>)
+    /// Wraps a component so that it records its heartbeat; returns both.
+    pub(super) fn of<F>(component: F) -> (impl Future<Output = F::Output>, Arc<Self>)
     where
         F: Future,
     {
-        Self::every(BEAT, part)
+        Self::every(INTERVAL, component)
     }
 
-    fn every<F>(period: Duration, part: F) -> (impl Future<Output = F::Output>, Arc<Self>)
+    fn every<F>(interval: Duration, component: F) -> (impl Future<Output = F::Output>, Arc<Self>)
     where
         F: Future,
     {
-        let pulse = Arc::new(Self {
+        let heartbeat = Arc::new(Self {
             last: Mutex::new(Instant::now()),
             has_ended: AtomicBool::new(false),
         });
-        let life = HeartbeatGuard(pulse.clone());
-        let beating = async move {
-            let mut part = std::pin::pin!(part);
+        let guard = HeartbeatGuard(heartbeat.clone());
+        let wrapped = async move {
+            let mut component = std::pin::pin!(component);
             loop {
-                life.0.beat();
+                guard.0.record();
                 tokio::select! {
                     biased;
-                    output = &mut part => return output,
-                    () = sleep(period) => {}
+                    output = &mut component => return output,
+                    () = sleep(interval) => {}
                 }
             }
         };
-        (beating, pulse)
+        (wrapped, heartbeat)
     }
 
-    fn beat(&self) {
+    fn record(&self) {
         *self.last.lock() = Instant::now();
     }
 
     /// # Errors
-    /// The part has ended, or does not turn any more.
+    /// The component has ended or is stuck.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.has_ended.load(Ordering::Acquire) {
-            return Err("it has ended".to_owned());
+            return Err("the component has ended".to_owned());
         }
-        let silent = self.last.lock().elapsed();
-        if silent >= STUCK {
-            return Err(format!("it has been stuck for {} s", silent.as_secs()));
+        let age = self.last.lock().elapsed();
+        if age >= STUCK {
+            return Err(format!(
+                "the component has been stuck for {} s",
+                age.as_secs()
+            ));
         }
         Ok(())
     }
@@ -89,62 +93,70 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_that_only_waits_is_alive() {
-        let (part, pulse) = Heartbeat::of(std::future::pending::<()>());
-        let task = tokio::spawn(part);
+    async fn a_component_that_only_waits_is_alive() {
+        let (component, heartbeat) = Heartbeat::of(std::future::pending::<()>());
+        let task = tokio::spawn(component);
         sleep(100 * STUCK).await;
-        assert_eq!(pulse.check(), Ok(()));
+        assert_eq!(heartbeat.check(), Ok(()));
         task.abort();
         let _ = task.await;
-        assert_eq!(pulse.check(), Err("it has ended".to_owned()));
+        assert_eq!(heartbeat.check(), Err("the component has ended".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_that_does_not_turn_is_stuck_until_it_does() {
-        // Never polled, as behind a thread that a deadlock blocks.
-        let (part, pulse) = Heartbeat::of(std::future::pending::<()>());
+    async fn a_component_that_is_not_polled_is_stuck_until_it_is() {
+        // Never polled, as on a thread that a deadlock blocks.
+        let (component, heartbeat) = Heartbeat::of(std::future::pending::<()>());
         advance(STUCK - Duration::from_secs(1)).await;
-        assert_eq!(pulse.check(), Ok(()), "slow is not stuck");
+        assert_eq!(heartbeat.check(), Ok(()), "slow is not stuck");
         advance(Duration::from_secs(1)).await;
-        assert_eq!(pulse.check(), Err("it has been stuck for 60 s".to_owned()));
-        let _task = tokio::spawn(part);
-        sleep(BEAT).await;
-        assert_eq!(pulse.check(), Ok(()), "it goes on");
+        assert_eq!(
+            heartbeat.check(),
+            Err("the component has been stuck for 60 s".to_owned())
+        );
+        let _task = tokio::spawn(component);
+        sleep(INTERVAL).await;
+        assert_eq!(heartbeat.check(), Ok(()), "the component continues");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_part_that_panics_has_ended() {
-        let (part, pulse) = Heartbeat::of(async { panic!("on purpose") });
-        assert!(tokio::spawn(part).await.is_err());
-        assert_eq!(pulse.check(), Err("it has ended".to_owned()));
+    async fn a_component_that_panics_has_ended() {
+        let (component, heartbeat) = Heartbeat::of(async { panic!("on purpose") });
+        assert!(tokio::spawn(component).await.is_err());
+        assert_eq!(heartbeat.check(), Err("the component has ended".to_owned()));
     }
 
-    /// The real thing: one thread blocked for good, the other one at work.
+    /// On a real runtime: one thread is blocked for good, the other one works.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_blocked_thread_stops_one_pulse_and_no_other() {
+    async fn a_blocked_thread_stops_one_heartbeat_and_no_other() {
         const OFTEN: Duration = Duration::from_millis(20);
         let (release, blocked) = std::sync::mpsc::channel::<()>();
         let (begun, begins) = tokio::sync::oneshot::channel();
-        let (stuck, stuck_pulse) = Heartbeat::every(OFTEN, async move {
+        let (stuck, stuck_heartbeat) = Heartbeat::every(OFTEN, async move {
             let _ = begun.send(());
             let _ = blocked.recv();
         });
-        let (waiting, waiting_pulse) = Heartbeat::every(OFTEN, std::future::pending::<()>());
+        let (waiting, waiting_heartbeat) = Heartbeat::every(OFTEN, std::future::pending::<()>());
         let stuck = tokio::spawn(stuck);
         tokio::spawn(waiting);
-        begins.await.expect("the part runs");
-        // As if both had last beaten this long ago.
+        begins.await.expect("the component runs");
+        // As if both heartbeats were this old.
         let long_ago = Instant::now().checked_sub(STUCK).expect("an instant");
-        for pulse in [&stuck_pulse, &waiting_pulse] {
-            *pulse.last.lock() = long_ago;
+        for heartbeat in [&stuck_heartbeat, &waiting_heartbeat] {
+            *heartbeat.last.lock() = long_ago;
         }
         let limit = Instant::now() + Duration::from_secs(10);
-        while waiting_pulse.check().is_err() {
-            assert!(Instant::now() < limit, "the other part does not beat");
+        while waiting_heartbeat.check().is_err() {
+            assert!(
+                Instant::now() < limit,
+                "the other component records no heartbeat"
+            );
             sleep(OFTEN).await;
         }
-        assert!(stuck_pulse.check().is_err(), "the thread is blocked");
-        release.send(()).expect("the part waits for it");
-        stuck.await.expect("the part ends");
+        assert!(stuck_heartbeat.check().is_err(), "the thread is blocked");
+        release
+            .send(())
+            .expect("the component waits for the message");
+        stuck.await.expect("the component ends");
     }
 }

@@ -1,4 +1,4 @@
-//! From what the cloud clients and the election observe to metrics.
+//! Observers of the cloud clients and of the election, which update metrics.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::cloud::{CallEvent, CallObserver};
 use crate::election::{LeaseHealth, Observation, Observer};
 use crate::telemetry::Metrics;
 
-/// Counts every call to a cloud.
+/// Counts the calls to the clouds.
 pub fn of_calls(metrics: &Arc<Metrics>) -> CallObserver {
     let metrics = metrics.clone();
     Arc::new(move |event| match event {
@@ -27,11 +27,11 @@ pub fn of_calls(metrics: &Arc<Metrics>) -> CallObserver {
     })
 }
 
-/// Counts what happens to the Lease, and notes when it was renewed.
-pub fn of_election(metrics: &Arc<Metrics>, renewals: &Arc<LeaseHealth>) -> Observer {
-    let (metrics, renewals) = (metrics.clone(), renewals.clone());
+/// Counts the events of the election and records the renewals of the Lease.
+pub fn of_election(metrics: &Arc<Metrics>, health: &Arc<LeaseHealth>) -> Observer {
+    let (metrics, health) = (metrics.clone(), health.clone());
     Arc::new(move |observation| {
-        renewals.note(observation);
+        health.record(observation);
         match observation {
             Observation::Acquired => metrics.election.acquired(),
             Observation::Lost => metrics.election.changed("lost"),

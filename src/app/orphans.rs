@@ -1,4 +1,4 @@
-//! The command `orphans`: what the sweep would find, as a table for a person.
+//! The command `orphans`: prints the load balancers that the sweep would find.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -19,13 +19,14 @@ use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
 use crate::plan::orphan::suspect;
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// One line for each load balancer of this cluster whose Service is gone or no
-/// longer ours, on every configured cloud that has a list. Reads only.
+/// Returns a table with a line for each load balancer of this cluster whose Service
+/// does not exist any more or is no longer managed, on every configured cloud that
+/// has a list. Reads only.
 ///
 /// # Errors
-/// A cloud or the API server did not answer: the list would not be whole.
+/// A cloud or the API server failed: the list would be incomplete.
 pub async fn table(config: &Config) -> Result<String, AppError> {
-    let kubernetes = api_server::access(config).await?;
+    let kubernetes = api_server::client_config(config).await?;
     let client = Client::try_from(kubernetes);
     let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
     let cluster = match &config.cluster_id {
@@ -36,20 +37,21 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
     let (mut rows, mut notes) = (Vec::new(), String::new());
     for (name, cloud) in clouds::clients(config, Arc::new(|_| {}), &LogThrottle::default(), &never)?
     {
-        // The clouds first: a Service born after its list has nothing in it.
+        // List the cloud before the Services: a Service created after the list has no
+        // load balancer in it.
         let found = match cloud.list(&cluster).await {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 // Writing to a String cannot fail.
                 let _ = writeln!(
                     notes,
-                    "{name} has no list (profile basic): its orphans cannot be found"
+                    "cloud {name} has no list operation (profile basic): its orphans cannot be found"
                 );
                 continue;
             }
             Err(error) => return Err(AppError::Orphans(error.to_string())),
         };
-        let services = keepers(&client, config, &cluster).await?;
+        let services = live_owners(&client, config, &cluster).await?;
         let orphans = found
             .iter()
             .filter_map(|found| Some((found, suspect(found, &cluster, &services)?)));
@@ -69,8 +71,8 @@ fn row(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> [String; 5] {
     ]
 }
 
-/// The Services that may have load balancers, by a live list.
-async fn keepers(
+/// Lists the Services that may have load balancers.
+async fn live_owners(
     client: &Client,
     config: &Config,
     cluster: &ClusterId,
@@ -83,10 +85,10 @@ async fn keepers(
         MetadataKeys::new(&config.annotation_prefix),
         config.capabilities(),
     );
-    let keeping = services
+    let owners = services
         .into_iter()
         .filter(|service| may_have_load_balancers(service, &metadata_keys, cluster, &clouds));
-    Ok(keeping
+    Ok(owners
         .filter_map(|service| service.uid())
         .map(ServiceUid::new)
         .collect())

@@ -1,22 +1,23 @@
-//! SIGTERM and Ctrl-C: the first asks for an orderly end, the second ends at once.
+//! SIGTERM and Ctrl-C: the first signal requests a shutdown in order, the second
+//! signal ends the process at once.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Exit code after a second signal: 128 + SIGTERM, as a shell would report it.
-const AT_ONCE: i32 = 143;
+const SECOND_SIGNAL_EXIT: i32 = 143;
 
-/// Listens for the signals that end the process.
+/// The signals that stop the process.
 pub struct Signals {
-    asked: CancellationToken,
+    requested: CancellationToken,
 }
 
 impl Signals {
-    /// Starts to listen. A system that does not let us listen leaves its
-    /// default: the signal ends the process.
+    /// Installs the signal handlers. If that fails, the default action remains: a
+    /// signal ends the process at once.
     pub fn new() -> Self {
-        let asked = CancellationToken::new();
-        let on_signal = asked.clone();
+        let requested = CancellationToken::new();
+        let on_signal = requested.clone();
         tokio::spawn(async move {
             let signals = (
                 signal(SignalKind::terminate()),
@@ -24,22 +25,22 @@ impl Signals {
             );
             let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
                 tracing::warn!(
-                    "signals cannot be listened for: the process will end without order"
+                    "cannot install signal handlers; SIGTERM will stop the process without draining"
                 );
                 return;
             };
             next(&mut terminate, &mut interrupt).await;
             on_signal.cancel();
             next(&mut terminate, &mut interrupt).await;
-            tracing::warn!("a second signal: ending at once");
-            std::process::exit(AT_ONCE);
+            tracing::warn!("received a second signal; the process exits at once");
+            std::process::exit(SECOND_SIGNAL_EXIT);
         });
-        Self { asked }
+        Self { requested }
     }
 
     /// Waits for the first signal.
     pub async fn shutdown_requested(&self) {
-        self.asked.cancelled().await;
+        self.requested.cancelled().await;
     }
 }
 

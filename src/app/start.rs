@@ -1,4 +1,4 @@
-//! Builds the parts and sets them going.
+//! Builds the components and starts them.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::logs::LogFilter;
 
 impl Components {
-    /// The admin server comes first: probes tell what the start waits for.
+    /// Starts the admin server first, so that probes show why the start waits.
     pub(super) async fn start_admin(&mut self, filter: LogFilter) -> Result<(), AppError> {
         let address = self.config.admin_address;
         let listener = TcpListener::bind(address).await;
@@ -45,11 +45,11 @@ impl Components {
         let metrics = self.config.metrics.plain.then(|| self.metrics.clone());
         let router = admin::router(self.health.clone(), metrics, filter);
         self.spawn("admin-server", admin::serve(listener, router));
-        tracing::info!(%address, "serving probes");
+        tracing::info!(%address, "the admin server is listening");
         Ok(())
     }
 
-    /// To those who may read them, as the API server says.
+    /// Serves metrics over TLS to the clients that the API server authorizes.
     fn serve_secure_metrics(&mut self, client: &Client) {
         let Some(secure) = self.secure_metrics.take() else {
             return;
@@ -58,14 +58,14 @@ impl Components {
         let serve = secure.serve(health, metrics, client.clone());
         self.spawn("secure-metrics", async {
             if let Err(error) = serve.await {
-                tracing::error!(%error, "metrics cannot be served any more");
+                tracing::error!(%error, "the secure metrics server failed");
             }
         });
     }
 
-    /// Everything else. Waits for the API server as long as it takes.
+    /// Starts all other components. Waits for the API server without a limit.
     pub(super) async fn start(&mut self) -> Result<(), AppError> {
-        let kubernetes = api_server::access(&self.config).await?;
+        let kubernetes = api_server::client_config(&self.config).await?;
         let client = instrumented_client::client(kubernetes.clone(), self.metrics.clone());
         let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
         self.serve_secure_metrics(&client);
@@ -75,7 +75,7 @@ impl Components {
             Some(configured) => configured.clone(),
             None => api_server::cluster_id(&client).await,
         };
-        tracing::info!(%cluster, identity, version = env!("CARGO_PKG_VERSION"), "starting");
+        tracing::info!(%cluster, identity, version = env!("CARGO_PKG_VERSION"), "the controller is starting");
 
         let (roles, watched_roles) = watch::channel(Role::Standby);
         self.follow_role(watched_roles.clone());
@@ -86,7 +86,7 @@ impl Components {
             MetadataKeys::new(&self.config.annotation_prefix),
         );
         let memory = Arc::new(Memory::default());
-        self.show_memory(&memory);
+        self.export_memory(&memory);
         let context = self.context(
             client.clone(),
             cluster,
@@ -96,8 +96,8 @@ impl Components {
             watched_roles,
         )?;
         let context = Arc::new(context);
-        let (finalizer_races, lost) = FinalizerRaces::new();
-        let clean_up = finalizer_race::run(context.clone(), lost);
+        let (finalizer_races, races) = FinalizerRaces::new();
+        let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
         let (trigger, triggered) = Trigger::new();
         self.spawn("event-writer", write_events);
@@ -112,7 +112,7 @@ impl Components {
         let resync = resync::run(context.clone(), trigger, self.resync_settings());
         self.spawn("resync", resync);
         let listed = self.services_listed.clone();
-        let controller = self.spawn_part("controller", async move {
+        let controller = self.spawn_component("controller", async move {
             controller::run(context, service_events, triggered, finalizer_races, listed).await;
             ComponentExit::Controller
         });
@@ -121,11 +121,12 @@ impl Components {
         Ok(())
     }
 
-    /// From the first moment on: what is not known yet is not ready.
+    /// Adds the readiness checks before anything is listed, so that a new replica is
+    /// not ready.
     fn add_readiness_checks(&self) {
-        let unless = |not_ready: bool, why: &str| {
+        let unless = |not_ready: bool, reason: &str| {
             if not_ready {
-                Err(why.to_owned())
+                Err(reason.to_owned())
             } else {
                 Ok(())
             }
@@ -186,8 +187,8 @@ impl Components {
         })
     }
 
-    /// Shows the queue and the Services that wait for an address at each scrape.
-    fn show_memory(&self, memory: &Arc<Memory>) {
+    /// Updates the gauges of the queue and of the pending Services before each scrape.
+    fn export_memory(&self, memory: &Arc<Memory>) {
         let memory = Arc::downgrade(memory);
         let clouds: Vec<CloudName> = self
             .config
@@ -210,32 +211,32 @@ impl Components {
         });
     }
 
-    fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
-        self.spawn_part(name, async move {
-            part.await;
-            ComponentExit::Part(name)
+    fn spawn(&mut self, name: &'static str, component: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_component(name, async move {
+            component.await;
+            ComponentExit::Other(name)
         });
     }
 
-    /// With a check that it is alive.
-    fn spawn_part(
+    /// Spawns a component with its liveness check.
+    fn spawn_component(
         &mut self,
         name: &'static str,
-        part: impl Future<Output = ComponentExit> + Send + 'static,
+        component: impl Future<Output = ComponentExit> + Send + 'static,
     ) -> AbortHandle {
-        let (part, pulse) = Heartbeat::of(part);
+        let (component, heartbeat) = Heartbeat::of(component);
         let stopping = self.stopping.clone();
         self.health.add(name, CheckKind::Live, move || {
-            // Parts end one by one then, as they should.
-            pulse.check().or_else(|why| {
+            // During a shutdown the components end one by one.
+            heartbeat.check().or_else(|reason| {
                 if stopping.is_cancelled() {
                     Ok(())
                 } else {
-                    Err(why)
+                    Err(reason)
                 }
             })
         });
-        self.tasks.spawn(part)
+        self.tasks.spawn(component)
     }
 
     fn resync_settings(&self) -> ResyncSettings {
@@ -260,13 +261,13 @@ impl Components {
         let warm = self.warm();
         let election = self.config.election.clone();
         let timing = election.as_ref().map(|election| election.timing);
-        let renewals = LeaseHealth::new(timing.unwrap_or_default().lease_duration);
-        let renewals = Arc::new(renewals);
-        let observe = observers::of_election(&self.metrics, &renewals);
-        let check = move || renewals.check();
+        let health = LeaseHealth::new(timing.unwrap_or_default().lease_duration);
+        let health = Arc::new(health);
+        let observe = observers::of_election(&self.metrics, &health);
+        let check = move || health.check();
         self.health.add("leader_election", CheckKind::Live, check);
-        self.spawn_part("election", async move {
-            // A replica that sees no Services or Nodes would lead for ever and do nothing.
+        self.spawn_component("election", async move {
+            // A replica without Services or Nodes in its stores would lead and do nothing.
             if release.run_until_cancelled(warm).await.is_none() {
                 return ComponentExit::Election(Ok(()));
             }
@@ -290,11 +291,11 @@ impl Components {
         });
     }
 
-    /// Completes when Services and Nodes were listed once.
+    /// Completes when the Services and the Nodes were listed.
     fn warm(&self) -> impl Future<Output = ()> + use<> {
         let (mut services, mut nodes) = (self.services_listed.subscribe(), self.nodes.subscribe());
         async move {
-            // Senders that are gone mean that the process is about to end.
+            // An error means that the senders are dropped: the process is about to end.
             let _ = services.wait_for(|listed| *listed).await;
             let _ = nodes.wait_for(Option::is_some).await;
         }
@@ -307,7 +308,7 @@ impl Components {
                 let leads = matches!(*roles.borrow_and_update(), Role::Leader(_));
                 metrics.leader(leads);
                 if roles.changed().await.is_err() {
-                    // The election is over; the process is about to end.
+                    // The election has ended; the process is about to end.
                     std::future::pending::<()>().await;
                 }
             }

@@ -1,4 +1,4 @@
-//! Ends the parts in order.
+//! Stops the components in order.
 
 use std::time::Duration;
 
@@ -6,77 +6,80 @@ use tokio::time::timeout;
 
 use super::{AppError, ComponentExit, Components};
 
-/// The longest that writes under way may take after SIGTERM. One that a hanging
-/// cloud does not answer is given up then: what it did is as unknown as after a
-/// crash, and the next leader finds out; the Services of the other clouds need
-/// a leader.
+/// Time limit for the writes in flight after SIGTERM. A write that a hanging cloud
+/// does not answer is aborted then, because the Services of the other clouds need
+/// a leader. Its outcome is unknown as after a crash; the next leader resolves it.
 const DRAIN: Duration = Duration::from_secs(5);
-/// The longest that the release of the Lease, and then the last Events, may take.
-const FAREWELL: Duration = Duration::from_secs(3);
+/// Time limit for the release of the Lease, and then for the last Events.
+const RELEASE_LIMIT: Duration = Duration::from_secs(3);
 
 impl Components {
-    /// A part ended although nobody asked it to.
+    /// The error for a component that ended unexpectedly.
     pub(super) fn early_end(
         &self,
         ended: Option<Result<ComponentExit, tokio::task::JoinError>>,
     ) -> AppError {
         match ended {
             Some(Ok(ComponentExit::Election(Err(error)))) => error.into(),
-            Some(Ok(ComponentExit::Election(Ok(())))) => AppError::Part("election"),
-            Some(Ok(ComponentExit::Controller)) => AppError::Part("controller"),
-            Some(Ok(ComponentExit::Part(name))) => AppError::Part(name),
-            Some(Err(_)) | None => AppError::Part("a task that panicked"),
+            Some(Ok(ComponentExit::Election(Ok(())))) => AppError::ComponentEnded("election"),
+            Some(Ok(ComponentExit::Controller)) => AppError::ComponentEnded("controller"),
+            Some(Ok(ComponentExit::Other(name))) => AppError::ComponentEnded(name),
+            Some(Err(_)) | None => AppError::ComponentEnded("a task that panicked"),
         }
     }
 
-    /// Ends in order: no new work; wait for the writes under way; give the
-    /// Lease back; write the last Events.
+    /// Stops in order: start no new work; wait for the writes in flight; release
+    /// the Lease; write the last Events.
     pub(super) async fn stop(&mut self) -> Result<(), AppError> {
-        tracing::info!("stopping: no new work, waiting for the writes under way");
+        tracing::info!(
+            "shutdown requested: no reconcile starts any more, waiting for the writes in flight"
+        );
         self.stopping.cancel();
         let drained = self.until(|ended| matches!(ended, ComponentExit::Controller));
         match timeout(DRAIN, drained).await {
             Ok(ended) => ended?,
-            Err(_) => self.give_up_writes().await,
+            Err(_) => self.abort_writes().await,
         }
         self.release.cancel();
         let released = timeout(
-            FAREWELL,
+            RELEASE_LIMIT,
             self.until(|ended| matches!(ended, ComponentExit::Election(_))),
         )
         .await;
         match released {
             Ok(ended) => ended?,
             Err(_) => tracing::warn!(
-                "the Lease was not given back within {FAREWELL:?}: it expires by itself"
+                "the Lease was not released within {RELEASE_LIMIT:?}; it will expire on its own"
             ),
         }
         if let Some(events) = &self.events
-            && timeout(FAREWELL, events.flush()).await.is_err()
+            && timeout(RELEASE_LIMIT, events.flush()).await.is_err()
         {
-            tracing::warn!("the last Events were not written within {FAREWELL:?}");
+            tracing::warn!(
+                "the last Events were not written within {RELEASE_LIMIT:?}; they are lost"
+            );
         }
         Ok(())
     }
 
-    /// Ends what still runs, and waits for it. Left to the end of the runtime,
-    /// the controller may see the reconciles that it spawned end before it does,
-    /// and kube-runtime panics then (seen after a leader was frozen).
+    /// Aborts the remaining components and waits for their end. If the runtime
+    /// aborted them, the reconciles that the controller spawned could end before
+    /// the controller, and kube-runtime panics then (seen after a leader was frozen).
     pub(super) async fn end(&mut self) {
-        if timeout(FAREWELL, self.tasks.shutdown()).await.is_err() {
-            tracing::warn!("a part did not end within {FAREWELL:?}");
+        if timeout(RELEASE_LIMIT, self.tasks.shutdown()).await.is_err() {
+            tracing::warn!("a component did not end within {RELEASE_LIMIT:?}");
         }
     }
 
-    /// Ends the controller, and with it every call under way: nothing writes
-    /// beside the next leader.
-    async fn give_up_writes(&mut self) {
-        tracing::warn!("writes were still under way after {DRAIN:?}: giving them up");
+    /// Aborts the controller and with it every call in flight, so that no write
+    /// overlaps with the next leader.
+    async fn abort_writes(&mut self) {
+        tracing::warn!("writes were still in flight after {DRAIN:?}; they are aborted");
         if let Some(controller) = self.controller.take() {
             controller.abort();
         }
         while let Some(ended) = self.tasks.join_next().await {
-            // Nothing else is ever aborted; or it came to its end just now.
+            // No other component is ever aborted; or the controller has just ended by itself.
             let is_over = match ended {
                 Err(error) => error.is_cancelled(),
                 Ok(ended) => matches!(ended, ComponentExit::Controller),
@@ -87,7 +90,7 @@ impl Components {
         }
     }
 
-    /// Waits for the end of one part; the end of another one is an error.
+    /// Waits for the end of one component; the end of another component is an error.
     async fn until(&mut self, wanted: impl Fn(&ComponentExit) -> bool) -> Result<(), AppError> {
         match self.tasks.join_next().await {
             Some(Ok(ComponentExit::Election(Err(error)))) => Err(error.into()),

@@ -1,25 +1,24 @@
-//! Bodies of a bounded size, and excerpts of them that are safe to show.
+//! Response bodies of bounded size, and excerpts that are safe to log.
 
 use reqwest::Response;
 
-/// Most bytes of an answer about one load balancer.
+/// Maximum size in bytes of a response with one load balancer.
 pub(super) const ONE: usize = 1 << 20;
-/// Most bytes of a page of a list.
+/// Maximum size in bytes of a page of a list.
 pub(super) const PAGE: usize = 8 << 20;
-/// Most characters of foreign text in a log line or a message.
+/// Maximum number of characters of an excerpt in a log line or a message.
 const EXCERPT: usize = 200;
 
-/// Why a body could not be read.
+/// The error of [`read`].
 #[derive(Debug)]
 pub(super) enum BodyError {
-    /// It is larger than allowed.
+    /// The body is larger than the limit.
     TooLarge,
     /// The connection ended.
     Lost(reqwest::Error),
 }
 
-/// Reads a body of at most `limit` bytes; of a larger one no more than that is
-/// kept.
+/// Reads a body of at most `limit` bytes, and never buffers more.
 pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     if response
         .content_length()
@@ -37,8 +36,8 @@ pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>
     Ok(body)
 }
 
-/// The first 200 characters, control characters escaped: what a cloud says can
-/// neither fill a log nor forge a line of it.
+/// The first 200 characters with control characters escaped, so that the text of a
+/// cloud can neither fill the log nor forge a log line.
 pub(super) fn excerpt(text: &[u8]) -> String {
     // Four bytes hold any character, so the rest need not be decoded.
     let head = &text[..text.len().min(4 * EXCERPT)];

@@ -1,4 +1,4 @@
-//! What is observed of each call: the raw material of metrics.
+//! The events of each call, for metrics.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,35 +10,32 @@ use tokio::time::Instant;
 use super::wire::ApiCode;
 use crate::plan::naming::CloudName;
 
-/// What a call does; also the last part of its path.
+/// The operation of a call; also the last part of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumIter)]
 #[strum(serialize_all = "lowercase")]
 pub enum Verb {
-    /// Creates a load balancer.
     Create,
-    /// Deletes one.
     Delete,
-    /// Changes one.
     Update,
-    /// Reads one.
+    /// Reads one load balancer.
     Query,
-    /// Reads one page of all.
+    /// Reads one page of the load balancers of a cluster.
     List,
 }
 
 impl Verb {
-    /// Its name, in lower case.
+    /// The name in lower case.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// Whether it changes something at the cloud.
+    /// Whether the call changes a load balancer.
     pub fn is_mutation(self) -> bool {
         matches!(self, Self::Create | Self::Delete | Self::Update)
     }
 }
 
-/// A kind of call to one cloud.
+/// An operation of one cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Operation {
     pub cloud: CloudName,
@@ -58,28 +55,28 @@ impl fmt::Display for Verb {
     }
 }
 
-/// How a call ended: a closed set, fit for a metric's label.
+/// The result of a call: a closed set, for the label of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// The status of an answer without a code of the API: `200`, `503`, ….
+    /// The status of a response without a code of the API: `200`, `503`, ….
     Status(StatusCode),
-    /// The API's own code.
+    /// The code of the API.
     Api(ApiCode),
-    /// A success status, but an error text without a code.
+    /// A success status with an error text and without a code.
     Unspecified,
-    /// No whole answer in time.
+    /// No complete response in time.
     Timeout,
-    /// No connection: nothing was sent.
+    /// No connection, so the request was not sent.
     Connect,
-    /// The connection ended before the whole answer was there.
+    /// The connection ended before the response was complete.
     ConnectionLost,
-    /// An answer that the API does not know.
+    /// The response does not match the API.
     Protocol,
     /// The caller stopped waiting.
     Cancelled,
-    /// Not sent: no place among the calls in flight, or no turn, in time.
+    /// Not sent: no slot, or no start under the rate limit, in time.
     Busy,
-    /// Not sent: the cloud asked for a pause that outlasts the caller's patience.
+    /// Not sent: the cooldown of the cloud lasts longer than the call may wait.
     Paused,
     /// Not sent: the permit to write had ended.
     LeadershipLost,
@@ -88,7 +85,6 @@ pub enum Code {
 }
 
 impl Code {
-    /// Its text.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Status(status) => status.as_str(),
@@ -110,47 +106,33 @@ impl Code {
 /// A call that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// At which cloud.
     pub cloud: CloudName,
-    /// What it did.
     pub verb: Verb,
-    /// How it ended.
     pub code: Code,
-    /// How long it waited for its turn.
+    /// Time until the call was sent, or failed to start.
     pub waited: Duration,
-    /// How long it took from its turn to its end; zero if it was not sent.
+    /// Time from sending to the end; zero if the call was not sent.
     pub took: Duration,
 }
 
-/// What happens to a call. A `Started` is followed by exactly one `Finished`,
-/// whatever becomes of the call.
+/// An event of a call. Exactly one `Finished` follows each `Started`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallEvent {
-    /// It is in flight.
-    Started {
-        /// At which cloud.
-        cloud: CloudName,
-        /// What it does.
-        verb: Verb,
-    },
-    /// It is no longer in flight.
+    /// The call is in flight.
+    Started { cloud: CloudName, verb: Verb },
+    /// The call is no longer in flight.
     Finished(Call),
-    /// It never was in flight.
+    /// The call never was in flight.
     NotSent(Call),
-    /// Its answer asked for a pause: no call is sent for so long.
-    Paused {
-        /// By which cloud.
-        cloud: CloudName,
-        /// For how long.
-        length: Duration,
-    },
+    /// The response started a cooldown: no call is sent for this long.
+    Paused { cloud: CloudName, length: Duration },
 }
 
-/// Told of every call, on the calling task: it must not block.
+/// Receives the events on the task of the call; it must not block.
 pub type CallObserver = Arc<dyn Fn(&CallEvent) + Send + Sync>;
 
-/// A call in flight; says `Finished` when dropped, so that a caller that stops
-/// waiting does not leave the count of calls in flight too high for ever.
+/// A call in flight. It emits `Finished` when dropped, so that a cancelled call does
+/// not stay in the number of calls in flight.
 pub(super) struct InFlight<'a> {
     observer: &'a CallObserver,
     started: Instant,
@@ -184,7 +166,7 @@ impl<'a> InFlight<'a> {
         }
     }
 
-    /// Ends it; gives how long it took.
+    /// Ends the call; returns its duration.
     pub(super) fn finish(mut self, code: Code) -> Duration {
         self.call.code = code;
         self.started.elapsed()

@@ -1,4 +1,4 @@
-//! What can go wrong with a call, and what that says of its effect.
+//! The errors of a call, and whether a failed call may have had an effect.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::wire::ApiCode;
 use crate::plan::naming::CloudName;
 use crate::reason::Reason;
 
-/// A call that did not succeed.
+/// The error of a call.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}: {message}")]
 pub struct CloudError {
@@ -18,42 +18,42 @@ pub struct CloudError {
     source: Option<reqwest::Error>,
 }
 
-/// What went wrong.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The cloud asks for fewer calls; nothing was done.
+    /// The cloud asks for fewer calls; the call had no effect.
     Throttled {
-        /// How long to stay away, if the cloud said so.
+        /// The delay from the header `Retry-After`.
         retry_after: Option<Duration>,
     },
     /// The cloud failed (5xx, `Unavailable`, `Internal`).
     Unavailable {
-        /// How long to stay away, if the cloud said so.
+        /// The delay from the header `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// The cloud will not do this however often it is asked.
+    /// The cloud rejects the request, and would reject it again.
     Rejected(Rejection),
-    /// The name belongs to somebody else's load balancer.
+    /// The name belongs to a load balancer of another owner.
     NameTaken,
-    /// Another change of the same load balancer is under way.
+    /// Another change of the same load balancer is in progress.
     Conflict,
-    /// There is no such load balancer (of an update).
+    /// The load balancer of an update does not exist.
     NotFound,
-    /// The cloud has seen a later leadership term than ours.
+    /// The cloud has seen a later leadership term.
     Fenced,
-    /// The cloud failed and did not say how.
+    /// The cloud failed without a code.
     Unspecified,
-    /// The cloud answered with a redirect, which is not followed.
+    /// The response is a redirect, which the client does not follow.
     Redirected,
-    /// No whole answer in time.
+    /// No complete response in time.
     Timeout,
-    /// No connection; nothing was sent.
+    /// No connection, so the request was not sent.
     Connect,
-    /// The connection ended before the whole answer was there.
+    /// The connection ended before the response was complete.
     ConnectionLost,
-    /// An answer that the API does not know.
+    /// The response does not match the API.
     Protocol,
-    /// Not sent: too many calls before this one.
+    /// Not sent: too many calls were ahead.
     Busy,
     /// Not sent: our leadership had ended.
     LeadershipLost,
@@ -63,21 +63,17 @@ pub enum ErrorKind {
     Unsupported,
 }
 
-/// Why a cloud will not do something. A person has to change something first.
+/// The cause of a rejection. A user or operator has to change something first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rejection {
-    /// The request is wrong.
     InvalidArgument,
-    /// The account has used up what it may have.
     QuotaExceeded,
-    /// The account may not do this.
     PermissionDenied,
-    /// The cloud does not know who we are.
     Unauthenticated,
 }
 
 impl CloudError {
-    /// A failed call. `message` is shown to people as it is.
+    /// A failed call. Users see `message` as it is.
     pub fn new(operation: Operation, kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             operation,
@@ -88,7 +84,7 @@ impl CloudError {
         }
     }
 
-    /// As answered with this code.
+    /// The error with the code of the response.
     pub(super) fn with_code(mut self, code: Code) -> Self {
         self.code = code;
         self
@@ -108,22 +104,21 @@ impl CloudError {
         self.operation.verb
     }
 
-    /// How the call ended, as a metric's label.
+    /// The result of the call, as the label of a metric.
     pub(super) fn code(&self) -> Code {
         self.code
     }
 
-    /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// What went wrong, for people: short, without control characters.
+    /// The message for users: short, without control characters.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// How long the cloud asked us to stay away.
+    /// The delay that the cloud requested.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {
             ErrorKind::Throttled { retry_after } | ErrorKind::Unavailable { retry_after } => {
@@ -133,13 +128,13 @@ impl CloudError {
         }
     }
 
-    /// Whether a create, update or delete may have taken effect, or may still
-    /// do so. Never of a read.
+    /// Whether a create, update or delete may have taken effect, or may still do so.
+    /// Always false for a read.
     ///
-    /// An error without a code counts as unknown too: it tells nothing of how
-    /// far the cloud had come.
+    /// The outcome of an error without a code is unknown too, because the cloud may have
+    /// failed at any point.
     pub fn outcome_unknown(&self) -> bool {
-        let answered_nothing_definite = matches!(
+        let is_indefinite = matches!(
             self.kind,
             ErrorKind::Unavailable { .. }
                 | ErrorKind::Unspecified
@@ -147,11 +142,10 @@ impl CloudError {
                 | ErrorKind::ConnectionLost
                 | ErrorKind::Protocol
         );
-        self.verb().is_mutation() && answered_nothing_definite
+        self.verb().is_mutation() && is_indefinite
     }
 
-    /// Whether repeating the same request is useless until a person changes
-    /// something.
+    /// Whether a retry is useless until a user or operator changes something.
     pub fn is_terminal(&self) -> bool {
         matches!(
             self.kind,
@@ -159,14 +153,12 @@ impl CloudError {
         )
     }
 
-    /// Its reason.
     pub fn reason(&self) -> Reason {
         self.kind.reason()
     }
 }
 
 impl ErrorKind {
-    /// Its reason.
     pub fn reason(&self) -> Reason {
         match self {
             ErrorKind::Throttled { .. } => Reason::CloudThrottled,

@@ -1,4 +1,4 @@
-//! One call: its slot, its request, its response, and what is observed of it.
+//! One call: its slot, its request, its response, and its observation.
 
 use std::time::{Duration, SystemTime};
 
@@ -33,7 +33,7 @@ pub(super) struct ApiClient {
     pub(super) limiter: Limiter,
     pub(super) token: Option<TokenFile>,
     pub(super) observer: CallObserver,
-    /// Cancelled when calls that are not sent yet need not be sent any more.
+    /// Cancelled when no call may be sent any more.
     pub(super) stopping: CancellationToken,
     pub(super) log_throttle: LogThrottle,
 }
@@ -43,25 +43,25 @@ pub(super) struct ApiRequest<'a> {
     pub(super) verb: Verb,
     pub(super) address: &'a Url,
     pub(super) priority: Priority,
-    /// Of a mutation.
+    /// Required for a mutation.
     pub(super) permit: Option<&'a WritePermit>,
-    /// Of a create.
+    /// Sent with a create.
     pub(super) idempotency_key: Option<&'a str>,
     pub(super) body: Vec<u8>,
-    /// Most bytes of the response.
+    /// Maximum size of the response in bytes.
     pub(super) limit: usize,
 }
 
-/// How a call ended.
+/// The result of a call.
 struct CallOutcome<R> {
     code: Code,
-    /// From its slot on; `None` if it was not sent.
+    /// Duration from the slot to the end; `None` if the call was not sent.
     took: Option<Duration>,
     result: Result<R, CloudError>,
 }
 
 impl ApiClient {
-    /// Sends a request when it has a slot, and reads the response of a success.
+    /// Waits for a slot, sends the request, and reads a successful response.
     pub(super) async fn call<R>(
         &self,
         span: CallSpan,
@@ -115,7 +115,7 @@ impl ApiClient {
         };
         span.sent();
         let in_flight = InFlight::start(&self.observer, &self.cloud, verb, began.elapsed());
-        let (code, result) = match self.answered(span, request, headers, read).await {
+        let (code, result) = match self.send(span, request, headers, read).await {
             Ok((code, value)) => (code, Ok(value)),
             Err(error) => (error.code(), Err(error)),
         };
@@ -155,8 +155,8 @@ impl ApiClient {
             Refusal::Busy => error(ErrorKind::Busy, "not sent: too many calls are waiting"),
             Refusal::Paused(left) => {
                 let retry_after = Some(left);
-                // Without the time that is left, so that the message stays the same.
-                let message = "not sent: the cloud asked for a pause";
+                // The remaining time is left out, so that the message stays the same.
+                let message = "not sent: calls to the cloud are paused by its Retry-After";
                 error(ErrorKind::Throttled { retry_after }, message)
             }
         })?;
@@ -183,7 +183,7 @@ impl ApiClient {
         Ok(headers)
     }
 
-    async fn answered<R>(
+    async fn send<R>(
         &self,
         span: &CallSpan,
         request: ApiRequest<'_>,
@@ -196,8 +196,8 @@ impl ApiClient {
         let response = tokio::select! {
             biased;
             response = self.exchange(span, request, headers) => response?,
-            () = sleep(timeout) => return Err(timed_out(format!("no answer within {timeout:?}"))),
-            () = ended(permit) => return Err(timed_out("leadership ended before the answer".into())),
+            () = sleep(timeout) => return Err(timed_out(format!("no response within {timeout:?}"))),
+            () = ended(permit) => return Err(timed_out("leadership ended before the response".into())),
         };
         let operation = self.operation(verb);
         let value = response.classify(self.profile, &operation).and_then(read);
@@ -207,8 +207,13 @@ impl ApiClient {
                 let is_protocol = error.kind() == ErrorKind::Protocol;
                 if is_protocol && self.should_log(verb, "unknown_answer") {
                     let body = body::excerpt(&response.body);
-                    let (status, why) = (response.status.as_u16(), error.message());
-                    tracing::warn!(status, body, why, "the cloud's answer does not fit its API");
+                    let (status, error) = (response.status.as_u16(), error.message());
+                    tracing::warn!(
+                        status,
+                        body,
+                        error,
+                        "the cloud's response does not match the API"
+                    );
                 }
                 Err(error)
             }
@@ -229,19 +234,19 @@ impl ApiClient {
             .body(request.body)
             .send()
             .await
-            .map_err(|error| self.broken(verb, error))?;
+            .map_err(|error| self.transport_error(verb, error))?;
         let status = response.status();
-        span.answered(status);
+        span.responded(status);
         let retry_after = retry_after::retry_after(response.headers(), SystemTime::now());
         let body = match body::read(response, request.limit).await {
             Ok(body) => body,
-            // The status of a failure is enough.
+            // The status is enough for a failure.
             Err(_) if !status.is_success() => Vec::new(),
-            Err(BodyError::Lost(error)) => return Err(self.broken(verb, error)),
+            Err(BodyError::Lost(error)) => return Err(self.transport_error(verb, error)),
             Err(BodyError::TooLarge) => {
                 let limit = request.limit;
                 if self.should_log(verb, "too_large_answer") {
-                    tracing::warn!(limit, "the cloud's answer is too large to be read");
+                    tracing::warn!(limit, "the cloud's response exceeds the size limit");
                 }
                 let message = format!("{TOO_LARGE} {limit} bytes");
                 return Err(self.error(verb, ErrorKind::Protocol, message));
@@ -254,7 +259,7 @@ impl ApiClient {
         })
     }
 
-    /// Whether to write a line about this to the log.
+    /// Whether to log a line with this reason.
     pub(super) fn should_log(&self, verb: Verb, reason: &'static str) -> bool {
         self.log_throttle.should_log(LogKey {
             cloud: Some(self.cloud.to_string()),
@@ -263,7 +268,7 @@ impl ApiClient {
         })
     }
 
-    /// Sends nothing for as long as the cloud asks.
+    /// Starts the cooldown that the cloud requested.
     fn apply_retry_after(&self, error: &CloudError) {
         if let Some(length) = error.retry_after() {
             self.limiter.cool_down(length);
@@ -274,7 +279,7 @@ impl ApiClient {
         }
     }
 
-    fn broken(&self, verb: Verb, error: reqwest::Error) -> CloudError {
+    fn transport_error(&self, verb: Verb, error: reqwest::Error) -> CloudError {
         let error = error.without_url();
         let kind = if error.is_connect() {
             ErrorKind::Connect
@@ -287,10 +292,10 @@ impl ApiClient {
 }
 
 /// The start of the message about a response that is larger than allowed.
-pub(super) const TOO_LARGE: &str = "the answer is larger than";
+pub(super) const TOO_LARGE: &str = "the response is larger than";
 
-/// Completes when the permit has ended. A leadership that is renewed while the
-/// call is under way moves that instant; one that is lost ends the call at once.
+/// Completes when the permit ends. A renewal of the leadership during the call
+/// postpones that; a lost leadership ends the call at once.
 async fn ended(permit: Option<&WritePermit>) {
     match permit {
         Some(permit) => permit.ended().await,

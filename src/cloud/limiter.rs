@@ -1,8 +1,8 @@
-//! When a call may start: places, pauses and turns of one cloud.
+//! Limits the calls to one cloud: slots, cooldown and rate limit.
 //!
-//! A call first gets a place (at most so many are in flight), then waits out a
-//! pause that the cloud asked for, then its turn if calls per second are
-//! limited. All of it is first come, first served.
+//! A call first gets a slot (`concurrency` limits the calls in flight), then waits for
+//! the end of a cooldown that the cloud requested, then for its start under the rate
+//! limit. All calls are served in the order of their arrival.
 
 use std::time::Duration;
 
@@ -16,35 +16,35 @@ use super::Priority;
 #[derive(Debug)]
 pub(super) struct Limiter {
     slots: Semaphore,
-    /// What background calls may take of the places. They queue here, so that
-    /// at most this many of them are ever ahead of a user's call.
+    /// The slots that background calls may take. They queue here, so that at most this
+    /// many of them are ever ahead of a user's call.
     background: Semaphore,
-    /// Time between two calls; `None` without a limit of calls per second.
+    /// Time between the starts of two calls; `None` without a rate limit.
     spacing: Option<Duration>,
     schedule: Mutex<Schedule>,
 }
 
 #[derive(Debug)]
 struct Schedule {
-    /// End of the pause that the cloud asked for.
+    /// End of the cooldown that the cloud requested.
     resume: Instant,
     /// The next start that no call has reserved.
     next_start: Instant,
 }
 
-/// A place among the calls in flight, given back when dropped.
+/// A slot for a call in flight, released when dropped.
 #[derive(Debug)]
 pub(super) struct Slot<'a> {
     _slot: SemaphorePermit<'a>,
     _background: Option<SemaphorePermit<'a>>,
 }
 
-/// Why a call may not start within its caller's patience.
+/// The reason why a call cannot start within its `patience`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// Too many calls are before it.
+    /// Too many calls are ahead.
     Busy,
-    /// The cloud asked for a pause, of which this is left.
+    /// The cloud is in a cooldown, with this remaining time.
     Paused(Duration),
 }
 
@@ -63,15 +63,15 @@ impl Limiter {
         }
     }
 
-    /// Waits, for at most `patience`, until a call may start. A caller that
-    /// would wait in vain is told at once.
+    /// Waits, for at most `patience`, until a call may start. Fails at once if that
+    /// cannot happen in time.
     pub(super) async fn admit(
         &self,
         priority: Priority,
         patience: Duration,
     ) -> Result<Slot<'_>, Refusal> {
         let give_up = Instant::now() + patience;
-        self.check_pause(give_up)?;
+        self.check_cooldown(give_up)?;
         let slot = timeout_at(give_up, self.slot(priority))
             .await
             .unwrap_or(Err(Refusal::Busy))?;
@@ -82,17 +82,17 @@ impl Limiter {
         Ok(slot)
     }
 
-    /// Starts no call for this long, or until a longer pause ends.
+    /// Starts no call for this long, or until a longer cooldown ends.
     pub(super) fn cool_down(&self, length: Duration) {
         let now = Instant::now();
         let mut schedule = self.schedule();
-        // A pause too long for the clock is one that nobody lives to see end.
+        // Limited, because the clock cannot represent every length.
         let resume = now.checked_add(length).unwrap_or(now + CENTURY);
         schedule.resume = schedule.resume.max(resume);
     }
 
     async fn slot(&self, priority: Priority) -> Result<Slot<'_>, Refusal> {
-        // Neither semaphore is ever closed; were one, nothing could start.
+        // The semaphores are never closed.
         let background = match priority {
             Priority::User => None,
             Priority::Background => {
@@ -105,7 +105,7 @@ impl Limiter {
         })
     }
 
-    fn check_pause(&self, give_up: Instant) -> Result<(), Refusal> {
+    fn check_cooldown(&self, give_up: Instant) -> Result<(), Refusal> {
         let resume = self.schedule().resume;
         if resume > give_up {
             return Err(Refusal::Paused(resume - Instant::now()));
@@ -113,14 +113,13 @@ impl Limiter {
         Ok(())
     }
 
-    /// The instant to sleep until before looking again; `None` when the call
-    /// may start now.
+    /// The instant of the next check; `None` if the call may start now.
     fn not_before(
         &self,
         reserved: &mut Option<Instant>,
         give_up: Instant,
     ) -> Result<Option<Instant>, Refusal> {
-        self.check_pause(give_up)?;
+        self.check_cooldown(give_up)?;
         let now = Instant::now();
         let mut schedule = self.schedule();
         if schedule.resume > now {

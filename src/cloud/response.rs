@@ -1,10 +1,9 @@
-//! Whether an answer is a success, and if not, which error it is.
+//! Classifies a response: success, or the kind of its error.
 //!
-//! A code of the API wins over the status, a status over nothing. What an
-//! answer says of a load balancer (that there is none, that its name is taken,
-//! that the request is wrong) is believed only from the API itself, that is
-//! with its `err`: a gateway that answers 404 with a page of its own must not
-//! make us forget a load balancer.
+//! A code of the API takes precedence over the status. A statement about a load
+//! balancer (it does not exist, its name is taken, the request is invalid) counts only
+//! if the API itself made it, that is with the field `err`: the 404 page of a gateway
+//! must not make the controller forget a load balancer.
 
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::call::{Code, Operation, Verb};
 use super::error::{CloudError, ErrorKind, Rejection};
 use super::wire::{ApiCode, ErrorBody};
 
-/// An answer, read but not understood.
+/// A response that is read but not yet classified.
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: StatusCode,
@@ -25,7 +24,10 @@ pub(super) struct Response {
 }
 
 impl Response {
-    /// The body, if the call succeeded.
+    /// Returns the body of a successful call.
+    ///
+    /// # Errors
+    /// The response is an error, or is not from the API.
     pub(super) fn classify(
         &self,
         profile: Profile,
@@ -50,14 +52,15 @@ impl Response {
             }
             (true, Some(_)) => Err(error(ErrorKind::Unspecified, text)),
             (true, None) => {
-                let message = "the answer is not JSON with err".to_owned();
+                let message = "the response is not JSON with the field err".to_owned();
                 Err(error(ErrorKind::Protocol, message))
             }
             (false, err) => {
                 let err = err.filter(|err| !err.is_empty());
                 match self.kind_of_status(operation.verb, err) {
                     ErrorKind::Protocol => {
-                        let message = format!("HTTP {} without err", self.status.as_u16());
+                        let message =
+                            format!("HTTP {} without the field err", self.status.as_u16());
                         Err(error(ErrorKind::Protocol, message))
                     }
                     kind => {
@@ -94,28 +97,28 @@ impl Response {
             (403, _) => ErrorKind::Rejected(Rejection::PermissionDenied),
             (429, _) => ErrorKind::Throttled { retry_after },
             (503, _) => ErrorKind::Unavailable { retry_after },
-            // 408: the cloud stopped reading or working, it is unknown which.
+            // 408: the cloud stopped reading the request or working on it; it is unknown which.
             (408 | 500..=599, _) => ErrorKind::Unavailable { retry_after: None },
             (300..=399, _) => ErrorKind::Redirected,
             (404, Some(_)) => ErrorKind::NotFound,
             (409, Some(_)) if verb == Verb::Create => ErrorKind::NameTaken,
             (409, Some(_)) => ErrorKind::Conflict,
             (400 | 422, Some(_)) => ErrorKind::Rejected(Rejection::InvalidArgument),
-            // A gateway's page, not the API's answer.
+            // The page of a gateway, not a response of the API.
             (400 | 404 | 409 | 422, None) => ErrorKind::Protocol,
             _ => ErrorKind::Unspecified,
         }
     }
 }
 
-fn label(what: impl std::fmt::Display, text: &str) -> String {
+fn label(code: impl std::fmt::Display, text: &str) -> String {
     if text.is_empty() {
-        return what.to_string();
+        return code.to_string();
     }
-    format!("{what}: {text}")
+    format!("{code}: {text}")
 }
 
-/// Whether an error text of a cloud without codes says "not found", in any
+/// Whether the error text of a cloud without codes contains "not found", in any
 /// spelling: `LB not found`, `NotFound`, `lb_not_found`.
 fn is_not_found_text(err: &str) -> bool {
     let letters = err.chars().filter(|letter| letter.is_alphanumeric());

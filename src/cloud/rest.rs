@@ -1,4 +1,4 @@
-//! A cloud over HTTP.
+//! The operations of a cloud over its HTTP API.
 
 mod list;
 #[cfg(test)]
@@ -28,7 +28,7 @@ use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId};
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// A cloud over HTTP.
+/// A cloud with an HTTP API.
 pub struct RestCloud {
     api_client: ApiClient,
     urls: ApiUrls,
@@ -43,11 +43,11 @@ struct ApiUrls {
 }
 
 impl RestCloud {
-    /// Prepares the client; nothing is sent.
+    /// Builds the client; sends no request.
     ///
     /// # Errors
-    /// [`CloudSetupError`] when endpoint, CA file, proxy or the process's
-    /// cryptography do not fit.
+    /// The endpoint, the CA file, the proxy or the cryptography provider of the process
+    /// is unusable.
     pub fn new(settings: RestSettings, observer: CallObserver) -> Result<Self, CloudSetupError> {
         let address = |verb| transport::address(&settings, verb);
         let urls = ApiUrls {
@@ -71,14 +71,14 @@ impl RestCloud {
         Ok(Self { api_client, urls })
     }
 
-    /// Calls that wait for their turn give up when this is cancelled.
+    /// Makes calls that wait for a slot fail when `stopping` is cancelled.
     #[must_use]
     pub fn stopping_on(mut self, stopping: CancellationToken) -> Self {
         self.api_client.stopping = stopping;
         self
     }
 
-    /// What is repeated in the log is counted here, together with others.
+    /// Shares the throttle of repeated log lines with other clouds.
     #[must_use]
     pub fn logging_with(mut self, log_throttle: LogThrottle) -> Self {
         self.api_client.log_throttle = log_throttle;
@@ -90,7 +90,7 @@ impl RestCloud {
     }
 
     fn unsupported(&self, verb: Verb, what: &str) -> CloudError {
-        let message = format!("not sent: the cloud's API does not know {what}");
+        let message = format!("not sent: the cloud's API does not support {what}");
         self.api_client.error(verb, ErrorKind::Unsupported, message)
     }
 
@@ -105,7 +105,7 @@ impl RestCloud {
             .map_err(|what| self.unsupported(verb, what))
     }
 
-    /// Reads the answer of a create or an update.
+    /// Reads the response to a create or an update.
     fn changed(
         &self,
         verb: Verb,
@@ -117,11 +117,11 @@ impl RestCloud {
             .parse::<LoadBalancerBody>(verb, body)?
             .changed(self.api_client.profile, id, request)
             .map_err(|message| self.protocol(verb, message))?;
-        // The cloud should have said AlreadyExists.
+        // The cloud should have responded with AlreadyExists.
         if let Some(owner) = &changed.owner
             && !owner.is_same_service(&request.owner)
         {
-            let message = "the load balancer of this name has another owner";
+            let message = "the load balancer of this name belongs to another owner";
             return Err(self.api_client.error(verb, ErrorKind::NameTaken, message));
         }
         Ok(changed)
@@ -129,7 +129,7 @@ impl RestCloud {
 
     fn parse<T: DeserializeOwned>(&self, verb: Verb, body: &[u8]) -> Result<T, CloudError> {
         serde_json::from_slice(body).map_err(|error| {
-            let message = format!("the answer does not fit: {error}");
+            let message = format!("the response does not match the API: {error}");
             self.protocol(verb, body::excerpt(message.as_bytes()))
         })
     }
@@ -164,9 +164,8 @@ impl Cloud for RestCloud {
                 .found(self.api_client.profile, which)
                 .map_err(|message| self.protocol(Verb::Query, message))
         };
-        let answered = self.api_client.call(span, api_request, read);
-        answered
-            .map(|answer| absent(answer.map(Some), None))
+        let call = self.api_client.call(span, api_request, read);
+        call.map(|result| none_if_not_found(result.map(Some), None))
             .boxed()
     }
 
@@ -245,20 +244,20 @@ impl Cloud for RestCloud {
             body: json(&DeleteBody { lb_id: id }),
             limit: body::ONE,
         };
-        let answered = self.api_client.call(span, api_request, |_| Ok(()));
-        answered.map(|answer| absent(answer, ())).boxed()
+        let call = self.api_client.call(span, api_request, |_| Ok(()));
+        call.map(|result| none_if_not_found(result, ())).boxed()
     }
 }
 
-/// That there is no such load balancer is an answer, not an error.
-fn absent<T>(answer: Result<T, CloudError>, none: T) -> Result<T, CloudError> {
-    match answer {
+/// Turns the error "not found" into `none`.
+fn none_if_not_found<T>(result: Result<T, CloudError>, none: T) -> Result<T, CloudError> {
+    match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(none),
-        answer => answer,
+        result => result,
     }
 }
 
 fn json(body: &impl Serialize) -> Vec<u8> {
-    // Texts and numbers only: cannot fail.
+    // Cannot fail: the bodies have only strings, numbers and lists.
     serde_json::to_vec(body).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The header `Retry-After` (RFC 9110, section 10.2.3): seconds or a date.
+//! Reads the header `Retry-After` (RFC 9110, section 10.2.3): seconds or a date.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,21 +7,21 @@ use http::header::RETRY_AFTER;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
-/// The longest pause that is believed. A gateway's slip of the pen (a date in
-/// the year 9999) must not silence a cloud until we are restarted.
+/// Maximum cooldown. A faulty header (a date in the year 9999) must not stop all calls
+/// to a cloud until the process restarts.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How long the answer asks us to stay away, an hour at most; zero for a date
-/// that has passed, `None` without the header or with one that cannot be read.
+/// The requested delay, an hour at most; zero for a date in the past, `None` without
+/// the header or if it is unreadable.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let asked = requested_delay(headers, now)?;
-    if asked > LONGEST {
+    let requested = requested_delay(headers, now)?;
+    if requested > LONGEST {
         tracing::warn!(
-            ?asked,
-            "Retry-After is longer than an hour; an hour is kept"
+            ?requested,
+            "the cloud sent a Retry-After of more than an hour; calls resume after an hour"
         );
     }
-    Some(asked.min(LONGEST))
+    Some(requested.min(LONGEST))
 }
 
 fn requested_delay(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
@@ -46,11 +46,11 @@ mod tests {
             ("120", Some(120), "seconds"),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(77), "a date to come"),
             ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0), "a date gone by"),
-            ("31536000", Some(3600), "a year is not believed"),
+            ("31536000", Some(3600), "a year is limited to an hour"),
             (
                 "9999999999999999999",
                 Some(3600),
-                "nor more than a clock holds",
+                "so is more than a clock holds",
             ),
             ("soon", None, "neither"),
             ("-5", None, "not a number of the header's form"),

@@ -1,4 +1,4 @@
-//! How to reach a cloud, and how much to ask of it.
+//! The settings of the client of one cloud.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,12 +16,13 @@ pub struct RestSettings {
     /// `http` or `https`; `/api/v1/lb/<verb>` is appended to its path. Default
     /// `http://NAME-api:8080`.
     pub endpoint: Url,
-    /// Longest time for one call, and as long again to wait for its slot: 100 ms
-    /// to 10 min. Default 30 s.
+    /// Time limit for one call, and again for the wait for its slot: 100 ms to 10 min.
+    /// Default 30 s.
     pub request_timeout: Duration,
-    /// Most calls in flight: 1 to 1000. Default 16.
+    /// Maximum number of calls in flight: 1 to 1000. Default 16.
     pub concurrency: usize,
-    /// Most calls a second, evenly spaced: 0 (no limit, the default) to 100,000.
+    /// Maximum number of calls in a second, evenly spaced: 0 (no limit, the default) to
+    /// 100,000.
     pub requests_per_second: u32,
     pub profile: Profile,
     /// A file with a bearer token.

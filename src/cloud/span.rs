@@ -1,5 +1,5 @@
-//! What a call leaves behind: the fields of the log lines that are written
-//! while it is under way, and a span of the trace.
+//! The spans of a call: one with the fields of the log lines during the call, and one
+//! for the trace.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::telemetry::traces::ClientSpan;
 
 /// The spans of one call.
 pub(super) struct CallSpan {
-    /// Fields of log lines; not exported.
+    /// The fields of log lines; not exported.
     log: Span,
     trace: ClientSpan,
     verb: Verb,
@@ -34,8 +34,8 @@ impl CallSpan {
             code = Empty,
             took = Empty,
         );
-        // By the semantic conventions for HTTP, but for the name: the path is
-        // the same for all clouds.
+        // Follows the semantic conventions for HTTP, except for the name: the path is the
+        // same for all clouds.
         let trace = ClientSpan::begin(format!("{cloud} {operation}"), || {
             let mut attributes = vec![
                 KeyValue::new("cloud", cloud.to_owned()),
@@ -52,25 +52,25 @@ impl CallSpan {
         Self { log, trace, verb }
     }
 
-    /// About the load balancer of this id.
+    /// Records the id of the load balancer.
     pub(super) fn id(&self, id: &LoadBalancerId) {
         self.log.record("id", id.as_str());
         self.trace.note("load_balancer.id", id.as_str().to_owned());
     }
 
-    /// About the load balancer of this name.
+    /// Records the name of the load balancer.
     pub(super) fn name(&self, name: &LoadBalancerName) {
         self.log.record("name", name.as_str());
         self.trace
             .note("load_balancer.name", name.as_str().to_owned());
     }
 
-    /// Its turn has come; before, it waited for that.
+    /// Records that the call is sent; before, it waited for its slot.
     pub(super) fn sent(&self) {
         self.trace.mark("sent");
     }
 
-    pub(super) fn answered(&self, status: StatusCode) {
+    pub(super) fn responded(&self, status: StatusCode) {
         let status = i64::from(status.as_u16());
         self.trace.note("http.response.status_code", status);
     }
@@ -84,14 +84,14 @@ impl CallSpan {
         self.trace.run(call).instrument(self.log.clone()).await
     }
 
-    /// Ends it. `took` is the time from its turn on; `None` if it was not sent.
+    /// Ends the spans. `took` is the time since the call was sent; `None` if it was not.
     pub(super) fn end(self, code: &str, took: Option<Duration>, error: Option<&CloudError>) {
         self.log.record("code", code);
         if let Some(took) = took {
             self.log.record("took", field::debug(took));
         }
         self.trace.note("code", code.to_owned());
-        // For a query and a delete, "not found" is an answer and no error.
+        // For a query and a delete, "not found" is a result rather than an error.
         let may_be_absent = matches!(self.verb, Verb::Query | Verb::Delete);
         let error = error.filter(|error| !may_be_absent || error.kind() != ErrorKind::NotFound);
         match error {

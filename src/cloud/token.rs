@@ -1,4 +1,4 @@
-//! The bearer token, read again when its file changes.
+//! The bearer token, reloaded when its file changes.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -7,8 +7,8 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// A token is read again after this time even if its file looks unchanged.
-const FRESH: Duration = Duration::from_secs(60);
+/// Age after which a token is reloaded even if its file looks unchanged.
+const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// A file with a bearer token, such as a projected service account token.
 #[derive(Debug)]
@@ -24,16 +24,14 @@ struct CachedToken {
     at: Instant,
 }
 
-/// Why there is no token.
+/// The error of [`TokenFile::authorization`].
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenError {
-    /// The file cannot be read.
     #[error("cannot read the token file {path}: {source}")]
     Unreadable {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// The file holds no token.
     #[error("the token file {0} is empty or holds more than one line of plain text")]
     NoToken(PathBuf),
 }
@@ -44,10 +42,10 @@ impl TokenFile {
         Self { path, last }
     }
 
-    /// The value of the header `Authorization`. A file that became unreadable
-    /// leaves the last token in use: it may well be valid still.
+    /// The value of the header `Authorization`. If the file becomes unreadable, the
+    /// previous token stays in use, because it may still be valid.
     ///
-    /// Reads a small local file on the calling task, as seldom as that is.
+    /// Reads a small local file on the calling task, which is rare enough.
     pub(super) fn authorization(&self) -> Result<HeaderValue, TokenError> {
         let modified = std::fs::metadata(&self.path)
             .and_then(|metadata| metadata.modified())
@@ -55,7 +53,7 @@ impl TokenFile {
         let mut last = self.last.lock();
         if let Some(reading) = last.as_ref()
             && reading.modified == modified
-            && reading.at.elapsed() < FRESH
+            && reading.at.elapsed() < MAX_AGE
         {
             return Ok(reading.header.clone());
         }
@@ -63,7 +61,7 @@ impl TokenFile {
             (Ok(header), _) => header,
             (Err(error), None) => return Err(error),
             (Err(error), Some(reading)) => {
-                tracing::warn!(%error, "the last token stays in use");
+                tracing::warn!(%error, "cannot reload the token of the cloud; the previous one stays in use");
                 reading.header
             }
         };
@@ -113,10 +111,10 @@ mod tests {
         assert_eq!(text().expect("read").expect("text"), "Bearer one");
 
         std::fs::write(&path, "two").expect("written");
-        tokio::time::advance(FRESH).await;
+        tokio::time::advance(MAX_AGE).await;
         assert_eq!(text().expect("read").expect("text"), "Bearer two");
 
-        let later = SystemTime::now() + FRESH;
+        let later = SystemTime::now() + MAX_AGE;
         std::fs::write(&path, "three").expect("written");
         let opened = std::fs::File::options().write(true).open(&path);
         opened

@@ -9,59 +9,42 @@ use super::call::Verb;
 use super::settings::RestSettings;
 use crate::plan::naming::CloudName;
 
-/// Longest wait for a connection: three repeats of a lost SYN.
+/// Time limit for a connection: three repeats of a lost SYN.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// An idle connection is closed before most servers and gateways close it, so
-/// that few requests run into a connection that is just ending.
+/// Time after which an idle connection is closed. Most servers and gateways close it
+/// later, so few requests meet a connection that is about to end.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 const USER_AGENT: &str = concat!("my-cloud-controller-manager/", env!("CARGO_PKG_VERSION"));
 
-/// Why a cloud's client cannot be built.
+/// The error of building the client of a cloud.
 #[derive(Debug, thiserror::Error)]
 pub enum CloudSetupError {
     /// The endpoint is not of the form `http://host` or `https://host`.
     #[error("{cloud}: the endpoint must be an http or https URL")]
-    Endpoint {
-        /// Of which cloud.
-        cloud: CloudName,
-    },
-    /// The file with the certificate authority cannot be read.
+    Endpoint { cloud: CloudName },
+    /// The file with the certificate authorities cannot be read.
     #[error("{cloud}: cannot read {path}: {source}")]
     UnreadableAuthority {
-        /// Of which cloud.
         cloud: CloudName,
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
-    /// The file with the certificate authority holds no certificate.
-    #[error("{cloud}: {path} holds no PEM certificate")]
-    NoAuthority {
-        /// Of which cloud.
-        cloud: CloudName,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The process has no provider of cryptography; install one first.
+    /// The file with the certificate authorities contains no certificate.
+    #[error("{cloud}: {path} contains no PEM certificate")]
+    NoAuthority { cloud: CloudName, path: PathBuf },
+    /// The process has no cryptography provider; install one first.
     #[error("{cloud}: no default rustls CryptoProvider is installed")]
-    NoCryptoProvider {
-        /// Of which cloud.
-        cloud: CloudName,
-    },
-    /// The HTTP client cannot be built.
+    NoCryptoProvider { cloud: CloudName },
     #[error("{cloud}: {source}")]
     Client {
-        /// Of which cloud.
         cloud: CloudName,
-        /// Why.
         source: reqwest::Error,
     },
 }
 
-/// Builds the client: no redirects, no retries, no proxy but the one that
-/// `HTTPS_PROXY` names for https.
+/// Builds the client: without redirects and retries, and without a proxy except the
+/// one that `HTTPS_PROXY` names for https.
 pub(super) fn client(settings: &RestSettings) -> Result<Client, CloudSetupError> {
     let cloud = || settings.name.clone();
     if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -88,7 +71,7 @@ pub(super) fn client(settings: &RestSettings) -> Result<Client, CloudSetupError>
     if let Some(path) = &settings.ca_file {
         builder = builder.tls_certs_only(authorities(settings, path)?);
     } else if settings.endpoint.scheme() == "http" {
-        // Plain HTTP needs no authorities, and an image may have none.
+        // Plain HTTP needs no authorities, and an image may lack them.
         builder = builder.tls_certs_only([]);
     }
     builder.build().map_err(failed)
@@ -112,7 +95,7 @@ fn authorities(settings: &RestSettings, path: &Path) -> Result<Vec<Certificate>,
     }
 }
 
-/// `{endpoint}/api/v1/lb/<verb>`.
+/// The URL `{endpoint}/api/v1/lb/<verb>`.
 pub(super) fn address(settings: &RestSettings, verb: Verb) -> Result<Url, CloudSetupError> {
     let failed = || CloudSetupError::Endpoint {
         cloud: settings.name.clone(),

@@ -1,4 +1,4 @@
-//! The API's JSON, and the way between it and the plan's types.
+//! The JSON of the API, and its conversion to and from the types of the plan.
 
 mod request;
 mod response;
@@ -12,7 +12,7 @@ pub(super) use response::{ListBody, LoadBalancerBody};
 
 use crate::plan::load_balancer::{Listener, Protocol};
 
-/// The API's codes: a closed set. Any other text counts as no code.
+/// The codes of the API: a closed set. Any other text counts as no code.
 #[derive(
     Clone,
     Copy,
@@ -25,32 +25,24 @@ use crate::plan::load_balancer::{Listener, Protocol};
     strum::EnumIter,
 )]
 pub enum ApiCode {
-    /// There is no such load balancer.
+    /// The load balancer does not exist.
     NotFound,
     /// The name belongs to another owner.
     AlreadyExists,
-    /// The request is wrong.
     InvalidArgument,
-    /// The account has used up what it may have.
     QuotaExceeded,
-    /// The account may not do this.
     PermissionDenied,
-    /// The cloud does not know who we are.
     Unauthenticated,
-    /// Too many calls.
     Throttled,
-    /// Another change is under way.
+    /// Another change of the load balancer is in progress.
     Conflict,
     /// The fencing token is lower than one that the cloud has seen.
     FailedPrecondition,
-    /// Cannot serve now.
     Unavailable,
-    /// Failed.
     Internal,
 }
 
 impl ApiCode {
-    /// Its text.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -62,15 +54,15 @@ impl fmt::Display for ApiCode {
     }
 }
 
-/// What every answer carries.
+/// The fields of every response.
 #[derive(Debug, Deserialize)]
 pub(super) struct ErrorBody {
-    /// Empty for success; `None` only in what is no answer of this API.
+    /// Empty for success; `None` only in a response that is not from this API.
     pub(super) err: Option<String>,
     pub(super) code: Option<String>,
 }
 
-/// A listener. Its names differ from those of the plan's own serialization.
+/// A listener. Its field names differ from the serialization of the plan.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ListenerBody {
@@ -113,7 +105,7 @@ struct SessionAffinityBody {
     timeout_seconds: Option<u32>,
 }
 
-/// Timeout of affinity `ClientIP` that names none: Kubernetes' default.
+/// Timeout of the affinity `ClientIP` without a timeout: the default of Kubernetes.
 const DEFAULT_AFFINITY_SECONDS: u32 = 10_800;
 
 impl SessionAffinityBody {

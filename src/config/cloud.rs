@@ -1,4 +1,4 @@
-//! One cloud of the configuration.
+//! The clouds of the configuration file.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -29,7 +29,7 @@ const REQUEST_TIMEOUT_RANGE: RangeInclusive<Duration> =
 const CONCURRENCY: u32 = 16;
 const PROFILES: [(&str, Profile); 2] = [("standard", Profile::Standard), ("basic", Profile::Basic)];
 
-/// The settings of a cloud of which the file has only the name.
+/// The default settings of a cloud with this name.
 fn named(name: &str) -> Option<RestSettings> {
     Some(RestSettings {
         name: CloudName::new(name),
@@ -43,12 +43,13 @@ fn named(name: &str) -> Option<RestSettings> {
     })
 }
 
-/// The clouds when the file names none: cloud1 and cloud2.
+/// The clouds of a configuration without clouds: cloud1 and cloud2.
 pub(super) fn defaults() -> Vec<RestSettings> {
     ["cloud1", "cloud2"].into_iter().filter_map(named).collect()
 }
 
-/// The clouds of the list. One with a error is left out, and the error noted.
+/// Reads the clouds of the list. A cloud without a valid name is left out; errors are
+/// added to `errors`.
 pub(super) fn read(file: &str, nodes: &[Node], errors: &mut ConfigErrors) -> Vec<RestSettings> {
     let mut clouds = Vec::new();
     let mut names = BTreeMap::new();
@@ -66,9 +67,9 @@ pub(super) fn read(file: &str, nodes: &[Node], errors: &mut ConfigErrors) -> Vec
             let rule = format!("it must differ from clouds[{first}].name");
             errors.add(section.place("name"), quote(cloud.name.as_str()), rule);
         }
-        // Load balancers are told apart by cluster and Service only, so two
-        // clouds of one account would change and delete each other's. Defaults
-        // that stand in for what was wrong prove nothing.
+        // Only cluster and Service distinguish load balancers, so two clouds with one
+        // account would change and delete the load balancers of each other. A default
+        // that replaces an invalid value proves nothing.
         let account = (cloud.endpoint.clone(), cloud.token_file.clone());
         if errors.len() == before
             && let Some(first) = accounts.insert(account, index)

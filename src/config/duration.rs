@@ -1,13 +1,13 @@
-//! Durations as Go writes them: `15s`, `1m30s`, `250ms`, `1.5h`.
+//! Durations in the format of Go: `15s`, `1m30s`, `250ms`, `1.5h`.
 //!
-//! Not `kube::core::Duration`: that one takes the empty text and `--5s` as
+//! `kube::core::Duration` is unsuitable: it accepts the empty text and `--5s` as
 //! durations, and panics on `1s-5s`.
 
 use std::time::Duration;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// Units, longest name first where one is the start of another.
+/// The units, the longer name first where one is a prefix of another.
 const UNITS: [(&str, u128); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -19,7 +19,8 @@ const UNITS: [(&str, u128); 8] = [
     ("h", 3_600 * NANOS_PER_SECOND),
 ];
 
-/// Reads a duration. `None`: not one, negative, or longer than `u64` seconds.
+/// Parses a duration. `None` if the text is not a duration, is negative, or is longer
+/// than `u64` seconds.
 pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
@@ -39,7 +40,7 @@ pub fn parse(text: &str) -> Option<Duration> {
     Some(Duration::new(seconds, nanos))
 }
 
-/// One number with its unit: nanoseconds, and what follows.
+/// Parses one number with its unit; returns the nanoseconds and the rest of the text.
 fn parse_part(text: &str) -> Option<(u128, &str)> {
     let (whole, rest) = split_digits(text);
     let (fraction, rest) = match rest.strip_prefix('.') {
@@ -60,7 +61,7 @@ fn parse_part(text: &str) -> Option<(u128, &str)> {
     };
     let mut digit_scale = *scale;
     for digit in fraction.bytes() {
-        digit_scale /= 10; // what is finer than a nanosecond is dropped, as in Go
+        digit_scale /= 10; // digits below a nanosecond are dropped, as in Go
         nanos = nanos.checked_add(u128::from(digit - b'0') * digit_scale)?;
     }
     Some((nanos, rest))
@@ -73,7 +74,7 @@ fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// Writes a duration so that [`parse`] reads the same one: `1h30m`, `250ms`.
+/// Formats a duration so that [`parse`] returns the same one: `1h30m`, `250ms`.
 pub fn write(duration: Duration) -> String {
     let mut nanos = duration.as_nanos();
     let mut text = String::new();

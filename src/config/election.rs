@@ -1,4 +1,4 @@
-//! The flags of the leader election, by client-go's rules.
+//! The flags of the leader election, with the rules of client-go.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -15,23 +15,21 @@ const RENEW_DEADLINE: &str = "--leader-elect-renew-deadline";
 const RETRY_PERIOD: &str = "--leader-elect-retry-period";
 const RANGE: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 
-/// Name of the Lease by default.
+/// Default name of the Lease.
 pub const DEFAULT_LEASE: &str = "my-cloud-controller-manager";
-/// Namespace of the Lease by default.
+/// Default namespace of the Lease.
 pub const DEFAULT_NAMESPACE: &str = "kube-system";
 
-/// How replicas choose their leader.
+/// The settings of the leader election.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElectionConfig {
-    /// Namespace of the Lease.
     pub namespace: String,
-    /// Name of the Lease.
     pub lease: String,
-    /// Its times.
     pub timing: Timing,
 }
 
-/// `None`: `--leader-elect=false`. All flags are checked either way.
+/// Reads the flags; `None` for `--leader-elect=false`. All flags are validated either
+/// way.
 pub(super) fn read(args: &Args, errors: &mut ConfigErrors) -> Option<ElectionConfig> {
     let enabled = args
         .leader_elect
@@ -105,8 +103,8 @@ fn read_timing(args: &Args, errors: &mut ConfigErrors) -> Timing {
     timing
 }
 
-/// client-go, `leaderelection.NewLeaderElector`; whole seconds because a Lease
-/// holds `leaseDurationSeconds`.
+/// The rules of `leaderelection.NewLeaderElector` in client-go, and whole seconds,
+/// because a Lease stores `leaseDurationSeconds`.
 fn violations(timing: Timing) -> Vec<(&'static str, Duration, Violation)> {
     let Timing {
         lease_duration,

@@ -1,21 +1,22 @@
-//! What is wrong with the command line or the file, one line each.
+//! Errors in the command line or the file, one line for each.
 
 use std::fmt;
 
-/// Where a error stands. Flags come before the file, the file from top to bottom.
+/// The location of an error. Flags come before the file; the file is in the order of
+/// its lines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Location {
     /// A flag, with its dashes.
     Flag(&'static str),
-    /// A whole file that cannot be read.
+    /// A file that cannot be read.
     File(String),
     /// A field of the file.
     Field {
-        /// The file as it was named.
+        /// The path of the file as typed.
         file: String,
-        /// Line, from 1.
+        /// The line, from 1.
         line: u64,
-        /// The field's path (`clouds[1].endpoint`); empty for the document itself.
+        /// The path of the field (`clouds[1].endpoint`); empty for the document itself.
         path: String,
     },
 }
@@ -33,14 +34,13 @@ impl fmt::Display for Location {
     }
 }
 
-/// One error: where it stands, what was found there, what is allowed.
+/// One error: its location, the invalid value, and the rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConfigError {
-    /// Where.
     pub place: Location,
-    /// What was found: the value in quotes, or `nothing`, `a list`, …
+    /// The value in quotes, or a description of it: `nothing`, `a list`, …
     pub found: String,
-    /// What is allowed.
+    /// A description of the valid values.
     pub rule: String,
 }
 
@@ -51,8 +51,8 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Every error of a start, never empty when it is returned as an error.
-/// Displays as one line each.
+/// All errors of the flags and the file, one line for each; never empty when it is
+/// returned as an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
@@ -70,7 +70,7 @@ impl ConfigErrors {
         });
     }
 
-    /// `value`, if nothing is wrong; else every error in reading order.
+    /// Returns `value` if there are no errors, otherwise all errors in order.
     pub(super) fn or<T>(mut self, value: T) -> Result<T, Self> {
         if self.0.is_empty() {
             return Ok(value);
@@ -79,12 +79,11 @@ impl ConfigErrors {
         Err(self)
     }
 
-    /// How many there are.
+    /// The number of errors.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -94,7 +93,7 @@ impl ConfigErrors {
         self.0.iter()
     }
 
-    /// Checks a text by a rule; what is wrong with it is noted under `place`.
+    /// Checks a text by a rule; a violation is added with `place`.
     pub(super) fn check<T>(
         &mut self,
         place: Location,
@@ -127,9 +126,9 @@ impl fmt::Display for ConfigErrors {
 /// The rule that a value breaks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Violation {
-    /// What is allowed.
+    /// A description of the valid values.
     pub rule: String,
-    /// What to show instead of the value: it may hold a secret.
+    /// The text to show instead of a value that may contain a secret.
     pub shown: Option<String>,
 }
 

@@ -1,22 +1,22 @@
-//! One mapping of the file: its fields by name, and what is wrong with them.
+//! One mapping of the file: its fields by name, and their errors.
 
 use std::collections::BTreeMap;
 
 use super::error::{ConfigErrors, Location, Violation};
 use super::yaml::{Content, Field, Node};
 
-/// A mapping whose fields are known by name.
+/// The fields of a mapping, by name.
 pub struct Fields<'node> {
     file: &'node str,
-    /// Path in front of the fields' names: empty, or `clouds[1].`.
+    /// The path before the names of the fields: empty, or `clouds[1].`.
     prefix: String,
     line: u64,
     fields: BTreeMap<&'node str, &'node Node>,
 }
 
 impl<'node> Fields<'node> {
-    /// Reads the mapping at `path` of `file`; unknown and repeated fields are noted and
-    /// left out. `None`: it is no mapping, which is noted.
+    /// Reads the mapping at `path` of `file`. Unknown and repeated fields are errors and
+    /// are left out. `None` if the node is not a mapping, which is an error too.
     pub fn open(
         file: &'node str,
         path: &str,
@@ -60,7 +60,11 @@ impl<'node> Fields<'node> {
             let rule = format!("the fields here are {}", known.join(", "));
             errors.add(place(self), "an unknown field", rule);
         } else if self.fields.contains_key(field.name.as_str()) {
-            errors.add(place(self), "the field again", "it must be there once");
+            errors.add(
+                place(self),
+                "a repeated field",
+                "a field may appear only once",
+            );
         } else {
             self.fields.insert(&field.name, &field.value);
         }
@@ -74,13 +78,14 @@ impl<'node> Fields<'node> {
         }
     }
 
-    /// Where the field stands, or would stand.
+    /// The location of the field, or of the mapping that lacks it.
     pub fn place(&self, name: &str) -> Location {
         let line = self.fields.get(name).map_or(self.line, |node| node.line);
         self.place_at(line, name)
     }
 
-    /// The scalar's text. `None`: absent, empty (`field:`), or a error that is noted.
+    /// The text of a scalar. `None` if the field is absent, empty (`field:`) or not a
+    /// scalar, which is an error.
     pub fn text(&self, name: &str, errors: &mut ConfigErrors) -> Option<&'node str> {
         match &self.fields.get(name)?.content {
             Content::Nothing => None,
@@ -92,7 +97,8 @@ impl<'node> Fields<'node> {
         }
     }
 
-    /// The field's value by its rule. `None` as for [`Section::text`].
+    /// The value of the field by its rule. `None` as for [`Fields::text`], or if the text
+    /// violates the rule.
     pub fn read<T>(
         &self,
         name: &str,
@@ -103,7 +109,7 @@ impl<'node> Fields<'node> {
         errors.check(self.place(name), text, rule)
     }
 
-    /// As [`Section::read`]; the empty text also stands for "none".
+    /// Like [`Fields::read`], but the empty text also means "none".
     pub fn read_unless_empty<T>(
         &self,
         name: &str,
@@ -117,7 +123,7 @@ impl<'node> Fields<'node> {
         errors.check(self.place(name), text, rule)
     }
 
-    /// The items of a list. `None` as for [`Section::text`].
+    /// The items of a list. `None` as for [`Fields::text`].
     pub fn list(&self, name: &str, errors: &mut ConfigErrors) -> Option<&'node [Node]> {
         match &self.fields.get(name)?.content {
             Content::Nothing => None,

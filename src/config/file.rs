@@ -1,4 +1,4 @@
-//! The file of `--config`: the settings that are the same for every replica.
+//! The configuration file: the settings that are the same for every replica.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -35,7 +35,7 @@ const ORPHANS: [(&str, OrphanPolicy); 2] = [
     ("report", OrphanPolicy::Report),
 ];
 
-/// What the file holds, defaults filled in.
+/// The settings of the file, with defaults filled in.
 #[derive(Clone, Debug)]
 pub struct FileSettings {
     pub cluster_id: Option<ClusterId>,
@@ -63,7 +63,7 @@ impl Default for FileSettings {
     }
 }
 
-/// Reads the file; errors are noted, and defaults stand in for what was wrong.
+/// Reads the file. Errors are added to `errors`, and defaults replace invalid values.
 pub fn read(path: &Path, errors: &mut ConfigErrors) -> FileSettings {
     let file = path.display().to_string();
     let text = match std::fs::read_to_string(path) {
@@ -83,7 +83,7 @@ pub fn read(path: &Path, errors: &mut ConfigErrors) -> FileSettings {
                 path: String::new(),
             };
             let rule = format!("it must be one YAML document ({})", error.message);
-            errors.add(place, "no YAML", rule);
+            errors.add(place, "text that is not YAML", rule);
             FileSettings::default()
         }
     }

@@ -1,4 +1,4 @@
-//! What the flags say, checked.
+//! Validates the flags.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,11 +10,11 @@ use super::validation;
 use crate::args::Args;
 use crate::telemetry::logs::LogFormat;
 
-/// What `--cloud-provider` may say without a note.
+/// The values of `--cloud-provider` without a warning.
 const PROVIDERS: [&str; 3] = ["", "mycloud", "my-cloud-controller-manager"];
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
 
-/// What the flags hold, defaults filled in.
+/// The settings of the flags, with defaults filled in.
 pub struct FlagSettings {
     pub election: Option<ElectionConfig>,
     pub kubeconfig: Option<PathBuf>,
@@ -25,7 +25,8 @@ pub struct FlagSettings {
     pub notes: Vec<String>,
 }
 
-/// Checks the flags; errors are noted, and defaults stand in for what was wrong.
+/// Validates the flags. Errors are added to `errors`, and defaults replace invalid
+/// values.
 pub fn read(args: &Args, errors: &mut ConfigErrors) -> FlagSettings {
     let mut notes = Vec::new();
     if let Some(provider) = &args.cloud_provider

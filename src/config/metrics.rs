@@ -1,4 +1,4 @@
-//! The flags that say where metrics are served.
+//! The flags of the metrics listeners.
 
 use super::error::{ConfigErrors, Location};
 use super::validation;
@@ -11,12 +11,13 @@ const KEY: &str = "--metrics-tls-key-file";
 const PLAIN: &str = "--metrics-plain";
 const WORDS: [(&str, bool); 2] = [("true", true), ("false", false)];
 
-/// Where metrics are served.
+/// The listeners that serve the metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricsConfig {
-    /// On the admin address, to everybody. Default: unless they are served securely.
+    /// Whether the admin address serves the metrics without authentication. Default true,
+    /// or false with a secure address.
     pub plain: bool,
-    /// Over TLS, to those who may read them. Default: not.
+    /// The listener over TLS for authorized clients. Default none.
     pub secure: Option<SecureMetricsConfig>,
 }
 
@@ -32,7 +33,7 @@ pub(super) fn read(args: &Args, errors: &mut ConfigErrors) -> MetricsConfig {
     }
 }
 
-/// All three or none.
+/// Reads the three flags of the secure listener, of which all or none must be set.
 fn secure(args: &Args, errors: &mut ConfigErrors) -> Option<SecureMetricsConfig> {
     let flags = [
         (ADDRESS, &args.metrics_secure_address),

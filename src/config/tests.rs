@@ -3,7 +3,7 @@ use crate::cloud::Profile;
 use crate::election::Timing;
 use std::fs;
 
-/// A file that lives as long as the test.
+/// A file that exists as long as the test.
 struct TestFile(PathBuf);
 
 impl TestFile {
@@ -17,7 +17,7 @@ impl TestFile {
         check_config(&self.0)
     }
 
-    /// The errors without the file's name: `LINE: field: found …`.
+    /// The errors without the path of the file: `LINE: field: found …`.
     fn errors(&self) -> Vec<String> {
         let file = format!("{}:", self.0.display());
         let errors = self.load().expect_err("the file has errors");
@@ -150,7 +150,7 @@ fn every_field_is_read() {
 }
 
 #[test]
-fn every_mistake_of_a_file_is_reported_in_its_order() {
+fn every_error_of_a_file_is_reported_in_its_order() {
     let text = "\
 sweepIntervall: 5m
 orphans: keep
@@ -172,7 +172,7 @@ clouds:
         "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, orphans, orphanGracePeriod, sweepInterval, driftInterval, clouds",
         "2: orphans: found \"keep\": it must be delete or report",
         "3: driftInterval: found \"0s\": it must be a duration such as 15s, 1m30s or 250ms, from 100ms to 168h",
-        "4: orphans: found the field again: it must be there once",
+        "4: orphans: found a repeated field: a field may appear only once",
         "6: clouds[0].name: found \"Cloud_1\": it must be a DNS label: 1 to 63 characters of a-z, 0-9 and -, with a letter or digit first and last",
         "7: clouds[0].endpoint: found \"ftp://x\": it must be an http or https URL without path, query or user",
         "8: clouds[0].concurrency: found \"0\": it must be a whole number from 1 to 1000",
@@ -197,7 +197,7 @@ fn two_clouds_never_share_one_account() {
 }
 
 #[test]
-fn a_file_of_another_shape_is_one_mistake() {
+fn a_file_of_another_shape_is_one_error() {
     let cases = [
         (
             "list",
@@ -265,13 +265,13 @@ fn without_election_one_replica_leads_alone() {
 }
 
 #[test]
-fn what_is_allowed_but_hardly_meant_is_noted() {
+fn a_valid_but_probably_unintended_setting_is_a_warning() {
     let token = TestFile::new("plain-token", "secret");
     let text = format!("clouds: [{{name: a, tokenFile: {}}}]", token.0.display());
     let config = TestFile::new("plain", &text).load().unwrap();
     assert_eq!(
         config.notes,
-        ["the token of a goes unencrypted to http://a-api:8080/: use https"]
+        ["the token of cloud a is sent unencrypted to http://a-api:8080/: use https"]
     );
     let args = Args {
         cloud_provider: Some("aws".into()),

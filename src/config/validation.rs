@@ -1,5 +1,5 @@
-//! The rules that values follow. Each takes the text and returns the value,
-//! or the rule in words; flags and fields of the file share them.
+//! The rules for values, shared by flags and fields of the file. Each rule takes the
+//! text and returns the value, or a description of the rule.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -79,7 +79,7 @@ pub fn dns_subdomain(text: &str) -> Result<String, Violation> {
     ))
 }
 
-/// A DNS subdomain that Kubernetes does not keep for itself.
+/// A DNS subdomain that Kubernetes does not reserve.
 ///
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/>
 pub fn annotation_prefix(text: &str) -> Result<String, Violation> {
@@ -119,7 +119,7 @@ pub fn cluster_id(text: &str) -> Result<String, Violation> {
 pub fn endpoint(text: &str) -> Result<Url, Violation> {
     let rule = "it must be an http or https URL without path, query or user";
     let Ok(url) = Url::parse(text) else {
-        // What does not parse may still hold a password.
+        // A text that is not a URL may still contain a password.
         let shown = text.contains('@').then(|| "a URL with a user".to_owned());
         let rule = rule.to_owned();
         return Err(Violation { rule, shown });

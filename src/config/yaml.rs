@@ -1,9 +1,8 @@
-//! A YAML document as it was written: every node with its line, every scalar
-//! as text.
+//! A YAML document as written: every node with its line, every scalar as text.
 //!
-//! Deserializing straight into our settings would stop at the first unknown
-//! field or wrong type. From this tree all errors are found at once, and a
-//! cluster id that looks like a number stays what the user wrote.
+//! Deserializing directly into the settings would stop at the first unknown field or
+//! wrong type. With this tree all errors are found at once, and a cluster id that looks
+//! like a number keeps its spelling.
 
 use std::fmt;
 
@@ -12,49 +11,45 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Spanned};
 
-/// One node.
+/// A node of the document.
 #[derive(Debug)]
 pub struct Node {
-    /// Its line, from 1.
+    /// The line, from 1.
     pub line: u64,
-    /// What stands there.
     pub content: Content,
 }
 
-/// What a node holds.
+/// The content of a node.
 #[derive(Debug)]
 pub enum Content {
-    /// `null`, `~` or nothing at all: as if the field were not there.
+    /// `null`, `~` or nothing at all, which means the same as a missing field.
     Nothing,
     /// A scalar of any type, as text.
     Scalar(String),
-    /// A sequence.
     List(Vec<Node>),
-    /// A mapping, in the order of the file, with repeated fields.
+    /// The fields in the order of the file, including repeated fields.
     Mapping(Vec<Field>),
 }
 
-/// One field of a mapping.
+/// A field of a mapping.
 #[derive(Debug)]
 pub struct Field {
-    /// Line of the field's name, from 1.
+    /// The line of the name, from 1.
     pub line: u64,
-    /// The field's name.
     pub name: String,
-    /// Its value.
     pub value: Node,
 }
 
-/// What is not YAML, or more than one document.
+/// The error for a text that is not exactly one YAML document.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotYaml {
-    /// Where, from 1, if the parser knows.
+    /// The line, from 1, if the parser reports it.
     pub line: Option<u64>,
-    /// The parser's words, on one line.
+    /// The message of the parser, on one line.
     pub message: String,
 }
 
-/// Reads one document. An empty text is [`Content::Nothing`].
+/// Parses one document. An empty text is [`Content::Nothing`].
 pub fn parse(text: &str) -> Result<Node, NotYaml> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
@@ -74,11 +69,11 @@ pub fn parse(text: &str) -> Result<Node, NotYaml> {
     ))
 }
 
-/// As the deserializer hands it over.
+/// A node as the deserializer produces it.
 enum Raw {
     Nothing,
     Text(String),
-    /// A number or truth value, whose spelling only the source has.
+    /// A number or boolean, whose spelling is only in the source.
     Literal(String),
     List(Vec<Spanned<Raw>>),
     Mapping(Vec<(Spanned<String>, Spanned<Raw>)>),
@@ -248,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn says_where_it_is_not_yaml() {
+    fn an_error_has_the_line_of_the_invalid_yaml() {
         let error = parse("a: 1\nb: [1, 2\n").unwrap_err();
         assert!(error.line.is_some_and(|line| line >= 2), "{error:?}");
         assert!(!error.message.contains('\n'), "{error:?}");

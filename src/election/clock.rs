@@ -1,16 +1,16 @@
-//! The two clocks by which a leadership ends, whichever is further on.
+//! The two clocks that end a leadership, whichever reaches the deadline first.
 //!
-//! The monotonic clock (on Linux CLOCK_MONOTONIC) runs on while this process is
-//! stopped or starved, but stands still while the whole machine is suspended.
-//! The wall clock has moved on after a suspend, but somebody may set it. Back:
-//! then the monotonic clock counts. Forward: that costs a leadership, which is
-//! always safe. Nobody else's clock is ever compared with these.
+//! The monotonic clock (on Linux CLOCK_MONOTONIC) runs while this process is stopped
+//! or starved, but stands still while the whole machine is suspended. The wall clock
+//! has moved forward after a suspend, but it can be set. If it is set back, the
+//! monotonic clock decides; if it is set forward, the leadership ends early, which is
+//! always safe. The clocks of other machines are never compared with these.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-// The same as `std::time::Instant`, and tests can turn it.
+// The same as `std::time::Instant`, but tests can advance it.
 use tokio::time::Instant;
 
 /// Reads both clocks.
@@ -27,19 +27,19 @@ pub(super) struct Moment {
 }
 
 impl Clock {
-    /// The machine's.
+    /// The clocks of this machine.
     pub fn system() -> Self {
         Self::with_wall(SystemTime::now)
     }
 
-    /// With another wall clock, for tests of clocks that are wrong.
+    /// The monotonic clock with another wall clock, for tests of wrong clocks.
     pub fn with_wall(wall: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self {
             wall: Arc::new(wall),
         }
     }
 
-    /// By which only the monotonic clock ever comes to an end.
+    /// A clock whose wall clock stands still, so that only the monotonic clock counts.
     pub(super) fn monotonic_only() -> Self {
         Self::with_wall(|| SystemTime::UNIX_EPOCH)
     }
@@ -51,7 +51,7 @@ impl Clock {
         }
     }
 
-    /// Whether one of the clocks says so.
+    /// Whether one of the clocks has passed the moment.
     pub(super) fn has_passed(&self, moment: Moment) -> bool {
         Instant::now() >= moment.monotonic || (self.wall)() >= moment.wall
     }
@@ -64,7 +64,7 @@ impl fmt::Debug for Clock {
 }
 
 impl Moment {
-    /// That much later, by both clocks.
+    /// The moment that much later, by both clocks.
     pub(super) fn plus(self, duration: Duration) -> Self {
         Self {
             monotonic: self.monotonic + duration,

@@ -1,4 +1,4 @@
-//! From standby to leader to the end: the loop of one candidate.
+//! The loop of one candidate: from standby to leader to the end of its leadership.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,15 +30,15 @@ pub(super) struct Elector {
     pub(super) log: LeaseErrorLog,
 }
 
-/// Why a leader stopped.
+/// The cause of the end of a leadership.
 enum LeadershipEnd {
     Requested,
     DeadlinePassed,
-    NamesAnother(String),
+    HolderChanged(String),
 }
 
-/// One leadership while it lasts. Dropped, in whatever way, it is over: first
-/// the permits, then the role; nobody obtains a permit after that.
+/// Holds one leadership. Its drop, in whatever way it happens, ends the permits
+/// first and then the role; no permit is issued after that.
 struct LeadershipGuard {
     leadership: Leadership,
     roles: watch::Sender<Role>,
@@ -71,20 +71,20 @@ impl Elector {
                     renew_deadline,
                 })
             }
-            LeadershipEnd::NamesAnother(holder) => {
+            LeadershipEnd::HolderChanged(holder) => {
                 (self.observe)(Observation::Lost);
                 Err(ElectionError::LostToAnother { term, holder })
             }
         }
     }
 
-    /// Until the Lease is ours (with the term and its first deadline), or until
-    /// we are asked to stop.
+    /// Waits until this process holds the Lease and returns the term with its first
+    /// deadline; `None` when a release was requested.
     async fn stand_by(&mut self) -> Option<(Term, Moment)> {
-        let mut views = self.observed_lease.subscribe();
+        let mut records = self.observed_lease.subscribe();
         loop {
-            // What changes from here on, also during the try, wakes us after it.
-            views.mark_unchanged();
+            // A change from here on, also during the attempt, ends the wait below.
+            records.mark_unchanged();
             let started = Instant::now();
             let attempt = tokio::select! {
                 biased;
@@ -93,14 +93,14 @@ impl Elector {
             };
             match attempt {
                 Attempt::Held { term, sent } => {
-                    self.log.works();
+                    self.log.succeeded();
                     let deadline = sent.plus(self.timing.renew_deadline);
                     if !self.clock.has_passed(deadline) {
                         return Some((term, deadline));
                     }
-                    tracing::warn!(%term, "acquired the Lease too late to count");
+                    tracing::warn!(%term, "the Lease was acquired after the renew deadline; the acquisition does not count");
                 }
-                Attempt::HeldBy(_) | Attempt::Contended => self.log.works(),
+                Attempt::HeldBy(_) | Attempt::Contended => self.log.succeeded(),
                 Attempt::Failed(error) => {
                     self.log.failed(&error);
                 }
@@ -109,7 +109,7 @@ impl Elector {
             tokio::select! {
                 () = self.release.cancelled() => return None,
                 () = sleep_until(next) => {}
-                () = until_acquirable(&self.observed_lease, &mut views, &self.identity) => {}
+                () = until_acquirable(&self.observed_lease, &mut records, &self.identity) => {}
             }
         }
     }
@@ -122,7 +122,7 @@ impl Elector {
             self.end_process.clone(),
         )
         .map_err(ElectionError::Watchdog)?;
-        tracing::info!(%term, identity = %self.identity, "became the leader");
+        tracing::info!(%term, identity = %self.identity, "this replica became the leader");
         self.roles.send_replace(Role::Leader(leadership.clone()));
         (self.observe)(Observation::Acquired);
         Ok(LeadershipGuard {
@@ -138,20 +138,20 @@ impl Elector {
         tokio::select! {
             biased;
             () = leadership.ended() => LeadershipEnd::DeadlinePassed,
-            holder = another_holder(&observed_lease, &identity) => LeadershipEnd::NamesAnother(holder),
+            holder = another_holder(&observed_lease, &identity) => LeadershipEnd::HolderChanged(holder),
             () = release.cancelled() => LeadershipEnd::Requested,
             end = self.keep_renewing(leadership) => end,
         }
     }
 
-    /// Ends only by losing the Lease.
+    /// Renews the Lease until it is lost.
     async fn keep_renewing(&mut self, leadership: &Leadership) -> LeadershipEnd {
-        let mut views = self.observed_lease.subscribe();
+        let mut records = self.observed_lease.subscribe();
         let mut next = Instant::now() + self.timing.retry_period;
         loop {
             tokio::select! {
                 () = sleep_until(next) => {}
-                () = deletion(&mut views) => {}
+                () = deletion(&mut records) => {}
             }
             let started = Instant::now();
             next = started + self.timing.retry_period;
@@ -168,11 +168,11 @@ impl Elector {
                     {
                         return LeadershipEnd::DeadlinePassed;
                     }
-                    self.log.works();
+                    self.log.succeeded();
                     (self.observe)(Observation::Renewed { took });
                 }
-                Attempt::HeldBy(holder) => return LeadershipEnd::NamesAnother(holder),
-                // Somebody wrote at the same time: see soon who it names.
+                Attempt::HeldBy(holder) => return LeadershipEnd::HolderChanged(holder),
+                // Another client wrote at the same time: read the holder again soon.
                 Attempt::Contended => next = started + self.timing.retry_period / 10,
                 Attempt::Failed(error) => {
                     self.log.failed(&error);
@@ -181,11 +181,11 @@ impl Elector {
         }
     }
 
-    /// Releases the Lease so that a standby need not wait for it to run out.
+    /// Releases the Lease so that a standby need not wait until it expires.
     async fn release_lease(&self, term: Term) -> Result<(), ElectionError> {
         match self.try_release(self.timing.renew_deadline).await {
             Ok(_) => {
-                tracing::info!(%term, "released the Lease");
+                tracing::info!(%term, "this replica released the Lease");
                 (self.observe)(Observation::Released);
                 Ok(())
             }
@@ -193,8 +193,9 @@ impl Elector {
         }
     }
 
-    /// A standby whose last write went out without an answer may hold the Lease
-    /// without knowing. If it cannot be given back, it runs out by itself.
+    /// Releases the Lease if the response to the last write of this standby was lost,
+    /// because the write may have acquired the Lease. If the release fails, the Lease
+    /// expires.
     async fn release_if_unconfirmed(&self) {
         if self.lease.has_unconfirmed_write() {
             let _ = self.try_release(self.timing.request_timeout()).await;
@@ -203,7 +204,7 @@ impl Elector {
 
     async fn try_release(&self, limit: Duration) -> Result<ReleaseOutcome, String> {
         let deadline = Instant::now() + limit;
-        let mut reason = format!("no answer within {limit:?}");
+        let mut reason = format!("the API server did not respond within {limit:?}");
         loop {
             match timeout_at(deadline, self.lease.release()).await {
                 Ok(Ok(release)) => return Ok(release),
@@ -219,55 +220,55 @@ impl Elector {
     }
 }
 
-/// Completes when the Lease names somebody else than us. Its deletion names
-/// nobody else: the leader writes it anew.
+/// Completes with the holder when the Lease has another holder than this process. A
+/// deleted Lease has no other holder: the leader creates it again.
 async fn another_holder(observed_lease: &ObservedLease, identity: &str) -> String {
-    let mut views = observed_lease.subscribe();
+    let mut records = observed_lease.subscribe();
     loop {
-        let named = another_named(&views.borrow_and_update(), identity);
-        if let Some(holder) = named {
+        let other = other_than(identity, &records.borrow_and_update());
+        if let Some(holder) = other {
             return holder;
         }
-        // Never fails: whoever calls this holds the sender.
-        let _ = views.changed().await;
+        // Never fails: the caller holds the sender.
+        let _ = records.changed().await;
     }
 }
 
-fn another_named(view: &ObservedRecord, identity: &str) -> Option<String> {
-    let holder = view.holder().unwrap_or_default();
+fn other_than(identity: &str, record: &ObservedRecord) -> Option<String> {
+    let holder = record.holder().unwrap_or_default();
     (holder != identity).then(|| holder.to_owned())
 }
 
 /// Completes when the Lease was deleted.
-async fn deletion(views: &mut watch::Receiver<ObservedRecord>) {
+async fn deletion(records: &mut watch::Receiver<ObservedRecord>) {
     loop {
-        let _ = views.changed().await;
-        if views.borrow_and_update().is_gone() {
+        let _ = records.changed().await;
+        if records.borrow_and_update().is_deleted() {
             return;
         }
     }
 }
 
-/// Completes when a try may succeed: nobody holds the Lease any more, or its
-/// holder's time runs out, or it turns out to be ours.
+/// Completes when an attempt may succeed: the Lease has no holder any more, or it
+/// expires, or this process turns out to be its holder.
 async fn until_acquirable(
     observed_lease: &ObservedLease,
-    views: &mut watch::Receiver<ObservedRecord>,
+    records: &mut watch::Receiver<ObservedRecord>,
     identity: &str,
 ) {
     let called = Instant::now();
     loop {
-        let expiry = observed_lease.expiry(&views.borrow());
-        // What ran out before has been tried before.
-        let running_out = expiry.filter(|expiry| *expiry > called);
+        let expiry = observed_lease.expiry(&records.borrow());
+        // The attempt before this call already knew an earlier expiry.
+        let next_expiry = expiry.filter(|expiry| *expiry > called);
         tokio::select! {
-            _ = views.changed() => {
-                let view = views.borrow_and_update();
-                if view.holder().is_none_or(|holder| holder == identity) {
+            _ = records.changed() => {
+                let record = records.borrow_and_update();
+                if record.holder().is_none_or(|holder| holder == identity) {
                     return;
                 }
             }
-            () = sleep_until(running_out.unwrap_or(called)), if running_out.is_some() => return,
+            () = sleep_until(next_expiry.unwrap_or(called)), if next_expiry.is_some() => return,
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Whether a leader that should be over is still there: client-go's
-//! `HealthzAdaptor`.
+//! A liveness check for a leader that should have exited: `HealthzAdaptor` of
+//! client-go.
 //!
-//! A leader that cannot renew ends by itself, and the watchdog ends one whose
-//! runtime is stuck. This is for what neither foresees: a process that lost its
-//! Lease, or does not renew it, and goes on living. Only a restart helps then.
+//! A leader that cannot renew exits by itself, and the watchdog ends a leader whose
+//! runtime is stuck. This check covers the rest: a process that lost its Lease, or
+//! does not renew it, and does not exit. Only a restart helps then.
 
 use std::time::Duration;
 
@@ -12,19 +12,18 @@ use tokio::time::Instant;
 
 use super::Observation;
 
-/// How long after the Lease has run out; cloud-provider has the same.
+/// Time after the expiry of the Lease until the check fails, as in cloud-provider.
 const GRACE: Duration = Duration::from_secs(20);
 
-/// When this process last got or renewed the Lease.
+/// The time since this process last acquired or renewed the Lease.
 #[derive(Debug)]
 pub struct LeaseHealth {
     lease_duration: Duration,
-    /// `None`: it never led, or gave the Lease back.
+    /// `None` if this process never led or has released the Lease.
     last: Mutex<Option<Instant>>,
 }
 
 impl LeaseHealth {
-    /// Of a Lease that lasts so long.
     pub fn new(lease_duration: Duration) -> Self {
         Self {
             lease_duration,
@@ -32,21 +31,21 @@ impl LeaseHealth {
         }
     }
 
-    /// Notes what happened.
-    pub fn note(&self, observation: Observation) {
+    /// Records an event of the election.
+    pub fn record(&self, observation: Observation) {
         let mut last = self.last.lock();
         match observation {
             Observation::Acquired | Observation::Renewed { .. } => *last = Some(Instant::now()),
             Observation::Released => *last = None,
-            // Whoever lost the Lease has to end: the time goes on.
+            // A process that lost the Lease must exit: its time keeps running.
             Observation::RenewFailed { .. } | Observation::Lost => {}
         }
     }
 
-    /// A standby is always healthy.
+    /// Checks the last renewal; a standby is always healthy.
     ///
     /// # Errors
-    /// The last renewal is older than the lease duration and 20 s.
+    /// The last renewal is older than the lease duration plus 20 s.
     pub fn check(&self) -> Result<(), String> {
         let last = *self.last.lock();
         let age = last.map(|last| last.elapsed()).unwrap_or_default();
@@ -55,7 +54,7 @@ impl LeaseHealth {
         }
         let (age, lasts) = (age.as_secs(), self.lease_duration.as_secs());
         Err(format!(
-            "the Lease was last renewed {age} s ago and lasts {lasts} s: this process should be gone"
+            "the Lease was last renewed {age} s ago and lasts {lasts} s: this process should have exited"
         ))
     }
 }
@@ -73,46 +72,46 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_standby_is_healthy_for_ever() {
-        let renewals = LeaseHealth::new(LEASE);
+        let health = LeaseHealth::new(LEASE);
         advance(1000 * LEASE).await;
-        assert_eq!(renewals.check(), Ok(()));
-        renewals.note(FAILED);
-        assert_eq!(renewals.check(), Ok(()));
+        assert_eq!(health.check(), Ok(()));
+        health.record(FAILED);
+        assert_eq!(health.check(), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_leader_is_healthy_while_it_renews() {
-        let renewals = LeaseHealth::new(LEASE);
-        renewals.note(Observation::Acquired);
+        let health = LeaseHealth::new(LEASE);
+        health.record(Observation::Acquired);
         for _ in 0..10 {
             advance(LEASE + GRACE).await;
-            assert_eq!(renewals.check(), Ok(()));
-            renewals.note(RENEWED);
+            assert_eq!(health.check(), Ok(()));
+            health.record(RENEWED);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_leader_that_stays_without_renewing_is_not() {
         for afterwards in [None, Some(FAILED), Some(Observation::Lost)] {
-            let renewals = LeaseHealth::new(LEASE);
-            renewals.note(Observation::Acquired);
+            let health = LeaseHealth::new(LEASE);
+            health.record(Observation::Acquired);
             advance(LEASE + GRACE).await;
             if let Some(observation) = afterwards {
-                renewals.note(observation);
+                health.record(observation);
             }
-            assert_eq!(renewals.check(), Ok(()), "{afterwards:?}: not yet");
+            assert_eq!(health.check(), Ok(()), "{afterwards:?}: not yet");
             advance(SECOND).await;
-            let reason = renewals.check().expect_err("long past its Lease");
+            let reason = health.check().expect_err("long past its Lease");
             assert!(reason.contains("36 s ago and lasts 15 s"), "{reason}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_gave_the_lease_back_may_take_its_time() {
-        let renewals = LeaseHealth::new(LEASE);
-        renewals.note(Observation::Acquired);
-        renewals.note(Observation::Released);
+    async fn a_former_leader_that_released_the_lease_is_healthy() {
+        let health = LeaseHealth::new(LEASE);
+        health.record(Observation::Acquired);
+        health.record(Observation::Released);
         advance(10 * LEASE).await;
-        assert_eq!(renewals.check(), Ok(()));
+        assert_eq!(health.check(), Ok(()));
     }
 }

@@ -1,4 +1,4 @@
-//! Leadership as a value: who holds it may write, until its deadline.
+//! Leadership as a value: its holder may write until the deadline.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,17 +9,16 @@ use tokio::time::Instant;
 
 use super::clock::{Clock, Moment};
 
-/// Far enough to never come, near enough not to overflow.
+/// Longer than any process runs, and short enough not to overflow.
 const NEVER: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
-/// How soon whoever waits for the end notices that the wall clock has moved
-/// on without the monotonic one, by which timers run.
-const LOOK_AT_THE_WALL: Duration = Duration::from_secs(1);
+/// Interval at which [`Leadership::ended`] checks the wall clock. Timers run by the
+/// monotonic clock, which may have stood still.
+const WALL_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Which leadership a write belongs to: the `resourceVersion` of the write that
-/// acquired the Lease. Each term is greater than all before it, because the API
-/// server numbers all writes in one order; only a restore of etcd from a backup
-/// goes back.
+/// The number of a leadership: the `resourceVersion` of the write that acquired the
+/// Lease. Each term is greater than all terms before it, because the API server
+/// numbers all writes in one order; only a restore of etcd from a backup goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(u64);
 
@@ -40,9 +39,9 @@ impl fmt::Display for Term {
     }
 }
 
-/// The leadership of the term is over; this process never gets it back.
+/// The leadership of the term has ended; this process never gets it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("leadership of term {term} is over")]
+#[error("leadership of term {term} has ended")]
 pub struct LeadershipLost {
     term: Term,
 }
@@ -54,10 +53,10 @@ impl LeadershipLost {
     }
 }
 
-/// What a replica is at the moment.
+/// The present role of this replica.
 #[derive(Clone, Debug)]
 pub enum Role {
-    /// Another replica leads, or none.
+    /// Another replica leads, or no replica does.
     Standby,
     /// This replica may write.
     Leader(Leadership),
@@ -66,17 +65,17 @@ pub enum Role {
 #[derive(Clone, Copy, Debug)]
 struct LeaseState {
     deadline: Moment,
-    /// Ended by us, not by a clock.
+    /// The leadership was ended by this process, not by a clock.
     ended: bool,
 }
 
-/// The right to write during one term. It ends by the clocks alone, even if
-/// nothing in this process runs that could notice.
+/// The right to write during one term. The clocks alone end it, even if no task of
+/// this process runs.
 ///
-/// What no clock can exclude is a pause between asking for a permit and sending
-/// the request. What remains then is the fencing token: the term goes with
-/// every write to a cloud, a newer term is a greater number, and a cloud
-/// refuses what carries a smaller one than it has seen.
+/// No clock can exclude a pause between obtaining a permit and sending the request.
+/// The fencing token covers that: every write to a cloud carries the term, a newer
+/// term is a greater number, and a cloud rejects a write with a smaller number than
+/// it has seen.
 #[derive(Clone, Debug)]
 pub struct Leadership {
     term: Term,
@@ -85,8 +84,8 @@ pub struct Leadership {
 }
 
 impl Leadership {
-    /// A leadership that lasts until the deadline unless it is extended, by
-    /// the monotonic clock only.
+    /// A leadership until the deadline, unless it is extended, by the monotonic clock
+    /// only.
     pub(crate) fn until(term: Term, deadline: Instant) -> Self {
         let clock = Clock::monotonic_only();
         let now = clock.now();
@@ -94,8 +93,7 @@ impl Leadership {
         Self::granted(term, now.plus(lasts), clock)
     }
 
-    /// A leadership that lasts, by either clock, until the deadline unless it
-    /// is extended.
+    /// A leadership until the deadline, unless it is extended, by both clocks.
     pub(super) fn granted(term: Term, deadline: Moment, clock: Clock) -> Self {
         let state = watch::Sender::new(LeaseState {
             deadline,
@@ -108,15 +106,14 @@ impl Leadership {
         }
     }
 
-    /// The term.
     pub const fn term(&self) -> Term {
         self.term
     }
 
-    /// Leave for one write. Ask right before each.
+    /// Issues the permit for one write. Call it right before each write.
     ///
     /// # Errors
-    /// [`LeadershipLost`] from the deadline on, and once it was ended.
+    /// [`LeadershipLost`] from the deadline on, or after [`end`](Self::end).
     pub fn permit(&self) -> Result<WritePermit, LeadershipLost> {
         if self.is_over() {
             return Err(LeadershipLost { term: self.term });
@@ -126,8 +123,8 @@ impl Leadership {
         })
     }
 
-    /// Completes when the leadership is over: its deadline passed without a
-    /// renewal, or another holder was seen, or it was given back.
+    /// Completes when the leadership has ended: its deadline passed without a renewal,
+    /// another holder was observed, or the Lease was released.
     pub async fn ended(&self) {
         let mut changes = self.state.subscribe();
         loop {
@@ -135,27 +132,27 @@ impl Leadership {
             if self.is_past(&state) {
                 return;
             }
-            let look = Instant::now() + LOOK_AT_THE_WALL;
+            let next_check = Instant::now() + WALL_CLOCK_INTERVAL;
             tokio::select! {
-                () = tokio::time::sleep_until(state.deadline.monotonic.min(look)) => {}
+                () = tokio::time::sleep_until(state.deadline.monotonic.min(next_check)) => {}
                 // Never fails: we hold the sender.
                 _ = changes.changed() => {}
             }
         }
     }
 
-    /// A renewal succeeded.
+    /// Extends the leadership after a renewal.
     ///
     /// # Errors
-    /// [`LeadershipLost`] when the leadership was over before: a late answer
-    /// does not bring it back.
+    /// [`LeadershipLost`] if the leadership had ended before: a late response does not
+    /// bring it back.
     pub(super) fn extend(&self, deadline: Moment) -> Result<(), LeadershipLost> {
         let extended = self.state.send_if_modified(|state| {
             if self.is_past(state) {
                 return false;
             }
-            // By the later sending. Not the later of each clock: the wall clock may
-            // have been set back since, and would then guard against nothing.
+            // Take both clocks of the later request, not the later value of each clock:
+            // if the wall clock was set back since, its old value would guard nothing.
             if deadline.monotonic > state.deadline.monotonic {
                 state.deadline = deadline;
             }
@@ -168,7 +165,7 @@ impl Leadership {
         }
     }
 
-    /// Ends it now, for all who hold a clone or a permit.
+    /// Ends the leadership now, for every clone and permit.
     pub(crate) fn end(&self) {
         self.state.send_modify(|state| {
             state.deadline.monotonic = state.deadline.monotonic.min(Instant::now());
@@ -176,12 +173,12 @@ impl Leadership {
         });
     }
 
-    /// Whether somebody said that it is over; false if only its deadline passed.
+    /// Whether [`end`](Self::end) was called; false if only the deadline passed.
     pub(super) fn was_ended(&self) -> bool {
         self.state.borrow().ended
     }
 
-    /// When it is over unless it is extended, by the monotonic clock.
+    /// The end of the leadership by the monotonic clock, unless it is extended.
     pub(super) fn deadline(&self) -> Instant {
         self.state.borrow().deadline.monotonic
     }
@@ -195,11 +192,11 @@ impl Leadership {
     }
 }
 
-/// Leave for one write, of the term that it was given in. Only a
-/// [`Leadership`] gives it, and the writing half of a cloud asks for it.
+/// The permit for one write, of the term in which it was issued. Only a
+/// [`Leadership`] issues it, and the writing methods of a cloud require it.
 ///
-/// It follows its leadership: a renewal while the write is under way moves the
-/// deadline, and the end of the leadership ends it at once.
+/// A permit follows its leadership: a renewal during the write moves the deadline,
+/// and the end of the leadership ends the permit at once.
 #[derive(Debug)]
 pub struct WritePermit {
     leadership: Leadership,
@@ -211,28 +208,27 @@ impl WritePermit {
         self.leadership.term
     }
 
-    /// When the leadership is over unless it is renewed.
+    /// The end of the leadership, unless it is renewed.
     pub fn deadline(&self) -> Instant {
         self.leadership.deadline()
     }
 
-    /// How long until the deadline; zero when it is over.
+    /// The time until the deadline; zero after it.
     pub fn time_left(&self) -> Duration {
         self.deadline().saturating_duration_since(Instant::now())
     }
 
-    /// Completes when the permit ends. A write that may outlast one renewal is
-    /// raced against this rather than given [`time_left`](Self::time_left) as
-    /// its timeout.
+    /// Completes when the permit ends. Race a write that may outlast one renewal
+    /// against this rather than give it [`time_left`](Self::time_left) as its timeout.
     pub async fn ended(&self) {
         self.leadership.ended().await;
     }
 }
 
-/// Leadership without an election (`--leader-elect=false`): never ends. The
-/// term is a resourceVersion that kube-apiserver just showed: greater after a
-/// restart, and on one line with the terms of an election, so that a cloud that
-/// keeps the highest does not refuse whoever comes after.
+/// A leadership without an election (`--leader-elect=false`), which never ends. The
+/// term is a current resourceVersion of kube-apiserver: it is greater after a restart
+/// and comparable with the terms of an election, so that a cloud that remembers the
+/// greatest term does not reject a later leader.
 pub fn sole_leader(resource_version: u64) -> Leadership {
     Leadership::until(Term::new(resource_version), Instant::now() + NEVER)
 }

@@ -1,4 +1,5 @@
-//! One try at the Lease through kube-leader-election, whose types end here.
+//! One attempt at the Lease through kube-leader-election, whose types stay in this
+//! file and in [`super::lease_error`].
 
 use std::sync::Arc;
 
@@ -14,35 +15,34 @@ use super::lease_error::LeaseError;
 use super::lease_layer::LeaseLayer;
 use super::observed_lease::{ObservedLease, holder, version};
 
-/// How a try ended.
+/// The result of one attempt.
 #[derive(Debug)]
 pub(super) enum Attempt {
-    /// The Lease is ours by a write sent at that instant. As a term it counts
-    /// only for who did not lead before.
+    /// We hold the Lease, by a write sent at `sent`. `term` is meaningful only if this
+    /// attempt acquired the Lease rather than renewed it.
     Held {
-        /// The write's number.
+        /// The `resourceVersion` of the write.
         term: Term,
         /// Just before the write was sent.
         sent: Moment,
     },
-    /// Another holds it.
+    /// Another candidate holds the Lease.
     HeldBy(String),
-    /// Another wrote it at the same time: worth another look.
+    /// Another client wrote the Lease at the same time: the Lease is worth another read.
     Contended,
-    /// No result.
     Failed(LeaseError),
 }
 
-/// How a release ended.
+/// The result of a release.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ReleaseOutcome {
     /// The Lease has no holder now.
     Done,
-    /// It was not ours.
+    /// Another candidate held the Lease, or the Lease did not exist.
     NotOurs,
 }
 
-/// The Lease, to be taken, kept and given back by one identity.
+/// The Lease, as one identity acquires, renews and releases it.
 pub(super) struct HeldLease {
     lock: LeaseLock,
     layer: LeaseLayer,
@@ -50,8 +50,8 @@ pub(super) struct HeldLease {
 }
 
 impl HeldLease {
-    /// Over `base`, which carries requests to the API server and must neither
-    /// retry nor delay them.
+    /// Uses `base` for the requests to the API server; `base` must neither retry nor
+    /// delay them.
     pub(super) fn new<S>(base: S, candidate: &Candidate, observed_lease: Arc<ObservedLease>) -> Self
     where
         S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
@@ -78,14 +78,14 @@ impl HeldLease {
         }
     }
 
-    /// Acquires or renews it: a read and at most one write.
+    /// Acquires or renews the Lease: a read and at most one write.
     pub(super) async fn attempt(&self) -> Attempt {
         let lease = match self.lock.try_acquire_or_renew().await {
             Ok(LeaseLockResult::Acquired(lease) | LeaseLockResult::NotAcquired(lease)) => lease,
             Err(error) => return LeaseError::from(error).into(),
         };
         let holder = lease.spec.as_ref().and_then(holder).unwrap_or_default();
-        // "Acquired" may name another: what the Lease says counts.
+        // An "acquired" Lease may have another holder: the holder in the Lease decides.
         if holder != self.identity {
             return Attempt::HeldBy(holder.to_owned());
         }
@@ -95,13 +95,13 @@ impl HeldLease {
                 sent,
             },
             _ => Attempt::Failed(LeaseError::Unreadable(
-                "a write without a version".to_owned(),
+                "the response to a write has no resourceVersion".to_owned(),
             )),
         }
     }
 
-    /// Empties the holder if it is us, as client-go does: the layer's
-    /// precondition leaves alone what another wrote since the read.
+    /// Empties the holder if this identity is the holder, as client-go does. The
+    /// precondition of the layer protects a write of another candidate since the read.
     pub(super) async fn release(&self) -> Result<ReleaseOutcome, LeaseError> {
         match self.lock.step_down().await.map_err(LeaseError::from) {
             Ok(()) => Ok(ReleaseOutcome::Done),
@@ -110,7 +110,7 @@ impl HeldLease {
         }
     }
 
-    /// The last write may have made the Lease ours without our knowing.
+    /// Whether the last write may have acquired the Lease although its response is lost.
     pub(super) fn has_unconfirmed_write(&self) -> bool {
         self.layer.has_unconfirmed_write()
     }

@@ -1,4 +1,4 @@
-//! Why one attempt at the Lease did not succeed.
+//! Errors of the requests for the Lease.
 
 use std::mem::{Discriminant, discriminant};
 
@@ -7,7 +7,8 @@ use kube_leader_election::Error as LockError;
 use super::lease_layer::LayerError;
 use crate::error_chain::with_causes;
 
-/// Why an attempt at the Lease did not succeed. Every attempt is repeated.
+/// The error of one attempt to acquire, renew, release or watch the Lease. Every
+/// attempt is repeated.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LeaseError {
     #[error("another candidate wrote the Lease between our read and our write")]
@@ -17,21 +18,21 @@ pub(super) enum LeaseError {
     #[error("{0:?} holds the Lease")]
     HeldBy(String),
     #[error(
-        "the API server forbids it: {0}. The ServiceAccount needs get, list, watch and patch on this Lease, and create on leases in its namespace"
+        "the API server denied access to the Lease: {0}. The ServiceAccount needs get, list, watch and patch on this Lease, and create on leases in its namespace"
     )]
     Forbidden(String),
     #[error("the namespace of the Lease does not exist: {0}")]
     NoNamespace(String),
-    #[error("the API server refused it with {code}: {message}")]
+    #[error("the API server rejected the request with {code}: {message}")]
     Refused { code: u16, message: String },
     #[error("the API server cannot be reached: {}", with_causes(.0))]
     Unreachable(#[source] kube::Error),
-    #[error("the API server's answer cannot be read: {0}")]
+    #[error("the API server's response cannot be read: {0}")]
     Unreadable(String),
 }
 
 impl LeaseError {
-    /// Whether it is how elections go: another candidate was first.
+    /// Whether the error is normal in an election: another candidate was first.
     pub(super) fn is_contention(&self) -> bool {
         matches!(self, Self::Conflict | Self::Absent | Self::HeldBy(_))
     }
@@ -41,7 +42,7 @@ impl From<LockError> for LeaseError {
     fn from(error: LockError) -> Self {
         match error {
             LockError::ApiError { response } => Self::from_status(&response),
-            // A create cannot miss the Lease: the namespace does not exist.
+            // A create does not need the Lease: its namespace does not exist.
             LockError::CreateLease(kube::Error::Api(status)) if status.code == 404 => {
                 Self::NoNamespace(status.message)
             }
@@ -87,10 +88,10 @@ impl LeaseError {
     }
 }
 
-/// Logs an error once, not at every attempt.
+/// Logs an error once rather than at every attempt.
 #[derive(Debug)]
 pub(super) struct LeaseErrorLog {
-    /// What is being tried, and on which Lease.
+    /// Subject of the log lines, with the name of the Lease.
     task: String,
     last: Option<(Discriminant<LeaseError>, Option<String>)>,
 }
@@ -103,26 +104,26 @@ impl LeaseErrorLog {
         }
     }
 
-    /// Logs the error if it differs from the last; true if it did.
+    /// Logs the error if it differs from the last one; returns whether it did.
     pub(super) fn failed(&mut self, error: &LeaseError) -> bool {
-        // The words for an unreachable API server differ from try to try.
-        let words = match error {
+        // The message for an unreachable API server differs between attempts.
+        let message = match error {
             LeaseError::Unreachable(_) => None,
             other => Some(other.to_string()),
         };
-        let now = Some((discriminant(error), words));
+        let now = Some((discriminant(error), message));
         let changed = self.last != now;
         if changed {
-            tracing::warn!(error = %error, "{} fails; it is tried again and again", self.task);
+            tracing::warn!(error = %error, "{} fails; retrying", self.task);
             self.last = now;
         }
         changed
     }
 
-    /// Logs that it works again, if it did not.
-    pub(super) fn works(&mut self) {
+    /// Logs the recovery if the last attempt failed.
+    pub(super) fn succeeded(&mut self) {
         if self.last.take().is_some() {
-            tracing::info!("{} works again", self.task);
+            tracing::info!("{} recovered", self.task);
         }
     }
 }
@@ -134,11 +135,12 @@ mod tests {
     #[test]
     fn an_error_is_logged_once_per_change() {
         let mut log = LeaseErrorLog::new("the election");
-        let unreachable = |words: &str| LeaseError::Unreachable(kube::Error::Service(words.into()));
-        let forbidden = |words: &str| LeaseError::Forbidden(words.to_owned());
+        let unreachable =
+            |message: &str| LeaseError::Unreachable(kube::Error::Service(message.into()));
+        let forbidden = |message: &str| LeaseError::Forbidden(message.to_owned());
         assert!(log.failed(&unreachable("connection refused")));
         assert!(
-            !log.failed(&unreachable("no answer to GET")),
+            !log.failed(&unreachable("no response to GET")),
             "still unreachable"
         );
         assert!(log.failed(&forbidden("cannot get leases")));
@@ -147,10 +149,10 @@ mod tests {
             log.failed(&forbidden("cannot patch leases")),
             "another right is missing"
         );
-        log.works();
+        log.succeeded();
         assert!(
             log.failed(&forbidden("cannot patch leases")),
-            "again after it worked"
+            "logged again after a success"
         );
     }
 }

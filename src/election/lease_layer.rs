@@ -1,16 +1,16 @@
-//! The layer under kube-leader-election's client that makes it safe.
+//! The layer under the client of kube-leader-election that makes its requests safe.
 //!
-//! Alone, kube-leader-election patches without a precondition, believes other
-//! machines' clocks, waits for ever, and fails on a Lease without a holder. So
-//! each request that it makes passes here:
+//! Without it, kube-leader-election patches without a precondition, trusts the
+//! clocks of other machines, waits without a limit, and fails on a Lease without a
+//! holder. The layer changes each request and response:
 //!
-//! - a read is answered with our own judgement: fields that are null are filled
-//!   in, and `renewTime` says "long ago" or "far ahead" by how long *we* have
-//!   seen the Lease unchanged, whatever any wall clock says;
-//! - a patch gets the `resourceVersion` of the read before it, so that of two
-//!   replicas that read the same Lease one gets 409;
-//! - a create is refused while the holder of a deleted Lease may be alive;
-//! - every request ends at a deadline, and writes note when they were sent.
+//! - The response to a read carries the local decision on expiry: null fields are
+//!   filled in, and `renewTime` is "long ago" or "far ahead" by the time for which
+//!   *this process* has observed the Lease unchanged, regardless of any wall clock.
+//! - A patch gets the `resourceVersion` of the read before it, so that of two
+//!   replicas that read the same Lease one gets 409.
+//! - A create fails while the holder of a deleted Lease may be alive.
+//! - Every request has a deadline, and the time of sending a write is recorded.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -31,47 +31,37 @@ use super::clock::{Clock, Moment};
 use super::observed_lease::{ObservedLease, Source, holder, version};
 
 const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
-/// The first day of 9999: not the last instant, because durations are added.
+/// The first day of 9999, not the last representable time, because durations are
+/// added to it.
 const FAR_AHEAD: Timestamp = Timestamp::constant(253_370_764_800, 0);
 
-/// Why the layer itself failed a request.
+/// An error of the layer itself.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LayerError {
-    /// The deadline passed.
-    #[error("no answer to {method} within {after:?}")]
-    NoAnswer {
-        /// The request's method.
-        method: Method,
-        /// How long it waited.
-        after: Duration,
-    },
-    /// A create although the last holder seen may still lead.
+    #[error("no response to {method} within {after:?}")]
+    NoResponse { method: Method, after: Duration },
+    /// A create although the last observed holder may still lead.
     #[error("the Lease was deleted while {holder} held it")]
-    HolderMayLive {
-        /// That holder.
-        holder: String,
-    },
-    /// Each patch needs a read of its own.
-    #[error("a patch of the Lease without a read before it")]
+    HolderMayLive { holder: String },
+    #[error("the Lease was patched without a read before the patch")]
     PatchWithoutRead,
-    /// The patch is not a JSON object.
-    #[error("a patch of the Lease that is not a JSON object")]
+    #[error("the patch of the Lease is not a JSON object")]
     NotAPatch,
-    /// Terms are made of it.
+    /// The version must be a number, because it becomes the term.
     #[error("the Lease's resourceVersion is not a number: {0:?}")]
     VersionNotANumber(Option<String>),
 }
 
 #[derive(Debug, Default)]
 struct Exchange {
-    /// Of the Lease that was read last, until a patch uses it.
+    /// The `resourceVersion` of the last read, until a patch uses it.
     read: Option<String>,
     write_sent: Option<Moment>,
-    /// A write was sent, and what became of it is unknown.
-    unsettled: bool,
+    /// A write was sent and its outcome is unknown.
+    unconfirmed: bool,
 }
 
-/// Makes a [`LeaseService`]; clones share what they know.
+/// Makes a [`LeaseService`]; clones share their state.
 #[derive(Clone, Debug)]
 pub(super) struct LeaseLayer {
     identity: Arc<str>,
@@ -97,21 +87,21 @@ impl LeaseLayer {
         }
     }
 
-    /// Just before the last write was sent, whatever came of it.
+    /// The instant just before the last write was sent, whatever its outcome.
     pub(super) fn last_write_sent(&self) -> Option<Moment> {
         self.exchange().write_sent
     }
 
-    /// The last write may or may not have happened.
+    /// Whether the outcome of the last write is unknown.
     pub(super) fn has_unconfirmed_write(&self) -> bool {
-        self.exchange().unsettled
+        self.exchange().unconfirmed
     }
 
     fn exchange(&self) -> MutexGuard<'_, Exchange> {
         self.exchange.lock()
     }
 
-    /// The request's body as it goes out.
+    /// Returns the body of the request to send.
     fn prepare(&self, method: &Method, body: Vec<u8>) -> Result<Vec<u8>, BoxError> {
         let mut exchange = self.exchange();
         let body = if method == Method::PATCH {
@@ -126,14 +116,13 @@ impl LeaseLayer {
         };
         if method != Method::GET {
             exchange.write_sent = Some(self.clock.now());
-            exchange.unsettled = true;
+            exchange.unconfirmed = true;
         }
         Ok(body)
     }
 
-    /// Learns from the answer and gives its body as kube-leader-election is to
-    /// see it.
-    fn record_answer(
+    /// Records the response and returns its body for kube-leader-election.
+    fn record_response(
         &self,
         method: &Method,
         sent: Instant,
@@ -141,11 +130,11 @@ impl LeaseLayer {
         body: Vec<u8>,
     ) -> Result<Vec<u8>, BoxError> {
         if method != Method::GET && !status.is_server_error() {
-            self.exchange().unsettled = false;
+            self.exchange().unconfirmed = false;
         }
         if method == Method::GET && status == StatusCode::NOT_FOUND {
             self.exchange().read = None;
-            self.observed_lease.note_gone();
+            self.observed_lease.record_deletion();
         }
         if !status.is_success() {
             return Ok(body);
@@ -156,7 +145,7 @@ impl LeaseLayer {
             return Err(LayerError::VersionNotANumber(found).into());
         };
         self.observed_lease
-            .note(version, &lease, Source::Answer { sent });
+            .record(version, &lease, Source::Response { sent });
         if method != Method::GET {
             return Ok(body);
         }
@@ -185,12 +174,12 @@ fn with_precondition(patch: &[u8], resource_version: String) -> Result<Vec<u8>, 
     Ok(serde_json::to_vec(&patch)?)
 }
 
-/// The spec with no field that kube-leader-election misses, and with a
-/// `renewTime` that makes it come to our judgement.
+/// The spec with every field that kube-leader-election requires, and with a
+/// `renewTime` from which it derives the local decision on expiry.
 fn with_local_expiry(spec: LeaseSpec, free: bool) -> LeaseSpec {
     let transitions = spec
         .lease_transitions
-        // It adds one without a check.
+        // kube-leader-election adds one without an overflow check.
         .filter(|count| (0..i32::MAX).contains(count));
     LeaseSpec {
         holder_identity: Some(holder(&spec).unwrap_or_default().to_owned()),
@@ -212,7 +201,7 @@ impl<S> Layer<S> for LeaseLayer {
     }
 }
 
-/// Requests for the one Lease, made safe. See the module.
+/// The service that changes requests and responses as the module describes.
 #[derive(Clone, Debug)]
 pub(super) struct LeaseService<S> {
     inner: S,
@@ -234,7 +223,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        // The one that was polled ready goes, its clone stays.
+        // Use the service that was polled ready, and keep its clone.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let layer = self.layer.clone();
@@ -242,7 +231,7 @@ where
             let (method, after) = (request.method().clone(), layer.request_timeout);
             tokio::time::timeout(after, exchange(inner, &layer, request))
                 .await
-                .map_err(|_| LayerError::NoAnswer { method, after })?
+                .map_err(|_| LayerError::NoResponse { method, after })?
         })
     }
 }
@@ -263,6 +252,6 @@ where
     let request = Request::from_parts(head, Body::from(body));
     let (head, body) = inner.call(request).await.map_err(Into::into)?.into_parts();
     let body = body.collect_bytes().await?.to_vec();
-    let body = layer.record_answer(&method, sent, head.status, body)?;
+    let body = layer.record_response(&method, sent, head.status, body)?;
     Ok(Response::from_parts(head, Body::from(body)))
 }

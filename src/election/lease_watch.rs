@@ -1,7 +1,7 @@
-//! Watches the one Lease, so that a release, a takeover or an edit is seen
-//! within milliseconds rather than at the next try.
+//! Watches the Lease, so that a release, a takeover or an edit is observed within
+//! milliseconds rather than at the next attempt.
 //!
-//! It only adds speed: whatever it misses, the next try reads.
+//! The watch only adds speed: the next attempt reads every change that it misses.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -16,7 +16,7 @@ use kube::runtime::watcher::{self, watch_object};
 use super::lease_error::{LeaseError, LeaseErrorLog};
 use super::observed_lease::{ObservedLease, Source, version};
 
-/// Tells `observed_lease` of each change; pauses after each error.
+/// Records each change in `observed_lease`; pauses after each error.
 pub(super) async fn follow(
     leases: Api<Lease>,
     name: &str,
@@ -28,14 +28,14 @@ pub(super) async fn follow(
     loop {
         match events.next().await {
             Some(Ok(Some(lease))) => {
-                log.works();
+                log.succeeded();
                 if let Some(version) = version(&lease) {
-                    observed_lease.note(version, &lease, Source::Watch);
+                    observed_lease.record(version, &lease, Source::Watch);
                 }
             }
             Some(Ok(None)) => {
-                log.works();
-                observed_lease.note_gone();
+                log.succeeded();
+                observed_lease.record_deletion();
             }
             Some(Err(error)) => {
                 if let Some(error) = lease_error(error) {
@@ -43,13 +43,14 @@ pub(super) async fn follow(
                 }
                 tokio::time::sleep(pause).await;
             }
-            // A watcher goes on for ever; if it did not, the tries would do.
+            // A watcher never ends; if it did, the attempts would suffice.
             None => std::future::pending().await,
         }
     }
 }
 
-/// `None` for what happens every few minutes: a watch that is too old, or ended.
+/// Converts an error of the watch; `None` for the usual end of a watch, which happens
+/// every few minutes.
 fn lease_error(error: watcher::Error) -> Option<LeaseError> {
     use watcher::Error;
     match error {

@@ -1,7 +1,8 @@
-//! What this process has seen of the Lease, and when by its own clock.
+//! The newest Lease that this process has observed, and when it did so by its own
+//! clock: `observedRecord` and `observedTime` of client-go.
 //!
-//! Other machines' clocks are never compared with ours: whether a holder is
-//! alive is judged by how long ago *we* saw its last renewal, as client-go does.
+//! The clocks of other machines are never compared with ours: a holder counts as
+//! alive by the time since *this process* observed its last renewal.
 
 use std::time::Duration;
 
@@ -9,46 +10,46 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Where a Lease came from.
+/// The source of an observation.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source {
-    /// The answer to a request sent at that instant.
-    Answer {
-        /// Just before it was sent.
+    /// The response to a request.
+    Response {
+        /// Just before the request was sent.
         sent: Instant,
     },
-    /// An event of the watch, which may be old.
+    /// An event of the watch, which can be old.
     Watch,
 }
 
-/// The newest Lease seen.
+/// The newest Lease that was observed.
 #[derive(Clone, Debug)]
 pub(super) struct ObservedRecord {
     version: Option<u64>,
     spec: LeaseSpec,
-    /// When the spec was first seen as it is. Later than the write itself, so a
-    /// standby waits longer than it must, never shorter.
+    /// When this spec was observed for the first time. That is later than the write
+    /// itself, so a standby waits longer than necessary, never shorter.
     since: Instant,
     updated: Instant,
-    /// Deleted since; the rest tells who held it.
-    gone: bool,
+    /// True if the Lease was deleted since; `spec` still has its last holder.
+    deleted: bool,
 }
 
-/// The newest view, shared by the requests, the watch and the elector.
+/// The newest record, shared by the requests, the watch and the elector.
 #[derive(Debug)]
 pub(super) struct ObservedLease {
-    views: watch::Sender<ObservedRecord>,
-    /// For a holder that did not say how long its Lease lasts.
+    records: watch::Sender<ObservedRecord>,
+    /// The duration of a Lease that does not specify one.
     lease_duration: Duration,
 }
 
-/// The `resourceVersion` as a number, which Kubernetes promises since 1.35 and
-/// etcd has always given.
+/// The `resourceVersion` as a number, which Kubernetes guarantees since 1.35 and
+/// which etcd has always provided.
 pub(super) fn version(lease: &Lease) -> Option<u64> {
     lease.metadata.resource_version.as_ref()?.parse().ok()
 }
 
-/// Who holds it; `None` if nobody.
+/// The holder of the Lease; `None` if it has none.
 pub(super) fn holder(spec: &LeaseSpec) -> Option<&str> {
     spec.holder_identity
         .as_deref()
@@ -56,90 +57,90 @@ pub(super) fn holder(spec: &LeaseSpec) -> Option<&str> {
 }
 
 impl ObservedRecord {
-    /// Who holds the Lease as far as was seen, `None` if nobody.
+    /// The last observed holder; `None` if the Lease has none.
     pub(super) fn holder(&self) -> Option<&str> {
         holder(&self.spec)
     }
 
-    /// The Lease was deleted since.
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone
+    /// Whether the Lease was deleted since.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted
     }
 }
 
 impl ObservedLease {
     pub(super) fn new(lease_duration: Duration) -> Self {
         let now = Instant::now();
-        let views = watch::Sender::new(ObservedRecord {
+        let records = watch::Sender::new(ObservedRecord {
             version: None,
             spec: LeaseSpec::default(),
             since: now,
             updated: now,
-            gone: false,
+            deleted: false,
         });
         Self {
-            views,
+            records,
             lease_duration,
         }
     }
 
-    /// Follows the newest view.
+    /// Subscribes to the newest record.
     pub(super) fn subscribe(&self) -> watch::Receiver<ObservedRecord> {
-        self.views.subscribe()
+        self.records.subscribe()
     }
 
-    /// Notes a Lease. What is older than what is known already is left out.
-    pub(super) fn note(&self, version: u64, lease: &Lease, source: Source) {
+    /// Records a Lease, unless it is older than the newest record.
+    pub(super) fn record(&self, version: u64, lease: &Lease, source: Source) {
         let now = Instant::now();
         let spec = lease.spec.clone().unwrap_or_default();
-        self.views.send_if_modified(|view| {
-            let (news, restored) = compare(view, version, source);
-            if news {
-                // An edit of metadata only is no sign of life of the holder.
-                if restored || view.version.is_none() || view.spec != spec {
-                    view.since = now;
+        self.records.send_if_modified(|record| {
+            let (is_newer, restored) = compare(record, version, source);
+            if is_newer {
+                // An edit of the metadata alone does not prove that the holder is alive.
+                if restored || record.version.is_none() || record.spec != spec {
+                    record.since = now;
                 }
-                view.version = Some(version);
-                view.spec = spec;
-                view.updated = now;
+                record.version = Some(version);
+                record.spec = spec;
+                record.updated = now;
             }
-            std::mem::take(&mut view.gone) || news
+            std::mem::take(&mut record.deleted) || is_newer
         });
     }
 
-    /// Notes that there is no Lease.
-    pub(super) fn note_gone(&self) {
-        self.views
-            .send_if_modified(|view| !std::mem::replace(&mut view.gone, true));
+    /// Records that the Lease does not exist.
+    pub(super) fn record_deletion(&self) {
+        self.records
+            .send_if_modified(|record| !std::mem::replace(&mut record.deleted, true));
     }
 
-    /// When a standby may take the Lease of the holder seen; `None` if nobody
-    /// holds it.
-    pub(super) fn expiry(&self, view: &ObservedRecord) -> Option<Instant> {
-        view.holder()?;
-        Some(view.since + self.duration_of(&view.spec))
+    /// When a standby may take the Lease of the observed holder; `None` if the Lease
+    /// has no holder.
+    pub(super) fn expiry(&self, record: &ObservedRecord) -> Option<Instant> {
+        record.holder()?;
+        Some(record.since + self.duration_of(&record.spec))
     }
 
-    /// Whether this very Lease may be taken now. One that is not the newest
-    /// seen may not: how old it is is unknown.
+    /// Whether this process may take this Lease now. It may not take a Lease other than
+    /// the newest record, because the age of that Lease is unknown.
     pub(super) fn may_be_taken(&self, version: u64, lease: &Lease) -> bool {
-        let view = self.views.borrow();
+        let record = self.records.borrow();
         match lease.spec.as_ref().and_then(holder) {
             None => true,
             Some(_) => {
-                view.version == Some(version)
+                record.version == Some(version)
                     && self
-                        .expiry(&view)
+                        .expiry(&record)
                         .is_none_or(|expiry| Instant::now() >= expiry)
             }
         }
     }
 
-    /// Another holder whose Lease has not run out as far as was seen.
+    /// Another holder than `other_than` whose Lease has not expired, by the newest record.
     pub(super) fn living_holder(&self, other_than: &str) -> Option<String> {
-        let view = self.views.borrow();
-        let holder = view.holder().filter(|holder| *holder != other_than)?;
-        let alive = Instant::now() < self.expiry(&view)?;
+        let record = self.records.borrow();
+        let holder = record.holder().filter(|holder| *holder != other_than)?;
+        let alive = Instant::now() < self.expiry(&record)?;
         alive.then(|| holder.to_owned())
     }
 
@@ -150,18 +151,19 @@ impl ObservedLease {
     }
 }
 
-/// Whether it is news, and whether the API server's data went back in time.
-fn compare(view: &ObservedRecord, version: u64, source: Source) -> (bool, bool) {
-    let Some(known) = view.version else {
+/// Whether the version is newer than the record, and whether the data of the API
+/// server went back in time.
+fn compare(record: &ObservedRecord, version: u64, source: Source) -> (bool, bool) {
+    let Some(known) = record.version else {
         return (true, false);
     };
     match source {
         _ if version >= known => (version > known, false),
-        // A watch event that was overtaken by an answer.
+        // A response overtook this watch event.
         Source::Watch => (false, false),
-        // Sent after we knew better, and still older: etcd was restored from a
-        // backup. Otherwise the watch overtook the answer.
-        Source::Answer { sent } => (sent > view.updated, sent > view.updated),
+        // If the request was sent after the record was updated, etcd was restored from a
+        // backup. Otherwise the watch overtook the response.
+        Source::Response { sent } => (sent > record.updated, sent > record.updated),
     }
 }
 
@@ -176,13 +178,13 @@ mod tests {
         ObservedLease::new(15 * SECOND)
     }
 
-    fn answer() -> Source {
-        Source::Answer {
+    fn response() -> Source {
+        Source::Response {
             sent: Instant::now(),
         }
     }
 
-    fn seen_holder(observed_lease: &ObservedLease) -> Option<String> {
+    fn observed_holder(observed_lease: &ObservedLease) -> Option<String> {
         observed_lease
             .subscribe()
             .borrow()
@@ -191,14 +193,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn expires_by_our_clock_from_when_we_saw_it() {
+    async fn expires_by_our_clock_from_when_we_observed_it() {
         let (observed_lease, lease) = (observed_lease(), lease_of("other", 15));
-        observed_lease.note(5, &lease, answer());
+        observed_lease.record(5, &lease, response());
         tokio::time::advance(14 * SECOND).await;
-        observed_lease.note(5, &lease, answer());
+        observed_lease.record(5, &lease, response());
         assert!(
             !observed_lease.may_be_taken(5, &lease),
-            "seen again is not renewed, but 14 s"
+            "seen again, but not renewed, and only 14 s old"
         );
         assert_eq!(observed_lease.living_holder("us").as_deref(), Some("other"));
         tokio::time::advance(SECOND).await;
@@ -209,9 +211,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_edit_of_metadata_is_no_sign_of_life() {
         let (observed_lease, lease) = (observed_lease(), lease_of("other", 15));
-        observed_lease.note(5, &lease, answer());
+        observed_lease.record(5, &lease, response());
         tokio::time::advance(14 * SECOND).await;
-        observed_lease.note(6, &lease, Source::Watch);
+        observed_lease.record(6, &lease, Source::Watch);
         tokio::time::advance(SECOND).await;
         assert!(observed_lease.may_be_taken(6, &lease));
     }
@@ -219,19 +221,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_old_watch_event_changes_nothing() {
         let observed_lease = observed_lease();
-        observed_lease.note(9, &lease_of("us", 15), answer());
-        observed_lease.note(8, &lease_of("other", 15), Source::Watch);
-        assert_eq!(seen_holder(&observed_lease).as_deref(), Some("us"));
+        observed_lease.record(9, &lease_of("us", 15), response());
+        observed_lease.record(8, &lease_of("other", 15), Source::Watch);
+        assert_eq!(observed_holder(&observed_lease).as_deref(), Some("us"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_the_watch_overtook_changes_nothing() {
+    async fn a_response_that_the_watch_overtook_changes_nothing() {
         let observed_lease = observed_lease();
         let sent = Instant::now();
         tokio::time::advance(SECOND).await;
-        observed_lease.note(9, &lease_of("other", 15), Source::Watch);
-        observed_lease.note(8, &lease_of("us", 15), Source::Answer { sent });
-        assert_eq!(seen_holder(&observed_lease).as_deref(), Some("other"));
+        observed_lease.record(9, &lease_of("other", 15), Source::Watch);
+        observed_lease.record(8, &lease_of("us", 15), Source::Response { sent });
+        assert_eq!(observed_holder(&observed_lease).as_deref(), Some("other"));
         assert!(
             !observed_lease.may_be_taken(8, &lease_of("us", 15)),
             "its age is unknown"
@@ -244,11 +246,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_restore_the_answers_are_believed() {
+    async fn after_a_restore_the_responses_count() {
         let observed_lease = observed_lease();
-        observed_lease.note(900, &lease_of("other", 15), answer());
+        observed_lease.record(900, &lease_of("other", 15), response());
         tokio::time::advance(20 * SECOND).await;
-        observed_lease.note(8, &lease_of("other", 15), answer());
+        observed_lease.record(8, &lease_of("other", 15), response());
         assert!(
             !observed_lease.may_be_taken(8, &lease_of("other", 15)),
             "seen just now"
@@ -265,7 +267,7 @@ mod tests {
         let observed_lease = observed_lease();
         let mut lease = lease_of("other", 1);
         lease.spec.as_mut().expect("a spec").lease_duration_seconds = None;
-        observed_lease.note(5, &lease, answer());
+        observed_lease.record(5, &lease, response());
         tokio::time::advance(14 * SECOND).await;
         assert!(!observed_lease.may_be_taken(5, &lease));
     }

@@ -1,5 +1,5 @@
-//! The parts together over a scripted API server, in paused time. The same
-//! against a real one: `tests/election/`. [`client`]: what is under them.
+//! The election over a scripted API server, in paused time; `tests/election/` has the
+//! same against a real API server. [`client`] tests the HTTP client.
 
 mod candidate;
 mod client;
@@ -35,8 +35,8 @@ pub(super) fn lease_of(holder: &str, seconds: i32) -> Lease {
     }
 }
 
-/// A wall clock that somebody sets, or that has moved on while the machine was
-/// suspended; it does not run by itself.
+/// A wall clock that a test sets, as after a suspend of the machine; it does not run
+/// by itself.
 #[derive(Clone)]
 pub(super) struct WrongClock(Arc<Mutex<SystemTime>>);
 
@@ -47,7 +47,7 @@ impl Default for WrongClock {
 }
 
 impl WrongClock {
-    /// For a candidate.
+    /// The clock for a candidate.
     pub(super) fn clock(&self) -> Clock {
         let wall = self.clone();
         Clock::with_wall(move || *wall.0.lock())

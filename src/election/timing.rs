@@ -1,17 +1,17 @@
-//! How long a Lease lasts, and how often it is renewed.
+//! The durations of the leader election.
 
 use std::time::Duration;
 
 /// The three durations of client-go's leader election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How long a standby waits, after it last saw the Lease change, before it
-    /// takes it. Whole seconds, at least 1 s.
+    /// Time from the last observed change of the Lease until a standby takes it. Whole
+    /// seconds, at least 1 s.
     pub lease_duration: Duration,
-    /// How long a leader may act after it sent its last successful renewal.
-    /// Less than the lease duration: the difference is the safety margin.
+    /// Time from sending the last successful renewal until the leadership ends. Less
+    /// than the lease duration: the difference is the safety margin.
     pub renew_deadline: Duration,
-    /// Pause between two tries.
+    /// Time between two attempts.
     pub retry_period: Duration,
 }
 
@@ -31,12 +31,12 @@ impl Timing {
     /// deadline > 1.2 x retry period > 0.
     ///
     /// A Lease stores its duration as whole seconds (`leaseDurationSeconds`),
-    /// so a lease duration of 1.25 s is refused rather than rounded: standbys
-    /// would wait for less time than was configured. The other two never leave
-    /// this process and may be fractions (250 ms).
+    /// so a lease duration of 1.25 s is an error rather than rounded: standbys
+    /// would wait for less time than was configured. The other two durations never
+    /// leave this process and may be fractions of a second (250 ms).
     ///
     /// # Errors
-    /// One sentence that names the duration, its value and the rule.
+    /// The message names the duration, its value and the rule.
     pub fn check(&self) -> Result<(), String> {
         let (lease, renew, retry) = (self.lease_duration, self.renew_deadline, self.retry_period);
         if lease < Duration::from_secs(1) || lease.subsec_nanos() != 0 {
@@ -51,14 +51,14 @@ impl Timing {
             ));
         }
         if retry.is_zero() {
-            return Err("retry period is 0s: it must be longer than that".to_owned());
+            return Err("retry period is 0s: it must be more than 0s".to_owned());
         }
         if renew >= lease {
             return Err(format!(
                 "renew deadline is {renew:?}: it must be less than the lease duration ({lease:?})"
             ));
         }
-        // The factor that standbys add to the retry period, as a fraction.
+        // 6/5 is the factor by which the pause of a standby varies.
         if renew.as_nanos() * 5 <= retry.as_nanos() * 6 {
             return Err(format!(
                 "renew deadline is {renew:?}: it must be more than 1.2 times the retry period ({retry:?})"
@@ -67,14 +67,14 @@ impl Timing {
         Ok(())
     }
 
-    /// How long one request may take. A third of the renew deadline, so that
-    /// one request that hangs leaves time for a second try on a new connection.
+    /// Time limit for one request: a third of the renew deadline, so that one hanging
+    /// request leaves time for a second attempt on a new connection.
     pub(super) fn request_timeout(&self) -> Duration {
         self.renew_deadline / 3
     }
 
-    /// Pause of a standby: 1 to 2.2 retry periods, as client-go does, so that
-    /// many standbys do not ask at the same instant.
+    /// Pause of a standby: 1 to 2.2 retry periods as in client-go, so that many
+    /// standbys do not send their requests at the same instant.
     pub(super) fn standby_pause(&self) -> Duration {
         self.retry_period + self.retry_period.mul_f64(1.2 * fastrand::f64())
     }
@@ -136,7 +136,7 @@ mod tests {
         for (timing, wrong, why) in cases {
             match (timing.check(), wrong) {
                 (Ok(()), None) => {}
-                (Err(said), Some(word)) => assert!(said.contains(word), "{why}: {said}"),
+                (Err(message), Some(word)) => assert!(message.contains(word), "{why}: {message}"),
                 (got, _) => panic!("{why}: {got:?}"),
             }
         }

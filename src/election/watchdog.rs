@@ -1,9 +1,9 @@
 //! Ends the process when its asynchronous runtime is stuck past the deadline.
 //!
-//! Permits end by the clock, so a stuck process starts no write. But it would
-//! stay: alive for the kubelet, useless as a standby, and free to go on with
-//! whatever it is stuck in. A thread of the operating system notices even if
-//! every thread of the runtime is blocked.
+//! Permits end by the clock, so a stuck process starts no write. But the process
+//! would stay: alive for the kubelet, useless as a standby, and free to continue the
+//! operation in which it is stuck. The watchdog is a thread of the operating system,
+//! so it works even if every thread of the runtime is blocked.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -15,30 +15,30 @@ use tokio::time::Instant;
 
 use super::leadership::Leadership;
 
-/// What to do with a process that is stuck; it is not expected to return.
+/// Ends a stuck process; it is not expected to return.
 pub(super) type EndProcess = Arc<dyn Fn() + Send + Sync>;
 
-/// How long the reason may take to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Time limit for writing the reason to standard error.
+const WRITE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Says why on standard error and exits with 1. Log lines go there too, and a
-/// reader that does not read may be what the process is stuck in: then it ends
-/// without a word.
+/// Writes the reason to standard error and exits with 1. Log lines go there too, and
+/// a full pipe may be the cause of the stuck process: then it exits without a message.
 pub(super) fn end_process() {
-    let (said, heard) = mpsc::channel::<()>();
-    let speak = move || {
-        let reason = "leadership ended and the process did not notice: it is stuck, and ends now";
-        // Nobody is left to hear that nobody hears.
+    let (finished, wait) = mpsc::channel::<()>();
+    let write_reason = move || {
+        let reason =
+            "leadership ended and the process did not react: the process is stuck and exits now";
+        // There is no place left to report a failure of this write.
         let _ = writeln!(std::io::stderr(), "{reason}");
-        drop(said);
+        drop(finished);
     };
-    if thread::Builder::new().spawn(speak).is_ok() {
-        let _ = heard.recv_timeout(LAST_WORDS);
+    if thread::Builder::new().spawn(write_reason).is_ok() {
+        let _ = wait.recv_timeout(WRITE_LIMIT);
     }
     std::process::exit(1);
 }
 
-/// Guards one leadership; dropped, it lets go.
+/// Guards one leadership until it is dropped.
 pub(super) struct Watchdog {
     thread: Thread,
 }
@@ -55,7 +55,7 @@ impl Watchdog {
             .name("lease-watchdog".to_owned())
             .spawn(move || {
                 while !leadership.was_ended() {
-                    // No runtime in this thread: this is the operating system's clock.
+                    // This thread has no runtime, so `Instant` is the operating system's clock.
                     let left =
                         (leadership.deadline() + grace).saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -103,26 +103,30 @@ mod tests {
     #[test]
     fn bites_after_deadline_and_grace() {
         let (leadership, _watchdog, ended) = guarded(TICK);
-        let bitten = ended.recv_timeout(LONG).expect("the watchdog bites");
-        assert!(bitten >= leadership.deadline() + TICK);
+        let at = ended
+            .recv_timeout(LONG)
+            .expect("the watchdog ends the process");
+        assert!(at >= leadership.deadline() + TICK);
     }
 
     #[test]
-    fn lets_go_when_the_end_was_noticed() {
+    fn does_nothing_when_the_leadership_was_ended() {
         let (leadership, watchdog, ended) = guarded(LONG);
         leadership.end();
         drop(watchdog);
-        // The thread is gone (and its end of the channel with it), and did not bite.
+        // The thread has ended, and its end of the channel with it, without a call of `end`.
         let outcome = ended.recv_timeout(LONG);
         assert_eq!(outcome, Err(RecvTimeoutError::Disconnected));
     }
 
     #[test]
-    fn a_renewal_holds_it_back() {
+    fn a_renewal_postpones_the_end() {
         let (leadership, _watchdog, ended) = guarded(20 * TICK);
         let later = Clock::monotonic_only().now().plus(25 * TICK);
         leadership.extend(later).expect("in time");
-        let bitten = ended.recv_timeout(LONG).expect("the watchdog bites");
-        assert!(bitten >= later.monotonic + TICK);
+        let at = ended
+            .recv_timeout(LONG)
+            .expect("the watchdog ends the process");
+        assert!(at >= later.monotonic + TICK);
     }
 }

@@ -1,4 +1,4 @@
-//! The condition `LoadBalancerReady`: for people and for `kubectl wait`.
+//! The condition `LoadBalancerReady`, for users and for `kubectl wait`.
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -8,35 +8,35 @@ use strum::{IntoStaticStr, VariantNames};
 /// Why a load balancer is ready or not: the `reason` of the condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantNames)]
 pub enum ConditionReason {
-    /// It serves.
+    /// Every load balancer serves.
     Ready,
-    /// It was asked for, or it has no address yet.
+    /// A load balancer is being created, or has no address yet.
     Provisioning,
-    /// The Service cannot be carried out as written.
+    /// The specification of the Service is invalid.
     InvalidConfiguration,
-    /// Its name is taken at the cloud by one that is not ours.
+    /// A load balancer of another owner has the name at the cloud.
     NotOwned,
-    /// Its cloud is not configured here.
+    /// The configuration does not have the cloud.
     CloudNotConfigured,
-    /// It failed at the cloud.
+    /// The cloud reports the load balancer as failed.
     CloudError,
-    /// It is gone, as many others are, and is created again in its turn.
+    /// The load balancer was deleted outside the cluster, as many others; its repair is
+    /// queued.
     Drifted,
-    /// A call to the cloud or the API server failed; it is tried again.
+    /// A call to the cloud or the API server failed and is retried.
     SyncFailed,
 }
 
-/// What the condition says.
+/// The content of the condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
-    /// Why; `status` is "True" exactly for [`Reason::Ready`].
+    /// The reason; the status is "True" exactly for [`ConditionReason::Ready`].
     pub reason: ConditionReason,
-    /// For people.
     pub message: String,
 }
 
 impl Readiness {
-    /// Whether the load balancers serve.
+    /// Whether every load balancer serves.
     pub fn is_ready(&self) -> bool {
         self.reason == ConditionReason::Ready
     }
@@ -45,14 +45,14 @@ impl Readiness {
         if self.is_ready() { "True" } else { "False" }
     }
 
-    /// Whether the condition says this already.
+    /// Whether the condition already has this content.
     pub fn matches(&self, condition: &Condition) -> bool {
         condition.status == self.status()
             && condition.reason == <&str>::from(self.reason)
             && condition.message == self.message
     }
 
-    /// As a condition; the transition time changes with the status only
+    /// Converts to a condition; the transition time changes only with the status
     /// (<https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties>).
     pub fn condition(&self, kind: &str, before: Option<&Condition>) -> Condition {
         let unchanged = before.filter(|before| before.status == self.status());
@@ -64,20 +64,20 @@ impl Readiness {
             last_transition_time: unchanged
                 .map(|before| before.last_transition_time.clone())
                 .unwrap_or_else(|| Time(Timestamp::now())),
-            // A Service has no metadata.generation that it could refer to.
+            // A Service has no metadata.generation.
             observed_generation: None,
         }
     }
 }
 
-/// A Service's condition of this type.
+/// The condition of this type of a Service.
 pub fn find<'a>(service: &'a Service, kind: &str) -> Option<&'a Condition> {
     all(service)
         .iter()
         .find(|condition| condition.type_ == kind)
 }
 
-/// All conditions of a Service.
+/// The conditions of a Service.
 pub fn all(service: &Service) -> &[Condition] {
     let conditions = service
         .status

@@ -1,40 +1,40 @@
-//! What can go wrong between us and the API server.
+//! The errors of requests to the API server.
 
 use std::time::Duration;
 
 use crate::election::LeadershipLost;
 
-/// A failed request to the API server, as far as we tell failures apart.
+/// A failed request to the API server, classified.
 #[derive(Debug, thiserror::Error)]
 pub enum KubernetesError {
-    /// The object is not the one that we read (409): read again.
-    #[error("the object was changed by somebody else meanwhile")]
+    /// The object has changed since the read (409).
+    #[error("the object was modified by another client in the meantime")]
     Conflict,
-    /// There is no such object (404).
-    #[error("the object is gone")]
+    /// The object does not exist (404).
+    #[error("the object does not exist any more")]
     Gone,
-    /// Our ServiceAccount may not do this (401, 403): for whoever installed us.
-    #[error("the API server refused us: {0} (compare the rules in deploy/rbac.yaml)")]
+    /// The ServiceAccount lacks a permission (401, 403); an operator has to grant it.
+    #[error("the API server denied the request: {0} (compare the rules in deploy/rbac.yaml)")]
     Forbidden(String),
-    /// The API server does not accept what we sent (400, 422), or sent what we cannot read.
-    #[error("the API server did not accept our request: {0}")]
+    /// The API server rejected the request (400, 422), or its response is unreadable.
+    #[error("the API server rejected the request: {0}")]
     Rejected(String),
-    /// The API server asks to come back later (429, 503 with a delay).
-    #[error("the API server asks to wait {0:?}")]
+    /// The API server asked to retry later (429, 503 with a delay).
+    #[error("the API server asked to retry after {0:?}")]
     Throttled(Duration),
-    /// No answer in time; a write may have happened all the same.
-    #[error("the API server did not answer within {0:?}")]
+    /// No response in time; a write may have taken effect.
+    #[error("the API server did not respond within {0:?}")]
     Timeout(Duration),
-    /// No connection, or an error of the server; a write may have happened all the same.
-    #[error("the API server is not available: {0}")]
+    /// No connection, or an error of the server; a write may have taken effect.
+    #[error("the API server is unavailable: {0}")]
     Unavailable(String),
-    /// Our term ended before the write was sent.
+    /// The leadership ended before the write was sent.
     #[error(transparent)]
     NotLeader(#[from] LeadershipLost),
 }
 
 impl KubernetesError {
-    /// For metrics, from a closed set.
+    /// The code for metrics, from a closed set.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Conflict => "conflict",

@@ -1,4 +1,4 @@
-//! Events on Services: what happened, for `kubectl describe`.
+//! Events on Services, for `kubectl describe`.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -11,41 +11,41 @@ use tokio::time::{Duration, timeout};
 
 use crate::telemetry::traces;
 
-/// Events that wait to be written; more are dropped, with a line in the log.
-const BACKLOG: usize = 1024;
-/// The longest that writing one may take.
+/// Size of the queue of Events; further Events are dropped, with a log line.
+const QUEUE_SIZE: usize = 1024;
+/// Time limit for writing one Event.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// What the API takes: 1 KiB.
+/// Maximum size of a note in the API: 1 KiB.
 const NOTE_LIMIT: usize = 1024;
 
 /// Reasons: upstream's of `service-controller` as far as there are any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, IntoStaticStr)]
 pub enum EventReason {
-    /// A load balancer is about to be created or changed for a new state of the Service.
+    /// A load balancer is about to be created or updated for a change of the Service.
     EnsuringLoadBalancer,
-    /// It is as wanted and serves.
+    /// The load balancer has the desired state and serves.
     EnsuredLoadBalancer,
-    /// It got other back ends.
+    /// The back ends of the load balancer were updated.
     UpdatedLoadBalancer,
-    /// Something failed; it is tried again.
+    /// A reconcile failed and is retried.
     SyncLoadBalancerFailed,
-    /// There is no Node to serve.
+    /// There is no eligible Node.
     UnAvailableLoadBalancer,
-    /// It is about to be deleted.
+    /// The load balancer is about to be deleted.
     DeletingLoadBalancer,
-    /// It is gone.
+    /// The load balancer was deleted.
     DeletedLoadBalancer,
-    /// The Service cannot be carried out as written.
+    /// The specification of the Service is invalid.
     InvalidConfiguration,
-    /// An annotation with our prefix means nothing to us.
+    /// An annotation with our prefix is unknown.
     UnknownAnnotation,
-    /// A load balancer that the Service points to is not ours: it is left alone.
+    /// The Service refers to a load balancer of another owner, which is left alone.
     LoadBalancerNotOwned,
-    /// A load balancer has no Service any more.
+    /// The Service of a load balancer does not exist any more.
     OrphanedLoadBalancer,
-    /// Somebody else changed or deleted a load balancer of ours: it is put right.
+    /// A load balancer was changed or deleted outside the cluster; it is restored.
     LoadBalancerDrifted,
-    /// Somebody else writes the addresses that we publish.
+    /// Another client overwrites the published addresses.
     StatusOverwritten,
 }
 
@@ -70,7 +70,7 @@ impl EventReason {
     }
 }
 
-/// Where Events are handed in; they are written in order, in the background.
+/// The queue of Events, which are written in order in the background.
 #[derive(Clone)]
 pub struct Events {
     sender: mpsc::Sender<Message>,
@@ -78,13 +78,13 @@ pub struct Events {
 
 enum Message {
     Write(Box<(Event, ObjectReference)>),
-    /// Answered when everything before it is written.
+    /// Completed when all Events before it are written.
     Flush(oneshot::Sender<()>),
 }
 
 impl Events {
-    /// The hand-in, and the writer that must be run; it ends when every
-    /// [`Events`] is dropped and everything is written.
+    /// Returns the queue, and its writer, which must be polled. The writer ends when every
+    /// [`Events`] is dropped and all Events are written.
     pub fn new(
         client: Client,
         identity: &str,
@@ -94,25 +94,25 @@ impl Events {
             instance: Some(identity.to_owned()),
         };
         let recorder = Recorder::new(client, reporter);
-        let (sender, receiver) = mpsc::channel(BACKLOG);
+        let (sender, receiver) = mpsc::channel(QUEUE_SIZE);
         (Self { sender }, write(recorder, receiver))
     }
 
-    /// Waits until everything handed in so far is written, or could not be.
+    /// Waits until all Events so far are written or have failed.
     pub async fn flush(&self) {
         let (flushed, done) = oneshot::channel();
         if self.sender.send(Message::Flush(flushed)).await.is_ok() {
-            // Dropped without an answer, the writer is gone: nothing to wait for.
+            // An error means that the writer has ended.
             let _ = done.await;
         }
     }
 
-    /// Hands in an Event about a Service; never waits and never fails its caller.
+    /// Emits an Event on a Service; never blocks and never fails.
     pub fn emit(&self, service: &Service, reason: EventReason, note: String) {
         self.emit_for(service.object_ref(&()), reason, note);
     }
 
-    /// As [`Events::say`], about an object that need not exist any more.
+    /// Like [`Events::emit`], for an object that may not exist any more.
     pub fn emit_for(&self, object: ObjectReference, reason: EventReason, note: String) {
         let event = Event {
             type_: reason.kind(),
@@ -121,28 +121,29 @@ impl Events {
             note: Some(fitting(note, &trace())),
             secondary: None,
         };
-        // The second half is for Warnings: a wave of good news must not drown one.
-        let is_full = reason.kind() == EventType::Normal && self.sender.capacity() < BACKLOG / 2;
+        // The second half of the queue is for Warnings, which many Normal Events must not
+        // displace.
+        let is_full = reason.kind() == EventType::Normal && self.sender.capacity() < QUEUE_SIZE / 2;
         let message = Message::Write(Box::new((event, object)));
         if is_full || self.sender.try_send(message).is_err() {
             tracing::warn!(
                 reason = <&str>::from(reason),
-                "too many Events wait to be written; this one is dropped"
+                "the queue of Events is full; an Event was dropped"
             );
         }
     }
 }
 
-/// What tells two Events apart: the recorder counts an Event with the same
-/// reason and action as a repetition and keeps the first one's note.
+/// The action of an Event, with a hash of its note: the recorder counts an Event with
+/// the same reason and action as a repetition and keeps the note of the first one.
 fn action(reason: EventReason, note: &str) -> String {
     let mut hasher = DefaultHasher::new();
     note.hash(&mut hasher);
     format!("{}-{:08x}", <&str>::from(reason), hasher.finish() >> 32)
 }
 
-/// The trace that tells more, if it is exported. Not part of what tells two
-/// Events apart; kube's recorder has no place for it but the note.
+/// The id of the active trace, if it is exported, for the note: the recorder of kube
+/// has no other field for it. It is not part of the action.
 fn trace() -> String {
     traces::active()
         .filter(|span| span.is_sampled())
@@ -163,7 +164,7 @@ async fn write(recorder: Recorder, mut receiver: mpsc::Receiver<Message>) {
         let (event, service) = match message {
             Message::Write(write) => *write,
             Message::Flush(flushed) => {
-                // Nobody waits any more: nothing to tell.
+                // An error means that the caller of `flush` has stopped waiting.
                 let _ = flushed.send(());
                 continue;
             }
@@ -190,27 +191,27 @@ mod tests {
     use crate::telemetry::traces::Traces;
 
     #[test]
-    fn the_trace_is_in_the_note_and_does_not_tell_two_events_apart() {
+    fn the_trace_is_in_the_note_and_not_in_the_action() {
         let exports = Metrics::for_test(&[]).program.span_exports();
         let tracer = Traces::without_collector(exports).tracer();
-        let (sender, mut receiver) = mpsc::channel(BACKLOG);
+        let (sender, mut receiver) = mpsc::channel(QUEUE_SIZE);
         let events = Events { sender };
-        let mut say = |traced: bool, note: &str| {
+        let mut emit = |traced: bool, note: &str| {
             let work = tracer.lazy_span("reconcile", Default::default);
-            let saying = work.run(async {
+            let emitting = work.run(async {
                 if traced {
                     traces::begin();
                 }
                 let reason = EventReason::SyncLoadBalancerFailed;
                 events.emit_for(ObjectReference::default(), reason, note.to_owned());
             });
-            saying.now_or_never().unwrap();
+            emitting.now_or_never().unwrap();
             match receiver.try_recv() {
                 Ok(Message::Write(write)) => write.0,
                 _ => panic!("no Event"),
             }
         };
-        let (quiet, first, second) = (say(false, "down"), say(true, "down"), say(true, "down"));
+        let (quiet, first, second) = (emit(false, "down"), emit(true, "down"), emit(true, "down"));
         assert_eq!(quiet.note.as_deref(), Some("down"), "no span, no trace");
         let note = first.note.as_deref().unwrap();
         assert!(
@@ -221,7 +222,7 @@ mod tests {
         assert_eq!(first.action, second.action, "counted as one");
         assert_eq!(first.action, quiet.action, "counted as one");
 
-        let long = say(true, &"ü".repeat(NOTE_LIMIT)).note.unwrap();
+        let long = emit(true, &"ü".repeat(NOTE_LIMIT)).note.unwrap();
         assert!(long.len() <= NOTE_LIMIT, "{}", long.len());
         assert!(long.ends_with(')'), "{long}");
     }

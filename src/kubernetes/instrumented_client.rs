@@ -1,4 +1,4 @@
-//! A client whose requests are counted and timed, as client-go's are.
+//! A client with metrics of its requests, like those of client-go.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,24 +12,24 @@ use tower::{Service, layer};
 
 use crate::telemetry::Metrics;
 
-/// A client for this configuration.
+/// Builds the client.
 ///
 /// # Errors
-/// The configuration does not make a client.
+/// The configuration is invalid.
 pub fn client(config: Config, metrics: Arc<Metrics>) -> Result<Client, kube::Error> {
     let host = config.cluster_url.authority().map(ToString::to_string);
     let host: Arc<str> = host.unwrap_or_default().into();
-    let measured = layer::layer_fn(|inner| Instrumented {
+    let instrumented = layer::layer_fn(|inner| Instrumented {
         inner,
         metrics: metrics.clone(),
         host: host.clone(),
     });
     Ok(ClientBuilder::try_from(config)?
-        .with_layer(&measured)
+        .with_layer(&instrumented)
         .build())
 }
 
-/// The service under the client.
+/// The service that counts the requests of the client.
 #[derive(Clone)]
 struct Instrumented<S> {
     inner: S,
@@ -53,24 +53,24 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let mut sent = Sent {
+        let mut sent = RequestInFlight {
             metrics: self.metrics.clone(),
             host: self.host.clone(),
             method: request.method().clone(),
             started: Instant::now(),
             status: None,
         };
-        let answer = self.inner.call(request);
+        let response = self.inner.call(request);
         Box::pin(async move {
-            let answer = answer.await;
-            sent.answered(answer.as_ref().ok().map(Response::status));
-            answer
+            let response = response.await;
+            sent.responded(response.as_ref().ok().map(Response::status));
+            response
         })
     }
 }
 
-/// A request under way; counted when dropped, also by a caller who gave up.
-struct Sent {
+/// A request in flight; counted when dropped, also if its caller cancels it.
+struct RequestInFlight {
     metrics: Arc<Metrics>,
     host: Arc<str>,
     method: Method,
@@ -78,13 +78,14 @@ struct Sent {
     status: Option<StatusCode>,
 }
 
-impl Sent {
-    fn answered(&mut self, status: Option<StatusCode>) {
+impl RequestInFlight {
+    /// A method rather than an assignment, so that the future captures the whole value.
+    fn responded(&mut self, status: Option<StatusCode>) {
         self.status = status;
     }
 }
 
-impl Drop for Sent {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
         let code = self.status.as_ref().map_or("<error>", StatusCode::as_str);
         let (method, took) = (self.method.as_str(), self.started.elapsed());
@@ -103,19 +104,19 @@ mod tests {
     use crate::telemetry::MetricsFormat;
 
     #[test]
-    fn a_request_that_hangs_until_its_caller_gives_up_is_counted() {
+    fn a_hanging_request_that_its_caller_cancels_is_counted() {
         let metrics = Arc::new(Metrics::for_test(&[]));
         let silent = tower::service_fn(async |_: Request<Body>| {
             std::future::pending::<Result<Response<Body>, Infallible>>().await
         });
-        let mut measured = Instrumented {
+        let mut client = Instrumented {
             inner: silent,
             metrics: metrics.clone(),
             host: "server".into(),
         };
         let request = Request::get("/").body(Body::empty()).unwrap();
-        let answer = measured.call(request).now_or_never();
-        assert!(answer.is_none(), "it hangs");
+        let response = client.call(request).now_or_never();
+        assert!(response.is_none(), "the request hangs");
         let text = String::from_utf8(metrics.gather(MetricsFormat::Text)).unwrap();
         let line = "rest_client_requests_total{code=\"<error>\",host=\"server\",method=\"GET\"} 1";
         assert!(text.contains(line), "{text}");

@@ -1,5 +1,5 @@
-//! Since when a Service asks for a load balancer: the start of the service
-//! level's clock. It is read from the object, so a failover does not reset it.
+//! The time at which a Service requested a load balancer, where the provisioning time
+//! starts. It is read from the object, so a failover does not reset it.
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::MetadataKeys;
 use crate::plan::annotation::ENABLE;
 
-/// When it began to ask; `None` for an object without a creation time.
+/// The time of the request; `None` for an object without a creation time.
 ///
-/// That is when our switch or its type was last written: `managedFields` tell
-/// who wrote what and when. A later edit by the same hand asks anew.
+/// It is the last write of the annotation `enable` or of the type, by `managedFields`,
+/// which have the time and the fields of each manager. A later edit of other fields by
+/// the same manager moves it.
 pub fn requested_at(service: &Service, metadata_keys: &MetadataKeys) -> Option<Timestamp> {
     let switch = switch(metadata_keys);
     let written = entries(service)
@@ -25,8 +26,8 @@ pub fn requested_at(service: &Service, metadata_keys: &MetadataKeys) -> Option<T
     written.or_else(|| created.map(|time| time.0))
 }
 
-/// Keeps of `managedFields` what [`asked_at`] needs: they are more than half of
-/// the size of many objects.
+/// Keeps only the `managedFields` that [`requested_at`] needs, because they are more
+/// than half of the size of many objects.
 pub(super) fn trim(service: &mut Service, metadata_keys: &MetadataKeys) {
     let switch = switch(metadata_keys);
     let kept = entries(service).iter().filter(|entry| owns(entry, &switch));
@@ -39,7 +40,7 @@ pub(super) fn trim(service: &mut Service, metadata_keys: &MetadataKeys) {
     service.metadata.managed_fields = (!kept.is_empty()).then_some(kept);
 }
 
-/// Our switch as `fieldsV1` names it.
+/// The annotation `enable` as a key of `fieldsV1`.
 fn switch(metadata_keys: &MetadataKeys) -> String {
     format!("f:{}", metadata_keys.annotation(ENABLE))
 }
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_starts_when_the_wish_was_written() {
+    fn the_time_starts_when_the_request_was_written() {
         let metadata_keys = MetadataKeys::new("mycloud.com");
         let cases = [
             (
@@ -110,7 +111,7 @@ mod tests {
             assert_eq!(
                 requested_at(&service, &metadata_keys),
                 Some(expected),
-                "{why}: as kept"
+                "{why}: after trim"
             );
             assert_eq!(entries(&service).len(), 2, "{why}");
         }

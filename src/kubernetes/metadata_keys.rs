@@ -1,6 +1,6 @@
-//! The marks that we leave on a Service, all under one configurable prefix.
+//! The names of our metadata on a Service, all under one configurable prefix.
 
-/// Names of our annotations, finalizer and condition.
+/// The names of our annotations, finalizer and condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataKeys {
     prefix: String,
@@ -9,7 +9,7 @@ pub struct MetadataKeys {
 }
 
 impl MetadataKeys {
-    /// The marks under this prefix (`mycloud.com`), without a slash.
+    /// The names under this prefix (`mycloud.com`), without a slash.
     pub fn new(prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
@@ -18,12 +18,11 @@ impl MetadataKeys {
         }
     }
 
-    /// The prefix.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Our finalizer: ours alone, never the one that upstream's service controller shares.
+    /// Our finalizer. It differs from the finalizer of the upstream service controller.
     pub fn finalizer(&self) -> &str {
         &self.finalizer
     }
@@ -33,12 +32,12 @@ impl MetadataKeys {
         &self.condition
     }
 
-    /// One of our annotations in full.
+    /// The full name of one of our annotations.
     pub fn annotation(&self, name: &str) -> String {
         format!("{}/{name}", self.prefix)
     }
 
-    /// The name of an annotation of ours without the prefix.
+    /// The name of an annotation without our prefix; `None` with another prefix.
     pub fn strip<'a>(&self, annotation: &'a str) -> Option<&'a str> {
         annotation.strip_prefix(&self.prefix)?.strip_prefix('/')
     }

@@ -1,11 +1,11 @@
-//! Which Nodes may serve as back ends, and under which addresses.
+//! The Nodes that are back ends, and their addresses.
 
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt;
 
-/// Which address of a Node load balancers send to.
+/// The type of the Node address to which load balancers send traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NodeAddressType {
     /// `InternalIP`.
@@ -15,15 +15,15 @@ pub enum NodeAddressType {
     External,
 }
 
-/// Label that takes a Node out of every load balancer
+/// The label that removes a Node from every load balancer
 /// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#node-kubernetes-io-exclude-from-external-load-balancers>).
 const EXCLUDE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
-/// Taint of a Node that the cluster autoscaler is about to remove.
+/// The taint of a Node that the cluster autoscaler is about to remove.
 const AUTOSCALER_TAINT: &str = "ToBeDeletedByClusterAutoscaler";
 
-/// Whether a Node may serve: the predicates of upstream's service controller
-/// (`stableNodeSetPredicates` of k8s.io/cloud-provider). Readiness plays no part
-/// there nor here: the cloud's health checks see to that (KEP-3458).
+/// Whether a Node is a back end, by the predicates of the upstream service controller
+/// (`stableNodeSetPredicates` of k8s.io/cloud-provider). They ignore readiness, which
+/// the health checks of the cloud cover (KEP-3458).
 pub fn is_eligible(node: &Node) -> bool {
     let excluded = node
         .labels()
@@ -35,13 +35,14 @@ pub fn is_eligible(node: &Node) -> bool {
     node.metadata.deletion_timestamp.is_none() && !excluded && !leaving
 }
 
-/// Go's `strconv.ParseBool` gives false; anything else, also what it cannot
-/// parse, excludes the Node.
+/// Whether `strconv.ParseBool` of Go returns false; any other value, also an invalid
+/// one, excludes the Node.
 fn parses_as_false(value: &str) -> bool {
     matches!(value, "0" | "f" | "F" | "false" | "FALSE" | "False")
 }
 
-/// The Node's first address of a type: that of the cluster's primary IP family.
+/// The first address of the Node of a type, which is of the primary IP family of the
+/// cluster.
 pub fn address(node: &Node, kind: NodeAddressType) -> Option<IpAddr> {
     let wanted = match kind {
         NodeAddressType::Internal => "InternalIP",

@@ -1,5 +1,5 @@
-//! The set of back ends that the Nodes make, coalesced: a roll-out of a
-//! hundred Nodes is a few updates of each load balancer rather than a hundred.
+//! The set of back ends from the Nodes. Changes are coalesced: a roll-out of a hundred
+//! Nodes causes a few updates of each load balancer rather than a hundred.
 
 use std::time::Duration;
 
@@ -18,27 +18,26 @@ use super::service_watch::watch_settings;
 use super::watch_metrics::WatchMetrics;
 use crate::plan::Backends;
 
-/// Changes are taken over after this long without another,
+/// A change is published after this time without another change,
 const QUIET: Duration = Duration::from_secs(1);
-/// but no later than this.
-const AT_MOST: Duration = Duration::from_secs(10);
-/// The longest that the live list may take.
+/// but no later than after this time.
+const MAX_DELAY: Duration = Duration::from_secs(10);
+/// Time limit for the live list.
 const LIST_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What the Nodes are at the moment.
+/// The current set of Nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSet {
-    /// Grows with each change.
+    /// Incremented by each change.
     pub version: u64,
-    /// The back ends.
     pub backends: Backends,
-    /// Nodes that may serve.
+    /// The number of Nodes that are back ends.
     pub eligible: i64,
-    /// Nodes that may not, or have no address of the wanted type.
+    /// The number of Nodes that are not eligible or have no address of the type.
     pub excluded: i64,
 }
 
-/// Follows the Nodes for ever; `sets` says `None` until the first list is complete.
+/// Watches the Nodes for ever; `sets` is `None` until the first list is complete.
 pub async fn follow(
     client: Client,
     kind: NodeAddressType,
@@ -50,27 +49,27 @@ pub async fn follow(
     let changed = Notify::new();
     let events = watcher(api.clone(), watch_settings())
         .default_backoff()
-        // More than half of the size of many objects, and nothing here reads it.
+        // managedFields are more than half of the size of many objects, and unused here.
         .modify(|node| node.metadata.managed_fields = None);
     let reflect = reflector::reflector(writer, events).for_each(|event| {
         watch_metrics.note(&event);
         watch_metrics.objects(store.len());
         match event {
-            // Half a list is no set of Nodes.
+            // An incomplete list is not a set of Nodes.
             Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
             Ok(_) => changed.notify_one(),
-            Err(error) => tracing::warn!(%error, "the watch of Nodes failed; it starts again"),
+            Err(error) => tracing::warn!(%error, "the watch of Nodes failed; it is restarted"),
         }
         std::future::ready(())
     });
     let publish = async {
-        // Whether the first list is there; after it the store is never half full.
+        // Wait for the first list; after it the store is always complete.
         if store.wait_until_ready().await.is_err() {
             return;
         }
         let mut before = NodeSet::default();
         loop {
-            let (mut set, confirmed) = take(&store, kind, &api, &before).await;
+            let (mut set, confirmed) = confirmed_set(&store, kind, &api, &before).await;
             set.version = before.version;
             if set != before || before.version == 0 {
                 set.version += 1;
@@ -80,8 +79,8 @@ pub async fn follow(
             if confirmed {
                 changed.notified().await;
             } else {
-                // Looks again by itself: no change may ever come.
-                let _ = timeout(AT_MOST, changed.notified()).await;
+                // Check again without a change, because there may never be one.
+                let _ = timeout(MAX_DELAY, changed.notified()).await;
             }
             quiet_period(&changed).await;
         }
@@ -91,7 +90,7 @@ pub async fn follow(
 
 /// Waits until the changes pause.
 async fn quiet_period(changed: &Notify) {
-    let limit = Instant::now() + AT_MOST;
+    let limit = Instant::now() + MAX_DELAY;
     while timeout(QUIET, changed.notified()).await.is_ok() {
         if Instant::now() >= limit {
             return;
@@ -99,10 +98,10 @@ async fn quiet_period(changed: &Notify) {
     }
 }
 
-/// The set in the store, and whether it is beyond doubt. That there is no Node
-/// at all, or that more than half of them went at once, is believed only when a
-/// live list and, a while later, the watch say so too.
-async fn take(
+/// Returns the set to use, and whether it is confirmed. A set without Nodes, or without
+/// more than half of the previous Nodes, must be confirmed by a live list and, a little
+/// later, by the watch; until then the previous set stays.
+async fn confirmed_set(
     store: &Store<Node>,
     kind: NodeAddressType,
     api: &Api<Node>,
@@ -115,16 +114,16 @@ async fn take(
         .addresses
         .intersection(&before.backends.addresses)
         .count();
-    let most_went = 2 * left < before.backends.addresses.len();
-    if !set.backends.addresses.is_empty() && !most_went {
+    let most_disappeared = 2 * left < before.backends.addresses.len();
+    if !set.backends.addresses.is_empty() && !most_disappeared {
         return (set, true);
     }
     let live = timeout(LIST_DEADLINE, api.list(&ListParams::default())).await;
-    let is_so = match live {
+    let list_agrees = match live {
         Ok(Ok(live)) => node_set(live.iter(), kind).backends == set.backends,
         Ok(Err(_)) | Err(_) => false,
     };
-    if is_so {
+    if list_agrees {
         sleep(QUIET).await;
         let mut again = watched();
         if again.backends == set.backends {
@@ -135,9 +134,9 @@ async fn take(
     tracing::warn!(
         eligible = set.eligible,
         before = before.eligible,
-        "most Nodes are gone, and a live list does not say so: load balancers keep their back ends"
+        "most Nodes disappeared from the watch and a live list does not confirm it; load balancers keep their back ends"
     );
-    // The first set of all has none before it to be kept.
+    // There is no previous set before the first one.
     let kept = if before.version == 0 {
         set
     } else {

@@ -1,4 +1,4 @@
-//! Reads a Service object, once per reconcile.
+//! Reads a Service object into the view of the plan.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::plan::naming::{ServiceKey, ServiceUid};
 use crate::plan::record::{Ingress, Record};
 use crate::plan::service::{PortView, ServiceView};
 
-/// A Service read for the plan; `None` for an object that no API server
-/// serves (without a namespace, name or UID).
+/// Reads a Service for the plan; `None` without a namespace, name or UID, which every
+/// object of an API server has.
 pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceView> {
     let metadata = &service.metadata;
     let key = ServiceKey {
@@ -52,8 +52,8 @@ fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<Stri
     service.annotations().iter().filter_map(ours).collect()
 }
 
-/// A port as the plan reads it. The API server admits 1 to 65535 only; zero
-/// stands for a node port that is not allocated (`allocateLoadBalancerNodePorts: false`).
+/// Reads a port. The API server allows only 1 to 65535; zero means a node port that is
+/// not allocated (`allocateLoadBalancerNodePorts: false`).
 fn port(port: &ServicePort) -> Option<PortView> {
     let number = |value: i32| u16::try_from(value).ok().filter(|number| *number > 0);
     Some(PortView {
@@ -64,7 +64,7 @@ fn port(port: &ServicePort) -> Option<PortView> {
     })
 }
 
-/// The timeout of session affinity; Kubernetes' default is three hours.
+/// The timeout of the session affinity; the default of Kubernetes is three hours.
 fn client_affinity(spec: &ServiceSpec) -> Option<u32> {
     const DEFAULT_SECONDS: i32 = 10_800;
     if spec.session_affinity.as_deref() != Some("ClientIP") {
@@ -78,7 +78,7 @@ fn client_affinity(spec: &ServiceSpec) -> Option<u32> {
     u32::try_from(seconds).ok()
 }
 
-/// The addresses in a Service's status.
+/// The addresses in the status of a Service.
 pub fn published(service: &Service) -> Vec<Ingress> {
     let status = service.status.as_ref();
     let entries = status

@@ -1,4 +1,4 @@
-//! Every Service of the cluster, kept warm on every replica.
+//! The watch of all Services, with a store on every replica.
 
 use futures::Stream;
 use k8s_openapi::api::core::v1::Service;
@@ -10,9 +10,9 @@ use kube::runtime::{WatchStreamExt, watcher};
 use super::MetadataKeys;
 use super::managed_fields::trim;
 
-/// One unpaged list and then a watch. With pages, a change during a re-list
-/// can be reconciled with its old state and then be missed: the store swaps
-/// only at the end of the last page (measured with kube-runtime 4.2).
+/// The settings of a watch: one list without pages, and then the watch. With pages, a
+/// change during a re-list can be reconciled with the old state and then be missed: the
+/// store swaps only after the last page (measured with kube-runtime 4.2).
 pub(super) fn watch_settings() -> watcher::Config {
     watcher::Config {
         page_size: None,
@@ -20,8 +20,8 @@ pub(super) fn watch_settings() -> watcher::Config {
     }
 }
 
-/// The Services in a store, and the stream that fills it while it is read:
-/// each event, with its own backoff while the watch fails.
+/// Returns the store of the Services, and the stream of watch events that fills the
+/// store while it is polled. The stream has a backoff while the watch fails.
 pub fn services(
     client: Client,
     metadata_keys: MetadataKeys,

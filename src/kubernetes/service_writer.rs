@@ -1,10 +1,10 @@
-//! Writes to a Service: each is one merge patch of the status subresource,
-//! preconditioned on the resourceVersion that it was computed from; a conflict
-//! is retried from a fresh read.
+//! The writes to a Service. Each write is one merge patch of the status subresource,
+//! with the resourceVersion of the read as precondition; a conflict is retried after a
+//! new read.
 //!
-//! kube-apiserver takes annotations, finalizers, `status.loadBalancer` and
-//! `status.conditions` from one such patch (tested in `testbed/tests`), so no
-//! rule for `services` itself is needed: we cannot change any `spec`.
+//! kube-apiserver accepts annotations, finalizers, `status.loadBalancer` and
+//! `status.conditions` in one such patch (tested in `testbed/tests`), so the controller
+//! needs no permission to write `services` itself and cannot change a `spec`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,14 +27,14 @@ use crate::plan::record::{Ingress, Publication};
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::ClientSpan;
 
-/// The longest that a request may take.
+/// Time limit for one request.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Requests in flight, so that a thousand Services at once do not open a
-/// thousand connections.
+/// Maximum number of requests in flight, so that a thousand Services at once do not open
+/// a thousand connections.
 const CONCURRENCY: usize = 32;
 
-/// Fresh reads after a conflict, before the whole attempt is made anew.
+/// Maximum number of new reads after conflicts, before the whole attempt is retried.
 const RETRIES: usize = 8;
 
 /// Reads and patches Services.
@@ -45,23 +45,23 @@ pub struct ServiceWriter {
     slots: Semaphore,
 }
 
-/// What to change; everything else on the Service stays as it is.
+/// A change of a Service; all other fields stay as they are.
 #[derive(Clone, Debug, Default)]
 pub struct ServicePatch<'a> {
-    /// Put our finalizer on (`true`) or take it off.
+    /// Adds our finalizer (`true`) or removes it (`false`).
     pub finalizer: Option<bool>,
-    /// Write record and addresses.
+    /// The record and the addresses to write.
     pub publication: Option<&'a Publication>,
-    /// Write the record only: the addresses are somebody else's.
+    /// Writes only the record, because another controller publishes the addresses.
     pub keep_ingress: bool,
-    /// Set our condition.
+    /// The condition to set.
     pub readiness: Option<&'a Readiness>,
-    /// Take our condition off.
+    /// Removes our condition.
     pub remove_condition: bool,
 }
 
 impl ServiceWriter {
-    /// Over a client whose own retries are off: a retry of ours starts from a fresh read.
+    /// `client` must not retry: a retry here starts with a new read.
     pub fn new(client: Client, metadata_keys: MetadataKeys, metrics: Arc<Metrics>) -> Self {
         let slots = Semaphore::new(CONCURRENCY);
         Self {
@@ -72,30 +72,30 @@ impl ServiceWriter {
         }
     }
 
-    /// The live Service; `None` if there is none of this name.
+    /// Reads the Service from the API server; `None` if it does not exist.
     ///
     /// # Errors
-    /// Whatever kept the API server from telling.
+    /// The API server failed or rejected the request.
     pub async fn get(&self, key: &ServiceKey) -> Result<Option<Service>, KubernetesError> {
         let api = self.api(&key.namespace);
         let _slot = self.slots.acquire().await;
         let trace = span_of("GET services/{name}", "GET");
-        let answer = trace.run(within(DEADLINE, api.get_opt(&key.name))).await;
-        ended(trace, &answer);
-        answer
+        let result = trace.run(within(DEADLINE, api.get_opt(&key.name))).await;
+        end_span(trace, &result);
+        result
     }
 
-    /// Applies the change to this state of the Service and returns what it
-    /// became; without a request if it changes nothing.
+    /// Applies the change to this state of the Service and returns the new state; makes no
+    /// request, and returns `None`, if nothing changes.
     ///
-    /// Somebody who came first with what means nothing to us is no obstacle:
-    /// the change is then made from a fresh read. Else whoever writes to a
-    /// Service all the time would keep us from it for good.
+    /// If another client wrote first, but not to fields that the plan reads, the change is
+    /// made after a new read. Otherwise a client that writes to the Service all the time
+    /// would block our writes for ever.
     ///
     /// # Errors
-    /// [`KubernetesError::Conflict`] if the Service no longer asks for the same
-    /// or has other marks of ours, [`KubernetesError::Gone`] if it is no more,
-    /// [`KubernetesError::NotLeader`] if the term ended before the request was sent.
+    /// [`KubernetesError::Conflict`] if the fields that the plan reads have changed,
+    /// [`KubernetesError::Gone`] if the Service does not exist any more,
+    /// [`KubernetesError::NotLeader`] if the leadership ended before the request was sent.
     pub async fn patch(
         &self,
         leadership: &Leadership,
@@ -137,18 +137,18 @@ impl ServiceWriter {
         let patch = Patch::Merge(&patch);
         let request = api.patch_status(&name, &parameters, &patch);
         let trace = span_of("PATCH services/{name}/status", "PATCH");
-        let answer = trace.run(within(deadline, request)).await;
-        ended(trace, &answer);
-        let code = answer.as_ref().map_or_else(KubernetesError::code, |_| "ok");
+        let result = trace.run(within(deadline, request)).await;
+        end_span(trace, &result);
+        let code = result.as_ref().map_or_else(KubernetesError::code, |_| "ok");
         self.metrics.kubernetes.write("patch_service", code);
-        answer.map(Some)
+        result.map(Some)
     }
 
     fn api(&self, namespace: &str) -> Api<Service> {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// The merge patch (RFC 7386) of a change; `None` if it changes nothing.
+    /// The merge patch (RFC 7386) of a change; `None` if nothing changes.
     fn merge_patch(&self, service: &Service, change: &ServicePatch<'_>) -> Option<Value> {
         let mut metadata = Map::new();
         let mut status = Map::new();
@@ -173,8 +173,8 @@ impl ServiceWriter {
         Some(patch)
     }
 
-    /// A merge patch replaces lists whole, so the others' finalizers go along;
-    /// the precondition keeps them what they were.
+    /// Sets the finalizers. A merge patch replaces the whole list, so it includes the
+    /// finalizers of others; the precondition protects their changes.
     fn set_finalizer(&self, service: &Service, wanted: bool, metadata: &mut Map<String, Value>) {
         let ours = self.metadata_keys.finalizer();
         let is_on = service.finalizers().iter().any(|name| name == ours);
@@ -247,20 +247,20 @@ fn span_of(name: &'static str, method: &'static str) -> ClientSpan {
     ClientSpan::begin(name, || vec![KeyValue::new("http.request.method", method)])
 }
 
-fn ended<T>(span: ClientSpan, answer: &Result<T, KubernetesError>) {
-    match answer {
+fn end_span<T>(span: ClientSpan, result: &Result<T, KubernetesError>) {
+    match result {
         Ok(_) => span.succeeded(),
         Err(error) => span.failed(error.code(), error.to_string()),
     }
 }
 
-/// Ends a request that takes too long: the client has no read timeout of its own.
+/// Limits the time of a request, because the client has no read timeout.
 async fn within<T>(
     deadline: Duration,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, KubernetesError> {
     match tokio::time::timeout(deadline, request).await {
-        Ok(answer) => answer.map_err(KubernetesError::from),
+        Ok(result) => result.map_err(KubernetesError::from),
         Err(_) => Err(KubernetesError::Timeout(deadline)),
     }
 }

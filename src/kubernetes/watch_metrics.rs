@@ -1,4 +1,4 @@
-//! Counts what a watch tells.
+//! Counts the events and errors of a watch.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use kube::runtime::watcher;
 
 use crate::telemetry::Metrics;
 
-/// Follows one watch.
+/// The metrics of one watch.
 pub struct WatchMetrics {
     metrics: Arc<Metrics>,
     kind: &'static str,
@@ -14,7 +14,7 @@ pub struct WatchMetrics {
 }
 
 impl WatchMetrics {
-    /// For the watch of this kind: `service` or `node`.
+    /// The metrics of the watch of this kind: `service` or `node`.
     pub fn new(metrics: Arc<Metrics>, kind: &'static str) -> Self {
         Self {
             metrics,
@@ -23,12 +23,12 @@ impl WatchMetrics {
         }
     }
 
-    /// Notes how many objects are known.
+    /// Records the number of objects in the store.
     pub fn objects(&self, number: usize) {
         self.metrics.kubernetes.objects(self.kind, number);
     }
 
-    /// Notes an event, or an error.
+    /// Counts an event or an error.
     pub fn note<K>(&mut self, event: &Result<watcher::Event<K>, watcher::Error>) {
         use watcher::{Error, Event};
         let (metrics, kind) = (&self.metrics.kubernetes, self.kind);

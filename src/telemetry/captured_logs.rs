@@ -1,16 +1,16 @@
-//! What is logged in a test.
+//! The log lines of a test.
 
 use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// A writer that keeps what is written.
+/// A writer that keeps the written bytes.
 #[derive(Clone, Default)]
 pub(super) struct CapturedLogs(Arc<Mutex<Vec<u8>>>);
 
 impl CapturedLogs {
-    /// Since the last time.
+    /// Takes the lines since the last call.
     pub(super) fn take(&self) -> String {
         let bytes = std::mem::take(&mut *self.0.lock());
         String::from_utf8(bytes).unwrap()

@@ -1,7 +1,7 @@
-//! The same trouble again and again is one line, and then a count now and then.
+//! Throttles repeated log lines: the first line is logged, then only their number.
 //!
-//! A cloud that is down fails every call for every Service. Metrics count each;
-//! a line for each would only bury what else is said.
+//! A cloud that is down fails every call for every Service. Metrics count each
+//! failure; a line for each would bury all other lines.
 
 use std::collections::BTreeMap;
 use std::mem::take;
@@ -11,50 +11,49 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
-/// Between two counts of one kind, and how long one is quiet before it is news again.
+/// Interval between two counts of a key. After an interval without a line the next
+/// line is logged again.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// What makes two lines alike. Every field is from a closed set, so that what
-/// is remembered stays small.
+/// The key by which two lines count as repeated. The values of every field come from
+/// a closed set, so that the number of keys stays small.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogKey {
-    /// The cloud, if it is about one.
+    /// The cloud, if the line concerns a cloud.
     pub cloud: Option<String>,
-    /// What was tried.
     pub operation: &'static str,
-    /// Why it failed.
     pub reason: &'static str,
 }
 
-/// What is being suppressed. Clones share it.
+/// The number of suppressed lines for each key. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct LogThrottle(Arc<Mutex<BTreeMap<LogKey, u64>>>);
 
 impl LogThrottle {
-    /// Whether a line of this kind is to be written. Else it is counted, and
-    /// the count logged every 10 s for as long as there are more.
+    /// Whether to log a line with this key. Otherwise the line is counted, and the count
+    /// is logged every 10 s as long as there are more.
     ///
-    /// To be called on a runtime.
-    pub fn should_log(&self, kind: LogKey) -> bool {
+    /// Must be called within a tokio runtime.
+    pub fn should_log(&self, key: LogKey) -> bool {
         let mut suppressed = self.lock();
-        if let Some(count) = suppressed.get_mut(&kind) {
+        if let Some(count) = suppressed.get_mut(&key) {
             *count += 1;
             return false;
         }
-        suppressed.insert(kind.clone(), 0);
-        // It ends by itself, and there is one for each kind at most.
-        tokio::spawn(self.clone().follow(kind));
+        suppressed.insert(key.clone(), 0);
+        // The task ends after a quiet interval; there is at most one for each key.
+        tokio::spawn(self.clone().log_counts(key));
         true
     }
 
-    async fn follow(self, kind: LogKey) {
+    async fn log_counts(self, key: LogKey) {
         loop {
             sleep(PERIOD).await;
-            let Some(count) = self.take(&kind) else {
+            let Some(count) = self.take(&key) else {
                 return;
             };
-            let cloud = kind.cloud.as_deref();
-            let (operation, reason) = (kind.operation, kind.reason);
+            let cloud = key.cloud.as_deref();
+            let (operation, reason) = (key.operation, key.reason);
             tracing::warn!(
                 cloud,
                 operation,
@@ -64,12 +63,13 @@ impl LogThrottle {
         }
     }
 
-    /// How many there were since the last time; `None`, and forgotten, if none.
-    fn take(&self, kind: &LogKey) -> Option<u64> {
+    /// Takes the number of lines since the last call. Without a line it removes the key
+    /// and returns `None`.
+    fn take(&self, key: &LogKey) -> Option<u64> {
         let mut suppressed = self.lock();
-        let count = take(suppressed.get_mut(kind)?);
+        let count = take(suppressed.get_mut(key)?);
         if count == 0 {
-            suppressed.remove(kind);
+            suppressed.remove(key);
             return None;
         }
         Some(count)

@@ -1,4 +1,4 @@
-//! Log lines on standard error, as text or JSON. [`filter`]: which lines.
+//! Log lines on standard error, as text or JSON; [`filter`] selects the lines.
 
 mod filter;
 
@@ -20,7 +20,7 @@ pub use filter::{FilterError, LogFilter};
 use super::LogLines;
 use super::traces;
 
-/// How log lines look.
+/// The format of the log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -30,37 +30,36 @@ pub enum LogFormat {
     Json,
 }
 
-/// Logging could not be started.
+/// The error of [`init`].
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
-    /// Once per process only.
-    #[error("a log subscriber is installed already")]
+    #[error("a log subscriber is already installed")]
     Installed(#[from] tracing_subscriber::util::TryInitError),
 }
 
 /// Starts logging. `verbosity` is 0 to 10; the variable `RUST_LOG` overrides it.
-/// What it gives changes the filter later.
+/// The returned handle can replace the filter.
 ///
 /// # Errors
 /// A subscriber was installed before.
 pub fn init(format: LogFormat, verbosity: u8, count: LogLines) -> Result<LogFilter, LogsError> {
-    let wanted = std::env::var("RUST_LOG")
+    let requested = std::env::var("RUST_LOG")
         .ok()
         .filter(|text| !text.is_empty());
-    let (filter, refused) = match wanted.map(|text| (filter::asked(&text), text)) {
+    let (filter, invalid) = match requested.map(|text| (filter::parse(&text), text)) {
         Some((Ok(filter), text)) => ((text, filter), None),
         Some((Err(error), _)) => (filter::of_verbosity(verbosity), Some(error)),
         None => (filter::of_verbosity(verbosity), None),
     };
     let (subscriber, filter) = subscriber(format, filter, Some(count), stderr);
     subscriber.try_init()?;
-    if let Some(error) = refused {
-        tracing::warn!(%error, "RUST_LOG is ignored");
+    if let Some(error) = invalid {
+        tracing::warn!(%error, "RUST_LOG is invalid and is ignored");
     }
     Ok(filter)
 }
 
-/// For what is logged before [`init`]: warnings.
+/// A subscriber for the warnings before [`init`].
 pub(super) fn early(format: LogFormat) -> impl Subscriber + Send + Sync {
     let warnings = ("warn".to_owned(), EnvFilter::new("warn"));
     subscriber(format, warnings, None, stderr).0
@@ -75,11 +74,12 @@ fn subscriber<W>(
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
-    // Spans always pass, or a warning would lose the fields of the spans around it.
+    // Spans always pass: otherwise a warning would lose the fields of the spans around it.
     let spans = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(Level::INFO);
     let (replaceable, filter) = filter::replaceable(filter);
-    let lines = lines(format, count, writer).with_filter(filter::guarded(replaceable.or(spans)));
+    let lines =
+        lines(format, count, writer).with_filter(filter::without_tokens(replaceable.or(spans)));
     (tracing_subscriber::registry().with(lines), filter)
 }
 
@@ -124,7 +124,7 @@ where
     }
 }
 
-/// Counts the lines that are written, by level.
+/// Counts the written lines, by level.
 struct CountingFormat<F> {
     inner: F,
     count: Option<LogLines>,
@@ -149,7 +149,7 @@ where
     }
 }
 
-/// Lines with the ids of the active trace.
+/// Adds the ids of the active trace to each line.
 struct WithTrace<F> {
     inner: F,
     /// Writes the ids into a whole line.
@@ -178,7 +178,8 @@ where
     }
 }
 
-/// At the beginning, as "Trace Context in non-OTLP Log Formats" of OpenTelemetry has it.
+/// Adds the ids at the beginning, as in "Trace Context in non-OTLP Log Formats" of
+/// OpenTelemetry.
 fn add_to_json(line: &str, span: &SpanContext, writer: &mut Writer<'_>) -> fmt::Result {
     let rest = line.strip_prefix('{').unwrap_or(line);
     write!(
@@ -190,7 +191,7 @@ fn add_to_json(line: &str, span: &SpanContext, writer: &mut Writer<'_>) -> fmt::
     )
 }
 
-/// At the end.
+/// Adds the ids at the end.
 fn add_to_text(line: &str, span: &SpanContext, writer: &mut Writer<'_>) -> fmt::Result {
     writeln!(
         writer,

@@ -1,11 +1,11 @@
-//! Metrics in a registry of our own, one room for each subject.
+//! The metrics, in a registry of their own, with one file for each subject.
 //!
-//! Labels come from closed sets only: never a namespace, a Service, a Node, an
-//! id or a message. What concerns one Service is in Events, conditions, logs
-//! and traces. Names that dashboards for Kubernetes components know are kept as
-//! they are (`leader_election_master_status`, `workqueue_*`, `rest_client_*`,
-//! `process_*`); all others begin with `mycloud_lb_`. `docs/metrics.md` is
-//! written from what is registered here.
+//! Label values come from closed sets only: never a namespace, a Service, a Node, an
+//! id or a message. Events, conditions, logs and traces have the details of a single
+//! Service. Metrics that dashboards for Kubernetes components use keep their names
+//! (`leader_election_master_status`, `workqueue_*`, `rest_client_*`, `process_*`); all
+//! others begin with `mycloud_lb_`. `docs/metrics.md` is generated from the registered
+//! metrics.
 
 mod cloud;
 mod election;
@@ -56,31 +56,22 @@ pub struct Metrics {
     leader_only: LeaderOnly,
     described: Vec<Described>,
     before_scrape: OnceLock<Update>,
-    /// The election.
     pub election: ElectionMetrics,
-    /// Reconciles.
     pub reconcile: ReconcileMetrics,
-    /// What waits for one.
     pub workqueue: WorkqueueMetrics,
-    /// Calls to the clouds.
     pub cloud: CloudMetrics,
-    /// From the wish to the address.
     pub provisioning: ProvisioningMetrics,
-    /// What the clouds have.
     pub inventory: InventoryMetrics,
-    /// Nodes.
     pub nodes: NodeMetrics,
-    /// The API server.
     pub kubernetes: KubernetesMetrics,
-    /// The program about itself.
     pub program: ProcessInfoMetrics,
 }
 
 impl Metrics {
-    /// Metrics for these clouds, and the Lease of this name.
+    /// Registers the metrics for these clouds and for the Lease of this name.
     ///
     /// # Errors
-    /// None that depends on the arguments.
+    /// Two metrics have the same name; no argument can cause that.
     pub fn new(clouds: &[CloudName], lease: &str) -> Result<Self, prometheus::Error> {
         let (registry, exemplars) = (Registry::new(), Exemplars::default());
         let leader_only = LeaderOnly::default();
@@ -126,7 +117,7 @@ impl Metrics {
         Self::new(clouds, "my-cloud-controller-manager").expect("metrics")
     }
 
-    /// Whether this replica leads. What only a leader tells goes when it steps down.
+    /// Records whether this replica leads. The leader gauges are removed when it does not.
     pub fn leader(&self, leads: bool) {
         if self.leader_only.set(leads) {
             self.inventory.leads();
@@ -135,20 +126,21 @@ impl Metrics {
         self.election.leads(leads);
     }
 
-    /// Sets the gauges that depend on the moment, before each scrape. The first
-    /// call counts.
+    /// Registers the update of the gauges before each scrape. Only the first call has an
+    /// effect.
     pub fn before_scrape(&self, update: impl Fn(&Self) + Send + Sync + 'static) {
         // There is one controller in a process.
         let _ = self.before_scrape.set(Box::new(update));
     }
 
-    /// The families that are registered, for `docs/metrics.md`.
+    /// The registered families, for `docs/metrics.md`.
     #[must_use]
     pub fn described(&self) -> &[Described] {
         &self.described
     }
 
-    /// Everything, as text. Reads files of `/proc`: not for a thread that runs tasks.
+    /// Encodes all metrics as text. Reads files of `/proc`, so do not call it on a thread
+    /// that runs tasks.
     pub fn gather(&self, format: ExpositionFormat) -> Vec<u8> {
         self.cloud.refresh();
         if let Some(update) = self.before_scrape.get() {

@@ -1,14 +1,15 @@
-//! Spans to an OTLP collector, over HTTP with protobuf, and only if asked for:
-//! without an endpoint in the environment there is no exporter and no thread.
+//! Spans to an OTLP collector, over HTTP with protobuf. Traces are optional: without
+//! an endpoint in the environment there is no exporter and no thread.
 //!
-//! Read from the environment by the exporter itself: `OTEL_EXPORTER_OTLP_*`,
-//! `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*`, `OTEL_SERVICE_NAME`,
-//! `OTEL_RESOURCE_ATTRIBUTES`. Read here: `OTEL_SDK_DISABLED`,
-//! `OTEL_TRACES_EXPORTER` and `OTEL_EXPORTER_OTLP_CERTIFICATE`.
+//! The exporter itself reads `OTEL_EXPORTER_OTLP_*`, `OTEL_TRACES_SAMPLER`,
+//! `OTEL_BSP_*`, `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`. This module reads
+//! `OTEL_SDK_DISABLED`, `OTEL_TRACES_EXPORTER` and `OTEL_EXPORTER_OTLP_CERTIFICATE`.
 //!
-//! - [`Tracer`] makes spans: of [`Work`], and of a [`Request`] made in it.
-//! - [`Provision`]: a Service's way to its first address, as one trace.
-//! - `counted`: what becomes of each span; `client`: the way to the collector.
+//! - [`Tracer`] makes spans: a [`LazySpan`] for work, and a [`ClientSpan`] for each
+//!   request within it.
+//! - [`ProvisioningTrace`]: the provisioning of one Service, as one trace.
+//! - [`export_metrics`] counts the spans by the result of their export; [`client`] is
+//!   the HTTP client for the collector.
 
 mod client;
 mod export_metrics;
@@ -33,39 +34,34 @@ pub use provisioning_trace::ProvisioningTrace;
 pub use tracer::Tracer;
 
 const NAME: &str = "my-cloud-controller-manager";
-/// What names the collector: the second only gets `/v1/traces` appended.
+/// The variables that name the collector; `/v1/traces` is appended to the second only.
 const ENDPOINTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
 ];
-/// Longest wait for the last spans to leave.
+/// Time limit for sending the last spans.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(5);
 
-/// Wrong settings of the exporter.
+/// Invalid settings of the exporter.
 #[derive(Debug, thiserror::Error)]
 pub enum TracesError {
-    /// An endpoint that is no URL, say.
+    /// The endpoint is not a URL, for example.
     #[error("the OTLP exporter cannot be built: {0}")]
     Exporter(#[from] ExporterBuildError),
-    /// The file with the certificate authority cannot be read.
+    /// The file with the certificate authorities cannot be read.
     #[error("cannot read {path}: {source}")]
     UnreadableAuthority {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
-    /// The file with the certificate authority holds no certificate.
-    #[error("{path} holds no PEM certificate")]
-    NoAuthority {
-        /// The file.
-        path: PathBuf,
-    },
-    /// An https endpoint on a system without authorities, say.
-    #[error("the HTTP client cannot be built: {0:?}")]
+    /// The file with the certificate authorities contains no certificate.
+    #[error("{path} contains no PEM certificate")]
+    NoAuthority { path: PathBuf },
+    /// The endpoint is https and the system has no authorities, for example.
+    #[error("cannot build the HTTP client of the trace exporter: {0:?}")]
     Client(reqwest::Error),
-    /// There is no thread to build it on.
-    #[error("the HTTP client cannot be built: {0}")]
+    /// The thread on which the client is built cannot be started.
+    #[error("cannot build the HTTP client of the trace exporter: {0}")]
     Thread(std::io::Error),
 }
 
@@ -76,13 +72,13 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Starts the exporter. `None`: the environment names no endpoint, or switches it off.
+    /// Starts the exporter. `None` if the environment names no endpoint or disables traces.
     ///
     /// # Errors
-    /// An endpoint that is no URL, a file that holds no certificate.
+    /// A setting is invalid: the endpoint is not a URL, a file contains no certificate.
     pub fn from_environment(exports: SpanExports) -> Result<Option<Self>, TracesError> {
         let variable = |name: &str| std::env::var(name).ok();
-        if !wanted(variable) {
+        if !is_enabled(variable) {
             return Ok(None);
         }
         if ENDPOINTS
@@ -91,7 +87,7 @@ impl Traces {
             .any(|endpoint| endpoint.trim_end_matches('/').ends_with(":4317"))
         {
             tracing::warn!(
-                "port 4317 is where collectors take gRPC; this program sends HTTP, which is usually port 4318"
+                "the OTLP endpoint has port 4317, where collectors receive gRPC; this program sends HTTP, usually to port 4318"
             );
         }
         let exporter = OtlpExporter::builder()
@@ -110,38 +106,42 @@ impl Traces {
         Self { provider }
     }
 
-    /// Where spans come from.
+    /// The tracer that makes spans for this exporter.
     pub fn tracer(&self) -> Tracer {
         Tracer::new(self.provider.tracer(NAME))
     }
 
-    /// Sends what is left, for at most 5 s. Last of all, after the Lease is released.
+    /// Sends the remaining spans, for at most 5 s. Call it last of all, after the Lease is
+    /// released.
     pub async fn shutdown(self) {
         let stopped = tokio::task::spawn_blocking(move || {
             self.provider.shutdown_with_timeout(SHUTDOWN_LIMIT)
         });
         match stopped.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the last spans were not all sent"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the trace exporter did not send all remaining spans")
+            }
             Err(error) => tracing::warn!(%error, "the trace exporter did not stop"),
         }
     }
 }
 
-/// Without an endpoint the exporter would dial localhost, which in a pod is noise.
-fn wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
+/// Whether the environment enables traces. Without an endpoint the exporter would
+/// connect to localhost, which is useless in a pod.
+fn is_enabled(variable: impl Fn(&str) -> Option<String>) -> bool {
     let set = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
     let disabled = set("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"))
         || set("OTEL_TRACES_EXPORTER").is_some_and(|text| text.trim() == "none");
     !disabled && ENDPOINTS.into_iter().any(|name| set(name).is_some())
 }
 
-/// What the environment says of us, and what it leaves open.
+/// The resource attributes of the environment, and defaults for the missing ones.
 fn resource() -> Resource {
     let given = Resource::builder().build();
     let is_open = |attribute: &KeyValue| {
-        let said = given.get(&attribute.key);
-        said.is_none_or(|said| said.as_str().starts_with("unknown_service"))
+        let value = given.get(&attribute.key);
+        value.is_none_or(|value| value.as_str().starts_with("unknown_service"))
     };
     let instance = std::env::var("POD_NAME").unwrap_or_else(|_| std::process::id().to_string());
     let ours = [

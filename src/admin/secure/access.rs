@@ -1,4 +1,4 @@
-//! Who is let in. Nobody is unless the API server said so.
+//! The guard of the secure routes: only clients that the API server authorizes pass.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,29 +15,29 @@ use tokio::time::timeout;
 
 use super::decisions::{Decision, Decisions, TokenHash};
 use super::reviews::review;
-use crate::admin::answer_text;
+use crate::admin::text_response;
 use crate::telemetry::log_throttle::{LogKey, LogThrottle};
 
-/// Tokens that are asked about at a time: a flood of them is not passed on to
-/// the API server.
-const AT_ONCE: usize = 4;
-/// Most bytes of a token; those of a ServiceAccount have about a thousand.
-const LONGEST: usize = 16 * 1024;
-/// The longest that the API server may take, the wait for a place included.
-const ASKING: Duration = Duration::from_secs(10);
+/// Maximum number of concurrent reviews, so that a flood of tokens does not reach the
+/// API server.
+const CONCURRENT_REVIEWS: usize = 4;
+/// Maximum size of a token in bytes; the token of a ServiceAccount has about 1000.
+const MAX_TOKEN_SIZE: usize = 16 * 1024;
+/// Time limit for a review, including the wait for its slot.
+const REVIEW_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Access {
     client: Client,
     decisions: Decisions,
-    places: Semaphore,
-    repeats: LogThrottle,
+    slots: Semaphore,
+    log_throttle: LogThrottle,
 }
 
-/// Why there is no decision.
-enum Undecided {
-    /// The API server did not answer in time.
+/// The error of a review without a decision.
+enum ReviewError {
+    /// The API server did not respond in time.
     Timeout,
-    /// It could not be asked, or refused us.
+    /// The API server was unreachable, or rejected the review.
     Failed(kube::Error),
 }
 
@@ -46,70 +46,73 @@ impl Access {
         Self {
             client,
             decisions: Decisions::default(),
-            places: Semaphore::new(AT_ONCE),
-            repeats: LogThrottle::default(),
+            slots: Semaphore::new(CONCURRENT_REVIEWS),
+            log_throttle: LogThrottle::default(),
         }
     }
 
-    async fn decide(&self, verb: &str, token: &str) -> Result<Decision, Undecided> {
+    async fn decide(&self, verb: &str, token: &str) -> Result<Decision, ReviewError> {
         let key = TokenHash::of(verb, token);
         if let Some(decision) = self.decisions.get(&key) {
             return Ok(decision);
         }
-        let asked = timeout(ASKING, async {
-            // Nobody closes it.
-            let _place = self.places.acquire().await;
+        let reviewed = timeout(REVIEW_LIMIT, async {
+            // The semaphore is never closed.
+            let _slot = self.slots.acquire().await;
             review(&self.client, verb, token).await
         });
-        let decision = asked
+        let decision = reviewed
             .await
-            .map_err(|_| Undecided::Timeout)?
-            .map_err(Undecided::Failed)?;
-        self.decisions.keep(key, decision.clone());
+            .map_err(|_| ReviewError::Timeout)?
+            .map_err(ReviewError::Failed)?;
+        self.decisions.insert(key, decision.clone());
         Ok(decision)
     }
 
-    fn log(&self, undecided: &Undecided) {
-        let (reason, why) = match undecided {
-            Undecided::Timeout => ("timeout", format!("no answer within {ASKING:?}")),
-            Undecided::Failed(kube::Error::Api(status)) if status.code == 403 => (
+    fn log(&self, error: &ReviewError) {
+        let (reason, error) = match error {
+            ReviewError::Timeout => (
+                "timeout",
+                format!("the API server did not respond within {REVIEW_LIMIT:?}"),
+            ),
+            ReviewError::Failed(kube::Error::Api(status)) if status.code == 403 => (
                 "forbidden",
                 format!("{}. Apply deploy/secure-metrics.yaml", status.message),
             ),
-            Undecided::Failed(error) => ("error", error.to_string()),
+            ReviewError::Failed(error) => ("error", error.to_string()),
         };
-        let kind = LogKey {
+        let key = LogKey {
             cloud: None,
             operation: "metrics_access",
             reason,
         };
-        if self.repeats.should_log(kind) {
+        if self.log_throttle.should_log(key) {
             tracing::warn!(
-                why,
-                "whether a client may read the metrics is not known: it is refused"
+                error,
+                "cannot authorize a client of the metrics endpoint; the request is refused"
             );
         }
     }
 }
 
-/// These routes, for who may.
+/// Restricts these routes to authorized clients.
 pub(super) fn guarded(routes: Router, access: Arc<Access>) -> Router {
     let routes = routes.route_layer(from_fn_with_state(access, guard));
-    // Around what there is no route for, too.
-    routes.layer(map_response(let_go))
+    // This layer also covers requests without a route.
+    routes.layer(map_response(close_on_failure))
 }
 
-/// Who gets nothing here does not keep a place either: they are few, and a
-/// question in vain every few seconds would hold one for ever.
-async fn let_go(mut answer: Response) -> Response {
-    if !answer.status().is_success() {
+/// Closes the connection after a failed request: connections are few, and a rejected
+/// request every few seconds would otherwise hold one for ever.
+async fn close_on_failure(mut response: Response) -> Response {
+    if !response.status().is_success() {
         let close = HeaderValue::from_static("close");
-        answer.headers_mut().insert(CONNECTION, close);
+        response.headers_mut().insert(CONNECTION, close);
     }
-    answer
+    response
 }
 
-/// Lets a request through, or answers it.
+/// Passes an authorized request on, or responds with an error.
 async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let Some(token) = bearer(request.headers()) else {
         return unauthorized();
@@ -119,29 +122,29 @@ async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) 
         Ok(Decision::Allowed) => next.run(request).await,
         Ok(Decision::Denied { user }) => {
             let reason = format!("Forbidden: {user} may not {verb} /metrics\n");
-            answer_text(StatusCode::FORBIDDEN, reason)
+            text_response(StatusCode::FORBIDDEN, reason)
         }
         Ok(Decision::Unknown) => unauthorized(),
-        Err(undecided) => {
-            access.log(&undecided);
-            let reason = "the API server does not say whether you may: try again\n";
-            answer_text(StatusCode::SERVICE_UNAVAILABLE, reason.into())
+        Err(error) => {
+            access.log(&error);
+            let reason = "the API server could not authorize this request: try again\n";
+            text_response(StatusCode::SERVICE_UNAVAILABLE, reason.into())
         }
     }
 }
 
 fn unauthorized() -> Response {
-    let mut answer = answer_text(StatusCode::UNAUTHORIZED, "Unauthorized\n".into());
+    let mut response = text_response(StatusCode::UNAUTHORIZED, "Unauthorized\n".into());
     let bearer = HeaderValue::from_static("Bearer");
-    answer.headers_mut().insert(WWW_AUTHENTICATE, bearer);
-    answer
+    response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
+    response
 }
 
-/// The token; the scheme's name may be written in any case (RFC 9110, 11.1).
-/// What is far too long for one is not passed on.
+/// The token of the request. The name of the scheme is case-insensitive (RFC 9110,
+/// 11.1). A text that is too long for a token counts as none.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
-    let fits = (1..=LONGEST).contains(&token.len());
+    let fits = (1..=MAX_TOKEN_SIZE).contains(&token.len());
     (scheme.eq_ignore_ascii_case("bearer") && fits).then_some(token)
 }

@@ -1,4 +1,4 @@
-//! The certificate of the listener, read again when its files change.
+//! The certificate of the listener, reloaded when its files change.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,36 +11,25 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::time::Instant;
 
-/// Between two looks at the files.
-const LOOK: Duration = Duration::from_secs(10);
+/// Interval between two reads of the files.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Why a certificate cannot be used.
+/// The error of reading a certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// A file cannot be read.
     #[error("{path}: {error}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's word.
-        error: String,
-    },
-    /// A file is not what it should be.
-    #[error("{path} holds no PEM {what}")]
+    Unreadable { path: PathBuf, error: String },
+    #[error("{path} contains no PEM {kind}")]
     NoPem {
-        /// The file.
         path: PathBuf,
-        /// Certificate or key.
-        what: &'static str,
+        /// `certificate` or `key`.
+        kind: &'static str,
     },
-    /// The two do not go together.
-    #[error("{certificate} and {key} are of no use together: {error}")]
+    /// The key does not belong to the certificate, for example.
+    #[error("{certificate} and {key} cannot be used together: {error}")]
     Pair {
-        /// The file with the certificate.
         certificate: PathBuf,
-        /// The file with the key.
         key: PathBuf,
-        /// Why.
         error: String,
     },
 }
@@ -53,26 +42,28 @@ pub(super) struct Certificate {
 }
 
 struct CertificateState {
-    /// What new connections get.
-    in_use: Arc<ServerConfig>,
-    /// What was in the files at the last look, whether or not it was of use.
-    seen: Result<Contents, CertificateError>,
-    looked: Instant,
+    /// The configuration for new connections.
+    current: Arc<ServerConfig>,
+    /// The contents of the files at the last read, whether usable or not.
+    contents: Result<Contents, CertificateError>,
+    last_read: Instant,
 }
 
 /// The bytes of both files.
 type Contents = (Vec<u8>, Vec<u8>);
 
 impl Certificate {
+    /// Reads a certificate and its key.
+    ///
     /// # Errors
-    /// [`CertificateError`].
+    /// A file is unreadable, or the two cannot be used together.
     pub(super) fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, CertificateError> {
         let contents = contents(&certificate, &key)?;
-        let in_use = server_config(&contents, &certificate, &key)?;
+        let current = server_config(&contents, &certificate, &key)?;
         let state = CertificateState {
-            in_use,
-            seen: Ok(contents),
-            looked: Instant::now(),
+            current,
+            contents: Ok(contents),
+            last_read: Instant::now(),
         };
         Ok(Self {
             certificate,
@@ -81,19 +72,19 @@ impl Certificate {
         })
     }
 
-    /// For a new connection. What is of no use (half of a rotation, say) leaves
-    /// the last pair in use.
+    /// The configuration for a new connection. If the files are unusable (half of a
+    /// rotation, for example), the previous pair stays in use.
     ///
-    /// Reads two small local files on the calling task, as seldom as that is.
+    /// Reads two small local files on the calling task, which is rare enough.
     pub(super) fn current(&self) -> Arc<ServerConfig> {
         let mut state = self.state.lock();
-        if state.looked.elapsed() < LOOK {
-            return state.in_use.clone();
+        if state.last_read.elapsed() < RELOAD_INTERVAL {
+            return state.current.clone();
         }
-        state.looked = Instant::now();
+        state.last_read = Instant::now();
         let found = contents(&self.certificate, &self.key);
-        if found == state.seen {
-            return state.in_use.clone();
+        if found == state.contents {
+            return state.current.clone();
         }
         let usable = found
             .as_ref()
@@ -101,15 +92,15 @@ impl Certificate {
             .and_then(|contents| server_config(contents, &self.certificate, &self.key));
         match usable {
             Ok(config) => {
-                tracing::info!("the certificate for metrics was read again");
-                state.in_use = config;
+                tracing::info!("the metrics certificate was reloaded");
+                state.current = config;
             }
             Err(error) => {
-                tracing::warn!(%error, "the last certificate for metrics stays in use");
+                tracing::warn!(%error, "cannot reload the metrics certificate; the previous one stays in use");
             }
         }
-        state.seen = found;
-        state.in_use.clone()
+        state.contents = found;
+        state.current.clone()
     }
 }
 
@@ -128,9 +119,9 @@ fn server_config(
     certificate: &Path,
     key: &Path,
 ) -> Result<Arc<ServerConfig>, CertificateError> {
-    let no_pem = |path: &Path, what| CertificateError::NoPem {
+    let no_pem = |path: &Path, kind| CertificateError::NoPem {
         path: path.to_owned(),
-        what,
+        kind,
     };
     let chain = CertificateDer::pem_slice_iter(chain)
         .collect::<Result<Vec<_>, _>>()
@@ -138,17 +129,17 @@ fn server_config(
         .filter(|chain| !chain.is_empty())
         .ok_or_else(|| no_pem(certificate, "certificate"))?;
     let private = PrivateKeyDer::from_pem_slice(private).map_err(|_| no_pem(key, "key"))?;
-    let unfit = |error: rustls::Error| CertificateError::Pair {
+    let unusable = |error: rustls::Error| CertificateError::Pair {
         certificate: certificate.to_owned(),
         key: key.to_owned(),
         error: error.to_string(),
     };
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(unfit)?
+        .map_err(unusable)?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(unfit)?;
+        .map_err(unusable)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

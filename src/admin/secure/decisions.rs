@@ -1,4 +1,4 @@
-//! What the API server said of tokens within the last minute.
+//! A cache of the decisions of the API server about tokens, for one minute.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,27 +7,24 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-/// How long a decision holds; a token that is revoked is let in for so long.
-const HOLDS: Duration = Duration::from_secs(60);
-/// Most decisions that are kept. Whoever tries tokens one after the other makes
-/// no more of them.
-const MOST: usize = 1024;
+/// Lifetime of a decision; a revoked token is accepted for this long.
+const LIFETIME: Duration = Duration::from_secs(60);
+/// Maximum number of cached decisions, also for a client that tries many tokens.
+const MAX_DECISIONS: usize = 1024;
 
-/// What a token is worth.
+/// The decision about a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Its user may.
     Allowed,
-    /// Its user may not.
+    /// The user of the token is not authorized.
     Denied {
-        /// Who.
         user: String,
     },
-    /// It is nobody's.
+    /// The token does not authenticate a user.
     Unknown,
 }
 
-/// A token's hash: what is kept opens no door.
+/// The hash of a verb and a token, so that the cache contains no token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct TokenHash([u8; 32]);
 
@@ -45,27 +42,27 @@ impl TokenHash {
 pub(super) struct Decisions(Mutex<HashMap<TokenHash, (Decision, Instant)>>);
 
 impl Decisions {
-    /// What was decided, if it still holds.
+    /// The cached decision; `None` if there is none or it has expired.
     pub(super) fn get(&self, key: &TokenHash) -> Option<Decision> {
-        let kept = self.0.lock();
-        let (decision, at) = kept.get(key)?;
-        (at.elapsed() < HOLDS).then(|| decision.clone())
+        let decisions = self.0.lock();
+        let (decision, at) = decisions.get(key)?;
+        (at.elapsed() < LIFETIME).then(|| decision.clone())
     }
 
-    /// Keeps a decision. When there are too many, the oldest refusal goes, so
-    /// that a flood of wrong tokens does not cost the right ones theirs.
-    pub(super) fn keep(&self, key: TokenHash, decision: Decision) {
-        let mut kept = self.0.lock();
-        kept.retain(|_, (_, at)| at.elapsed() < HOLDS);
-        if kept.len() >= MOST && !kept.contains_key(&key) {
-            let least = kept
+    /// Inserts a decision. At the limit the oldest denial is removed first, so that a
+    /// flood of invalid tokens does not evict the valid ones.
+    pub(super) fn insert(&self, key: TokenHash, decision: Decision) {
+        let mut decisions = self.0.lock();
+        decisions.retain(|_, (_, at)| at.elapsed() < LIFETIME);
+        if decisions.len() >= MAX_DECISIONS && !decisions.contains_key(&key) {
+            let least = decisions
                 .iter()
                 .min_by_key(|(_, (decision, at))| (*decision == Decision::Allowed, *at));
             if let Some(least) = least.map(|(key, _)| *key) {
-                kept.remove(&least);
+                decisions.remove(&least);
             }
         }
-        kept.insert(key, (decision, Instant::now()));
+        decisions.insert(key, (decision, Instant::now()));
     }
 }
 
@@ -76,30 +73,30 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_decision_holds_for_a_minute() {
+    async fn a_decision_is_cached_for_a_minute() {
         let decisions = Decisions::default();
         let key = TokenHash::of("get", "token");
         assert_eq!(decisions.get(&key), None);
-        decisions.keep(key, Decision::Allowed);
-        advance(HOLDS - Duration::from_millis(1)).await;
+        decisions.insert(key, Decision::Allowed);
+        advance(LIFETIME - Duration::from_millis(1)).await;
         assert_eq!(decisions.get(&key), Some(Decision::Allowed));
         assert_eq!(decisions.get(&TokenHash::of("head", "token")), None);
         assert_eq!(decisions.get(&TokenHash::of("get", "another")), None);
         advance(Duration::from_millis(1)).await;
-        assert_eq!(decisions.get(&key), None, "it is asked again");
+        assert_eq!(decisions.get(&key), None, "expired");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_flood_of_wrong_tokens_is_bounded_and_costs_the_right_ones_nothing() {
+    async fn a_flood_of_invalid_tokens_is_bounded_and_evicts_no_valid_token() {
         let decisions = Decisions::default();
         let right = TokenHash::of("get", "right");
-        decisions.keep(right, Decision::Allowed);
-        for number in 0..3 * MOST {
+        decisions.insert(right, Decision::Allowed);
+        for number in 0..3 * MAX_DECISIONS {
             let wrong = TokenHash::of("get", &format!("wrong-{number}"));
-            decisions.keep(wrong, Decision::Unknown);
+            decisions.insert(wrong, Decision::Unknown);
             advance(Duration::from_millis(1)).await;
         }
         assert_eq!(decisions.get(&right), Some(Decision::Allowed));
-        assert_eq!(decisions.0.lock().len(), MOST);
+        assert_eq!(decisions.0.lock().len(), MAX_DECISIONS);
     }
 }

@@ -1,4 +1,4 @@
-//! What the API server says of a token: whose it is, and what that user may do.
+//! The reviews of a token by the API server: its user, and the permissions of the user.
 
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, UserInfo};
 use k8s_openapi::api::authorization::v1::{
@@ -9,25 +9,25 @@ use kube::api::{Api, PostParams};
 
 use super::decisions::Decision;
 
-/// What is asked for.
+/// The path to authorize.
 const PATH: &str = "/metrics";
 
-/// Asks who it is, and then what they may.
+/// Authenticates the token, and then authorizes its user.
 ///
 /// # Errors
-/// The API server did not answer, or not us.
+/// The API server failed, or rejected a review.
 pub(super) async fn review(client: &Client, verb: &str, token: &str) -> kube::Result<Decision> {
-    let Some(user) = user(client, token).await? else {
+    let Some(user) = authenticate(client, token).await? else {
         return Ok(Decision::Unknown);
     };
     let name = user.username.clone().unwrap_or_default();
-    if may(client, verb, user).await? {
+    if is_authorized(client, verb, user).await? {
         return Ok(Decision::Allowed);
     }
     Ok(Decision::Denied { user: name })
 }
 
-async fn user(client: &Client, token: &str) -> kube::Result<Option<UserInfo>> {
+async fn authenticate(client: &Client, token: &str) -> kube::Result<Option<UserInfo>> {
     let review = TokenReview {
         spec: TokenReviewSpec {
             token: token.to_owned(),
@@ -36,13 +36,13 @@ async fn user(client: &Client, token: &str) -> kube::Result<Option<UserInfo>> {
         ..TokenReview::default()
     };
     let reviews = Api::<TokenReview>::all(client.clone());
-    let answer = reviews.create(&PostParams::default(), &review).await?;
-    let status = answer.status.unwrap_or_default();
-    let is_known = status.authenticated == Some(true);
-    Ok(status.user.filter(|_| is_known))
+    let reviewed = reviews.create(&PostParams::default(), &review).await?;
+    let status = reviewed.status.unwrap_or_default();
+    let is_authenticated = status.authenticated == Some(true);
+    Ok(status.user.filter(|_| is_authenticated))
 }
 
-async fn may(client: &Client, verb: &str, user: UserInfo) -> kube::Result<bool> {
+async fn is_authorized(client: &Client, verb: &str, user: UserInfo) -> kube::Result<bool> {
     let review = SubjectAccessReview {
         spec: SubjectAccessReviewSpec {
             non_resource_attributes: Some(NonResourceAttributes {
@@ -58,6 +58,6 @@ async fn may(client: &Client, verb: &str, user: UserInfo) -> kube::Result<bool> 
         ..SubjectAccessReview::default()
     };
     let reviews = Api::<SubjectAccessReview>::all(client.clone());
-    let answer = reviews.create(&PostParams::default(), &review).await?;
-    Ok(answer.status.is_some_and(|status| status.allowed))
+    let reviewed = reviews.create(&PostParams::default(), &review).await?;
+    Ok(reviewed.status.is_some_and(|status| status.allowed))
 }

@@ -21,44 +21,44 @@ use tower::ServiceExt;
 
 use super::*;
 
-/// What the API server does to a review.
+/// The behaviour of the API server for a review.
 #[derive(Clone, Copy)]
-enum Mood {
-    /// It knows the tokens `may` and `may-not`.
-    Answers,
-    Refuses,
-    IsSilent,
+enum Behavior {
+    /// Only the tokens `may` and `may-not` are valid.
+    Reviews,
+    Rejects,
+    Hangs,
 }
 
 /// Metrics behind the guard, over a scripted API server.
 struct Guarded {
     router: Router,
-    asked: Arc<AtomicUsize>,
-    mood: Arc<Mutex<Mood>>,
+    reviews: Arc<AtomicUsize>,
+    behavior: Arc<Mutex<Behavior>>,
 }
 
 impl Guarded {
     fn new() -> Self {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let mood = Arc::new(Mutex::new(Mood::Answers));
-        let (count, shared) = (asked.clone(), mood.clone());
+        let reviews = Arc::new(AtomicUsize::new(0));
+        let behavior = Arc::new(Mutex::new(Behavior::Reviews));
+        let (count, shared) = (reviews.clone(), behavior.clone());
         let api_server = tower::service_fn(move |request: Request<kube::client::Body>| {
             count.fetch_add(1, Ordering::Relaxed);
-            let mood = *shared.lock();
-            answer(request, mood)
+            let behavior = *shared.lock();
+            answer(request, behavior)
         });
         let access = Arc::new(Access::new(Client::new(api_server, "default")));
         let metrics = Router::new().route("/metrics", get(async || "up 1\n"));
         let router = access::guarded(metrics, access);
         Self {
             router,
-            asked,
-            mood,
+            reviews,
+            behavior,
         }
     }
 
-    fn set(&self, mood: Mood) {
-        *self.mood.lock() = mood;
+    fn set(&self, behavior: Behavior) {
+        *self.behavior.lock() = behavior;
     }
 
     async fn get(&self, authorization: Option<&str>) -> Response<Body> {
@@ -75,26 +75,26 @@ impl Guarded {
         answer.status().as_u16()
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
+    fn reviews(&self) -> usize {
+        self.reviews.load(Ordering::Relaxed)
     }
 }
 
 async fn answer(
     request: Request<kube::client::Body>,
-    mood: Mood,
+    behavior: Behavior,
 ) -> Result<Response<Body>, std::io::Error> {
     let path = request.uri().path().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let review: Value = serde_json::from_slice(&body).unwrap();
-    let (code, body) = match mood {
-        Mood::Answers => (201, reviewed(&path, review)),
-        Mood::Refuses => (
+    let (code, body) = match behavior {
+        Behavior::Reviews => (201, reviewed(&path, review)),
+        Behavior::Rejects => (
             403,
             json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
                    "message": "no", "reason": "Forbidden", "code": 403}),
         ),
-        Mood::IsSilent => std::future::pending().await,
+        Behavior::Hangs => std::future::pending().await,
     };
     let answer = Response::builder().status(code);
     Ok(answer.body(Body::from(body.to_string())).unwrap())
@@ -107,13 +107,13 @@ fn reviewed(path: &str, mut review: Value) -> Value {
         match token {
             "may" | "may-not" => json!({"authenticated": true, "user": {
                 "username": token, "groups": ["scrapers"], "extra": {"pod": ["a"]}}}),
-            // The name of somebody who is not authenticated proves nothing.
+            // The user of a review without authentication does not count.
             _ => json!({"authenticated": false, "error": "no", "user": {"username": "may"}}),
         }
     } else {
         assert_eq!(path, "/apis/authorization.k8s.io/v1/subjectaccessreviews");
-        let asked = json!({"path": "/metrics", "verb": "get"});
-        assert_eq!(spec["nonResourceAttributes"], asked);
+        let reviews = json!({"path": "/metrics", "verb": "get"});
+        assert_eq!(spec["nonResourceAttributes"], reviews);
         assert_eq!(spec["groups"], json!(["scrapers"]));
         assert_eq!(spec["extra"], json!({"pod": ["a"]}));
         json!({"allowed": spec["user"] == "may"})
@@ -122,11 +122,11 @@ fn reviewed(path: &str, mut review: Value) -> Value {
 }
 
 #[tokio::test]
-async fn only_who_may_is_let_in() {
+async fn only_authorized_clients_pass() {
     let guarded = Guarded::new();
     let long = format!("Bearer {}", "x".repeat(20_000));
     let cases = [
-        (Some("Bearer may"), 200, "up 1\n", "who may"),
+        (Some("Bearer may"), 200, "up 1\n", "authorized"),
         (Some("bearer may"), 200, "up 1\n", "a scheme in lower case"),
         (
             Some("Bearer may-not"),
@@ -162,26 +162,26 @@ async fn only_who_may_is_let_in() {
         let challenged = head.headers.contains_key(WWW_AUTHENTICATE);
         assert_eq!(challenged, status == 401, "{why}");
     }
-    assert_eq!(guarded.asked(), 5, "only tokens are passed on, each once");
+    assert_eq!(guarded.reviews(), 5, "only tokens are reviewed, each once");
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_api_server_nobody_is_let_in_for_longer_than_a_minute() {
+async fn without_the_api_server_cached_decisions_expire_after_a_minute() {
     let guarded = Guarded::new();
     assert_eq!(guarded.status("may").await, 200);
-    assert_eq!(guarded.asked(), 2);
-    for mood in [Mood::IsSilent, Mood::Refuses] {
-        guarded.set(mood);
-        assert_eq!(guarded.status("may-not").await, 503, "not known");
+    assert_eq!(guarded.reviews(), 2);
+    for behavior in [Behavior::Hangs, Behavior::Rejects] {
+        guarded.set(behavior);
+        assert_eq!(guarded.status("may-not").await, 503, "no decision");
         assert_eq!(guarded.status("wrong").await, 503);
-        let asked = guarded.asked();
+        let reviews = guarded.reviews();
         assert_eq!(guarded.status("may").await, 200, "decided before");
-        assert_eq!(guarded.asked(), asked, "and not asked again");
+        assert_eq!(guarded.reviews(), reviews, "without another review");
     }
     advance(Duration::from_secs(60)).await;
     assert_eq!(guarded.status("may").await, 503, "a minute later");
-    guarded.set(Mood::Answers);
-    assert_eq!(guarded.status("may").await, 200, "and when it is back");
+    guarded.set(Behavior::Reviews);
+    assert_eq!(guarded.status("may").await, 200, "the API server is back");
 }
 
 /// The files of one certificate, for as long as the test runs.
@@ -220,7 +220,7 @@ impl Drop for Files {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_certificate_is_taken_up_and_half_a_one_is_not() {
+async fn a_new_certificate_is_loaded_and_half_of_one_is_not() {
     const LATER: Duration = Duration::from_secs(10);
     let files = Files::new("rotation");
     files.write_new();
@@ -250,7 +250,7 @@ async fn a_new_certificate_is_taken_up_and_half_a_one_is_not() {
     assert!(Arc::ptr_eq(&second, &certificate.current()), "read once");
 }
 
-/// A client that trusts nobody but the owner of this certificate.
+/// A client that trusts only this certificate.
 async fn connect(address: SocketAddr, files: &Files) -> TlsStream<TcpStream> {
     let mut trusted = rustls::RootCertStore::empty();
     let pem = std::fs::read(files.certificate()).unwrap();
@@ -269,8 +269,8 @@ async fn connect(address: SocketAddr, files: &Files) -> TlsStream<TcpStream> {
     connector.connect(name, stream).await.unwrap()
 }
 
-/// A server of metrics that lets nobody in, for as long as the test runs.
-async fn serve_nobody(files: &Files) -> (SocketAddr, AbortOnDropHandle<io::Result<()>>) {
+/// A metrics server that rejects every client, for as long as the test runs.
+async fn serve_rejecting(files: &Files) -> (SocketAddr, AbortOnDropHandle<io::Result<()>>) {
     files.write_new();
     let secure = SecureMetrics::bind(SecureMetricsConfig {
         address: "127.0.0.1:0".parse().unwrap(),
@@ -279,28 +279,28 @@ async fn serve_nobody(files: &Files) -> (SocketAddr, AbortOnDropHandle<io::Resul
     });
     let secure = secure.await.unwrap();
     let address = secure.listener.local_addr().unwrap();
-    let nobody = tower::service_fn(|request| answer(request, Mood::Refuses));
+    let api_server = tower::service_fn(|request| answer(request, Behavior::Rejects));
     let metrics = Arc::new(Metrics::for_test(&[]));
-    let client = Client::new(nobody, "default");
+    let client = Client::new(api_server, "default");
     let served = secure.serve(Arc::new(Health::new()), metrics, client);
     (address, AbortOnDropHandle::new(tokio::spawn(served)))
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_keeps_no_place() {
+async fn a_rejected_client_is_disconnected() {
     let files = Files::new("strangers");
-    let (address, _server) = serve_nobody(&files).await;
+    let (address, _server) = serve_rejecting(&files).await;
     let cases = [
         ("GET /metrics", "", "401"),
         ("GET /metrics", "authorization: Bearer a\r\n", "503"),
         ("GET /elsewhere", "", "404"),
     ];
-    for (question, header, status) in cases {
+    for (request, header, status) in cases {
         let mut client = connect(address, &files).await;
-        let question = format!("{question} HTTP/1.1\r\nhost: localhost\r\n{header}\r\n");
-        client.write_all(question.as_bytes()).await.unwrap();
+        let request = format!("{request} HTTP/1.1\r\nhost: localhost\r\n{header}\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
         let mut text = String::new();
-        // Half of what a silent client has.
+        // Half of the time limit for a silent client.
         let end = timeout(Duration::from_secs(10), client.read_to_string(&mut text));
         let end = end
             .await
@@ -311,23 +311,23 @@ async fn who_is_not_let_in_keeps_no_place() {
     }
 }
 
-/// Time stands still but for the server's own time limits.
+/// Time is paused, so that only the time limits of the server pass.
 #[tokio::test(start_paused = true)]
-async fn who_shakes_hands_and_is_silent_is_let_go() {
+async fn a_silent_client_is_disconnected_after_its_handshake() {
     let files = Files::new("silence");
-    let (address, _server) = serve_nobody(&files).await;
+    let (address, _server) = serve_rejecting(&files).await;
     let mut client = connect(address, &files).await;
     let mut nothing = Vec::new();
     let end = timeout(Duration::from_secs(60), client.read_to_end(&mut nothing));
-    // Without a farewell of TLS; what counts is that the place is free.
+    // There may be no TLS close_notify; only the end of the connection matters.
     let _ = end.await.expect("still connected");
 }
 
 #[test]
-fn a_certificate_that_is_of_no_use_says_why() {
+fn the_error_of_an_unusable_certificate_names_its_cause() {
     let files = Files::new("unfit");
-    let said = || files.read().err().map(|error| error.to_string()).unwrap();
-    assert!(said().contains("tls.crt: No such file"), "{}", said());
+    let message = || files.read().err().map(|error| error.to_string()).unwrap();
+    assert!(message().contains("tls.crt: No such file"), "{}", message());
     files.write_new();
     let (certificate, key) = (
         std::fs::read(files.certificate()).unwrap(),
@@ -335,13 +335,21 @@ fn a_certificate_that_is_of_no_use_says_why() {
     );
     std::fs::write(files.certificate(), &key).unwrap();
     assert!(
-        said().ends_with("tls.crt holds no PEM certificate"),
+        message().ends_with("tls.crt contains no PEM certificate"),
         "{}",
-        said()
+        message()
     );
     files.write_new();
     std::fs::write(files.key(), &certificate).unwrap();
-    assert!(said().ends_with("tls.key holds no PEM key"), "{}", said());
+    assert!(
+        message().ends_with("tls.key contains no PEM key"),
+        "{}",
+        message()
+    );
     std::fs::write(files.key(), &key).unwrap();
-    assert!(said().contains("are of no use together"), "{}", said());
+    assert!(
+        message().contains("cannot be used together"),
+        "{}",
+        message()
+    );
 }

@@ -1,4 +1,4 @@
-//! Connections after their TLS handshake.
+//! Accepts connections and performs their TLS handshakes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,14 +18,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::certificate::Certificate;
 
-/// Connections at a time, from before their handshake to their end: others wait
-/// in the system's queue, so that idle clients cost no more than this.
-const AT_ONCE: usize = 64;
-/// The longest that one may take.
+/// Maximum number of connections, from before the handshake to the end of each. More
+/// clients wait in the queue of the system, so that idle clients cost no more than this.
+const MAX_CONNECTIONS: usize = 64;
+/// Time limit for a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Hands out connections in the order in which their handshakes end: one that
-/// is slow holds up no other.
+/// Yields connections in the order in which their handshakes end, so that a slow
+/// handshake does not delay the others.
 pub(super) struct TlsListener {
     address: SocketAddr,
     ready: mpsc::Receiver<(Connection, SocketAddr)>,
@@ -33,6 +33,8 @@ pub(super) struct TlsListener {
 }
 
 impl TlsListener {
+    /// Starts to accept connections.
+    ///
     /// # Errors
     /// The listener has no address.
     pub(super) fn new(listener: TcpListener, certificate: Certificate) -> io::Result<Self> {
@@ -47,10 +49,10 @@ impl TlsListener {
     }
 }
 
-/// A connection, and its place among those at a time.
+/// A connection, with its slot.
 pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl AsyncRead for Connection {
@@ -88,7 +90,7 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         match self.ready.recv().await {
             Some(connection) => connection,
-            // Only as the process ends.
+            // The sender is dropped only when the process exits.
             None => std::future::pending().await,
         }
     }
@@ -103,24 +105,28 @@ async fn accept(
     certificate: Certificate,
     ready: mpsc::Sender<(Connection, SocketAddr)>,
 ) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    // Nobody closes it.
-    while let Ok(place) = places.clone().acquire_owned().await {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // The semaphore is never closed.
+    while let Ok(slot) = slots.clone().acquire_owned().await {
         let (stream, peer) = Listener::accept(&mut listener).await;
         let acceptor = TlsAcceptor::from(certificate.current());
         let ready = ready.clone();
         tokio::spawn(async move {
             match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                // Nobody waits for it any more as the process ends.
+                // The send fails only when the process exits.
                 Ok(Ok(stream)) => {
                     let connection = Connection {
                         stream,
-                        _place: place,
+                        _slot: slot,
                     };
                     drop(ready.send((connection, peer)).await);
                 }
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS with this client"),
-                Err(_) => tracing::debug!(%peer, "no TLS handshake within {HANDSHAKE:?}"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "the TLS handshake with a metrics client failed")
+                }
+                Err(_) => {
+                    tracing::debug!(%peer, "a metrics client did not complete the TLS handshake within {HANDSHAKE:?}")
+                }
             }
         });
     }

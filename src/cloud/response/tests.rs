@@ -1,4 +1,4 @@
-//! Tables over [`Response::classify`]: each case carries its reason.
+//! Tables of cases for [`Response::classify`], each with its reason.
 
 use super::*;
 use crate::plan::naming::CloudName;
@@ -25,7 +25,7 @@ fn classify(
 }
 
 #[test]
-fn answers_of_the_standard_api() {
+fn responses_of_the_standard_api() {
     use ErrorKind::*;
     use Verb::{Create, Delete, Query, Update};
     let wait = Some(Duration::from_secs(7));
@@ -252,7 +252,7 @@ fn answers_of_the_standard_api() {
 }
 
 #[test]
-fn a_cloud_without_codes_says_not_found_in_its_text() {
+fn the_text_of_a_cloud_without_codes_can_mean_not_found() {
     for text in [
         "LB not found",
         "NotFound",

@@ -1,4 +1,4 @@
-//! Lists, page by page.
+//! The list operation, page by page.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::cloud::{Priority, Profile, body};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::ClusterId;
 
-/// Load balancers of a page that we ask for; fewer when a page gets too large.
+/// Number of load balancers to request for a page; halved while a page is too large.
 const PAGE_SIZE: usize = 500;
 
 impl RestCloud {
@@ -46,7 +46,7 @@ impl RestCloud {
             match &token {
                 None => return Ok(found),
                 Some(next) if !seen.insert(next.clone()) => {
-                    let message = "the list leads back to a page already seen";
+                    let message = "the list returned a page token for the second time";
                     return Err(self.protocol(Verb::List, message));
                 }
                 Some(_) => {}
@@ -74,16 +74,16 @@ impl RestCloud {
         self.api_client.call(span, api_request, read).await
     }
 
-    /// Reads an item of a list; one that cannot be read is left out, because
-    /// what a list lacks proves nothing.
+    /// Reads an item of a list. An unreadable item is skipped, which is safe because a
+    /// missing item proves nothing.
     fn item(&self, item: serde_json::Value) -> Option<LoadBalancer> {
         let read = serde_json::from_value::<LoadBalancerBody>(item)
             .map_err(|error| error.to_string())
             .and_then(|item| item.shown(self.api_client.profile));
-        read.inspect_err(|why| {
+        read.inspect_err(|error| {
             if self.api_client.should_log(Verb::List, "unreadable_item") {
-                let why = body::excerpt(why.as_bytes());
-                tracing::warn!(cloud = %self.api_client.cloud, why, "left a load balancer out of the list");
+                let error = body::excerpt(error.as_bytes());
+                tracing::warn!(cloud = %self.api_client.cloud, error, "a load balancer in the cloud's list cannot be read and is skipped");
             }
         })
         .ok()

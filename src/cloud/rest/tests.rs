@@ -1,4 +1,4 @@
-//! The end of a leadership, which only this crate can bring about.
+//! Calls during the end of a leadership, which only tests of this crate can cause.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol
 use crate::plan::naming::CloudName;
 use crate::plan::naming::{Owner, ServiceUid};
 
-/// Longer than any of these tests may take.
+/// Longer than the duration of any of these tests.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -48,7 +48,7 @@ fn request() -> CreateRequest {
     }
 }
 
-/// A client of a cloud that takes connections and never says a word.
+/// A client of a cloud that accepts connections and never responds.
 async fn silent() -> (TcpListener, RestCloud, Arc<Mutex<Vec<CallEvent>>>) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
@@ -94,7 +94,7 @@ async fn a_write_ends_with_the_leadership() {
 }
 
 #[tokio::test]
-async fn a_write_under_way_ends_as_soon_as_another_leader_is_seen() {
+async fn a_write_in_flight_ends_as_soon_as_another_leader_is_observed() {
     let (listener, cloud, _) = silent().await;
     let leadership = leader_for(REQUEST_TIMEOUT);
     let permit = leadership.permit().expect("leads");
@@ -153,7 +153,7 @@ async fn no_write_starts_after_the_leadership() {
 }
 
 #[tokio::test]
-async fn a_write_that_waits_for_its_turn_gives_up_with_the_leadership() {
+async fn a_write_that_waits_for_a_slot_ends_with_the_leadership() {
     let (listener, cloud, _) = silent().await;
     let (request, id) = (request(), LoadBalancerId::new("lb-1"));
     let query = cloud.query(Which::Id(&id), Priority::User);

@@ -1,4 +1,4 @@
-//! What we send.
+//! The bodies of the requests.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Algorithm, LoadBalancerSpec, Protocol};
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName, Owner};
 
-/// The whole desired state: of a create, or with an id of an update.
+/// The whole desired state, for a create or, with an id, for an update.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cloud) struct DesiredBody<'a> {
@@ -27,8 +27,8 @@ pub(in crate::cloud) struct DesiredBody<'a> {
     beyond_basic: Option<BeyondBasic<'a>>,
 }
 
-/// The fields that a cloud of the basic profile does not have. All of them are always sent:
-/// an update must also be able to take something away.
+/// The fields that a cloud of the profile basic does not have. All of them are always
+/// sent, because an update must be able to remove values.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BeyondBasic<'a> {
@@ -43,15 +43,18 @@ impl<'a> DesiredBody<'a> {
     /// The body of a create (without an id) or an update.
     ///
     /// # Errors
-    /// Names what the cloud's API cannot express. The plan offers no such
-    /// request; sending half of it would silently give the user less.
+    /// The feature that the API of the cloud does not support. The plan never makes such a
+    /// request; sending a part of it would silently give the user less.
     pub(in crate::cloud) fn new(
         profile: Profile,
         lb_id: Option<&'a LoadBalancerId>,
         request: &'a CreateRequest,
     ) -> Result<Self, &'static str> {
         let CreateRequest { name, owner, spec } = request;
-        let first = spec.listeners.first().ok_or("no listener at all")?;
+        let first = spec
+            .listeners
+            .first()
+            .ok_or("a load balancer without a listener")?;
         let beyond_basic = match profile {
             Profile::Standard => Some(BeyondBasic::new(spec, owner)),
             Profile::Basic => {
@@ -116,7 +119,7 @@ pub(in crate::cloud) struct DeleteBody<'a> {
     pub(in crate::cloud) lb_id: &'a LoadBalancerId,
 }
 
-/// The body of a query: one of the two.
+/// The body of a query, with either an id or a name.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cloud) struct QueryBody<'a> {

@@ -1,4 +1,4 @@
-//! What a cloud answers.
+//! The bodies of the responses.
 
 use std::net::IpAddr;
 
@@ -13,8 +13,8 @@ use crate::plan::load_balancer::{
 };
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName, Owner, ServiceUid};
 
-/// A load balancer as a cloud shows it. What is missing and what is null are
-/// the same: a cloud written in Go sends null for an empty list.
+/// A load balancer in a response. A missing field and null mean the same: a cloud
+/// written in Go sends null for an empty list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::cloud) struct LoadBalancerBody {
@@ -26,7 +26,7 @@ pub(in crate::cloud) struct LoadBalancerBody {
     spec: Option<String>,
     bandwidth: Option<String>,
     ip: Option<String>,
-    // From here on: nothing that the basic profile has.
+    // The profile basic does not have the following fields.
     listeners: Option<Vec<ListenerBody>>,
     algorithm: Option<Algorithm>,
     session_affinity: Option<SessionAffinityBody>,
@@ -47,8 +47,8 @@ struct OwnerBody {
     uid: String,
 }
 
-/// A page of a list. Its items are read one by one: one that cannot be read
-/// must not hide the others.
+/// A page of a list. Its items are parsed one by one, so that an unreadable item does
+/// not hide the others.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cloud) struct ListBody {
@@ -64,9 +64,9 @@ impl ListBody {
 }
 
 impl LoadBalancerBody {
-    /// Reads the answer of a create or an update, which need not repeat what
-    /// was asked for. One that names the load balancer is taken to tell all of
-    /// it: so an earlier create of the same name shows what it made.
+    /// Reads the response to a create or an update, which need not repeat the requested
+    /// state. A response with a name counts as complete, because it may describe the
+    /// load balancer of an earlier create with the same name.
     pub(in crate::cloud) fn changed(
         mut self,
         profile: Profile,
@@ -84,15 +84,21 @@ impl LoadBalancerBody {
             load_balancer.owner = (profile == Profile::Standard).then(|| request.owner.clone());
         }
         if load_balancer.name != request.name {
-            return Err(format!("it is about {}", load_balancer.name));
+            return Err(format!(
+                "the response describes {}, not {}",
+                load_balancer.name, request.name
+            ));
         }
         if let Some(id) = known_id.filter(|id| **id != load_balancer.id) {
-            return Err(format!("it is about {}, not {id}", load_balancer.id));
+            return Err(format!(
+                "the response describes {}, not {id}",
+                load_balancer.id
+            ));
         }
         Ok(load_balancer)
     }
 
-    /// Reads the answer of a query.
+    /// Reads the response to a query.
     pub(in crate::cloud) fn found(
         mut self,
         profile: Profile,
@@ -107,23 +113,28 @@ impl LoadBalancerBody {
             }
         }
         let found = self.shown(profile)?;
-        let is_it = match which {
+        let matches = match which {
             Which::Id(id) => *id == found.id,
             Which::Name(name) => *name == found.name,
         };
-        if !is_it {
-            return Err(format!("it is about {} ({})", found.name, found.id));
+        if !matches {
+            return Err(format!(
+                "the response describes {} ({})",
+                found.name, found.id
+            ));
         }
         Ok(found)
     }
 
-    /// Reads a load balancer that is shown whole.
+    /// Reads a complete load balancer.
     pub(in crate::cloud) fn shown(mut self, profile: Profile) -> Result<LoadBalancer, String> {
         if profile == Profile::Basic {
             self = self.only_basic();
         }
-        let id = LoadBalancerId::new(filled(self.lb_id.take()).ok_or("it has no lbId")?);
-        let name = LoadBalancerName::new(filled(self.name.take()).ok_or("it has no name")?);
+        let id =
+            LoadBalancerId::new(filled(self.lb_id.take()).ok_or("the load balancer has no lbId")?);
+        let name =
+            LoadBalancerName::new(filled(self.name.take()).ok_or("the load balancer has no name")?);
         Ok(LoadBalancer {
             id,
             name,
@@ -151,7 +162,9 @@ impl LoadBalancerBody {
     fn addresses(&mut self) -> Result<Addresses, String> {
         let mut ips = self.ips.take().unwrap_or_default();
         if let Some(ip) = filled(self.ip.take()) {
-            let ip = ip.parse().map_err(|_| format!("{ip:?} is no IP address"))?;
+            let ip = ip
+                .parse()
+                .map_err(|_| format!("{ip:?} is not an IP address"))?;
             if !ips.contains(&ip) {
                 ips.insert(0, ip);
             }
@@ -168,7 +181,7 @@ impl LoadBalancerBody {
                 let message = self.message.take().unwrap_or_default();
                 State::Error(excerpt(message.as_bytes()))
             }
-            // Also for a state that a later API may have: look again.
+            // Also for an unknown state of a later API: the load balancer is read again.
             _ => State::Provisioning,
         }
     }
@@ -204,7 +217,8 @@ impl LoadBalancerBody {
 }
 
 impl OwnerBody {
-    /// An owner proves something only if it names a cluster and a UID.
+    /// Converts an owner; `None` unless it has a cluster and a UID, because an incomplete
+    /// owner proves nothing.
     fn into_owner(self) -> Option<Owner> {
         let names_both = !self.cluster.is_empty() && !self.uid.is_empty();
         names_both.then(|| Owner {

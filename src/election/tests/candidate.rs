@@ -29,7 +29,7 @@ pub(super) fn start(identity: &str, server: &Server) -> Running {
     start_by(Clock::system(), identity, server)
 }
 
-/// With clocks of its own.
+/// Starts a candidate with this clock.
 pub(super) fn start_by(clock: Clock, identity: &str, server: &Server) -> Running {
     let timing = Timing::default();
     let candidate = Candidate {

@@ -15,8 +15,8 @@ use crate::election::{Timing, request_client};
 
 const LONG: Duration = Duration::from_secs(10);
 
-/// kube's client alone sends again what is answered 503, for minutes: a renewal
-/// would go out long after its deadline was counted from.
+/// By default kube's client retries a request after 503 for minutes: a renewal would
+/// be sent long after the instant from which its deadline is counted.
 #[tokio::test]
 async fn what_is_refused_for_now_is_not_sent_again() {
     let _ = rustls::crypto::ring::default_provider().install_default();

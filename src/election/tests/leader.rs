@@ -1,4 +1,4 @@
-//! How leadership goes on, and how it ends against our will.
+//! Renewals of the leadership, and the ways to lose it.
 
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ async fn another_holder_in_the_watch_ends_leadership_at_once() {
     let before = Instant::now();
     candidate
         .observed_lease
-        .note(version, &other, Source::Watch);
+        .record(version, &other, Source::Watch);
     leadership.ended().await;
     assert_eq!(before.elapsed(), Duration::ZERO);
     let error = candidate.lost().await;
@@ -108,19 +108,21 @@ async fn an_old_event_of_the_watch_does_not_end_leadership() {
     let version = server.put(&old);
     let mut candidate = start("us", &server);
     let leadership = candidate.leads().await;
-    candidate.observed_lease.note(version, &old, Source::Watch);
+    candidate
+        .observed_lease
+        .record(version, &old, Source::Watch);
     sleep(60 * SECOND).await;
     assert!(leadership.permit().is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_lease_is_written_anew_at_once_by_its_leader() {
+async fn a_deleted_lease_is_created_again_at_once_by_its_leader() {
     let server = Server::default();
     let mut candidate = start("us", &server);
     let leadership = candidate.leads().await;
     server.delete();
     let before = Instant::now();
-    candidate.observed_lease.note_gone();
+    candidate.observed_lease.record_deletion();
     server.requests(4).await;
     assert!(before.elapsed() < SECOND);
     sleep(60 * SECOND).await;

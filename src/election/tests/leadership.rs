@@ -1,4 +1,4 @@
-//! Permits and their end, by the clock and by hand.
+//! Permits, and their end by the clock or by a call.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ async fn a_machine_that_was_suspended_has_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_for_the_end_notices_a_suspension_soon() {
+async fn ended_completes_soon_after_a_suspension() {
     let wall = WrongClock::default();
     let clock = wall.clock();
     let deadline = clock.now().plus(10 * SECOND);

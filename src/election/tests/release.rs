@@ -1,4 +1,4 @@
-//! How a candidate stops.
+//! The stop of a candidate.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn a_standby_stops_without_a_write() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_whose_acquisition_is_unanswered_gives_it_back() {
+async fn a_standby_whose_acquisition_has_no_response_releases_the_lease() {
     let server = Server::default();
     server.put_spec(json!({}));
     server.fail(Method::PATCH, Fault::LateAnswer(3600 * SECOND));
@@ -112,5 +112,9 @@ async fn a_candidate_that_is_dropped_leads_no_more() {
     candidate.task.abort();
     leadership.ended().await;
     assert!(leadership.permit().is_err());
-    assert_eq!(server.spec("holderIdentity"), "us", "left to run out");
+    assert_eq!(
+        server.spec("holderIdentity"),
+        "us",
+        "the Lease expires later"
+    );
 }

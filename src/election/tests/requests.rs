@@ -1,4 +1,4 @@
-//! One try at the Lease at a time: what the layer makes of it.
+//! Single attempts at the Lease through the layer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +168,7 @@ async fn a_holder_with_null_fields_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_lease_is_not_made_anew_while_its_holder_may_live() {
+async fn a_deleted_lease_is_not_created_again_while_its_holder_may_live() {
     let server = Server::default();
     server.put(&lease_of("other", 15));
     let lease = lease_for("us", &server);
@@ -197,7 +197,7 @@ async fn a_request_that_hangs_ends_at_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong_is_said() {
+async fn errors_are_classified_by_their_code() {
     let server = Server::default();
     let lease = lease_for("us", &server);
     for (method, code) in [(Method::GET, 403), (Method::POST, 403)] {
@@ -266,7 +266,7 @@ async fn a_release_that_lands_late_does_not_empty_anothers_lease() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_without_an_answer_is_unsettled_until_the_next() {
+async fn a_write_without_a_response_is_unconfirmed_until_the_next() {
     let server = Server::default();
     let lease = lease_for("us", &server);
     server.fail(Method::POST, Fault::LateAnswer(3600 * SECOND));

@@ -1,5 +1,5 @@
 //! An API server that has one Lease: reads, creates, merge patches, and the
-//! precondition `resourceVersion`. It can be told to hang or to refuse.
+//! precondition `resourceVersion`. Tests can make it hang or fail.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use kube::client::Body;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 
-/// What it does with the next requests of a method.
+/// The behaviour for the next requests of a method.
 #[derive(Clone, Debug)]
 pub(super) enum Fault {
-    /// Waits before it looks at the request.
+    /// Waits before it handles the request.
     LateStart(Duration),
-    /// Does it, and answers late.
+    /// Handles the request and responds late.
     LateAnswer(Duration),
-    /// Answers with this code and does nothing.
+    /// Responds with this code without handling the request.
     Refuse(u16),
 }
 
@@ -40,7 +40,7 @@ impl Server {
         self.0.lock()
     }
 
-    /// Writes the Lease as another would; gives its version.
+    /// Writes the Lease like another candidate; returns its version.
     pub(super) fn put(&self, lease: &Lease) -> u64 {
         self.put_spec(serde_json::to_value(&lease.spec).expect("a spec"))
     }
@@ -84,7 +84,7 @@ impl Server {
         self.state().version
     }
 
-    /// What a client sends its requests to.
+    /// The service for a client of this server.
     pub(super) fn service(
         &self,
     ) -> impl tower::Service<

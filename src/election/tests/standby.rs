@@ -51,13 +51,13 @@ async fn a_standby_takes_an_emptied_lease_at_once() {
     let emptied = lease_of("", 1);
     candidate
         .observed_lease
-        .note(version, &emptied, Source::Watch);
+        .record(version, &emptied, Source::Watch);
     candidate.leads().await;
     assert!(before.elapsed() < Duration::from_millis(10));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_takes_a_dead_holders_lease_the_moment_it_runs_out() {
+async fn a_standby_takes_the_lease_of_a_dead_holder_the_moment_it_expires() {
     let server = Server::default();
     let mut candidate = start("us", &server);
     // Seen by the watch before the first read.
@@ -65,7 +65,7 @@ async fn a_standby_takes_a_dead_holders_lease_the_moment_it_runs_out() {
     let version = server.put(&lease);
     candidate
         .observed_lease
-        .note(version, &lease, Source::Watch);
+        .record(version, &lease, Source::Watch);
     let before = Instant::now();
     candidate.leads().await;
     let waited = before.elapsed();
@@ -73,7 +73,7 @@ async fn a_standby_takes_a_dead_holders_lease_the_moment_it_runs_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_standby_outlasts_an_api_server_that_is_away_or_refuses() {
+async fn a_standby_outlasts_an_api_server_that_is_down_or_rejects() {
     for fault in [
         Fault::LateStart(3600 * SECOND),
         Fault::Refuse(403),

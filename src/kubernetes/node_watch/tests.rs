@@ -1,4 +1,4 @@
-//! What a watch that is behind, or ahead, makes of the back ends.
+//! The back ends while the watch is behind or ahead of a live list.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -18,9 +18,9 @@ fn node(number: u8) -> Node {
     serde_json::from_value(node).expect("a Node")
 }
 
-/// What the Nodes come to while the watch shows these and a live list those,
-/// after three were there before; `None` for an API server that does not say.
-async fn taken(watched: &[u8], live: Option<&[u8]>) -> (NodeSet, bool) {
+/// The result for these watched Nodes and this live list, after three Nodes before;
+/// `live` is `None` for an API server that fails.
+async fn result_of(watched: &[u8], live: Option<&[u8]>) -> (NodeSet, bool) {
     let (store, mut writer) = reflector::store();
     for number in watched {
         writer.apply_watcher_event(&watcher::Event::Apply(node(*number)));
@@ -44,11 +44,11 @@ async fn taken(watched: &[u8], live: Option<&[u8]>) -> (NodeSet, bool) {
         ..node_set(three.iter(), NodeAddressType::Internal)
     };
     let api = Api::all(Client::new(list, "default"));
-    take(&store, NodeAddressType::Internal, &api, &before).await
+    confirmed_set(&store, NodeAddressType::Internal, &api, &before).await
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_most_nodes_went_needs_the_live_lists_word() {
+async fn the_loss_of_most_nodes_must_be_confirmed_by_a_live_list() {
     type Case = (
         &'static [u8],
         Option<&'static [u8]>,
@@ -57,27 +57,33 @@ async fn that_most_nodes_went_needs_the_live_lists_word() {
         &'static str,
     );
     let cases: [Case; 6] = [
-        (&[1, 2], None, 2, true, "one of three went: nobody is asked"),
+        (
+            &[1, 2],
+            None,
+            2,
+            true,
+            "one of three disappeared: no list is needed",
+        ),
         (
             &[1],
             Some(&[1]),
             1,
             true,
-            "two of three went, and the live list says so",
+            "two of three disappeared, and the live list confirms it",
         ),
         (&[1], Some(&[1, 2, 3]), 3, false, "the watch is behind"),
-        (&[1], None, 3, false, "the API server does not say"),
+        (&[1], None, 3, false, "the list fails"),
         (
             &[],
             Some(&[]),
             0,
             true,
-            "all went, and the live list says so",
+            "all disappeared, and the live list confirms it",
         ),
-        (&[], Some(&[1]), 3, false, "one is left by the live list"),
+        (&[], Some(&[1]), 3, false, "the live list has one Node"),
     ];
     for (watched, live, count, is_sure, why) in cases {
-        let (set, confirmed) = taken(watched, live).await;
+        let (set, confirmed) = result_of(watched, live).await;
         assert_eq!(set.backends.addresses.len(), count, "{why}");
         assert_eq!(confirmed, is_sure, "{why}");
         let none = set.backends.addresses == BTreeSet::new();
@@ -95,12 +101,12 @@ async fn changes_that_never_pause_are_taken_over_all_the_same() {
             changed.notify_one();
         }
     };
-    let settled = timeout(2 * AT_MOST, async {
+    let waited = timeout(2 * MAX_DELAY, async {
         tokio::select! {
             () = quiet_period(&changed) => {}
             () = changes => {}
         }
     });
-    assert!(settled.await.is_ok(), "they are still waited for");
-    assert!(began.elapsed() < AT_MOST + QUIET);
+    assert!(waited.await.is_ok(), "the wait has a limit");
+    assert!(began.elapsed() < MAX_DELAY + QUIET);
 }

@@ -1,4 +1,4 @@
-//! Which lines are logged, and how that is changed while the program runs.
+//! The filter of log lines, which can be replaced while the program runs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use tracing_subscriber::filter::{Directive, FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::reload;
 
-/// What is always too much, whoever asks for more in general. The election
-/// library logs every poll of a standby at INFO; the exporter logs every batch
-/// that it cannot send (its log target has a hyphen).
+/// Targets that are quiet unless a filter names them. The election library logs
+/// every poll of a standby at INFO; the exporter logs every batch that it cannot send
+/// (its log target has a hyphen).
 const QUIET: &str = "kube_leader_election=warn,opentelemetry-otlp=off";
-/// The client of the API server logs answers that it cannot read in whole, and a
-/// TokenReview has a token: its lines below ERROR are written for nobody.
-const TELLS_TOKENS: &str = "kube_client::client";
+/// The client of the API server logs the whole body of a response that it cannot read,
+/// and a TokenReview contains a token: lines of this target below ERROR are never logged.
+const LOGS_TOKENS: &str = "kube_client::client";
 
-/// The filter in force. Clones are the same filter.
+/// The current filter. Clones share it.
 #[derive(Clone)]
 pub struct LogFilter(Arc<Shared>);
 
@@ -27,52 +27,49 @@ struct Shared {
     replace: Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
 }
 
-/// Why a filter is not taken.
+/// The error of [`LogFilter::set`].
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// There is nothing in it.
-    #[error("the filter is empty: it must be directives with commas between them, such as info,{}=debug", env!("CARGO_CRATE_NAME"))]
+    #[error("the filter is empty: it must be a comma-separated list of directives, such as info,{}=debug", env!("CARGO_CRATE_NAME"))]
     Empty,
-    /// One of its directives means nothing.
     #[error("bad directive {directive:?}: {reason}")]
-    Directive {
-        /// As it was written.
-        directive: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The log is gone, as at the end of a process.
+    Directive { directive: String, reason: String },
+    /// The subscriber does not exist any more, as at the end of a process.
     #[error("the filter cannot be replaced: {0}")]
     Gone(#[from] reload::Error),
 }
 
 impl LogFilter {
-    /// What is in force.
+    /// The text of the current filter.
     pub fn text(&self) -> String {
         self.lock().clone()
     }
 
-    /// Replaces it, for log lines from now on; traces have a filter of their own.
+    /// Replaces the filter for the log lines from now on; traces do not use it.
     ///
     /// # Errors
-    /// [`FilterError`]: what is in force stays.
+    /// The new filter is invalid; the current filter stays.
     pub fn set(&self, text: &str) -> Result<(), FilterError> {
         let text = text.trim();
         check(text)?;
-        let filter = asked(text).map_err(|error| FilterError::Directive {
+        let filter = parse(text).map_err(|error| FilterError::Directive {
             directive: text.to_owned(),
             reason: error.to_string(),
         })?;
-        // Held meanwhile: of two who set it at once, the text is the winner's.
+        // Hold the lock meanwhile, so that text and filter come from the same call.
         let mut current = self.lock();
-        // Before, for the new filter may be silent about it.
-        tracing::warn!(before = *current, wanted = text, "the log filter changes");
+        // Log before the change, because the new filter may suppress this line.
+        tracing::warn!(
+            before = *current,
+            wanted = text,
+            "the log filter is being replaced"
+        );
         (self.0.replace)(filter)?;
         text.clone_into(&mut current);
         Ok(())
     }
 
-    /// Before no layer, for tests of those who use one.
+    /// A filter without a layer, for tests of its users.
     #[cfg(test)]
     pub(crate) fn of_nothing(text: &str) -> Self {
         Self(Arc::new(Shared {
@@ -95,7 +92,7 @@ impl fmt::Debug for LogFilter {
     }
 }
 
-/// A filter to be put before a layer, and what replaces it.
+/// A filter for a layer, and the handle that replaces it.
 pub(super) fn replaceable<S: Subscriber + 'static>(
     (text, filter): (String, EnvFilter),
 ) -> (reload::Layer<EnvFilter, S>, LogFilter) {
@@ -107,17 +104,17 @@ pub(super) fn replaceable<S: Subscriber + 'static>(
     (layer, LogFilter(Arc::new(shared)))
 }
 
-/// Whatever a filter asks for, without the lines that may hold a token.
-pub(super) fn guarded<S: Subscriber>(filter: impl Filter<S>) -> impl Filter<S> {
+/// The filter without the lines that may contain a token.
+pub(super) fn without_tokens<S: Subscriber>(filter: impl Filter<S>) -> impl Filter<S> {
     let harmless = filter_fn(|metadata| {
-        metadata.is_span() || metadata.target() != TELLS_TOKENS || *metadata.level() == Level::ERROR
+        metadata.is_span() || metadata.target() != LOGS_TOKENS || *metadata.level() == Level::ERROR
     });
-    // Without a hint the other one's would be lost.
+    // Without a level hint the hint of `filter` would be lost.
     filter.and(harmless.with_max_level_hint(Level::TRACE))
 }
 
-/// Verbosity as in Kubernetes: 0 what an operator must see, 2 the usual, 4 for
-/// finding faults, 6 and more every request and every step.
+/// Verbosity as in Kubernetes: 0 for lines that an operator must see, 2 for normal
+/// use, 4 for debugging, 6 and higher for every request and every step.
 pub(super) fn of_verbosity(verbosity: u8) -> (String, EnvFilter) {
     let (ours, others) = match verbosity {
         0..=1 => ("info", "warn"),
@@ -131,13 +128,13 @@ pub(super) fn of_verbosity(verbosity: u8) -> (String, EnvFilter) {
     (text, filter)
 }
 
-/// What somebody asks for comes last, so it wins where it names the same target.
-pub(super) fn asked(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+/// Parses a requested filter. It comes after [`QUIET`], so it wins for the same target.
+pub(super) fn parse(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     EnvFilter::try_new(format!("{QUIET},{text}"))
 }
 
-/// Finds the directive that is wrong. A lone word that is no level would be
-/// taken for a target, and everything else be silent: a slip, most likely.
+/// Finds an invalid directive. A single word that is not a level would count as a
+/// target and silence everything else, so it is most likely a typing error.
 fn check(text: &str) -> Result<(), FilterError> {
     if text.is_empty() {
         return Err(FilterError::Empty);
@@ -148,7 +145,9 @@ fn check(text: &str) -> Result<(), FilterError> {
             reason,
         };
         if directive.trim() != directive || directive.is_empty() {
-            return Err(bad("no blanks, and none that is empty".to_owned()));
+            return Err(bad(
+                "a directive must not be empty or have blanks around it".to_owned(),
+            ));
         }
         directive
             .parse::<Directive>()

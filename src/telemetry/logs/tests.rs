@@ -1,12 +1,12 @@
 use futures::FutureExt;
 
-use super::filter::{asked, of_verbosity};
+use super::filter::{of_verbosity, parse};
 use super::*;
 use crate::telemetry::Metrics;
 use crate::telemetry::captured_logs::CapturedLogs;
 use crate::telemetry::traces::Traces;
 
-/// What `work` logs under this filter, which it may change.
+/// The lines that `work` logs under this filter, which `work` may replace.
 fn written(format: LogFormat, filter: EnvFilter, work: impl FnOnce(&LogFilter)) -> String {
     let lines = CapturedLogs::default();
     let writer = lines.clone();
@@ -16,7 +16,7 @@ fn written(format: LogFormat, filter: EnvFilter, work: impl FnOnce(&LogFilter)) 
     lines.take()
 }
 
-/// What `work` logs in JSON under this filter, one value per line.
+/// The lines that `work` logs as JSON under this filter, one value for each line.
 fn logged(filter: EnvFilter, work: impl FnOnce()) -> Vec<serde_json::Value> {
     written(LogFormat::Json, filter, |_| work())
         .lines()
@@ -51,8 +51,8 @@ fn standby_polls_are_quiet_unless_asked_for_by_name() {
         .len()
     };
     assert_eq!(polls(of_verbosity(4).1), 0);
-    assert_eq!(polls(asked("debug").unwrap()), 0);
-    assert_eq!(polls(asked("kube_leader_election=info").unwrap()), 1);
+    assert_eq!(polls(parse("debug").unwrap()), 0);
+    assert_eq!(polls(parse("kube_leader_election=info").unwrap()), 1);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_filter_is_replaced_while_lines_are_written() {
         .collect();
     let changes = ends
         .iter()
-        .filter(|end| end.starts_with("the log filter changes"));
+        .filter(|end| end.starts_with("the log filter is being replaced"));
     assert_eq!(changes.count(), 2, "told before each change: {text}");
     let said: Vec<_> = ends.iter().filter(|end| end.contains("when=")).collect();
     let expected = ["ours when=\"opened\"", "theirs when=\"opened\""];
@@ -142,9 +142,9 @@ fn a_filter_is_replaced_while_lines_are_written() {
 }
 
 #[test]
-fn a_line_that_may_hold_a_token_is_written_for_nobody() {
+fn a_line_that_may_contain_a_token_is_never_written() {
     let asked_for = "trace,kube_client::client=trace,kube_client::client[review]=trace";
-    let lines = logged(asked(asked_for).unwrap(), || {
+    let lines = logged(parse(asked_for).unwrap(), || {
         let review = tracing::error_span!(target: "kube_client::client", "review");
         let _inside = review.enter();
         tracing::warn!(target: "kube_client::client", "token");

@@ -1,4 +1,4 @@
-//! Calls to the clouds.
+//! Metrics of the calls to the clouds.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use super::registry::{Label, Registrar};
 use crate::reason::Reason;
 
 const OPERATIONS: [&str; 5] = ["create", "delete", "update", "query", "list"];
-/// The codes that alerts ask about: increase() does not see the first failure in
-/// a series that did not exist. The others appear when they happen.
+/// The codes that alerts use: increase() misses the first failure in a series that did
+/// not exist. Other codes appear on first use.
 const CODES: [&str; 20] = [
     "200",
     "401",
@@ -37,7 +37,7 @@ const CODES: [&str; 20] = [
     "timeout",
     "unspecified",
 ];
-/// Statuses that have a series of their own; of the others there is one for each class.
+/// Statuses with a series of their own; each class of other statuses has one series.
 const STATUSES: [&str; 18] = [
     "200", "201", "202", "204", "400", "401", "403", "404", "405", "408", "409", "412", "429",
     "500", "501", "502", "503", "504",
@@ -45,14 +45,13 @@ const STATUSES: [&str; 18] = [
 const DURATIONS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 const WAITS: [f64; 10] = [0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0];
 
-/// The reasons of retries that exist from the start.
-const RETRIED: [Reason; 3] = [
+/// The reasons of retries whose series exist from the start.
+const RETRY_REASONS: [Reason; 3] = [
     Reason::CloudThrottled,
     Reason::CloudUnavailable,
     Reason::CloudRejected,
 ];
 
-/// Metrics of calls to the clouds.
 pub struct CloudMetrics {
     clouds: Vec<String>,
     requests: IntCounterVec,
@@ -63,7 +62,7 @@ pub struct CloudMetrics {
     paused: IntGaugeVec,
     pauses: IntCounterVec,
     last_success: GaugeVec,
-    /// When each cloud's pause ends.
+    /// The end of the cooldown of each cloud.
     resume: Mutex<HashMap<String, Instant>>,
 }
 
@@ -76,97 +75,98 @@ impl CloudMetrics {
             clouds: registrar.clouds.clone(),
             requests: registrar.counter(
                 "mycloud_lb_cloud_api_requests_total",
-                "Requests to a cloud, by how they ended.",
+                "Requests to the cloud, by operation and code.",
                 vec![cloud(), operation(), Label::and_more("code", &CODES)],
             )?,
             durations: registrar.histogram(
                 "mycloud_lb_cloud_api_request_duration_seconds",
-                "Time a cloud took to answer a request, or to fail.",
+                "Duration of the requests to the cloud, from sending to the response or error.",
                 vec![cloud(), operation()],
                 &DURATIONS,
             )?,
             retries: registrar.counter(
                 "mycloud_lb_cloud_api_retries_total",
-                "Failed calls that are made again, by why they failed.",
+                "Failed calls to the cloud that are retried, by reason.",
                 vec![
                     cloud(),
                     operation(),
-                    Label::and_more("reason", &RETRIED.map(Reason::as_str)),
+                    Label::and_more("reason", &RETRY_REASONS.map(Reason::as_str)),
                 ],
             )?,
             in_flight: registrar.gauge(
                 "mycloud_lb_cloud_api_in_flight_requests",
-                "Requests to a cloud that are under way.",
+                "Requests to the cloud in flight.",
                 vec![cloud()],
             )?,
             waits: registrar.histogram(
                 "mycloud_lb_cloud_api_rate_limiter_wait_seconds",
-                "Time that calls waited for a place, a pause or their turn.",
+                "Time that calls waited for a slot, for the end of a cooldown and for the rate limit.",
                 vec![cloud()],
                 &WAITS,
             )?,
             paused: registrar.gauge(
                 "mycloud_lb_cloud_api_paused",
-                "Whether no call is sent because the cloud asked for a pause (1).",
+                "Whether calls to the cloud are paused by its Retry-After (1) or not (0).",
                 vec![cloud()],
             )?,
             pauses: registrar.counter(
                 "mycloud_lb_cloud_api_pauses_total",
-                "Answers of a cloud that asked for a pause.",
+                "Responses of the cloud that paused calls by their Retry-After.",
                 vec![cloud()],
             )?,
             last_success: registrar.seconds(
                 "mycloud_lb_cloud_api_last_success_timestamp_seconds",
-                "When a cloud last answered a request as it should; before the first time, when this replica began to lead; 0: it never did.",
+                "Time of the last successful response of the cloud; before the first one, the time when this replica became the leader; 0 on a replica that never led.",
                 vec![cloud()],
             )?,
             resume: Mutex::default(),
         })
     }
 
-    /// This replica leads from now on. The first failure of a new leader is not
-    /// the last of a long row.
+    /// Records that this replica became the leader, so that its first failure does not
+    /// count as the last one of a long outage.
     pub(super) fn leads(&self) {
         for cloud in &self.clouds {
             self.last_success.with_label_values(&[cloud]).set(now());
         }
     }
 
-    /// A call waited for its turn, or in vain.
+    /// Observes the time that a call waited, whether it was sent or not.
     pub fn waited(&self, cloud: &str, waited: Duration) {
         self.waits.observe(&[cloud], waited.as_secs_f64());
     }
 
-    /// A cloud answered, or did not: `code` is of a closed set (`200`, `Throttled`, `timeout`).
+    /// Records the end of a sent call; `code` is of a closed set (`200`, `Throttled`,
+    /// `timeout`).
     pub fn answered(&self, cloud: &str, operation: &str, code: &str, took: Duration) {
         self.not_sent(cloud, operation, code);
         self.durations
             .observe(&[cloud, operation], took.as_secs_f64());
-        // A cloud that says that there is none has answered as it should.
-        let is_good = code == "NotFound" || (code.len() == 3 && code.starts_with('2'));
-        if is_good {
+        // NotFound is a successful response too.
+        let is_success = code == "NotFound" || (code.len() == 3 && code.starts_with('2'));
+        if is_success {
             self.last_success.with_label_values(&[cloud]).set(now());
         }
     }
 
-    /// A call ended before it was sent: counted, but there is no answer to time.
+    /// Counts a call that was not sent, which has no duration.
     pub fn not_sent(&self, cloud: &str, operation: &str, code: &str) {
         let labels = [cloud, operation, folded(code)];
         self.requests.with_label_values(&labels).inc();
     }
 
-    /// A call failed for this reason, and will be made again.
+    /// Counts a failed call that will be retried.
     pub fn retried(&self, cloud: &str, operation: &str, reason: Reason) {
         let labels = [cloud, operation, reason.as_str()];
         self.retries.with_label_values(&labels).inc();
     }
 
-    /// Calls under way: so many more (or less).
+    /// Changes the number of calls in flight.
     pub fn in_flight(&self, cloud: &str, change: i64) {
         self.in_flight.with_label_values(&[cloud]).add(change);
     }
 
-    /// A cloud asked for a pause.
+    /// Records a cooldown that a cloud requested.
     pub fn paused(&self, cloud: &str, length: Duration) {
         self.pauses.with_label_values(&[cloud]).inc();
         let mut resume = self.resume.lock();
@@ -175,7 +175,7 @@ impl CloudMetrics {
         *known = until.max(*known);
     }
 
-    /// Brings what depends on the moment up to date.
+    /// Updates the gauges that depend on the current time.
     pub(super) fn refresh(&self) {
         let resume = self.resume.lock();
         for (cloud, until) in &*resume {
@@ -185,7 +185,8 @@ impl CloudMetrics {
     }
 }
 
-/// A cloud may answer with any number: each would be a series for each operation.
+/// Folds rare statuses into their class: a cloud may respond with any number, and each
+/// number would add a series for each operation.
 fn folded(code: &str) -> &str {
     let is_status = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
     if !is_status || STATUSES.contains(&code) {

@@ -1,4 +1,4 @@
-//! Who leads, and how the Lease is renewed.
+//! Metrics of the leadership and of the renewals of the Lease.
 
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ const BUCKETS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
-/// Metrics of the election.
 pub struct ElectionMetrics {
     lease: String,
     master: IntGaugeVec,
@@ -31,23 +30,23 @@ impl ElectionMetrics {
             lease: lease.to_owned(),
             master: registrar.gauge(
                 "leader_election_master_status",
-                "Whether this replica leads (1) or stands by (0).",
+                "Whether this replica is the leader (1) or a standby (0).",
                 vec![Label::and_more("name", &[lease])],
             )?,
             transitions: registrar.counter(
                 "mycloud_lb_leader_transitions_total",
-                "Changes of this replica's leadership.",
+                "Leadership transitions of this replica, by event.",
                 vec![Label::of("event", &EVENTS)],
             )?,
             renewals: registrar.histogram(
                 "mycloud_lb_leader_lease_renew_duration_seconds",
-                "Time that renewals of the Lease took.",
+                "Duration of the attempts to renew the Lease, by result.",
                 vec![Label::of("result", &["success", "error"])],
                 &BUCKETS,
             )?,
             last_renewal: registrar.seconds(
                 "mycloud_lb_leader_last_renew_timestamp_seconds",
-                "When this replica last acquired or renewed the Lease; 0: never.",
+                "Time when this replica last acquired or renewed the Lease; 0 if it never did.",
                 vec![],
             )?,
         })
@@ -58,18 +57,18 @@ impl ElectionMetrics {
         master.set(i64::from(leads));
     }
 
-    /// The Lease was acquired.
+    /// Records that this replica acquired the Lease.
     pub fn acquired(&self) {
         self.changed("acquired");
         self.renewed();
     }
 
-    /// Leadership ended: `lost` or `released`.
+    /// Counts a transition of the leadership: `acquired`, `lost` or `released`.
     pub fn changed(&self, event: &'static str) {
         self.transitions.with_label_values(&[event]).inc();
     }
 
-    /// The Lease was renewed, or could not be.
+    /// Records an attempt to renew the Lease.
     pub fn renewal(&self, ok: bool, took: Duration) {
         let result = if ok { "success" } else { "error" };
         self.renewals.observe(&[result], took.as_secs_f64());

@@ -1,6 +1,5 @@
-//! For each bucket of a histogram the last trace that fell into it. The
-//! prometheus crate has no exemplars, so they are kept beside it; there are
-//! never more of them than buckets.
+//! Exemplars: the last trace of each bucket of a histogram. The prometheus crate has no
+//! exemplars, so this module keeps them; there are never more exemplars than buckets.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use prometheus::HistogramVec;
 
 use crate::telemetry::traces;
 
-/// One observation and its trace.
+/// One observation with its trace.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Exemplar {
     pub(super) trace_id: String,
@@ -20,20 +19,21 @@ pub(super) struct Exemplar {
     pub(super) at: f64,
 }
 
-/// A family, and label values in the order of the labels' names.
+/// A family, with the label values in the order of the label names.
 type Key = (&'static str, Vec<String>);
 type Buckets = Vec<Option<Exemplar>>;
 
-/// Those of all histograms.
+/// The exemplars of all histograms.
 #[derive(Clone, Default)]
 pub(super) struct Exemplars(Arc<Mutex<HashMap<Key, Buckets>>>);
 
 impl Exemplars {
-    /// Those of one series, a place for each bucket and one for the rest.
+    /// The exemplars of one series: one entry for each bucket, and the last entry for
+    /// the values above all bounds.
     pub(super) fn of(&self, family: &str, values: &[&str]) -> Buckets {
-        let kept = self.0.lock();
-        let is_it = |key: &Key| key.0 == family && key.1 == values;
-        let found = kept.iter().find(|(key, _)| is_it(key));
+        let series = self.0.lock();
+        let matches = |key: &Key| key.0 == family && key.1 == values;
+        let found = series.iter().find(|(key, _)| matches(key));
         found
             .map(|(_, buckets)| buckets.clone())
             .unwrap_or_default()
@@ -42,17 +42,17 @@ impl Exemplars {
     fn put(&self, key: Key, bounds: &[f64], exemplar: Exemplar) {
         let last = bounds.len();
         let bucket = bounds.iter().position(|bound| exemplar.value <= *bound);
-        let mut kept = self.0.lock();
-        let buckets = kept.entry(key).or_insert_with(|| vec![None; last + 1]);
+        let mut series = self.0.lock();
+        let buckets = series.entry(key).or_insert_with(|| vec![None; last + 1]);
         buckets[bucket.unwrap_or(last)] = Some(exemplar);
     }
 }
 
-/// A family of histograms that remembers which trace an observation was of.
+/// A family of histograms with exemplars.
 pub(super) struct Histograms {
     name: &'static str,
     family: HistogramVec,
-    /// Positions of the labels, in the order of their names.
+    /// The positions of the labels, in the order of their names.
     order: Vec<usize>,
     bounds: &'static [f64],
     exemplars: Exemplars,
@@ -77,7 +77,7 @@ impl Histograms {
         }
     }
 
-    /// Counts a value, with the trace that is active, if that is exported.
+    /// Observes a value, with the active trace as exemplar if that trace is exported.
     pub(super) fn observe(&self, labels: &[&str], value: f64) {
         self.family.with_label_values(labels).observe(value);
         let Some(span) = traces::active().filter(|span| span.is_sampled()) else {

@@ -1,5 +1,5 @@
-//! The metrics as text: Prometheus' format 0.0.4, or OpenMetrics 1.0 with
-//! exemplars, whichever the scraper would rather have.
+//! The metrics as text: the Prometheus format 0.0.4, or OpenMetrics 1.0 with exemplars,
+//! whichever the scraper prefers.
 
 use std::fmt::Write;
 
@@ -8,24 +8,24 @@ use prometheus::{Encoder, TextEncoder};
 
 use super::exemplars::Exemplars;
 
-/// A format.
+/// The text format of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpositionFormat {
-    /// Prometheus' own.
+    /// Prometheus 0.0.4.
     Text,
-    /// OpenMetrics 1.0.
+    /// Version 1.0.
     OpenMetrics,
 }
 
 impl ExpositionFormat {
-    /// The one that an `Accept` header prefers; OpenMetrics on a tie, as
-    /// Prometheus' own client libraries answer.
+    /// The format that an `Accept` header prefers; OpenMetrics on a tie, as in the
+    /// client libraries of Prometheus.
     pub fn preferred(accept: &str) -> Self {
-        let quality = |is_it: fn(&str) -> bool| {
+        let quality = |matches: fn(&str) -> bool| {
             let offers = accept
                 .split(',')
                 .map(str::trim)
-                .filter(|offer| is_it(offer));
+                .filter(|offer| matches(offer));
             let weight = |offer: &str| {
                 let parameters = offer.split(';').map(str::trim);
                 let mut weights = parameters.filter_map(|one| one.strip_prefix("q="));
@@ -47,7 +47,8 @@ impl ExpositionFormat {
         }
     }
 
-    /// For the header; Prometheus 3 refuses an answer without it.
+    /// The value of the header `Content-Type`, without which Prometheus 3 rejects the
+    /// response.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -66,19 +67,19 @@ impl ExpositionFormat {
 fn text(families: &[MetricFamily]) -> Vec<u8> {
     let mut text = Vec::with_capacity(64 * 1024);
     if let Err(error) = TextEncoder::new().encode(families, &mut text) {
-        tracing::error!(%error, "metrics cannot be written");
+        tracing::error!(%error, "cannot encode the metrics");
     }
     text
 }
 
-/// What comes before a family's samples, and how they are called.
+/// The name and type of a family, before its samples.
 struct Heading<'a> {
     name: &'a str,
     kind: &'static str,
 }
 
 impl<'a> Heading<'a> {
-    /// OpenMetrics names a counter without its `_total`.
+    /// The heading in OpenMetrics, which names a counter without its suffix `_total`.
     fn of(family: &'a MetricFamily) -> Self {
         let full = family.name();
         let (name, kind) = match family.get_field_type() {
@@ -159,7 +160,7 @@ fn histogram(text: &mut String, name: &str, metric: &Metric, exemplars: &Exempla
     );
 }
 
-/// A bound as OpenMetrics wants it: `60.0`, not `60`.
+/// A bound in the canonical form of OpenMetrics: `60.0`, not `60`.
 fn canonical(bound: f64) -> String {
     if bound == f64::INFINITY {
         "+Inf".to_owned()

@@ -1,4 +1,4 @@
-//! What the clouds have, as the last list showed.
+//! Metrics of the load balancers that the clouds have, by their last list.
 
 use prometheus::IntCounterVec;
 
@@ -8,7 +8,6 @@ use super::registry::{Label, Registrar};
 
 const STATES: [&str; 4] = ["provisioning", "active", "error", "deleting"];
 
-/// Metrics of the clouds' inventories.
 pub struct InventoryMetrics {
     clouds: Vec<String>,
     load_balancers: LeaderGauges,
@@ -26,62 +25,62 @@ impl InventoryMetrics {
             clouds: registrar.clouds.clone(),
             load_balancers: registrar.leader_gauge(
                 "mycloud_lb_load_balancers",
-                "Load balancers of this cluster.",
+                "Load balancers of this cluster that the last list of the cloud returned, by state.",
                 vec![cloud(), Label::of("state", &STATES)],
             )?,
             orphans: registrar.leader_gauge(
                 "mycloud_lb_orphaned_load_balancers",
-                "Load balancers without a Service.",
+                "Load balancers of this cluster without a Service.",
                 vec![cloud()],
             )?,
             deleted: registrar.counter(
                 "mycloud_lb_orphans_deleted_total",
-                "Orphans that the sweep deleted, or failed to.",
+                "Deletions of orphaned load balancers by the sweep, by result.",
                 vec![cloud(), Label::of("result", &["success", "error"])],
             )?,
             drifted: registrar.counter(
                 "mycloud_lb_drift_total",
-                "Load balancers that somebody else changed or deleted: found so, and put right.",
+                "Load balancers that were changed or deleted outside the cluster: detected (found) and restored (repaired).",
                 vec![cloud(), Label::of("result", &["found", "repaired"])],
             )?,
             last_scan: registrar.leader_gauge(
                 "mycloud_lb_orphan_scan_last_success_timestamp_seconds",
-                "When a cloud's list was last looked through for orphans; before the first time, when this replica began to lead.",
+                "Time of the last scan of the cloud's list for orphans; before the first scan, the time when this replica became the leader.",
                 vec![cloud()],
             )?,
         })
     }
 
-    /// This replica leads from now on. A cloud that it can never list must not
-    /// be missing: an alert on how long ago it was would not see it.
+    /// Records that this replica became the leader. A cloud that it can never list
+    /// needs a series too: otherwise the alert on the age of the last scan would miss it.
     pub(super) fn leads(&self) {
         for cloud in &self.clouds {
             self.last_scan.set(&[cloud], now());
         }
     }
 
-    /// A cloud has no list, so none is late.
+    /// Removes the time of the last scan for a cloud without a list operation.
     pub fn has_no_list(&self, cloud: &str) {
         self.last_scan.remove(&[cloud]);
     }
 
-    /// Load balancers of this cluster at a cloud, by state.
+    /// Sets the number of load balancers of this cluster at a cloud in a state.
     pub fn load_balancers(&self, cloud: &str, state: &str, number: usize) {
         self.load_balancers.set(&[cloud, state], number as f64);
     }
 
-    /// A list was looked through and had so many orphans.
+    /// Records a scan of a list and the number of its orphans.
     pub fn orphans(&self, cloud: &str, number: usize) {
         self.orphans.set(&[cloud], number as f64);
         self.last_scan.set(&[cloud], now());
     }
 
-    /// A load balancer is not as we left it (`found`), or is again (`repaired`).
+    /// Counts drift of a load balancer: `found` or `repaired`.
     pub fn drifted(&self, cloud: &str, result: &'static str) {
         self.drifted.with_label_values(&[cloud, result]).inc();
     }
 
-    /// The sweep deleted an orphan (`success`) or could not (`error`).
+    /// Counts the deletion of an orphan: `success` or `error`.
     pub fn orphan_deleted(&self, cloud: &str, result: &'static str) {
         self.deleted.with_label_values(&[cloud, result]).inc();
     }

@@ -1,4 +1,4 @@
-//! The API server: watches, requests, writes.
+//! Metrics of the watches, requests and writes at the API server.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::registry::{Label, Registrar};
 const KINDS: [&str; 2] = ["service", "node"];
 const EVENTS: [&str; 3] = ["applied", "deleted", "listed"];
 const ERRORS: [&str; 5] = ["list", "start", "answer", "stream", "version"];
-/// How a write may end: [`KubernetesError::code`](crate::kubernetes::KubernetesError::code).
+/// The results of a write: `ok` and [`KubernetesError::code`](crate::kubernetes::KubernetesError::code).
 const WRITES: [&str; 9] = [
     "ok",
     "conflict",
@@ -27,7 +27,6 @@ const DURATIONS: [f64; 12] = [
     0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0,
 ];
 
-/// Metrics of what passes between us and the API server.
 pub struct KubernetesMetrics {
     watch_events: IntCounterVec,
     watch_restarts: IntCounterVec,
@@ -46,43 +45,43 @@ impl KubernetesMetrics {
         Ok(Self {
             watch_events: registrar.counter(
                 "mycloud_lb_watch_events_total",
-                "Events of a watch: an object applied or deleted, a whole list.",
+                "Watch events by kind: an object was applied or deleted, or a list was completed.",
                 vec![kind(), Label::of("event", &EVENTS)],
             )?,
             watch_restarts: registrar.counter(
                 "mycloud_lb_watch_restarts_total",
-                "Watches that had to begin again with a list.",
+                "Restarts of the watch with a new list.",
                 vec![kind()],
             )?,
             watch_errors: registrar.counter(
                 "mycloud_lb_watch_errors_total",
-                "Errors of a watch, by where they came up.",
+                "Watch errors, by the step that failed.",
                 vec![kind(), Label::of("error", &ERRORS)],
             )?,
             watch_last_event: registrar.seconds(
                 "mycloud_lb_watch_last_event_timestamp_seconds",
-                "When a watch last told anything; 0: never.",
+                "Time of the last watch event; 0 if there was none.",
                 vec![kind()],
             )?,
             objects: registrar.gauge(
                 "mycloud_lb_store_objects",
-                "Objects that this replica knows from its watches.",
+                "Objects in the store of the watch.",
                 vec![kind()],
             )?,
             requests: registrar.counter(
                 "rest_client_requests_total",
-                "Requests to the API server (the election's not among them), by answer.",
+                "Requests to the API server, by code; without the requests of the leader election.",
                 vec![open("code"), open("method"), open("host")],
             )?,
             durations: registrar.histogram(
                 "rest_client_request_duration_seconds",
-                "Time until the API server began to answer.",
+                "Time from a request to the head of the API server's response.",
                 vec![open("verb"), open("host")],
                 &DURATIONS,
             )?,
             writes: registrar.counter(
                 "mycloud_lb_kubernetes_writes_total",
-                "Writes to Services, by their answer.",
+                "Writes to Services, by code.",
                 vec![
                     Label::of("operation", &["patch_service"]),
                     Label::of("code", &WRITES),
@@ -91,35 +90,36 @@ impl KubernetesMetrics {
         })
     }
 
-    /// A watch told something: an object was `applied` or `deleted`, or all are `listed`.
+    /// Counts a watch event: an object was `applied` or `deleted`, or all were `listed`.
     pub fn watch_event(&self, kind: &str, event: &str) {
         self.watch_events.with_label_values(&[kind, event]).inc();
         self.watch_last_event.with_label_values(&[kind]).set(now());
     }
 
-    /// A watch begins with a list, not for the first time.
+    /// Counts a restart of a watch with a list.
     pub fn watch_restart(&self, kind: &str) {
         self.watch_restarts.with_label_values(&[kind]).inc();
     }
 
-    /// A watch failed.
+    /// Counts an error of a watch.
     pub fn watch_error(&self, kind: &str, error: &str) {
         self.watch_errors.with_label_values(&[kind, error]).inc();
     }
 
-    /// So many objects are known.
+    /// Sets the number of objects in the store of a watch.
     pub fn objects(&self, kind: &str, number: usize) {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         self.objects.with_label_values(&[kind]).set(number);
     }
 
-    /// The API server answered with this code, or did not (`<error>`, as client-go says).
+    /// Records a request with its code; `<error>` if there was no response, as in
+    /// client-go.
     pub fn request(&self, method: &str, host: &str, code: &str, took: Duration) {
         self.requests.with_label_values(&[code, method, host]).inc();
         self.durations.observe(&[method, host], took.as_secs_f64());
     }
 
-    /// A write was answered with this code (`ok`, `conflict`, `timeout`).
+    /// Counts a write by its code (`ok`, `conflict`, `timeout`).
     pub fn write(&self, operation: &'static str, code: &str) {
         self.writes.with_label_values(&[operation, code]).inc();
     }

@@ -1,5 +1,5 @@
-//! Gauges that are there only while this replica leads: else a former leader
-//! would show its last values for ever, beside the new one's.
+//! Gauges that exist only while this replica leads: otherwise a former leader would
+//! export its last values for ever, beside those of the new leader.
 
 use std::sync::Arc;
 
@@ -12,39 +12,39 @@ struct LeaderGaugeState {
     families: Vec<GaugeVec>,
 }
 
-/// Whether this replica leads, and what goes when it does not.
+/// The leadership of this replica, and the families that only a leader exports.
 #[derive(Clone, Default)]
 pub(super) struct LeaderOnly(Arc<Mutex<LeaderGaugeState>>);
 
 impl LeaderOnly {
-    /// A family that goes with leadership.
-    pub(super) fn keep(&self, family: GaugeVec) -> LeaderGauges {
+    /// Adds a family that exists only during leadership.
+    pub(super) fn add(&self, family: GaugeVec) -> LeaderGauges {
         self.with(|state| state.families.push(family.clone()));
         let only = self.clone();
         LeaderGauges { only, family }
     }
 
-    /// Leadership began, or ended. Whether it began just now.
+    /// Records whether this replica leads; returns whether its leadership has just begun.
     pub(super) fn set(&self, leads: bool) -> bool {
-        let mut begins = false;
+        let mut has_begun = false;
         self.with(|state| {
-            begins = leads && !state.leads;
+            has_begun = leads && !state.leads;
             state.leads = leads;
             if !leads {
                 state.families.iter().for_each(GaugeVec::reset);
             }
         });
-        begins
+        has_begun
     }
 
-    /// Held while a gauge is set, so that nothing is left, or comes back, after
-    /// leadership ended.
+    /// Runs `act` under the lock, so that no gauge is left or set after the end of the
+    /// leadership.
     fn with(&self, act: impl FnOnce(&mut LeaderGaugeState)) {
         act(&mut self.0.lock());
     }
 }
 
-/// One such family.
+/// A family of gauges that only a leader exports.
 #[derive(Clone)]
 pub(super) struct LeaderGauges {
     only: LeaderOnly,
@@ -52,7 +52,7 @@ pub(super) struct LeaderGauges {
 }
 
 impl LeaderGauges {
-    /// Sets it; ignored on a standby.
+    /// Sets the gauge; does nothing on a standby.
     pub(super) fn set(&self, labels: &[&str], value: f64) {
         self.only.with(|state| {
             if state.leads {
@@ -61,10 +61,10 @@ impl LeaderGauges {
         });
     }
 
-    /// Takes it away: there is nothing to tell.
+    /// Removes the gauge.
     pub(super) fn remove(&self, labels: &[&str]) {
         self.only.with(|_| {
-            // It may not be there.
+            // The series may not exist.
             let _ = self.family.remove_label_values(labels);
         });
     }

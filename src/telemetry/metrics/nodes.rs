@@ -1,4 +1,4 @@
-//! Nodes, and how soon the load balancers have them as back ends.
+//! Metrics of the Nodes, and of their propagation to the load balancers.
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ const BUCKETS: [f64; 12] = [
     0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
 ];
 
-/// Metrics of Nodes.
 pub struct NodeMetrics {
     nodes: IntGaugeVec,
     syncs: Histograms,
@@ -25,35 +24,35 @@ impl NodeMetrics {
         Ok(Self {
             nodes: registrar.gauge(
                 "mycloud_lb_nodes",
-                "Nodes that are back ends (eligible) and that are not (excluded).",
+                "Nodes that are back ends (eligible) and Nodes that are not (excluded).",
                 vec![Label::of("state", &["eligible", "excluded"])],
             )?,
             syncs: registrar.histogram(
                 "mycloud_lb_node_sync_duration_seconds",
-                "Time from when a change of the Nodes was taken over to a load balancer's new back ends.",
+                "Time from a change of the set of Nodes to the update of a load balancer's back ends.",
                 cloud(),
                 &BUCKETS,
             )?,
             errors: registrar.counter(
                 "mycloud_lb_node_sync_errors_total",
-                "Updates of back ends that failed.",
+                "Failed updates of back ends.",
                 cloud(),
             )?,
         })
     }
 
-    /// The Nodes changed: so many are back ends, so many are not.
+    /// Records a change of the Nodes: the number of back ends and of excluded Nodes.
     pub fn changed(&self, eligible: i64, excluded: i64) {
         self.nodes.with_label_values(&["eligible"]).set(eligible);
         self.nodes.with_label_values(&["excluded"]).set(excluded);
     }
 
-    /// A load balancer got the current Nodes, so long after they changed.
+    /// Records that a load balancer got the current Nodes, `took` after their change.
     pub fn synced(&self, cloud: &str, took: Duration) {
         self.syncs.observe(&[cloud], took.as_secs_f64());
     }
 
-    /// A load balancer could not be given the current Nodes.
+    /// Counts a failed update of the back ends of a load balancer.
     pub fn not_synced(&self, cloud: &str) {
         self.errors.with_label_values(&[cloud]).inc();
     }

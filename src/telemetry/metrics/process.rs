@@ -1,5 +1,5 @@
-//! `process_*`, read from `/proc` at each scrape. The prometheus crate's own
-//! collector counts CPU time in whole seconds, too coarse for an idle program.
+//! The metrics `process_*`, read from `/proc` at each scrape. The collector of the
+//! prometheus crate counts CPU time in whole seconds, too coarse for an idle program.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use prometheus::{Counter, Gauge};
 /// Clock ticks per second in `/proc`: `USER_HZ`, 100 on every Linux that Rust supports.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What `/proc` says about this process.
+/// One reading of `/proc` for this process.
 #[derive(Debug, Default, PartialEq)]
 struct ProcessSample {
     cpu_seconds: f64,
@@ -23,7 +23,7 @@ struct ProcessSample {
 }
 
 impl ProcessSample {
-    /// Off Linux, or with `/proc` hidden, there is nothing to read.
+    /// Reads `/proc`; `None` on other systems than Linux, or if `/proc` is hidden.
     fn take() -> Option<Self> {
         let read = |path| fs::read_to_string(path).ok();
         Self::parse(
@@ -53,7 +53,7 @@ impl ProcessSample {
             start_seconds: word_after(boot, "btime")? + field(22)? / TICKS_PER_SECOND,
             resident_bytes: word_after(status, "VmRSS:")? * 1024.0,
             virtual_bytes: word_after(status, "VmSize:")? * 1024.0,
-            // "unlimited" is no number, and no limit worth showing.
+            // "unlimited" is not a number; it is exported as 0.
             max_files: word_after(limits, "Max open files").unwrap_or(0.0),
             open_files: open_files as f64,
         })
@@ -66,10 +66,10 @@ fn word_after(text: &str, key: &str) -> Option<f64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Picks a gauge's value.
+/// Selects the value of a gauge.
 type Pick = fn(&ProcessSample) -> f64;
 
-/// The collector.
+/// The collector of `process_*`.
 pub struct Process {
     cpu_seconds: Counter,
     gauges: [(Gauge, Pick); 6],
@@ -80,15 +80,15 @@ impl Process {
         Ok(Self {
             cpu_seconds: Counter::new(
                 "process_cpu_seconds_total",
-                "User and system CPU time, in seconds.",
+                "User and system CPU time in seconds.",
             )?,
             gauges: [
                 (
-                    Gauge::new("process_resident_memory_bytes", "Resident memory.")?,
+                    Gauge::new("process_resident_memory_bytes", "Resident memory in bytes.")?,
                     |reading| reading.resident_bytes,
                 ),
                 (
-                    Gauge::new("process_virtual_memory_bytes", "Virtual memory.")?,
+                    Gauge::new("process_virtual_memory_bytes", "Virtual memory in bytes.")?,
                     |reading| reading.virtual_bytes,
                 ),
                 (
@@ -96,15 +96,24 @@ impl Process {
                     |reading| reading.open_files,
                 ),
                 (
-                    Gauge::new("process_max_fds", "Most file descriptors allowed.")?,
+                    Gauge::new(
+                        "process_max_fds",
+                        "Maximum number of open file descriptors.",
+                    )?,
                     |reading| reading.max_files,
                 ),
                 (
-                    Gauge::new("process_start_time_seconds", "When the process started.")?,
+                    Gauge::new(
+                        "process_start_time_seconds",
+                        "Start time of the process in seconds since 1970.",
+                    )?,
                     |reading| reading.start_seconds,
                 ),
                 (
-                    Gauge::new("process_threads", "Threads of the operating system.")?,
+                    Gauge::new(
+                        "process_threads",
+                        "Operating system threads of the process.",
+                    )?,
                     |reading| reading.threads,
                 ),
             ],
@@ -122,9 +131,9 @@ impl Collector for Process {
         let Some(reading) = ProcessSample::take() else {
             return Vec::new();
         };
-        let more = reading.cpu_seconds - self.cpu_seconds.get();
-        if more > 0.0 {
-            self.cpu_seconds.inc_by(more);
+        let increase = reading.cpu_seconds - self.cpu_seconds.get();
+        if increase > 0.0 {
+            self.cpu_seconds.inc_by(increase);
         }
         let mut families = self.cpu_seconds.collect();
         for (gauge, value) in &self.gauges {

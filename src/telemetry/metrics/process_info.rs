@@ -1,4 +1,4 @@
-//! The program about itself: its build, health, log and traces.
+//! Metrics of the program itself: build, health checks, log lines and traces.
 
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec};
 use tracing::Level;
@@ -9,19 +9,18 @@ use crate::telemetry::traces::SpanExports;
 
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
-/// Metrics of the program about itself.
 pub struct ProcessInfoMetrics {
     healthcheck: IntGaugeVec,
     log_lines: IntCounterVec,
     spans: IntCounterVec,
 }
 
-/// Lines of the log, by level.
+/// The counters of log lines, by level.
 #[derive(Clone)]
 pub struct LogLines([IntCounter; 5]);
 
 impl LogLines {
-    /// One more.
+    /// Counts one line.
     pub fn count(&self, level: Level) {
         let [error, warn, info, debug, trace] = &self.0;
         let counter = match level {
@@ -39,7 +38,7 @@ impl ProcessInfoMetrics {
     pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
         let build_info = registrar.gauge(
             "mycloud_lb_build_info",
-            "Build of this program; always 1.",
+            "Version and revision of this build; always 1.",
             vec![
                 Label::and_more("version", &[build_info::VERSION]),
                 Label::and_more("revision", &[build_info::REVISION]),
@@ -51,34 +50,34 @@ impl ProcessInfoMetrics {
         Ok(Self {
             healthcheck: registrar.gauge(
                 "mycloud_lb_healthcheck",
-                "Whether a health check passes (1) or fails (0).",
+                "Whether the health check passes (1) or fails (0).",
                 vec![Label::as_they_happen("name"), Label::as_they_happen("type")],
             )?,
             log_lines: registrar.counter(
                 "mycloud_lb_log_events_total",
-                "Lines of the log, by level.",
+                "Log lines, by level.",
                 vec![Label::of("level", &LEVELS)],
             )?,
             spans: registrar.counter(
                 "mycloud_lb_trace_spans_total",
-                "Spans that ended, by what became of them.",
+                "Ended spans, by the result of their export.",
                 vec![Label::of("result", &["exported", "failed", "dropped"])],
             )?,
         })
     }
 
-    /// A health check passed or failed; `endpoint` is `livez` or `readyz`.
+    /// Records the result of a health check; `endpoint` is `livez` or `readyz`.
     pub fn healthcheck(&self, name: &'static str, endpoint: &'static str, passed: bool) {
         let check = self.healthcheck.with_label_values(&[name, endpoint]);
         check.set(i64::from(passed));
     }
 
-    /// Counters for the log.
+    /// The counters of log lines.
     pub fn log_lines(&self) -> LogLines {
         LogLines(LEVELS.map(|level| self.log_lines.with_label_values(&[level])))
     }
 
-    /// Counters for the trace exporter.
+    /// The counters for the trace exporter.
     pub fn span_exports(&self) -> SpanExports {
         let counter = |result: &str| self.spans.with_label_values(&[result]);
         SpanExports {

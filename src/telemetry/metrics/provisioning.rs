@@ -1,7 +1,8 @@
-//! From the wish for a load balancer to its address: the service level.
+//! Metrics of provisioning, from the request for a load balancer to its address: the
+//! service level indicator.
 //!
-//! A histogram only sees what ended. A Service that never gets its address is
-//! in the gauges: pending, overdue, oldest.
+//! A histogram contains only what has ended. A Service that never gets its address is
+//! in the gauges pending, overdue and oldest.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,13 +15,14 @@ use super::registry::{Label, Registrar};
 use crate::plan::naming::CloudName;
 use crate::reason::Reason;
 
-/// The service level: an address within this time.
+/// The service level objective: an address within this time.
 pub const OBJECTIVE: Duration = Duration::from_secs(60);
 /// The objective must be a bucket.
 const BUCKETS: [f64; 11] = [
     1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0,
 ];
-/// Why a Service gets no address until a person changes something.
+/// The reasons for which a Service gets no address until a user or operator changes
+/// something.
 const TERMINAL: [Reason; 5] = [
     Reason::Quota,
     Reason::CloudRejected,
@@ -33,14 +35,13 @@ const TERMINAL: [Reason; 5] = [
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PendingServices {
     pub pending: usize,
-    /// Those that have waited for longer than [`OBJECTIVE`], without those that
-    /// the cloud refuses until their owner changes something.
+    /// Services that have waited for longer than [`OBJECTIVE`], without the Services that
+    /// the cloud rejects until a user changes them.
     pub overdue: usize,
-    /// How long the one that waits the longest has waited.
+    /// The time that the longest waiting Service has waited.
     pub oldest: Duration,
 }
 
-/// Metrics of provisioning.
 pub struct ProvisioningMetrics {
     started: IntCounterVec,
     durations: Histograms,
@@ -59,23 +60,23 @@ impl ProvisioningMetrics {
         Ok(Self {
             started: registrar.counter(
                 "mycloud_lb_provisioning_started_total",
-                "Services that asked for a load balancer.",
+                "Services that requested a load balancer.",
                 cloud(),
             )?,
             durations: registrar.histogram(
                 "mycloud_lb_provisioning_duration_seconds",
-                "Time from when a Service asked for a load balancer to its address in status.",
+                "Time from the request of a Service for a load balancer to the address in its status.",
                 cloud(),
                 &BUCKETS,
             )?,
             failures: registrar.counter(
                 "mycloud_lb_provisioning_failures_total",
-                "Attempts at a Service without an address that fail until a person changes something.",
+                "Failed attempts for Services without an address that cannot succeed until a user or operator changes something.",
                 [cloud(), vec![reason]].concat(),
             )?,
             removals: registrar.histogram(
                 "mycloud_lb_deprovisioning_duration_seconds",
-                "Time from the deletion of a Service to its load balancer's end.",
+                "Time from the deletion of a Service to the deletion of its load balancer.",
                 cloud(),
                 &BUCKETS,
             )?,
@@ -86,42 +87,42 @@ impl ProvisioningMetrics {
             )?,
             overdue: registrar.leader_gauge(
                 "mycloud_lb_provisioning_overdue",
-                "Services that have waited for their first address from the cloud for more than 60 s; not those that it refuses until their owner changes something.",
+                "Services that have waited for their first address from the cloud for more than 60 s, without the Services that the cloud rejects until a user changes them.",
                 cloud(),
             )?,
             oldest: registrar.leader_gauge(
                 "mycloud_lb_provisioning_oldest_pending_seconds",
-                "How long the Service has waited that waits the longest for its first address from the cloud, refused ones too; 0: none waits.",
+                "Time that the longest waiting Service has waited for its first address from the cloud, rejected Services included; 0 if no Service waits.",
                 cloud(),
             )?,
         })
     }
 
-    /// A Service asks for a load balancer for the first time.
+    /// Counts a Service that requests a load balancer for the first time.
     pub fn started(&self, clouds: &BTreeSet<CloudName>) {
         for cloud in clouds {
             self.started.with_label_values(&[cloud.as_str()]).inc();
         }
     }
 
-    /// A Service has its address from a cloud, so long after it requested one.
+    /// Observes the time until a Service has its address from a cloud.
     pub fn served(&self, cloud: &str, waited: Duration) {
         self.durations.observe(&[cloud], waited.as_secs_f64());
     }
 
-    /// An attempt at a Service without an address failed until a person changes
-    /// something.
+    /// Counts a failed attempt for a Service without an address that cannot succeed until
+    /// a user or operator changes something.
     pub fn failed(&self, cloud: &str, reason: Reason) {
         let labels = [cloud, reason.as_str()];
         self.failures.with_label_values(&labels).inc();
     }
 
-    /// The load balancer of a deleted Service is gone.
+    /// Observes the time until the load balancer of a deleted Service was deleted.
     pub fn removed(&self, cloud: &str, took: Duration) {
         self.removals.observe(&[cloud], took.as_secs_f64());
     }
 
-    /// The Services that wait now.
+    /// Sets the gauges of the pending Services of a cloud.
     pub fn show(&self, cloud: &str, services: PendingServices) {
         let PendingServices {
             pending,

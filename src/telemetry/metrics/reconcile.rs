@@ -1,4 +1,4 @@
-//! Reconciles: how many, how long, how they ended.
+//! Metrics of the reconciles: their number, duration and results.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ const BUCKETS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
 ];
 
-/// How one reconcile ended.
+/// The result of one reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReconcileResult {
-    /// Everything is as desired, or waits for an edit.
+    /// The clouds have the desired state, or the Service waits for an edit.
     Success,
-    /// It comes back later: something is under way.
+    /// The reconcile is not finished and is scheduled again.
     Requeue,
-    /// It failed and is tried again.
+    /// The reconcile failed and is retried.
     Error,
-    /// It failed and waits for an edit.
+    /// The reconcile failed and waits for an edit.
     TerminalError,
 }
 
@@ -35,7 +35,7 @@ impl ReconcileResult {
         Self::TerminalError,
     ];
 
-    /// As a label.
+    /// The value of the label `result`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -46,7 +46,6 @@ impl ReconcileResult {
     }
 }
 
-/// Metrics of reconciles.
 pub struct ReconcileMetrics {
     ended: IntCounterVec,
     errors: IntCounterVec,
@@ -62,34 +61,34 @@ impl ReconcileMetrics {
         Ok(Self {
             ended: registrar.counter(
                 "mycloud_lb_reconcile_total",
-                "Reconciles, by how they ended.",
+                "Reconciles, by result.",
                 vec![controller(), Label::of("result", &results)],
             )?,
             errors: registrar.counter(
                 "mycloud_lb_reconcile_errors_total",
-                "Reconciles that failed, by reason.",
+                "Failed reconciles, by reason.",
                 vec![controller(), Label::and_more("reason", &reasons)],
             )?,
             durations: registrar.histogram(
                 "mycloud_lb_reconcile_duration_seconds",
-                "Time that reconciles took.",
+                "Duration of the reconciles.",
                 vec![controller()],
                 &BUCKETS,
             )?,
             active: registrar.gauge(
                 "mycloud_lb_reconcile_active",
-                "Reconciles under way.",
+                "Running reconciles.",
                 vec![controller()],
             )?,
         })
     }
 
-    /// A reconcile begins.
+    /// Records the start of a reconcile.
     pub fn started(&self) {
         self.active.with_label_values(&[CONTROLLER]).inc();
     }
 
-    /// A reconcile that began has ended.
+    /// Records the end of a reconcile.
     pub fn finished(&self, result: ReconcileResult, took: Duration) {
         self.active.with_label_values(&[CONTROLLER]).dec();
         let labels = [CONTROLLER, result.as_str()];
@@ -97,7 +96,7 @@ impl ReconcileMetrics {
         self.durations.observe(&[CONTROLLER], took.as_secs_f64());
     }
 
-    /// A reconcile failed for this reason.
+    /// Counts a failed reconcile.
     pub fn failed(&self, reason: Reason) {
         let labels = [CONTROLLER, reason.as_str()];
         self.errors.with_label_values(&labels).inc();

@@ -1,7 +1,6 @@
-//! How a family of metrics is made: its name, help, labels and buckets, each
-//! label with the values that it may have. All that is known is there from the
-//! start, at zero: `rate()` misses the first increment of a series that did not
-//! exist.
+//! Registers the families of metrics with name, help, labels and buckets, and each
+//! label with its possible values. Series whose label values are known exist from the
+//! start, at zero: `rate()` misses the first increment of a series that did not exist.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -11,42 +10,40 @@ use prometheus::{
 use super::exemplars::{Exemplars, Histograms};
 use super::leader_gauges::{LeaderGauges, LeaderOnly};
 
-/// What values a label may have.
+/// The possible values of a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Values {
-    /// These.
+    /// Exactly these values.
     Of(Vec<String>),
-    /// These from the start, and others of a closed set as they happen.
+    /// These values from the start, and others of a closed set on first use.
     AndMore(Vec<String>),
-    /// Each configured cloud.
+    /// The configured clouds.
     Clouds(Vec<String>),
-    /// What is only known when it happens; still of a closed set.
+    /// Values of a closed set that are known only on first use.
     AsTheyHappen,
 }
 
 /// A label and its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// Its name.
     pub name: &'static str,
-    /// Its values.
     pub values: Values,
 }
 
 impl Label {
-    /// A label with these values only.
+    /// A label with exactly these values.
     pub(super) fn of(name: &'static str, values: &[&str]) -> Self {
         let values = Values::Of(owned(values));
         Self { name, values }
     }
 
-    /// A label with these values from the start.
+    /// A label with these values from the start, and others on first use.
     pub(super) fn and_more(name: &'static str, values: &[&str]) -> Self {
         let values = Values::AndMore(owned(values));
         Self { name, values }
     }
 
-    /// A label whose values come as they happen.
+    /// A label whose values are known only on first use.
     pub(super) fn as_they_happen(name: &'static str) -> Self {
         let values = Values::AsTheyHappen;
         Self { name, values }
@@ -64,32 +61,25 @@ fn owned(values: &[&str]) -> Vec<String> {
     values.iter().map(|value| (*value).to_owned()).collect()
 }
 
-/// What kind of metric a family is.
+/// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub enum MetricKind {
-    /// Only grows.
     Counter,
-    /// Goes up and down.
     Gauge,
-    /// Counts in buckets.
     Histogram,
 }
 
 /// A family as it was registered, for the documentation.
 #[derive(Clone, Debug)]
 pub struct Described {
-    /// Its full name.
     pub name: &'static str,
-    /// Counter, gauge or histogram.
     pub kind: MetricKind,
-    /// What it tells.
     pub help: &'static str,
-    /// Its labels.
     pub labels: Vec<Label>,
-    /// The upper bounds of a histogram's buckets.
+    /// The upper bounds of the buckets of a histogram.
     pub buckets: &'static [f64],
-    /// Whether only the leader tells.
+    /// Whether only the leader exports the family.
     pub leader_only: bool,
 }
 
@@ -151,7 +141,7 @@ impl Registrar<'_> {
         Ok(family)
     }
 
-    /// A gauge that is there only while this replica leads.
+    /// A gauge that exists only while this replica leads.
     pub(super) fn leader_gauge(
         &mut self,
         name: &'static str,
@@ -163,7 +153,7 @@ impl Registrar<'_> {
         if let Some(described) = self.described.last_mut() {
             described.leader_only = true;
         }
-        Ok(self.leader_only.keep(family))
+        Ok(self.leader_only.add(family))
     }
 
     pub(super) fn histogram(
@@ -213,19 +203,19 @@ fn names(labels: &[Label]) -> Vec<&'static str> {
     labels.iter().map(|label| label.name).collect()
 }
 
-/// Calls with every combination of the known values.
-fn each(labels: &[Label], touch: impl Fn(&[&str])) {
+/// Calls `create` with every combination of the known values.
+fn each(labels: &[Label], create: impl Fn(&[&str])) {
     let mut combinations: Vec<Vec<&str>> = vec![Vec::new()];
     for label in labels {
         combinations = combinations
             .iter()
-            .flat_map(|begun| {
+            .flat_map(|prefix| {
                 let values = label.known().iter();
-                values.map(|value| [begun.as_slice(), &[value.as_str()]].concat())
+                values.map(|value| [prefix.as_slice(), &[value.as_str()]].concat())
             })
             .collect();
     }
     for values in combinations {
-        touch(&values);
+        create(&values);
     }
 }

@@ -40,7 +40,7 @@ fn cloud1() -> BTreeSet<CloudName> {
 }
 
 #[test]
-fn what_is_known_exists_at_zero_from_the_start() {
+fn known_series_exist_at_zero_from_the_start() {
     let metrics = metrics();
     for line in [
         "leader_election_master_status{name=\"my-cloud-controller-manager\"} 0",
@@ -108,7 +108,7 @@ fn cloud_calls_are_counted_by_code_and_timed_without_it() {
 }
 
 #[test]
-fn a_cloud_that_answers_with_any_number_makes_few_series() {
+fn rare_statuses_share_a_series() {
     let metrics = metrics();
     let before = text(&metrics).lines().count();
     for status in 100..1000 {
@@ -128,7 +128,7 @@ fn a_cloud_that_answers_with_any_number_makes_few_series() {
 }
 
 #[test]
-fn what_a_leader_is_late_with_counts_from_when_it_began_to_lead() {
+fn timestamps_start_when_the_replica_becomes_the_leader() {
     let metrics = metrics();
     let scan = "mycloud_lb_orphan_scan_last_success_timestamp_seconds{cloud=\"cloud1\"}";
     let success = "mycloud_lb_cloud_api_last_success_timestamp_seconds{cloud=\"cloud1\"}";
@@ -146,7 +146,7 @@ fn what_a_leader_is_late_with_counts_from_when_it_began_to_lead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_shows_for_as_long_as_it_lasts() {
+async fn a_cooldown_is_exported_while_it_lasts() {
     let metrics = metrics();
     let series = "mycloud_lb_cloud_api_paused{cloud=\"cloud2\"}";
     metrics.cloud.paused("cloud2", Duration::from_secs(20));
@@ -163,7 +163,7 @@ async fn a_pause_shows_for_as_long_as_it_lasts() {
 }
 
 #[test]
-fn the_queue_shows_what_waits_and_what_is_under_way() {
+fn the_queue_exports_due_services_and_running_reconciles() {
     let metrics = metrics();
     let second = Duration::from_secs(1);
     metrics.workqueue.added();
@@ -181,7 +181,7 @@ fn the_queue_shows_what_waits_and_what_is_under_way() {
 }
 
 #[test]
-fn the_service_level_shows_who_waits_and_who_was_served() {
+fn provisioning_exports_pending_and_served_services() {
     let metrics = metrics();
     metrics.leader(true);
     let late = Duration::from_secs(61);
@@ -208,7 +208,7 @@ fn the_service_level_shows_who_waits_and_who_was_served() {
 }
 
 #[test]
-fn what_only_a_leader_tells_goes_with_its_leadership() {
+fn leader_gauges_end_with_the_leadership() {
     let metrics = metrics();
     let told = |metrics: &Metrics| {
         let text = text(metrics);
@@ -228,7 +228,7 @@ fn what_only_a_leader_tells_goes_with_its_leadership() {
 }
 
 #[test]
-fn only_a_renewal_that_succeeded_moves_the_timestamp() {
+fn only_a_successful_renewal_moves_the_timestamp() {
     let metrics = metrics();
     metrics.election.renewal(false, Duration::from_secs(10));
     assert_line(&metrics, "mycloud_lb_leader_last_renew_timestamp_seconds 0");
@@ -262,7 +262,7 @@ fn the_scraper_gets_the_format_that_it_prefers() {
     let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     let cases = [
         (prometheus, OpenMetrics, "Prometheus 2.42"),
-        ("", Text, "nobody said anything"),
+        ("", Text, "no preference"),
         ("*/*", Text, "curl"),
         ("text/plain", Text, "the old format"),
         ("application/openmetrics-text", OpenMetrics, "any version"),

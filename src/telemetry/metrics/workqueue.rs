@@ -1,4 +1,4 @@
-//! The queue of Services, by the names that client-go's work queues have.
+//! Metrics of the queue of Services, with the names of the workqueue metrics of client-go.
 
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ const WAITS: [f64; 12] = [
     0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
 
-/// Metrics of the queue of Services.
 pub struct WorkqueueMetrics {
     depth: IntGaugeVec,
     adds: IntCounterVec,
@@ -28,55 +27,55 @@ impl WorkqueueMetrics {
         Ok(Self {
             depth: registrar.gauge(
                 "workqueue_depth",
-                "Services that wait to be reconciled.",
+                "Services that are due and wait for their reconcile.",
                 name(),
             )?,
             adds: registrar.counter(
                 "workqueue_adds_total",
-                "Reconciles asked for; those that meet are one.",
+                "Services added to the queue; a Service that is already in the queue is not counted again.",
                 name(),
             )?,
             retries: registrar.counter(
                 "workqueue_retries_total",
-                "Reconciles asked for because the last one failed.",
+                "Services added to the queue because their last reconcile failed.",
                 name(),
             )?,
             waits: registrar.histogram(
                 "workqueue_queue_duration_seconds",
-                "Time from when a reconcile was due to its begin.",
+                "Time between the moment when a reconcile was due and its start.",
                 name(),
                 &WAITS,
             )?,
             unfinished: registrar.seconds(
                 "workqueue_unfinished_work_seconds",
-                "How long the reconciles under way have taken so far, in all.",
+                "Sum of the time that the running reconciles have taken so far.",
                 name(),
             )?,
             longest: registrar.seconds(
                 "workqueue_longest_running_processor_seconds",
-                "How long the longest reconcile under way has taken so far.",
+                "Time that the longest running reconcile has taken so far.",
                 name(),
             )?,
         })
     }
 
-    /// A Service was added that was not in the queue.
+    /// Counts a Service that was added and was not in the queue.
     pub fn added(&self) {
         self.adds.with_label_values(&[CONTROLLER]).inc();
     }
 
-    /// A Service was added because its last reconcile failed.
+    /// Counts a Service that was added because its last reconcile failed.
     pub fn retried(&self) {
         self.retries.with_label_values(&[CONTROLLER]).inc();
     }
 
-    /// A reconcile began, so long after it was due.
+    /// Records the start of a reconcile, `waited` after it was due.
     pub fn began(&self, waited: Duration) {
         self.waits.observe(&[CONTROLLER], waited.as_secs_f64());
     }
 
-    /// The queue as it is now: Services that are due, and the time that the
-    /// reconciles under way have taken so far, the longest one and in all.
+    /// Sets the gauges of the queue: the number of due Services, the time of the longest
+    /// running reconcile so far, and the sum of the time of all running reconciles.
     pub fn show(&self, depth: usize, longest_running: Duration, unfinished: Duration) {
         let labels = &[CONTROLLER];
         let depth = i64::try_from(depth).unwrap_or(i64::MAX);

@@ -1,4 +1,4 @@
-//! The HTTP client of the exporter.
+//! The HTTP client of the trace exporter.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use reqwest::blocking::{Client, ClientBuilder};
 
 use super::{ENDPOINTS, TracesError};
 
-/// The one for traces first, as with the endpoints.
+/// The variable for traces takes precedence, as for the endpoints.
 const TIMEOUTS: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
     "OTEL_EXPORTER_OTLP_TIMEOUT",
@@ -19,9 +19,9 @@ const CERTIFICATES: [&str; 2] = [
 ];
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Builds it. Not the exporter's own: that one wants the system's authorities
-/// for plain HTTP too, of which an image may have none, and reads no file of
-/// authorities. A blocking one, because it is used on a thread of the SDK's own.
+/// Builds the client. The default client of the exporter needs the authorities of
+/// the system even for plain HTTP, which an image may lack, and cannot read a file of
+/// authorities. The client is blocking, because a thread of the SDK uses it.
 pub(super) fn client(variable: impl Fn(&str) -> Option<String>) -> Result<Client, TracesError> {
     let set = |names: [&str; 2]| {
         let values = names.into_iter().filter_map(&variable);
@@ -42,12 +42,13 @@ pub(super) fn client(variable: impl Fn(&str) -> Option<String>) -> Result<Client
     built(builder)
 }
 
-/// On a thread of its own: a blocking client may not be built on an asynchronous one.
+/// Builds the client on a separate thread: a blocking client must not be built on a
+/// thread of the asynchronous runtime.
 fn built(builder: ClientBuilder) -> Result<Client, TracesError> {
     let thread = std::thread::Builder::new().spawn(move || builder.build());
     match thread.map_err(TracesError::Thread)?.join() {
         Ok(built) => built.map_err(TracesError::Client),
-        // A release has ended by then.
+        // A release build aborts on a panic and does not get here.
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }

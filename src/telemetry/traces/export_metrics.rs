@@ -1,5 +1,5 @@
-//! What becomes of each span that ended. The SDK alone drops what does not fit
-//! into its queue without a number, and logs every batch that fails, for ever.
+//! Counts the ended spans by the result of their export. The SDK itself does not count
+//! the spans that exceed its queue, and logs every failed batch without a limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,21 +11,21 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 use prometheus::IntCounter;
 
-/// The SDK's queue, unless the environment says otherwise.
+/// Default size of the queue of the SDK.
 const QUEUE: usize = 2048;
 
-/// Spans that ended, by what became of them.
+/// Counters of ended spans by the result of their export.
 #[derive(Clone, Debug)]
 pub struct SpanExports {
-    /// The collector took them.
+    /// The collector accepted the spans.
     pub exported: IntCounter,
-    /// It did not.
+    /// The export failed.
     pub failed: IntCounter,
-    /// Too many waited for it.
+    /// The queue was full.
     pub dropped: IntCounter,
 }
 
-/// Exports in batches from a thread of its own, and counts.
+/// Exports spans in batches from a separate thread, and counts them.
 pub(super) fn processor<E: SpanExporter + 'static>(
     exporter: E,
     exports: SpanExports,
@@ -49,8 +49,8 @@ pub(super) fn processor<E: SpanExporter + 'static>(
     }
 }
 
-/// Lets no more spans wait than fit into the SDK's queue, so that each that is
-/// dropped is dropped here and counted.
+/// Limits the waiting spans to the size of the queue of the SDK, so that every dropped
+/// span is dropped here and counted.
 #[derive(Debug)]
 struct Bounded {
     inner: BatchSpanProcessor,
@@ -66,7 +66,7 @@ impl SpanProcessor for Bounded {
 
     fn on_end(&self, span: SpanData) {
         if !span.span_context.is_sampled() {
-            // Not exported, so it does not wait either.
+            // The span is not exported, so it does not wait either.
         } else if self.waiting.fetch_add(1, Ordering::Relaxed) < self.limit {
             self.inner.on_end(span);
         } else {
@@ -88,7 +88,8 @@ impl SpanProcessor for Bounded {
     }
 }
 
-/// Counts the batches, and says once when the collector goes and when it comes back.
+/// Counts the spans of each batch, and logs once when exports begin to fail and once
+/// when they succeed again.
 #[derive(Debug)]
 struct CountingExporter<E> {
     inner: E,
@@ -107,13 +108,13 @@ impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
             Ok(()) => {
                 self.exports.exported.inc_by(spans);
                 if self.down.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the trace collector takes spans again");
+                    tracing::info!("the trace collector accepts spans again");
                 }
             }
             Err(error) => {
                 self.exports.failed.inc_by(spans);
                 if !self.down.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "the trace collector takes no spans; they are dropped until it does");
+                    tracing::warn!(%error, "the trace collector does not accept spans; spans are dropped until it does");
                 }
             }
         }

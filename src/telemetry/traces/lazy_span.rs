@@ -1,12 +1,12 @@
-//! Spans of work, and of the requests made in it.
+//! Spans of work, and of the requests within the work.
 //!
-//! Most reconciles find nothing to do. So work is given the promise of a span,
-//! which is kept when something in it is worth one: an action, a request. The
-//! span is dated back to the beginning of the work then. Work in which nothing
-//! happened has no span, and its log lines name none.
+//! Most reconciles find nothing to do. So work gets a lazy span, which is started
+//! only by an action or a request; its start time is then set back to the beginning
+//! of the work. Work without an action or request has no span, and its log lines have
+//! no trace id.
 //!
-//! The promise travels in the OpenTelemetry context of the task. It is of no
-//! `tracing` span: those are the log's, and say what is true of quiet work too.
+//! The pending span is in the OpenTelemetry context of the task. It is not a `tracing`
+//! span: those hold the fields of the log lines, with or without a trace.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -23,13 +23,13 @@ use parking_lot::Mutex;
 use super::provisioning_trace::ProvisioningTrace;
 use super::tracer::Tracer;
 
-/// The span of a piece of work, before it is known whether it is worth one.
+/// A span of work that starts when [`begin`] or a [`ClientSpan`] requires it.
 pub struct LazySpan(Context);
 
-/// What a span says.
+/// The attributes of a span.
 #[derive(Default)]
 pub struct SpanDescription {
-    /// The provisioning trace that the work belongs to, if it belongs to one.
+    /// The provisioning trace of the work, if there is one.
     pub within: Option<ProvisioningTrace>,
     /// The attributes of the span alone.
     pub attributes: Vec<KeyValue>,
@@ -39,7 +39,7 @@ pub struct SpanDescription {
 
 type Describe = Box<dyn FnOnce() -> SpanDescription + Send>;
 
-/// A span that is started when something in the work is worth one.
+/// A span that is not started yet.
 struct PendingSpan {
     tracer: Tracer,
     name: &'static str,
@@ -112,25 +112,25 @@ impl LazySpan {
         Self(Context::new().with_value(Arc::new(pending)))
     }
 
-    /// Does it. Its span, if it gets one, ends with it.
+    /// Runs the work. Its span, if it was started, ends with the work.
     pub fn run<F: Future>(self, work: F) -> WithContext<F> {
         work.with_context(self.0)
     }
 }
 
 fn pending_span() -> Option<Arc<PendingSpan>> {
-    // Cloned, so that nothing is done while the context of the thread is borrowed.
+    // Cloned, so that the context of the thread is borrowed only briefly.
     Context::map_current(|current| current.get::<Arc<PendingSpan>>().cloned())
 }
 
-/// Says that the work under way is worth a span.
+/// Starts the span of the current work.
 pub fn begin() {
     if let Some(pending) = pending_span() {
         pending.start();
     }
 }
 
-/// Adds to the span of the work under way, if it has one.
+/// Sets attributes on the span of the current work, if the span was started.
 pub fn note(attributes: impl IntoIterator<Item = KeyValue>) {
     let pending = pending_span();
     if let Some(context) = pending.as_ref().and_then(|pending| pending.context()) {
@@ -138,7 +138,8 @@ pub fn note(attributes: impl IntoIterator<Item = KeyValue>) {
     }
 }
 
-/// Says that the work under way failed, in the words of a closed set and for people.
+/// Marks the current work as failed: `error_type` is from a closed set, `description`
+/// is a message.
 pub fn fail(error_type: &'static str, description: String) {
     let pending = pending_span();
     if let Some(context) = pending.as_ref().and_then(|pending| pending.context()) {
@@ -152,8 +153,7 @@ fn failed(context: &Context, error_type: &'static str, description: String) {
     span.set_status(Status::error(description));
 }
 
-/// The span that is active on this task, exported or not; none for work that
-/// has none.
+/// The active span of this task, exported or not; `None` if no span was started.
 pub(crate) fn active() -> Option<SpanContext> {
     let of = |context: &Context| {
         let span = context.span().span_context().clone();
@@ -162,16 +162,16 @@ pub(crate) fn active() -> Option<SpanContext> {
     Context::map_current(of).or_else(|| pending_span()?.context().and_then(of))
 }
 
-/// The span of a request to somebody else; none outside of work.
+/// The span of a request to another program; there is none outside of work.
 pub struct ClientSpan {
-    /// What the request runs in.
+    /// The context for the request.
     context: Context,
     is_ours: bool,
     ended: bool,
 }
 
 impl ClientSpan {
-    /// Begins it: a request makes the work that it belongs to worth a span.
+    /// Starts the span of a request, and the span of the work around it.
     pub fn begin(
         name: impl Into<Cow<'static, str>>,
         attributes: impl FnOnce() -> Vec<KeyValue>,
@@ -190,31 +190,32 @@ impl ClientSpan {
         }
     }
 
-    /// Waits for it, with its span as the active one.
+    /// Runs the request with its span as the active span.
     pub fn run<F: Future>(&self, request: F) -> WithContext<F> {
         request.with_context(self.context.clone())
     }
 
-    /// Adds to its span.
+    /// Sets an attribute of the span.
     pub fn note(&self, key: &'static str, value: impl Into<opentelemetry::Value>) {
         if self.is_ours {
             self.context.span().set_attribute(KeyValue::new(key, value));
         }
     }
 
-    /// Marks this moment in its span.
+    /// Adds an event to the span.
     pub fn mark(&self, name: &'static str) {
         if self.is_ours {
             self.context.span().add_event(name, Vec::new());
         }
     }
 
-    /// Ends it well.
+    /// Ends the span of a successful request.
     pub fn succeeded(mut self) {
         self.ended = true;
     }
 
-    /// Ends it otherwise, in the words of a closed set and for people.
+    /// Ends the span of a failed request: `error_type` is from a closed set, `description`
+    /// is a message.
     pub fn failed(mut self, error_type: &'static str, description: String) {
         self.ended = true;
         if self.is_ours {
@@ -222,8 +223,8 @@ impl ClientSpan {
         }
     }
 
-    /// Adds `traceparent`, so that spans of whoever is called become children
-    /// of this one. Adds nothing when no trace is active.
+    /// Adds the header `traceparent`, so that the spans of the called program become
+    /// children of this span. Adds nothing if no trace is active.
     pub fn inject(&self, headers: &mut HeaderMap) {
         TraceContextPropagator::new().inject_context(&self.context, &mut Headers(headers));
     }
@@ -248,7 +249,7 @@ struct Headers<'map>(&'map mut HeaderMap);
 
 impl Injector for Headers<'_> {
     fn set(&mut self, name: &str, value: String) {
-        // An empty tracestate says nothing.
+        // An empty tracestate is useless.
         if value.is_empty() {
             return;
         }

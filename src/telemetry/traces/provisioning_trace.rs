@@ -1,8 +1,8 @@
-//! A Service's way from its wish to its first address, as one trace.
+//! The provisioning of a Service, from its request to its first address, as one trace.
 //!
-//! Its ids follow from the Service and the moment of the wish, so whoever leads
-//! finds the same ones: every pass is a child of a root that is exported once,
-//! by whoever publishes the address, dated back to the wish.
+//! The ids of the trace are derived from the Service and the time of its request, so
+//! that every leader derives the same ids: every attempt is a child of the root span.
+//! The leader that publishes the address exports the root, which starts at the request.
 
 use std::cell::Cell;
 use std::time::SystemTime;
@@ -12,10 +12,10 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use sha2::{Digest, Sha256};
 
-/// What is hashed first, so that nothing else hashes to the same ids.
+/// Prefix of the hashed text, so that no other hash gives the same ids.
 const PURPOSE: &str = "provision";
 
-/// One Service's way to its first address.
+/// The trace of the provisioning of one Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProvisioningTrace {
     trace: TraceId,
@@ -24,7 +24,8 @@ pub struct ProvisioningTrace {
 }
 
 impl ProvisioningTrace {
-    /// Of the Service of this UID in this cluster, which began to ask then.
+    /// The trace of the Service with this UID in this cluster, which requested a load
+    /// balancer at `since`.
     pub fn new(cluster: &str, uid: &str, since: SystemTime) -> Self {
         let age = since.duration_since(SystemTime::UNIX_EPOCH);
         let second = age.map_or(0, |age| age.as_secs());
@@ -52,39 +53,39 @@ impl ProvisioningTrace {
         self.since
     }
 
-    /// Where its passes find their parent.
+    /// The context with the parent of the attempts.
     pub(super) fn context(&self, sampled: bool) -> Context {
         let flags = TraceFlags::default().with_sampled(sampled);
         let root = SpanContext::new(self.trace, self.span, flags, false, TraceState::default());
         Context::new().with_remote_span_context(root)
     }
 
-    /// Makes the span that `make` starts its root.
+    /// Runs `make`, which starts the root span, with the ids of this trace.
     pub(super) fn as_root<T>(&self, make: impl FnOnce() -> T) -> T {
-        GIVEN.set(Some((self.trace, self.span)));
-        let made = make();
-        GIVEN.set(None);
-        made
+        NEXT_IDS.set(Some((self.trace, self.span)));
+        let root = make();
+        NEXT_IDS.set(None);
+        root
     }
 }
 
 thread_local! {
-    static GIVEN: Cell<Option<(TraceId, SpanId)>> = const { Cell::new(None) };
+    static NEXT_IDS: Cell<Option<(TraceId, SpanId)>> = const { Cell::new(None) };
 }
 
-/// Random ids, but for roots whose ids are known before.
+/// Generates random ids, except for a root span with derived ids.
 #[derive(Debug, Default)]
 pub(super) struct Ids(RandomIdGenerator);
 
 impl IdGenerator for Ids {
     fn new_trace_id(&self) -> TraceId {
-        GIVEN
+        NEXT_IDS
             .get()
             .map_or_else(|| self.0.new_trace_id(), |(trace, _)| trace)
     }
 
     fn new_span_id(&self) -> SpanId {
-        GIVEN
+        NEXT_IDS
             .get()
             .map_or_else(|| self.0.new_span_id(), |(_, span)| span)
     }

@@ -23,7 +23,7 @@ fn counters() -> SpanExports {
     }
 }
 
-/// The span of work that is worth one.
+/// The span of work that starts its span.
 fn span_under(traces: &Traces) -> Option<SpanContext> {
     in_work(traces, || {
         begin();
@@ -39,7 +39,7 @@ fn in_work<T>(traces: &Traces, work: impl FnOnce() -> T) -> T {
 }
 
 impl Traces {
-    /// For tests of what else happens within a trace.
+    /// Traces without a collector, for the tests of other modules.
     pub(crate) fn without_collector(exports: SpanExports) -> Self {
         Self::new(Dead, exports)
     }
@@ -77,7 +77,7 @@ fn traces_run_only_when_an_endpoint_is_named() {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        assert_eq!(wanted(variable), expected, "{reason}");
+        assert_eq!(is_enabled(variable), expected, "{reason}");
     }
 }
 
@@ -136,7 +136,7 @@ async fn a_dead_collector_is_counted_and_delays_nothing() {
     assert_eq!((exports.exported.get(), exports.failed.get()), (0, 1));
 }
 
-/// The header `traceparent` of a request made now.
+/// The header `traceparent` of a request within the current work.
 fn traceparent() -> Option<String> {
     let mut headers = HeaderMap::new();
     ClientSpan::begin("cloud1 create", Vec::new).inject(&mut headers);
@@ -161,7 +161,7 @@ fn requests_carry_their_span_only_when_there_is_one() {
     assert_eq!((parts[0], parts[3]), ("00", "01"), "{sent}");
 }
 
-/// Keeps what is exported.
+/// Keeps the exported spans.
 #[derive(Clone, Debug, Default)]
 struct Kept(Arc<Mutex<Vec<SpanData>>>);
 
@@ -181,7 +181,7 @@ impl Kept {
 }
 
 #[tokio::test]
-async fn work_in_which_nothing_happens_has_no_span() {
+async fn work_without_an_action_or_request_has_no_span() {
     let kept = Kept::default();
     let traces = Traces::new(kept.clone(), counters());
     assert_eq!(in_work(&traces, active), None);
@@ -209,7 +209,7 @@ async fn work_in_which_nothing_happens_has_no_span() {
 }
 
 #[tokio::test]
-async fn passes_of_two_leaders_and_the_root_are_one_trace() {
+async fn attempts_of_two_leaders_and_the_root_are_one_trace() {
     let wish = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_250);
     let provision = ProvisioningTrace::new("cluster", "uid", wish);
     let (mut passes, mut roots) = (Vec::new(), Vec::new());
@@ -225,7 +225,7 @@ async fn passes_of_two_leaders_and_the_root_are_one_trace() {
         if leader == "second" {
             tracer.provisioned(&provision, Vec::new());
         }
-        // Neither are the ids of what follows.
+        // The ids of later spans are random again.
         assert_ne!(span_under(&traces).unwrap().trace_id(), provision.trace());
         traces.shutdown().await;
         passes.push(kept.by_name("reconcile").remove(0));
@@ -251,7 +251,7 @@ async fn passes_of_two_leaders_and_the_root_are_one_trace() {
 }
 
 #[test]
-fn a_client_says_what_is_wrong_with_its_authority() {
+fn a_client_names_the_error_of_its_authority() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let with = |certificate: &str| {
         let certificate = certificate.to_owned();
@@ -269,5 +269,5 @@ fn a_client_says_what_is_wrong_with_its_authority() {
         "{missing}"
     );
     let empty = with("/dev/null").expect_err("it is empty");
-    assert_eq!(empty.to_string(), "/dev/null holds no PEM certificate");
+    assert_eq!(empty.to_string(), "/dev/null contains no PEM certificate");
 }

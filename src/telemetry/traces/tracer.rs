@@ -1,4 +1,4 @@
-//! Where spans come from.
+//! Makes the spans.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use super::provisioning_trace::ProvisioningTrace;
 
 const PROVISION: &str = "provision";
 
-/// Makes spans; none while traces are off.
+/// Makes spans; makes none while traces are disabled.
 #[derive(Clone, Debug, Default)]
-pub struct Tracer(Option<Arc<Making>>);
+pub struct Tracer(Option<Arc<EnabledTracer>>);
 
-struct Making {
+struct EnabledTracer {
     tracer: SdkTracer,
-    /// The provider's own, which it does not lend.
+    /// A copy of the sampler of the provider, which does not expose its own.
     sampler: Box<dyn ShouldSample>,
 }
 
-impl fmt::Debug for Making {
+impl fmt::Debug for EnabledTracer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.tracer.fmt(formatter)
     }
@@ -30,10 +30,11 @@ impl fmt::Debug for Making {
 
 impl Tracer {
     pub(super) fn new(tracer: SdkTracer) -> Self {
-        // From the same environment as the provider's, which was warned of already.
+        // Read from the same environment as the sampler of the provider, which has already
+        // logged any warning.
         let quiet = NoSubscriber::default();
         let sampler = tracing::subscriber::with_default(quiet, || Config::default().sampler);
-        Self(Some(Arc::new(Making { tracer, sampler })))
+        Self(Some(Arc::new(EnabledTracer { tracer, sampler })))
     }
 
     /// Whether spans are exported at all.
@@ -41,12 +42,13 @@ impl Tracer {
         self.0.is_some()
     }
 
-    /// Starts a span, as a part of a provisioning trace if there is one.
+    /// Starts a span, within a provisioning trace if there is one.
     pub(super) fn start(&self, span: SpanBuilder, within: Option<&ProvisioningTrace>) -> Context {
-        let Some(making) = &self.0 else {
+        let Some(enabled) = &self.0 else {
             return Context::new();
         };
-        let parent = within.map_or_else(Context::new, |way| way.context(making.samples(way)));
+        let parent =
+            within.map_or_else(Context::new, |trace| trace.context(enabled.samples(trace)));
         self.start_within(span, &parent)
     }
 
@@ -54,30 +56,31 @@ impl Tracer {
     pub(super) fn start_within(&self, span: SpanBuilder, parent: &Context) -> Context {
         match &self.0 {
             None => parent.clone(),
-            Some(making) => {
-                let span = span.start_with_context(&making.tracer, parent);
+            Some(enabled) => {
+                let span = span.start_with_context(&enabled.tracer, parent);
                 parent.with_span(span)
             }
         }
     }
 
-    /// A Service has its first address: the root of all passes that led to it.
-    pub fn provisioned(&self, way: &ProvisioningTrace, attributes: Vec<KeyValue>) {
-        let Some(making) = &self.0 else {
+    /// Exports the root span of a provisioning trace, when the Service has its address.
+    pub fn provisioned(&self, trace: &ProvisioningTrace, attributes: Vec<KeyValue>) {
+        let Some(enabled) = &self.0 else {
             return;
         };
         let root = SpanBuilder::from_name(PROVISION)
-            .with_start_time(way.since())
+            .with_start_time(trace.since())
             .with_attributes(attributes);
-        way.as_root(|| root.start_with_context(&making.tracer, &Context::new()))
+        trace
+            .as_root(|| root.start_with_context(&enabled.tracer, &Context::new()))
             .end();
     }
 }
 
-impl Making {
-    /// Whether the root will be exported: its passes must be too, or not.
-    fn samples(&self, way: &ProvisioningTrace) -> bool {
-        let (trace, kind) = (way.trace(), SpanKind::Internal);
+impl EnabledTracer {
+    /// Whether the root span will be exported; its attempts follow that decision.
+    fn samples(&self, trace: &ProvisioningTrace) -> bool {
+        let (trace, kind) = (trace.trace(), SpanKind::Internal);
         let decided = self
             .sampler
             .should_sample(None, trace, PROVISION, &kind, &[], &[]);
