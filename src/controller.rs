@@ -1,12 +1,13 @@
-//! The loop: every Service, whenever something about it may have changed.
+//! The control loop: reconciles a Service whenever a change may concern it.
 //!
 //! - [`reconcile`]: one Service, in six steps. Their types are in [`attempt`], the
 //!   steps in [`observe`], [`pace`], [`apply`] and [`report`]; the plan is
 //!   [`crate::plan`].
-//! - [`context`]: what every reconcile works with; [`cloud_handle`]: a cloud's
-//!   client and inventory; [`error`]: why an attempt is not finished.
-//! - [`memory`]: what is remembered of each Service between two reconciles, such
-//!   as when to try again ([`memory::requeue`]).
+//! - [`context`]: the clients, stores and settings of every reconcile;
+//!   [`cloud_handle`]: a cloud's client and inventory; [`error`]: the errors of an
+//!   attempt.
+//! - [`memory`]: the state of each Service that outlives an attempt, such as the
+//!   time of the next one ([`memory::requeue`]).
 //! - In the background: [`resync`] (lists and drift), [`orphans`] (load balancers
 //!   whose Service is gone), [`node_changes`].
 
@@ -42,7 +43,8 @@ use crate::kubernetes::watch_metrics::WatchMetrics;
 use context::uid;
 use orphans::finalizer_race::FinalizerRaces;
 
-/// Asks for a reconcile of every Service; requests that meet are one.
+/// Requests a reconcile of every Service; requests that are pending at the same
+/// time are merged.
 #[derive(Clone)]
 pub struct Trigger(mpsc::Sender<()>);
 
@@ -50,21 +52,19 @@ pub struct Trigger(mpsc::Sender<()>);
 pub struct Triggered(mpsc::Receiver<()>);
 
 impl Trigger {
-    /// A trigger and its receiving end.
     pub fn new() -> (Self, Triggered) {
         let (sender, receiver) = mpsc::channel(1);
         (Self(sender), Triggered(receiver))
     }
 
-    /// Asks for it.
     pub fn reconcile_all(&self) {
-        // Full means that one is asked for already.
+        // The channel is full if a request is pending already.
         let _ = self.0.try_send(());
     }
 }
 
-/// Runs until the context's `stopping` is cancelled and every reconcile under
-/// way has ended. `listed` becomes true with the first whole list of Services.
+/// Runs until the context's `stopping` is cancelled and every running reconcile
+/// has ended. `listed` becomes true with the first complete list of Services.
 pub async fn run(
     context: Arc<Context>,
     events: impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send + 'static,
@@ -87,12 +87,12 @@ pub async fn run(
                 }
                 finalizer_races.observe(service, watching.metadata_keys.finalizer());
             }
-            // Not Store::wait_until_ready: of several that wait there, one is woken.
+            // Store::wait_until_ready would wake only one of several waiting tasks.
             Ok(watcher::Event::InitDone) => {
                 listed.send_replace(true);
             }
             Ok(watcher::Event::Init) => {}
-            Err(error) => tracing::warn!(%error, "the watch of Services failed; it starts again"),
+            Err(error) => tracing::warn!(%error, "the Service watch failed and will be restarted"),
         }
     });
     let stopping = context.stopping.clone().cancelled_owned();

@@ -1,10 +1,11 @@
-//! The core: what to do for one Service, as a pure function.
+//! The core: plans the actions for one Service, as a pure function.
 //!
-//! Nothing here waits, reads a clock, logs, or knows Kubernetes or HTTP. The
+//! Nothing here waits, reads a clock, logs, or depends on Kubernetes or HTTP. The
 //! same `plan` runs in the controller and under the property tests.
 //!
-//! Read in this order: [`service`] (what comes in), [`desired`], [`observed`],
-//! [`action`] (what goes out), then [`plan`]. [`orphan`] is the sweep's rule.
+//! Read in this order: [`service`] (the input), [`desired`], [`observed`],
+//! [`action`] (the output), [`plan`], then [`execution`] (the order of effects).
+//! [`orphan`] is the rule of the sweep.
 
 pub mod action;
 pub mod annotation;
@@ -27,31 +28,32 @@ pub use observed::{Backends, CloudView, Observed};
 use load_balancer::{LoadBalancer, State};
 use naming::CloudName;
 
-/// What to do so that the clouds and the Service's marks become what is
-/// desired. Total and deterministic; once its actions are done and nothing
-/// else has happened, planning again gives no action.
+/// Plans the actions that bring the clouds and the Service to the desired state.
+/// Total and deterministic: once the actions are performed and nothing else has
+/// changed, the next plan is empty.
 ///
-/// The order of the actions is the protocol: finalizer before create, record
-/// right after create, the old load balancer deleted only when the new one
-/// serves, finalizer off when the cloud said that everything is gone.
-pub fn plan(desired: &Desired, seen: &Observed) -> Plan {
+/// The order of the actions is the protocol: the finalizer before the first create,
+/// the record right after a create, the old load balancer deleted only when the new
+/// one serves, and the finalizer removed only when the clouds have confirmed that
+/// every load balancer is gone.
+pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     match desired {
         Desired::Unmanaged(reason) => Plan::waiting(Waiting::NotOurs(*reason)),
         Desired::Invalid(problems) => Plan::waiting(Waiting::Invalid(problems.clone())),
-        Desired::Released(release) => plan_release(*release, seen),
-        Desired::Managed(wanted) => plan_wanted(wanted, seen),
+        Desired::Released(release) => plan_release(*release, observed),
+        Desired::Managed(wanted) => plan_wanted(wanted, observed),
     }
 }
 
-/// All load balancers away, then our marks.
-fn plan_release(release: Release, seen: &Observed) -> Plan {
+/// Deletes all load balancers, then removes our finalizer, record and condition.
+fn plan_release(release: Release, observed: &Observed) -> Plan {
     let mut plan = Plan {
         actions: vec![Action::ConfirmLive],
         waiting: BTreeSet::new(),
     };
-    for (cloud, view) in &seen.clouds {
+    for (cloud, view) in &observed.clouds {
         match view {
-            // What is not ours is not ours to delete.
+            // A load balancer of another owner is never deleted.
             CloudView::Absent | CloudView::NameTaken => {}
             CloudView::Present(found) => plan.actions.extend(delete(cloud, found)),
             CloudView::NotConfigured => {
@@ -65,10 +67,10 @@ fn plan_release(release: Release, seen: &Observed) -> Plan {
         }
     }
     if plan.waiting.is_empty() {
-        // Another class's controller may have written its own address by now,
-        // and without our finalizer none was ever ours.
+        // The controller of another class may have written its own address already,
+        // and without our finalizer no address was ever ours.
         let clear_status =
-            seen.finalizer && !matches!(release, Release::Stays(NotOurs::ForeignClass));
+            observed.finalizer && !matches!(release, Release::Stays(NotOurs::ForeignClass));
         plan.actions.push(Action::RemoveFinalizer { clear_status });
     } else if plan.actions.len() == 1 {
         plan.actions.clear();
@@ -76,14 +78,14 @@ fn plan_release(release: Release, seen: &Observed) -> Plan {
     plan
 }
 
-fn plan_wanted(wanted: &Wanted, seen: &Observed) -> Plan {
+fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
     let mut mutations = Vec::new();
     for cloud in &wanted.clouds {
-        match seen.clouds.get(cloud) {
-            Some(CloudView::Absent) => mutations.push(create(wanted, cloud, seen)),
+        match observed.clouds.get(cloud) {
+            Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
             Some(CloudView::Present(found)) => {
-                let (nodes, unconfirmed) = backends(seen, found);
+                let (nodes, unconfirmed) = backends(observed, found);
                 if unconfirmed {
                     plan.waiting.insert(Waiting::NodesUnconfirmed);
                 }
@@ -93,16 +95,20 @@ fn plan_wanted(wanted: &Wanted, seen: &Observed) -> Plan {
             | None => {}
         }
     }
-    // What is about to be created is not waited for: its answer will tell.
+    // A load balancer that this plan creates is not waited for: the response to the
+    // create shows whether it serves.
     let is_made = |waiting: &Waiting| match waiting {
-        Waiting::Provisioning(cloud) => !matches!(seen.clouds.get(cloud), Some(CloudView::Absent)),
+        Waiting::Provisioning(cloud) => {
+            !matches!(observed.clouds.get(cloud), Some(CloudView::Absent))
+        }
         _ => true,
     };
     plan.waiting
-        .extend(unready(wanted, seen).into_iter().filter(is_made));
-    // Asked before the leftovers add theirs: one that cannot go holds up no other.
+        .extend(unready(wanted, observed).into_iter().filter(is_made));
+    // Computed before the leftovers add their waits, so that a leftover that cannot
+    // be deleted does not hold up the others.
     let can_serve = can_serve(&plan.waiting);
-    let leftovers = leftovers(wanted, seen, &mut plan.waiting);
+    let leftovers = leftovers(wanted, observed, &mut plan.waiting);
     let may_break = can_serve && !leftovers.is_empty();
     let creates = mutations
         .iter()
@@ -111,14 +117,14 @@ fn plan_wanted(wanted: &Wanted, seen: &Observed) -> Plan {
         clouds: wanted.clouds.clone(),
     };
 
-    if !seen.finalizer {
+    if !observed.finalizer {
         plan.actions.push(Action::AddFinalizer);
     } else if creates || may_break || mutations.iter().any(is_edit) {
         plan.actions.push(Action::ConfirmLive);
     }
     let changes = !mutations.is_empty();
     plan.actions.extend(mutations);
-    if changes || !seen.has_published(&seen.publication(&wanted.clouds)) {
+    if changes || !observed.has_published(&observed.publication(&wanted.clouds)) {
         plan.actions.push(publish());
     }
     if may_break {
@@ -131,7 +137,7 @@ fn plan_wanted(wanted: &Wanted, seen: &Observed) -> Plan {
     plan
 }
 
-/// Whether nothing that is already known keeps the wanted clouds from serving.
+/// Whether no known obstacle keeps the wanted clouds from serving.
 fn can_serve(waiting: &BTreeSet<Waiting>) -> bool {
     waiting
         .iter()
@@ -146,20 +152,20 @@ fn request(wanted: &Wanted, nodes: &BTreeSet<IpAddr>) -> CreateRequest {
     }
 }
 
-fn create(wanted: &Wanted, cloud: &CloudName, seen: &Observed) -> Action {
+fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
     Action::Create {
         cloud: cloud.clone(),
-        request: request(wanted, &seen.backends.addresses),
+        request: request(wanted, &observed.backends.addresses),
     }
 }
 
-/// The back ends to have, and whether the Nodes' word for it is still open: a
-/// load balancer with back ends never goes to none on one observation.
-fn backends(seen: &Observed, found: &LoadBalancer) -> (BTreeSet<IpAddr>, bool) {
+/// The desired back ends, and whether the Nodes still have to be confirmed: one
+/// observation without Nodes never takes all back ends from a load balancer.
+fn backends(observed: &Observed, found: &LoadBalancer) -> (BTreeSet<IpAddr>, bool) {
     let Backends {
         addresses,
         none_confirmed,
-    } = &seen.backends;
+    } = &observed.backends;
     if addresses.is_empty() && !none_confirmed && !found.spec.nodes.is_empty() {
         return (found.spec.nodes.clone(), true);
     }
@@ -193,8 +199,8 @@ fn update(
     })
 }
 
-/// Whether an action takes more from the Service than back ends. From an old
-/// state of it that would undo what the user did since.
+/// Whether an action updates more than back ends. Planned from an old state of the
+/// Service, it would undo a later edit.
 pub fn is_edit(action: &Action) -> bool {
     let Action::Update { urgency, .. } = action else {
         return false;
@@ -212,9 +218,9 @@ fn not_serving(cloud: &CloudName, found: &LoadBalancer) -> Option<Waiting> {
     }
 }
 
-/// What keeps the wanted load balancers from serving, as things stand.
-pub fn unready(wanted: &Wanted, seen: &Observed) -> BTreeSet<Waiting> {
-    let reason = |cloud: &CloudName| match seen.clouds.get(cloud) {
+/// The reasons for which wanted load balancers do not serve now.
+pub fn unready(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
+    let reason = |cloud: &CloudName| match observed.clouds.get(cloud) {
         Some(CloudView::Present(found)) => not_serving(cloud, found),
         Some(CloudView::Absent) => Some(Waiting::Provisioning(cloud.clone())),
         Some(CloudView::NameTaken) => Some(Waiting::NameTaken(cloud.clone())),
@@ -224,10 +230,10 @@ pub fn unready(wanted: &Wanted, seen: &Observed) -> BTreeSet<Waiting> {
     wanted.clouds.iter().filter_map(reason).collect()
 }
 
-/// The load balancers on clouds that the user no longer names.
-fn leftovers(wanted: &Wanted, seen: &Observed, waiting: &mut BTreeSet<Waiting>) -> Vec<Action> {
+/// The actions that delete load balancers on clouds that the user no longer names.
+fn leftovers(wanted: &Wanted, observed: &Observed, waiting: &mut BTreeSet<Waiting>) -> Vec<Action> {
     let mut actions = Vec::new();
-    for (cloud, view) in &seen.clouds {
+    for (cloud, view) in &observed.clouds {
         if wanted.clouds.contains(cloud) {
             continue;
         }
@@ -245,7 +251,8 @@ fn leftovers(wanted: &Wanted, seen: &Observed, waiting: &mut BTreeSet<Waiting>) 
     actions
 }
 
-/// Asks for the end of a load balancer, unless the cloud is at it already.
+/// The actions that delete a load balancer; without the delete itself if the cloud
+/// is deleting it already.
 fn delete(cloud: &CloudName, found: &LoadBalancer) -> Vec<Action> {
     let (cloud, id) = (cloud.clone(), found.id.clone());
     let mut actions = Vec::new();

@@ -48,7 +48,7 @@ async fn whatever_was_edited_behind_our_back_is_put_right() -> Result<()> {
     }
     let said = test.until_event("web", "LoadBalancerDrifted").await?;
     ensure!(
-        said.contains(&made.id) && said.contains("otherwise than it was left"),
+        said.contains(&made.id) && said.contains("was changed outside the cluster"),
         "{said}"
     );
     let after = test.get("web").await?.resource_version();
@@ -86,10 +86,7 @@ async fn what_was_deleted_behind_our_back_is_there_again() -> Result<()> {
     );
     test.until_ready("web").await?;
     let said = test.until_event("web", "LoadBalancerDrifted").await?;
-    ensure!(
-        said.contains("is gone although nobody here deleted it"),
-        "{said}"
-    );
+    ensure!(said.contains("was deleted outside the cluster"), "{said}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
-//! Step five of a reconcile: performs what an [`Execution`] asks for, effect by
-//! effect. The order of effects, and what a failure means for the rest, is decided
-//! there; the effects themselves are in [`service`] and [`clouds`].
+//! Step five of a reconcile: performs the effects of an [`Execution`] one by one. The
+//! execution decides their order and the consequences of a failure; the effects
+//! themselves are in [`service`] and [`clouds`].
 
 mod clouds;
 mod service;
@@ -20,7 +20,7 @@ use crate::plan::execution::{Certainty, Effect, Execution, Reach};
 use crate::plan::{Action, Outcome, Waiting};
 use crate::telemetry::traces;
 
-/// Carries a plan out.
+/// Performs a plan.
 pub async fn apply(
     paced: PacedPlan,
     service: &ObservedService,
@@ -87,16 +87,16 @@ struct Executor<'a> {
     leadership: &'a Leadership,
     context: &'a Context,
     repairs: Repairs,
-    /// The newest state of the Service: every write starts from it.
+    /// The newest known state of the Service, from which every write starts.
     object: Arc<Service>,
     errors: Vec<ReconcileError>,
     waiting: BTreeSet<Waiting>,
 }
 
-/// Why an action did not succeed.
+/// The reason for which an action did not succeed.
 enum Interruption {
     Error(ReconcileError),
-    /// Nothing failed: the cloud needs more time.
+    /// The cloud needs more time; nothing failed.
     Waiting(Waiting),
 }
 
@@ -112,7 +112,7 @@ impl Executor<'_> {
         action: &Action,
         execution: &Execution,
     ) -> Result<Outcome, Interruption> {
-        // Even while the process stops, created load balancers are recorded.
+        // Created load balancers are recorded even while the process stops.
         if self.context.stopping.is_cancelled() && !execution.is_recording() {
             return Err(ReconcileError::Stopping.into());
         }

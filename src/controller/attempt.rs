@@ -1,4 +1,4 @@
-//! What passes between the steps of one attempt to reconcile a Service.
+//! The values that pass between the steps of one attempt to reconcile a Service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,12 +14,12 @@ use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::service::ServiceView;
 use crate::plan::{Action, Desired, Observed, Waiting};
 
-/// A hash of what the user set on a Service: a change of it ends every delay.
+/// A hash of the user's input in a Service. A change of it ends every delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpecHash(u64);
 
 impl SpecHash {
-    /// The hash of a Service's spec and annotations, without our own.
+    /// The hash of a Service's spec and annotations, without our own annotations.
     pub fn of(service: &ServiceView) -> Self {
         let mut hasher = DefaultHasher::new();
         service.user_input().hash(&mut hasher);
@@ -32,42 +32,40 @@ impl SpecHash {
     }
 }
 
-/// A Service as it was read for one attempt.
+/// The state of a Service at the beginning of an attempt.
 pub struct ObservedService {
-    /// The object that every write of the attempt starts from.
+    /// The object from which the writes of the attempt start.
     pub object: Arc<Service>,
     /// The parts of the object that the plan reads.
     pub view: ServiceView,
-    /// What the Service asks for.
     pub desired: Desired,
     pub spec_hash: SpecHash,
-    /// The Nodes; `None` until all are listed.
+    /// `None` until all Nodes are listed.
     pub nodes: Option<NodeSet>,
-    /// Whether our condition was true.
+    /// Whether the status of our condition was "True".
     pub was_ready: bool,
-    /// When the attempt began.
     pub started: Instant,
 }
 
 impl ObservedService {
-    /// Version of the Nodes; 0 until all are listed.
+    /// The version of the Nodes; 0 until all are listed.
     pub fn nodes_version(&self) -> u64 {
         self.nodes.as_ref().map_or(0, |nodes| nodes.version)
     }
 }
 
-/// Why an attempt ends after its first steps.
+/// The end of an attempt after its first steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skip {
-    /// There is nothing to do, or not everything that is needed is known yet: a
-    /// change triggers the next attempt.
+    /// There is nothing to do, or an input is missing: a change triggers the next
+    /// attempt.
     UntilChange,
-    /// A delay has not passed yet.
+    /// The delay of the Service has not passed yet.
     For(Duration),
 }
 
 impl Skip {
-    /// When to try again; `None`: a change triggers the next attempt.
+    /// The delay until the next attempt; `None` if a change triggers it.
     pub fn requeue_after(self) -> Option<Duration> {
         match self {
             Self::UntilChange => None,
@@ -76,42 +74,42 @@ impl Skip {
     }
 }
 
-/// What the clouds have for a Service.
+/// The state of the clouds for a Service.
 pub struct ObservedClouds {
     /// The input of the plan.
     pub observed: Observed,
-    /// The clouds that did not answer, and why.
+    /// The errors of the clouds that could not be queried.
     pub errors: BTreeMap<CloudName, CloudError>,
-    /// Load balancers that the Service's annotations name although another owner
-    /// has them.
+    /// The load balancers that the Service's record names and that belong to another
+    /// owner.
     pub disowned: Vec<(CloudName, LoadBalancerId)>,
 }
 
-/// A cloud's part of a plan that restores what was changed outside the cluster.
+/// The action on one cloud that repairs a change made outside the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {
-    /// The load balancer that was changed; `None`: it was deleted.
+    /// The load balancer that was changed; `None` if it was deleted.
     pub changed: Option<LoadBalancerId>,
-    /// Whether this is the first attempt at it.
+    /// Whether this is the first attempt at the repair.
     pub is_new: bool,
-    /// Until its slot; `None` once that has come.
+    /// The time until its slot; `None` once the slot has come.
     pub wait: Option<Duration>,
 }
 
 /// The repairs in a plan, by cloud.
 pub type Repairs = BTreeMap<CloudName, Repair>;
 
-/// How applying a plan ended.
+/// The result of applying a plan.
 pub struct ApplyResult {
-    /// What there is now.
+    /// The observed state after the last action.
     pub observed: Observed,
-    /// The newest state of the Service that an answer showed.
+    /// The newest known state of the Service.
     pub object: Arc<Service>,
     /// The actions that succeeded, in order.
     pub actions: Vec<Action>,
-    /// What failed, in order.
+    /// The errors, in order.
     pub errors: Vec<ReconcileError>,
-    /// What is left undone although nothing failed.
+    /// The waits, which are not errors.
     pub waiting: BTreeSet<Waiting>,
     /// As in [`ObservedClouds`].
     pub disowned: Vec<(CloudName, LoadBalancerId)>,
@@ -120,13 +118,13 @@ pub struct ApplyResult {
 }
 
 impl ApplyResult {
-    /// Everything that is left to do: errors first.
+    /// The errors, then the waits.
     pub fn unfinished(&self) -> impl Iterator<Item = Unfinished<'_>> {
         let errors = self.errors.iter().map(Unfinished::Failed);
         errors.chain(self.waiting.iter().map(Unfinished::Waiting))
     }
 
-    /// The clouds where a repair waits for its slot.
+    /// The clouds on which a repair waits for its slot.
     pub fn queued_repairs(&self) -> impl Iterator<Item = &CloudName> {
         self.waiting.iter().filter_map(|waiting| match waiting {
             Waiting::RepairSlot(cloud) => Some(cloud),
@@ -134,8 +132,8 @@ impl ApplyResult {
         })
     }
 
-    /// Whether all that was done is to restore the addresses of a Service that
-    /// was ready: another writer changes them too.
+    /// Whether the attempt only restored the addresses of a Service that was ready,
+    /// which means that another writer changes them.
     pub fn restores_status(&self, service: &ObservedService) -> bool {
         matches!(self.actions[..], [Action::Publish { .. }])
             && !service.view.published.is_empty()

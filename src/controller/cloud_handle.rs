@@ -1,4 +1,4 @@
-//! A cloud, and what it is known to have.
+//! A cloud's client and inventory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,21 +8,19 @@ use tokio::time::timeout;
 
 use crate::cloud::{Cloud, Inventory};
 
-/// The longest that a Service waits for its cloud's first list.
+/// The longest time that a reconcile waits for the first list of a cloud.
 const FIRST_LIST: Duration = Duration::from_secs(3);
 
-/// A cloud, and what it is known to have.
+/// A cloud's client and inventory.
 pub struct CloudHandle {
-    /// Its client.
     pub client: Arc<dyn Cloud>,
-    /// What it is known to have; what is not in it may exist all the same.
+    /// The known load balancers; the cloud may have others.
     pub inventory: Inventory,
-    /// Whether the first list has ended, well or not.
+    /// Whether the first list has ended, successfully or not.
     listed: watch::Sender<bool>,
 }
 
 impl CloudHandle {
-    /// Nothing is known of it yet.
     pub fn new(client: Arc<dyn Cloud>) -> Self {
         Self {
             client,
@@ -31,15 +29,15 @@ impl CloudHandle {
         }
     }
 
-    /// Waits for the end of the first list, for a few seconds: a cloud that is
-    /// slow to list is asked for each Service of its own.
+    /// Waits for the end of the first list, for at most [`FIRST_LIST`]; after that,
+    /// each Service is queried by itself.
     pub async fn listed(&self) {
         let mut listed = self.listed.subscribe();
-        // The sender lives in self, so the wait itself cannot fail.
+        // The wait cannot fail because `self` keeps the sender.
         let _ = timeout(FIRST_LIST, listed.wait_for(|listed| *listed)).await;
     }
 
-    /// A list has ended, well or not.
+    /// Records that a list has ended, successfully or not.
     pub fn has_been_listed(&self) {
         self.listed.send_replace(true);
     }

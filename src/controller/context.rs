@@ -1,4 +1,4 @@
-//! What every reconcile works with.
+//! The clients, stores and settings that every reconcile uses.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -23,45 +23,38 @@ use crate::telemetry::Metrics;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::traces::Tracer;
 
-/// What every reconcile works with.
+/// The clients, stores and settings that every reconcile uses.
 pub struct Context {
-    /// This cluster, as the owner of load balancers.
     pub cluster: ClusterId,
     /// The names of our annotations, finalizer and condition.
     pub metadata_keys: MetadataKeys,
-    /// The configured clouds, as the plan sees them.
+    /// The configured clouds and the features that each supports.
     pub capabilities: Clouds,
-    /// The configured clouds, as they are called.
     pub clouds: BTreeMap<CloudName, CloudHandle>,
-    /// Services and Nodes, as the watches show them.
     pub watched: Watched,
-    /// Reads and writes Services.
+    /// The client for reading and writing Services.
     pub services: ServiceWriter,
-    /// Records Events.
     pub events: Events,
     pub metrics: Arc<Metrics>,
     pub tracer: Tracer,
     pub log_throttle: LogThrottle,
-    /// What is remembered between reconciles.
     pub memory: Arc<Memory>,
-    /// Whether this replica leads.
     pub roles: watch::Receiver<Role>,
-    /// Cancelled when no new work may be started.
+    /// Cancelled when no new work may start.
     pub stopping: CancellationToken,
 }
 
 /// The state of the cluster, as the watches show it.
 pub struct Watched {
-    /// Every Service.
     pub services: Store<Service>,
-    /// Whether all Services were listed.
+    /// Whether all Services were listed once.
     pub services_listed: watch::Receiver<bool>,
-    /// The Nodes; `None` until all were listed.
+    /// `None` until all Nodes were listed.
     pub nodes: watch::Receiver<Option<NodeSet>>,
 }
 
 impl Context {
-    /// Our leadership, unless this replica is a standby or about to stop.
+    /// The leadership of this replica; `None` for a standby and while stopping.
     pub fn leadership(&self) -> Option<Leadership> {
         if self.stopping.is_cancelled() {
             return None;
@@ -79,8 +72,8 @@ impl Context {
         }
     }
 
-    /// Drops what is remembered of Services that were deleted while no watch was
-    /// connected.
+    /// Drops the memory of Services that were deleted while the watch was
+    /// disconnected.
     pub fn forget_absent(&self) {
         if !*self.watched.services_listed.borrow() {
             return;
@@ -91,7 +84,7 @@ impl Context {
     }
 }
 
-/// The UID, which every object from an API server has.
+/// The UID of a Service; every object from an API server has one.
 pub fn uid(service: &Service) -> Option<ServiceUid> {
     service.uid().map(ServiceUid::new)
 }

@@ -1,4 +1,4 @@
-//! Why an attempt is not finished: what failed, and what it waits for.
+//! The errors of an attempt, and the reasons for which it is unfinished.
 
 use crate::cloud::{CloudError, ErrorKind};
 use crate::election::LeadershipLost;
@@ -9,15 +9,16 @@ use crate::plan::naming::CloudName;
 use crate::reason::Reason;
 use crate::telemetry::log_throttle::LogKey;
 
-/// What ended an attempt, for one cloud or altogether.
+/// An error that ended an attempt, for one cloud or as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     #[error(transparent)]
     Cloud(#[from] CloudError),
     #[error(transparent)]
     Kubernetes(#[from] KubernetesError),
-    /// The Service is not the one that was planned for any more.
-    #[error("the Service changed in the meantime")]
+    /// The Service or a load balancer is no longer in the state that the plan was
+    /// made for.
+    #[error("the Service or its load balancer changed after it was observed")]
     Changed,
     #[error(transparent)]
     NotLeader(#[from] LeadershipLost),
@@ -26,8 +27,8 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
-    /// Whether the attempt was cut short because another writer came first: a
-    /// later attempt reports on the Service instead.
+    /// Whether a later attempt reports on the Service instead: another writer came
+    /// first, leadership ended, or the process stops.
     pub fn is_superseded(&self) -> bool {
         match self {
             Self::Changed | Self::NotLeader(_) | Self::Stopping => true,
@@ -35,14 +36,14 @@ impl ReconcileError {
                 error,
                 KubernetesError::Conflict | KubernetesError::Gone | KubernetesError::NotLeader(_)
             ),
-            // Busy: so many calls wait that this one was not sent in time.
+            // Busy: the call was not sent in time because many others wait.
             Self::Cloud(error) => {
                 matches!(error.kind(), ErrorKind::LeadershipLost | ErrorKind::Busy)
             }
         }
     }
 
-    /// Whether the failed request may have taken effect all the same.
+    /// Whether the failed request may have taken effect.
     pub fn certainty(&self) -> Certainty {
         match self {
             Self::Cloud(error) if error.outcome_unknown() => Certainty::Unknown,
@@ -50,8 +51,8 @@ impl ReconcileError {
         }
     }
 
-    /// Equal for two attempts that fail in the same way, whatever the messages
-    /// contain besides (a request id, a timestamp).
+    /// A text that is equal for two attempts that fail in the same way, even if the
+    /// messages differ (in a request id, a timestamp).
     pub fn fingerprint(&self) -> String {
         let reason = Unfinished::Failed(self).reason().as_str();
         match self {
@@ -60,7 +61,7 @@ impl ReconcileError {
         }
     }
 
-    /// Equal for log lines that are throttled together, whatever the Service.
+    /// The key of log lines that are throttled together, for all Services.
     pub fn log_key(&self) -> LogKey {
         let (cloud, operation) = match self {
             Self::Cloud(error) => (Some(error.cloud().to_string()), error.verb().as_str()),
@@ -78,7 +79,7 @@ impl ReconcileError {
     }
 }
 
-/// Something that keeps an attempt from being finished.
+/// An error or a wait that leaves an attempt unfinished.
 #[derive(Clone, Copy, Debug)]
 pub enum Unfinished<'a> {
     Failed(&'a ReconcileError),
@@ -86,7 +87,7 @@ pub enum Unfinished<'a> {
 }
 
 impl<'a> Unfinished<'a> {
-    /// The reason, for metrics, logs and the condition alike.
+    /// The reason in metrics, logs and the condition.
     pub fn reason(self) -> Reason {
         match self {
             Self::Failed(error) => match error {
@@ -115,8 +116,8 @@ impl<'a> Unfinished<'a> {
         }
     }
 
-    /// Whether it counts as a failure of the attempt. The error behind an
-    /// unreachable cloud and an invalid Service are counted where they occur.
+    /// Whether the attempt counts as failed. The error behind an unreachable cloud
+    /// and an invalid Service are counted where they occur.
     pub fn is_failure(self) -> bool {
         match self {
             Self::Failed(error) => !error.is_superseded(),
@@ -125,8 +126,8 @@ impl<'a> Unfinished<'a> {
         }
     }
 
-    /// The cloud and the reason, if a person has to change something before the
-    /// Service can get its address there.
+    /// The cloud and the reason, if the Service cannot get its address there before
+    /// a person changes something.
     pub fn terminal(self) -> Option<(&'a CloudName, Reason)> {
         match self {
             Self::Failed(ReconcileError::Cloud(error)) if error.is_terminal() => {

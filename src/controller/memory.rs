@@ -1,5 +1,5 @@
-//! What this replica remembers of each Service between two reconciles. All of
-//! it may be lost: a new leader starts without it.
+//! The state of each Service that this replica keeps between two reconciles. It is
+//! never needed for correctness: a new leader starts without it.
 
 pub mod drift;
 pub mod event_dedup;
@@ -27,30 +27,30 @@ use workqueue::Workqueue;
 /// Every per-Service store of this replica.
 #[derive(Default)]
 pub struct Memory {
-    /// When each Service is due again.
+    /// The delays until the next attempts.
     pub requeue: RequeuePolicy,
-    /// Which Services were in sync, and the slots of repairs.
+    /// The Services that were in sync, and the slots of repairs.
     pub drift: Drift,
     /// The Events that were emitted already.
     pub event_dedup: EventDedup,
     /// Our own writes that the watch has not shown yet.
     pub mutation_cache: MutationCache,
-    /// Creates whose answer was lost.
+    /// The creates whose response was lost.
     pub pending_creates: PendingCreates,
-    /// The Services that wait for an address, and since when.
+    /// The Services that wait for an address.
     pub provisioning: ProvisioningClock,
     /// The traces of the Services that wait for their first address.
     pub provisioning_traces: ProvisioningTraces,
-    /// The load balancers that have the current Nodes.
+    /// The load balancers that have the current Nodes as back ends.
     pub node_sync: NodeSync,
-    /// What waits to be reconciled, and what is under way.
+    /// The queued and the running reconciles.
     pub workqueue: Workqueue,
 }
 
 impl Memory {
-    /// Drops everything about a Service that was deleted.
+    /// Drops the state of a deleted Service.
     pub fn forget(&self, uid: &ServiceUid) {
-        // Exhaustive, so that a store that is left out does not compile.
+        // Destructured exhaustively: a store that is left out does not compile.
         let Self {
             requeue,
             drift,
@@ -73,8 +73,8 @@ impl Memory {
         workqueue.forget(uid);
     }
 
-    /// Drops everything about all Services but these: some may have been deleted
-    /// while no watch was connected.
+    /// Drops the state of all other Services, which may have been deleted while the
+    /// watch was disconnected.
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
         let Self {
             requeue,

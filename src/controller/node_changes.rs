@@ -1,4 +1,4 @@
-//! Every Service may need other back ends after a change of the Nodes.
+//! Reconciles after a change of the Nodes: every Service may need other back ends.
 
 use std::sync::Arc;
 

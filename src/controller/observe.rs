@@ -1,5 +1,4 @@
-//! Steps one and two of a reconcile: what the Service asks for, and what the
-//! clouds have for it.
+//! Steps one and two of a reconcile: observe the Service and its clouds.
 
 mod cloud_query;
 
@@ -14,9 +13,9 @@ use super::Context;
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
 use crate::kubernetes::{condition, service};
 use crate::plan::{CloudView, Desired, Observed, Release, desired};
-use cloud_query::{CloudAnswer, cloud_queries};
+use cloud_query::{QueryResult, cloud_queries};
 
-/// Reads the Service: no client, no request.
+/// Reads the Service from the watch and the mutation cache; sends no request.
 ///
 /// # Errors
 /// [`Skip`] if there is nothing to do before a change or the end of a delay.
@@ -35,8 +34,8 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     let condition = condition::find(&object, keys.condition());
     let mut desired = desired(&view, &context.cluster, &context.capabilities);
     if let Desired::Unmanaged(reason) = desired {
-        // An invalid Service never got our finalizer, only the condition that
-        // names the problem; when it is disabled, that condition is removed.
+        // A Service that was always invalid has our condition and no finalizer; the
+        // condition is removed once the Service is not managed any more.
         if view.deleting || condition.is_none() {
             tracing::trace!(?reason, "the Service is not managed by this controller");
             memory.provisioning.forget(&view.uid);
@@ -56,12 +55,12 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     })
 }
 
-/// Queries the clouds that matter for this Service, all at once.
+/// Queries the relevant clouds of a Service concurrently.
 ///
 /// # Errors
 /// [`Skip::UntilChange`] until the Nodes are listed, because the load balancer
-/// would be created without back ends; and when the process stops, because a
-/// read may be broken off at any time.
+/// would be created without back ends; and when the process stops, because reads
+/// can be abandoned at any time.
 pub async fn observe_clouds(
     service: &ObservedService,
     context: &Context,
@@ -69,24 +68,24 @@ pub async fn observe_clouds(
     let nodes = service.nodes.clone().ok_or(Skip::UntilChange)?;
     let queries = cloud_queries(service, context);
     let queries = queries.into_iter().map(|query| async move {
-        let answer = query.run().await;
-        (query.name, answer)
+        let result = query.run().await;
+        (query.name, result)
     });
-    let answers = context.stopping.run_until_cancelled(join_all(queries));
-    let answers = answers.await.ok_or(Skip::UntilChange)?;
+    let results = context.stopping.run_until_cancelled(join_all(queries));
+    let results = results.await.ok_or(Skip::UntilChange)?;
     let mut clouds = ObservedClouds {
         observed: Observed::of_service(&service.view, nodes.backends),
         errors: BTreeMap::new(),
         disowned: Vec::new(),
     };
-    for (name, answer) in answers {
-        let answer = answer.unwrap_or_else(|error| {
+    for (name, result) in results {
+        let result = result.unwrap_or_else(|error| {
             clouds.errors.insert(name.clone(), error);
-            CloudAnswer::from(CloudView::Unreachable)
+            QueryResult::from(CloudView::Unreachable)
         });
-        let disowned = answer.disowned.map(|id| (name.clone(), id));
+        let disowned = result.disowned.map(|id| (name.clone(), id));
         clouds.disowned.extend(disowned);
-        clouds.observed.clouds.insert(name, answer.view);
+        clouds.observed.clouds.insert(name, result.view);
     }
     Ok(clouds)
 }

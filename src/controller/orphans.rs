@@ -1,6 +1,6 @@
-//! Load balancers whose Service is gone: [`sweep`] finds them in the clouds'
-//! lists, [`finalizer_race`] right when the watch shows a Service that went
-//! although our finalizer was on it.
+//! Load balancers whose Service is gone. [`sweep`] finds them in the clouds' lists;
+//! [`finalizer_race`] finds them when the watch shows that a Service was removed
+//! despite our finalizer.
 
 pub mod finalizer_race;
 pub mod sweep;
@@ -15,17 +15,17 @@ use crate::kubernetes::service::view;
 use crate::plan::naming::{ClusterId, Owner, ServiceKey};
 use crate::plan::{Clouds, Desired, desired};
 
-/// What to do with orphans.
+/// The action to take on an orphan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrphanPolicy {
     /// Delete them, a few at a time.
     Delete,
-    /// Report them by Event, log and metric, and leave them alone.
+    /// Report them by Event, log and metric, and keep them.
     Report,
 }
 
-/// Whether a Service may have load balancers of ours: it has our finalizer, or
-/// is about to get it.
+/// Whether a Service may have load balancers of ours: it has our finalizer or is
+/// about to get it.
 pub fn may_have_load_balancers(
     service: &Service,
     keys: &MetadataKeys,
@@ -46,8 +46,8 @@ impl Context {
         )
     }
 
-    /// Whether the Service of an owner is gone or no longer ours, by a live read,
-    /// never by the watch.
+    /// Whether the Service of an owner is gone or no longer managed, by a live read:
+    /// the watch may lag.
     async fn is_service_gone(&self, owner: &Owner) -> Result<bool, ReconcileError> {
         let live = self.services.get(&key(owner)).await?;
         let live = live.filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
@@ -62,7 +62,7 @@ fn key(owner: &Owner) -> ServiceKey {
     }
 }
 
-/// The Service, for an Event that outlives it.
+/// A reference to a Service that need not exist any more, for an Event about it.
 fn reference(owner: &Owner) -> ObjectReference {
     ObjectReference {
         api_version: Some("v1".into()),

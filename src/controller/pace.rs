@@ -1,5 +1,5 @@
-//! Step four of a reconcile: repairs of drift are taken out of the plan until
-//! their slot comes. No client: nothing is read and nothing is written here.
+//! Step four of a reconcile: removes repairs of drift from the plan until their slot
+//! comes. Uses no client.
 
 use std::collections::BTreeSet;
 
@@ -8,22 +8,22 @@ use super::memory::drift::Drift;
 use crate::plan::naming::CloudName;
 use crate::plan::{Action, Plan, Waiting, is_edit};
 
-/// A plan of which every action may be carried out now.
+/// A plan of which every action may be performed now.
 pub struct PacedPlan {
     /// The plan without the repairs that wait for their slot.
     pub plan: Plan,
-    /// All of its repairs, those that wait included.
+    /// All repairs, including those that wait.
     pub repairs: Repairs,
 }
 
 impl PacedPlan {
-    /// Whether there is nothing to do, now or later.
+    /// Whether there is no action to perform, now or later.
     pub fn is_empty(&self) -> bool {
         self.plan.actions.is_empty() && self.repairs.is_empty()
     }
 }
 
-/// Takes the repairs that have to wait out of a plan.
+/// Removes the repairs that have to wait from a plan.
 pub fn pace(plan: Plan, service: &ObservedService, drift: &Drift) -> PacedPlan {
     let repairs = drift.schedule(&plan, service);
     let plan = without_waiting(plan, &repairs);

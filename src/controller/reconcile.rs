@@ -1,4 +1,4 @@
-//! One Service, in six steps.
+//! The reconcile of one Service, in six steps.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -36,12 +36,9 @@ async fn attempt(
     Ok(report(&service, result, leadership, context).await) // client: API server
 }
 
-/// Reconciles one Service, with its span, its log fields and its place in the
-/// queue's metrics. Never fails towards kube-runtime: an error is reported and
-/// becomes the time of the next attempt.
-///
-/// # Errors
-/// None.
+/// Reconciles one Service, with its span, its log fields and the metrics of the
+/// queue. Never fails: an error is reported and determines the time of the next
+/// attempt, so that kube-runtime's own error policy is not used.
 pub async fn reconcile(service: Arc<Service>, context: Arc<Context>) -> Result<Next, Infallible> {
     let Some(uid) = uid(&service) else {
         return Ok(Next::await_change());

@@ -1,8 +1,9 @@
-//! Step six of a reconcile: Events, metrics, the log and the condition, and the
-//! time of the next attempt. Never fails the reconcile.
+//! Step six of a reconcile: log lines, Events, the condition, metrics, and the time
+//! of the next attempt. Never fails the reconcile.
 
 pub mod condition;
 pub mod events;
+mod log;
 pub mod metrics;
 pub mod spans;
 
@@ -19,15 +20,15 @@ use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::{Desired, Waiting, unready};
 use crate::telemetry::traces;
 
-/// Reports an attempt. Returns when to try again; `None` if only a change is
-/// worth another attempt.
+/// Reports an attempt. Returns the delay until the next one; `None` if the Service
+/// is next reconciled when something changes.
 pub async fn report(
     service: &ObservedService,
     mut result: ApplyResult,
     leadership: &Leadership,
     context: &Context,
 ) -> Option<Duration> {
-    log(&result, context);
+    log::log_result(&result, context.metadata_keys.prefix(), context);
     let (readiness, is_news) = condition_to_set(service, &result, context);
     if is_news {
         traces::begin();
@@ -43,8 +44,8 @@ pub async fn report(
         result.errors.extend(written.err());
     }
     metrics::count_attempt(service, &result, &pending, context);
-    // A load balancer that stays on a cloud which is not configured any more does
-    // not keep the rest from being in sync.
+    // A load balancer that is left on a cloud which is no longer configured does not
+    // keep the others from being in sync.
     let is_left = |waiting: &Waiting| matches!(waiting, Waiting::CloudNotConfigured(_));
     if result.errors.is_empty() && pending.iter().all(is_left) {
         context.memory.drift.mark_in_sync(service);
@@ -52,25 +53,8 @@ pub async fn report(
     requeue(service, &result, &pending, context)
 }
 
-fn log(result: &ApplyResult, context: &Context) {
-    for action in &result.actions {
-        tracing::info!(%action, "done");
-    }
-    for waiting in &result.waiting {
-        match waiting {
-            Waiting::RepairSlot(_) | Waiting::StillDeleting(..) => {}
-            _ => tracing::info!(?waiting, "not done"),
-        }
-    }
-    let failures = result.errors.iter().filter(|error| !error.is_superseded());
-    for error in failures.filter(|error| context.log_throttle.should_log(error.log_key())) {
-        let reason = Unfinished::Failed(error).reason().as_str();
-        tracing::warn!(reason, %error, "failed; it is tried again");
-    }
-}
-
-/// The condition to set, if it may be set, and whether it differs from the one
-/// that the Service has.
+/// The condition to set, if it may be set, and whether it differs from the
+/// Service's current condition.
 fn condition_to_set(
     service: &ObservedService,
     result: &ApplyResult,
@@ -84,8 +68,8 @@ fn condition_to_set(
     let failure = failure.map(ReconcileError::fingerprint);
     let may_be_set = context.memory.event_dedup.failure_is_new(service, failure)
         || before.is_none_or(|before| before.status == "True");
-    // What was created by an attempt that was superseded is in no record yet, so
-    // it must not be called ready.
+    // A superseded attempt may have created a load balancer that is in no record
+    // yet; the Service must not be reported as ready.
     let superseded = result.errors.iter().any(ReconcileError::is_superseded);
     let readiness = condition::readiness(
         service,
@@ -100,13 +84,13 @@ fn condition_to_set(
     (readiness, is_news)
 }
 
-/// What the Service still waits for although nothing failed.
+/// The waits that remain and are not errors.
 fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting> {
     let mut pending = match &service.desired {
         Desired::Managed(wanted) => unready(wanted, &result.observed),
         _ => BTreeSet::new(),
     };
-    // There is nothing to poll for before the slot of the repair.
+    // Polling the cloud before the slot of the repair would find nothing new.
     for cloud in result.queued_repairs() {
         pending.remove(&Waiting::Provisioning(cloud.clone()));
     }
@@ -139,7 +123,9 @@ async fn write_condition(
         .services
         .patch(leadership, &result.object, &patch)
         .await
-        .inspect_err(|error| tracing::debug!(%error, "the condition was not written"))?;
+        .inspect_err(
+            |error| tracing::debug!(%error, "failed to write the condition of the Service"),
+        )?;
     if let Some(written) = written {
         let cache = &context.memory.mutation_cache;
         cache.record(&service.view.uid, written.into());
@@ -155,7 +141,7 @@ fn requeue(
 ) -> Option<Duration> {
     let errors = result.errors.iter().map(Unfinished::Failed);
     let unfinished = errors.chain(pending.iter().map(Unfinished::Waiting));
-    // Another writer of the status must not make this a hot loop.
+    // Restoring the status against another writer must not become a hot loop.
     let restores = result.restores_status(service).then_some(Requeue::Poll);
     let slots = result.repairs.values().filter_map(|repair| repair.wait);
     let requeues = unfinished

@@ -1,6 +1,6 @@
-//! The resync: each cloud is listed once at takeover, so that a new leader makes
-//! one request to each cloud rather than one for every Service, and again at
-//! intervals, for drift and for orphans.
+//! The resync: lists each cloud at takeover, so that a new leader makes one request
+//! to each cloud instead of one for each Service, and then at intervals, to find
+//! drift and orphans.
 
 use std::mem::discriminant;
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use crate::election::Role;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::CloudName;
 
-/// How often to resync.
+/// The intervals of the resync.
 #[derive(Clone, Copy, Debug)]
 pub struct ResyncSettings {
-    /// Between two lists of a cloud.
+    /// The time between two lists of a cloud.
     pub sweep_interval: Duration,
-    /// Between two reconciles of every Service, for drift.
+    /// The time between two reconciles of every Service, to find drift.
     pub drift_interval: Duration,
     pub sweep: SweepSettings,
 }
 
-/// From the moment that this replica leads: lists each cloud, then reconciles
-/// every Service; and both again at their intervals.
+/// Waits until this replica leads, then lists each cloud and reconciles every
+/// Service, at once and at intervals.
 pub async fn run(context: Arc<Context>, trigger: Trigger, settings: ResyncSettings) {
     let mut roles = context.roles.clone();
     let leads = |role: &Role| matches!(role, Role::Leader(_));
     if roles.wait_for(leads).await.is_err() {
-        // A standby that is about to stop; a component that ends would be an error.
+        // The standby is about to stop; a component must not return before that.
         return std::future::pending().await;
     }
     trigger.reconcile_all();
@@ -61,36 +61,36 @@ pub async fn run(context: Arc<Context>, trigger: Trigger, settings: ResyncSettin
     std::future::pending().await
 }
 
-/// Up to a tenth more or less, so that replicas of several clusters that were
-/// restarted together do not list a cloud together.
+/// The interval, up to a tenth shorter or longer, so that replicas of several
+/// clusters that were restarted together do not list a cloud at the same time.
 fn spread(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
-/// Reads a cloud's list; `None` if it has none or does not answer.
+/// Lists a cloud; `None` if it does not support that or does not respond.
 async fn list(
     name: &CloudName,
     cloud: &CloudHandle,
     context: &Context,
 ) -> Option<Vec<LoadBalancer>> {
     let stamp = cloud.inventory.begin_load();
-    let answer = cloud.client.list(&context.cluster).await;
-    let found = match answer {
+    let response = cloud.client.list(&context.cluster).await;
+    let found = match response {
         Ok(found) => {
-            tracing::info!(cloud = %name, load_balancers = found.len(), "read the cloud's inventory");
+            tracing::info!(cloud = %name, load_balancers = found.len(), "listed the load balancers of the cloud");
             count(name, &found, context);
-            // Void only if a later list began: that one counts.
+            // Rejected only if a later list began, which counts instead.
             let _ = cloud.inventory.load(stamp, found.clone());
             Some(found)
         }
         Err(error) if error.kind() == ErrorKind::Unsupported => {
-            tracing::info!(cloud = %name, "this cloud has no list: each load balancer is asked for by itself");
+            tracing::info!(cloud = %name, "the cloud does not support listing; load balancers are queried one by one");
             cloud.inventory.clear();
             context.metrics.inventory.has_no_list(name.as_str());
             None
         }
         Err(error) => {
-            tracing::warn!(cloud = %name, %error, "the cloud's inventory could not be read");
+            tracing::warn!(cloud = %name, %error, "failed to list the load balancers of the cloud; the next resync will retry");
             None
         }
     };
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn replicas_that_were_restarted_together_do_not_look_together() {
+    fn replicas_that_were_restarted_together_list_apart() {
         let minute = Duration::from_secs(60);
         let waits: HashSet<_> = (0..10).map(|_| spread(minute)).collect();
         assert!(waits.len() > 1, "{waits:?}");

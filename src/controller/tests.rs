@@ -1,6 +1,6 @@
-//! What the order of effects rests on, over a scripted API server and scripted
-//! clouds: states that a real control plane shows for a moment only. The same
-//! code against the real ones: `tests/`.
+//! Tests of the controller with a scripted API server and scripted clouds, for states
+//! that a real control plane shows only for a moment. `tests/` runs the same code
+//! against a real control plane.
 
 pub(super) mod api_server;
 pub(super) mod cloud;

@@ -1,4 +1,4 @@
-//! The steps of a plan.
+//! The actions of a plan.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,67 +10,57 @@ use super::desired::NotOurs;
 use super::load_balancer::{LoadBalancer, LoadBalancerSpec};
 use super::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 
-/// One step. Steps run in order, and the first that fails ends the run for
-/// its cloud; what it needs is in it, so the executor chooses nothing.
+/// One action of a plan. Actions run in order, and the first that fails ends the
+/// plan for its cloud. An action contains all of its parameters, so that the
+/// executor decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Action {
-    /// Put our finalizer on the Service. Its answer is the live Service.
+    /// Add our finalizer to the Service. The response is the live Service.
     AddFinalizer,
-    /// Read the Service and go on only if it is the one that was planned for.
+    /// Read the live Service and continue only if it is as the plan assumes.
     ConfirmLive,
     /// Create a load balancer; idempotent by name.
     Create {
-        /// Where.
         cloud: CloudName,
-        /// What.
         request: CreateRequest,
     },
-    /// Bring a load balancer to what is wanted.
+    /// Bring a load balancer to its desired spec, given as a whole.
     Update {
-        /// Where.
         cloud: CloudName,
-        /// Which.
         id: LoadBalancerId,
-        /// What: the same form as for a create.
         request: CreateRequest,
-        /// Whether somebody waits for it.
         urgency: Urgency,
     },
-    /// Write record, status and condition in one patch: what
-    /// [`super::Observed::publication`] then gives for these clouds.
+    /// Write record, status and condition in one patch, with the result of
+    /// [`super::Observed::publication`] at that time.
     Publish {
         /// The clouds that the user named.
         clouds: BTreeSet<CloudName>,
     },
-    /// Go on only if the load balancers of all these clouds have addresses.
+    /// Continue only if the load balancers on all of these clouds have addresses.
     AwaitServing {
         /// The clouds that the user named.
         clouds: BTreeSet<CloudName>,
     },
-    /// Delete a load balancer.
     Delete {
-        /// Where.
         cloud: CloudName,
-        /// Which.
         id: LoadBalancerId,
     },
-    /// Ask by id, and go on only if the load balancer is gone.
+    /// Query the cloud by id and continue only if the load balancer is gone.
     ConfirmGone {
-        /// Where.
         cloud: CloudName,
-        /// Which.
         id: LoadBalancerId,
     },
-    /// Take our finalizer, record and condition off the Service.
+    /// Remove our finalizer, record and condition from the Service.
     RemoveFinalizer {
-        /// Whether the addresses in its status are ours to clear.
+        /// Whether to clear the addresses in its status, which are ours.
         clear_status: bool,
     },
 }
 
 impl Action {
-    /// The cloud whose load balancer the action is about; `None` for an action
-    /// on the Service or on all of its clouds.
+    /// The cloud of the action; `None` for an action on the Service or on several
+    /// clouds.
     pub fn cloud(&self) -> Option<&CloudName> {
         match self {
             Self::Create { cloud, .. }
@@ -86,17 +76,17 @@ impl Action {
     }
 }
 
-/// For logs: what, where and how much, without the whole request.
+/// For spans: the action and its target, without the whole request.
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddFinalizer => write!(formatter, "add finalizer"),
-            Self::ConfirmLive => write!(formatter, "confirm live"),
+            Self::ConfirmLive => write!(formatter, "confirm that the Service is unchanged"),
             Self::Create { cloud, request } => {
                 let nodes = request.spec.nodes.len();
                 write!(
                     formatter,
-                    "create {} on {cloud} ({nodes} back ends)",
+                    "create load balancer {} on {cloud} (back ends: {nodes})",
                     request.name
                 )
             }
@@ -104,84 +94,90 @@ impl fmt::Display for Action {
                 cloud, id, request, ..
             } => {
                 let nodes = request.spec.nodes.len();
-                write!(formatter, "update {id} on {cloud} ({nodes} back ends)")
+                write!(
+                    formatter,
+                    "update load balancer {id} on {cloud} (back ends: {nodes})"
+                )
             }
-            Self::Publish { .. } => write!(formatter, "publish"),
-            Self::AwaitServing { .. } => write!(formatter, "await serving"),
-            Self::Delete { cloud, id } => write!(formatter, "delete {id} on {cloud}"),
-            Self::ConfirmGone { cloud, id } => write!(formatter, "confirm {id} gone from {cloud}"),
+            Self::Publish { .. } => write!(formatter, "update record and status"),
+            Self::AwaitServing { .. } => write!(formatter, "await serving load balancers"),
+            Self::Delete { cloud, id } => {
+                write!(formatter, "delete load balancer {id} on {cloud}")
+            }
+            Self::ConfirmGone { cloud, id } => {
+                write!(
+                    formatter,
+                    "confirm that load balancer {id} on {cloud} is gone"
+                )
+            }
             Self::RemoveFinalizer { .. } => write!(formatter, "remove finalizer"),
         }
     }
 }
 
-/// A whole create or update request.
+/// A complete create or update request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct CreateRequest {
-    /// The name that makes it idempotent.
+    /// The name, which makes a create idempotent.
     pub name: LoadBalancerName,
-    /// Whose it is.
     pub owner: Owner,
-    /// What it does.
     pub spec: LoadBalancerSpec,
 }
 
-/// Whether an update is something that a user waits for.
+/// Whether a user waits for an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Urgency {
     /// A user changed the Service.
     User,
-    /// Back ends came or went.
+    /// Only the back ends change.
     Background,
 }
 
-/// What an action that did not fail brought.
+/// The outcome of an action that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Done.
     Done,
-    /// The load balancer as the cloud answered it.
+    /// The load balancer in the cloud's response.
     Found(Box<LoadBalancer>),
 }
 
-/// Why something is not done now.
+/// A reason for which part of the desired state is not reached yet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Waiting {
-    /// The Service is not ours.
+    /// The Service is not managed.
     NotOurs(NotOurs),
-    /// The Service cannot be carried out as written: for an edit.
+    /// The configuration of the Service is invalid; a user must edit it.
     Invalid(Vec<Problem>),
-    /// The cloud did not answer: for the next try.
+    /// The cloud did not respond; the next attempt may succeed.
     CloudUnreachable(CloudName),
-    /// The cloud is on record but not configured: for whoever runs us.
+    /// The cloud is in the record and not configured; an operator must act.
     CloudNotConfigured(CloudName),
-    /// Our name is taken by a load balancer that is not ours: for a human.
+    /// Our name is taken by a load balancer of another owner; a person must act.
     NameTaken(CloudName),
-    /// The load balancer has no address yet: for the cloud.
+    /// The load balancer has no address yet.
     Provisioning(CloudName),
-    /// The load balancer failed at the cloud: for the cloud.
+    /// The load balancer failed at the cloud, with the cloud's message.
     CloudError(CloudName, String),
-    /// The load balancer is being deleted, it cannot be used: for the cloud.
+    /// The load balancer of our name is being deleted, so it cannot be used.
     Deleting(CloudName),
-    /// No Node is eligible, and that is not confirmed: for the next look.
+    /// No Node is eligible, and no live list has confirmed that.
     NodesUnconfirmed,
-    /// The cloud still has the load balancer that it was told to delete.
+    /// The cloud still has a load balancer whose deletion was requested.
     StillDeleting(CloudName, LoadBalancerId),
     /// The repair of drift is rate-limited: for its slot.
     RepairSlot(CloudName),
 }
 
-/// What to do, in order, and what is not done and why.
+/// The actions to perform, and the reasons for which a part has to wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Plan {
-    /// The steps.
+    /// The actions, in order.
     pub actions: Vec<Action>,
-    /// What is left undone, with the reason.
     pub waiting: BTreeSet<Waiting>,
 }
 
 impl Plan {
-    /// Nothing to do, for this reason.
+    /// A plan without actions.
     pub(super) fn waiting(reason: Waiting) -> Self {
         Self {
             actions: Vec::new(),

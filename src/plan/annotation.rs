@@ -1,10 +1,10 @@
-//! The annotations we know, without their prefix, and how their values read.
+//! The known annotations, without their prefix, and the parsing of their values.
 
 use serde::Serialize;
 
 use super::load_balancer::Algorithm;
 
-/// Switch: only `true` makes a Service ours.
+/// Only the value `true` puts a Service under our management.
 pub const ENABLE: &str = "enable";
 /// The cloud, or a comma-separated list of clouds.
 pub const PROVIDER: &str = "provider";
@@ -12,11 +12,11 @@ pub const PROVIDER: &str = "provider";
 pub const LB_SPEC: &str = "lb-spec";
 /// Bits per second.
 pub const LB_BANDWIDTH: &str = "lb-bandwidth";
-/// How back ends are picked.
+/// The algorithm that picks back ends.
 pub const ALGORITHM: &str = "algorithm";
-/// Written by us: ids.
+/// Written by us: the ids of the load balancers.
 pub const LB_ID: &str = "lb-id";
-/// Written by us: the clouds of the ids.
+/// Written by us: the clouds of these load balancers, in the same order.
 pub const LB_CLOUD: &str = "lb-cloud";
 
 /// Every annotation that we know.
@@ -30,25 +30,24 @@ pub const KNOWN: [&str; 7] = [
     LB_CLOUD,
 ];
 
-/// A value that we cannot use: what was found, what is allowed, an example.
+/// An invalid value in a Service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Problem {
-    /// Where it stands: an annotation without its prefix, or a field (`spec.ports[1].protocol`).
     pub subject: Subject,
-    /// What was found; `None` if it is missing.
+    /// The value in the Service; `None` if it is missing.
     pub value: Option<String>,
-    /// What is allowed.
+    /// The rule that the value breaks.
     pub rule: String,
-    /// A value that would do.
+    /// A valid value.
     pub example: String,
 }
 
-/// Where a problem stands.
+/// The annotation or field that has an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Subject {
-    /// One of our annotations, named without its prefix.
+    /// The name without its prefix.
     Annotation(&'static str),
-    /// A field of the Service.
+    /// The path in the Service, such as `spec.ports[1].protocol`.
     Field(String),
 }
 
@@ -67,7 +66,8 @@ impl Problem {
         }
     }
 
-    /// One sentence for a person, with the prefix that the annotations have here.
+    /// The message for conditions, Events and logs. `prefix` is the configured
+    /// prefix of annotations.
     pub fn describe(&self, prefix: &str) -> String {
         let Self {
             subject,
@@ -87,16 +87,16 @@ impl Problem {
     }
 }
 
-/// An annotation with our prefix that we do not know.
+/// An unknown annotation with our prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct UnknownAnnotation {
-    /// Its name without the prefix.
+    /// The name without its prefix.
     pub name: String,
-    /// The known name that is nearest in spelling.
+    /// The known name with the most similar spelling.
     pub nearest: &'static str,
 }
 
-/// The annotations, of those with our prefix, that we do not know.
+/// The unknown annotations among those with our prefix.
 pub fn unknown<'a>(names: impl Iterator<Item = &'a String>) -> Vec<UnknownAnnotation> {
     names
         .filter(|name| !KNOWN.contains(&name.as_str()))
@@ -115,7 +115,7 @@ fn nearest(name: &str) -> &'static str {
     best.1
 }
 
-/// Reads `lb-spec`.
+/// Parses `lb-spec`.
 pub(super) fn parse_spec(value: &str) -> Result<String, Problem> {
     let is_plain =
         |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
@@ -131,7 +131,7 @@ pub(super) fn parse_spec(value: &str) -> Result<String, Problem> {
     ))
 }
 
-/// Reads `lb-bandwidth`.
+/// Parses `lb-bandwidth`.
 pub(super) fn parse_bandwidth(value: &str) -> Result<String, Problem> {
     let number = value.strip_suffix(['K', 'M', 'G']).unwrap_or_default();
     let is_number = (1..=9).contains(&number.len())
@@ -140,7 +140,7 @@ pub(super) fn parse_bandwidth(value: &str) -> Result<String, Problem> {
     if is_number {
         return Ok(value.to_owned());
     }
-    let rule = "it must be a whole number from 1 and K, M or G (bits per second)";
+    let rule = "it must be a positive whole number followed by K, M or G (bits per second)";
     Err(Problem::annotation(
         LB_BANDWIDTH,
         Some(value),
@@ -149,22 +149,18 @@ pub(super) fn parse_bandwidth(value: &str) -> Result<String, Problem> {
     ))
 }
 
-/// Reads `algorithm`.
+/// Parses `algorithm`.
 pub(super) fn parse_algorithm(value: &str) -> Result<Algorithm, Problem> {
-    match value {
-        "round-robin" => Ok(Algorithm::RoundRobin),
-        "least-connections" => Ok(Algorithm::LeastConnections),
-        "source-hash" => Ok(Algorithm::SourceHash),
-        _ => {
-            let rule = "it must be round-robin, least-connections or source-hash";
-            Err(Problem::annotation(
-                ALGORITHM,
-                Some(value),
-                rule,
-                "\"round-robin\"",
-            ))
-        }
-    }
+    let all = [
+        Algorithm::RoundRobin,
+        Algorithm::LeastConnections,
+        Algorithm::SourceHash,
+    ];
+    let parsed = all.into_iter().find(|known| known.as_str() == value);
+    parsed.ok_or_else(|| {
+        let rule = "it must be round-robin, least-connections or source-hash";
+        Problem::annotation(ALGORITHM, Some(value), rule, "\"round-robin\"")
+    })
 }
 
 #[cfg(test)]
@@ -194,17 +190,17 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_names_value_rule_and_remedy() {
+    fn a_problem_names_value_rule_and_example() {
         let problem = parse_bandwidth("fast").expect_err("not a bandwidth");
         assert_eq!(
             problem.describe("mycloud.com"),
-            "annotation mycloud.com/lb-bandwidth is \"fast\": it must be a whole number from 1 \
-             and K, M or G (bits per second), for example \"10M\""
+            "annotation mycloud.com/lb-bandwidth is \"fast\": it must be a positive whole number \
+             followed by K, M or G (bits per second), for example \"10M\""
         );
     }
 
     #[test]
-    fn a_slip_of_the_pen_finds_its_neighbour() {
+    fn a_misspelt_annotation_is_matched_to_the_nearest_known_one() {
         for (typed, meant) in [
             ("bandwith", LB_BANDWIDTH),
             ("providr", PROVIDER),

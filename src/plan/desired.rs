@@ -1,4 +1,4 @@
-//! What a Service asks for.
+//! The desired state of a Service's load balancers, as the Service declares it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,33 +10,33 @@ use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::service::{PortView, ServiceView};
 
-/// What can be asked of a cloud.
+/// The features that a cloud supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Capabilities {
-    /// Everything.
+    /// Every field of a [`LoadBalancerSpec`].
     Full,
     /// One TCP port, spec and bandwidth.
     Basic,
 }
 
-/// The clouds that are configured, and what each can do.
+/// The configured clouds and the features that each supports.
 pub type Clouds = BTreeMap<CloudName, Capabilities>;
 
-/// What a Service asks for.
+/// The desired state of a Service's load balancers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Desired {
-    /// Not ours, and never was: nothing is read or written for it.
+    /// The Service is not managed and never was: nothing is read or written for it.
     Unmanaged(NotOurs),
-    /// Ours until now: its load balancers go, then our marks on it.
+    /// The Service is no longer managed: its load balancers are deleted, then our
+    /// finalizer, record and condition are removed.
     Released(Release),
-    /// Ours, but it cannot be carried out as written: everything stays as it
-    /// is until somebody edits it.
+    /// The Service is managed and its configuration is invalid: nothing changes
+    /// until a user edits it.
     Invalid(Vec<Problem>),
-    /// Ours.
     Managed(Box<Wanted>),
 }
 
-/// Why a Service is not ours.
+/// The reason for which a Service is not managed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum NotOurs {
     /// `spec.type` is not `LoadBalancer`.
@@ -45,33 +45,32 @@ pub enum NotOurs {
     NotEnabled,
     /// `spec.loadBalancerClass` names another controller.
     ForeignClass,
-    /// It is being deleted and we never touched it.
+    /// The Service is being deleted and does not have our finalizer.
     Deleting,
 }
 
-/// Why a Service ceased to be ours, and whether its object outlives that.
+/// The reason for which a Service is no longer managed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Release {
     /// The Service is being deleted.
     Deleted,
-    /// The Service stays and is somebody else's business from now on.
+    /// The Service object stays; it no longer asks for our load balancers.
     Stays(NotOurs),
 }
 
-/// What a managed Service asks for; with the Nodes' addresses it makes a
-/// [`LoadBalancerSpec`].
+/// The load balancers that a managed Service asks for. With the addresses of the
+/// Nodes it gives a [`LoadBalancerSpec`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Wanted {
-    /// Whose the load balancers are.
     pub owner: Owner,
-    /// The clouds, one load balancer on each; at least one.
+    /// The clouds, with one load balancer on each; never empty.
     pub clouds: BTreeSet<CloudName>,
-    /// Everything but the back ends; its `nodes` are empty.
+    /// The spec without back ends: its `nodes` are empty.
     template: LoadBalancerSpec,
 }
 
 impl Wanted {
-    /// The load balancer to have, with these back ends.
+    /// The desired spec with these back ends.
     pub fn spec(&self, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
         LoadBalancerSpec {
             nodes: nodes.clone(),
@@ -80,7 +79,7 @@ impl Wanted {
     }
 }
 
-/// Reads what a Service asks for.
+/// Derives the desired state from a Service.
 pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
     let not_ours = if !service.is_load_balancer {
         Some(NotOurs::NotLoadBalancer)
@@ -104,32 +103,33 @@ pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> D
     }
 }
 
-/// The clouds to ask about a Service, beside those whose inventory has its name.
+/// The clouds to query for a Service, in addition to those whose inventory has a
+/// load balancer of its name.
 ///
-/// A Service on its way out may have lost the answer of its last create, which
-/// is on no record. Its annotation then names the cloud; if that cannot be read
-/// any more and there is no record at all, it may be any.
+/// The response to the last create for a released Service may have been lost, so
+/// that the record lacks the load balancer. The annotation then names the cloud; if
+/// it is invalid and the record is empty, every cloud is queried.
 pub fn clouds_to_query(
     service: &ServiceView,
     desired: &Desired,
     clouds: &Clouds,
 ) -> BTreeSet<CloudName> {
-    let mut asked: BTreeSet<CloudName> = service.record.clouds().cloned().collect();
+    let mut queried: BTreeSet<CloudName> = service.record.clouds().cloned().collect();
     match desired {
         Desired::Unmanaged(_) | Desired::Invalid(_) => return BTreeSet::new(),
-        Desired::Managed(wanted) => asked.extend(wanted.clouds.iter().cloned()),
+        Desired::Managed(wanted) => queried.extend(wanted.clouds.iter().cloned()),
         Desired::Released(_) => {
             let mut problems = Vec::new();
             let provider = service.annotations.get(annotation::PROVIDER);
             let named = chosen_clouds(provider.map(|value| value.trim()), clouds, &mut problems);
             if problems.is_empty() {
-                asked.extend(named);
-            } else if asked.is_empty() {
-                asked.extend(clouds.keys().cloned());
+                queried.extend(named);
+            } else if queried.is_empty() {
+                queried.extend(clouds.keys().cloned());
             }
         }
     }
-    asked
+    queried
 }
 
 fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
@@ -214,13 +214,13 @@ fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
         "TCP" => Protocol::Tcp,
         "UDP" => Protocol::Udp,
         other => {
-            let rule = "the clouds forward TCP and UDP only";
+            let rule = "load balancers support TCP and UDP only";
             return Err(problem("protocol", Some(other.to_owned()), rule, "\"TCP\""));
         }
     };
     let Some(node_port) = port.node_port else {
-        let rule = "a load balancer reaches its back ends by node port, so the Service must not \
-                    have allocateLoadBalancerNodePorts: false";
+        let rule = "load balancers reach Nodes through node ports, so the Service must not have \
+                    allocateLoadBalancerNodePorts: false";
         return Err(problem("nodePort", None, rule, "30080"));
     };
     Ok(Listener {
@@ -231,39 +231,52 @@ fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
     })
 }
 
-/// The first thing in a spec that a cloud of the basic profile cannot do.
+/// The first field of a spec that a cloud of the basic profile does not support.
 fn beyond_basic(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
-    let (field, value) = if spec.listeners.len() > 1 {
-        ("spec.ports", format!("{} ports", spec.listeners.len()))
-    } else if spec
-        .listeners
-        .iter()
-        .any(|listener| listener.protocol != Protocol::Tcp)
-    {
-        ("spec.ports[0].protocol", "UDP".into())
+    let field = |name: &str| Subject::Field(name.into());
+    let is_tcp = |listener: &Listener| listener.protocol == Protocol::Tcp;
+    let (subject, value, supported, example) = if spec.listeners.len() > 1 {
+        (
+            field("spec.ports"),
+            format!("{} ports", spec.listeners.len()),
+            "only one port",
+            "one Service for each port",
+        )
+    } else if !spec.listeners.iter().all(is_tcp) {
+        (
+            field("spec.ports[0].protocol"),
+            "UDP".into(),
+            "only TCP",
+            "\"TCP\"",
+        )
     } else if !spec.source_ranges.is_empty() {
         (
-            "spec.loadBalancerSourceRanges",
+            field("spec.loadBalancerSourceRanges"),
             spec.source_ranges.join(","),
+            "no source ranges",
+            "an empty list",
         )
     } else if spec.client_affinity_seconds.is_some() {
-        ("spec.sessionAffinity", "ClientIP".into())
+        (
+            field("spec.sessionAffinity"),
+            "ClientIP".into(),
+            "no session affinity",
+            "\"None\"",
+        )
     } else if spec.algorithm != Default::default() {
-        let value = format!("{:?}", spec.algorithm);
-        let rule = format!("{cloud} (profile basic) knows round-robin only");
-        return Some(Problem::annotation(
-            annotation::ALGORITHM,
-            Some(&value),
-            &rule,
+        (
+            Subject::Annotation(annotation::ALGORITHM),
+            spec.algorithm.as_str().to_owned(),
+            "only round-robin",
             "\"round-robin\"",
-        ));
+        )
     } else {
         return None;
     };
     Some(Problem {
-        subject: Subject::Field(field.into()),
+        subject,
         value: Some(value),
-        rule: format!("{cloud} (profile basic) offers one TCP port and no more"),
-        example: "another cloud, or one TCP port for each Service".into(),
+        rule: format!("{cloud} (profile basic) supports {supported}"),
+        example: example.into(),
     })
 }

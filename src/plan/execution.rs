@@ -1,11 +1,10 @@
-//! The order of effects: a [`Plan`] while it is carried out.
+//! The order of effects: a [`Plan`] while it is performed.
 //!
-//! An [`Execution`] names the next effect, is told how it ended, and decides
-//! what that means for the rest: which actions are skipped, what was created
-//! and is in no record yet, what must be undone, when to stop. It performs
-//! nothing itself. The controller performs the effects on real clouds; the model
-//! checker (`tests/model`) and the laws of the plan (`tests/plan_laws`) drive
-//! the same value in worlds of their own.
+//! An [`Execution`] returns the next effect, receives its result, and decides the
+//! consequences: the actions to skip, the load balancers that are in no record yet,
+//! the creates to undo, and the end. It performs nothing itself. The controller
+//! performs the effects on real clouds; the model checker (`tests/model`) and the
+//! laws of the plan (`tests/plan_laws`) drive the same value in simulated worlds.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -13,14 +12,14 @@ use super::action::{Action, Outcome, Plan, Waiting};
 use super::naming::{CloudName, LoadBalancerId};
 use super::observed::Observed;
 
-/// One plan being carried out.
+/// A plan that is being performed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Execution {
     remaining: VecDeque<Action>,
     observed: Observed,
-    /// Clouds at which an action did not succeed: their other actions are skipped.
+    /// The clouds of actions that failed; their other actions are skipped.
     stopped: BTreeSet<CloudName>,
-    /// Load balancers that were created and are in no record yet.
+    /// The load balancers that were created and are in no record yet.
     unrecorded: Vec<(CloudName, LoadBalancerId)>,
     phase: Phase,
 }
@@ -38,40 +37,39 @@ pub enum Effect<'a> {
     /// The next action of the plan. Ends with [`Execution::succeeded`] or
     /// [`Execution::failed`].
     Apply(&'a Action),
-    /// Read the live Service: load balancers were created for it and could not be
-    /// recorded. Ends with [`Execution::service_checked`].
+    /// Read the live Service, because load balancers were created for it and could
+    /// not be recorded. Ends with [`Execution::service_checked`].
     CheckService,
-    /// Delete a load balancer that was created for a Service which is gone: no
-    /// finalizer and no record will ever lead to it. Ends with
-    /// [`Execution::undone`], however it ended.
+    /// Delete a load balancer that was created for a Service that is gone: no
+    /// finalizer and no record leads to it. Ends with [`Execution::undone`], even if
+    /// the delete failed.
     Undo {
         cloud: &'a CloudName,
         id: &'a LoadBalancerId,
     },
 }
 
-/// How far the failure of an action reaches.
+/// The extent of an action's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// It ends the plan for the action's cloud; an action that belongs to no
-    /// single cloud ends the whole plan.
+    /// The failure ends the plan for the action's cloud, or the whole plan if the
+    /// action belongs to no single cloud.
     Action,
-    /// It ends the whole plan: the Service changed, or leadership is lost.
+    /// The failure ends the whole plan: the Service changed, or leadership was lost.
     Plan,
 }
 
-/// Whether an action that did not succeed may have taken effect all the same.
+/// Whether a failed action may have taken effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// It had no effect.
+    /// The action had no effect.
     NotDone,
-    /// Its answer was lost: it may have taken effect, or may still do so.
+    /// The response was lost: the action may have taken effect, or may still do so.
     Unknown,
 }
 
 impl Execution {
-    /// The execution of a plan, and the reasons for which the plan leaves
-    /// something undone.
+    /// The execution of a plan, and the plan's waits.
     pub fn new(plan: Plan, observed: Observed) -> (Self, BTreeSet<Waiting>) {
         let execution = Self {
             remaining: plan.actions.into(),
@@ -95,24 +93,24 @@ impl Execution {
         }
     }
 
-    /// The state of the world as far as the effects so far have shown it.
+    /// The observed state after the effects so far.
     pub fn observed(&self) -> &Observed {
         &self.observed
     }
 
-    /// As [`Execution::observed`], at the end.
+    /// The observed state at the end.
     pub fn into_observed(self) -> Observed {
         self.observed
     }
 
-    /// Whether the next action must be tried even while the process stops: it
-    /// records what was created.
+    /// Whether the next action records created load balancers, so that it must be
+    /// tried even while the process stops.
     pub fn is_recording(&self) -> bool {
         let publishes = matches!(self.next(), Some(Effect::Apply(Action::Publish { .. })));
         publishes && !self.unrecorded.is_empty()
     }
 
-    /// The next action succeeded; returns it.
+    /// Records that the next action succeeded. Returns the action.
     pub fn succeeded(&mut self, outcome: Outcome) -> Option<Action> {
         let action = self.remaining.pop_front()?;
         match (&action, &outcome) {
@@ -127,12 +125,11 @@ impl Execution {
         Some(action)
     }
 
-    /// The next action did not succeed, or waits for something. What it left
-    /// behind is not assumed either way: the next plan starts from what clouds
-    /// and API server show then.
+    /// Records that the next action failed or has to wait. Nothing is assumed about
+    /// its effect: the next plan starts from a new observation.
     ///
-    /// Returns the cloud of a create whose answer was lost: that cloud must be
-    /// queried until it answers, even if the Service names another one by then.
+    /// Returns the cloud of a create whose response was lost. That cloud must be
+    /// queried until it responds, even if the Service names another one by then.
     #[must_use]
     pub fn failed(&mut self, reach: Reach, certainty: Certainty) -> Option<CloudName> {
         let action = self.remaining.pop_front()?;
@@ -151,9 +148,9 @@ impl Execution {
         }
     }
 
-    /// The live Service was read. If it is gone, everything that was created
-    /// for it is undone; if it exists or could not be read, its finalizer and
-    /// the next reconcile take care of that.
+    /// Records the result of reading the live Service. If it is gone, every create is
+    /// undone. If it exists or could not be read, its finalizer keeps it and the next
+    /// reconcile records the load balancers.
     pub fn service_checked(&mut self, is_gone: bool) {
         if is_gone {
             self.phase = Phase::Undoing;
@@ -163,8 +160,7 @@ impl Execution {
         }
     }
 
-    /// The undoing of one create ended. If it failed, the sweep is left to
-    /// delete the load balancer.
+    /// Records the end of one undo. If it failed, the sweep deletes the load balancer.
     pub fn undone(&mut self) {
         if !self.unrecorded.is_empty() {
             self.unrecorded.remove(0);

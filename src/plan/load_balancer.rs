@@ -1,4 +1,4 @@
-//! A load balancer as we ask for it and as a cloud shows it.
+//! A load balancer: the spec that we request and the state that a cloud shows.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,9 +11,7 @@ use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Protocol {
-    /// TCP.
     Tcp,
-    /// UDP.
     Udp,
 }
 
@@ -22,7 +20,6 @@ pub enum Protocol {
 pub struct Listener {
     /// Name of the Service port; empty for a Service with one unnamed port.
     pub name: String,
-    /// Protocol.
     pub protocol: Protocol,
     /// Port of the load balancer, 1 to 65535.
     pub port: u16,
@@ -30,23 +27,31 @@ pub struct Listener {
     pub node_port: u16,
 }
 
-/// How a load balancer picks a back end.
+/// The algorithm by which a load balancer picks back ends.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Algorithm {
-    /// One after the other.
     #[default]
     RoundRobin,
-    /// The one with the fewest open connections.
     LeastConnections,
-    /// By the client's address.
+    /// A hash of the client's address picks the back end.
     SourceHash,
 }
 
-/// Everything that we choose about a load balancer. `create` and `update`
-/// both carry it whole.
+impl Algorithm {
+    /// The value of the annotation `algorithm`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::LeastConnections => "least-connections",
+            Self::SourceHash => "source-hash",
+        }
+    }
+}
+
+/// The configuration of a load balancer. Creates and updates both contain all of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LoadBalancerSpec {
     /// Addresses of the Nodes that serve as back ends.
@@ -57,9 +62,8 @@ pub struct LoadBalancerSpec {
     pub spec: String,
     /// Bits per second as the user wrote it: a number and `K`, `M` or `G`.
     pub bandwidth: String,
-    /// How back ends are picked.
     pub algorithm: Algorithm,
-    /// Client addresses that are let in (CIDR, sorted); empty lets all in.
+    /// The allowed client addresses (CIDR, sorted); empty allows all.
     pub source_ranges: Vec<String>,
     /// Seconds for which a client address keeps its back end (the Service's
     /// session affinity `ClientIP`); `None` without affinity.
@@ -67,9 +71,9 @@ pub struct LoadBalancerSpec {
 }
 
 impl LoadBalancerSpec {
-    /// Whether a cloud that shows `found` has all of this. The order of listeners
-    /// means nothing. Their names are for people, and a cloud of the basic profile
-    /// keeps none: where none is shown, none is missed.
+    /// Whether `found`, a spec that a cloud shows, has all of this. The order of
+    /// listeners is irrelevant. Names of listeners are compared only if the cloud shows
+    /// any: a cloud of the basic profile does not store them.
     pub fn is_met_by(&self, found: &Self) -> bool {
         let shows_names = found
             .listeners
@@ -85,26 +89,22 @@ impl LoadBalancerSpec {
     }
 }
 
-/// A load balancer as its cloud shows it.
+/// A load balancer in the state that its cloud shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LoadBalancer {
-    /// The cloud's id.
     pub id: LoadBalancerId,
-    /// Its name.
     pub name: LoadBalancerName,
-    /// Who it belongs to; `None` where the cloud keeps no owners.
+    /// `None` if the cloud does not store owners.
     pub owner: Option<Owner>,
-    /// What it is configured to do.
     pub spec: LoadBalancerSpec,
-    /// Where clients reach it; empty while it is being provisioned.
+    /// Empty while it is being provisioned.
     pub addresses: Addresses,
-    /// Its state.
     pub state: State,
 }
 
 impl LoadBalancer {
-    /// Whether it is provably this owner's: by the owner that the cloud shows,
-    /// or by the derived name where the cloud keeps no owners.
+    /// Whether it provably belongs to this owner: by the owner that the cloud shows,
+    /// or by the derived name if the cloud does not store owners.
     pub fn belongs_to(&self, owner: &Owner) -> bool {
         match &self.owner {
             Some(shown) => shown.is_same_service(owner),
@@ -112,7 +112,7 @@ impl LoadBalancer {
         }
     }
 
-    /// What it is configured to do, were these its back ends.
+    /// Its spec with other back ends.
     pub fn spec_with_nodes(&self, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
         LoadBalancerSpec {
             nodes: nodes.clone(),
@@ -121,38 +121,36 @@ impl LoadBalancer {
     }
 }
 
-/// Where clients reach a load balancer.
+/// The addresses at which clients reach a load balancer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Addresses {
     /// IP addresses, in the cloud's order.
     pub ips: Vec<IpAddr>,
-    /// DNS name, if the cloud gives one.
+    /// The DNS name, if the cloud provides one.
     pub hostname: Option<String>,
 }
 
 impl Addresses {
-    /// Whether there is no address at all.
     pub fn is_empty(&self) -> bool {
         self.ips.is_empty() && self.hostname.is_none()
     }
 }
 
-/// What a cloud says of a load balancer.
+/// The state of a load balancer at its cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum State {
-    /// Not serving yet; look again.
+    /// Not serving yet.
     Provisioning,
     /// Serving.
     Active,
-    /// Failed at the cloud, with its message.
+    /// Failed, with the cloud's message.
     Error(String),
-    /// On its way out.
     Deleting,
 }
 
 #[cfg(test)]
 impl LoadBalancer {
-    /// One without anything special.
+    /// An active load balancer with default settings.
     pub fn plain(id: &str, name: LoadBalancerName, owner: Option<Owner>) -> Self {
         Self {
             id: LoadBalancerId::new(id),
@@ -179,7 +177,7 @@ mod tests {
     use crate::plan::naming::{ClusterId, ServiceUid};
 
     #[test]
-    fn what_is_ours_is_so_by_its_owner_or_else_by_its_name() {
+    fn ownership_is_proven_by_the_owner_or_else_by_the_name() {
         let owner = |cluster: &str, name: &str, uid: &str| Owner {
             cluster: ClusterId::new(cluster),
             namespace: "default".into(),

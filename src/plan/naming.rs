@@ -1,14 +1,14 @@
-//! Names and ids: who owns a load balancer and what it is called.
+//! Names and ids of clusters, Services, clouds and load balancers.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Longest name a cloud accepts: one DNS label.
+/// The longest name that a cloud accepts: one DNS label.
 const NAME_LIMIT: usize = 63;
-/// Hexadecimal digits of the hash in a name: 64 bits, so that two of a
-/// million load balancers meet by chance with a probability of 3e-8.
+/// Hexadecimal digits of the hash in a name: 64 bits. The probability that any two
+/// of a million load balancers collide is 3e-8.
 const HASH_DIGITS: usize = 16;
 
 macro_rules! text_newtype {
@@ -19,12 +19,10 @@ macro_rules! text_newtype {
         pub struct $name(String);
 
         impl $name {
-            /// Wraps the text as it is.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
 
-            /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -39,11 +37,11 @@ macro_rules! text_newtype {
 }
 
 text_newtype! {
-    /// Identifies this cluster towards every cloud; by default the UID of the namespace kube-system.
+    /// The id of this cluster at every cloud; by default the UID of the namespace kube-system.
     ClusterId
 }
 text_newtype! {
-    /// `metadata.uid` of a Service: differs for a Service recreated under the same name.
+    /// `metadata.uid` of a Service; a recreated Service of the same name has another one.
     ServiceUid
 }
 text_newtype! {
@@ -51,20 +49,18 @@ text_newtype! {
     CloudName
 }
 text_newtype! {
-    /// The id that a cloud gave a load balancer. Data only, never part of a path.
+    /// The id that a cloud assigned to a load balancer. Untrusted: never part of a path.
     LoadBalancerId
 }
 text_newtype! {
-    /// The name that we gave a load balancer; see [`LoadBalancerName::derive`].
+    /// The name of a load balancer; ours are derived by [`Owner::load_balancer_name`].
     LoadBalancerName
 }
 
 /// Namespace and name of a Service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceKey {
-    /// Namespace.
     pub namespace: String,
-    /// Name.
     pub name: String,
 }
 
@@ -74,22 +70,20 @@ impl fmt::Display for ServiceKey {
     }
 }
 
-/// Who a load balancer belongs to, as stored at the cloud.
+/// The owner of a load balancer, as stored at the cloud.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Owner {
-    /// The cluster.
     pub cluster: ClusterId,
-    /// Namespace of the Service, for people.
+    /// The namespace of the Service; informational.
     pub namespace: String,
-    /// Name of the Service, for people.
+    /// The name of the Service; informational.
     pub name: String,
-    /// UID of the Service.
     pub uid: ServiceUid,
 }
 
 impl Owner {
-    /// Whether both name the same Service object of the same cluster. Only
-    /// cluster and UID decide; namespace and name are for people.
+    /// Whether both are the same Service object of the same cluster. Only cluster and
+    /// UID are compared.
     pub fn is_same_service(&self, other: &Self) -> bool {
         self.cluster == other.cluster && self.uid == other.uid
     }
@@ -104,9 +98,10 @@ impl LoadBalancerName {
     /// `<namespace>-<name>-<hash of cluster id and Service UID>`: at most 63
     /// characters of `[a-z0-9-]`, starting with a letter or digit.
     ///
-    /// The hash alone makes the name unique; the readable part is cut to fit.
+    /// The hash alone makes the name unique; the readable part is truncated.
     fn derive(owner: &Owner) -> Self {
-        // Lengths are hashed too, so that no two pairs of texts read the same.
+        // Lengths are hashed too, so that different parts never concatenate to the
+        // same input.
         let mut hash = Sha256::new();
         for part in [owner.cluster.as_str(), owner.uid.as_str(), "load-balancer"] {
             hash.update((part.len() as u64).to_be_bytes());
@@ -148,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn name_fits_a_dns_label_however_long_the_service_is_called() {
+    fn name_of_a_long_service_name_fits_a_dns_label() {
         let name = owner("c", &"n".repeat(63), &"s".repeat(63), "u").load_balancer_name();
         assert_eq!(name.as_str().len(), NAME_LIMIT);
         assert!(

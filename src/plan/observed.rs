@@ -1,4 +1,5 @@
-//! What there is: the Service's marks, each cloud's load balancer, the Nodes.
+//! The observed state: the Service's finalizer, record and addresses, each cloud's
+//! load balancer, and the Nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,48 +12,46 @@ use super::naming::CloudName;
 use super::record::{self, Ingress, Publication, Record};
 use super::service::ServiceView;
 
-/// What there is. Every cloud that the Service names, has on record, or has a
-/// load balancer on is a key of `clouds`.
+/// The observed state. Every cloud that the Service names, has in its record, or
+/// has a load balancer on is a key of `clouds`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Observed {
     /// Whether our finalizer is on the Service.
     pub finalizer: bool,
-    /// What the Service's annotations say.
+    /// The record in the Service's annotations.
     pub record: Record,
     /// The addresses in the Service's status.
     pub ingress: Vec<Ingress>,
-    /// What is known of each cloud.
     pub clouds: BTreeMap<CloudName, CloudView>,
-    /// The Nodes that may serve.
     pub backends: Backends,
 }
 
-/// What one cloud has for the Service.
+/// The state of one cloud for the Service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum CloudView {
-    /// No load balancer of ours. Never concluded from a list alone.
+    /// The cloud has no load balancer of ours. Never concluded from a list alone.
     Absent,
-    /// A load balancer that is provably ours.
+    /// The cloud has a load balancer that is provably ours.
     Present(Box<LoadBalancer>),
-    /// Our name is taken by a load balancer that is not ours.
+    /// Our name is taken by a load balancer of another owner.
     NameTaken,
-    /// The record names a cloud that is not configured.
+    /// The cloud is in the record and not configured.
     NotConfigured,
-    /// The cloud did not say.
+    /// The cloud did not respond.
     Unreachable,
 }
 
 /// The Nodes that may serve as back ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Backends {
-    /// Their addresses.
     pub addresses: BTreeSet<IpAddr>,
-    /// Whether "there are none" was seen twice, the second time by a live list.
+    /// Whether the absence of Nodes was observed twice, the second time by a live
+    /// list.
     pub none_confirmed: bool,
 }
 
 impl Observed {
-    /// What the Service itself shows, with no cloud asked yet.
+    /// The state that the Service itself shows, before any cloud is queried.
     pub fn of_service(service: &ServiceView, backends: Backends) -> Self {
         Self {
             finalizer: service.finalizer,
@@ -63,7 +62,7 @@ impl Observed {
         }
     }
 
-    /// The load balancers that are ours.
+    /// The load balancers that exist and are ours.
     pub fn present(&self) -> impl Iterator<Item = (&CloudName, &LoadBalancer)> {
         self.clouds.iter().filter_map(|(cloud, view)| match view {
             CloudView::Present(load_balancer) => Some((cloud, load_balancer.as_ref())),
@@ -86,7 +85,7 @@ impl Observed {
         }
     }
 
-    /// Whether the Service says the addresses of its load balancer on a cloud.
+    /// Whether the Service's status has the addresses of its load balancer on a cloud.
     pub fn publishes_address_of(&self, cloud: &CloudName) -> bool {
         let Some(CloudView::Present(found)) = self.clouds.get(cloud) else {
             return false;
@@ -97,14 +96,13 @@ impl Observed {
             .all(|address| self.ingress.contains(address))
     }
 
-    /// What the Service should say of all this.
+    /// The record and addresses to publish in the Service.
     ///
-    /// What cannot be judged now (a cloud that does not answer or is not
-    /// configured) stays on record. Published addresses are replaced only when
-    /// every wanted cloud serves: neither a silent cloud nor a move takes an
-    /// address away from its users before its successor is there.
+    /// The record keeps clouds whose state is unknown (unreachable or not configured).
+    /// Published addresses are replaced only when every wanted cloud serves: neither
+    /// an unreachable cloud nor a move removes an address before its successor exists.
     pub fn publication(&self, wanted: &BTreeSet<CloudName>) -> Publication {
-        let unjudged = self.record.clouds().filter(|cloud| {
+        let unknown = self.record.clouds().filter(|cloud| {
             let view = self.clouds.get(*cloud);
             matches!(
                 view,
@@ -112,7 +110,7 @@ impl Observed {
             )
         });
         let kept =
-            unjudged.filter_map(|cloud| Some((cloud.clone(), self.record.get(cloud)?.clone())));
+            unknown.filter_map(|cloud| Some((cloud.clone(), self.record.get(cloud)?.clone())));
         let present = self
             .present()
             .map(|(cloud, found)| (cloud.clone(), found.id.clone()));
@@ -133,14 +131,14 @@ impl Observed {
         Publication { record, ingress }
     }
 
-    /// Whether the Service already says so.
+    /// Whether the Service already has this publication.
     pub fn has_published(&self, publication: &Publication) -> bool {
         let Publication { record, ingress } = publication;
         self.record == *record && self.ingress == *ingress
     }
 
-    /// Takes in what an action did. The executor and the tests' simulated world
-    /// share this one account of what follows from what.
+    /// Applies the outcome of an action to the observed state. The executor and the
+    /// simulated worlds of the tests share this function.
     pub fn record_outcome(&mut self, action: &Action, outcome: Outcome) {
         match (action, outcome) {
             (Action::AddFinalizer, _) => self.finalizer = true,

@@ -1,15 +1,15 @@
-//! Which load balancers may be orphans: ours by every proof, of a Service that
-//! is not there.
+//! The rule for suspected orphans: load balancers that are provably ours and whose
+//! Service is unknown.
 
 use std::collections::BTreeSet;
 
 use super::load_balancer::LoadBalancer;
 use super::naming::{ClusterId, Owner, ServiceUid};
 
-/// The owner of a load balancer that may be an orphan: it is this cluster's by
-/// owner and by derived name both, and no Service of its UID is known.
+/// The owner of a load balancer that may be an orphan: it belongs to this cluster
+/// both by owner and by derived name, and no Service with the owner's UID is known.
 ///
-/// Only a suspicion: what is known lags behind, so a live read decides.
+/// This is only a suspicion: `services` may be stale, so a live read decides.
 pub fn suspect<'a>(
     found: &'a LoadBalancer,
     cluster: &ClusterId,

@@ -1,4 +1,4 @@
-//! What we write back to a Service: the record of its load balancers and the
+//! The parts that we write to a Service: the record of its load balancers and the
 //! addresses that clients use.
 
 use std::collections::BTreeMap;
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use super::load_balancer::Addresses;
 use super::naming::{CloudName, LoadBalancerId};
 
-/// Which load balancer a Service has on which cloud: the annotations `lb-id`
-/// and `lb-cloud`, two lists of the same order.
+/// The load balancers of a Service by cloud: the annotations `lb-id` and `lb-cloud`,
+/// two lists in the same order.
 ///
-/// It is a hint for us and an information for people, never a proof of
-/// ownership: whoever may edit the Service may forge it.
+/// A record is a hint for us and information for users. It is never a proof of
+/// ownership, because anyone who may edit the Service can forge it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Record(BTreeMap<CloudName, LoadBalancerId>);
 
 impl Record {
-    /// Reads the two annotations. Entries without a partner are dropped: they
-    /// tell nothing that a query by name would not.
+    /// Parses the two annotations. Incomplete pairs are dropped: a query by name
+    /// gives the same information.
     pub fn parse(ids: Option<&str>, clouds: Option<&str>) -> Self {
         let list = |text: Option<&str>| -> Vec<String> {
             text.unwrap_or_default()
@@ -36,8 +36,8 @@ impl Record {
         )
     }
 
-    /// The values of `lb-id` and `lb-cloud`; `None` for an empty record, which
-    /// has no annotations.
+    /// The values of `lb-id` and `lb-cloud`; `None` for an empty record, which has no
+    /// annotations.
     pub fn annotations(&self) -> Option<(String, String)> {
         if self.0.is_empty() {
             return None;
@@ -47,17 +47,14 @@ impl Record {
         Some((ids.join(","), clouds.join(",")))
     }
 
-    /// The id recorded for a cloud.
     pub fn get(&self, cloud: &CloudName) -> Option<&LoadBalancerId> {
         self.0.get(cloud)
     }
 
-    /// The clouds recorded.
     pub fn clouds(&self) -> impl Iterator<Item = &CloudName> {
         self.0.keys()
     }
 
-    /// Whether nothing is recorded.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -72,22 +69,22 @@ impl FromIterator<(CloudName, LoadBalancerId)> for Record {
 /// One entry of `status.loadBalancer.ingress`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Ingress {
-    /// An IP address.
     Ip(IpAddr),
     /// A DNS name.
     Hostname(String),
 }
 
-/// What the Service should say after a plan: written in one patch.
+/// The record and addresses of a Service, written in one patch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Publication {
-    /// The load balancers there are, also those on their way out.
+    /// All existing load balancers, including those that are being deleted.
     pub record: Record,
-    /// The addresses that clients use: only of the clouds that the user named.
+    /// The addresses that clients use; only of clouds that the user named.
     pub ingress: Vec<Ingress>,
 }
 
-/// The entries for one load balancer: its IP addresses, or else its DNS name.
+/// The entries for one load balancer: its IP addresses, or its DNS name if it has
+/// none.
 pub(super) fn ingress_of(addresses: &Addresses) -> Vec<Ingress> {
     if addresses.ips.is_empty() {
         return addresses
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_no_record() {
+    fn incomplete_annotations_are_no_record() {
         let cases = [
             (None, None, "nothing written yet"),
             (Some("lb-1"), None, "an id without its cloud"),
@@ -127,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_cut_short_keeps_the_pairs_it_has() {
+    fn a_truncated_list_keeps_its_complete_pairs() {
         let record = Record::parse(Some("lb-1"), Some("cloud1, cloud2"));
         assert_eq!(record.annotations(), Some(("lb-1".into(), "cloud1".into())));
     }

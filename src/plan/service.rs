@@ -1,5 +1,5 @@
-//! A Service as far as we read it. `kubernetes/service.rs` fills it in, once
-//! per reconcile; nothing behind it looks at the Kubernetes object again.
+//! The parts of a Service that the plan reads. `kubernetes/service.rs` extracts
+//! them once per reconcile; the plan never reads the Kubernetes object itself.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,9 @@ use serde::Serialize;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
 use super::record::{Ingress, Record};
 
-/// What we read of a Service.
+/// The parts of a Service that the plan reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ServiceView {
-    /// Namespace and name.
     pub key: ServiceKey,
     /// `metadata.uid`.
     pub uid: ServiceUid,
@@ -21,7 +20,7 @@ pub struct ServiceView {
     pub is_load_balancer: bool,
     /// `spec.loadBalancerClass`.
     pub class: Option<String>,
-    /// Annotations with our prefix, which is cut off (`provider`, `lb-spec`, …).
+    /// The annotations with our prefix, named without it (`provider`, `lb-spec`, …).
     pub annotations: BTreeMap<String, String>,
     /// `spec.ports`, in order.
     pub ports: Vec<PortView>,
@@ -29,9 +28,9 @@ pub struct ServiceView {
     pub source_ranges: Vec<String>,
     /// Timeout of session affinity `ClientIP` in seconds; `None` without affinity.
     pub client_affinity_seconds: Option<u32>,
-    /// Whether our finalizer is there.
+    /// Whether the Service has our finalizer.
     pub finalizer: bool,
-    /// What our annotations say we have.
+    /// The record in our annotations.
     pub record: Record,
     /// `status.loadBalancer.ingress`.
     pub published: Vec<Ingress>,
@@ -40,13 +39,12 @@ pub struct ServiceView {
 /// One entry of `spec.ports`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct PortView {
-    /// Name; empty for the only port of a Service.
+    /// Empty for the only port of a Service.
     pub name: String,
     /// `TCP`, `UDP` or `SCTP`.
     pub protocol: String,
-    /// Port of the Service.
     pub port: u16,
-    /// Node port; `None` while none is allocated.
+    /// `None` while no node port is allocated.
     pub node_port: Option<u16>,
 }
 
@@ -61,9 +59,8 @@ impl ServiceView {
         }
     }
 
-    /// What a person decides about this Service: everything but our own
-    /// writes. It changes exactly when a failed attempt is worth repeating
-    /// before its time.
+    /// The Service without our own writes. A change of it is an edit by a user, which
+    /// ends every backoff.
     pub fn user_input(&self) -> Self {
         let mut annotations = self.annotations.clone();
         for ours in [super::annotation::LB_ID, super::annotation::LB_CLOUD] {

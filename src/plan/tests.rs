@@ -1,4 +1,4 @@
-//! Tables over [`plan`](super::plan): each case carries its reason.
+//! Tables of plans; each case states its reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,7 +100,7 @@ fn plans() {
     let one = nodes(&["10.0.0.1"]);
     let found = load_balancer(&base, &one);
     let present = || CloudView::Present(Box::new(found.clone()));
-    let settled = ServiceView {
+    let in_sync = ServiceView {
         record: Record::parse(Some("lb-1"), Some("cloud1")),
         published: vec![Ingress::Ip("192.0.2.1".parse().expect("address"))],
         ..base.clone()
@@ -111,11 +111,11 @@ fn plans() {
     };
     let deleting = ServiceView {
         deleting: true,
-        ..settled.clone()
+        ..in_sync.clone()
     };
     let moved = ServiceView {
         annotations: service("cloud2").annotations,
-        ..settled.clone()
+        ..in_sync.clone()
     };
     let moved_from_many = ServiceView {
         record: Record::parse(Some("lb-1,lb-3,lb-4"), Some("cloud1,cloud3,cloud4")),
@@ -130,17 +130,17 @@ fn plans() {
         class: Some("other".into()),
         ..fresh.clone()
     };
-    let mut bad = settled.clone();
+    let mut bad = in_sync.clone();
     bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
 
-    let mut named_port = settled.clone();
+    let mut named_port = in_sync.clone();
     named_port.ports[0].name = "http".into();
-    let mut edited = settled.clone();
+    let mut edited = in_sync.clone();
     edited.ports[0].port = 8080;
 
     let cases = [
         Case {
-            reason: "a cloud that keeps no names of ports is not updated for them for ever",
+            reason: "a cloud that does not store names of ports is not updated for them",
             service: named_port,
             views: vec![("cloud1", present())],
             backends: one.clone(),
@@ -154,50 +154,50 @@ fn plans() {
             expect: &["AddFinalizer", "Create", "Publish"],
         },
         Case {
-            reason: "a create that is tried again starts from the live Service",
+            reason: "a retried create starts from the live Service",
             service: base.clone(),
             views: vec![("cloud1", CloudView::Absent)],
             backends: one.clone(),
             expect: &["ConfirmLive", "Create", "Publish"],
         },
         Case {
-            reason: "a create whose answer was lost is found by name and only recorded",
+            reason: "a create whose response was lost is found by name and only recorded",
             service: base.clone(),
             views: vec![("cloud1", present())],
             backends: one.clone(),
             expect: &["Publish"],
         },
         Case {
-            reason: "nothing to do for a settled Service",
-            service: settled.clone(),
+            reason: "nothing to do for a Service that is in sync",
+            service: in_sync.clone(),
             views: vec![("cloud1", present())],
             backends: one.clone(),
             expect: &[],
         },
         Case {
-            reason: "an edit is carried out as the live Service has it, not an older one",
+            reason: "an edit is applied from the live Service, not from an older state",
             service: edited,
             views: vec![("cloud1", present())],
             backends: one.clone(),
             expect: &["ConfirmLive", "Update", "Publish"],
         },
         Case {
-            reason: "a Node more is an update",
-            service: settled.clone(),
+            reason: "an additional Node causes an update",
+            service: in_sync.clone(),
             views: vec![("cloud1", present())],
             backends: nodes(&["10.0.0.1", "10.0.0.2"]),
             expect: &["Update", "Publish"],
         },
         Case {
-            reason: "no Nodes at all is not believed at once",
-            service: settled.clone(),
+            reason: "the absence of all Nodes has to be confirmed",
+            service: in_sync.clone(),
             views: vec![("cloud1", present())],
             backends: Backends::default(),
             expect: &[],
         },
         Case {
-            reason: "no Nodes at all is believed when confirmed",
-            service: settled.clone(),
+            reason: "the confirmed absence of all Nodes empties the load balancer",
+            service: in_sync.clone(),
             views: vec![("cloud1", present())],
             backends: Backends {
                 none_confirmed: true,
@@ -213,14 +213,14 @@ fn plans() {
             expect: &["ConfirmLive", "Delete", "ConfirmGone", "RemoveFinalizer"],
         },
         Case {
-            reason: "a silent cloud keeps the finalizer on",
+            reason: "an unreachable cloud keeps the finalizer on",
             service: deleting.clone(),
             views: vec![("cloud1", CloudView::Unreachable)],
             backends: one.clone(),
             expect: &[],
         },
         Case {
-            reason: "somebody else's load balancer under our name is not ours to delete",
+            reason: "a load balancer of another owner under our name is not deleted",
             service: deleting,
             views: vec![("cloud1", CloudView::NameTaken)],
             backends: one.clone(),
@@ -271,14 +271,14 @@ fn plans() {
             ],
         },
         Case {
-            reason: "another class is another controller's",
+            reason: "a Service of another class belongs to another controller",
             service: foreign_class,
             views: vec![],
             backends: one.clone(),
             expect: &[],
         },
         Case {
-            reason: "a bad value leaves the load balancer as it is",
+            reason: "an invalid value leaves the load balancer unchanged",
             service: bad,
             views: vec![("cloud1", present())],
             backends: nodes(&["10.0.0.9"]),
@@ -286,13 +286,13 @@ fn plans() {
         },
     ];
     for case in cases {
-        let mut seen = Observed::of_service(&case.service, case.backends);
-        seen.clouds = case
+        let mut observed = Observed::of_service(&case.service, case.backends);
+        observed.clouds = case
             .views
             .into_iter()
             .map(|(name, view)| (CloudName::new(name), view))
             .collect();
-        let plan = plan(&desired(&case.service, &cluster(), &clouds()), &seen);
+        let plan = plan(&desired(&case.service, &cluster(), &clouds()), &observed);
         assert_eq!(kinds(&plan), case.expect, "{}: {plan:?}", case.reason);
     }
 }
@@ -302,13 +302,13 @@ fn a_move_keeps_the_old_address_until_the_new_one_is_there() {
     let moved = service("cloud2");
     let old = load_balancer(&service("cloud1"), &nodes(&["10.0.0.1"]));
     let address = Ingress::Ip("192.0.2.1".parse().expect("address"));
-    let mut seen = Observed::of_service(&moved, nodes(&["10.0.0.1"]));
-    seen.ingress = vec![address.clone()];
-    seen.clouds = BTreeMap::from([
+    let mut observed = Observed::of_service(&moved, nodes(&["10.0.0.1"]));
+    observed.ingress = vec![address.clone()];
+    observed.clouds = BTreeMap::from([
         (CloudName::new("cloud1"), CloudView::Present(Box::new(old))),
         (CloudName::new("cloud2"), CloudView::Absent),
     ]);
-    let publication = seen.publication(&BTreeSet::from([CloudName::new("cloud2")]));
+    let publication = observed.publication(&BTreeSet::from([CloudName::new("cloud2")]));
     assert_eq!(publication.ingress, [address]);
     assert_eq!(
         publication.record.annotations(),
@@ -317,7 +317,7 @@ fn a_move_keeps_the_old_address_until_the_new_one_is_there() {
 }
 
 #[test]
-fn every_mistake_of_a_service_is_named() {
+fn every_problem_of_a_service_is_reported() {
     let mut wrong = service("cloud3");
     wrong.annotations.insert(LB_BANDWIDTH.into(), "0M".into());
     wrong.ports[0].protocol = "SCTP".into();

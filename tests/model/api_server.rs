@@ -1,5 +1,5 @@
-//! kube-apiserver for one Service: resourceVersions, finalizers, and what the
-//! user does.
+//! kube-apiserver for one Service: resourceVersions, finalizers, and the edits of
+//! the user.
 
 use my_cloud_controller_manager::plan::record::Publication;
 
@@ -7,31 +7,31 @@ use crate::names;
 use crate::rules::Rule;
 use crate::scenario::Edit;
 use crate::shipped;
-use crate::state::{Facts, Kind, Object, State, Wish};
+use crate::state::{Facts, Kind, Object, Spec, State};
 use crate::world::{FORGED, World};
 
-/// Why a patch was not done.
+/// Why a patch was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no Service of this name.
+    /// The Service does not exist.
     Gone,
-    /// It is not in the state that the patch was computed from.
+    /// The Service is not in the state that the patch was computed from.
     Conflict,
 }
 
 impl World {
-    /// A Service as its user makes it.
+    /// A Service as its user creates it.
     pub fn fresh(&self, uid: u8) -> Facts {
         Facts {
             uid,
             deleting: false,
             finalizer: false,
-            wish: self.scenario.wish,
-            says: shipped::publication(Publication::default()),
+            spec: self.scenario.spec,
+            published: shipped::intern(Publication::default()),
         }
     }
 
-    /// A patch arrives: computed from version `from`, meant to make it `to`.
+    /// A patch to `to` arrives that was computed from version `from`.
     pub fn patch(&self, state: &mut State, from: u8, to: Facts) -> Result<Object, Refusal> {
         let live = state.service.ok_or(Refusal::Gone)?;
         let facts = if live.version == from {
@@ -41,14 +41,14 @@ impl World {
         } else {
             Facts {
                 finalizer: to.finalizer,
-                says: to.says,
+                published: to.published,
                 ..live.facts
             }
         };
         Ok(store(state, facts))
     }
 
-    /// The user does the next thing, if it can be done now.
+    /// The user makes an edit, if it is possible now.
     pub fn edit(&self, state: &mut State, edit: Edit) -> Option<()> {
         let facts = match (edit, state.service) {
             (Edit::Recreate, None) => self.fresh(1),
@@ -59,16 +59,16 @@ impl World {
                 ..live.facts
             },
             (Edit::Forge, Some(live)) => Facts {
-                says: shipped::publication(Publication {
+                published: shipped::intern(Publication {
                     record: [(names::cloud_name(0), names::load_balancer_id(FORGED))]
                         .into_iter()
                         .collect(),
-                    ingress: live.facts.says.get().ingress.clone(),
+                    ingress: live.facts.published.get().ingress.clone(),
                 }),
                 ..live.facts
             },
             (_, Some(live)) => Facts {
-                wish: rewrite(live.facts.wish, edit),
+                spec: rewrite(live.facts.spec, edit),
                 ..live.facts
             },
         };
@@ -77,35 +77,35 @@ impl World {
         Some(())
     }
 
-    /// A DELETE races the patch that puts our finalizer on: the patch is
-    /// answered as if it had won, and the object is gone all the same. Seen on
+    /// A DELETE races the patch that adds our finalizer: the response is that of
+    /// a patch that won, and the object is gone all the same. Seen on
     /// kube-apiserver v1.37.2.
     pub fn raced_delete(state: &mut State, to: Facts) -> Object {
-        let answered = store(state, to);
+        let patched = store(state, to);
         state.earlier = state.service.take();
         state.edits += 1;
-        state.doubt = true;
-        answered
+        state.uncertain = true;
+        patched
     }
 }
 
-fn rewrite(wish: Wish, edit: Edit) -> Wish {
+fn rewrite(spec: Spec, edit: Edit) -> Spec {
     match edit {
-        Edit::Leave(kind) => Wish { kind, ..wish },
-        Edit::Return => Wish {
+        Edit::Leave(kind) => Spec { kind, ..spec },
+        Edit::Return => Spec {
             kind: Kind::LoadBalancer,
-            ..wish
+            ..spec
         },
-        Edit::Clouds(clouds) => Wish { clouds, ..wish },
-        Edit::Bandwidth => Wish {
+        Edit::Clouds(clouds) => Spec { clouds, ..spec },
+        Edit::Bandwidth => Spec {
             bandwidth: 1,
-            ..wish
+            ..spec
         },
-        Edit::Forge | Edit::Delete | Edit::Recreate => wish,
+        Edit::Forge | Edit::Delete | Edit::Recreate => spec,
     }
 }
 
-/// Stores a new version; an object that is being deleted goes with its last finalizer.
+/// Stores a new version; an object that is being deleted disappears with its last finalizer.
 fn store(state: &mut State, facts: Facts) -> Object {
     let stored = Object {
         version: state.newest_version() + 1,

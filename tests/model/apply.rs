@@ -1,34 +1,23 @@
-//! Step four of a reconcile: mirrors the order of effects in
-//! `src/controller/apply.rs`. Whatever decides something is the shipped code
-//! (`crate::shipped`).
+//! The step `apply` of a reconcile: performs the effects of an [`Execution`] in
+//! this world, as `src/controller/apply.rs` and its rooms do at a real API
+//! server and real clouds. The execution decides what follows from each.
+//!
+//! [`Execution`]: my_cloud_controller_manager::plan::execution::Execution
 
 use crate::api_server::Refusal;
+use crate::execution::{self, End};
 use crate::rules::Rule;
-use crate::script::Step;
-use crate::shipped;
-use crate::state::{Balancer, Object, Run, State};
+use crate::state::{Object, Run, State};
+use crate::step::Step;
 use crate::world::World;
 
-/// How a step ended.
-enum End {
-    /// Done, with what the cloud answered if it did.
-    Done(Option<Balancer>),
-    /// Failed, for its cloud or altogether.
-    Failed,
-}
-
 impl World {
-    /// Step four: the next action, done and answered.
+    /// Performs the next effect, and its response arrives.
     pub fn step(&self, state: &mut State, number: usize) -> Option<()> {
         let mut run = state.replicas[number].run?;
-        if run.undoing {
-            self.undo_one(state, number, &mut run, true);
-            state.replicas[number].run = run.skip_held_up(self);
-            return Some(());
-        }
-        let end = match run.step()? {
+        let end = match run.step() {
             Step::AddFinalizer | Step::Publish | Step::RemoveFinalizer { .. } => {
-                return self.write(state, number, run);
+                self.write(state, number, &mut run)?
             }
             Step::ConfirmLive => confirm_live(state, number, &mut run),
             Step::Create {
@@ -37,165 +26,141 @@ impl World {
                 bandwidth,
             } => match self.create(state, cloud, uid, bandwidth) {
                 Ok(created) => {
-                    run.created[usize::from(cloud)] = Some(created.id);
-                    state.replicas[number].learn(created);
-                    End::Done(Some(created))
+                    state.replicas[number].record(created);
+                    End::Succeeded(Some(created))
                 }
                 Err(_) => End::Failed,
             },
             Step::Update { id, bandwidth } => match self.update(state, id, bandwidth) {
                 Ok(updated) => {
-                    state.replicas[number].learn(updated);
-                    End::Done(Some(updated))
+                    state.replicas[number].record(updated);
+                    End::Succeeded(Some(updated))
                 }
                 Err(_) => {
                     state.replicas[number].forget(id);
                     End::Failed
                 }
             },
-            Step::AwaitServing if shipped::serves(run.observed, run.script, run.next) => {
-                End::Done(None)
-            }
+            Step::AwaitServing if execution::serves(run.execution) => End::Succeeded(None),
             Step::AwaitServing => End::Failed,
             Step::Delete { id } => {
                 self.delete(state, id);
-                End::Done(None)
+                End::Succeeded(None)
             }
             Step::ConfirmGone { id } => match state.by_id(id) {
                 None => {
                     state.replicas[number].forget(id);
-                    End::Done(None)
+                    End::Succeeded(None)
                 }
                 Some(still) => {
-                    state.replicas[number].learn(still);
+                    state.replicas[number].record(still);
                     End::Failed
                 }
             },
-        };
-        state.replicas[number].run = self.after(run, end);
-        Some(())
-    }
-
-    /// The next action got no answer.
-    pub fn step_unanswered(&self, state: &mut State, number: usize) -> Option<()> {
-        let mut run = state.replicas[number].run?;
-        if run.undoing {
-            self.undo_one(state, number, &mut run, false);
-            state.replicas[number].run = run.skip_held_up(self);
-            return Some(());
-        }
-        match run.step()? {
-            Step::Publish => {
-                state.replicas[number].run = self.undo_if_gone(state, run);
-                return Some(());
+            Step::CheckService => self.check_service(state, &run),
+            Step::Undo { id } => {
+                state.violations.recorded_undone |= run.has_recorded(id);
+                self.delete(state, id);
+                state.replicas[number].forget(id);
+                End::Undone
             }
-            Step::Update { id, .. } => state.replicas[number].forget(id),
-            _ => {}
-        }
-        state.replicas[number].run = self.after(run, End::Failed);
+        };
+        self.advance(state, number, run, end);
         Some(())
     }
 
-    /// The finalizer's patch is answered, and the object is gone.
+    /// The response to the next effect is lost. Whether its request arrives is another move.
+    pub fn step_unanswered(&self, state: &mut State, number: usize) -> Option<()> {
+        let run = state.replicas[number].run?;
+        let end = match run.step() {
+            Step::Undo { .. } => End::Undone,
+            Step::Update { id, .. } => {
+                state.replicas[number].forget(id);
+                End::Failed
+            }
+            _ => End::Failed,
+        };
+        self.advance(state, number, run, end);
+        Some(())
+    }
+
+    /// The patch of the finalizer succeeds, and the object is gone all the same.
     pub fn step_raced(&self, state: &mut State, number: usize) -> Option<()> {
         let mut run = state.replicas[number].run?;
-        let answered = Self::raced_delete(state, run.patched()?);
-        remember(state, number, &mut run, answered);
-        state.replicas[number].run = self.after(run, End::Done(None));
+        let patched = Self::raced_delete(state, run.patched()?);
+        record(state, number, &mut run, patched);
+        self.advance(state, number, run, End::Succeeded(None));
         Some(())
     }
 
-    /// A patch of the Service: mirrors `Run::patch` and the steps that use it.
-    fn write(&self, state: &mut State, number: usize, mut run: Run) -> Option<()> {
-        let (step, to) = (run.step()?, run.patched()?);
-        let answer = if to == run.object.facts {
+    /// Patches the Service.
+    fn write(&self, state: &mut State, number: usize, run: &mut Run) -> Option<End> {
+        let (step, to) = (run.step(), run.patched()?);
+        let response = if to == run.object.facts {
             Ok(run.object)
         } else {
             self.patch(state, run.object.version, to)
         };
-        let end = match (step, answer) {
+        Some(match (step, response) {
             (_, Ok(written)) => {
-                remember(state, number, &mut run, written);
-                if step == Step::Publish {
-                    run.created = Default::default();
-                }
+                record(state, number, run, written);
                 let is_too_late = step == Step::AddFinalizer && written.facts.deleting;
                 if is_too_late {
                     End::Failed
                 } else {
-                    End::Done(None)
+                    End::Succeeded(None)
                 }
             }
-            (Step::RemoveFinalizer { .. }, Err(Refusal::Gone)) => End::Done(None),
+            (Step::RemoveFinalizer { .. }, Err(Refusal::Gone)) => End::Succeeded(None),
             (_, Err(refusal)) => {
-                let live = state
-                    .service
-                    .filter(|live| live.facts.uid == run.object.facts.uid);
+                let live = live(state, run);
                 if let (Refusal::Conflict, Some(live)) = (refusal, live) {
-                    remember(state, number, &mut run, live);
-                }
-                if step == Step::Publish {
-                    state.replicas[number].run = self.undo_if_gone(state, run);
-                    return Some(());
+                    record(state, number, run, live);
                 }
                 End::Failed
             }
-        };
-        state.replicas[number].run = self.after(run, end);
-        Some(())
+        })
     }
 
-    /// Mirrors the loop of `apply`.
-    fn after(&self, mut run: Run, end: End) -> Option<Run> {
-        match end {
-            End::Done(found) => {
-                run.observed = shipped::record_outcome(run.observed, run.script, run.next, found);
+    /// Goes on to the next effect. The Service is read in the same move in which
+    /// its publication failed.
+    fn advance(&self, state: &mut State, number: usize, mut run: Run, mut end: End) {
+        while let Some(execution) = execution::advance(run.execution, end, self.broken) {
+            run.execution = execution;
+            if run.step() != Step::CheckService {
+                state.replicas[number].run = Some(run);
+                return;
             }
-            End::Failed => run.failed |= 1 << run.step()?.cloud()?,
+            end = self.check_service(state, &run);
         }
-        run.next += 1;
-        run.skip_held_up(self)
+        state.replicas[number].run = None;
     }
 
-    /// Mirrors `Run::undo_creates_if_gone`.
-    fn undo_if_gone(&self, state: &State, mut run: Run) -> Option<Run> {
-        let is_gone = state
-            .service
-            .is_none_or(|live| live.facts.uid != run.object.facts.uid);
-        if !is_gone || !self.keeps(Rule::UndoWhenGone) {
-            return None;
-        }
-        run.undoing = true;
-        run.skip_held_up(self)
-    }
-
-    fn undo_one(&self, state: &mut State, number: usize, run: &mut Run, is_answered: bool) {
-        let Some(id) = run.created.iter_mut().find_map(Option::take) else {
-            return;
-        };
-        if is_answered {
-            self.delete(state, id);
-            state.replicas[number].forget(id);
-        }
+    fn check_service(&self, state: &State, run: &Run) -> End {
+        let is_gone = live(state, run).is_none() && self.keeps(Rule::UndoWhenGone);
+        End::ServiceChecked { is_gone }
     }
 }
 
-fn remember(state: &mut State, number: usize, run: &mut Run, object: Object) {
+/// The live Service, if it is still the one of this run.
+fn live(state: &State, run: &Run) -> Option<Object> {
+    let live = state.service;
+    live.filter(|live| live.facts.uid == run.object.facts.uid)
+}
+
+fn record(state: &mut State, number: usize, run: &mut Run, object: Object) {
     run.object = object;
-    state.replicas[number].own = Some(object);
+    state.replicas[number].own_write = Some(object);
 }
 
 fn confirm_live(state: &mut State, number: usize, run: &mut Run) -> End {
-    let same = state
-        .service
-        .filter(|live| live.facts.uid == run.object.facts.uid);
-    let Some(live) = same else {
+    let Some(live) = live(state, run) else {
         return End::Failed;
     };
     let is_unchanged = live.version == run.object.version;
-    remember(state, number, run, live);
+    record(state, number, run, live);
     if is_unchanged {
-        End::Done(None)
+        End::Succeeded(None)
     } else {
         End::Failed
     }

@@ -1,11 +1,11 @@
 //! The clouds: idempotent by name, with owners and ids, as in
-//! `docs/cloud-api.openapi.yaml`. They know no fencing token.
+//! `docs/cloud-api.openapi.yaml`. They check no fencing token.
 
 use crate::rules::Rule;
-use crate::state::{Balancer, Crimes, Id, Kind, Phase, State};
+use crate::state::{Balancer, Id, Kind, Phase, State, Violations};
 use crate::world::World;
 
-/// Why a create or an update was not done.
+/// A create or an update was refused.
 #[derive(Debug)]
 pub struct Refused;
 
@@ -23,9 +23,9 @@ impl World {
             let is_usable = found.is_ours && found.phase != Phase::Deleting;
             return is_usable.then_some(found).ok_or(Refused);
         }
-        let made = &mut state.made[usize::from(cloud)][usize::from(uid)];
-        let nth = *made;
-        *made += 1;
+        let count = &mut state.created[usize::from(cloud)][usize::from(uid)];
+        let nth = *count;
+        *count += 1;
         let created = Balancer {
             id: Id { cloud, uid, nth },
             is_ours: true,
@@ -44,7 +44,7 @@ impl World {
     pub fn update(&self, state: &mut State, id: Id, bandwidth: u8) -> Result<Balancer, Refused> {
         let found = state.balancers.iter_mut().find(|found| found.id == id);
         let found = found.ok_or(Refused)?;
-        state.crimes.hijack |= !found.is_ours;
+        state.violations.hijack |= !found.is_ours;
         if found.phase == Phase::Deleting {
             return Err(Refused);
         }
@@ -57,7 +57,7 @@ impl World {
         let Some(found) = state.by_id(id) else {
             return;
         };
-        self.judge_delete(state, found);
+        self.check_delete(state, found);
         if !self.scenario.is_slow {
             state.balancers.retain(|other| other.id != id);
         } else if let Some(found) = state.balancers.iter_mut().find(|other| other.id == id) {
@@ -65,23 +65,24 @@ impl World {
         }
     }
 
-    fn judge_delete(&self, state: &mut State, found: Balancer) {
-        let Crimes {
+    fn check_delete(&self, state: &mut State, found: Balancer) {
+        let Violations {
             hijack,
             wrong_delete,
             gap,
-        } = &mut state.crimes;
+            recorded_undone: _,
+        } = &mut state.violations;
         *hijack |= !found.is_ours;
         let Some(live) = state.service.map(|live| live.facts) else {
             return;
         };
         let is_wanted =
-            live.uid == found.id.uid && !live.deleting && live.wish.kind == Kind::LoadBalancer;
-        // What was sent while the user did not want it may arrive when he does again.
+            live.uid == found.id.uid && !live.deleting && live.spec.kind == Kind::LoadBalancer;
+        // A delete that was sent while the user did not want it may arrive when it is wanted again.
         if !found.is_ours || !is_wanted || self.has_returned(state.edits) {
             return;
         }
-        if live.wish.clouds & (1 << found.id.cloud) != 0 {
+        if live.spec.clouds & (1 << found.id.cloud) != 0 {
             *wrong_delete = true;
             return;
         }
@@ -90,11 +91,11 @@ impl World {
                 (other.id.cloud, other.id.uid) == (*cloud, live.uid) && other.phase == Phase::Active
             })
         };
-        let wanted = (0..crate::state::CLOUDS).filter(|cloud| live.wish.clouds & (1 << cloud) != 0);
+        let wanted = (0..crate::state::CLOUDS).filter(|cloud| live.spec.clouds & (1 << cloud) != 0);
         *gap |= !wanted.into_iter().all(|cloud| serves(&cloud));
     }
 
-    /// A slow cloud gets on with one of its load balancers.
+    /// A slow cloud finishes providing or deleting one of its load balancers.
     pub fn progress(state: &mut State, id: Id) {
         match state.by_id(id).map(|found| found.phase) {
             Some(Phase::Provisioning) => {

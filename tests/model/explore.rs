@@ -1,5 +1,5 @@
-//! A breadth-first search of our own: shortest traces, and whether every
-//! reachable state can still settle (AG EF), neither of which stateright gives.
+//! A breadth-first search that also finds shortest traces and whether every
+//! reachable state can still settle (AG EF), which stateright does not.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,24 +14,24 @@ use crate::settling::NaturalMoves;
 use crate::state::State;
 use crate::world::World;
 
-/// What was found.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// Different states.
+    /// The number of different states.
     pub states: usize,
-    /// The longest of the shortest ways to a state.
+    /// The length of the longest of the shortest traces.
     pub depth: usize,
-    /// The broken properties, each with a shortest trace to it.
+    /// The broken properties, each with a shortest trace.
     pub broken: Vec<(&'static str, Vec<Move>)>,
-    /// What was to be reached at some time and never was.
+    /// The properties that should hold in some state and never did.
     pub never_reached: Vec<&'static str>,
-    /// States at the bound of load balancers made, not looked beyond.
+    /// The number of moves that were not followed beyond [`crate::world::MOST_CREATED`].
     pub at_bound: usize,
 }
 
-/// Where the search began.
+/// The predecessor of the first state.
 const NONE: u32 = u32::MAX;
-/// What is broken when a state cannot settle any more.
+/// The property that is broken when a state can no longer settle.
 pub const STUCK: &str = "can always settle";
 
 struct Search<'a> {
@@ -39,9 +39,9 @@ struct Search<'a> {
     properties: Vec<Property<World>>,
     fingerprints: Fingerprints,
     numbers: HashMap<u64, u32>,
-    /// How each state was first reached: from which,
+    /// The state from which each state was first reached,
     from: Vec<u32>,
-    /// and by the how-manieth move.
+    /// and the index of the move that led to it.
     by: Vec<u8>,
     natural: NaturalMoves,
     settled: Vec<u32>,
@@ -49,7 +49,7 @@ struct Search<'a> {
     at_bound: usize,
 }
 
-/// Looks at every state that can be reached; with `stop`, only until this property is found broken.
+/// Visits every reachable state; with `stop`, only until this property is broken.
 pub fn explore(world: &World, stop: Option<&'static str>) -> Findings {
     let mut search = Search {
         world,
@@ -73,10 +73,10 @@ pub fn explore(world: &World, stop: Option<&'static str>) -> Findings {
         let mut next_level = Vec::new();
         let mut open = level.len();
         for (number, state) in level {
-            search.judge(number, &state);
+            search.check(number, &state);
             search.expand(number, &state, &mut next_level);
             open -= 1;
-            progress.tell(search.from.len(), open, depth);
+            progress.report(search.from.len(), open, depth);
         }
         level = next_level;
         depth += 1;
@@ -99,7 +99,7 @@ impl Search<'_> {
         }
     }
 
-    fn judge(&mut self, number: u32, state: &State) {
+    fn check(&mut self, number: u32, state: &State) {
         for property in &self.properties {
             if self.found.contains_key(property.name) {
                 continue;
@@ -159,7 +159,7 @@ impl Search<'_> {
                 _ => {}
             }
         }
-        // Beyond a bound, or after an early end, nobody knows what could settle.
+        // Beyond a bound, or after an early end, it is unknown which states could settle.
         if is_whole
             && self.at_bound == 0
             && let Some(stuck) = self.natural.first_stuck(self.from.len(), &self.settled)

@@ -1,13 +1,13 @@
 //! A state in 64 bits.
 //!
-//! Two states of the same fingerprint would be taken for one: among 60 million
-//! states that happens with a probability of one in ten thousand.
+//! Two states with the same fingerprint count as one: among 60 million states
+//! that happens with a probability of one in ten thousand.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::state::State;
 
-/// What a state says of itself, to be hashed in one go.
+/// The bytes of a state, to be hashed at once.
 #[derive(Default)]
 pub struct Fingerprints(Vec<u8>);
 
@@ -40,7 +40,7 @@ impl Hasher for Fingerprints {
         }
     }
 
-    /// Which variant of an enum it is.
+    /// The discriminant of an enum.
     fn write_isize(&mut self, number: isize) {
         self.write_usize(number.unsigned_abs());
     }

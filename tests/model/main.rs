@@ -1,33 +1,47 @@
-//! The protocol under a model checker: the shipped `plan()` and what it is
-//! carried out with, in a small world where everything happens in every order
-//! and a bounded number of things goes wrong.
+//! The protocol under a model checker: the shipped `plan()` and its `Execution`
+//! in a small world, in which everything happens in every order and a bounded
+//! number of faults occurs.
 //!
-//! Read in this order: `scenario` (what the user does), `state`, `world` (what
-//! can happen), `api_server`, `cloud`, `replica`, `observe`, `apply` (what
-//! follows), `properties` (what must hold), `explore` (every order), `rules` (what is broken on
-//! purpose). `shipped` is the border to the code under test.
+//! | files | content |
+//! |---|---|
+//! | `scenario` | the scenarios: the edits of the user, and how the clouds behave |
+//! | `state`, `normal_form` | a state of the world, and which states count as one |
+//! | `moves`, `world` | the moves that are possible in a state, and what follows from each |
+//! | `api_server`, `cloud` | how the API server and the clouds respond |
+//! | `replica`, `observe`, `apply` | how a replica of the controller observes and acts |
+//! | `shipped`, `execution` | **the border to the code under test**: all of its decisions |
+//! | `names`, `step` | conversion between the shipped types and the world's numbers |
+//! | `shared`, `memo` | handles of shipped values, and memoized results |
+//! | `properties` | what must hold in every state |
+//! | `explore`, `fingerprint`, `settling` | the search through all states |
+//! | `progress`, `trace` | output |
+//! | `rules`, `mutants` | the rules of the protocol, each broken to see a property fail |
 //!
-//! `docs/verification/model.md` has bounds, sizes and what this does not cover.
+//! Start with `scenario`, `state`, `moves` and `properties`. Bounds, sizes and
+//! limits are in `docs/verification/model.md`.
 
 mod api_server;
 mod apply;
 mod cloud;
+mod execution;
 mod explore;
 mod fingerprint;
+mod memo;
 mod moves;
 mod mutants;
 mod names;
+mod normal_form;
 mod observe;
 mod progress;
 mod properties;
 mod replica;
 mod rules;
 mod scenario;
-mod script;
 mod settling;
 mod shared;
 mod shipped;
 mod state;
+mod step;
 mod trace;
 mod world;
 
@@ -40,11 +54,11 @@ use crate::progress::processor_time;
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::world::World;
 
-/// The story whose size with one fault is for `make model`.
+/// The scenario that is only for `make model` with one fault.
 const LARGE: &str = "moved between slow clouds";
 
 fn check(scenario: Scenario, faults: u8, sweeps: bool) {
-    let (started, had) = (Instant::now(), processor_time());
+    let (started, used) = (Instant::now(), processor_time());
     let world = World {
         scenario,
         faults,
@@ -58,16 +72,16 @@ fn check(scenario: Scenario, faults: u8, sweeps: bool) {
         found.states,
         found.depth,
         started.elapsed().as_secs_f64(),
-        (processor_time() - had).as_secs_f64()
+        (processor_time() - used).as_secs_f64()
     );
     for (property, trace) in &found.broken {
         println!("broken: {property}, after {} moves", trace.len());
-        world.tell(trace);
+        world.print(trace);
     }
     let name = scenario.name;
     assert!(found.broken.is_empty(), "{name}: broken, see the trace");
-    assert!(found.never_reached.is_empty(), "{name}: nothing ever works");
-    assert_eq!(found.at_bound, 0, "{name}: the bound hides something");
+    assert!(found.never_reached.is_empty(), "{name}: never reached");
+    assert_eq!(found.at_bound, 0, "{name}: the bound hides states");
 }
 
 #[test]
@@ -77,7 +91,7 @@ fn without_a_fault_nothing_goes_wrong_even_without_a_sweep() {
     }
 }
 
-/// Two tests, for two cores.
+/// One of two tests, for two cores.
 #[test]
 fn one_fault_is_survived_when_the_service_moves() {
     for scenario in SCENARIOS.into_iter().filter(Scenario::moves) {
@@ -94,7 +108,7 @@ fn one_fault_is_survived_when_the_service_stays() {
     }
 }
 
-/// The same states by another checker: that ours looks at all of them.
+/// Another checker finds the same number of states: ours visits all of them.
 #[test]
 fn stateright_counts_the_same_states() {
     for scenario in SCENARIOS {
@@ -111,7 +125,7 @@ fn stateright_counts_the_same_states() {
     }
 }
 
-/// For `make model`: minutes, and gigabytes. Two tests, for two cores.
+/// For `make model`: takes minutes and gigabytes. One of two tests, for two cores.
 #[test]
 #[ignore = "make model"]
 fn two_faults_are_survived() {

@@ -1,12 +1,13 @@
-//! What can happen, by name.
+//! The moves of the world: what can happen in a state.
 
 use crate::scenario::Edit;
-use crate::state::Id;
+use crate::state::{CLOUDS, Id, Phase, Replica, Request, State};
+use crate::world::World;
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Move {
-    /// The user does the next thing.
+    /// The user makes the next edit.
     Edit(Edit),
     /// The user's DELETE races this replica's finalizer patch and wins.
     RacedDelete(usize),
@@ -14,36 +15,139 @@ pub enum Move {
     Watch(usize),
     /// Fault: a new list of the watch shows the Service as it was before its last change.
     OldList(usize),
-    /// A replica gets the Lease. Fault: while another believes that it leads.
+    /// A replica acquires the Lease. Fault: while another still believes that it leads.
     Elect(usize),
-    /// One of two leaders learns that it leads no more: its process ends.
+    /// One of two leaders loses the Lease: its process ends.
     StepDown(usize),
-    /// The same; the request it had just sent may arrive later.
+    /// The same; the request that it has just sent may arrive later.
     StepDownAfterSending(usize),
-    /// Fault: the process ends at once and starts again.
+    /// Fault: the process crashes and starts again.
     Crash(usize),
-    /// Fault: the same; the request it had just sent may arrive later.
+    /// Fault: the same; the request that it has just sent may arrive later.
     CrashAfterSending(usize),
     /// A leader observes and plans.
     Start(usize),
-    /// Fault: the same, and a cloud does not answer.
+    /// Fault: the same, and a cloud is unreachable.
     StartWithout(usize, u8),
-    /// A leader's next step is done and answered.
+    /// A leader's next step is performed, and its response arrives.
     Step(usize),
-    /// Fault: the next request gets no answer; it may arrive later, at once or never.
+    /// Fault: the response to the next request is lost; the request may arrive later or never.
     StepUnanswered(usize),
-    /// Fault: the next request is done and answered, and may arrive once more.
+    /// Fault: the next request is performed and answered, and may arrive a second time.
     StepTwice(usize),
-    /// Fault: the next read gets no answer.
+    /// Fault: the next read fails.
     StepUnread(usize),
     /// A leader lists a cloud, and sweeps.
     List(usize, u8),
     /// Fault: the list lacks the newest load balancer.
     ListLacking(usize, u8),
-    /// A request that nobody waits for arrives.
+    /// A request whose sender no longer waits arrives.
     Arrive(usize),
-    /// It never arrives.
+    /// A request is lost.
     Lose(usize),
-    /// A slow cloud gets on with a load balancer.
+    /// A slow cloud finishes providing or deleting a load balancer.
     Progress(Id),
+}
+
+impl World {
+    /// The moves that are possible in a state.
+    pub fn possible_moves(&self, state: &State, moves: &mut Vec<Move>) {
+        if let Some(edit) = self.scenario.edits.get(usize::from(state.edits)) {
+            moves.push(Move::Edit(*edit));
+        }
+        for number in 0..2 {
+            // Two equal replicas are one.
+            if number == 0 || state.replicas[0] != state.replicas[1] {
+                self.replica_moves(state, number, moves);
+            }
+        }
+        for which in 0..state.requests.len() {
+            moves.extend([Move::Arrive(which), Move::Lose(which)]);
+        }
+        let changing = state.balancers.iter();
+        let changing = changing.filter(|found| found.phase != Phase::Active);
+        moves.extend(changing.map(|found| Move::Progress(found.id)));
+    }
+
+    fn replica_moves(&self, state: &State, number: usize, moves: &mut Vec<Move>) {
+        let (replica, other) = (&state.replicas[number], &state.replicas[1 - number]);
+        let may_fail = state.faults > 0;
+        if replica.cache != Some(state.service) {
+            moves.push(Move::Watch(number));
+            if may_fail && state.earlier != state.service && replica.cache != Some(state.earlier) {
+                moves.push(Move::OldList(number));
+            }
+        }
+        if may_fail && *replica != Replica::default() {
+            moves.push(Move::Crash(number));
+        }
+        if !replica.leads {
+            if may_fail || !other.leads {
+                moves.push(Move::Elect(number));
+            }
+            return;
+        }
+        if other.leads {
+            moves.push(Move::StepDown(number));
+        }
+        for cloud in 0..CLOUDS {
+            moves.push(Move::List(number, cloud));
+            if may_fail && state.on(cloud).any(|found| found.is_ours) {
+                moves.push(Move::ListLacking(number, cloud));
+            }
+        }
+        let Some(run) = &replica.run else {
+            moves.push(Move::Start(number));
+            if may_fail {
+                moves.extend((0..CLOUDS).map(|cloud| Move::StartWithout(number, cloud)));
+            }
+            return;
+        };
+        moves.push(Move::Step(number));
+        let request = run.request();
+        if request.is_some() && other.leads {
+            moves.push(Move::StepDownAfterSending(number));
+        }
+        if may_fail && request.is_some() {
+            moves.extend([
+                Move::CrashAfterSending(number),
+                Move::StepUnanswered(number),
+            ]);
+            if !matches!(request, Some(Request::Patch { .. })) {
+                moves.push(Move::StepTwice(number));
+            }
+        }
+        if may_fail && run.reads() {
+            moves.push(Move::StepUnread(number));
+        }
+        let next_edit = self.scenario.edits.get(usize::from(state.edits));
+        if next_edit == Some(&Edit::Delete) && run.adds_finalizer(state) {
+            moves.push(Move::RacedDelete(number));
+        }
+    }
+
+    /// Whether a move is one of the faults, whose number is bounded.
+    pub fn is_fault(state: &State, event: Move) -> bool {
+        match event {
+            Move::OldList(_)
+            | Move::Crash(_)
+            | Move::CrashAfterSending(_)
+            | Move::StartWithout(..)
+            | Move::StepUnanswered(_)
+            | Move::StepTwice(_)
+            | Move::StepUnread(_)
+            | Move::ListLacking(..) => true,
+            Move::Elect(number) => state.replicas[1 - number].leads,
+            _ => false,
+        }
+    }
+
+    /// Whether the finalizer alone no longer guards every load balancer after a move.
+    pub fn is_uncertain_after(state: &State, event: Move) -> bool {
+        match event {
+            Move::CrashAfterSending(_) | Move::StepUnanswered(_) | Move::StepTwice(_) => true,
+            Move::Elect(number) => state.replicas[1 - number].leads,
+            _ => false,
+        }
+    }
 }

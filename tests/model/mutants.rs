@@ -1,5 +1,5 @@
-//! Each rule broken once: the model must notice. Without these a model that
-//! looks at nothing would pass.
+//! Each rule is broken once, and a property must notice it: a model that checks
+//! nothing would pass without these.
 
 use crate::explore::{STUCK, explore};
 use crate::rules::Rule;
@@ -16,7 +16,7 @@ struct Mutant {
     scenario: &'static str,
     faults: u8,
     sweeps: bool,
-    /// What catches it.
+    /// The property that catches it.
     property: &'static str,
 }
 
@@ -50,11 +50,11 @@ const MUTANTS: [Mutant; 18] = [
     mutant(Rule::FinalizerStaysOnFailure, SLOW, 0, true, GONE),
     mutant(Rule::MakeBeforeBreak, MOVED, 0, true, "no gap in a move"),
     mutant(Rule::UndoWhenGone, DELETED, 0, false, LEAK),
-    mutant(Rule::ListProvesNothing, DELETED, 1, true, GONE),
-    mutant(Rule::SilenceProvesNothing, SLOW, 1, true, GONE),
+    mutant(Rule::UnlistedIsNotAbsent, DELETED, 1, true, GONE),
+    mutant(Rule::UnreachableIsNotAbsent, SLOW, 1, true, GONE),
     mutant(Rule::OwnerOfName, TAKEN, 0, true, "no hijack"),
     mutant(Rule::OwnerOfRecord, "record forged", 0, true, "no hijack"),
-    mutant(Rule::AskWhereListed, MOVED, 0, true, GONE),
+    mutant(Rule::QueryWhereListed, MOVED, 0, true, GONE),
     mutant(Rule::SweepSeesReleased, AWAY, 1, true, LEAK),
     mutant(Rule::Sweep, DELETED, 1, true, LEAK),
     mutant(Rule::SweepReadsLive, DELETED, 1, true, WRONG),
@@ -90,9 +90,9 @@ fn every_broken_rule_is_noticed() {
             let found = explore(&world, Some(property));
             let caught = found.broken.iter().find(|(broken, _)| *broken == property);
             let Some((_, trace)) = caught else {
-                panic!("{rule:?} broken in {name:?} with {faults} faults, and nobody noticed");
+                panic!("{rule:?} broken in {name:?} with {faults} faults, and no property noticed");
             };
-            // It needs all states, so nothing else can have stopped the search.
+            // Only a search of all states can find this one, so no other property stopped it.
             if property == STUCK {
                 assert_eq!(found.broken.len(), 1, "{rule:?}: {:?}", found.broken);
             }

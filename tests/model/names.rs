@@ -1,4 +1,4 @@
-//! The world's numbers as the shipped types, and back.
+//! The world's numbers as values of the shipped types, and back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,8 +32,7 @@ pub fn cloud_name(cloud: u8) -> CloudName {
     CloudName::new(format!("cloud{}", cloud + 1))
 }
 
-/// The number that a name of ours ends in. A text that is not ours is a fault
-/// of the model itself.
+/// The number at the end of a name. Any other text is a bug of the model itself.
 fn number(text: &str) -> u8 {
     let digits = text.trim_start_matches(|letter: char| !letter.is_ascii_digit());
     digits
@@ -131,10 +130,10 @@ pub fn load_balancer(found: Balancer) -> LoadBalancer {
 
 pub fn service(facts: Facts) -> ServiceView {
     let named: Vec<String> = (0..CLOUDS)
-        .filter(|cloud| facts.wish.clouds & (1 << cloud) != 0)
+        .filter(|cloud| facts.spec.clouds & (1 << cloud) != 0)
         .map(|cloud| cloud_name(cloud).to_string())
         .collect();
-    let enable = facts.wish.kind != Kind::NotEnabled;
+    let enable = facts.spec.kind != Kind::NotEnabled;
     ServiceView {
         key: ServiceKey {
             namespace: "default".into(),
@@ -142,14 +141,14 @@ pub fn service(facts: Facts) -> ServiceView {
         },
         uid: owner(facts.uid).uid,
         deleting: facts.deleting,
-        is_load_balancer: facts.wish.kind != Kind::ClusterIp,
+        is_load_balancer: facts.spec.kind != Kind::ClusterIp,
         class: None,
         annotations: BTreeMap::from([
             (ENABLE.into(), enable.to_string()),
             (PROVIDER.into(), named.join(",")),
             (
                 LB_BANDWIDTH.into(),
-                BANDWIDTHS[usize::from(facts.wish.bandwidth)].into(),
+                BANDWIDTHS[usize::from(facts.spec.bandwidth)].into(),
             ),
         ]),
         ports: vec![PortView {
@@ -161,7 +160,7 @@ pub fn service(facts: Facts) -> ServiceView {
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
         finalizer: facts.finalizer,
-        record: facts.says.get().record.clone(),
-        published: facts.says.get().ingress.clone(),
+        record: facts.published.get().record.clone(),
+        published: facts.published.get().ingress.clone(),
     }
 }

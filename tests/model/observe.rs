@@ -1,102 +1,97 @@
-//! Steps one to three of a reconcile, the lists and the sweep: mirrors the
-//! order of effects in `src/controller/observe.rs`, `inventories.rs` and
-//! `sweep.rs`. Whatever decides something is the shipped code (`crate::shipped`).
+//! What a replica observes: the steps of a reconcile up to its plan, the lists
+//! of the clouds and the sweep over them. Mirrors the order of effects in
+//! `src/controller/observe.rs` and `src/controller/orphans/sweep.rs`; the
+//! decisions are those of the shipped code (`crate::shipped`).
 
 use crate::rules::Rule;
-use crate::shipped::{self, Sight};
+use crate::shipped::{self, ObservedCloud};
 use crate::state::{Balancer, CLOUDS, Facts, Id, Object, Phase, Run, State};
 use crate::world::World;
 
 impl World {
-    /// Steps one to three: observe the Service, observe the clouds, plan.
-    pub fn start(&self, state: &mut State, number: usize, silent: Option<u8>) -> Option<()> {
+    /// Observes the Service, observes the clouds, and plans.
+    pub fn start(&self, state: &mut State, number: usize, unreachable: Option<u8>) -> Option<()> {
         let object = state.replicas[number].newest()?;
         let uid = object.facts.uid;
-        let listed = [0, 1].map(|cloud| state.replicas[number].known(cloud, uid).is_some());
-        let asks = shipped::asks(object.facts);
-        if !asks.is_ours {
+        let listed = [0, 1].map(|cloud| state.replicas[number].find(cloud, uid).is_some());
+        let lookup = shipped::lookup(object.facts);
+        if !lookup.is_ours {
             return None;
         }
-        let mut sights = [Sight::NotAsked; CLOUDS as usize];
-        let mut was_silent = false;
+        let mut observed_clouds = [ObservedCloud::NotQueried; CLOUDS as usize];
+        let mut was_unreachable = false;
         for cloud in 0..CLOUDS {
-            let is_listed = listed[usize::from(cloud)] && self.keeps(Rule::AskWhereListed);
-            if asks.clouds & (1 << cloud) != 0 || is_listed {
-                let is_silent = silent == Some(cloud);
-                let recorded = asks.recorded[usize::from(cloud)];
-                let sight = self.look(state, number, object.facts, cloud, recorded, is_silent);
-                was_silent |= sight == Sight::Unreachable;
-                sights[usize::from(cloud)] = match sight {
-                    Sight::Unreachable if !self.keeps(Rule::SilenceProvesNothing) => Sight::Absent,
-                    sight => sight,
+            let is_listed = listed[usize::from(cloud)] && self.keeps(Rule::QueryWhereListed);
+            if lookup.clouds & (1 << cloud) != 0 || is_listed {
+                let is_unreachable = unreachable == Some(cloud);
+                let recorded = lookup.recorded[usize::from(cloud)];
+                let seen = self.query(state, number, object.facts, cloud, recorded, is_unreachable);
+                was_unreachable |= seen == ObservedCloud::Unreachable;
+                observed_clouds[usize::from(cloud)] = match seen {
+                    ObservedCloud::Unreachable if !self.keeps(Rule::UnreachableIsNotAbsent) => {
+                        ObservedCloud::Absent
+                    }
+                    seen => seen,
                 };
             }
         }
-        if silent.is_some() && !was_silent {
+        if unreachable.is_some() && !was_unreachable {
             return None;
         }
-        let (observed, script) = shipped::plan_for(object.facts, sights, self.broken);
-        if script.get().steps.is_empty() {
-            return None;
-        }
-        let run = Run {
+        let planned = shipped::plan_for(object.facts, observed_clouds, self.broken);
+        state.replicas[number].run = Some(Run {
             object,
-            observed,
-            script,
-            next: 0,
-            failed: 0,
-            created: [None; CLOUDS as usize],
-            undoing: false,
-        };
-        state.replicas[number].run = run.skip_held_up(self);
+            execution: planned.execution?,
+            plan: planned.plan,
+        });
         Some(())
     }
 
-    /// Mirrors `Look::view` in `src/controller/observe.rs`.
-    fn look(
+    /// Mirrors `CloudQuery::run` in `src/controller/observe/cloud_query.rs`.
+    fn query(
         &self,
         state: &mut State,
         number: usize,
         facts: Facts,
         cloud: u8,
         recorded: Option<Id>,
-        is_silent: bool,
-    ) -> Sight {
+        is_unreachable: bool,
+    ) -> ObservedCloud {
         let is_ours = |found: Balancer| found.is_ours && found.id.uid == facts.uid;
         let replica = &mut state.replicas[number];
         if !facts.finalizer && recorded.is_none() {
-            return Sight::Absent;
+            return ObservedCloud::Absent;
         }
-        if let Some(known) = replica.known(cloud, facts.uid) {
-            if known.phase == Phase::Active && is_ours(known) {
-                return Sight::Present(known);
+        if let Some(found) = replica.find(cloud, facts.uid) {
+            if found.phase == Phase::Active && is_ours(found) {
+                return ObservedCloud::Present(found);
             }
-            replica.forget(known.id);
-        } else if !self.keeps(Rule::ListProvesNothing) {
-            return Sight::Absent;
+            replica.forget(found.id);
+        } else if !self.keeps(Rule::UnlistedIsNotAbsent) {
+            return ObservedCloud::Absent;
         }
-        if is_silent {
-            return Sight::Unreachable;
+        if is_unreachable {
+            return ObservedCloud::Unreachable;
         }
         if let Some(named) = state.by_name(cloud, facts.uid) {
-            state.replicas[number].learn(named);
+            state.replicas[number].record(named);
             let is_proven = is_ours(named) || !self.keeps(Rule::OwnerOfName);
             return if is_proven {
-                Sight::Present(named)
+                ObservedCloud::Present(named)
             } else {
-                Sight::NameTaken
+                ObservedCloud::NameTaken
             };
         }
         match recorded.and_then(|id| state.by_id(id)) {
             Some(found) if is_ours(found) || !self.keeps(Rule::OwnerOfRecord) => {
-                Sight::Present(found)
+                ObservedCloud::Present(found)
             }
-            Some(_) | None => Sight::Absent,
+            Some(_) | None => ObservedCloud::Absent,
         }
     }
 
-    /// A list of one cloud, and the sweep over it: mirrors `CloudInHand::list`
-    /// and `Sweep::look`, without the grace period.
+    /// Lists one cloud and sweeps over the list: mirrors `Inventory::load` and
+    /// `Sweep::run`, without the grace period.
     pub fn list(&self, state: &mut State, number: usize, cloud: u8, is_lacking: bool) {
         let mut listed: Vec<Balancer> = state.on(cloud).filter(|found| found.is_ours).collect();
         if is_lacking {
@@ -105,11 +100,11 @@ impl World {
         let replica = &mut state.replicas[number];
         replica.inventory.retain(|found| found.id.cloud != cloud);
         replica.inventory.extend(listed.iter().copied());
-        let Some(shown) = replica.cache else {
+        let Some(watched) = replica.cache else {
             return;
         };
         for found in listed {
-            if self.is_orphan(state, shown, found) {
+            if self.is_orphan(state, watched, found) {
                 self.delete(state, found.id);
                 state.replicas[number].forget(found.id);
             }
@@ -117,18 +112,18 @@ impl World {
     }
 
     /// Whether the sweep deletes a load balancer.
-    pub fn is_orphan(&self, state: &State, shown: Option<Object>, found: Balancer) -> bool {
-        // Mirrors `keeps` in `sweep.rs`: a Service that is not ours any more has none.
+    pub fn is_orphan(&self, state: &State, watched: Option<Object>, found: Balancer) -> bool {
+        // A Service that is no longer ours has no load balancers.
         let is_kept = |object: &Object| {
-            shipped::asks(object.facts).is_ours || !self.keeps(Rule::SweepSeesReleased)
+            shipped::lookup(object.facts).is_ours || !self.keeps(Rule::SweepSeesReleased)
         };
         let uid = |object: Object| object.facts.uid;
-        let shown = shown.filter(is_kept);
+        let watched = watched.filter(is_kept);
         let live = state.service.filter(is_kept);
         let is_gone = live.is_none_or(|live| uid(live) != found.id.uid);
         self.sweeps
             && self.keeps(Rule::Sweep)
-            && shipped::is_suspect(found, shown.map(uid))
+            && shipped::is_suspect(found, watched.map(uid))
             && (is_gone || !self.keeps(Rule::SweepReadsLive))
     }
 }

@@ -1,42 +1,42 @@
-//! A sign of life of a search that takes minutes, and how long it took.
+//! The progress of a search that takes minutes, and its duration.
 
 use std::time::{Duration, Instant};
 
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// When the search began and last spoke.
+/// A search's start and its last report.
 pub struct Progress {
     name: &'static str,
     started: Instant,
-    spoke: Instant,
+    reported: Instant,
 }
 
 impl Progress {
-    /// Of the story of this name.
+    /// The progress of the scenario of this name.
     pub fn of(name: &'static str) -> Self {
         let now = Instant::now();
         Self {
             name,
             started: now,
-            spoke: now,
+            reported: now,
         }
     }
 
-    /// Says how far the search is, if it has been silent for long.
-    pub fn tell(&mut self, states: usize, open: usize, depth: usize) {
-        if self.spoke.elapsed() >= INTERVAL {
-            self.spoke = Instant::now();
+    /// Prints how far the search is, at most once per interval.
+    pub fn report(&mut self, states: usize, open: usize, depth: usize) {
+        if self.reported.elapsed() >= INTERVAL {
+            self.reported = Instant::now();
             let seconds = self.started.elapsed().as_secs();
             println!(
-                "{}: {seconds} s, {states} states so far, depth {depth}, {open} of it to look at",
+                "{}: {seconds} s, {states} states, {open} left at depth {depth}",
                 self.name
             );
         }
     }
 }
 
-/// How long this thread has had a processor: on a busy machine that tells more
-/// than the time that passed. Zero where nobody counts it.
+/// The processor time of this thread: more useful than elapsed time on a busy
+/// machine. Zero where the kernel does not count it.
 pub fn processor_time() -> Duration {
     let counted = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanoseconds = counted

@@ -1,24 +1,27 @@
-//! What must hold. Nothing here asks the shipped `plan()` what is right, but
-//! where the property is about it.
+//! The properties that must hold. They are written without the shipped `plan()`,
+//! except where they are about it.
 
 use my_cloud_controller_manager::plan::record::{Ingress, Publication};
 use stateright::Property;
 
 use crate::names;
 use crate::scenario::Planted;
-use crate::shipped::{self, Sight};
+use crate::shipped::{self, ObservedCloud};
 use crate::state::{CLOUDS, Facts, Id, Kind, Phase, State};
 use crate::world::World;
 
-/// All of them.
+/// All properties.
 pub fn all() -> Vec<Property<World>> {
     vec![
         Property::always("one load balancer of a Service on a cloud", one_each),
         Property::always("no wrong delete", |_, state: &State| {
-            !state.crimes.wrong_delete
+            !state.violations.wrong_delete
         }),
         Property::always("no hijack", no_hijack),
-        Property::always("no gap in a move", |_, state: &State| !state.crimes.gap),
+        Property::always("no gap in a move", |_, state: &State| !state.violations.gap),
+        Property::always("only unrecorded creates are undone", |_, state: &State| {
+            !state.violations.recorded_undone
+        }),
         Property::always("a load balancer has a Service", has_service),
         Property::always("nothing to do only when all is done", rest_is_right),
         Property::always("settled without a leak", settled_is_right),
@@ -34,25 +37,25 @@ fn one_each(_: &World, state: &State) -> bool {
         .iter()
         .map(|found| (found.id.cloud, found.id.uid));
     let mut last = None;
-    // They are sorted, so two of one name stand together.
+    // They are sorted, so two of one name are neighbours.
     names.all(|name| last.replace(name) != Some(name))
 }
 
 fn no_hijack(world: &World, state: &State) -> bool {
     let theirs = state.balancers.iter().filter(|found| !found.is_ours);
     let planted = usize::from(world.scenario.planted != Planted::Nothing);
-    !state.crimes.hijack && theirs.count() == planted
+    !state.violations.hijack && theirs.count() == planted
 }
 
-/// The finalizer alone sees to it that no load balancer outlives its Service,
-/// at any moment, whatever crashes, is silent or shows old states. (A request
-/// without an answer is more than it can cover; nor does it cover a cloud that
-/// the user names no more, where a create went unrecorded: `clouds_to_ask`
-/// relies on the cloud's list for that. Then "settled without a leak" holds.)
+/// The finalizer alone keeps any load balancer from outliving its Service, at
+/// any moment, whatever crashes, is unreachable or shows old states. It does not
+/// cover a request whose response was lost, nor a create that went unrecorded at
+/// a cloud that the user no longer names: `clouds_to_query` relies on the list of
+/// that cloud. For these cases there is "settled without a leak".
 fn has_service(world: &World, state: &State) -> bool {
     let owner = state.service.map(|live| live.facts);
     let has_fault = state.faults < world.faults;
-    state.doubt
+    state.uncertain
         || (has_fault && world.scenario.moves())
         || state.balancers.iter().all(|found| {
             !found.is_ours
@@ -60,7 +63,8 @@ fn has_service(world: &World, state: &State) -> bool {
         })
 }
 
-/// An empty plan that waits for nothing, made from what is really so.
+/// If a plan from complete knowledge is empty and waits for nothing, the clouds
+/// and the Service are converged.
 fn rest_is_right(world: &World, state: &State) -> bool {
     !is_at_rest(world, state)
         || state
@@ -68,8 +72,8 @@ fn rest_is_right(world: &World, state: &State) -> bool {
             .is_none_or(|live| is_converged(state, live.facts))
 }
 
-/// When nothing can happen any more by itself, the clouds have exactly what
-/// the live Service asks for, and it says so.
+/// When nothing can happen by itself, the clouds have exactly the load balancers
+/// that the live Service wants, and it publishes them.
 fn settled_is_right(world: &World, state: &State) -> bool {
     if !is_settled(world, state) {
         return true;
@@ -84,8 +88,8 @@ fn settled_is_right(world: &World, state: &State) -> bool {
         && rest_is_right(world, state)
 }
 
-/// Whether no request is under way, one replica leads and knows everything,
-/// and it has nothing to do.
+/// Whether no request is on its way, and one replica leads, has observed
+/// everything and has nothing to do.
 pub fn is_settled(world: &World, state: &State) -> bool {
     let is_quiet = state.requests.is_empty()
         && state.replicas.iter().all(|replica| replica.run.is_none())
@@ -110,37 +114,36 @@ pub fn is_settled(world: &World, state: &State) -> bool {
         && is_at_rest(world, state)
 }
 
-/// Whether the shipped plan, told the whole truth, has nothing to do.
+/// Whether the shipped plan has nothing to do when it observes everything.
 fn is_at_rest(world: &World, state: &State) -> bool {
     let Some(live) = state.service else {
         return true;
     };
     let listed = [0, 1].map(|cloud| state.by_name(cloud, live.facts.uid));
-    let asks = shipped::asks(live.facts);
-    if !asks.is_ours {
+    let lookup = shipped::lookup(live.facts);
+    if !lookup.is_ours {
         return true;
     }
-    let sight = |cloud: u8| match listed[usize::from(cloud)] {
-        Some(found) if found.is_ours => Sight::Present(found),
-        Some(_) => Sight::NameTaken,
-        None if asks.clouds & (1 << cloud) != 0 => Sight::Absent,
-        None => Sight::NotAsked,
+    let seen = |cloud: u8| match listed[usize::from(cloud)] {
+        Some(found) if found.is_ours => ObservedCloud::Present(found),
+        Some(_) => ObservedCloud::NameTaken,
+        None if lookup.clouds & (1 << cloud) != 0 => ObservedCloud::Absent,
+        None => ObservedCloud::NotQueried,
     };
-    let (_, script) = shipped::plan_for(live.facts, [0, 1].map(sight), world.broken);
-    shipped::is_at_rest(&script.get().plan)
+    shipped::plan_for(live.facts, [0, 1].map(seen), world.broken).is_at_rest
 }
 
 fn wanted_clouds(facts: Facts) -> u8 {
-    let is_wanted = facts.wish.kind == Kind::LoadBalancer && !facts.deleting;
-    if is_wanted { facts.wish.clouds } else { 0 }
+    let is_wanted = facts.spec.kind == Kind::LoadBalancer && !facts.deleting;
+    if is_wanted { facts.spec.clouds } else { 0 }
 }
 
-/// Whether a Service has what it asks for, and nothing else: written down
-/// without a look at `plan()`.
+/// Whether a Service has the load balancers that it wants, and no others:
+/// written without `plan()`.
 fn is_converged(state: &State, facts: Facts) -> bool {
     let wanted = wanted_clouds(facts);
     if wanted == 0 {
-        // Marks that a user forged on a Service that is none of our business stay.
+        // Annotations that a user forged on a Service that is not ours stay.
         return !facts.finalizer && !facts.deleting;
     }
     let mut ids: Vec<Id> = Vec::new();
@@ -148,13 +151,13 @@ fn is_converged(state: &State, facts: Facts) -> bool {
         let is_wanted = wanted & (1 << cloud) != 0;
         match state.by_name(cloud, facts.uid) {
             Some(found) if found.is_ours => {
-                let is_right = found.bandwidth == facts.wish.bandwidth;
+                let is_right = found.bandwidth == facts.spec.bandwidth;
                 if !is_wanted || !is_right || found.phase != Phase::Active {
                     return false;
                 }
                 ids.push(found.id);
             }
-            // Somebody else's: nothing can be done, and it keeps what there is where it is.
+            // A stranger has our name: the move waits, and everything stays where it is.
             Some(_) if is_wanted => return facts.finalizer,
             Some(_) => {}
             None if is_wanted => return false,
@@ -162,12 +165,12 @@ fn is_converged(state: &State, facts: Facts) -> bool {
         }
     }
     let name = |id: &Id| (names::cloud_name(id.cloud), names::load_balancer_id(*id));
-    let says = Publication {
+    let expected = Publication {
         record: ids.iter().map(name).collect(),
         ingress: ids
             .iter()
             .map(|id| Ingress::Ip(names::address(*id)))
             .collect(),
     };
-    facts.finalizer && *facts.says.get() == says
+    facts.finalizer && *facts.published.get() == expected
 }

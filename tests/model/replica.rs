@@ -1,28 +1,28 @@
-//! What a replica knows, and what the step that it is at asks for: mirrors
-//! `src/controller/own_writes.rs`, `src/cloud/inventory.rs` and what
-//! `src/controller/apply.rs` writes.
+//! The memory of a replica, and the request of its next step. Mirrors
+//! `src/controller/memory/mutation_cache.rs`, `src/cloud/inventory.rs` and the
+//! patches of `src/controller/apply/service.rs`.
 
 use my_cloud_controller_manager::plan::record::Publication;
 
-use crate::rules::Rule;
-use crate::script::Step;
+use crate::execution;
+use crate::names;
 use crate::shipped;
 use crate::state::{Balancer, Facts, Id, Object, Replica, Request, Run, State};
-use crate::world::World;
+use crate::step::Step;
 
 impl Replica {
-    /// Mirrors `OwnWrites::newest`; what the watch overtook is dropped already.
+    /// Mirrors `MutationCache::newest`; a write that the watch has shown is dropped already.
     pub fn newest(&self) -> Option<Object> {
-        self.own.or(self.cache.flatten())
+        self.own_write.or(self.cache.flatten())
     }
 
-    pub fn known(&self, cloud: u8, uid: u8) -> Option<Balancer> {
+    pub fn find(&self, cloud: u8, uid: u8) -> Option<Balancer> {
         let mut all = self.inventory.iter();
         all.find(|found| (found.id.cloud, found.id.uid) == (cloud, uid))
             .copied()
     }
 
-    pub fn learn(&mut self, found: Balancer) {
+    pub fn record(&mut self, found: Balancer) {
         let name = |id: Id| (id.cloud, id.uid);
         self.inventory
             .retain(|other| name(other.id) != name(found.id));
@@ -35,17 +35,14 @@ impl Replica {
 }
 
 impl Run {
-    pub fn step(&self) -> Option<Step> {
-        self.script.get().steps.get(usize::from(self.next)).copied()
+    /// The next effect.
+    pub fn step(&self) -> Step {
+        execution::step(self.execution)
     }
 
-    /// The change that the next step asks somebody for, if it does.
+    /// The request of the next step, if it would change something.
     pub fn request(&self) -> Option<Request> {
-        if self.undoing {
-            let id = self.created.iter().flatten().next();
-            return id.map(|id| Request::Delete { id: *id });
-        }
-        match self.step()? {
+        match self.step() {
             Step::AddFinalizer | Step::Publish | Step::RemoveFinalizer { .. } => {
                 let to = self.patched()?;
                 (to != self.object.facts).then_some(Request::Patch {
@@ -63,42 +60,50 @@ impl Run {
                 bandwidth,
             }),
             Step::Update { id, bandwidth } => Some(Request::Update { id, bandwidth }),
-            Step::Delete { id } => Some(Request::Delete { id }),
-            Step::ConfirmLive | Step::AwaitServing | Step::ConfirmGone { .. } => None,
+            Step::Delete { id } | Step::Undo { id } => Some(Request::Delete { id }),
+            Step::ConfirmLive
+            | Step::AwaitServing
+            | Step::ConfirmGone { .. }
+            | Step::CheckService => None,
         }
     }
 
-    /// Whether the next step asks somebody and changes nothing.
+    /// Whether the next step is a read.
     pub fn reads(&self) -> bool {
-        let step = self.step();
-        !self.undoing && matches!(step, Some(Step::ConfirmLive | Step::ConfirmGone { .. }))
+        matches!(self.step(), Step::ConfirmLive | Step::ConfirmGone { .. })
     }
 
-    /// Whether the next step puts the finalizer on a Service that has none.
-    pub fn puts_finalizer_on(&self, state: &State) -> bool {
-        self.step() == Some(Step::AddFinalizer)
+    /// Whether the next step adds the finalizer to a Service without one.
+    pub fn adds_finalizer(&self, state: &State) -> bool {
+        self.step() == Step::AddFinalizer
             && state.service == Some(self.object)
             && !self.object.facts.finalizer
     }
 
-    /// What the next step makes of the Service.
+    /// Whether the record of the Service has a load balancer.
+    pub fn has_recorded(&self, id: Id) -> bool {
+        let record = &self.object.facts.published.get().record;
+        record.get(&names::cloud_name(id.cloud)) == Some(&names::load_balancer_id(id))
+    }
+
+    /// The Service as the next step would leave it.
     pub fn patched(&self) -> Option<Facts> {
         let facts = self.object.facts;
-        Some(match self.step()? {
+        Some(match self.step() {
             Step::AddFinalizer => Facts {
                 finalizer: true,
                 ..facts
             },
             Step::Publish => Facts {
-                says: shipped::says(self.observed, self.script, self.next),
+                published: execution::publication(self.execution),
                 ..facts
             },
             Step::RemoveFinalizer { clear_status } => {
-                let kept = facts.says.get().ingress.clone();
+                let kept = facts.published.get().ingress.clone();
                 let ingress = if clear_status { Vec::new() } else { kept };
                 Facts {
                     finalizer: false,
-                    says: shipped::publication(Publication {
+                    published: shipped::intern(Publication {
                         ingress,
                         ..Publication::default()
                     }),
@@ -107,27 +112,5 @@ impl Run {
             }
             _ => return None,
         })
-    }
-
-    /// Skips what an earlier failure stands in the way of; gives nothing at the end.
-    pub fn skip_held_up(mut self, world: &World) -> Option<Self> {
-        if self.undoing {
-            return self.created.iter().any(Option::is_some).then_some(self);
-        }
-        loop {
-            let step = self.step()?;
-            let is_held_up = match step {
-                Step::RemoveFinalizer { .. } => {
-                    self.failed != 0 && world.keeps(Rule::FinalizerStaysOnFailure)
-                }
-                _ => step
-                    .cloud()
-                    .is_some_and(|cloud| self.failed & (1 << cloud) != 0),
-            };
-            if !is_held_up {
-                return Some(self);
-            }
-            self.next += 1;
-        }
     }
 }

@@ -1,51 +1,72 @@
 //! The rules of the protocol, each of which can be broken to see whether the
 //! model notices.
 
-use my_cloud_controller_manager::plan::{Action, Plan};
+use my_cloud_controller_manager::plan::execution::{Effect, Execution};
+use my_cloud_controller_manager::plan::{Action, Outcome, Plan};
 
 /// A rule to break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// Our finalizer is on before the first create.
+    /// Our finalizer is added before the first create.
     FinalizerFirst,
     /// The Service is read live before a create.
     LiveBeforeCreate,
-    /// The finalizer goes after the cloud said by id that all is gone.
+    /// The finalizer is removed after queries by id found nothing.
     ConfirmGone,
-    /// The finalizer stays while something failed.
+    /// The finalizer stays after a failure at any cloud.
     FinalizerStaysOnFailure,
-    /// The old load balancer goes when the new one serves.
+    /// The old load balancer is deleted once the new one serves.
     MakeBeforeBreak,
-    /// What was created for a Service that vanished is deleted at once.
+    /// Load balancers that were created for a Service that vanished are deleted at once.
     UndoWhenGone,
-    /// A list that lacks a load balancer proves nothing.
-    ListProvesNothing,
-    /// A cloud that does not answer is not a cloud without load balancers.
-    SilenceProvesNothing,
-    /// A load balancer under our name is ours only if its owner says so.
+    /// A load balancer may exist although a list lacks it.
+    UnlistedIsNotAbsent,
+    /// A load balancer may exist although its cloud is unreachable.
+    UnreachableIsNotAbsent,
+    /// A load balancer of our name is ours only if its owner is our Service.
     OwnerOfName,
-    /// A load balancer on record is ours only if its owner says so.
+    /// A recorded load balancer is ours only if its owner is our Service.
     OwnerOfRecord,
-    /// What the inventory has under our name is looked for even if it is not on record.
-    AskWhereListed,
-    /// The sweep deletes what was left behind.
+    /// A cloud is queried if its inventory has our name, even if the record lacks it.
+    QueryWhereListed,
+    /// The sweep deletes load balancers without a Service.
     Sweep,
-    /// The sweep deletes what a Service that is not ours any more left behind.
+    /// The sweep deletes load balancers of a Service that is no longer ours.
     SweepSeesReleased,
-    /// The sweep believes only a live read.
+    /// The sweep deletes only after a live read.
     SweepReadsLive,
     /// Writes to the Service are preconditioned.
     Precondition,
-    /// A create for a name that exists makes nothing.
+    /// A create for a name that exists creates nothing.
     IdempotentByName,
-    /// What a user edits is carried out.
+    /// A plan for an edited Service updates its load balancer.
     EditsAreDone,
-    /// What a user edits leaves something to do.
+    /// A plan for an edited Service is not empty.
     EditsAreWork,
 }
 
 impl Rule {
-    /// Removes from a plan the steps that keep this rule.
+    /// Breaks [`Rule::FinalizerStaysOnFailure`] from outside, as the shipped
+    /// `Execution` keeps it by itself: an execution that ended by skipping the
+    /// removal of the finalizer is followed by one of that action alone.
+    pub fn release_after_failure(before: &Execution, after: Execution) -> Execution {
+        let is_of_one_cloud =
+            matches!(before.next(), Some(Effect::Apply(action)) if action.cloud().is_some());
+        match last_action(before.clone()) {
+            Some(release @ Action::RemoveFinalizer { .. })
+                if is_of_one_cloud && after.next().is_none() =>
+            {
+                let plan = Plan {
+                    actions: vec![release],
+                    ..Plan::default()
+                };
+                Execution::new(plan, after.into_observed()).0
+            }
+            _ => after,
+        }
+    }
+
+    /// Removes the actions that keep this rule from a plan.
     pub fn remove_from(self, plan: &mut Plan) {
         let is_create = |action: &Action| matches!(action, Action::Create { .. });
         let creates = plan.actions.iter().any(is_create);
@@ -82,4 +103,9 @@ fn is_update(action: &Action) -> bool {
 
 fn remove(plan: &mut Plan, unwanted: &Action) {
     plan.actions.retain(|action| action != unwanted);
+}
+
+/// The last action of an execution in which nothing more fails.
+fn last_action(mut execution: Execution) -> Option<Action> {
+    std::iter::from_fn(|| execution.succeeded(Outcome::Done)).last()
 }

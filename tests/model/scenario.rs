@@ -1,39 +1,39 @@
-//! What the user does and what the clouds are like, one small world each.
+//! The scenarios: what the user does, and how the clouds behave.
 
-use crate::state::{Kind, Wish};
+use crate::state::{Kind, Spec};
 
-/// One story. The edits happen in this order, each at any time or never.
+/// A scenario. The edits happen in this order, each at any time or never.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     pub name: &'static str,
-    /// What the Service asks for when it is made.
-    pub wish: Wish,
+    /// What the Service wants when it is created.
+    pub spec: Spec,
     pub edits: &'static [Edit],
     pub planted: Planted,
-    /// Whether load balancers take a while to serve and to go.
+    /// Whether providing and deleting a load balancer takes time.
     pub is_slow: bool,
 }
 
-/// Something that a user does.
+/// An edit by a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// `spec.type` away from LoadBalancer, or `enable` off.
+    /// Changes `spec.type` away from LoadBalancer, or disables `enable`.
     Leave(Kind),
-    /// And back.
+    /// Undoes [`Edit::Leave`].
     Return,
     /// Names other clouds.
     Clouds(u8),
-    /// Asks for another bandwidth.
+    /// Changes the bandwidth.
     Bandwidth,
-    /// Writes the id of somebody else's load balancer into our annotations.
+    /// Writes the id of a stranger's load balancer into our annotations.
     Forge,
     /// Deletes the Service.
     Delete,
-    /// Makes a new one of the same name, which has a new UID.
+    /// Creates a new Service of the same name, which has a new UID.
     Recreate,
 }
 
-/// Somebody else's load balancer on the first cloud.
+/// A stranger's load balancer on the first cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
     Nothing,
@@ -49,7 +49,7 @@ const BOTH: u8 = 0b11;
 
 const PLAIN: Scenario = Scenario {
     name: "",
-    wish: Wish {
+    spec: Spec {
         kind: Kind::LoadBalancer,
         clouds: FIRST,
         bandwidth: 0,
@@ -59,7 +59,7 @@ const PLAIN: Scenario = Scenario {
     is_slow: false,
 };
 
-/// All stories.
+/// All scenarios.
 pub const SCENARIOS: [Scenario; 10] = [
     Scenario {
         name: "deleted and recreated",
@@ -95,9 +95,9 @@ pub const SCENARIOS: [Scenario; 10] = [
     },
     Scenario {
         name: "two clouds, then one",
-        wish: Wish {
+        spec: Spec {
             clouds: BOTH,
-            ..PLAIN.wish
+            ..PLAIN.spec
         },
         edits: &[Edit::Clouds(FIRST)],
         ..PLAIN

@@ -1,16 +1,16 @@
-//! Whether every state can still settle (AG EF): the moves that need neither a
-//! fault nor the user, from every state, in little memory.
+//! Whether every state can still settle (AG EF): stores the moves of all states
+//! that need neither a fault nor the user, in little memory.
 
 /// The natural moves of all states, in the order of the states' numbers.
 #[derive(Default)]
 pub struct NaturalMoves {
-    /// For each state: where its moves lead, then how many they are. To be read
+    /// For each state the targets of its moves, then their number: to be read
     /// from the end.
     bytes: Vec<u8>,
 }
 
 impl NaturalMoves {
-    /// Where the natural moves of the next state lead.
+    /// Stores the targets of the natural moves of the next state.
     pub fn push(&mut self, from: u32, to: &[u32]) {
         for to in to {
             self.write(zigzag(i64::from(*to) - i64::from(from)));
@@ -18,7 +18,7 @@ impl NaturalMoves {
         self.write(to.len() as u64);
     }
 
-    /// The first of so many states from which no natural moves lead to one that has settled.
+    /// The first state from which no natural moves lead to a settled one.
     pub fn first_stuck(&self, states: usize, settled: &[u32]) -> Option<u32> {
         let mut can_settle = vec![false; states];
         for number in settled {

@@ -1,12 +1,12 @@
-//! Values of the shipped types as small handles, so that a state of the world
-//! is cheap to copy, compare and hash.
+//! Handles of values of the shipped types, so that a state of the world is cheap
+//! to copy, compare and hash.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
-/// One of the different values of `T` seen so far. Equal values have equal handles.
+/// The handle of a value. Equal values have equal handles.
 pub struct Shared<T: 'static>(&'static Numbered<T>);
 
 struct Numbered<T> {
@@ -14,7 +14,7 @@ struct Numbered<T> {
     value: T,
 }
 
-/// All values of `T` seen so far. They are kept for ever: there are a few thousand.
+/// All values of `T` so far. They are never dropped: there are a few thousand.
 pub struct Pool<T: 'static>(Mutex<Option<HashMap<&'static T, Shared<T>>>>);
 
 impl<T: Eq + Hash> Pool<T> {

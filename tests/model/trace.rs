@@ -1,4 +1,4 @@
-//! A trace for a person.
+//! Traces, printed for a reader.
 
 use stateright::Model;
 
@@ -7,8 +7,8 @@ use crate::state::Object;
 use crate::world::World;
 
 impl World {
-    /// Prints a trace for a person: each move, and what it changed.
-    pub fn tell(&self, trace: &[Move]) {
+    /// Prints each move of a trace, and what it changed.
+    pub fn print(&self, trace: &[Move]) {
         let Some(mut state) = self.init_states().pop() else {
             return;
         };
@@ -24,7 +24,7 @@ impl World {
                 println!("    clouds: {:?}", next.balancers);
             }
             if next.requests != state.requests {
-                println!("    under way: {}", next.requests.len());
+                println!("    requests: {}", next.requests.len());
             }
             state = next;
         }
@@ -35,11 +35,11 @@ fn describe(service: Option<Object>) -> String {
     let Some(Object { version, facts }) = service else {
         return "none".into();
     };
-    let record = facts.says.get().record.annotations();
+    let record = facts.published.get().record.annotations();
     format!(
         "version {version}, UID {}, {:?}{}{}, record {record:?}",
         facts.uid,
-        facts.wish,
+        facts.spec,
         if facts.finalizer { ", finalizer" } else { "" },
         if facts.deleting { ", deleting" } else { "" },
     )

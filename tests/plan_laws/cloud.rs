@@ -1,6 +1,6 @@
-//! A cloud that does what its API promises: a create is idempotent by name and
-//! refused once the cloud is full; what was deleted is gone, on a slow cloud a
-//! little later.
+//! A cloud that keeps the promises of its API: a create is idempotent by name and
+//! refused once the cloud is full; a deleted load balancer is gone, on a slow
+//! cloud a little later.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,18 +14,18 @@ use my_cloud_controller_manager::plan::naming::{
     CloudName, LoadBalancerId, LoadBalancerName, Owner,
 };
 
-use crate::executor::Failed;
+use crate::executor::Failure;
 use crate::expected::{is_of, without_names};
 
 /// A cloud.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cloud {
     pub load_balancers: BTreeMap<LoadBalancerId, LoadBalancer>,
-    /// Somebody else's, as they were from the start.
+    /// Load balancers that are not ours, as they were from the start.
     pub theirs: Vec<LoadBalancer>,
-    /// How many it holds, theirs too; `None` for any number.
+    /// How many load balancers fit, ours or not; `None` for any number.
     pub quota: Option<usize>,
-    pub silent: bool,
+    pub unreachable: bool,
     pub slow: bool,
     /// Whether it keeps neither owners nor names of listeners.
     pub forgetful: bool,
@@ -34,13 +34,13 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// Puts a load balancer there that this cloud did not make.
+    /// Adds a load balancer that this cloud did not create.
     pub fn put(&mut self, load_balancer: LoadBalancer) {
         let id = load_balancer.id.clone();
         self.load_balancers.insert(id, load_balancer);
     }
 
-    /// The same for one that is somebody else's.
+    /// Adds a load balancer that is not ours.
     pub fn put_theirs(&mut self, load_balancer: LoadBalancer) {
         self.theirs.push(load_balancer.clone());
         self.put(load_balancer);
@@ -55,13 +55,13 @@ impl Cloud {
         &mut self,
         name: &CloudName,
         request: &CreateRequest,
-    ) -> Result<LoadBalancer, Failed> {
+    ) -> Result<LoadBalancer, Failure> {
         if let Some(existing) = self.named(&request.name) {
             let is_same = is_of(existing, &request.owner);
-            return is_same.then(|| existing.clone()).ok_or(Failed::NotDone);
+            return is_same.then(|| existing.clone()).ok_or(Failure::NotDone);
         }
         if self.is_full() {
-            return Err(Failed::Full);
+            return Err(Failure::Full);
         }
         let count = self.created.entry(request.name.clone()).or_default();
         *count += 1;
@@ -87,14 +87,14 @@ impl Cloud {
         &mut self,
         id: &LoadBalancerId,
         request: &CreateRequest,
-    ) -> Result<LoadBalancer, Failed> {
+    ) -> Result<LoadBalancer, Failure> {
         let spec = self.kept(&request.spec);
-        let found = self.load_balancers.get_mut(id).ok_or(Failed::NotDone)?;
+        let found = self.load_balancers.get_mut(id).ok_or(Failure::NotDone)?;
         found.spec = spec;
         Ok(found.clone())
     }
 
-    /// What it keeps of a load balancer that is asked for.
+    /// The part of a requested spec that it keeps.
     pub fn kept(&self, spec: &LoadBalancerSpec) -> LoadBalancerSpec {
         if self.forgetful {
             without_names(spec.clone())
@@ -111,7 +111,7 @@ impl Cloud {
         }
     }
 
-    /// What was under way is done.
+    /// The cloud finishes what it has begun.
     pub fn time_goes_by(&mut self) {
         self.load_balancers
             .retain(|_, found| found.state != State::Deleting);
@@ -139,7 +139,7 @@ impl Cloud {
         all.filter(move |found| is_of(found, &owner))
     }
 
-    /// Whether the name of this owner's load balancer is somebody else's here.
+    /// Whether a load balancer that is not ours has this owner's name.
     pub fn is_name_taken(&self, owner: &Owner) -> bool {
         let name = owner.load_balancer_name();
         self.theirs.iter().any(|theirs| theirs.name == name)

@@ -1,168 +1,154 @@
-//! Carries plans out in a [`World`] as `controller::apply` does, by the plan's
-//! own account of what follows from what; and lets things go wrong.
+//! Carries plans out in a [`World`], by the shipped [`Execution`] as
+//! `controller::apply` does, and injects faults.
 
 use std::collections::BTreeSet;
 
-use my_cloud_controller_manager::plan::load_balancer::{LoadBalancer, State};
-use my_cloud_controller_manager::plan::naming::{CloudName, LoadBalancerId};
+use my_cloud_controller_manager::plan::execution::{Certainty, Effect, Execution, Reach};
+use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::service::ServiceView;
-use my_cloud_controller_manager::plan::{Action, Desired, Observed, Outcome, Plan};
+use my_cloud_controller_manager::plan::{Action, Observed, Outcome, Plan};
 
 use crate::cloud::Cloud;
-use crate::expected::{cloud_name, cluster, is_of};
-use crate::story::Act;
+use crate::fault::{Fault, FaultKind};
 use crate::world::World;
 
-/// Something that goes wrong in a round.
-#[derive(Clone, Copy, Debug)]
-pub struct Trouble {
-    /// The action of the plan that it strikes.
-    pub step: usize,
-    pub how: How,
-    /// A cloud (by its index) that says nothing in this round.
-    pub silent: Option<usize>,
-}
-
-impl Trouble {
-    pub fn silent(self) -> Option<CloudName> {
-        self.silent.map(cloud_name)
-    }
-}
-
-/// How an action goes wrong.
+/// Why an action did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// It fails, and is not done.
-    FailsBefore,
-    /// It is done, and its answer is lost.
-    FailsAfter,
-    /// It is done, and then the process is gone.
-    CrashAfter,
-    /// A user does something right before it.
-    Meanwhile(Act),
-}
-
-/// Why an action was not done, or not seen to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failed {
+pub enum Failure {
     NotDone,
+    /// The action may have taken effect: its response was lost.
+    Unknown,
     /// The cloud has no room.
     Full,
-    /// The Service is not what the plan was made from.
+    /// The Service is not the one that the plan was made for.
     Changed,
-    /// There is no such Service any more.
+    /// The Service is gone.
     Gone,
 }
 
-/// What carrying out a plan came to.
-#[derive(Default)]
-pub struct Done {
-    /// Whether every action was seen to be done.
-    pub all: bool,
+impl Failure {
+    fn reach(self) -> Reach {
+        match self {
+            Self::Changed => Reach::Plan,
+            Self::NotDone | Self::Unknown | Self::Full | Self::Gone => Reach::Action,
+        }
+    }
+
+    fn certainty(self) -> Certainty {
+        match self {
+            Self::Unknown => Certainty::Unknown,
+            Self::NotDone | Self::Full | Self::Changed | Self::Gone => Certainty::NotDone,
+        }
+    }
+}
+
+/// The result of carrying out a plan.
+pub struct Applied {
+    /// The state of the world as the execution has it, if every action succeeded.
+    pub observed: Option<Observed>,
     /// The clouds that were full.
     pub refused: BTreeSet<CloudName>,
 }
 
-/// One plan being carried out.
-struct Run {
-    /// The Service as we last saw it: what every write starts from.
-    known: ServiceView,
-    /// What was created and is not on record yet.
-    created: Vec<(CloudName, LoadBalancerId)>,
-    failed: BTreeSet<CloudName>,
-    refused: BTreeSet<CloudName>,
-}
-
-impl Run {
-    fn is_held_up(&self, action: &Action) -> bool {
-        match action {
-            Action::RemoveFinalizer { .. } => !self.failed.is_empty(),
-            _ => cloud_of(action).is_some_and(|cloud| self.failed.contains(cloud)),
-        }
-    }
-
-    fn end(self, all: bool) -> Done {
-        let refused = self.refused;
-        Done { all, refused }
-    }
-}
-
 impl World {
-    /// Carries a plan out: see `controller::apply`.
+    /// Carries a plan out.
     ///
     /// # Errors
-    /// What must never be was, at some moment: says what.
+    /// The invariant that did not hold at some moment.
     pub fn apply(
         &mut self,
-        service: ServiceView,
+        mut service: ServiceView,
         plan: &Plan,
-        seen: &mut Observed,
-        trouble: Option<Trouble>,
-    ) -> Result<Done, String> {
-        let mut run = Run {
-            known: service,
-            created: Vec::new(),
-            failed: BTreeSet::new(),
-            refused: BTreeSet::new(),
-        };
-        let silent = trouble.and_then(Trouble::silent);
-        for (step, action) in plan.actions.iter().enumerate() {
-            if run.is_held_up(action) {
-                continue;
-            }
-            let struck = trouble.filter(|trouble| trouble.step == step);
-            let how = struck.map(|trouble| trouble.how);
-            if let Some(How::Meanwhile(act)) = how {
-                self.act(act);
-            }
-            let of_one_cloud = cloud_of(action);
-            let done = if how == Some(How::FailsBefore)
-                || (silent.is_some() && silent.as_ref() == of_one_cloud)
-            {
-                Err(Failed::NotDone)
-            } else {
-                self.is_made_before_it_breaks(action, &run.known)?;
-                self.is_its_own(action, &run.known)?;
-                self.perform(action, seen, &mut run)
-            };
-            self.check()
-                .map_err(|wrong| format!("{wrong} after {action:?} of {:#?}", plan.actions))?;
-            let failed = match (done, how) {
-                (_, Some(How::CrashAfter)) => return Ok(run.end(false)),
-                (Ok(outcome), None | Some(How::Meanwhile(_))) => {
-                    seen.record_outcome(action, outcome);
-                    continue;
+        observed: Observed,
+        fault: Option<Fault>,
+    ) -> Result<Applied, String> {
+        let (mut execution, _) = Execution::new(plan.clone(), observed);
+        let mut refused = BTreeSet::new();
+        let (mut performed, mut all_succeeded) = (0, true);
+        while let Some(effect) = execution.next() {
+            match effect {
+                Effect::Apply(action) => {
+                    let result = self.attempt(action, &mut service, &execution, fault, performed);
+                    let result = result.map_err(|broken| format!("{broken} of {plan:#?}"))?;
+                    performed += 1;
+                    match result {
+                        Attempt::Succeeded(outcome) => drop(execution.succeeded(outcome)),
+                        Attempt::Failed(failure) => {
+                            all_succeeded = false;
+                            if failure == Failure::Full {
+                                refused.extend(action.cloud().cloned());
+                            }
+                            // The lists of this world lack nothing, so no create stays pending.
+                            drop(execution.failed(failure.reach(), failure.certainty()));
+                        }
+                        Attempt::Crashed => {
+                            let observed = None;
+                            return Ok(Applied { observed, refused });
+                        }
+                    }
                 }
-                (Ok(_), _) => Failed::NotDone,
-                (Err(failed), _) => failed,
-            };
-            let Some(cloud) = of_one_cloud else {
-                return Ok(run.end(false));
-            };
-            if failed == Failed::Full {
-                run.refused.insert(cloud.clone());
+                Effect::CheckService => {
+                    let is_gone = self.live(&service).is_err();
+                    execution.service_checked(is_gone);
+                }
+                Effect::Undo { cloud, id } => {
+                    if let Ok(cloud) = self.cloud(cloud) {
+                        cloud.delete(id);
+                    }
+                    execution.undone();
+                }
             }
-            run.failed.insert(cloud.clone());
         }
-        let all = run.failed.is_empty();
-        Ok(run.end(all))
+        let observed = all_succeeded.then(|| execution.into_observed());
+        Ok(Applied { observed, refused })
+    }
+
+    /// Performs one action, unless the fault prevents that.
+    fn attempt(
+        &mut self,
+        action: &Action,
+        service: &mut ServiceView,
+        execution: &Execution,
+        fault: Option<Fault>,
+        performed: usize,
+    ) -> Result<Attempt, String> {
+        let unreachable = fault.and_then(Fault::unreachable);
+        let kind = fault.filter(|fault| fault.action == performed);
+        let kind = kind.map(|fault| fault.kind);
+        if let Some(FaultKind::Meanwhile(edit)) = kind {
+            self.edit(edit);
+        }
+        let is_unreachable = unreachable.is_some() && unreachable.as_ref() == action.cloud();
+        let result = if kind == Some(FaultKind::FailsBefore) || is_unreachable {
+            Err(Failure::NotDone)
+        } else {
+            self.check_action(action, service)?;
+            self.perform(action, execution.observed(), service)
+        };
+        self.check()
+            .map_err(|broken| format!("{broken} after {action:?}"))?;
+        Ok(match (result, kind) {
+            (_, Some(FaultKind::CrashAfter)) => Attempt::Crashed,
+            (Ok(_), Some(FaultKind::FailsAfter)) => Attempt::Failed(Failure::Unknown),
+            (Ok(outcome), _) => Attempt::Succeeded(outcome),
+            (Err(failure), _) => Attempt::Failed(failure),
+        })
     }
 
     fn perform(
         &mut self,
         action: &Action,
-        seen: &Observed,
-        run: &mut Run,
-    ) -> Result<Outcome, Failed> {
+        observed: &Observed,
+        service: &mut ServiceView,
+    ) -> Result<Outcome, Failure> {
         match action {
-            Action::ConfirmLive => drop(self.unchanged(&run.known)?),
+            Action::ConfirmLive => drop(self.unchanged(service)?),
             Action::AddFinalizer => {
-                self.write(&mut run.known, |service| service.finalizer = true)?;
-                self.torn.remove(&run.known.uid);
+                self.write(service, |service| service.finalizer = true)?;
+                self.torn.remove(&service.uid);
             }
             Action::Create { cloud, request } => {
                 let created = self.cloud(cloud)?.create(cloud, request)?;
-                run.created.push((cloud.clone(), created.id.clone()));
                 return Ok(Outcome::Found(Box::new(created)));
             }
             Action::Update {
@@ -172,158 +158,77 @@ impl World {
                 return Ok(Outcome::Found(Box::new(updated)));
             }
             Action::Publish { clouds } => {
-                let publication = seen.publication(clouds);
-                let written = self.write(&mut run.known, |service| {
+                let publication = observed.publication(clouds);
+                self.write(service, |service| {
                     service.record = publication.record;
                     service.published = publication.ingress;
-                });
-                let created = std::mem::take(&mut run.created);
-                if written == Err(Failed::Gone) {
-                    self.undo(&created);
-                }
-                written?;
+                })?;
             }
             Action::AwaitServing { clouds } => {
-                if !seen.serves_on(clouds) {
-                    return Err(Failed::NotDone);
+                if !observed.serves_on(clouds) {
+                    return Err(Failure::NotDone);
                 }
             }
             Action::Delete { cloud, id } => self.cloud(cloud)?.delete(id),
             Action::ConfirmGone { cloud, id } => {
                 if self.cloud(cloud)?.load_balancers.contains_key(id) {
-                    return Err(Failed::NotDone);
+                    return Err(Failure::NotDone);
                 }
             }
             Action::RemoveFinalizer { clear_status } => {
-                self.write(&mut run.known, |service| {
+                self.write(service, |service| {
                     service.finalizer = false;
                     service.record = Default::default();
                     if *clear_status {
                         service.published.clear();
                     }
                 })?;
-                self.go_if_let(&run.known.key);
+                self.remove_if_released(&service.key);
             }
         }
         Ok(Outcome::Done)
     }
 
-    /// The live Service, if it is as we know it.
-    fn unchanged(&mut self, known: &ServiceView) -> Result<&mut ServiceView, Failed> {
-        let live = self.services.get_mut(&known.key);
-        let live = live.filter(|live| live.uid == known.uid);
-        let live = live.ok_or(Failed::Gone)?;
-        if live == known {
+    /// The live Service, if it is still the same one.
+    fn live(&mut self, service: &ServiceView) -> Result<&mut ServiceView, Failure> {
+        let live = self.services.get_mut(&service.key);
+        live.filter(|live| live.uid == service.uid)
+            .ok_or(Failure::Gone)
+    }
+
+    /// The live Service, if it is in the state that was seen last.
+    fn unchanged(&mut self, service: &ServiceView) -> Result<&mut ServiceView, Failure> {
+        let live = self.live(service)?;
+        if live == service {
             Ok(live)
         } else {
-            Err(Failed::Changed)
+            Err(Failure::Changed)
         }
     }
 
     /// A write with a precondition.
     fn write(
         &mut self,
-        known: &mut ServiceView,
+        service: &mut ServiceView,
         change: impl FnOnce(&mut ServiceView),
-    ) -> Result<(), Failed> {
-        let live = self.unchanged(known)?;
+    ) -> Result<(), Failure> {
+        let live = self.unchanged(service)?;
         change(live);
-        known.clone_from(live);
+        service.clone_from(live);
         Ok(())
     }
 
-    /// What was created for a Service that is gone is deleted at once.
-    fn undo(&mut self, created: &[(CloudName, LoadBalancerId)]) {
-        for (cloud, id) in created {
-            if let Ok(cloud) = self.cloud(cloud) {
-                cloud.delete(id);
-            }
-        }
-    }
-
-    fn cloud(&mut self, name: &CloudName) -> Result<&mut Cloud, Failed> {
+    fn cloud(&mut self, name: &CloudName) -> Result<&mut Cloud, Failure> {
         let cloud = self.clouds.get_mut(name);
-        cloud.filter(|cloud| !cloud.silent).ok_or(Failed::NotDone)
-    }
-
-    /// What a move must hold to, whatever it believes.
-    fn is_made_before_it_breaks(&self, action: &Action, known: &ServiceView) -> Result<(), String> {
-        let (Action::Delete { .. }, Desired::Managed(wanted)) = (action, self.desired(known))
-        else {
-            return Ok(());
-        };
-        let serves =
-            |ours: &LoadBalancer| ours.state == State::Active && !ours.addresses.is_empty();
-        for name in &wanted.clouds {
-            if !self.clouds[name].of(&wanted.owner).any(serves) {
-                return Err(format!("{action:?} although {name} does not serve"));
-            }
-        }
-        Ok(())
-    }
-
-    /// No Service's action is ever about a load balancer of another.
-    fn is_its_own(&self, action: &Action, known: &ServiceView) -> Result<(), String> {
-        let owner = known.owner(&cluster());
-        let (cloud, id) = match action {
-            Action::Create { request, .. } if request.owner == owner => return Ok(()),
-            Action::Create { .. } => return Err(format!("{action:?} for {owner:?}")),
-            Action::Update { cloud, id, .. }
-            | Action::Delete { cloud, id }
-            | Action::ConfirmGone { cloud, id } => (cloud, id),
-            _ => return Ok(()),
-        };
-        match self.clouds[cloud].load_balancers.get(id) {
-            Some(found) if !is_of(found, &owner) => {
-                Err(format!("{action:?} for {owner:?} is about {found:?}"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// What must hold at every moment, whatever fails.
-    ///
-    /// # Errors
-    /// Says what does not.
-    pub fn check(&self) -> Result<(), String> {
-        for (name, cloud) in &self.clouds {
-            let mut owners = BTreeSet::new();
-            for found in cloud.load_balancers.values() {
-                let Some(owner) = self.owner_of(found) else {
-                    continue;
-                };
-                if !owners.insert(owner) {
-                    return Err(format!("{name} has two load balancers of {owner:?}"));
-                }
-                let is_guarded = self.living(owner).is_some_and(|service| service.finalizer)
-                    || self.torn.contains(&owner.uid)
-                    || !self.configured.contains_key(name);
-                if !is_guarded {
-                    return Err(format!("{name} has {found:?}, which no finalizer guards"));
-                }
-            }
-            for theirs in &cloud.theirs {
-                let found = cloud.load_balancers.get(&theirs.id);
-                if found != Some(theirs) {
-                    return Err(format!("{theirs:?}, which is not ours, became {found:?}"));
-                }
-            }
-        }
-        Ok(())
+        cloud
+            .filter(|cloud| !cloud.unreachable)
+            .ok_or(Failure::NotDone)
     }
 }
 
-/// The one cloud that an action is about.
-pub fn cloud_of(action: &Action) -> Option<&CloudName> {
-    match action {
-        Action::Create { cloud, .. }
-        | Action::Update { cloud, .. }
-        | Action::Delete { cloud, .. }
-        | Action::ConfirmGone { cloud, .. } => Some(cloud),
-        Action::AddFinalizer
-        | Action::ConfirmLive
-        | Action::Publish { .. }
-        | Action::AwaitServing { .. }
-        | Action::RemoveFinalizer { .. } => None,
-    }
+/// How one action ended.
+enum Attempt {
+    Succeeded(Outcome),
+    Failed(Failure),
+    Crashed,
 }

@@ -1,5 +1,5 @@
-//! What Services ask for and whose a load balancer is, written down once more
-//! by hand; and what things are called in all scenes.
+//! What Services want and which load balancers are theirs, written without the
+//! shipped code; and the names that all scenes use.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -50,8 +50,8 @@ pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
     }
 }
 
-/// What a Service that can be carried out asks for, with these Nodes.
-pub fn asked_for(service: &ServiceView, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
+/// The spec that a valid Service wants, with these Nodes.
+pub fn spec_of(service: &ServiceView, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
     let listener = |port: &PortView| Listener {
         name: port.name.clone(),
         protocol: match port.protocol.as_str() {
@@ -69,13 +69,13 @@ pub fn asked_for(service: &ServiceView, nodes: &BTreeSet<IpAddr>) -> LoadBalance
     }
 }
 
-/// The clouds that it names.
-pub fn asked_of(service: &ServiceView) -> BTreeSet<CloudName> {
+/// The clouds that a Service names.
+pub fn clouds_of(service: &ServiceView) -> BTreeSet<CloudName> {
     let named = service.annotations["provider"].split(',');
     named.map(CloudName::new).collect()
 }
 
-/// Whether a load balancer is this owner's, whatever the shipped code says.
+/// Whether a load balancer is this owner's.
 pub fn is_of(found: &LoadBalancer, owner: &Owner) -> bool {
     match &found.owner {
         Some(shown) => shown.cluster == owner.cluster && shown.uid == owner.uid,

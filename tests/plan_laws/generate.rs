@@ -1,4 +1,4 @@
-//! How scenes and troubles are drawn. What is first in a choice is simplest:
+//! How scenes and faults are drawn. What is first in a choice is simplest:
 //! shrinking ends there.
 
 use my_cloud_controller_manager::plan::naming::ServiceKey;
@@ -10,7 +10,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-use crate::executor::{How, Trouble};
+use crate::fault::{Fault, FaultKind};
 use crate::scene::{Cloud, Kind, Life, Mistake, Nodes, Ours, Published, Recorded, Scene, There};
 
 pub fn scenes() -> impl Strategy<Value = Scene> {
@@ -73,7 +73,7 @@ fn clouds() -> impl Strategy<Value = Cloud> {
         6 => ours().prop_map(There::Ours),
         1 => Just(There::SomebodyElses),
         1 => Just(There::NotConfigured),
-        1 => Just(There::Silent),
+        1 => Just(There::Unreachable),
     ];
     let cloud = (any::<bool>(), recorded, there, any::<bool>(), any::<bool>());
     cloud.prop_map(|(named, recorded, there, slow, forgetful)| Cloud {
@@ -101,7 +101,7 @@ fn ours() -> impl Strategy<Value = Ours> {
     })
 }
 
-/// Services as nobody would write them.
+/// Services with arbitrary text in every field.
 pub fn services_with_any_text() -> impl Strategy<Value = ServiceView> {
     let names = prop_oneof![
         Just("enable".to_owned()),
@@ -162,14 +162,18 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "[a-z0-9,. -]{1,9}", "\\PC{0,40}"]
 }
 
-/// One to four rounds in which something goes wrong.
-pub fn troubles() -> impl Strategy<Value = Vec<Trouble>> {
-    let how = prop_oneof![
-        Just(How::FailsBefore),
-        Just(How::FailsAfter),
-        Just(How::CrashAfter),
+/// The faults of one to four rounds.
+pub fn faults() -> impl Strategy<Value = Vec<Fault>> {
+    let kind = prop_oneof![
+        Just(FaultKind::FailsBefore),
+        Just(FaultKind::FailsAfter),
+        Just(FaultKind::CrashAfter),
     ];
-    let trouble = (0..8_usize, how, option::of(0..3_usize));
-    let trouble = trouble.prop_map(|(step, how, silent)| Trouble { step, how, silent });
-    vec(trouble, 1..5)
+    let fault = (0..8_usize, kind, option::of(0..3_usize));
+    let fault = fault.prop_map(|(action, kind, unreachable)| Fault {
+        action,
+        kind,
+        unreachable,
+    });
+    vec(fault, 1..5)
 }

@@ -1,19 +1,26 @@
-//! The laws of [`plan`](my_cloud_controller_manager::plan): what holds for
-//! every Service, whatever the clouds have, say, or do not say.
+//! The laws of [`plan`](my_cloud_controller_manager::plan): what holds for every
+//! Service, whatever the clouds respond.
 //!
-//! [`scene`]: what an attempt may find; [`generate`]: how it is drawn;
-//! [`expected`]: what its Service asks for, written down by hand.
-//! [`runs`]: the laws of whole runs, in a [`world`] that plans change, where
-//! things go wrong ([`cloud`], [`executor`], [`sweep`]); [`settled`]: its end.
-//! [`several`]: the same with several Services, which [`user`]s make, change
-//! and delete; [`story`]: what happens to them; [`stories`]: how it is drawn;
-//! [`happenings`]: that it does happen.
+//! | files | content |
+//! |---|---|
+//! | this one | the laws of one plan |
+//! | [`scene`], [`generate`] | what a reconcile may observe, and how it is drawn |
+//! | [`expected`] | what a Service wants, written without the shipped code |
+//! | [`runs`] | the laws of whole runs of one Service |
+//! | [`world`], [`cloud`], [`sweep`] | the world that these runs change |
+//! | [`executor`], [`fault`] | carries plans out by the shipped `Execution`, with faults |
+//! | [`invariants`], [`settled`] | what must hold at every moment, and at the end |
+//! | [`several`] | the laws of several Services |
+//! | [`story`], [`stories`], [`user`] | what happens to them, how it is drawn, the edits of users |
+//! | [`coverage`] | whether the stories are about what the laws are about |
 
 mod cloud;
+mod coverage;
 mod executor;
 mod expected;
+mod fault;
 mod generate;
-mod happenings;
+mod invariants;
 mod runs;
 mod scene;
 mod settled;
@@ -33,7 +40,6 @@ use my_cloud_controller_manager::plan::{
 };
 use proptest::prelude::*;
 
-use executor::cloud_of;
 use expected::{cloud_name, cluster, wanted_request};
 use generate::{scenes, services_with_any_text};
 use scene::Kind;
@@ -42,13 +48,13 @@ use scene::Kind;
 const CASES: u32 = 1024;
 
 fn config(cases: u32) -> ProptestConfig {
-    let asked = ProptestConfig::default();
+    let default = ProptestConfig::default();
     ProptestConfig {
-        cases: asked.cases.max(cases),
+        cases: default.cases.max(cases),
         max_shrink_iters: 100_000,
-        // A case that failed is worth a line in the tables, not a file of seeds.
+        // A case that failed belongs into the tables of tests, not into a file of seeds.
         failure_persistence: None,
-        ..asked
+        ..default
     }
 }
 
@@ -60,10 +66,10 @@ proptest! {
         let clouds = scene.configured();
         let once = desired(&service, &cluster(), &clouds);
         prop_assert_eq!(&once, &desired(&service, &cluster(), &clouds));
-        let _asked = clouds_to_query(&service, &once, &clouds);
-        let seen = scene.observed();
-        prop_assert_eq!(plan(&once, &seen), plan(&once, &seen));
-        // Nobody may have been asked at all.
+        let _clouds = clouds_to_query(&service, &once, &clouds);
+        let observed = scene.observed();
+        prop_assert_eq!(plan(&once, &observed), plan(&once, &observed));
+        // Perhaps no cloud was queried at all.
         let _plan = plan(&once, &Observed::of_service(&service, scene.nodes.backends()));
     }
 
@@ -72,7 +78,7 @@ proptest! {
         if matches!(scene.desired(), Desired::Unmanaged(_) | Desired::Invalid(_)) {
             let plan = scene.plan();
             prop_assert!(plan.actions.is_empty(), "{:#?}", plan.actions);
-            prop_assert!(!plan.waiting.is_empty(), "and nobody is told why");
+            prop_assert!(!plan.waiting.is_empty(), "without a reason");
         }
     }
 
@@ -122,7 +128,7 @@ proptest! {
 
     #[test]
     fn the_finalizer_goes_last_and_only_when_nothing_is_left(scene in scenes()) {
-        let (actions, seen) = (scene.plan().actions, scene.observed());
+        let (actions, observed) = (scene.plan().actions, scene.observed());
         let removes = |action: &Action| matches!(action, Action::RemoveFinalizer { .. });
         let Some(at) = actions.iter().position(removes) else {
             return Ok(());
@@ -131,7 +137,7 @@ proptest! {
         // Another class's controller may have written its own addresses by now.
         let clear_status = scene.deleting || scene.kind != Kind::OtherClass;
         prop_assert_eq!(actions.last(), Some(&Action::RemoveFinalizer { clear_status }));
-        for (cloud, view) in &seen.clouds {
+        for (cloud, view) in &observed.clouds {
             match view {
                 CloudView::Absent | CloudView::NameTaken => {}
                 CloudView::Present(found) => {
@@ -139,7 +145,7 @@ proptest! {
                     prop_assert!(actions.contains(&gone), "{cloud} still has it: {actions:#?}");
                 }
                 CloudView::Unreachable | CloudView::NotConfigured => {
-                    prop_assert!(false, "nobody knows what {cloud} has: {actions:#?}");
+                    prop_assert!(false, "it is unknown what {cloud} has: {actions:#?}");
                 }
             }
         }
@@ -158,33 +164,33 @@ proptest! {
         let waits = Action::AwaitServing { clouds: wanted.clone() };
         prop_assert!(actions[..first].contains(&waits), "{actions:#?}");
         for action in actions.iter().filter(|action| deletes(action)) {
-            prop_assert!(cloud_of(action).is_none_or(|cloud| !wanted.contains(cloud)), "{action:?}");
+            prop_assert!(action.cloud().is_none_or(|cloud| !wanted.contains(cloud)), "{action:?}");
         }
         prop_assert_eq!(actions.last(), Some(&Action::Publish { clouds: wanted }), "{:#?}", actions);
     }
 
     #[test]
     fn back_ends_never_vanish_on_one_look(scene in scenes()) {
-        let seen = scene.observed();
+        let observed = scene.observed();
         for action in scene.plan().actions {
             if let Action::Update { cloud, request, .. } = action
-                && let Some(CloudView::Present(found)) = seen.clouds.get(&cloud)
+                && let Some(CloudView::Present(found)) = observed.clouds.get(&cloud)
                 && !found.spec.nodes.is_empty()
                 && request.spec.nodes.is_empty()
             {
-                prop_assert!(seen.backends.none_confirmed, "{cloud} loses all of {:?}", found.spec.nodes);
+                prop_assert!(observed.backends.none_confirmed, "{cloud} loses all of {:?}", found.spec.nodes);
             }
         }
     }
 
     #[test]
     fn only_what_is_ours_is_touched(scene in scenes()) {
-        let seen = scene.observed();
+        let observed = scene.observed();
         for action in scene.plan().actions {
-            let Some(cloud) = cloud_of(&action) else {
+            let Some(cloud) = action.cloud() else {
                 continue;
             };
-            let view = &seen.clouds[cloud];
+            let view = &observed.clouds[cloud];
             match (&action, view) {
                 (Action::Create { request, .. }, CloudView::Absent) => {
                     prop_assert_eq!(request, &wanted_request(scene.nodes));
@@ -200,12 +206,12 @@ proptest! {
 
     #[test]
     fn an_update_asks_for_what_is_wanted_and_only_if_it_is_not_there(scene in scenes()) {
-        let seen = scene.observed();
+        let observed = scene.observed();
         for action in scene.plan().actions {
             let Action::Update { cloud, request, urgency, .. } = action else {
                 continue;
             };
-            let Some(CloudView::Present(found)) = seen.clouds.get(&cloud) else {
+            let Some(CloudView::Present(found)) = observed.clouds.get(&cloud) else {
                 continue;
             };
             prop_assert_ne!(&found.state, &State::Deleting, "it is on its way out");
@@ -214,20 +220,20 @@ proptest! {
             prop_assert_ne!(&kept, &found.spec, "it would change nothing");
             let only_nodes = kept == found.spec_with_nodes(&request.spec.nodes);
             let mut expected = wanted_request(scene.nodes);
-            if !is_sure_of_nodes(&seen) {
+            if !is_sure_of_nodes(&observed) {
                 expected.spec.nodes = found.spec.nodes.clone();
             }
             prop_assert_eq!(request, expected);
-            prop_assert_eq!(only_nodes, urgency == Urgency::Background, "who waits for it?");
+            prop_assert_eq!(only_nodes, urgency == Urgency::Background, "wrong urgency");
         }
     }
 
     #[test]
     fn whatever_does_not_serve_is_explained(scene in scenes()) {
-        let (plan, seen) = (scene.plan(), scene.observed());
+        let (plan, observed) = (scene.plan(), scene.observed());
         for cloud in scene.wanted_clouds().unwrap_or_default() {
             let name = cloud.clone();
-            let reason = match &seen.clouds[&cloud] {
+            let reason = match &observed.clouds[&cloud] {
                 CloudView::Absent => continue,
                 CloudView::NameTaken => Waiting::NameTaken(name),
                 CloudView::NotConfigured => Waiting::CloudNotConfigured(name),
@@ -246,15 +252,15 @@ proptest! {
     }
 
     #[test]
-    fn a_silent_cloud_stops_nothing_elsewhere(scene in scenes(), silent in 0..3_usize) {
+    fn a_silent_cloud_stops_nothing_elsewhere(scene in scenes(), unreachable in 0..3_usize) {
         let Some(wanted) = scene.wanted_clouds() else {
             return Ok(());
         };
-        let mut seen = scene.observed();
+        let mut observed = scene.observed();
         let before = on_clouds(&scene.plan(), &wanted);
-        seen.clouds.insert(cloud_name(silent), CloudView::Unreachable);
-        let after = on_clouds(&plan(&scene.desired(), &seen), &wanted);
-        let elsewhere = |action: &&Action| cloud_of(action) != Some(&cloud_name(silent));
+        observed.clouds.insert(cloud_name(unreachable), CloudView::Unreachable);
+        let after = on_clouds(&plan(&scene.desired(), &observed), &wanted);
+        let elsewhere = |action: &&Action| action.cloud() != Some(&cloud_name(unreachable));
         let expected: Vec<&Action> = before.iter().filter(elsewhere).collect();
         prop_assert_eq!(after.iter().collect::<Vec<_>>(), expected);
     }
@@ -271,10 +277,10 @@ proptest! {
 
     #[test]
     fn record_and_addresses_decide_nothing_at_the_clouds(scene in scenes(), other in scenes()) {
-        let (mut seen, forged) = (scene.observed(), other.observed());
-        (seen.record, seen.ingress) = (forged.record, forged.ingress);
+        let (mut observed, forged) = (scene.observed(), other.observed());
+        (observed.record, observed.ingress) = (forged.record, forged.ingress);
         let everywhere = (0..3).map(cloud_name).collect();
-        let after = plan(&scene.desired(), &seen);
+        let after = plan(&scene.desired(), &observed);
         prop_assert_eq!(on_clouds(&scene.plan(), &everywhere), on_clouds(&after, &everywhere));
     }
 
@@ -283,39 +289,39 @@ proptest! {
         let Some(wanted) = scene.wanted_clouds() else {
             return Ok(());
         };
-        let seen = scene.observed();
-        let said = seen.publication(&wanted);
-        if !seen.serves_on(&wanted) {
-            for entry in &seen.ingress {
-                prop_assert!(said.ingress.contains(entry), "{entry:?} is taken away");
+        let observed = scene.observed();
+        let published = observed.publication(&wanted);
+        if !observed.serves_on(&wanted) {
+            for entry in &observed.ingress {
+                prop_assert!(published.ingress.contains(entry), "{entry:?} is taken away");
             }
         }
     }
 
     #[test]
     fn the_record_has_what_is_there_and_keeps_what_cannot_be_judged(scene in scenes()) {
-        let seen = scene.observed();
-        let said = seen.publication(&scene.wanted_clouds().unwrap_or_default());
-        for (cloud, view) in &seen.clouds {
+        let observed = scene.observed();
+        let published = observed.publication(&scene.wanted_clouds().unwrap_or_default());
+        for (cloud, view) in &observed.clouds {
             let expected = match view {
                 CloudView::Present(found) => Some(&found.id),
-                CloudView::Unreachable | CloudView::NotConfigured => seen.record.get(cloud),
+                CloudView::Unreachable | CloudView::NotConfigured => observed.record.get(cloud),
                 CloudView::Absent | CloudView::NameTaken => None,
             };
-            prop_assert_eq!(said.record.get(cloud), expected, "{}", cloud);
+            prop_assert_eq!(published.record.get(cloud), expected, "{}", cloud);
         }
-        // A cloud that nobody asked cannot be judged either.
-        let unasked = Observed { clouds: Default::default(), ..seen.clone() };
-        prop_assert_eq!(unasked.publication(&Default::default()).record, seen.record);
+        // Nor can a cloud be judged that was not queried.
+        let unqueried = Observed { clouds: Default::default(), ..observed.clone() };
+        prop_assert_eq!(unqueried.publication(&Default::default()).record, observed.record);
     }
 }
 
-/// Whether "there are no Nodes" may be believed, if that is what is seen.
-fn is_sure_of_nodes(seen: &Observed) -> bool {
-    seen.backends.none_confirmed || !seen.backends.addresses.is_empty()
+/// Whether the list of Nodes may be trusted, even if it is empty.
+fn is_sure_of_nodes(observed: &Observed) -> bool {
+    observed.backends.none_confirmed || !observed.backends.addresses.is_empty()
 }
 
 fn on_clouds(plan: &Plan, clouds: &BTreeSet<CloudName>) -> Vec<Action> {
-    let on_these = |action: &&Action| cloud_of(action).is_some_and(|cloud| clouds.contains(cloud));
+    let on_these = |action: &&Action| action.cloud().is_some_and(|cloud| clouds.contains(cloud));
     plan.actions.iter().filter(on_these).cloned().collect()
 }

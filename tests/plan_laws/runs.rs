@@ -1,15 +1,15 @@
-//! The laws of whole runs: round after round, until nothing is left to do.
+//! The laws of whole runs: rounds until nothing is left to do.
 
 use my_cloud_controller_manager::plan::Desired;
 use proptest::prelude::*;
 
-use crate::generate::{scenes, troubles};
+use crate::generate::{faults, scenes};
 use crate::settled::expect_settled;
 use crate::{CASES, config};
 
-/// Rounds from any start to the end while clouds do at once what they are told,
+/// Rounds from any start to the end while clouds do everything at once,
 const ROUNDS: usize = 3;
-/// and while they take their time.
+/// and while they take time.
 const SLOW_ROUNDS: usize = 6;
 
 proptest! {
@@ -18,19 +18,20 @@ proptest! {
     #[test]
     fn what_was_done_is_accounted_for(scene in scenes()) {
         let (mut world, key) = (scene.world(), scene.service().key);
-        let account = world.round(&key, None).map_err(TestCaseError::fail)?.account;
-        let (Some(account), Some((_, Desired::Managed(_), fresh))) = (account, world.observe(&key, None)) else {
+        let observed = world.round(&key, None).map_err(TestCaseError::fail)?.observed;
+        let fresh = world.observe(&key, None);
+        let (Some(observed), Some((_, Desired::Managed(_), fresh))) = (observed, fresh) else {
             return Ok(());
         };
-        // Who was not asked for want of a finalizer is asked now.
+        // A cloud that was not queried for want of a finalizer is queried now.
         if !scene.finalizer {
             return Ok(());
         }
         for (cloud, view) in &fresh.clouds {
-            prop_assert_eq!(account.clouds.get(cloud), Some(view), "{}", cloud);
+            prop_assert_eq!(observed.clouds.get(cloud), Some(view), "{}", cloud);
         }
         prop_assert_eq!(
-            (account.finalizer, account.record, account.ingress),
+            (observed.finalizer, observed.record, observed.ingress),
             (fresh.finalizer, fresh.record, fresh.ingress)
         );
     }
@@ -46,10 +47,10 @@ proptest! {
     }
 
     #[test]
-    fn everything_converges_whatever_fails_on_the_way(scene in scenes(), troubles in troubles()) {
+    fn everything_converges_whatever_fails_on_the_way(scene in scenes(), faults in faults()) {
         let (mut world, key) = (scene.world(), scene.service().key);
-        for trouble in troubles {
-            world.round(&key, Some(trouble)).map_err(TestCaseError::fail)?;
+        for fault in faults {
+            world.round(&key, Some(fault)).map_err(TestCaseError::fail)?;
             world.time_goes_by();
         }
         let end = world.settle(&[key], SLOW_ROUNDS).map_err(TestCaseError::fail)?;

@@ -1,4 +1,4 @@
-//! What an attempt may find: a Service, what each cloud has for it, the Nodes.
+//! What a reconcile may observe: a Service, each cloud's load balancer, the Nodes.
 //!
 //! A scene is a short description that shrinks well and reads well; the plan's
 //! types are made from it.
@@ -22,7 +22,7 @@ use my_cloud_controller_manager::plan::{
 use crate::expected::{address, cloud_name, cluster, id, owner, wanted_spec, without_names};
 use crate::world::World;
 
-/// What an attempt may find.
+/// What a reconcile may observe.
 #[derive(Clone, Debug)]
 pub struct Scene {
     pub kind: Kind,
@@ -44,7 +44,7 @@ pub enum Kind {
     OtherClass,
 }
 
-/// What cannot be carried out as written.
+/// What is invalid in the Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
     None,
@@ -53,7 +53,7 @@ pub enum Mistake {
     CloudName,
 }
 
-/// What the status of the Service says.
+/// The addresses in the status of the Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
     Nothing,
@@ -85,7 +85,7 @@ pub struct Cloud {
     pub forgetful: bool,
 }
 
-/// What the record says of a cloud.
+/// The record of a cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
     Nothing,
@@ -94,14 +94,14 @@ pub enum Recorded {
     WrongId,
 }
 
-/// What a cloud has under our name, and whether it says so.
+/// What a cloud has under our name, and whether that can be observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum There {
     Nothing,
     Ours(Ours),
     SomebodyElses,
     NotConfigured,
-    Silent,
+    Unreachable,
 }
 
 /// Our load balancer.
@@ -173,7 +173,7 @@ impl Scene {
         })
     }
 
-    /// What this cloud keeps of a load balancer that is asked for.
+    /// The part of a requested spec that this cloud keeps.
     pub fn kept(&self, index: usize, spec: LoadBalancerSpec) -> LoadBalancerSpec {
         if self.clouds[index].forgetful {
             without_names(spec)
@@ -265,7 +265,7 @@ impl Scene {
         let mut has_any = false;
         for (index, cloud) in self.clouds.iter().enumerate() {
             let mut there = crate::cloud::Cloud {
-                silent: cloud.there == There::Silent,
+                unreachable: cloud.there == There::Unreachable,
                 slow: cloud.slow,
                 forgetful: cloud.forgetful,
                 ..Default::default()
@@ -285,7 +285,7 @@ impl Scene {
         world
     }
 
-    /// Everything that is there, also what the controller would not have asked for.
+    /// Everything that is there, even where the controller would not query.
     pub fn observed(&self) -> Observed {
         let mut observed = Observed::of_service(&self.service(), self.nodes.backends());
         for (index, cloud) in self.clouds.iter().enumerate() {
@@ -293,7 +293,7 @@ impl Scene {
                 (_, Some(ours)) => CloudView::Present(Box::new(ours)),
                 (There::SomebodyElses, _) => CloudView::NameTaken,
                 (There::NotConfigured, _) => CloudView::NotConfigured,
-                (There::Silent, _) => CloudView::Unreachable,
+                (There::Unreachable, _) => CloudView::Unreachable,
                 (There::Nothing | There::Ours(_), _) => CloudView::Absent,
             };
             observed.clouds.insert(cloud_name(index), view);
@@ -309,7 +309,7 @@ impl Scene {
         plan(&self.desired(), &self.observed())
     }
 
-    /// The same Service, were this the only cloud that it names and is known on.
+    /// The same scene with this cloud only.
     pub fn with_only(&self, cloud: &CloudName) -> Self {
         let mut scene = self.clone();
         for (index, other) in scene.clouds.iter_mut().enumerate() {

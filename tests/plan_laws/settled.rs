@@ -1,4 +1,4 @@
-//! What a world must be like when nothing is left to do.
+//! The state of a world in which nothing is left to do.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,16 +9,15 @@ use my_cloud_controller_manager::plan::record::Ingress;
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{Desired, NotOurs, Waiting, Wanted};
 
-use crate::expected::{asked_for, asked_of, cluster};
+use crate::expected::{clouds_of, cluster, spec_of};
 use crate::world::{End, Round, World};
 
 impl World {
-    /// Rounds without trouble for all Services, in this order, some time between
-    /// them, and at the end of all a sweep; until nothing is done any more.
+    /// Rounds without a fault for all Services, in this order, time between them,
+    /// and a sweep at the end; until nothing changes.
     ///
     /// # Errors
-    /// There still was something to do after so many rounds, or what must
-    /// never be was.
+    /// Something was still to do after so many rounds, or an invariant did not hold.
     pub fn settle(&mut self, order: &[ServiceKey], rounds: usize) -> Result<End, String> {
         let mut done = Vec::new();
         loop {
@@ -47,10 +46,10 @@ impl World {
 }
 
 /// # Errors
-/// What is wrong with it.
+/// The expectation that is not met.
 pub fn expect_settled(world: &World, end: &End) -> Result<(), String> {
     for (key, service) in &world.services {
-        let round = end.get(key).ok_or("nobody looked")?;
+        let round = end.get(key).ok_or("no round")?;
         expect_service(world, service, round).map_err(|what| {
             let (waiting, refused) = (&round.plan.waiting, &round.refused);
             format!("{key}: {what}; waiting for {waiting:?}, refused by {refused:?}")
@@ -61,7 +60,7 @@ pub fn expect_settled(world: &World, end: &End) -> Result<(), String> {
 
 /// Nothing of a Service that is gone, or that is no longer ours.
 fn nothing_is_left(world: &World) -> Result<(), String> {
-    for (name, cloud) in world.answering() {
+    for (name, cloud) in world.reachable() {
         for found in cloud.load_balancers.values() {
             let Some(owner) = world.owner_of(found) else {
                 continue;
@@ -69,10 +68,12 @@ fn nothing_is_left(world: &World) -> Result<(), String> {
             let is_kept = world
                 .living(owner)
                 .is_some_and(|service| world.keeps(service));
-            // Without an owner it cannot be told what is an orphan.
+            // Without an owner an orphan is not recognized.
             let is_lost = cloud.forgetful && world.torn.contains(&owner.uid);
             if !is_kept && !is_lost {
-                return Err(format!("{name} still has {found:?}, which nobody wants"));
+                return Err(format!(
+                    "{name} still has {found:?}, which no Service wants"
+                ));
             }
         }
     }
@@ -97,8 +98,8 @@ fn expect_service(world: &World, service: &ServiceView, round: &Round) -> Result
         }
         Desired::Released(_) => {
             let owner = service.owner(&cluster());
-            let mut answering = world.answering();
-            match answering.find(|(_, cloud)| cloud.of(&owner).next().is_some()) {
+            let mut reachable = world.reachable();
+            match reachable.find(|(_, cloud)| cloud.of(&owner).next().is_some()) {
                 Some((cloud, _)) => Err(format!("{cloud} still has a load balancer")),
                 None => Ok(()),
             }
@@ -107,7 +108,7 @@ fn expect_service(world: &World, service: &ServiceView, round: &Round) -> Result
     }
 }
 
-/// Whether what a plan waits for is so.
+/// Whether the reason for which a plan waits is true.
 fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
     let owner = service.owner(&cluster());
     let is_in = |cloud: &CloudName, life: &State| {
@@ -119,8 +120,8 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
     };
     match reason {
         Waiting::NotOurs(NotOurs::Deleting) | Waiting::NotOurs(_) | Waiting::Invalid(_) => true,
-        Waiting::CloudUnreachable(cloud) => world.clouds[cloud].silent,
-        Waiting::CloudNotConfigured(cloud) => !world.answering().any(|(name, _)| name == cloud),
+        Waiting::CloudUnreachable(cloud) => world.clouds[cloud].unreachable,
+        Waiting::CloudNotConfigured(cloud) => !world.reachable().any(|(name, _)| name == cloud),
         Waiting::NameTaken(cloud) => world.clouds[cloud].is_name_taken(&owner),
         Waiting::CloudError(cloud, message) => is_in(cloud, &State::Error(message.clone())),
         Waiting::NodesUnconfirmed => !world.is_sure_of_nodes(),
@@ -138,12 +139,12 @@ fn managed(
     round: &Round,
 ) -> Result<(), String> {
     if service.deleting {
-        return Err("the Service waits for us to let it go".into());
+        return Err("the Service is deleted and still has our finalizer".into());
     }
     if !service.finalizer {
         return Err("there is no finalizer".into());
     }
-    if wanted.clouds != asked_of(service) {
+    if wanted.clouds != clouds_of(service) {
         return Err(format!("{:?} is understood", wanted.clouds));
     }
     let mut all_serve = true;
@@ -154,14 +155,14 @@ fn managed(
             _ => all_serve = false,
         }
     }
-    let leftover = world.answering().find(|(name, cloud)| {
+    let leftover = world.reachable().find(|(name, cloud)| {
         !wanted.clouds.contains(*name) && cloud.of(&wanted.owner).next().is_some()
     });
     if let Some((cloud, _)) = leftover
         && all_serve
     {
         return Err(format!(
-            "{cloud} still has a load balancer that nobody wants"
+            "{cloud} still has a load balancer that no Service wants"
         ));
     }
     let published = service.published.iter();
@@ -177,9 +178,9 @@ fn managed(
         ));
     }
     if !all_serve && round.plan.waiting.is_empty() && round.refused.is_empty() {
-        return Err("it does not serve, and nobody is told why".into());
+        return Err("it does not serve, and no reason is given".into());
     }
-    world.answering().try_for_each(|(name, cloud)| {
+    world.reachable().try_for_each(|(name, cloud)| {
         let there = cloud.of(&wanted.owner).next().map(|ours| &ours.id);
         let recorded = service.record.get(name);
         if recorded == there {
@@ -200,14 +201,14 @@ fn on_wanted<'a>(
     refused: &BTreeSet<CloudName>,
 ) -> Result<Option<&'a LoadBalancer>, String> {
     let (cloud, owner) = (&world.clouds[name], service.owner(&cluster()));
-    if cloud.silent || cloud.is_name_taken(&owner) || refused.contains(name) {
+    if cloud.unreachable || cloud.is_name_taken(&owner) || refused.contains(name) {
         return Ok(None);
     }
     let all: Vec<&LoadBalancer> = cloud.of(&owner).collect();
     let [ours] = all[..] else {
         return Err(format!("{name} has {} load balancers", all.len()));
     };
-    let expected = cloud.kept(&asked_for(service, &world.backends.addresses));
+    let expected = cloud.kept(&spec_of(service, &world.backends.addresses));
     let as_wanted = if world.is_sure_of_nodes() {
         ours.spec == expected
     } else {

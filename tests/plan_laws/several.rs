@@ -8,11 +8,11 @@ use my_cloud_controller_manager::plan::naming::{CloudName, ServiceKey};
 use my_cloud_controller_manager::plan::service::ServiceView;
 use proptest::prelude::*;
 
-use crate::executor::How;
 use crate::expected::cluster;
+use crate::fault::FaultKind;
 use crate::settled::expect_settled;
 use crate::stories::{orders, stories, stories_without_quota};
-use crate::story::{Act, Slot, Step, Story, key};
+use crate::story::{Edit, Slot, Step, Story, key};
 use crate::world::{End, World};
 use crate::{CASES, config};
 
@@ -28,9 +28,9 @@ proptest! {
     fn each_service_has_its_own_or_its_cloud_is_full(story in stories()) {
         let mut world = live(&story)?;
         settle(&mut world, &in_order())?;
-        // And when nothing stands in its way any more, its own.
+        // And without any obstacle, each has its own.
         for cloud in world.clouds.values_mut() {
-            (cloud.silent, cloud.quota) = (false, None);
+            (cloud.unreachable, cloud.quota) = (false, None);
         }
         let end = settle(&mut world, &in_order())?;
         for (key, round) in &end {
@@ -42,16 +42,16 @@ proptest! {
     fn a_place_that_is_freed_is_taken(story in stories(), order in orders()) {
         let mut world = live(&story)?;
         for cloud in world.clouds.values_mut() {
-            cloud.silent = false;
+            cloud.unreachable = false;
         }
         let end = settle(&mut world, &in_order())?;
         let Some((full, leaves)) = holder_of_a_place(&world, &end) else {
             return Ok(());
         };
-        world.act(Act::Delete(leaves));
+        world.edit(Edit::Delete(leaves));
         let order: Vec<ServiceKey> = order.into_iter().map(key).collect();
         let end = settle(&mut world, &order)?;
-        prop_assert!(!world.services.contains_key(&key(leaves)), "it holds its place");
+        prop_assert!(!world.services.contains_key(&key(leaves)), "it holds its setup");
         let still_refused = end.values().any(|round| round.refused.contains(&full));
         prop_assert!(world.clouds[&full].is_full() || !still_refused);
     }
@@ -86,7 +86,7 @@ proptest! {
 fn live(story: &Story) -> Result<World, TestCaseError> {
     let mut world = World::before(story);
     for step in &story.steps {
-        world.happen(step).map_err(TestCaseError::fail)?;
+        world.take_step(step).map_err(TestCaseError::fail)?;
     }
     Ok(world)
 }
@@ -102,7 +102,7 @@ pub fn in_order() -> Vec<ServiceKey> {
     (0..4).map(key).collect()
 }
 
-/// A cloud that refuses somebody, and who has a load balancer there.
+/// A cloud that refuses a create, and a Service that has a load balancer there.
 pub fn holder_of_a_place(world: &World, end: &End) -> Option<(CloudName, Slot)> {
     let full = end.values().flat_map(|round| &round.refused).next()?;
     let holds = |slot: &Slot| {
@@ -116,22 +116,22 @@ pub fn holder_of_a_place(world: &World, end: &End) -> Option<(CloudName, Slot)> 
 }
 
 impl Story {
-    /// As far as it is about this Service, or about no one.
+    /// The story without the other Services.
     fn without_others(&self, slot: Slot) -> Self {
         self.only(|step| match step {
-            Step::User(act) => act.slot() == slot,
+            Step::User(edit) => edit.slot() == slot,
             Step::Reconcile(reconciled, _) => *reconciled == slot,
             _ => true,
         })
     }
 
-    /// Without what a user takes from one Service to another.
+    /// The story without edits that copy from one Service to another.
     fn without_copies(&self) -> Self {
-        let is_copy = |act: Act| matches!(act, Act::Copy(..));
+        let is_copy = |edit: Edit| matches!(edit, Edit::Copy(..));
         self.only(|step| match step {
-            Step::User(act) => !is_copy(*act),
-            Step::Reconcile(_, Some(trouble)) => {
-                !matches!(trouble.how, How::Meanwhile(act) if is_copy(act))
+            Step::User(edit) => !is_copy(*edit),
+            Step::Reconcile(_, Some(fault)) => {
+                !matches!(fault.kind, FaultKind::Meanwhile(edit) if is_copy(edit))
             }
             _ => true,
         })
@@ -146,10 +146,10 @@ impl Story {
     }
 }
 
-type Shown = (Option<ServiceView>, BTreeMap<CloudName, Vec<LoadBalancer>>);
+type Footprint = (Option<ServiceView>, BTreeMap<CloudName, Vec<LoadBalancer>>);
 
-/// A Service and all load balancers of whoever had its place.
-fn all_of(world: &World, slot: Slot) -> Shown {
+/// A Service and all load balancers of every Service that had its key.
+fn all_of(world: &World, slot: Slot) -> Footprint {
     let key = key(slot);
     let is_of_it = |found: &&LoadBalancer| {
         let owner = world.owner_of(found);

@@ -8,13 +8,13 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::executor::{How, Trouble};
+use crate::fault::{Fault, FaultKind};
 use crate::generate::nodes;
 use crate::scene::Kind;
-use crate::story::{Act, Place, Ports, Slot, Step, Story, Theirs, Wish};
+use crate::story::{CloudSetup, Edit, Ports, Slot, Spec, Step, Story, Theirs};
 
 pub fn stories() -> impl Strategy<Value = Story> {
-    let story = (uniform3(places()), vec(chapters(), 1..20));
+    let story = (uniform3(cloud_setups()), vec(chapters(), 1..20));
     story.prop_map(|(clouds, chapters)| Story {
         clouds,
         steps: chapters.into_iter().flatten().collect(),
@@ -24,33 +24,33 @@ pub fn stories() -> impl Strategy<Value = Story> {
 /// Stories in which every cloud always has room.
 pub fn stories_without_quota() -> impl Strategy<Value = Story> {
     stories().prop_map(|mut story| {
-        for place in &mut story.clouds {
-            place.quota = None;
+        for setup in &mut story.clouds {
+            setup.quota = None;
         }
         story.steps.retain(|step| !matches!(step, Step::Quota(..)));
         story
     })
 }
 
-/// An order of all places.
+/// An order of all slots.
 pub fn orders() -> impl Strategy<Value = Vec<usize>> {
     Just(vec![0, 1, 2, 3]).prop_shuffle()
 }
 
-fn places() -> impl Strategy<Value = Place> {
+fn cloud_setups() -> impl Strategy<Value = CloudSetup> {
     let theirs = select(vec![
         Theirs::OfAnotherCluster,
         Theirs::Unowned,
         Theirs::MadeByHand,
         Theirs::UnderOurName,
     ]);
-    let place = (
+    let setup = (
         any::<bool>(),
         weighted(0.2),
         quotas(),
         option::weighted(0.3, theirs),
     );
-    place.prop_map(|(slow, forgetful, quota, theirs)| Place {
+    setup.prop_map(|(slow, forgetful, quota, theirs)| CloudSetup {
         slow,
         forgetful,
         quota,
@@ -62,7 +62,7 @@ fn quotas() -> impl Strategy<Value = Option<usize>> {
     prop_oneof![2 => Just(None), 4 => (1..4_usize).prop_map(Some), 1 => Just(Some(0))]
 }
 
-/// Something that happens, and what the controller makes of it, or not yet.
+/// Some edits or an event, and rounds of the controller after them.
 fn chapters() -> impl Strategy<Value = Vec<Step>> {
     prop_oneof![
         6 => slots().prop_flat_map(of_a_service),
@@ -72,18 +72,18 @@ fn chapters() -> impl Strategy<Value = Vec<Step>> {
 
 fn of_a_service(slot: Slot) -> impl Strategy<Value = Vec<Step>> {
     let begins = prop_oneof![
-        20 => acts(slot).prop_map(|act| vec![act]),
-        2 => Just(vec![Act::TearOff(slot), Act::Delete(slot)]),
-        1 => Just(vec![Act::TearOff(slot), Act::Delete(slot), Act::Restore(slot)]),
-        2 => wishes().prop_map(move |wish| {
-            vec![Act::TearOff(slot), Act::Delete(slot), Act::Apply(slot, wish)]
+        20 => edits(slot).prop_map(|edit| vec![edit]),
+        2 => Just(vec![Edit::TearOff(slot), Edit::Delete(slot)]),
+        1 => Just(vec![Edit::TearOff(slot), Edit::Delete(slot), Edit::Restore(slot)]),
+        2 => specs().prop_map(move |spec| {
+            vec![Edit::TearOff(slot), Edit::Delete(slot), Edit::Apply(slot, spec)]
         }),
     ];
-    let rounds = vec(option::weighted(0.25, troubles(slot)), 0..4);
-    (begins, rounds).prop_map(move |(acts, rounds)| {
-        let acts = acts.into_iter().map(Step::User);
-        let round = |trouble| [Step::Reconcile(slot, trouble), Step::Time];
-        acts.chain(rounds.into_iter().flat_map(round)).collect()
+    let rounds = vec(option::weighted(0.25, faults(slot)), 0..4);
+    (begins, rounds).prop_map(move |(edits, rounds)| {
+        let edits = edits.into_iter().map(Step::User);
+        let round = |fault| [Step::Reconcile(slot, fault), Step::Time];
+        edits.chain(rounds.into_iter().flat_map(round)).collect()
     })
 }
 
@@ -92,7 +92,7 @@ fn surroundings() -> impl Strategy<Value = Step> {
         4 => Just(Step::Sweep),
         1 => nodes().prop_map(Step::Nodes),
         1 => (0..3_usize, quotas()).prop_map(|(cloud, quota)| Step::Quota(cloud, quota)),
-        1 => (0..3_usize, any::<bool>()).prop_map(|(cloud, silent)| Step::Silence(cloud, silent)),
+        1 => (0..3_usize, any::<bool>()).prop_map(|(cloud, is)| Step::Unreachable(cloud, is)),
     ]
 }
 
@@ -100,18 +100,18 @@ fn slots() -> impl Strategy<Value = Slot> {
     0..4_usize
 }
 
-fn acts(slot: Slot) -> impl Strategy<Value = Act> {
+fn edits(slot: Slot) -> impl Strategy<Value = Edit> {
     prop_oneof![
-        12 => wishes().prop_map(move |wish| Act::Apply(slot, wish)),
-        3 => Just(Act::Delete(slot)),
-        2 => Just(Act::Restore(slot)),
-        1 => Just(Act::TearOff(slot)),
-        1 => slots().prop_map(move |from| Act::Copy(slot, from)),
-        1 => Just(Act::Claim(slot)),
+        12 => specs().prop_map(move |spec| Edit::Apply(slot, spec)),
+        3 => Just(Edit::Delete(slot)),
+        2 => Just(Edit::Restore(slot)),
+        1 => Just(Edit::TearOff(slot)),
+        1 => slots().prop_map(move |from| Edit::Copy(slot, from)),
+        1 => Just(Edit::Claim(slot)),
     ]
 }
 
-fn wishes() -> impl Strategy<Value = Wish> {
+fn specs() -> impl Strategy<Value = Spec> {
     let kind = prop_oneof![
         20 => Just(Kind::LoadBalancer),
         1 => Just(Kind::ClusterIp),
@@ -128,8 +128,8 @@ fn wishes() -> impl Strategy<Value = Wish> {
         1 => Just([false; 3]),
     ];
     let bandwidth = prop_oneof![9 => Just("5M"), 6 => Just("9M"), 1 => Just("fast")];
-    let wish = (kind, clouds, ports, bandwidth);
-    wish.prop_map(|(kind, clouds, ports, bandwidth)| Wish {
+    let spec = (kind, clouds, ports, bandwidth);
+    spec.prop_map(|(kind, clouds, ports, bandwidth)| Spec {
         kind,
         clouds,
         ports,
@@ -137,14 +137,18 @@ fn wishes() -> impl Strategy<Value = Wish> {
     })
 }
 
-/// What goes wrong in a round for this Service.
-fn troubles(slot: Slot) -> impl Strategy<Value = Trouble> {
-    let how = prop_oneof![
-        Just(How::FailsBefore),
-        Just(How::FailsAfter),
-        Just(How::CrashAfter),
-        acts(slot).prop_map(How::Meanwhile),
+/// A fault in a round for this Service.
+fn faults(slot: Slot) -> impl Strategy<Value = Fault> {
+    let kind = prop_oneof![
+        Just(FaultKind::FailsBefore),
+        Just(FaultKind::FailsAfter),
+        Just(FaultKind::CrashAfter),
+        edits(slot).prop_map(FaultKind::Meanwhile),
     ];
-    let trouble = (0..6_usize, how, option::weighted(0.3, 0..3_usize));
-    trouble.prop_map(|(step, how, silent)| Trouble { step, how, silent })
+    let fault = (0..6_usize, kind, option::weighted(0.3, 0..3_usize));
+    fault.prop_map(|(action, kind, unreachable)| Fault {
+        action,
+        kind,
+        unreachable,
+    })
 }

@@ -7,15 +7,15 @@ use my_cloud_controller_manager::plan::naming::{
 };
 
 use crate::cloud::Cloud;
-use crate::executor::Trouble;
 use crate::expected::{address, cloud_name, cluster, wanted_spec};
+use crate::fault::Fault;
 use crate::scene::{Kind, Nodes};
 use crate::world::World;
 
-/// A Service's place, by its index: there is at most one of each at a time.
+/// The index of a Service's key: there is at most one Service of each at a time.
 pub type Slot = usize;
 
-/// Namespace and name of each place.
+/// Namespace and name of each slot.
 const SLOTS: [(&str, &str); 4] = [
     ("default", "web"),
     ("default", "api"),
@@ -31,7 +31,7 @@ pub fn key(slot: Slot) -> ServiceKey {
     }
 }
 
-/// The UID of the n-th Service (from 1) at a place.
+/// The UID of the n-th Service (from 1) of a key.
 pub fn uid(key: &ServiceKey, nth: usize) -> ServiceUid {
     ServiceUid::new(format!("{key} {nth}"))
 }
@@ -40,68 +40,68 @@ pub fn uid(key: &ServiceKey, nth: usize) -> ServiceUid {
 #[derive(Clone, Debug)]
 pub struct Story {
     /// cloud1, cloud2, cloud3.
-    pub clouds: [Place; 3],
+    pub clouds: [CloudSetup; 3],
     pub steps: Vec<Step>,
 }
 
-/// A cloud at the beginning.
+/// A cloud at the start.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct CloudSetup {
     pub slow: bool,
     pub forgetful: bool,
     pub quota: Option<usize>,
     pub theirs: Vec<Theirs>,
 }
 
-/// Somebody else's load balancer.
+/// A load balancer that is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Theirs {
     /// Of another cluster, for a Service of the same namespace, name and UID.
     OfAnotherCluster,
     /// Of another cluster, under the name that the first Service would give its own.
     UnderOurName,
-    /// Of nobody.
+    /// Without an owner.
     Unowned,
     /// Of this cluster and of no Service, under a name that we never gave.
     MadeByHand,
 }
 
-/// One thing that happens.
+/// One step of a story.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    User(Act),
-    Reconcile(Slot, Option<Trouble>),
+    User(Edit),
+    Reconcile(Slot, Option<Fault>),
     /// The sweep looks at every cloud.
     Sweep,
-    /// What is under way at the clouds is done.
+    /// The clouds finish what they have begun.
     Time,
     Nodes(Nodes),
     /// A cloud (by its index) has room for so many from now on.
     Quota(usize, Option<usize>),
-    /// A cloud says nothing any more, or speaks again.
-    Silence(usize, bool),
+    /// A cloud (by its index) becomes unreachable or reachable.
+    Unreachable(usize, bool),
 }
 
-/// What a user does.
+/// An edit by a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum Edit {
     /// Creates the Service, or edits the one that is there.
-    Apply(Slot, Wish),
+    Apply(Slot, Spec),
     /// Creates the Service again as it was when it was deleted, with the
     /// finalizer, record and addresses of the one that is gone.
     Restore(Slot),
     Delete(Slot),
-    /// Takes our finalizer off by force.
+    /// Removes our finalizer by force.
     TearOff(Slot),
     /// Writes another Service's record and addresses onto a Service.
     Copy(Slot, Slot),
-    /// The same with what is nobody's of ours.
+    /// The same with load balancers that are not ours.
     Claim(Slot),
 }
 
-/// What a user wants a Service to be.
+/// What a user wants of a Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct Spec {
     pub kind: Kind,
     /// Which clouds it names.
     pub clouds: [bool; 3],
@@ -129,14 +129,14 @@ impl World {
             owners: Default::default(),
             saved: Default::default(),
         };
-        for (index, place) in story.clouds.iter().enumerate() {
+        for (index, setup) in story.clouds.iter().enumerate() {
             let mut cloud = Cloud {
-                slow: place.slow,
-                forgetful: place.forgetful,
-                quota: place.quota,
+                slow: setup.slow,
+                forgetful: setup.forgetful,
+                quota: setup.quota,
                 ..Cloud::default()
             };
-            for theirs in &place.theirs {
+            for theirs in &setup.theirs {
                 cloud.put_theirs(theirs.load_balancer());
             }
             world.clouds.insert(cloud_name(index), cloud);
@@ -147,19 +147,19 @@ impl World {
         world
     }
 
-    /// One thing happens.
+    /// One step happens.
     ///
     /// # Errors
-    /// What must never be was, at some moment: says what.
-    pub fn happen(&mut self, step: &Step) -> Result<(), String> {
+    /// The invariant that did not hold at some moment.
+    pub fn take_step(&mut self, step: &Step) -> Result<(), String> {
         match *step {
-            Step::User(act) => self.act(act),
-            Step::Reconcile(slot, trouble) => drop(self.round(&key(slot), trouble)?),
+            Step::User(edit) => self.edit(edit),
+            Step::Reconcile(slot, fault) => drop(self.round(&key(slot), fault)?),
             Step::Sweep => self.sweep()?,
             Step::Time => self.time_goes_by(),
             Step::Nodes(nodes) => self.backends = nodes.backends(),
             Step::Quota(index, quota) => self.at(index).quota = quota,
-            Step::Silence(index, silent) => self.at(index).silent = silent,
+            Step::Unreachable(index, unreachable) => self.at(index).unreachable = unreachable,
         }
         self.check()
             .map_err(|wrong| format!("{wrong} after {step:?}"))
@@ -211,8 +211,8 @@ impl Theirs {
     }
 }
 
-impl Act {
-    /// The Service that it is about.
+impl Edit {
+    /// The slot of the edited Service.
     pub fn slot(self) -> Slot {
         match self {
             Self::Apply(slot, _)

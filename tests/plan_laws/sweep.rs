@@ -1,4 +1,4 @@
-//! What `controller::sweep` does, without its waiting and its budget.
+//! The sweep of `controller::orphans`, without its grace period and its limit.
 
 use std::collections::BTreeSet;
 
@@ -17,10 +17,10 @@ impl World {
         !matches!(self.desired(service), Desired::Unmanaged(_))
     }
 
-    /// Deletes what has no Service, wherever that can be seen.
+    /// Deletes load balancers without a Service on all reachable clouds.
     ///
     /// # Errors
-    /// A Service has it after all.
+    /// A load balancer to be deleted has a Service.
     pub fn sweep(&mut self) -> Result<(), String> {
         let services = self.services.values();
         let kept: BTreeSet<ServiceUid> = services
@@ -28,7 +28,7 @@ impl World {
             .map(|service| service.uid.clone())
             .collect();
         let mut orphans: Vec<(CloudName, LoadBalancerId)> = Vec::new();
-        for (name, cloud) in self.answering() {
+        for (name, cloud) in self.reachable() {
             for found in cloud.load_balancers.values() {
                 if found.state == State::Deleting || suspect(found, &cluster(), &kept).is_none() {
                     continue;

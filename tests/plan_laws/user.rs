@@ -1,4 +1,4 @@
-//! What users do to the Services of a [`World`].
+//! The edits of users in a [`World`].
 
 use my_cloud_controller_manager::plan::load_balancer::LoadBalancer;
 use my_cloud_controller_manager::plan::naming::{CloudName, ServiceKey};
@@ -7,39 +7,39 @@ use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 
 use crate::expected::cloud_name;
 use crate::scene::Kind;
-use crate::story::{Act, Ports, Wish, key, uid};
+use crate::story::{Edit, Ports, Spec, key, uid};
 use crate::world::World;
 
 impl World {
-    /// A user does something, if it can be done.
-    pub fn act(&mut self, act: Act) {
-        match act {
-            Act::Apply(slot, wish) => self.apply_wish(&key(slot), wish),
-            Act::Restore(slot) => self.restore(&key(slot)),
-            Act::Delete(slot) => {
+    /// A user makes an edit, if it is possible.
+    pub fn edit(&mut self, edit: Edit) {
+        match edit {
+            Edit::Apply(slot, spec) => self.apply_spec(&key(slot), spec),
+            Edit::Restore(slot) => self.restore(&key(slot)),
+            Edit::Delete(slot) => {
                 if let Some(service) = self.services.get_mut(&key(slot)) {
                     self.saved.insert(key(slot), service.clone());
                     service.deleting = true;
                 }
-                self.go_if_let(&key(slot));
+                self.remove_if_released(&key(slot));
             }
-            Act::TearOff(slot) => self.tear_off(&key(slot)),
-            Act::Copy(slot, from) => self.copy(&key(slot), &key(from)),
-            Act::Claim(slot) => self.claim(&key(slot)),
+            Edit::TearOff(slot) => self.tear_off(&key(slot)),
+            Edit::Copy(slot, from) => self.copy(&key(slot), &key(from)),
+            Edit::Claim(slot) => self.claim(&key(slot)),
         }
     }
 
-    /// A deleted Service goes when no finalizer keeps it.
-    pub fn go_if_let(&mut self, key: &ServiceKey) {
+    /// Removes a deleted Service that has no finalizer.
+    pub fn remove_if_released(&mut self, key: &ServiceKey) {
         let goes = |service: &ServiceView| service.deleting && !service.finalizer;
         if self.services.get(key).is_some_and(goes) {
             self.services.remove(key);
         }
     }
 
-    fn apply_wish(&mut self, key: &ServiceKey, wish: Wish) {
+    fn apply_spec(&mut self, key: &ServiceKey, spec: Spec) {
         if let Some(service) = self.services.get_mut(key) {
-            wish.write(service);
+            spec.write(service);
             return;
         }
         let mut service = ServiceView {
@@ -56,7 +56,7 @@ impl World {
             record: Record::default(),
             published: Vec::new(),
         };
-        wish.write(&mut service);
+        spec.write(&mut service);
         self.add(service);
     }
 
@@ -89,7 +89,7 @@ impl World {
             service.finalizer = false;
             self.torn.insert(service.uid.clone());
         }
-        self.go_if_let(key);
+        self.remove_if_released(key);
     }
 
     fn copy(&mut self, key: &ServiceKey, from: &ServiceKey) {
@@ -120,7 +120,7 @@ impl World {
     }
 }
 
-impl Wish {
+impl Spec {
     fn write(self, service: &mut ServiceView) {
         let named = (0..3).filter(|index| self.clouds[*index]);
         let named: Vec<String> = named.map(|index| cloud_name(index).to_string()).collect();

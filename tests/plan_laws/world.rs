@@ -1,5 +1,5 @@
-//! A world that plans change: Services and clouds, seen as
-//! `controller::observe` sees them.
+//! A world that plans change: Services and clouds, observed as by
+//! `controller::observe`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,8 @@ use my_cloud_controller_manager::plan::{
 };
 
 use crate::cloud::Cloud;
-use crate::executor::Trouble;
 use crate::expected::{cluster, is_of};
+use crate::fault::Fault;
 
 /// Services and clouds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,41 +23,42 @@ pub struct World {
     pub clouds: BTreeMap<CloudName, Cloud>,
     pub configured: Clouds,
     pub backends: Backends,
-    /// Whose finalizer a user tore off: until it is on again it guards nothing.
+    /// Services whose finalizer a user removed by force: until it is added again,
+    /// it guards nothing.
     pub torn: BTreeSet<ServiceUid>,
-    /// All Services that ever were, by what their load balancers are called.
+    /// All Services that ever existed, by the names of their load balancers.
     pub owners: BTreeMap<LoadBalancerName, Owner>,
     /// The manifest that a user kept of each Service that was deleted.
     pub saved: BTreeMap<ServiceKey, ServiceView>,
 }
 
-/// What a round for one Service came to.
+/// The result of a round for one Service.
 pub struct Round {
     pub plan: Plan,
-    /// The executor's account, if every action was seen to be done.
-    pub account: Option<Observed>,
+    /// The state of the world as the execution has it, if every action succeeded.
+    pub observed: Option<Observed>,
     /// The clouds that were full.
     pub refused: BTreeSet<CloudName>,
 }
 
-/// What the last round of each Service came to.
+/// The result of the last round of each Service.
 pub type End = BTreeMap<ServiceKey, Round>;
 
 impl World {
-    /// A Service comes into it.
+    /// Adds a Service.
     pub fn add(&mut self, service: ServiceView) {
         let owner = service.owner(&cluster());
         self.owners.insert(owner.load_balancer_name(), owner);
         self.services.insert(service.key.clone(), service);
     }
 
-    /// The clouds that are configured and answer.
-    pub fn answering(&self) -> impl Iterator<Item = (&CloudName, &Cloud)> {
+    /// The clouds that are configured and reachable.
+    pub fn reachable(&self) -> impl Iterator<Item = (&CloudName, &Cloud)> {
         let clouds = self.clouds.iter();
-        clouds.filter(|(name, cloud)| self.configured.contains_key(*name) && !cloud.silent)
+        clouds.filter(|(name, cloud)| self.configured.contains_key(*name) && !cloud.unreachable)
     }
 
-    /// Whether "there are no Nodes" may be believed, if that is what is seen.
+    /// Whether the list of Nodes may be trusted, even if it is empty.
     pub fn is_sure_of_nodes(&self) -> bool {
         self.backends.none_confirmed || !self.backends.addresses.is_empty()
     }
@@ -66,7 +67,7 @@ impl World {
         desired(service, &cluster(), &self.configured)
     }
 
-    /// The Service that a load balancer was made for, if it was one of ours.
+    /// The Service that a load balancer was created for, if it was one of ours.
     pub fn owner_of(&self, found: &LoadBalancer) -> Option<&Owner> {
         let owner = self.owners.get(&found.name);
         owner.filter(|owner| is_of(found, owner))
@@ -81,31 +82,31 @@ impl World {
     /// Observes, plans and applies for one Service.
     ///
     /// # Errors
-    /// What must never be was, at some moment: says what.
-    pub fn round(&mut self, key: &ServiceKey, trouble: Option<Trouble>) -> Result<Round, String> {
-        let silent = trouble.and_then(Trouble::silent);
-        let Some((service, desired, mut seen)) = self.observe(key, silent.as_ref()) else {
+    /// The invariant that did not hold at some moment.
+    pub fn round(&mut self, key: &ServiceKey, fault: Option<Fault>) -> Result<Round, String> {
+        let unreachable = fault.and_then(Fault::unreachable);
+        let Some((service, desired, observed)) = self.observe(key, unreachable.as_ref()) else {
             return Ok(Round {
                 plan: Plan::default(),
-                account: None,
+                observed: None,
                 refused: BTreeSet::new(),
             });
         };
-        let plan = plan(&desired, &seen);
-        let done = self.apply(service, &plan, &mut seen, trouble)?;
+        let plan = plan(&desired, &observed);
+        let applied = self.apply(service, &plan, observed, fault)?;
         Ok(Round {
             plan,
-            account: done.all.then_some(seen),
-            refused: done.refused,
+            observed: applied.observed,
+            refused: applied.refused,
         })
     }
 
-    /// What the controller would see for one Service: see `controller::observe`.
-    /// `None` once the Service is gone.
+    /// What the controller would observe for one Service: see
+    /// `controller::observe`. `None` once the Service is gone.
     pub fn observe(
         &self,
         key: &ServiceKey,
-        silent: Option<&CloudName>,
+        unreachable: Option<&CloudName>,
     ) -> Option<(ServiceView, Desired, Observed)> {
         let service = self.services.get(key)?.clone();
         let desired = self.desired(&service);
@@ -114,21 +115,21 @@ impl World {
             return Some((service, desired, observed));
         }
         let owner = service.owner(&cluster());
-        let mut asked = clouds_to_query(&service, &desired, &self.configured);
+        let mut to_query = clouds_to_query(&service, &desired, &self.configured);
         let in_inventory = |cloud: &&CloudName| {
-            let known = self.clouds[*cloud].named(&owner.load_balancer_name());
-            known.is_some()
+            let named = self.clouds[*cloud].named(&owner.load_balancer_name());
+            named.is_some()
         };
-        asked.extend(self.configured.keys().filter(in_inventory).cloned());
-        for name in asked {
-            let answers = silent != Some(&name) && !self.clouds[&name].silent;
-            let view = self.view(&service, &name, answers);
+        to_query.extend(self.configured.keys().filter(in_inventory).cloned());
+        for name in to_query {
+            let is_reachable = unreachable != Some(&name) && !self.clouds[&name].unreachable;
+            let view = self.view(&service, &name, is_reachable);
             observed.clouds.insert(name, view);
         }
         Some((service, desired, observed))
     }
 
-    fn view(&self, service: &ServiceView, name: &CloudName, answers: bool) -> CloudView {
+    fn view(&self, service: &ServiceView, name: &CloudName, is_reachable: bool) -> CloudView {
         if !self.configured.contains_key(name) {
             return CloudView::NotConfigured;
         }
@@ -136,7 +137,7 @@ impl World {
         if !service.finalizer && recorded.is_none() {
             return CloudView::Absent;
         }
-        if !answers {
+        if !is_reachable {
             return CloudView::Unreachable;
         }
         let cloud = &self.clouds[name];
@@ -155,7 +156,7 @@ impl World {
             .map_or(CloudView::Absent, present)
     }
 
-    /// What was under way at the clouds is done.
+    /// The clouds finish what they have begun.
     pub fn time_goes_by(&mut self) {
         self.clouds.values_mut().for_each(Cloud::time_goes_by);
     }

@@ -25,7 +25,7 @@ impl Executor<'_> {
             .is_some_and(|owner| !owner.is_same_service(&request.owner));
         if foreign || created.name != request.name {
             let message = format!(
-                "the cloud answered with load balancer {}, which is not ours",
+                "the cloud returned load balancer {}, which does not belong to this Service",
                 created.id
             );
             let operation = Operation {
@@ -58,15 +58,15 @@ impl Executor<'_> {
                 Ok(Outcome::Found(Box::new(updated)))
             }
             Err(error) => {
-                // The next attempt queries the cloud, whatever the load balancer is now.
+                // The state of the load balancer is unknown: the next attempt queries it.
                 cloud.inventory.forget(id);
                 Err(error.into())
             }
         }
     }
 
-    /// Deletes a load balancer that the cloud still shows as ours: the list that
-    /// the plan was made from may be minutes old, and a delete carries only an id.
+    /// Deletes a load balancer after a query has shown that it is still ours: the
+    /// plan may rest on a list that is minutes old, and a delete carries only an id.
     pub(super) async fn delete(
         &self,
         name: &CloudName,
@@ -107,9 +107,9 @@ impl Executor<'_> {
         }
     }
 
-    /// Deletes a load balancer that was created for a Service which is gone.
+    /// Deletes a load balancer that was created for a Service that is gone.
     pub(super) async fn undo_create(&self, name: &CloudName, id: &LoadBalancerId) {
-        tracing::warn!(cloud = %name, %id, "the Service was deleted while its load balancer was created: deleting the load balancer");
+        tracing::warn!(cloud = %name, %id, "the Service was deleted while its load balancer was being created; deleting the load balancer");
         let deleted = async {
             self.delete(name, id).await?;
             self.confirm_gone(name, id).await
@@ -117,9 +117,9 @@ impl Executor<'_> {
         let error = match deleted.await {
             Ok(_) => return,
             Err(Interruption::Error(error)) => error.to_string(),
-            Err(Interruption::Waiting(_)) => "the cloud still has it".to_owned(),
+            Err(Interruption::Waiting(_)) => "the load balancer still exists".to_owned(),
         };
-        tracing::error!(cloud = %name, %id, error, "a load balancer without a Service was not deleted; the sweep will try again");
+        tracing::error!(cloud = %name, %id, error, "failed to delete the load balancer of a deleted Service; the sweep will retry");
     }
 
     fn count_node_sync(&self, name: &CloudName, succeeded: bool) {
@@ -134,7 +134,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Repairs of drift come after user changes.
+    /// The priority of a call: repairs of drift come after user changes.
     fn priority(&self, name: &CloudName, urgency: Urgency) -> Priority {
         match urgency {
             Urgency::User if !self.repairs.contains_key(name) => Priority::User,
@@ -143,7 +143,7 @@ impl Executor<'_> {
     }
 
     fn cloud(&self, name: &CloudName) -> Result<&CloudHandle, ReconcileError> {
-        // The plan acts on observed clouds only, and only configured ones are observed.
+        // A plan acts only on observed clouds, which are all configured.
         self.context.clouds.get(name).ok_or(ReconcileError::Changed)
     }
 }

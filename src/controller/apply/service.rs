@@ -1,5 +1,5 @@
-//! The effects on the Service. Each starts from the newest state that is known,
-//! and its answer is what the next one starts from.
+//! The effects on the Service. Each write starts from the newest known state of
+//! the object, and the response to it becomes the newest known state.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ impl Executor<'_> {
     pub(super) async fn add_finalizer(&mut self) -> Result<Outcome, Interruption> {
         let readiness = Readiness {
             reason: ConditionReason::Provisioning,
-            message: "a load balancer is being asked for".into(),
+            message: "Ensuring load balancer".into(),
         };
         let patch = ServicePatch {
             finalizer: Some(true),
@@ -29,7 +29,7 @@ impl Executor<'_> {
             ..ServicePatch::default()
         };
         self.patch(&patch).await?;
-        // The precondition made this the live object.
+        // The write's precondition on resourceVersion makes this the live object.
         if self.object.metadata.deletion_timestamp.is_some() {
             return Err(ReconcileError::Changed.into());
         }
@@ -38,7 +38,7 @@ impl Executor<'_> {
 
     pub(super) async fn confirm_live(&mut self) -> Result<Outcome, Interruption> {
         let live = self.live().await?;
-        // Fields that the plan does not read may be written all the time.
+        // Only the fields that the plan reads are compared: others change often.
         let keys = &self.context.metadata_keys;
         let unchanged = view(&live, keys) == view(&self.object, keys);
         self.record(live);
@@ -85,9 +85,9 @@ impl Executor<'_> {
         }
     }
 
-    /// Whether the Service that load balancers were created for is gone:
-    /// kube-apiserver was seen to accept a finalizer patch that raced a DELETE,
-    /// after which the object was gone all the same.
+    /// Whether the Service that load balancers were created for is gone.
+    /// kube-apiserver can accept a finalizer patch that races a DELETE and remove
+    /// the object all the same.
     pub(super) async fn is_service_gone(&self) -> bool {
         matches!(
             self.live().await,
@@ -95,18 +95,19 @@ impl Executor<'_> {
         )
     }
 
-    /// Writes, and keeps the answer as the state that the next write starts from.
+    /// Patches the Service and keeps the response for the next write.
     async fn patch(&mut self, patch: &ServicePatch<'_>) -> Result<(), ReconcileError> {
-        let answer = self
+        let response = self
             .context
             .services
             .patch(self.leadership, &self.object, patch)
             .await;
-        match answer {
+        match response {
             Ok(Some(written)) => self.record(written),
             Ok(None) => {}
             Err(KubernetesError::Conflict) => {
-                // The watch will show the newer state; the next attempt need not wait for it.
+                // Read the newer state now, so that the next attempt need not wait for
+                // the watch.
                 if let Ok(live) = self.live().await {
                     self.record(live);
                 }
@@ -117,7 +118,10 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// The live object, if it still is the Service that was planned for.
+    /// The live object.
+    ///
+    /// # Errors
+    /// [`KubernetesError::Gone`] also if the name now belongs to another Service.
     async fn live(&self) -> Result<Service, ReconcileError> {
         let live = self.context.services.get(&self.service.view.key).await?;
         let same = live

@@ -1,8 +1,8 @@
-//! Drift: differences between a cloud and the Service that no user asked for.
+//! Drift: differences between a cloud and a Service that no edit caused.
 //!
-//! Repairs are paced, each cloud by itself, and come after user changes: a
-//! cloud that lost everything, or suddenly reports every load balancer in other
-//! words, must not get all repairs at once.
+//! Repairs are rate-limited for each cloud and come after user changes: a cloud that
+//! lost all load balancers, or suddenly reports all of them differently, must not
+//! get all repairs at once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -15,44 +15,44 @@ use crate::controller::attempt::{ObservedService, Repair, Repairs, SpecHash};
 use crate::plan::naming::{CloudName, LoadBalancerId, ServiceUid};
 use crate::plan::{Action, Plan, Urgency, Waiting};
 
-/// Repairs of one cloud that start at once.
+/// The number of repairs on one cloud that start at once.
 pub const BURST: u32 = 10;
-/// The time between two repairs of one cloud after the burst.
+/// The time between two repairs on one cloud after the burst.
 pub const SPACING: Duration = Duration::from_millis(200);
 
-/// Which Services were in sync, and when each repair may start.
+/// The Services that were in sync, and the slots of their repairs.
 #[derive(Default)]
 pub struct Drift {
     services: PerService<DriftState>,
-    /// When the repairs of a cloud, one each [`SPACING`], are all used up.
-    paces: Mutex<HashMap<CloudName, Instant>>,
+    /// The time after which a cloud has no reserved slot; each repair adds [`SPACING`].
+    reserved_until: Mutex<HashMap<CloudName, Instant>>,
 }
 
-/// Of a Service that was in sync and whose user has asked for nothing since. A
-/// new leader has seen none in sync: what differs then may be an edit.
+/// The state of a Service that was in sync and was not edited since. A new leader
+/// has none: a difference that it finds may be an edit.
 struct DriftState {
     synced: SyncedState,
-    /// When the repair on each cloud may start; kept until a plan has none there.
+    /// The start of the repair on each cloud; kept until a plan has no repair there.
     slots: BTreeMap<CloudName, Instant>,
 }
 
-/// A state of the Service, and of the Nodes, that all clouds had.
+/// The state of the Service and of the Nodes that all clouds had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SyncedState {
     spec_hash: SpecHash,
     nodes: u64,
 }
 
-/// The repair that an action is.
+/// An action that is a repair.
 struct RepairAction<'a> {
     cloud: &'a CloudName,
     changed: Option<&'a LoadBalancerId>,
-    /// Back ends that came or went may not wait, whatever is repaired with them.
+    /// False for an update that also brings a change of the Nodes.
     may_wait: bool,
 }
 
 impl SyncedState {
-    /// The repair that an action is, if the user and the Nodes did not ask for it.
+    /// The action as a repair; `None` if a change of the Nodes caused it.
     fn repair<'a>(self, action: &'a Action, nodes: u64) -> Option<RepairAction<'a>> {
         let same_nodes = self.nodes == nodes;
         match action {
@@ -74,7 +74,7 @@ impl SyncedState {
 }
 
 impl Drift {
-    /// Records that nothing is left to do for a Service as it is.
+    /// Records that all clouds have the current state of a Service.
     pub fn mark_in_sync(&self, service: &ObservedService) {
         let synced = SyncedState {
             spec_hash: service.spec_hash,
@@ -87,7 +87,7 @@ impl Drift {
         self.services.insert(&service.view.uid, state);
     }
 
-    /// The repairs in a plan, each with its slot.
+    /// The repairs in a plan. Reserves a slot for each new one.
     pub fn schedule(&self, plan: &Plan, service: &ObservedService) -> Repairs {
         let mut services = self.services.lock();
         let Some(state) = services.get_mut(&service.view.uid) else {
@@ -95,7 +95,7 @@ impl Drift {
         };
         let synced = state.synced;
         if synced.spec_hash != service.spec_hash {
-            // The user asked for another state, even if they take that back later.
+            // The Service was edited; reverting the edit later is an edit too.
             services.remove(&service.view.uid);
             return Repairs::new();
         }
@@ -120,7 +120,7 @@ impl Drift {
             };
             repairs.insert(found.cloud.clone(), repair);
         }
-        // A cloud that does not answer may still need its repair.
+        // An unreachable cloud may still need its repair.
         let is_unreachable = |cloud: &CloudName| {
             plan.waiting
                 .contains(&Waiting::CloudUnreachable(cloud.clone()))
@@ -132,8 +132,7 @@ impl Drift {
         repairs
     }
 
-    /// Whether all that is left to do for a Service is a repair, for which no
-    /// user waits.
+    /// Whether a Service needs only a repair, for which no user waits.
     pub fn is_queued(&self, uid: &ServiceUid, spec_hash: SpecHash) -> bool {
         self.services
             .lock()
@@ -149,12 +148,15 @@ impl Drift {
         self.services.retain(alive);
     }
 
-    /// Takes a cloud's next slot.
+    /// Reserves a cloud's next slot.
     fn reserve_slot(&self, cloud: &CloudName, now: Instant) -> Instant {
-        let mut paces = self.paces.lock();
-        let pace = paces.entry(cloud.clone()).or_insert(now);
-        *pace = (*pace).max(now) + SPACING;
-        (*pace).checked_sub(BURST * SPACING).unwrap_or(now).max(now)
+        let mut all = self.reserved_until.lock();
+        let until = all.entry(cloud.clone()).or_insert(now);
+        *until = (*until).max(now) + SPACING;
+        (*until)
+            .checked_sub(BURST * SPACING)
+            .unwrap_or(now)
+            .max(now)
     }
 }
 

@@ -1,5 +1,4 @@
-//! Which Events were emitted already, so that a failure that repeats is
-//! reported once.
+//! Deduplication of Events: the same failure of a Service is reported once.
 
 use std::collections::HashSet;
 
@@ -7,7 +6,7 @@ use super::per_service::PerService;
 use crate::controller::attempt::{ObservedService, SpecHash};
 use crate::plan::naming::ServiceUid;
 
-/// The last Events of each Service.
+/// The Events that were emitted for each Service.
 #[derive(Default)]
 pub struct EventDedup(PerService<EmittedEvents>);
 
@@ -15,8 +14,8 @@ struct EmittedEvents {
     spec_hash: SpecHash,
     /// Whether the warnings about this spec were emitted.
     warned: bool,
-    /// The fingerprint of the last failure: a message may differ from one
-    /// attempt to the next (a request id, a timestamp).
+    /// The fingerprint of the last failure; messages may differ between attempts (in a
+    /// request id, a timestamp).
     failure: Option<String>,
 }
 
@@ -39,15 +38,15 @@ impl EventDedup {
         update(emitted)
     }
 
-    /// Whether the warnings about this spec are due: true once for each spec.
+    /// Whether to emit the warnings about this spec: true once for each spec.
     pub fn warnings_are_due(&self, service: &ObservedService) -> bool {
         self.with(service, |emitted| {
             !std::mem::replace(&mut emitted.warned, true)
         })
     }
 
-    /// Records how the attempt failed, if it did. Whether that differs from the
-    /// attempt before; always true for a success.
+    /// Records the fingerprint of a failed attempt. Returns whether it differs from
+    /// that of the attempt before; always true for a success.
     pub fn failure_is_new(&self, service: &ObservedService, failure: Option<String>) -> bool {
         self.with(service, |emitted| {
             let is_new = failure.is_none() || emitted.failure != failure;

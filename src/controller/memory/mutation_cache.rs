@@ -1,8 +1,7 @@
 //! Our own writes that the watch has not shown yet: client-go's `MutationCache`.
 //!
-//! A reconcile that starts before the watch caught up would plan from a state
-//! that this replica itself has left behind: a needless call to a cloud and a
-//! write that conflicts.
+//! Without it, a reconcile that starts before the watch catches up would plan from
+//! an outdated state: with a needless call to a cloud and a write that conflicts.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,28 +12,28 @@ use kube::ResourceExt;
 use super::per_service::PerService;
 use crate::plan::naming::ServiceUid;
 
-/// The newest state of each Service that an answer to this replica showed.
+/// The newest state of each Service in a response of the API server.
 #[derive(Default)]
 pub struct MutationCache(PerService<Arc<Service>>);
 
 impl MutationCache {
-    /// Records an answer, unless it is the last one about the Service: the watch
-    /// may have shown the deletion already.
-    pub fn record(&self, uid: &ServiceUid, answer: Arc<Service>) {
-        if answer.metadata.deletion_timestamp.is_some() && answer.finalizers().is_empty() {
+    /// Records a response, unless it shows the end of the Service: the watch may have
+    /// shown the deletion already, and nothing would drop the entry.
+    pub fn record(&self, uid: &ServiceUid, response: Arc<Service>) {
+        if response.metadata.deletion_timestamp.is_some() && response.finalizers().is_empty() {
             self.0.forget(uid);
         } else {
-            self.0.insert(uid, answer);
+            self.0.insert(uid, response);
         }
     }
 
-    /// The newer of the watched state and the last answer.
+    /// The newer of the watched and the recorded state.
     pub fn newest(&self, uid: &ServiceUid, watched: Arc<Service>) -> Arc<Service> {
-        let mut answers = self.0.lock();
-        match answers.get(uid) {
-            Some(answer) if version(answer) > version(&watched) => answer.clone(),
+        let mut recorded = self.0.lock();
+        match recorded.get(uid) {
+            Some(ours) if version(ours) > version(&watched) => ours.clone(),
             Some(_) => {
-                answers.remove(uid);
+                recorded.remove(uid);
                 watched
             }
             None => watched,
@@ -50,7 +49,7 @@ impl MutationCache {
     }
 }
 
-/// resourceVersions of one resource are numbers that grow (KEP-5504).
+/// The resourceVersion as a number: those of one resource can be compared (KEP-5504).
 fn version(service: &Service) -> u64 {
     let version = service.resource_version();
     version
@@ -76,22 +75,22 @@ mod tests {
         let uid = ServiceUid::new("u");
         let cache = MutationCache::default();
         cache.record(&uid, at("100"));
-        let seen = |watched| cache.newest(&uid, at(watched)).resource_version();
+        let newest = |watched| cache.newest(&uid, at(watched)).resource_version();
         assert_eq!(
-            seen("99").as_deref(),
+            newest("99").as_deref(),
             Some("100"),
             "99 is older though it sorts later as text"
         );
-        assert_eq!(seen("101").as_deref(), Some("101"));
+        assert_eq!(newest("101").as_deref(), Some("101"));
         assert_eq!(
-            seen("99").as_deref(),
+            newest("99").as_deref(),
             Some("99"),
-            "what was overtaken is dropped"
+            "an outdated entry is dropped"
         );
     }
 
     #[test]
-    fn the_last_answer_of_a_service_is_not_kept_for_ever() {
+    fn the_last_response_about_a_service_is_not_kept() {
         let uid = ServiceUid::new("u");
         let cache = MutationCache::default();
         cache.record(&uid, at("100"));

@@ -1,4 +1,4 @@
-//! Which load balancers have the back ends that the Nodes are now.
+//! The load balancers that have the current Nodes as back ends.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::per_service::PerService;
 use crate::plan::naming::{CloudName, ServiceUid};
 
-/// The last change of the Nodes, and the load balancers that have it.
+/// The last change of the Nodes, and the load balancers that reflect it.
 pub struct NodeSync {
     changed_at: Mutex<Instant>,
     in_sync: PerService<BTreeSet<CloudName>>,
@@ -25,14 +25,14 @@ impl Default for NodeSync {
 }
 
 impl NodeSync {
-    /// The Nodes changed: no load balancer has them yet.
+    /// Records a change of the Nodes, which no load balancer reflects yet.
     pub fn nodes_changed(&self) {
         *self.changed_at.lock() = Instant::now();
         self.in_sync.lock().clear();
     }
 
-    /// A load balancer has the current Nodes. The time since they changed, the
-    /// first time only: a later update repairs drift and measures nothing.
+    /// Records that a load balancer has the current Nodes. Returns the time since they
+    /// changed, only the first time: a later update is a repair.
     pub fn mark_in_sync(&self, uid: &ServiceUid, cloud: &CloudName) -> Option<Duration> {
         let mut all = self.in_sync.lock();
         let is_new = all.entry(uid.clone()).or_default().insert(cloud.clone());

@@ -1,26 +1,26 @@
-//! Creates whose answer was lost: the cloud may have carried them out.
+//! Creates whose response was lost: they may have taken effect.
 //!
-//! Such a create is in no record. As long as the Service names its cloud, the
-//! next attempt finds the load balancer; but the user may name another cloud or
-//! delete the Service first, and then nothing else would lead to it. After a
-//! crash, the list at takeover shows it.
+//! Such a create is in no record. While the Service names the cloud, the next
+//! attempt finds the load balancer. But if the user names another cloud or deletes
+//! the Service first, nothing else leads to it. After a crash, the list at takeover
+//! shows it.
 
 use std::collections::{BTreeSet, HashSet};
 
 use super::per_service::PerService;
 use crate::plan::naming::{CloudName, ServiceUid};
 
-/// The clouds that may have a load balancer which is in no record.
+/// The clouds that may have an unrecorded load balancer of a Service.
 #[derive(Default)]
 pub struct PendingCreates(PerService<BTreeSet<CloudName>>);
 
 impl PendingCreates {
-    /// Records a create without an answer.
+    /// Records a create whose response was lost.
     pub fn record(&self, uid: &ServiceUid, cloud: CloudName) {
         self.0.lock().entry(uid.clone()).or_default().insert(cloud);
     }
 
-    /// The cloud has answered whether the load balancer exists.
+    /// Records that the cloud has shown whether the load balancer exists.
     pub fn resolve(&self, uid: &ServiceUid, cloud: &CloudName) {
         let mut all = self.0.lock();
         if let Some(pending) = all.get_mut(uid) {

@@ -1,5 +1,4 @@
-//! One value for each Service that has one: the store that all of
-//! [`Memory`](super::Memory) is made of.
+//! A store of one value per Service, from which [`Memory`](super::Memory) is built.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +16,7 @@ impl<T> Default for PerService<T> {
 }
 
 impl<T> PerService<T> {
-    /// The values, locked: for one short step, never across an await.
+    /// Locks the values. The lock must not be held across an await.
     pub fn lock(&self) -> MutexGuard<'_, HashMap<ServiceUid, T>> {
         self.0.lock()
     }
@@ -30,17 +29,15 @@ impl<T> PerService<T> {
         self.lock().get(uid).cloned()
     }
 
-    /// Replaces a Service's value.
     pub fn insert(&self, uid: &ServiceUid, value: T) {
         self.lock().insert(uid.clone(), value);
     }
 
-    /// Drops a Service's value.
     pub fn forget(&self, uid: &ServiceUid) {
         self.lock().remove(uid);
     }
 
-    /// Drops the values of all Services but these.
+    /// Drops the values of all other Services.
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
         self.lock().retain(|uid, _| alive.contains(uid));
     }

@@ -1,6 +1,6 @@
-//! The clock of the service level: which Services wait for an address, and since
-//! when. A histogram only shows what ended; a Service that never gets its
-//! address shows here.
+//! The clock of the provisioning objective: the Services that wait for an address,
+//! and since when. A histogram shows only waits that ended; this shows a Service that
+//! never gets its address.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
@@ -19,35 +19,35 @@ pub struct ProvisioningClock(PerService<Pending>);
 
 /// A Service that waits for an address.
 struct Pending {
-    /// The clouds that have not served it yet.
+    /// The clouds that have not provided an address yet.
     outstanding: BTreeSet<CloudName>,
-    /// The clouds whose address it got.
+    /// The clouds that have provided an address.
     served: BTreeSet<CloudName>,
     requested_at: Timestamp,
     since: Instant,
-    /// A person has to change something, which requests the address anew.
+    /// Whether a person has to change something first. An edit then requests the
+    /// address anew.
     is_refused: bool,
     /// The clouds for which that person is the Service's owner.
     refused_by: BTreeSet<CloudName>,
 }
 
 impl ProvisioningClock {
-    /// When a Service that waits requested its address. `recorded`, the time that
-    /// the object shows, moves with an edit by the same field manager; that must
-    /// not hide how long the Service has waited.
+    /// The time at which a waiting Service requested its address. `recorded`, the time
+    /// in the object, moves with an edit by the same field manager; that must not
+    /// shorten the wait.
     pub fn requested_at(&self, uid: &ServiceUid, recorded: Timestamp) -> Timestamp {
         let all = self.0.lock();
         let pending = all.get(uid).filter(|pending| !pending.is_refused);
         pending.map_or(recorded, |pending| pending.requested_at.min(recorded))
     }
 
-    /// Whether a Service waits for an address.
     pub fn is_pending(&self, uid: &ServiceUid) -> bool {
         self.0.lock().contains_key(uid)
     }
 
-    /// Records which clouds serve a Service and which are outstanding. Returns
-    /// those that serve it for the first time.
+    /// Records the clouds that serve a Service and those that are outstanding. Returns
+    /// the clouds that serve it for the first time.
     pub fn progress(
         &self,
         uid: &ServiceUid,
@@ -61,7 +61,8 @@ impl ProvisioningClock {
         let served = before.map(|before| before.served).unwrap_or_default();
         let newly_served = serving - &served;
         let served = &served | serving;
-        // A cloud that served once is not outstanding again, whatever became of that.
+        // A cloud that served once is not outstanding again, even if its load balancer
+        // was lost.
         let outstanding = &outstanding - &served;
         if !outstanding.is_empty() {
             let now = Instant::now();
@@ -78,20 +79,20 @@ impl ProvisioningClock {
         newly_served
     }
 
-    /// A cloud gives no address until a person changes something.
+    /// Records that a cloud provides no address until a person changes something.
     pub fn refused(&self, uid: &ServiceUid, cloud: &CloudName, reason: Reason) {
         let mut all = self.0.lock();
         let is_outstanding = |pending: &&mut Pending| pending.outstanding.contains(cloud);
         if let Some(pending) = all.get_mut(uid).filter(is_outstanding) {
             pending.is_refused = true;
-            // A load balancer that failed at the cloud is not the owner's fault.
+            // The owner of the Service cannot correct a failure at the cloud.
             if reason != Reason::CloudFailed {
                 pending.refused_by.insert(cloud.clone());
             }
         }
     }
 
-    /// The Services that wait for an address from a cloud, now.
+    /// The Services that wait for an address from a cloud.
     pub fn pending_at(&self, cloud: &CloudName) -> PendingServices {
         let now = Instant::now();
         let all = self.0.lock();

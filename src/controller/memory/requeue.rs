@@ -1,4 +1,4 @@
-//! When to try again: the one place that decides it.
+//! The requeue policy: decides when to try again.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,38 +13,38 @@ use crate::kubernetes::KubernetesError;
 use crate::plan::Waiting;
 use crate::plan::naming::ServiceUid;
 
-/// First delay after a failure,
+/// The first delay after a failure.
 const BACKOFF: Duration = Duration::from_secs(5);
-/// and the longest.
+/// The longest delay after failures.
 const BACKOFF_LIMIT: Duration = Duration::from_secs(300);
-/// First delay when a cloud is at work for us,
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// and the longest.
-const LOOK_AGAIN_LIMIT: Duration = Duration::from_secs(30);
-/// No wait is longer, whatever asks for it: a clock must be able to hold it.
+/// The first delay while a cloud is working.
+const POLL: Duration = Duration::from_secs(1);
+/// The longest delay while a cloud is working.
+const POLL_LIMIT: Duration = Duration::from_secs(30);
+/// The longest delay of all: an [`Instant`] must be able to represent its end.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// Between reading a newer state and planning from it.
-const AT_ONCE: Duration = Duration::from_millis(20);
+/// The delay of [`Requeue::Immediately`], which limits a loop of conflicts.
+const IMMEDIATELY: Duration = Duration::from_millis(20);
 
-/// How long to wait.
+/// The delay until the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
-    /// Not at all: a newer state is in hand.
+    /// 20 ms: a newer state is known.
     Immediately,
-    /// Exactly as long as the other side asked for.
+    /// Exactly the delay that the other side requested.
     After(Duration),
-    /// Until its turn has come, which says nothing against a try of the rest at once.
+    /// Until the slot of a repair; other parts of the attempt may be retried earlier.
     Slot(Duration),
-    /// The cloud is at work: 1 s, growing to 30 s.
+    /// 1 s, doubling to 30 s: the cloud is working.
     Poll,
     /// 5 s, doubling to 300 s.
     Backoff,
-    /// Until something changes.
+    /// No delay: only a change triggers the next attempt.
     AwaitChange,
 }
 
 impl Requeue {
-    /// When a Service with this left to do is worth another attempt.
+    /// The delay for an error or a wait.
     pub fn after(unfinished: Unfinished<'_>) -> Self {
         match unfinished {
             Unfinished::Failed(error) => Self::after_error(error),
@@ -55,11 +55,11 @@ impl Requeue {
     fn after_error(error: &ReconcileError) -> Self {
         match error {
             ReconcileError::Cloud(error) => match error.retry_after() {
-                // A cloud that fails and asks for no delay must not cause a hot loop.
+                // A failing cloud with a Retry-After of zero must not cause a hot loop.
                 Some(wait) if !wait.is_zero() => Self::After(wait),
                 _ => match error.kind() {
-                    // Not sent because many calls wait, or the load balancer is not as
-                    // expected: the next query shows more.
+                    // The call was not sent because many wait, or the load balancer is
+                    // not as expected, which the next query resolves.
                     ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Conflict => Self::Poll,
                     _ => Self::Backoff,
                 },
@@ -86,8 +86,8 @@ impl Requeue {
             Waiting::CloudUnreachable(_) | Waiting::NameTaken(_) | Waiting::CloudError(..) => {
                 Self::Backoff
             }
-            // A Node change reconciles every Service; an unknown cloud needs a restart.
-            // The time of a repair's slot is known to the pacing, not here.
+            // A Node change reconciles every Service; configuring a cloud needs a restart.
+            // The time of a repair's slot comes from the pacing.
             Waiting::NodesUnconfirmed
             | Waiting::RepairSlot(_)
             | Waiting::CloudNotConfigured(_)
@@ -99,25 +99,25 @@ impl Requeue {
 
 #[derive(Debug)]
 struct Entry {
-    input: SpecHash,
-    /// Version of the Nodes that the attempt knew.
+    spec_hash: SpecHash,
+    /// The version of the Nodes in the attempt.
     nodes: u64,
     attempts: u32,
     not_before: Instant,
 }
 
-/// The delays under way, one for each Service that has one.
+/// The pending delays of Services.
 #[derive(Default)]
 pub struct RequeuePolicy(PerService<Entry>);
 
 impl RequeuePolicy {
-    /// How long this Service still has to wait, if it does. Other Nodes are
-    /// worth an attempt at once, though they end no count of failures: back ends
-    /// that are gone must not wait for a cloud that another part hangs on.
-    pub fn remaining(&self, uid: &ServiceUid, input: SpecHash, nodes: u64) -> Option<Duration> {
+    /// The remaining delay of a Service. A change of the Nodes ends the delay, without
+    /// resetting the count of attempts: removed back ends must not wait for the backoff
+    /// of another cloud.
+    pub fn remaining(&self, uid: &ServiceUid, spec_hash: SpecHash, nodes: u64) -> Option<Duration> {
         let mut entries = self.0.lock();
         let entry = entries.get(uid)?;
-        if entry.input != input {
+        if entry.spec_hash != spec_hash {
             entries.remove(uid);
             return None;
         }
@@ -128,52 +128,54 @@ impl RequeuePolicy {
         (!remaining.is_zero()).then_some(remaining)
     }
 
-    /// Attempts so far at what the Service says now.
-    pub fn attempts(&self, uid: &ServiceUid, input: SpecHash) -> u32 {
+    /// The number of failed or polling attempts at the current spec.
+    pub fn attempts(&self, uid: &ServiceUid, spec_hash: SpecHash) -> u32 {
         let entries = self.0.lock();
-        let entry = entries.get(uid).filter(|entry| entry.input == input);
+        let entry = entries
+            .get(uid)
+            .filter(|entry| entry.spec_hash == spec_hash);
         entry.map_or(0, |entry| entry.attempts)
     }
 
-    /// Notes the end of an attempt, with every delay that something of it asks
-    /// for; the shortest counts. Gives the time until the next; `None` if only
-    /// a change brings one.
+    /// Records the end of an attempt with all of its delays, of which the shortest
+    /// counts. Returns the time until the next attempt; `None` if only a change triggers
+    /// one.
     pub fn schedule(
         &self,
         uid: &ServiceUid,
-        input: SpecHash,
+        spec_hash: SpecHash,
         nodes: u64,
         delays: impl Iterator<Item = Requeue>,
     ) -> Option<Duration> {
-        let attempts = self.attempts(uid, input);
+        let attempts = self.attempts(uid, spec_hash);
         let wait = |delay| match delay {
             Requeue::AwaitChange | Requeue::Immediately | Requeue::Slot(_) => None,
             Requeue::After(wait) => Some(wait),
-            Requeue::Poll => Some(grown(LOOK_AGAIN, LOOK_AGAIN_LIMIT, attempts)),
+            Requeue::Poll => Some(grown(POLL, POLL_LIMIT, attempts)),
             Requeue::Backoff => Some(grown(BACKOFF, BACKOFF_LIMIT, attempts)),
         };
         let shorter = |one: Option<Duration>, other| one.into_iter().chain(other).min();
-        let (mut shortest, mut turn, mut at_once) = (None, None, false);
+        let (mut shortest, mut slot, mut immediately) = (None, None, false);
         for delay in delays {
-            at_once |= delay == Requeue::Immediately;
+            immediately |= delay == Requeue::Immediately;
             shortest = shorter(shortest, wait(delay));
             if let Requeue::Slot(wait) = delay {
-                turn = shorter(turn, Some(wait));
+                slot = shorter(slot, Some(wait));
             }
         }
-        // A conflict says nothing against the attempt, and gives no right to
-        // ask again at once what a cloud just refused.
-        let (wait, attempts) = match (shortest, turn) {
-            (Some(wait), turn) => (turn.map_or(wait, |turn| turn.min(wait)), attempts + 1),
-            (None, _) if at_once => (AT_ONCE, attempts),
-            (None, Some(turn)) => (turn, attempts),
+        // A conflict does not count as a failed attempt, and does not shorten the
+        // backoff of a cloud that failed.
+        let (wait, attempts) = match (shortest, slot) {
+            (Some(wait), slot) => (slot.map_or(wait, |slot| slot.min(wait)), attempts + 1),
+            (None, _) if immediately => (IMMEDIATELY, attempts),
+            (None, Some(slot)) => (slot, attempts),
             (None, None) => {
                 self.forget(uid);
                 return None;
             }
         };
         let entry = Entry {
-            input,
+            spec_hash,
             nodes,
             attempts,
             not_before: Instant::now() + wait.min(LONGEST),
@@ -191,8 +193,8 @@ impl RequeuePolicy {
     }
 }
 
-/// Doubled for each attempt, up to the limit, then shortened by up to a fifth
-/// so that Services that failed together do not come back together.
+/// The delay, doubled for each attempt up to the limit, then shortened by a random
+/// part of up to a fifth, so that Services that failed together are retried apart.
 fn grown(first: Duration, limit: Duration, attempts: u32) -> Duration {
     let grown = first.saturating_mul(1_u32.checked_shl(attempts.min(16)).unwrap_or(u32::MAX));
     grown.min(limit).mul_f64(1.0 - 0.2 * fastrand::f64())
@@ -202,7 +204,7 @@ fn grown(first: Duration, limit: Duration, attempts: u32) -> Duration {
 mod tests {
     use super::*;
 
-    const INPUT: SpecHash = SpecHash::for_test(1);
+    const SPEC: SpecHash = SpecHash::for_test(1);
 
     fn one(delay: Requeue) -> impl Iterator<Item = Requeue> {
         std::iter::once(delay)
@@ -210,11 +212,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn backoff_doubles_to_its_limit_and_a_success_or_an_edit_ends_it() {
-        let retry = RequeuePolicy::default();
+        let policy = RequeuePolicy::default();
         let uid = ServiceUid::new("u");
         for expected in [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0] {
-            let wait = retry
-                .schedule(&uid, INPUT, 1, one(Requeue::Backoff))
+            let wait = policy
+                .schedule(&uid, SPEC, 1, one(Requeue::Backoff))
                 .expect("a delay")
                 .as_secs_f64();
             assert!(
@@ -222,50 +224,46 @@ mod tests {
                 "{wait} instead of {expected}"
             );
         }
-        assert!(retry.remaining(&uid, INPUT, 1).is_some());
+        assert!(policy.remaining(&uid, SPEC, 1).is_some());
         assert!(
-            retry.remaining(&uid, INPUT, 2).is_none(),
-            "other Nodes are not kept waiting"
+            policy.remaining(&uid, SPEC, 2).is_none(),
+            "a change of the Nodes ends the delay"
         );
         assert!(
-            retry.remaining(&uid, SpecHash::for_test(2), 1).is_none(),
-            "an edit is tried at once"
+            policy.remaining(&uid, SpecHash::for_test(2), 1).is_none(),
+            "an edit ends the delay"
         );
-        assert_eq!(
-            retry.attempts(&uid, INPUT),
-            0,
-            "and starts from the beginning"
-        );
-        retry.schedule(&uid, INPUT, 1, one(Requeue::Backoff));
-        retry.schedule(&uid, INPUT, 1, one(Requeue::AwaitChange));
+        assert_eq!(policy.attempts(&uid, SPEC), 0, "and resets the count");
+        policy.schedule(&uid, SPEC, 1, one(Requeue::Backoff));
+        policy.schedule(&uid, SPEC, 1, one(Requeue::AwaitChange));
         assert!(
-            retry.remaining(&uid, INPUT, 1).is_none(),
-            "a success is the end of it"
+            policy.remaining(&uid, SPEC, 1).is_none(),
+            "a success ends the delay"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn services_that_failed_together_do_not_come_back_together() {
-        let retry = RequeuePolicy::default();
+    async fn services_that_failed_together_are_retried_apart() {
+        let policy = RequeuePolicy::default();
         let waits: HashSet<_> = (0..10)
             .map(|number| ServiceUid::new(format!("{number}")))
-            .map(|uid| retry.schedule(&uid, INPUT, 1, one(Requeue::Backoff)))
+            .map(|uid| policy.schedule(&uid, SPEC, 1, one(Requeue::Backoff)))
             .collect();
         assert!(waits.len() > 1, "{waits:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_delay_of_one_service_is_no_others() {
-        let retry = RequeuePolicy::default();
+    async fn the_delay_of_one_service_does_not_delay_others() {
+        let policy = RequeuePolicy::default();
         let (slow, other) = (ServiceUid::new("slow"), ServiceUid::new("other"));
-        retry.schedule(&slow, INPUT, 1, one(Requeue::Backoff));
-        assert!(retry.remaining(&slow, INPUT, 1).is_some());
-        assert!(retry.remaining(&other, INPUT, 1).is_none());
-        assert_eq!(retry.attempts(&other, INPUT), 0);
+        policy.schedule(&slow, SPEC, 1, one(Requeue::Backoff));
+        assert!(policy.remaining(&slow, SPEC, 1).is_some());
+        assert!(policy.remaining(&other, SPEC, 1).is_none());
+        assert_eq!(policy.attempts(&other, SPEC), 0);
     }
 
     #[test]
-    fn what_only_a_change_can_mend_waits_for_it() {
+    fn waits_that_only_a_change_can_end_are_not_retried() {
         use crate::plan::NotOurs;
         let cloud = || crate::plan::naming::CloudName::new("cloud1");
         let cases = [
@@ -296,24 +294,24 @@ mod tests {
             assert_eq!(
                 Requeue::after(Unfinished::Waiting(&waiting)),
                 delay,
-                "{waiting:?} is for {what}"
+                "{waiting:?} waits for {what}"
             );
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_the_other_side_asks_for_is_kept_exactly() {
-        let retry = RequeuePolicy::default();
+    async fn a_requested_delay_is_kept_exactly() {
+        let policy = RequeuePolicy::default();
         let uid = ServiceUid::new("u");
         let wait = Duration::from_secs(7);
         assert_eq!(
-            retry.schedule(&uid, INPUT, 1, one(Requeue::After(wait))),
+            policy.schedule(&uid, SPEC, 1, one(Requeue::After(wait))),
             Some(wait)
         );
         tokio::time::advance(Duration::from_millis(6_999)).await;
-        assert!(retry.remaining(&uid, INPUT, 1).is_some());
+        assert!(policy.remaining(&uid, SPEC, 1).is_some());
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert!(retry.remaining(&uid, INPUT, 1).is_none());
+        assert!(policy.remaining(&uid, SPEC, 1).is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -330,19 +328,15 @@ mod tests {
             (
                 &[After(minute), Backoff],
                 Some(5_000),
-                "two clouds, one asks for a minute",
+                "two clouds, one requests a minute",
             ),
             (
                 &[After(minute), Poll],
                 Some(1_000),
-                "two clouds, one is at work",
+                "two clouds, one is working",
             ),
             (&[AwaitChange], None, "nothing is left to do"),
-            (
-                &[Slot(minute)],
-                Some(60_000),
-                "what drifted waits for its turn",
-            ),
+            (&[Slot(minute)], Some(60_000), "a repair waits for its slot"),
             (
                 &[Slot(minute), Immediately],
                 Some(20),
@@ -357,7 +351,7 @@ mod tests {
         for (delays, expected, reason) in cases {
             let wait = RequeuePolicy::default().schedule(
                 &ServiceUid::new("u"),
-                INPUT,
+                SPEC,
                 1,
                 delays.iter().copied(),
             );
@@ -371,14 +365,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_wait_is_longer_than_a_clock_can_hold() {
-        let retry = RequeuePolicy::default();
+        let policy = RequeuePolicy::default();
         let uid = ServiceUid::new("u");
-        retry.schedule(&uid, INPUT, 1, one(Requeue::After(Duration::MAX)));
-        assert_eq!(retry.remaining(&uid, INPUT, 1), Some(LONGEST));
+        policy.schedule(&uid, SPEC, 1, one(Requeue::After(Duration::MAX)));
+        assert_eq!(policy.remaining(&uid, SPEC, 1), Some(LONGEST));
     }
 
     #[test]
-    fn a_cloud_that_fails_and_says_at_once_is_given_a_pause() {
+    fn a_failing_cloud_with_a_retry_after_of_zero_is_backed_off() {
         let failure = |seconds| {
             let kind = ErrorKind::Unavailable {
                 retry_after: Some(Duration::from_secs(seconds)),

@@ -1,5 +1,5 @@
-//! What waits to be reconciled and what is under way. kube-runtime does not
-//! show its own queue, so this one follows it for the `workqueue_*` metrics.
+//! A shadow of kube-runtime's queue, which exposes no metrics of its own: the queued
+//! and the running reconciles, for the `workqueue_*` metrics.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,20 +10,19 @@ use tokio::time::Instant;
 use super::per_service::PerService;
 use crate::plan::naming::ServiceUid;
 
-/// A shadow of the queue of Services.
 #[derive(Default)]
 pub struct Workqueue {
-    /// When each Service is due; in the past: it waits.
+    /// The time at which each Service is due; it is queued if that has passed.
     due: PerService<Instant>,
-    /// When each reconcile under way began.
+    /// The start of each running reconcile.
     running: Arc<PerService<Instant>>,
 }
 
-/// A reconcile under way; it is over when this is dropped.
+/// A running reconcile; dropping the value ends it.
 pub struct InProgress {
     running: Arc<PerService<Instant>>,
     uid: ServiceUid,
-    /// How long it was due before it began; `None` if nothing asked for it.
+    /// The time between due and start; `None` if no request was recorded.
     pub waited: Option<Duration>,
 }
 
@@ -33,20 +32,20 @@ impl Drop for InProgress {
     }
 }
 
-/// The queue at one moment.
+/// A snapshot of the queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueState {
-    /// Services that are due and not under way.
+    /// The number of Services that are due and not running.
     pub depth: usize,
-    /// The longest time that a reconcile under way has taken so far.
+    /// The time since the start of the oldest running reconcile.
     pub longest_running: Duration,
-    /// The sum of these times.
+    /// The sum of these times over all running reconciles.
     pub unfinished: Duration,
 }
 
 impl Workqueue {
-    /// Adds a Service after a delay. A sooner time that it has stays; whether it
-    /// had none.
+    /// Queues a Service after a delay; an earlier due time stays. Returns whether the
+    /// Service was not queued.
     pub fn add(&self, uid: &ServiceUid, delay: Duration) -> bool {
         let due = Instant::now() + delay;
         let mut all = self.due.lock();
@@ -58,7 +57,7 @@ impl Workqueue {
         false
     }
 
-    /// The reconcile of a Service begins.
+    /// Records the start of a reconcile.
     pub fn begin(&self, uid: &ServiceUid) -> InProgress {
         let now = Instant::now();
         let due = self.due.lock().remove(uid);
@@ -70,7 +69,6 @@ impl Workqueue {
         }
     }
 
-    /// The queue now.
     pub fn state(&self) -> QueueState {
         let now = Instant::now();
         let depth = self.due.lock().values().filter(|due| **due <= now).count();
@@ -97,11 +95,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_shows_what_waits_and_what_is_under_way() {
+    async fn the_state_shows_queued_and_running_reconciles() {
         let queue = Workqueue::default();
         let [one, two] = ["one", "two"].map(ServiceUid::new);
         assert!(queue.add(&one, Duration::ZERO));
-        assert!(!queue.add(&one, Duration::ZERO), "the same once more");
+        assert!(!queue.add(&one, Duration::ZERO), "queued already");
         assert!(queue.add(&two, Duration::from_secs(5)));
         assert_eq!(queue.state().depth, 1, "the second is not due yet");
         tokio::time::advance(Duration::from_secs(6)).await;
@@ -119,6 +117,6 @@ mod tests {
         assert_eq!(queue.state(), state);
         drop(in_progress);
         assert_eq!(queue.state(), QueueState::default());
-        assert_eq!(queue.begin(&one).waited, None, "nothing asked for it");
+        assert_eq!(queue.begin(&one).waited, None, "no request was recorded");
     }
 }

@@ -1,5 +1,5 @@
-//! What one cloud has for one Service: the inventory first, the cloud itself
-//! only where the inventory cannot answer.
+//! Queries one cloud for one Service: from the inventory if possible, otherwise by a
+//! request.
 
 use crate::cloud::{CloudError, Priority, Which};
 use crate::controller::Context;
@@ -11,10 +11,10 @@ use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
 use crate::plan::{CloudView, Desired, clouds_to_query};
 
-/// One cloud to query for one Service.
+/// A query of one cloud for one Service.
 pub(super) struct CloudQuery<'a> {
     pub(super) name: CloudName,
-    /// `None`: the cloud is not configured.
+    /// `None` if the cloud is not configured.
     cloud: Option<&'a CloudHandle>,
     service: &'a ServiceView,
     owner: Owner,
@@ -23,22 +23,22 @@ pub(super) struct CloudQuery<'a> {
     priority: Priority,
 }
 
-/// What a cloud has for a Service.
-pub(super) struct CloudAnswer {
+/// The result of a query.
+pub(super) struct QueryResult {
     pub(super) view: CloudView,
-    /// The load balancer that the annotations name, if another owner has it.
+    /// The load balancer that the record names, if it belongs to another owner.
     pub(super) disowned: Option<LoadBalancerId>,
 }
 
-impl From<CloudView> for CloudAnswer {
+impl From<CloudView> for QueryResult {
     fn from(view: CloudView) -> Self {
         let disowned = None;
         Self { view, disowned }
     }
 }
 
-/// The clouds that the Service names, has on record, has a create pending on, or
-/// is known to have a load balancer on.
+/// The queries for a Service: of the clouds that it names, and those that its record,
+/// the pending creates or an inventory has a load balancer on.
 pub(super) fn cloud_queries<'a>(
     service: &'a ObservedService,
     context: &'a Context,
@@ -75,7 +75,7 @@ pub(super) fn cloud_queries<'a>(
 }
 
 impl CloudQuery<'_> {
-    pub(super) async fn run(&self) -> Result<CloudAnswer, CloudError> {
+    pub(super) async fn run(&self) -> Result<QueryResult, CloudError> {
         let Some(cloud) = self.cloud else {
             return Ok(CloudView::NotConfigured.into());
         };
@@ -86,7 +86,7 @@ impl CloudQuery<'_> {
         }
         cloud.listed().await;
         if let Some(known) = cloud.inventory.find(&self.load_balancer) {
-            // A load balancer that cannot serve, or may have changed hands, is queried again.
+            // A load balancer that does not serve, or whose owner changed, is queried again.
             if is_serving(&known) && self.is_ours(&known) {
                 return Ok(self.classify(known).into());
             }
@@ -105,17 +105,17 @@ impl CloudQuery<'_> {
         }
     }
 
-    /// For a cloud whose names were changed by hand: the record still leads there.
+    /// Finds a load balancer that was renamed at the cloud by its recorded id.
     async fn query_by_id(
         &self,
         cloud: &CloudHandle,
         id: &LoadBalancerId,
-    ) -> Result<CloudAnswer, CloudError> {
+    ) -> Result<QueryResult, CloudError> {
         let found = cloud.client.query(Which::Id(id), self.priority).await?;
         Ok(match found {
             None => CloudView::Absent.into(),
             Some(found) if self.is_ours(&found) => CloudView::Present(Box::new(found)).into(),
-            Some(_) => CloudAnswer {
+            Some(_) => QueryResult {
                 view: CloudView::Absent,
                 disowned: Some(id.clone()),
             },
@@ -135,7 +135,6 @@ impl CloudQuery<'_> {
     }
 }
 
-/// Whether there is nothing to wait for.
 fn is_serving(known: &LoadBalancer) -> bool {
     known.state == State::Active && !known.addresses.is_empty()
 }

@@ -1,12 +1,12 @@
-//! Services that went although our finalizer was on them.
+//! Services that were removed although they had our finalizer.
 //!
-//! kube-apiserver may remove an object that a patch has just given a finalizer:
-//! a DELETE that began before the patch does not look again when it is carried
-//! out after it, nor after the patch that follows. Then every write of ours was
-//! answered with success, and yet no reconcile will delete the load balancer.
-//! The watch shows it: a deleted Service that has our finalizer and was never
-//! marked for deletion. (A Service that was marked and lost its last finalizer
-//! is shown with it too: kube-apiserver does not store the state between.)
+//! kube-apiserver may remove an object to which a patch has just added a
+//! finalizer: a DELETE that began before the patch does not read the object again
+//! before it takes effect. All of our writes then succeeded, and yet no reconcile
+//! will delete the load balancer. The watch shows the case: a deleted Service with
+//! our finalizer and without a deletion timestamp. (A Service that had a deletion
+//! timestamp and lost its last finalizer is also shown with the finalizer, because
+//! kube-apiserver does not store the state between; the timestamp tells them apart.)
 
 use std::sync::Arc;
 
@@ -27,35 +27,34 @@ use crate::kubernetes::service::view;
 use crate::plan::naming::{LoadBalancerId, Owner};
 use crate::telemetry::traces;
 
-/// Services that are handled at once; more wait.
+/// The number of Services that are handled at the same time.
 const CONCURRENCY: usize = 16;
 
-/// The sending half: takes every deleted Service that the watch shows.
+/// The sending half, fed with every deleted Service that the watch shows.
 pub struct FinalizerRaces(mpsc::UnboundedSender<Service>);
 
 /// The receiving half, for [`run`].
 pub struct LostServices(mpsc::UnboundedReceiver<Service>);
 
 impl FinalizerRaces {
-    /// Both halves.
     pub fn new() -> (Self, LostServices) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self(sender), LostServices(receiver))
     }
 
-    /// Records a deleted Service, in its last state, if it lost the race.
+    /// Queues a deleted Service, given in its last state, if it lost the race.
     pub fn observe(&self, service: &Service, finalizer: &str) {
         let was_marked = service.metadata.deletion_timestamp.is_some();
         if !was_marked && service.finalizers().iter().any(|name| name == finalizer) {
-            // Without a receiver the process is about to end, and the sweep of the
-            // next leader finds the load balancer.
+            // Sending fails only when the process is about to end; the sweep of the
+            // next leader then finds the load balancer.
             let _ = self.0.send(service.clone());
         }
     }
 }
 
-/// Deletes the load balancers of such Services, if this replica leads. The sweep
-/// deletes those for which that fails.
+/// Deletes the load balancers of such Services while this replica leads. The
+/// sweep retries the deletes that fail here.
 pub async fn run(context: Arc<Context>, lost: LostServices) {
     let services = stream::unfold(lost.0, |mut receiver| async move {
         receiver.recv().await.map(|service| (service, receiver))
@@ -84,22 +83,24 @@ async fn delete_on_all_clouds(owner: &Owner, context: &Context) {
         match delete(cloud, owner, context).await {
             Ok(None) => {}
             Ok(Some(id)) => {
-                tracing::warn!(cloud = %name, %id, service, "the Service vanished although our finalizer was on it: its load balancer is deleted");
-                let note =
-                    format!("load balancer {id} on {name} has no Service any more: it is deleted");
+                tracing::warn!(cloud = %name, %id, service, "deleted the load balancer of a Service that was removed despite its finalizer");
+                let note = format!(
+                    "Deleting orphaned load balancer {id} on {name}: its Service was removed despite the finalizer"
+                );
                 let reason = EventReason::OrphanedLoadBalancer;
                 context.events.emit_for(reference(owner), reason, note);
             }
             Err(error) => {
                 let reason = Unfinished::Failed(&error).reason();
                 traces::fail(reason.as_str(), error.to_string());
-                tracing::warn!(cloud = %name, service, %error, "what a vanished Service left is not deleted; the sweep follows");
+                tracing::warn!(cloud = %name, service, %error, "failed to delete the load balancer of a Service that was removed despite its finalizer; the sweep will retry");
             }
         }
     }
 }
 
-/// Deletes the load balancer of a Service that is gone by a live read.
+/// Deletes the load balancer of a Service on one cloud, after a live read has
+/// shown that the Service is gone. Returns the id if there was one to delete.
 async fn delete(
     cloud: &CloudHandle,
     owner: &Owner,

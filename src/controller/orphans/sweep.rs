@@ -1,15 +1,15 @@
 //! The sweep: finds load balancers whose Service is gone and deletes them, a
 //! few at a time.
 //!
-//! Our finalizer keeps a Service until its load balancer is gone. What this
-//! cannot exclude is a create that takes effect late, after the Service went:
-//! only the cloud's own list shows that load balancer.
+//! Our finalizer keeps a Service until its load balancer is gone. The exception is
+//! a create that takes effect late, after the Service was removed: only the cloud's
+//! own list shows that load balancer.
 //!
-//! Every doubt protects the load balancer: it must be ours by owner and name,
-//! its Service gone (or no longer ours, without our finalizer) by a live read,
-//! and both so at every sweep for the whole grace period. At most
-//! [`MAX_PER_SWEEP`] go at once, so that one wrong observation (a cloned
-//! cluster, an emptied API server) never deletes many.
+//! A load balancer is deleted only if it is ours by owner and name, and a live read
+//! shows that its Service is gone (or no longer managed, without our finalizer), and
+//! every sweep of the grace period has found both. At most [`MAX_PER_SWEEP`] are
+//! deleted at once, so that a wrong observation (a cloned cluster, an emptied API
+//! server) never deletes many.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -30,18 +30,18 @@ use crate::plan::naming::{CloudName, LoadBalancerId, Owner, ServiceUid};
 use crate::plan::orphan::suspect;
 use crate::telemetry::traces;
 
-/// Orphans deleted in one sweep of one cloud.
+/// The most orphans that one sweep of one cloud deletes.
 pub const MAX_PER_SWEEP: usize = 5;
 
 /// How orphans are handled.
 #[derive(Clone, Copy, Debug)]
 pub struct SweepSettings {
     pub policy: OrphanPolicy,
-    /// How long a load balancer must have been an orphan before it is deleted.
+    /// The time for which a load balancer must be an orphan before it is deleted.
     pub grace: Duration,
 }
 
-/// The sweep of one cloud.
+/// The sweep of one cloud; remembers its suspects from one list to the next.
 pub struct Sweep<'a> {
     name: &'a CloudName,
     cloud: &'a CloudHandle,
@@ -52,11 +52,10 @@ pub struct Sweep<'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Suspect {
-    /// Since when it is seen as an orphan, by this process's own clock.
+    /// The first sweep that found the orphan, by this process's own clock.
     since: Instant,
-    /// When its deletion was last tried.
+    /// The last attempt to delete it.
     tried: Option<Instant>,
-    /// Whether an Event about it was emitted.
     reported: bool,
 }
 
@@ -68,7 +67,6 @@ struct Orphan<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    /// The sweep of a cloud, which remembers its suspects from one list to the next.
     pub fn new(
         name: &'a CloudName,
         cloud: &'a CloudHandle,
@@ -85,7 +83,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Searches a fresh list for orphans.
+    /// Searches a fresh list for orphans and handles those that are due.
     pub async fn run(&self, list: &[LoadBalancer]) {
         if !*self.context.watched.services_listed.borrow() {
             return;
@@ -109,12 +107,12 @@ impl<'a> Sweep<'a> {
                 Ok(true) => orphans.push(Orphan { found, owner }),
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(cloud = %self.name, id = %found.id, %error, "whether this is an orphan is not known");
+                    tracing::warn!(cloud = %self.name, id = %found.id, %error, "cannot check whether the Service of a load balancer exists; the next sweep will retry");
                     all_checked = false;
                 }
             }
         }
-        // Otherwise an API server that is away would remove orphans from the metrics.
+        // An unreachable API server must not remove orphans from the metrics.
         if all_checked {
             let inventory = &self.context.metrics.inventory;
             inventory.orphans(self.name.as_str(), orphans.len());
@@ -131,9 +129,8 @@ impl<'a> Sweep<'a> {
         candidates.filter_map(|service| uid(service)).collect()
     }
 
-    /// The orphans to handle now: those that are past their grace period, and of
-    /// these first those whose deletion was not tried for the longest time, so
-    /// that a few that cannot be deleted do not shield the others.
+    /// The orphans to handle now: those past their grace period, the longest untried
+    /// first, so that a few that cannot be deleted do not starve the others.
     fn due<'list>(&self, orphans: Vec<Orphan<'list>>) -> Vec<Orphan<'list>> {
         let now = Instant::now();
         let mut suspects = self.suspects.lock();
@@ -146,7 +143,6 @@ impl<'a> Sweep<'a> {
                 reported: false,
             };
             let suspect = *suspects.entry(orphan.found.id.clone()).or_insert(new);
-            // The cloud is deleting some of them already.
             let is_deleting = orphan.found.state == State::Deleting;
             if now.duration_since(suspect.since) >= self.settings.grace && !is_deleting {
                 due.push((suspect.tried, orphan));
@@ -173,10 +169,10 @@ impl<'a> Sweep<'a> {
             }
         };
         let service = format!("{}/{}", owner.namespace, owner.name);
-        tracing::warn!(cloud = %name, %id, service, uid = %owner.uid, "an orphan: its Service is gone or no longer ours");
+        tracing::warn!(cloud = %name, %id, service, uid = %owner.uid, "found an orphaned load balancer: its Service is gone or no longer managed");
         if self.settings.policy == OrphanPolicy::Report {
             return emit(format!(
-                "load balancer {id} on {name} has no Service any more; orphans are only reported (configuration: orphans)"
+                "Load balancer {id} on {name} is orphaned: its Service is gone or no longer managed; it is kept because of the configuration (orphans: report)"
             ));
         }
         let inventory = &self.context.metrics.inventory;
@@ -184,13 +180,13 @@ impl<'a> Sweep<'a> {
             Ok(()) => {
                 inventory.orphan_deleted(name.as_str(), "success");
                 emit(format!(
-                    "load balancer {id} on {name} has no Service any more: it is deleted"
+                    "Deleting orphaned load balancer {id} on {name}: its Service is gone or no longer managed"
                 ));
             }
-            // It has a Service after all. Should it be seen as an orphan again, its
-            // grace period starts anew.
+            // The load balancer has a Service after all. If a later sweep finds it
+            // orphaned again, the grace period starts anew.
             Err(ReconcileError::Changed) => {
-                tracing::info!(cloud = %name, %id, "no orphan any more: it is left alone");
+                tracing::info!(cloud = %name, %id, "the load balancer is no longer orphaned and is left alone");
                 self.suspects.lock().remove(id);
             }
             Err(error) => {
@@ -200,14 +196,15 @@ impl<'a> Sweep<'a> {
                 );
                 inventory.orphan_deleted(name.as_str(), "error");
                 emit(format!(
-                    "load balancer {id} on {name} has no Service any more and could not be deleted, which is tried again: {error}"
+                    "Error deleting orphaned load balancer {id} on {name} (will retry): {error}"
                 ));
-                tracing::warn!(cloud = %name, %id, %error, "the orphan was not deleted; a later sweep tries again");
+                tracing::warn!(cloud = %name, %id, %error, "failed to delete an orphaned load balancer; a later sweep will retry");
             }
         }
     }
 
-    /// Records that an orphan is handled now. Whether no Event about it was emitted yet.
+    /// Records an attempt to handle an orphan. Returns whether no Event about the
+    /// orphan was emitted before.
     fn mark_tried(&self, id: &LoadBalancerId) -> bool {
         let mut suspects = self.suspects.lock();
         suspects.get_mut(id).is_some_and(|suspect| {
@@ -216,8 +213,11 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// Deletes an orphan, if the cloud still shows it as it was listed and the
-    /// API server still shows that its Service is gone.
+    /// Deletes an orphan.
+    ///
+    /// # Errors
+    /// [`ReconcileError::Changed`] if the cloud no longer shows it as it was listed,
+    /// or the API server shows its Service again.
     async fn delete(&self, orphan: Orphan<'_>) -> Result<(), ReconcileError> {
         let Orphan { found, owner } = orphan;
         let leadership = self.context.leadership().ok_or(ReconcileError::Stopping)?;

@@ -1,4 +1,4 @@
-//! What the condition `LoadBalancerReady` says after an attempt.
+//! The condition `LoadBalancerReady` that follows from an attempt.
 
 use std::collections::BTreeSet;
 
@@ -69,41 +69,44 @@ fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
     let serving: Vec<String> = serving
         .map(|(cloud, found)| format!("{} on {cloud}", found.id))
         .collect();
-    let subject = if serving.len() == 1 {
-        "load balancer"
+    let serving_list = serving.join(", ");
+    let message = if serving.len() == 1 {
+        format!("Load balancer {serving_list} is ready")
     } else {
-        "load balancers"
+        format!("Load balancers {serving_list} are ready")
     };
     Readiness {
         reason: ConditionReason::Ready,
-        message: format!("{subject} {} ready", serving.join(", ")),
+        message,
     }
 }
 
-/// The condition for something that is unfinished; `None` if it does not keep a
-/// load balancer from serving.
+/// The condition for an unfinished part of the attempt; `None` if the load
+/// balancers serve all the same.
 fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
     let message = match unfinished {
-        Unfinished::Failed(error) => error.to_string(),
+        Unfinished::Failed(error) => format!("Error syncing load balancer: {error}"),
         Unfinished::Waiting(waiting) => match waiting {
             Waiting::Provisioning(cloud) => {
-                format!("{cloud}: the load balancer is being provisioned")
+                format!("The load balancer on {cloud} is being provisioned")
             }
             Waiting::Deleting(cloud) => format!(
-                "{cloud}: the load balancer of this name is being deleted; another is created when it is gone"
+                "The load balancer on {cloud} is being deleted; a new one will be created once it is gone"
             ),
             Waiting::CloudError(cloud, message) => {
-                format!("{cloud}: the load balancer failed: {message}")
+                format!("The load balancer on {cloud} failed: {message}")
             }
             Waiting::NameTaken(cloud) => format!(
-                "{cloud}: the load balancer of our name does not belong to this Service: it is left alone"
+                "A load balancer on {cloud} has the name that this Service needs but does not belong to it; it is left alone"
             ),
             Waiting::CloudNotConfigured(cloud) => {
-                format!("{cloud} has a load balancer of this Service but is not configured here")
+                format!(
+                    "This Service has a load balancer on {cloud}, which is not configured in this controller"
+                )
             }
-            Waiting::CloudUnreachable(cloud) => format!("{cloud} did not answer"),
+            Waiting::CloudUnreachable(cloud) => format!("{cloud} did not respond"),
             Waiting::RepairSlot(cloud) => format!(
-                "{cloud}: the load balancer is gone, as many others are: another is created in its turn"
+                "The load balancer on {cloud} was deleted outside the cluster; a new one is queued because repairs are rate-limited"
             ),
             Waiting::NodesUnconfirmed
             | Waiting::NotOurs(_)
@@ -115,7 +118,7 @@ fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
     Some(Readiness { reason, message })
 }
 
-/// The condition's reason, which follows from the reason of metrics and logs.
+/// The condition's reason for a reason of metrics and logs.
 fn condition_reason(reason: Reason) -> ConditionReason {
     match reason {
         Reason::Provisioning | Reason::Deleting => ConditionReason::Provisioning,

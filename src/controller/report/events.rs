@@ -1,4 +1,5 @@
-//! The Events of an attempt: before it is applied, after it, and the warnings.
+//! The Events of an attempt. Texts follow those of upstream's service controller
+//! (k8s.io/cloud-provider) where the meaning is the same.
 
 use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService, Repair};
@@ -9,8 +10,8 @@ use crate::plan::annotation::{self, UnknownAnnotation};
 use crate::plan::naming::CloudName;
 use crate::plan::{Action, Desired, Urgency, Waiting};
 
-/// Emits what is about to be done: once for each state of the Service, not for
-/// each attempt at it.
+/// Emits the Events that announce the actions of a plan: once for each spec, not
+/// for each attempt.
 pub fn emit_before_apply(paced: &PacedPlan, service: &ObservedService, context: &Context) {
     let emit = |reason, note: &str| {
         context
@@ -32,12 +33,18 @@ pub fn emit_before_apply(paced: &PacedPlan, service: &ObservedService, context: 
             Action::Create { cloud, request } => {
                 emit(
                     EventReason::EnsuringLoadBalancer,
-                    &format!("creating load balancer {} on {cloud}", request.name),
+                    &format!(
+                        "Ensuring load balancer: creating {} on {cloud}",
+                        request.name
+                    ),
                 );
                 if request.spec.nodes.is_empty() {
                     emit(
                         EventReason::UnAvailableLoadBalancer,
-                        "there is no eligible Node: the load balancer has no back end yet",
+                        &format!(
+                            "There is no eligible Node: load balancer {} on {cloud} is created without back ends",
+                            request.name
+                        ),
                     );
                 }
             }
@@ -49,13 +56,13 @@ pub fn emit_before_apply(paced: &PacedPlan, service: &ObservedService, context: 
             } => {
                 emit(
                     EventReason::EnsuringLoadBalancer,
-                    &format!("updating load balancer {id} on {cloud}"),
+                    &format!("Ensuring load balancer: updating {id} on {cloud}"),
                 );
             }
             Action::Delete { cloud, id } => {
                 emit(
                     EventReason::DeletingLoadBalancer,
-                    &format!("deleting load balancer {id} on {cloud}"),
+                    &format!("Deleting load balancer {id} on {cloud}"),
                 );
             }
             _ => {}
@@ -65,20 +72,20 @@ pub fn emit_before_apply(paced: &PacedPlan, service: &ObservedService, context: 
 
 fn drifted(cloud: &CloudName, repair: &Repair) -> String {
     let when = match repair.wait {
-        None => String::new(),
-        Some(wait) => format!(" in its turn, in {:.0} s", wait.as_secs_f64()),
+        None => "now".to_owned(),
+        Some(wait) => format!("in {:.0}s (repairs are rate-limited)", wait.as_secs_f64()),
     };
     match &repair.changed {
         Some(id) => format!(
-            "{cloud} shows load balancer {id} otherwise than it was left: it is put right{when}"
+            "Load balancer {id} on {cloud} was changed outside the cluster; it will be restored {when}"
         ),
         None => format!(
-            "the load balancer on {cloud} is gone although nobody here deleted it: another is created{when}"
+            "The load balancer on {cloud} was deleted outside the cluster; a new one will be created {when}"
         ),
     }
 }
 
-/// Emits what was done.
+/// Emits the Events of the actions that succeeded.
 pub fn emit_applied(service: &ObservedService, result: &ApplyResult, context: &Context) {
     for (reason, note) in result.actions.iter().filter_map(applied) {
         context.events.emit(&service.object, reason, note);
@@ -94,29 +101,33 @@ fn applied(action: &Action) -> Option<(EventReason, String)> {
             ..
         } => Some((
             EventReason::EnsuredLoadBalancer,
-            format!("load balancer {id} on {cloud} is as wanted"),
+            format!("Ensured load balancer {id} on {cloud}"),
         )),
         Action::Update {
             cloud, id, request, ..
         } => Some(match request.spec.nodes.len() {
             0 => (
                 EventReason::UnAvailableLoadBalancer,
-                format!("there is no eligible Node: load balancer {id} on {cloud} has no back end"),
+                format!(
+                    "There is no eligible Node: load balancer {id} on {cloud} has no back ends"
+                ),
             ),
             count => (
                 EventReason::UpdatedLoadBalancer,
-                format!("load balancer {id} on {cloud} has {count} back ends now"),
+                format!(
+                    "Updated load balancer {id} on {cloud} with new hosts (back ends: {count})"
+                ),
             ),
         }),
         Action::ConfirmGone { cloud, id } => Some((
             EventReason::DeletedLoadBalancer,
-            format!("load balancer {id} on {cloud} is gone"),
+            format!("Deleted load balancer {id} on {cloud}"),
         )),
         _ => None,
     }
 }
 
-/// Emits a change of the condition.
+/// Emits the Event of a changed condition, with the condition's message.
 pub fn emit_condition_change(service: &ObservedService, readiness: &Readiness, context: &Context) {
     let reason = match readiness.reason {
         ConditionReason::Ready => EventReason::EnsuredLoadBalancer,
@@ -132,7 +143,7 @@ pub fn emit_condition_change(service: &ObservedService, readiness: &Readiness, c
     context.events.emit(&service.object, reason, note);
 }
 
-/// Emits warnings about what stops nothing, once for each spec.
+/// Emits warnings that do not stop the reconcile, once for each spec.
 pub fn emit_warnings(
     service: &ObservedService,
     result: &ApplyResult,
@@ -156,7 +167,7 @@ fn warnings(
 ) -> Vec<(EventReason, String)> {
     let mut warnings = Vec::new();
     if result.restores_status(service) {
-        let note = "somebody else changed status.loadBalancer; it is put right, each time later if that goes on";
+        let note = "Another writer changed status.loadBalancer; the addresses are restored, with growing delays if that repeats";
         warnings.push((EventReason::StatusOverwritten, note.to_owned()));
     }
     // Otherwise the condition names the cloud.
@@ -164,7 +175,7 @@ fn warnings(
         let left_behind = result.waiting.iter().filter_map(unconfigured);
         warnings.extend(left_behind.map(|cloud| {
             let note = format!(
-                "{cloud} still has a load balancer of this Service but is not configured here any more: it stays"
+                "Cannot delete the load balancer of this Service on {cloud}: the cloud is no longer configured"
             );
             (EventReason::SyncLoadBalancerFailed, note)
         }));
@@ -174,14 +185,14 @@ fn warnings(
         let unknown = annotation::unknown(service.view.annotations.keys());
         warnings.extend(unknown.into_iter().map(|UnknownAnnotation { name, nearest }| {
             let note = format!(
-                "annotation {prefix}/{name} is unknown and ignored; the nearest known one is {prefix}/{nearest}"
+                "Annotation {prefix}/{name} is unknown and ignored; the most similar known annotation is {prefix}/{nearest}"
             );
             (EventReason::UnknownAnnotation, note)
         }));
     }
     warnings.extend(result.disowned.iter().map(|(cloud, id)| {
         let note = format!(
-            "load balancer {id} on {cloud}, which the annotation {prefix}/lb-id names, does not belong to this Service: it is left alone"
+            "Load balancer {id} on {cloud}, named by annotation {prefix}/lb-id, does not belong to this Service and is left alone"
         );
         (EventReason::LoadBalancerNotOwned, note)
     }));

@@ -1,4 +1,4 @@
-//! What an attempt adds to the metrics.
+//! The metrics of an attempt.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::plan::{Action, Desired, Waiting, Wanted};
 use crate::reason::Reason;
 use crate::telemetry::ReconcileResult;
 
-/// Counts load balancers that were found changed or deleted.
+/// Counts load balancers that were found changed or deleted outside the cluster.
 pub fn count_drift_found(repairs: &Repairs, context: &Context) {
     for (cloud, _) in repairs.iter().filter(|(_, repair)| repair.is_new) {
         context.metrics.inventory.drifted(cloud.as_str(), "found");
@@ -33,7 +33,7 @@ pub fn count_repair(action: &Action, repairs: &Repairs, context: &Context) {
     }
 }
 
-/// Counts the attempt. `pending`: something is under way.
+/// Counts the attempt. `pending` has the waits that remain.
 pub fn count_attempt(
     service: &ObservedService,
     result: &ApplyResult,
@@ -47,7 +47,7 @@ pub fn count_attempt(
     if outcome == ReconcileResult::TerminalError {
         reconcile.failed(Reason::InvalidSpec);
     }
-    // Once for each reason, however many clouds have it.
+    // Each reason counts once, even if several clouds have it.
     let failures = result.unfinished().filter(|one| one.is_failure());
     let reasons: BTreeSet<Reason> = failures.map(Unfinished::reason).collect();
     for reason in reasons {
@@ -92,7 +92,7 @@ fn count_retries(result: &ApplyResult, context: &Context) {
     }
 }
 
-/// From the request for a load balancer to its first address.
+/// Measures the time from the request for a load balancer to its first address.
 fn count_provisioning(
     service: &ObservedService,
     wanted: &Wanted,
@@ -104,13 +104,13 @@ fn count_provisioning(
     if result.actions.contains(&Action::AddFinalizer) {
         metrics.started(&wanted.clouds);
     }
-    // The clouds have everything that the Service and the Nodes ask for.
+    // All clouds have the current Nodes as back ends.
     if result.errors.is_empty() && result.waiting.is_empty() {
         for cloud in &wanted.clouds {
             memory.node_sync.mark_in_sync(uid, cloud);
         }
     }
-    // Another writer that wipes the addresses of a ready Service starts no clock.
+    // A ready Service whose addresses another writer removes is not provisioned anew.
     let has_address = !service.view.published.is_empty() || service.was_ready;
     if has_address && !clock.is_pending(uid) {
         return;
@@ -135,12 +135,12 @@ fn count_provisioning(
     }
 }
 
-/// Whether the Service shows the address that this cloud gave it.
+/// Whether the Service's status has the address of its load balancer on this cloud.
 fn publishes(result: &ApplyResult, cloud: &CloudName) -> bool {
     result.observed.serves(cloud) && result.observed.publishes_address_of(cloud)
 }
 
-/// From the deletion of a Service to the end of its load balancers.
+/// Measures the time from the deletion of a Service to that of its load balancers.
 fn count_deprovisioning(service: &ObservedService, result: &ApplyResult, context: &Context) {
     context.memory.provisioning.forget(&service.view.uid);
     let is_last = |action: &Action| matches!(action, Action::RemoveFinalizer { .. });
@@ -159,8 +159,7 @@ fn count_deprovisioning(service: &ObservedService, result: &ApplyResult, context
     }
 }
 
-/// Time since then by this machine's clock; zero for a time in the future that
-/// another machine's clock wrote.
+/// The time since `then`; zero if another machine's clock put it in the future.
 fn age(then: Timestamp) -> Duration {
     Timestamp::now()
         .duration_since(then)

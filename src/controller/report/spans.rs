@@ -1,8 +1,8 @@
-//! The span of an attempt, and the trace that it belongs to.
+//! The spans of attempts, and the traces that they belong to.
 //!
-//! Each attempt that does something is a span `reconcile`; while a Service waits
-//! for its first address, all of its attempts are in one trace, whichever
-//! replica led.
+//! Each attempt that does something is a span `reconcile`. While a Service waits
+//! for its first address, all of its attempts are in one trace, even across a
+//! change of leader.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,8 +25,9 @@ use crate::telemetry::traces::{self, LazySpan, ProvisioningTrace, SpanDescriptio
 
 /// The trace of each Service that waits for its first address.
 ///
-/// It follows from the object, with one exception: an edit of a Service that
-/// waits moves the recorded time of the request, and would begin another trace.
+/// A trace is derived from the object. It is remembered because an edit of a
+/// waiting Service moves the recorded time of the request, which would begin
+/// another trace.
 #[derive(Default)]
 pub struct ProvisioningTraces(PerService<ProvisioningTrace>);
 
@@ -39,8 +40,8 @@ impl ProvisioningTraces {
         desired: &Desired,
         context: &Context,
     ) -> Option<ProvisioningTrace> {
-        let asks = matches!(desired, Desired::Managed(_) | Desired::Invalid(_));
-        if !asks || view.deleting || !view.published.is_empty() {
+        let is_requested = matches!(desired, Desired::Managed(_) | Desired::Invalid(_));
+        if !is_requested || view.deleting || !view.published.is_empty() {
             self.0.forget(&view.uid);
             return None;
         }
@@ -63,7 +64,7 @@ impl ProvisioningTraces {
     }
 }
 
-/// The span of an attempt, described only if something happens in it.
+/// The span of an attempt; created only if the attempt does something.
 pub fn of_attempt(
     watched: &Arc<Service>,
     leadership: &Leadership,
@@ -88,8 +89,8 @@ pub fn of_attempt(
             attributes: about(&view.key, &view.uid),
             shared: vec![
                 term,
-                // Not `http.request.resend_count`: no request is sent again, a
-                // new plan is made.
+                // Not `http.request.resend_count`: an attempt makes a new plan and
+                // does not resend a request.
                 KeyValue::new("attempt", i64::from(attempts) + 1),
             ],
         }
@@ -112,7 +113,7 @@ pub fn of_orphan(owner: &Owner, context: &Context) -> LazySpan {
         })
 }
 
-/// Adds to the span how the attempt ended.
+/// Adds the result of the attempt to its span.
 pub fn describe_result(result: &ApplyResult, outcome: ReconcileResult) {
     let actions = result.actions.iter();
     let actions: Vec<StringValue> = actions.map(|action| action.to_string().into()).collect();
@@ -127,12 +128,12 @@ pub fn describe_result(result: &ApplyResult, outcome: ReconcileResult) {
     } else if outcome == ReconcileResult::TerminalError {
         traces::fail(
             Reason::InvalidSpec.as_str(),
-            "the Service cannot be carried out as written".into(),
+            "the configuration of the Service is invalid".into(),
         );
     }
 }
 
-/// A Service has its first address: the end of its provisioning trace.
+/// Ends the provisioning trace of a Service that has its first address.
 pub fn end_provisioning(service: &ObservedService, context: &Context) {
     let (view, memory) = (&service.view, &context.memory);
     let traces = &memory.provisioning_traces;

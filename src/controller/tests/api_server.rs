@@ -1,5 +1,5 @@
-//! An API server that has one Service, or none any more. It takes each merge
-//! patch whose precondition holds, if it has one.
+//! An API server that has at most one Service. It accepts merge patches whose
+//! precondition, if any, holds.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
-/// What is live, and how many patches arrived.
+/// The live Service and the number of patches.
 #[derive(Clone, Default)]
 pub(in crate::controller) struct ApiServer(Arc<Mutex<(Option<Value>, usize)>>);
 
@@ -22,11 +22,11 @@ impl ApiServer {
 
     pub(in crate::controller) fn client(&self) -> Client {
         let server = self.clone();
-        let answer = tower::service_fn(move |request: Request<Body>| {
+        let responder = tower::service_fn(move |request: Request<Body>| {
             let server = server.clone();
-            async move { Ok::<_, Infallible>(server.answer(request).await) }
+            async move { Ok::<_, Infallible>(server.respond(request).await) }
         });
-        Client::new(answer, "default")
+        Client::new(responder, "default")
     }
 
     pub(in crate::controller) fn patches(&self) -> usize {
@@ -38,7 +38,7 @@ impl ApiServer {
         serde_json::from_value(live.unwrap_or_default()).expect("a Service")
     }
 
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    async fn respond(&self, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let patch = body.collect_bytes().await.expect("a body");
         let mut state = self.0.lock().expect("a lock");

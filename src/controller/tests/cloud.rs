@@ -1,4 +1,4 @@
-//! A cloud that says what it is told to say and remembers what it was asked.
+//! A cloud with scripted responses that records its calls.
 
 use std::sync::Mutex;
 
@@ -11,42 +11,42 @@ use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, State};
 use crate::plan::naming::{ClusterId, LoadBalancerId};
 
-/// What it says.
+/// The scripted responses and the recorded calls.
 #[derive(Default)]
 pub(in crate::controller) struct Scripted {
     pub(in crate::controller) by_name: Option<LoadBalancer>,
     pub(in crate::controller) by_id: Option<LoadBalancer>,
-    /// A list is never answered.
+    /// Whether a list never ends.
     pub(in crate::controller) hangs: bool,
-    /// Each call that came: its verb, and the id if it has one.
+    /// The verb of each call, and the id if it has one.
     pub(in crate::controller) calls: Mutex<Vec<String>>,
 }
 
 impl Scripted {
-    fn note(&self, call: impl Into<String>) {
+    fn record(&self, call: impl Into<String>) {
         self.calls.lock().expect("a lock").push(call.into());
     }
 
-    pub(in crate::controller) fn asked(&self) -> Vec<String> {
+    pub(in crate::controller) fn calls(&self) -> Vec<String> {
         self.calls.lock().expect("a lock").clone()
     }
 
-    /// Those that change something.
+    /// The calls that change something.
     pub(in crate::controller) fn mutations(&self) -> Vec<String> {
-        let mut calls = self.asked();
+        let mut calls = self.calls();
         calls.retain(|call| !call.starts_with("query") && call != "list");
         calls
     }
 }
 
-fn waits(priority: Priority) -> &'static str {
+fn suffix(priority: Priority) -> &'static str {
     match priority {
         Priority::User => "",
         Priority::Background => ", after users",
     }
 }
 
-/// What a cloud makes of a request.
+/// The load balancer that a cloud creates for a request.
 pub(in crate::controller) fn made(request: &CreateRequest, id: &str) -> LoadBalancer {
     LoadBalancer {
         id: LoadBalancerId::new(id),
@@ -69,12 +69,12 @@ impl Cloud for Scripted {
     ) -> BoxFuture<'a, Result<Option<LoadBalancer>, CloudError>> {
         let found = match which {
             Which::Name(_) => {
-                self.note("query by name");
+                self.record("query by name");
                 self.by_name.clone()
             }
             Which::Id(id) => {
-                self.note(format!("query {id}"));
-                let is_gone = self.asked().contains(&format!("delete {id}"));
+                self.record(format!("query {id}"));
+                let is_gone = self.calls().contains(&format!("delete {id}"));
                 self.by_id.clone().filter(|_| !is_gone)
             }
         };
@@ -85,7 +85,7 @@ impl Cloud for Scripted {
         &'a self,
         _: &'a ClusterId,
     ) -> BoxFuture<'a, Result<Vec<LoadBalancer>, CloudError>> {
-        self.note("list");
+        self.record("list");
         if self.hangs {
             return std::future::pending().boxed();
         }
@@ -98,7 +98,7 @@ impl Cloud for Scripted {
         request: &'a CreateRequest,
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
-        self.note(format!("create{}", waits(priority)));
+        self.record(format!("create{}", suffix(priority)));
         std::future::ready(Ok(made(request, "lb-new"))).boxed()
     }
 
@@ -109,7 +109,7 @@ impl Cloud for Scripted {
         request: &'a CreateRequest,
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
-        self.note(format!("update {id}{}", waits(priority)));
+        self.record(format!("update {id}{}", suffix(priority)));
         std::future::ready(Ok(made(request, id.as_str()))).boxed()
     }
 
@@ -118,7 +118,7 @@ impl Cloud for Scripted {
         _: &'a WritePermit,
         id: &'a LoadBalancerId,
     ) -> BoxFuture<'a, Result<(), CloudError>> {
-        self.note(format!("delete {id}"));
+        self.record(format!("delete {id}"));
         std::future::ready(Ok(())).boxed()
     }
 }

@@ -1,4 +1,4 @@
-//! What somebody else changed at a cloud waits behind what users change.
+//! Repairs of changes made outside the cluster come after user changes.
 
 use std::sync::Arc;
 
@@ -13,58 +13,63 @@ use crate::controller::observe::observe_service;
 use crate::controller::reconcile::reconcile;
 use crate::plan::load_balancer::LoadBalancer;
 
-const ON_RECORD: &str = r#"{"metadata": {"annotations": {"mycloud.com/lb-id": "lb-1", "mycloud.com/lb-cloud": "cloud1"}}}"#;
+const RECORDED: &str = r#"{"metadata": {"annotations": {"mycloud.com/lb-id": "lb-1", "mycloud.com/lb-cloud": "cloud1"}}}"#;
 
-/// Ready, as far as the Service shows it.
-fn on_record(changes: Value) -> Service {
-    let mut all: Value = serde_json::from_str(ON_RECORD).expect("JSON");
+/// A Service with a load balancer in its record.
+fn recorded(changes: Value) -> Service {
+    let mut all: Value = serde_json::from_str(RECORDED).expect("JSON");
     super::api_server::merge(&mut all, changes);
     service(all)
 }
 
-fn edited_behind_our_back(of: &Service) -> LoadBalancer {
+fn edited_at_the_cloud(of: &Service) -> LoadBalancer {
     let mut found = load_balancer(of, "lb-1");
     found.spec = load_balancer(
-        &on_record(json!({"spec": {"ports": [{"port": 81, "nodePort": 30081}]}})),
+        &recorded(json!({"spec": {"ports": [{"port": 81, "nodePort": 30081}]}})),
         "lb-1",
     )
     .spec;
     found
 }
 
-/// A leader for whom this Service had all that it asked for.
-fn settled(server: &ApiServer, cloud: &Arc<Scripted>, was: &Service) -> Arc<Context> {
+/// A leader that has recorded this Service as in sync.
+fn leader_in_sync(server: &ApiServer, cloud: &Arc<Scripted>, was: &Service) -> Arc<Context> {
     let context = leader(server, [cloud, cloud], []);
-    let Ok(seen) = observe_service(Arc::new(was.clone()), &context) else {
+    let Ok(observed) = observe_service(Arc::new(was.clone()), &context) else {
         panic!("ours");
     };
-    context.memory.drift.mark_in_sync(&seen);
+    context.memory.drift.mark_in_sync(&observed);
     context
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_drifted_is_put_right_after_what_users_change() {
+async fn drift_is_repaired_after_user_changes() {
     let edit = json!({"spec": {"ports": [{"port": 82, "nodePort": 30082}]}});
-    let was = on_record(json!({}));
+    let was = recorded(json!({}));
     let cases = [
-        (None, was.clone(), "create, after users", "it is gone"),
         (
             None,
-            on_record(edit.clone()),
-            "create",
-            "it is gone, and a user changed the Service",
+            was.clone(),
+            "create, after users",
+            "the load balancer is gone",
         ),
         (
-            Some(edited_behind_our_back(&was)),
+            None,
+            recorded(edit.clone()),
+            "create",
+            "the load balancer is gone, and a user edited the Service",
+        ),
+        (
+            Some(edited_at_the_cloud(&was)),
             was.clone(),
             "update lb-1, after users",
-            "somebody else changed it",
+            "the load balancer was changed",
         ),
         (
-            Some(edited_behind_our_back(&was)),
-            on_record(edit),
+            Some(edited_at_the_cloud(&was)),
+            recorded(edit),
             "update lb-1",
-            "somebody else changed it, and a user the Service",
+            "the load balancer was changed, and a user edited the Service",
         ),
     ];
     for (by_name, now, mutation, why) in cases {
@@ -73,7 +78,7 @@ async fn what_drifted_is_put_right_after_what_users_change() {
             by_name,
             ..Scripted::default()
         });
-        let context = settled(&server, &cloud, &was);
+        let context = leader_in_sync(&server, &cloud, &was);
         let Ok(_) = reconcile(Arc::new(now), context).await;
         assert_eq!(cloud.mutations(), [mutation], "{why}");
     }

@@ -1,4 +1,4 @@
-//! A leader of two clouds, and the Service that it is about.
+//! A leader with two clouds, and a Service.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(in crate::controller) fn cluster() -> ClusterId {
     ClusterId::new("cluster")
 }
 
-/// A Service on cloud1 with our finalizer, and what a test changes about it.
+/// A Service on cloud1 with our finalizer, and with the changes of a test.
 pub(in crate::controller) fn service(changes: Value) -> Service {
     let mut service = json!({
         "metadata": {
@@ -47,7 +47,7 @@ pub(in crate::controller) fn service(changes: Value) -> Service {
     serde_json::from_value(service).expect("a Service")
 }
 
-/// The load balancer that this Service has.
+/// The load balancer of a Service.
 pub(in crate::controller) fn load_balancer(of: &Service, id: &str) -> LoadBalancer {
     let view = view(of, &metadata_keys()).expect("a whole Service");
     let capabilities = names().map(|name| (name, Capabilities::Full)).into();
@@ -66,7 +66,7 @@ fn names() -> [CloudName; 2] {
     ["cloud1", "cloud2"].map(CloudName::new)
 }
 
-/// A leader whose watch shows these Services, with nothing listed at the clouds yet.
+/// A leader whose watch shows these Services and that has listed no cloud yet.
 pub(in crate::controller) fn leader(
     server: &ApiServer,
     clouds: [&Arc<Scripted>; 2],
@@ -76,7 +76,7 @@ pub(in crate::controller) fn leader(
     replica(roles, server, clouds, shown)
 }
 
-/// The same in another role.
+/// A replica in any role.
 pub(in crate::controller) fn replica(
     roles: watch::Receiver<Role>,
     server: &ApiServer,
@@ -93,11 +93,11 @@ pub(in crate::controller) fn replica(
         version: 1,
         ..NodeSet::default()
     };
-    let in_hand = |cloud: &Arc<Scripted>| CloudHandle::new(cloud.clone());
+    let handle = |cloud: &Arc<Scripted>| CloudHandle::new(cloud.clone());
     let context = Context {
         cluster: cluster(),
         capabilities: names().map(|name| (name, Capabilities::Full)).into(),
-        clouds: names().into_iter().zip(clouds.map(in_hand)).collect(),
+        clouds: names().into_iter().zip(clouds.map(handle)).collect(),
         watched: Watched {
             services: services_store,
             services_listed: watch::channel(true).1,

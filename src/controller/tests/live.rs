@@ -1,4 +1,4 @@
-//! What the watch shows may be old: only the live Service decides.
+//! The watch may be stale: the live Service decides.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::plan::naming::CloudName;
 use crate::telemetry::Metrics;
 
 #[tokio::test(start_paused = true)]
-async fn what_the_watch_has_not_shown_yet_ends_the_attempt() {
+async fn a_change_that_the_watch_has_not_shown_ends_the_attempt() {
     let cases = [
         (
             json!({"metadata": {"annotations": {"mycloud.com/provider": "cloud2"}}}),
@@ -41,19 +41,19 @@ async fn what_the_watch_has_not_shown_yet_ends_the_attempt() {
         let context = leader(&server, [&cloud, &cloud], [shown.clone()]);
         let Ok(_) = reconcile(Arc::new(shown), context).await;
         assert_eq!(cloud.mutations(), [""; 0], "{why}");
-        assert!(!cloud.asked().is_empty(), "it was looked at: {why}");
+        assert!(!cloud.calls().is_empty(), "the cloud was queried: {why}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_live_service_confirms_is_done() {
+async fn a_plan_that_the_live_service_confirms_is_performed() {
     let shown = service(json!({}));
     let server = ApiServer::with(Some(&shown));
     let (cloud, other) = (Arc::<Scripted>::default(), Arc::<Scripted>::default());
     let context = leader(&server, [&cloud, &other], [shown.clone()]);
     let Ok(_) = reconcile(Arc::new(shown), context).await;
     assert_eq!(cloud.mutations(), ["create"]);
-    assert_eq!(other.asked(), [""; 0]);
+    assert_eq!(other.calls(), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +85,7 @@ fn writer(server: &ApiServer) -> ServiceWriter {
     ServiceWriter::new(server.client(), metadata_keys(), metrics)
 }
 
-const OURS_OFF: ServicePatch<'static> = ServicePatch {
+const REMOVE_FINALIZER: ServicePatch<'static> = ServicePatch {
     finalizer: Some(false),
     publication: None,
     keep_ingress: false,
@@ -94,18 +94,22 @@ const OURS_OFF: ServicePatch<'static> = ServicePatch {
 };
 
 #[tokio::test(start_paused = true)]
-async fn what_somebody_wrote_first_is_not_overwritten() {
+async fn a_write_by_another_writer_is_not_overwritten() {
     let read = service(json!({}));
     let theirs = json!({"metadata": {
         "resourceVersion": "11", "finalizers": ["mycloud.com/load-balancer", "other/theirs"],
     }});
     let server = ApiServer::with(Some(&service(theirs)));
     let written = writer(&server)
-        .patch(&sole_leader(1), &read, &OURS_OFF)
+        .patch(&sole_leader(1), &read, &REMOVE_FINALIZER)
         .await;
     assert!(written.is_ok(), "{written:?}");
     assert_eq!(server.live().finalizers(), ["other/theirs"]);
-    assert_eq!(server.patches(), 2, "the first met a newer version");
+    assert_eq!(
+        server.patches(),
+        2,
+        "the first conflicted with a newer version"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +118,9 @@ async fn a_patch_is_not_sent_after_the_term() {
     let server = ApiServer::with(Some(&live));
     let leadership = sole_leader(1);
     leadership.end();
-    let refused = writer(&server).patch(&leadership, &live, &OURS_OFF).await;
+    let refused = writer(&server)
+        .patch(&leadership, &live, &REMOVE_FINALIZER)
+        .await;
     assert!(
         matches!(refused, Err(KubernetesError::NotLeader(_))),
         "{refused:?}"

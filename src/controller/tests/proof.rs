@@ -1,4 +1,4 @@
-//! What is ours, and what only looks so.
+//! Ownership is proven again before a delete.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,12 +38,12 @@ async fn an_orphan_that_changed_hands_since_the_list_is_left_alone() {
     Sweep::new(&name, &context.clouds[&name], settings, &context)
         .run(&[listed])
         .await;
-    assert_eq!(cloud.asked(), ["query lb-1"]);
+    assert_eq!(cloud.calls(), ["query lb-1"]);
 }
 
-/// A cloud whose names were changed: the record still finds it.
+/// A load balancer that was renamed at the cloud is found by its record.
 #[tokio::test(start_paused = true)]
-async fn what_was_renamed_is_found_by_its_recorded_id() {
+async fn a_renamed_load_balancer_is_found_by_its_recorded_id() {
     let deleted = service(json!({"metadata": {
         "deletionTimestamp": "2026-01-01T00:00:00Z",
         "annotations": {"mycloud.com/lb-id": "lb-1", "mycloud.com/lb-cloud": "cloud1"},
@@ -52,7 +52,7 @@ async fn what_was_renamed_is_found_by_its_recorded_id() {
     ours.name = LoadBalancerName::new("renamed-by-hand");
     let cases = [
         (ours.clone(), &["delete lb-1"][..], "it is ours"),
-        (given_away(&ours), &[][..], "it is somebody else's"),
+        (given_away(&ours), &[][..], "it belongs to another owner"),
     ];
     for (by_id, mutations, why) in cases {
         let server = ApiServer::with(Some(&deleted));
@@ -63,6 +63,6 @@ async fn what_was_renamed_is_found_by_its_recorded_id() {
         let context = leader(&server, [&cloud, &cloud], [deleted.clone()]);
         let Ok(_) = reconcile(Arc::new(deleted.clone()), context).await;
         assert_eq!(cloud.mutations(), mutations, "{why}");
-        assert_eq!(server.patches(), 1, "and the Service is let go: {why}");
+        assert_eq!(server.patches(), 1, "the Service is released: {why}");
     }
 }

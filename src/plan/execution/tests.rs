@@ -115,7 +115,10 @@ fn a_failure_ends_the_plan_for_its_cloud_only() {
     assert_eq!(one_fails.failed(Reach::Action, Certainty::Unknown), None);
     assert_eq!(
         rest(one_fails),
-        ["delete old on cloud2", "confirm old gone from cloud2"],
+        [
+            "delete load balancer old on cloud2",
+            "confirm that load balancer old on cloud2 is gone"
+        ],
         "the finalizer stays while something may be left"
     );
 }
@@ -151,7 +154,10 @@ fn creates_that_cannot_be_recorded_are_undone_once_the_service_is_gone() {
         assert!(both.is_recording(), "even while the process stops");
         both
     };
-    assert_eq!(rest(both_created()), ["publish", "remove finalizer"]);
+    assert_eq!(
+        rest(both_created()),
+        ["update record and status", "remove finalizer"]
+    );
 
     let mut unrecorded = both_created();
     assert_eq!(unrecorded.failed(Reach::Action, Certainty::Unknown), None);

@@ -14,7 +14,7 @@ fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("a time")
 }
 
-/// These clouds have not served the Service.
+/// Records that these clouds have not served the Service.
 fn waits(
     clock: &ProvisioningClock,
     outstanding: BTreeSet<CloudName>,
@@ -30,7 +30,7 @@ fn at(clock: &ProvisioningClock, cloud: &str) -> PendingServices {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_cloud_answers_for_its_own_address() {
+async fn each_cloud_is_measured_by_its_own_address() {
     let clock = ProvisioningClock::default();
     tokio::time::advance(LATE).await;
     let (first, second_cloud) = (clouds(["cloud1"]), clouds(["cloud2"]));
@@ -41,7 +41,7 @@ async fn each_cloud_answers_for_its_own_address() {
     assert_eq!(at(&clock, "cloud2").overdue, 1);
     // The one of cloud1 was deleted by hand.
     waits(&clock, both.clone(), second(0), LATE);
-    assert_eq!(at(&clock, "cloud1").overdue, 0, "it gave one");
+    assert_eq!(at(&clock, "cloud1").overdue, 0, "cloud1 has served already");
     let newly_served = clock.progress(&uid(), &both, BTreeSet::new(), second(0), LATE);
     assert_eq!(newly_served, second_cloud, "each is measured once");
     for cloud in ["cloud1", "cloud2"] {
@@ -71,17 +71,17 @@ async fn a_service_that_never_gets_its_address_becomes_overdue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_change_of_their_own_is_pending_and_not_overdue() {
+async fn a_service_that_waits_for_its_owner_is_pending_and_not_overdue() {
     let clock = ProvisioningClock::default();
     tokio::time::advance(LATE).await;
     let cases = [
-        (None, 1, "nobody refused"),
+        (None, 1, "no cloud refused"),
         (
             Some(Reason::Quota),
             0,
-            "of the other cloud nothing is known",
+            "the owner has to act for cloud1 only",
         ),
-        (Some(Reason::CloudFailed), 1, "the cloud is to blame"),
+        (Some(Reason::CloudFailed), 1, "the cloud failed"),
     ];
     for (reason, here, why) in cases {
         waits(&clock, clouds(["cloud1", "cloud2"]), second(0), LATE);
@@ -95,14 +95,14 @@ async fn who_waits_for_a_change_of_their_own_is_pending_and_not_overdue() {
 }
 
 #[test]
-fn an_edit_hides_no_wait_but_begins_anew_what_was_refused() {
+fn an_edit_restarts_the_clock_only_of_a_refused_service() {
     let clock = ProvisioningClock::default();
     let waited = Duration::from_secs(50);
     let (first, edited) = (second(10), second(60));
     let requested_at = |recorded| clock.requested_at(&uid(), recorded);
     assert_eq!(requested_at(first), first);
     waits(&clock, clouds(["cloud1"]), first, waited);
-    assert_eq!(requested_at(edited), first, "it waits");
+    assert_eq!(requested_at(edited), first, "the Service waits");
     clock.refused(&uid(), &CloudName::new("cloud1"), Reason::Quota);
     assert_eq!(requested_at(first), first, "as the object shows");
     assert_eq!(requested_at(edited), edited, "the cause was corrected");

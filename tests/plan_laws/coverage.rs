@@ -1,5 +1,5 @@
-//! That stories are about what the laws of several Services are about: what
-//! never happens breaks no law.
+//! The coverage of the stories: a law of several Services is only tested if
+//! what it is about happens in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +11,9 @@ use crate::stories::stories;
 use crate::story::{Step, Story};
 use crate::world::{End, World};
 
-/// Stories drawn, always the same.
+/// The number of stories: always the same ones.
 const DRAWN: usize = 400;
-/// One of so many must have each of these, on the way
+/// One of so many stories must have each of these, on the way
 const SELDOM: usize = 20;
 const ON_THE_WAY: [(&str, Change); 3] = [
     ("made again beside what its predecessor left", is_made_again),
@@ -23,7 +23,7 @@ const ON_THE_WAY: [(&str, Change); 3] = [
 /// or at the end.
 const AT_THE_END: [(&str, Outcome); 3] = [
     ("several are served", are_served_together),
-    ("refused where another has its place", is_refused),
+    ("refused where another has its setup", is_refused),
     ("a move waits for room", move_waits),
 ];
 
@@ -37,7 +37,7 @@ fn what_the_laws_are_about_happens() -> Result<(), String> {
     for _ in 0..DRAWN {
         let drawn = stories().new_tree(&mut runner);
         let story = drawn.map_err(|reason| reason.to_string())?.current();
-        for what in happenings(&story)? {
+        for what in situations(&story)? {
             *counts.entry(what).or_default() += 1;
         }
     }
@@ -53,12 +53,12 @@ fn what_the_laws_are_about_happens() -> Result<(), String> {
     Ok(())
 }
 
-fn happenings(story: &Story) -> Result<BTreeSet<&'static str>, String> {
+fn situations(story: &Story) -> Result<BTreeSet<&'static str>, String> {
     let mut seen = BTreeSet::new();
     let mut world = World::before(story);
     for step in &story.steps {
         let before = world.clone();
-        world.happen(step)?;
+        world.take_step(step)?;
         let happens = ON_THE_WAY
             .iter()
             .filter(|(_, is_so)| is_so(&before, step, &world));

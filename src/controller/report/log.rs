@@ -1,0 +1,93 @@
+//! The log lines of an attempt: its actions, its waits and its errors.
+
+use crate::controller::Context;
+use crate::controller::attempt::ApplyResult;
+use crate::controller::error::Unfinished;
+use crate::plan::{Action, Waiting};
+
+/// Logs the result of an attempt. Errors are throttled.
+pub fn log_result(result: &ApplyResult, prefix: &str, context: &Context) {
+    for action in &result.actions {
+        log_action(action);
+    }
+    for waiting in &result.waiting {
+        log_waiting(waiting, prefix);
+    }
+    let errors = result.errors.iter().filter(|error| !error.is_superseded());
+    for error in errors.filter(|error| context.log_throttle.should_log(error.log_key())) {
+        let reason = Unfinished::Failed(error).reason().as_str();
+        tracing::warn!(reason, %error, "failed to sync the load balancer; the attempt will be retried");
+    }
+}
+
+fn log_action(action: &Action) {
+    match action {
+        Action::AddFinalizer => tracing::info!("added the finalizer to the Service"),
+        Action::ConfirmLive => tracing::info!("confirmed that the Service is unchanged"),
+        Action::Create { cloud, request } => {
+            let back_ends = request.spec.nodes.len();
+            tracing::info!(%cloud, name = %request.name, back_ends, "created load balancer");
+        }
+        Action::Update {
+            cloud, id, request, ..
+        } => {
+            let back_ends = request.spec.nodes.len();
+            tracing::info!(%cloud, %id, back_ends, "updated load balancer");
+        }
+        Action::Publish { .. } => {
+            tracing::info!("updated the annotations and status of the Service");
+        }
+        Action::AwaitServing { .. } => {
+            tracing::info!("confirmed that the new load balancers serve");
+        }
+        Action::Delete { cloud, id } => {
+            tracing::info!(%cloud, %id, "requested deletion of load balancer");
+        }
+        Action::ConfirmGone { cloud, id } => tracing::info!(%cloud, %id, "deleted load balancer"),
+        Action::RemoveFinalizer { .. } => {
+            tracing::info!("removed the finalizer from the Service");
+        }
+    }
+}
+
+fn log_waiting(waiting: &Waiting, prefix: &str) {
+    match waiting {
+        Waiting::NotOurs(reason) => {
+            tracing::info!(?reason, "the Service is not managed by this controller");
+        }
+        Waiting::Invalid(problems) => {
+            let problems = problems.iter().map(|problem| problem.describe(prefix));
+            let problems = problems.collect::<Vec<_>>().join("; ");
+            tracing::info!(
+                problems,
+                "the configuration of the Service is invalid; waiting for an edit"
+            );
+        }
+        Waiting::CloudUnreachable(cloud) => {
+            tracing::info!(%cloud, "the cloud did not respond; waiting for the next attempt");
+        }
+        Waiting::CloudNotConfigured(cloud) => {
+            tracing::info!(%cloud, "the Service has a load balancer on a cloud that is not configured");
+        }
+        Waiting::NameTaken(cloud) => {
+            tracing::info!(%cloud, "the name of the load balancer is taken by a load balancer of another owner");
+        }
+        Waiting::Provisioning(cloud) => {
+            tracing::info!(%cloud, "waiting for the cloud to provision the load balancer");
+        }
+        Waiting::CloudError(cloud, message) => {
+            tracing::info!(%cloud, message, "the load balancer failed at the cloud");
+        }
+        Waiting::Deleting(cloud) => {
+            tracing::info!(%cloud, "waiting for the cloud to delete the load balancer before a new one is created");
+        }
+        Waiting::NodesUnconfirmed => {
+            tracing::info!(
+                "no Node is eligible; keeping the back ends until a live list confirms it"
+            );
+        }
+        // Common while many load balancers are deleted or repaired, and shown by
+        // the condition, Events and metrics.
+        Waiting::RepairSlot(..) | Waiting::StillDeleting(..) => {}
+    }
+}
