@@ -13,7 +13,7 @@
 //!    Services as they were; [`partition`]: a network that can be cut.
 //! 7. [`replica`]: one running my-cloud-controller-manager; [`collector`]: where
 //!    its traces go.
-//! 8. [`oracle`]: says from outside whether all is as it should be.
+//! 8. [`oracle`]: checks from outside whether the guarantees hold.
 //! 9. [`monitoring`]: the boards and rules for those who run it, and a Prometheus
 //!    to try them on.
 //!
