@@ -10,7 +10,7 @@ SHELL := /bin/bash
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## The program and the testbed, for debugging
@@ -62,7 +62,11 @@ dashboards: boards ## Boards, PrometheusRule and the pictures in docs/images (No
 
 .PHONY: boards
 boards: ## Only dashboards/*.json and the PrometheusRule; RUNBOOK=URL of your runbook for the alerts' links
-	@$(CARGO) run --locked --quiet --package testbed --bin monitoring -- generate $(if $(RUNBOOK),--runbook $(RUNBOOK))
+	@$(CARGO) xtask boards $(if $(RUNBOOK),--runbook $(RUNBOOK))
+
+.PHONY: metrics-reference
+metrics-reference: ## docs/metrics.md, from the metrics that the program registers
+	@$(CARGO) xtask metrics-reference
 
 .PHONY: soak
 soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for the same choices, UNDISTURBED=1 kills none

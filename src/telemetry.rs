@@ -9,8 +9,9 @@ mod metrics;
 pub mod traces;
 
 pub use metrics::{
-    ExpositionFormat as MetricsFormat, LogLines, Metrics, OBJECTIVE, PendingServices,
-    ReconcileResult,
+    Described as DescribedMetric, ExpositionFormat as MetricsFormat, Label as MetricLabel,
+    LogLines, MetricKind, Metrics, OBJECTIVE, PendingServices, ReconcileResult,
+    Values as LabelValues,
 };
 
 use logs::{LogFilter, LogFormat, LogsError};

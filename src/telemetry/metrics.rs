@@ -19,7 +19,6 @@ mod process;
 mod process_info;
 mod provisioning;
 mod reconcile;
-mod reference;
 mod registry;
 mod workqueue;
 
@@ -39,13 +38,14 @@ use nodes::NodeMetrics;
 use process_info::ProcessInfoMetrics;
 use provisioning::ProvisioningMetrics;
 use reconcile::ReconcileMetrics;
-use registry::{Described, Registrar};
+use registry::Registrar;
 use workqueue::WorkqueueMetrics;
 
 pub use exposition::ExpositionFormat;
 pub use process_info::LogLines;
 pub use provisioning::{OBJECTIVE, PendingServices};
 pub use reconcile::ReconcileResult;
+pub use registry::{Described, Label, MetricKind, Values};
 
 type Update = Box<dyn Fn(&Metrics) + Send + Sync>;
 
@@ -140,6 +140,12 @@ impl Metrics {
     pub fn before_scrape(&self, update: impl Fn(&Self) + Send + Sync + 'static) {
         // There is one controller in a process.
         let _ = self.before_scrape.set(Box::new(update));
+    }
+
+    /// The families that are registered, for `docs/metrics.md`.
+    #[must_use]
+    pub fn described(&self) -> &[Described] {
+        &self.described
     }
 
     /// Everything, as text. Reads files of `/proc`: not for a thread that runs tasks.

@@ -39,11 +39,8 @@ impl World {
             return None;
         }
         let planned = shipped::plan_for(object.facts, observed_clouds, self.broken);
-        state.replicas[number].run = Some(Run {
-            object,
-            execution: planned.execution?,
-            plan: planned.plan,
-        });
+        let execution = planned.execution?;
+        state.replicas[number].run = Some(Run { object, execution });
         Some(())
     }
 

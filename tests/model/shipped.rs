@@ -20,7 +20,6 @@ use crate::shared::{Pool, Shared};
 use crate::state::{Balancer, CLOUDS, Facts, Id};
 
 static PUBLICATIONS: Pool<Publication> = Pool::new();
-static PLANS: Pool<Plan> = Pool::new();
 
 /// A [`CloudView`] in the world's own numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,8 +49,6 @@ pub struct Lookup {
 pub struct Planned {
     /// The execution of the plan; `None` if the plan has no actions.
     pub execution: Option<Shared<Execution>>,
-    /// The whole plan.
-    pub plan: Shared<Plan>,
     /// Whether the plan has no actions and waits for nothing that may come by itself.
     pub is_at_rest: bool,
 }
@@ -60,7 +57,7 @@ type ToPlan = (Facts, ObservedClouds, Option<Rule>);
 
 thread_local! {
     static LOOKUPS: Memo<Facts, Lookup> = Memo::default();
-    static PLANNED: Memo<ToPlan, Planned> = Memo::default();
+    static PLANS: Memo<ToPlan, Planned> = Memo::default();
     static SUSPECTS: Memo<(Balancer, Option<u8>), bool> = Memo::default();
 }
 
@@ -116,15 +113,13 @@ pub fn plan_for(facts: Facts, observed_clouds: ObservedClouds, broken: Option<Ru
             rule.remove_from(&mut plan);
         }
         let is_at_rest = is_at_rest(&plan);
-        let shared = PLANS.share(plan.clone());
         let (execution, _) = Execution::new(plan, observed);
         Planned {
             execution: execution::share(execution),
-            plan: shared,
             is_at_rest,
         }
     };
-    PLANNED.with(|memo| memo.get((facts, observed_clouds, broken), compute))
+    PLANS.with(|memo| memo.get((facts, observed_clouds, broken), compute))
 }
 
 /// The shipped `suspect()`, for a watch that shows at most one Service.

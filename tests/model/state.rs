@@ -1,7 +1,6 @@
 //! A state of the world: the API server, the clouds, two replicas, and the
 //! requests between them.
 
-use my_cloud_controller_manager::plan::Plan;
 use my_cloud_controller_manager::plan::execution::Execution;
 use my_cloud_controller_manager::plan::record::Publication;
 
@@ -118,9 +117,6 @@ pub struct Run {
     /// The newest state of the Service that the replica has seen.
     pub object: Object,
     pub execution: Shared<Execution>,
-    /// The whole plan, with what is done of it. It decides nothing any more; it
-    /// tells states apart that an `Execution` does not.
-    pub plan: Shared<Plan>,
 }
 
 /// The world.

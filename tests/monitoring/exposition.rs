@@ -1,4 +1,4 @@
-//! What a replica exposes, by the judgement of Prometheus' own tool.
+//! promtool checks the metrics that a replica exposes.
 
 use anyhow::{Result, ensure};
 use testbed::Environment;
@@ -6,7 +6,7 @@ use testbed::Environment;
 use crate::promtool;
 
 #[tokio::test]
-async fn promtool_has_nothing_against_the_metrics_of_a_replica() -> Result<()> {
+async fn promtool_finds_no_problem_in_the_metrics_of_a_replica() -> Result<()> {
     let test = Environment::shared("exposition").await?;
     let replica = test.sole_replica().await?;
     test.service("web").provider("cloud1").create().await?;
@@ -17,10 +17,10 @@ async fn promtool_has_nothing_against_the_metrics_of_a_replica() -> Result<()> {
         metrics.contains("\nmycloud_lb_load_balancers{"),
         "{metrics}"
     );
-    let complaints = promtool::complaints(&metrics).await?;
-    ensure!(complaints.is_empty(), "{complaints}");
-    // And it does look.
+    let problems = promtool::problems(&metrics).await?;
+    ensure!(problems.is_empty(), "{problems}");
+    // promtool does check: it finds the problem of a wrong name.
     let odd = "# TYPE odd counter\nodd 1\n";
-    ensure!(promtool::complaints(odd).await?.contains("_total"));
+    ensure!(promtool::problems(odd).await?.contains("_total"));
     Ok(())
 }

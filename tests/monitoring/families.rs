@@ -1,11 +1,12 @@
-//! What is known of each metric: `docs/metrics.md`, which is written from the program.
+//! The type and the labels of each metric, from `docs/metrics.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use testbed::monitoring::generated::repository;
 
-/// Labels that the scraper adds.
+use crate::repository;
+
+/// Labels that Prometheus adds.
 const ADDED: [&str; 3] = ["job", "instance", "pod"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +39,14 @@ impl Families {
                 "histogram" => Type::Histogram,
                 other => anyhow::bail!("{name} is a {other}"),
             };
-            // "`cloud`; `code`: `200` `429`": names come before a colon or alone.
+            // "`cloud`; `code`: `200` `429`": the first quoted word of each is the name.
             let labels = labels
                 .split(';')
                 .filter_map(|label| label.split('`').nth(1));
             let labels = labels.map(str::to_owned).collect();
             families.insert(name.trim_matches('`').to_owned(), Family { kind, labels });
         }
-        // Those of the process have no table: what ends in _total is a counter.
+        // The process metrics are not in the table; a name with the suffix _total is a counter.
         for name in text.split('`').filter(|word| is_of_process(word)) {
             let kind = if name.ends_with("_total") {
                 Type::Counter
@@ -59,7 +60,7 @@ impl Families {
         Ok(Self(families))
     }
 
-    /// Of a metric, or of one of the series that a histogram has.
+    /// The family of a metric, or of a series of a histogram.
     pub fn of(&self, name: &str) -> Result<&Family> {
         let base = ["_bucket", "_count", "_sum"]
             .iter()
@@ -73,12 +74,12 @@ impl Families {
         family.with_context(|| format!("there is no metric {name}"))
     }
 
-    /// Whether it only ever grows.
+    /// Whether its series are counters, including those of a histogram.
     pub fn grows(&self, name: &str) -> Result<bool> {
         Ok(self.of(name)?.kind != Type::Gauge)
     }
 
-    /// Whether its series have this label when they are scraped.
+    /// Whether its series have this label after a scrape.
     pub fn has_label(&self, name: &str, label: &str) -> Result<bool> {
         let family = self.of(name)?;
         let bucket = label == "le" && name.ends_with("_bucket");

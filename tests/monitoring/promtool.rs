@@ -1,4 +1,4 @@
-//! Prometheus' own judge of rules.
+//! promtool, the tool of Prometheus that checks rules and metrics.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use testbed::monitoring::prometheus;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
-/// Whether it is content, and what it says.
+/// Runs promtool; returns whether it succeeded, and its output.
 pub async fn run(directory: &Path, arguments: &[&str]) -> Result<(bool, String)> {
     let program = prometheus::find().await?.join("promtool");
     let output = Command::new(&program)
@@ -18,13 +18,13 @@ pub async fn run(directory: &Path, arguments: &[&str]) -> Result<(bool, String)>
         .output()
         .await
         .with_context(|| program.display().to_string())?;
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    Ok((output.status.success(), said))
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    Ok((output.status.success(), printed))
 }
 
-/// What it has against the metrics in this text.
-pub async fn complaints(metrics: &str) -> Result<String> {
+/// The problems that promtool finds in this text of metrics.
+pub async fn problems(metrics: &str) -> Result<String> {
     let program = prometheus::find().await?.join("promtool");
     let mut child = Command::new(&program)
         .args(["check", "metrics"])
@@ -34,15 +34,15 @@ pub async fn complaints(metrics: &str) -> Result<String> {
         .kill_on_drop(true)
         .spawn()
         .with_context(|| program.display().to_string())?;
-    let mut input = child.stdin.take().context("its input")?;
-    // It reads all before it says anything.
+    let mut input = child.stdin.take().context("standard input")?;
+    // promtool reads all of its input before it prints.
     input.write_all(metrics.as_bytes()).await?;
     drop(input);
     let output = child.wait_with_output().await?;
-    let said = [output.stdout, output.stderr].concat();
-    let mut said = String::from_utf8_lossy(&said).into_owned();
-    if !output.status.success() && said.is_empty() {
-        said = output.status.to_string();
+    let printed = [output.stdout, output.stderr].concat();
+    let mut printed = String::from_utf8_lossy(&printed).into_owned();
+    if !output.status.success() && printed.is_empty() {
+        printed = output.status.to_string();
     }
-    Ok(said)
+    Ok(printed)
 }

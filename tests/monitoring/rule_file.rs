@@ -1,12 +1,13 @@
-//! The rules as they are written.
+//! The files of `deploy/monitoring` as data.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use promql_parser::util::parse_duration;
 use serde_json::Value;
-use testbed::monitoring::generated::repository;
 
-use crate::expression::{Kind, tokens};
+use crate::expression::selectors;
+use crate::repository;
 
-/// One rule, and where it is among the groups.
+/// A rule, and its place among the groups.
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub group: usize,
@@ -14,7 +15,7 @@ pub struct Rule {
     pub body: Value,
 }
 
-/// A file of `deploy/monitoring`, as data.
+/// Reads a file of `deploy/monitoring`.
 pub fn read(name: &str) -> Result<Value> {
     let path = repository().join("deploy/monitoring").join(name);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -46,7 +47,7 @@ pub fn rules(file: &Value) -> Vec<Rule> {
 }
 
 impl Rule {
-    /// Of the alert, or of what is recorded.
+    /// The name of the alert or of the recorded series.
     pub fn name(&self) -> &str {
         let name = self.body["alert"].as_str().or(self.body["record"].as_str());
         name.unwrap_or_default()
@@ -61,8 +62,8 @@ impl Rule {
     }
 }
 
-/// Whether a rule looks over the time that its name (`…:increase10m`) or its labels
-/// (`long`, `short`) say.
+/// Whether the ranges of a rule are the window in its name (`…:increase10m`) or in its labels
+/// (`long`, `short`).
 pub fn windows_fit(rule: &Value) -> Result<bool> {
     let expression = rule["expr"].as_str().unwrap_or_default();
     let label = |name: &str| rule["labels"][name].as_str();
@@ -73,9 +74,10 @@ pub fn windows_fit(rule: &Value) -> Result<bool> {
     let Some(window) = window else {
         return Ok(true);
     };
-    let mut ranges = tokens(expression)?;
-    ranges.retain(|token| token.kind == Kind::Range);
-    let fits = !ranges.is_empty() && ranges.iter().all(|it| it.text == format!("[{window}]"));
+    let window = parse_duration(window).map_err(|error| anyhow!(error))?;
+    let selectors = selectors(expression)?;
+    let ranges: Vec<_> = selectors.iter().filter_map(|it| it.range).collect();
+    let fits = !ranges.is_empty() && ranges.iter().all(|range| *range == window);
     let used = [label("long"), label("short")];
     let used = used.into_iter().flatten();
     Ok(fits

@@ -120,7 +120,8 @@ async fn found_elsewhere(
     let log = std::fs::read_to_string(replica.log_path())?;
     let lines = log.lines().map(serde_json::from_str::<Value>);
     let lines: Vec<Value> = lines.collect::<Result<_, _>>()?;
-    let done = lines.iter().rfind(|line| line["action"] == "publish");
+    let message = "updated the annotations and status of the Service";
+    let done = lines.iter().rfind(|line| line["message"] == message);
     let done = done.context("a line about what was done")?;
     ensure!(done["trace_id"] == root.trace(), "{done}");
     ensure!(done["span_id"] == passes[1].id(), "{done}");

@@ -329,21 +329,6 @@ fn an_exemplar_names_the_trace_of_an_observation() {
     );
 }
 
-/// `docs/metrics.md` says what there is. `UPDATE_DOCS=1` writes it anew.
-#[test]
-fn the_metrics_document_is_up_to_date() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
-    let now = metrics().document();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, &now).expect("docs/metrics.md can be written");
-    }
-    let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        written == now,
-        "docs/metrics.md is not what the program registers: UPDATE_DOCS=1 cargo test --lib metrics_document"
-    );
-}
-
 #[test]
 fn labels_stay_within_the_closed_list() {
     let allowed = [

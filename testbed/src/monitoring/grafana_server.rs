@@ -12,11 +12,11 @@ use crate::eventually;
 use crate::process::{Output, Process, Program};
 use crate::replica::free_address;
 
-/// Says where Grafana is: the directory with its `bin` and `public`.
+/// The environment variable with the directory of Grafana, which has `bin` and `public`.
 pub const HOME_VARIABLE: &str = "GRAFANA_HOME";
-/// Where Linux packages put what is not the program.
+/// The directory in which Linux packages install the files other than the program.
 const PACKAGED_HOME: &str = "/usr/share/grafana";
-/// The first start makes a database.
+/// Long, because the first start creates a database.
 const READY: Duration = Duration::from_secs(120);
 
 /// The program, and the directory with its files.
@@ -26,7 +26,7 @@ pub struct Installed {
     home: PathBuf,
 }
 
-/// From `GRAFANA_HOME`, or from PATH and where packages put it.
+/// Finds Grafana in `GRAFANA_HOME`, or else in PATH and the directory of packages.
 #[must_use]
 pub fn find() -> Option<Installed> {
     if let Some(home) = std::env::var_os(HOME_VARIABLE).map(PathBuf::from) {
@@ -49,7 +49,7 @@ pub struct Grafana {
 }
 
 impl Grafana {
-    /// Starts it with the boards of this repository and this Prometheus; anybody may look.
+    /// Starts a Grafana with the boards of this repository and this Prometheus, without a login.
     ///
     /// # Errors
     /// It did not become ready: the message has the end of its log.
@@ -90,7 +90,7 @@ impl Grafana {
         })
     }
 
-    /// Where it answers, without a slash at the end.
+    /// The URL of its pages, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

@@ -15,14 +15,14 @@ use crate::process::{Output, Process, Program};
 use crate::replica::free_address;
 
 const READY: Duration = Duration::from_secs(60);
-const ANSWERS: Duration = Duration::from_secs(30);
-/// What the scrapes are called. Those of a PodMonitor have its namespace before that.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The name of the scrape job. A PodMonitor puts its namespace before its own.
 pub const JOB: &str = "my-cloud-controller-manager";
 
-/// The directory with `prometheus` and `promtool`, which are got first if need be.
+/// The directory with `prometheus` and `promtool`, which are installed first if they are missing.
 ///
 /// # Errors
-/// They cannot be had.
+/// They cannot be installed.
 pub async fn find() -> Result<PathBuf> {
     install::find("monitoring").await
 }
@@ -37,42 +37,42 @@ pub struct Prometheus {
     _directory: TempDir,
 }
 
-/// What is scraped.
+/// The targets that Prometheus scrapes.
 #[derive(Clone, Debug)]
 pub struct Targets(PathBuf);
 
 impl Targets {
-    /// These from now on, and no others: name, and URL of the admin server.
+    /// Replaces the targets: a name and the URL of the admin server for each.
     ///
     /// # Errors
-    /// The file that says so cannot be written.
+    /// The file of the targets cannot be written.
     pub fn set<'a>(&self, replicas: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<()> {
         let targets = replicas.into_iter().map(|(name, url)| {
             let address = url.trim_start_matches("http://");
             json!({"targets": [address], "labels": {"instance": name, "pod": name}})
         });
         let targets: Value = targets.collect();
-        // Renamed into place: it is read as soon as it changes.
+        // Renamed into place, because Prometheus reads the file as soon as it changes.
         let written = self.0.with_extension("new");
         std::fs::write(&written, targets.to_string())?;
         Ok(std::fs::rename(&written, &self.0)?)
     }
 }
 
-/// One line of an answer.
+/// A series in the result of a query.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Series {
-    /// Its labels; its name is `__name__`.
+    /// The labels, with the name as `__name__`.
     pub metric: BTreeMap<String, String>,
-    /// The value at an instant.
+    /// The value of an instant query.
     #[serde(default)]
     pub value: Option<Sample>,
-    /// The values over a time.
+    /// The values of a range query.
     #[serde(default)]
     pub values: Vec<Sample>,
 }
 
-/// Seconds since 1970, and a number as Prometheus writes it.
+/// A Unix time in seconds, and a number as Prometheus formats it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Sample(pub f64, pub String);
 
@@ -84,22 +84,22 @@ impl Sample {
     }
 }
 
-/// A time with its ends, for a query over it.
+/// The times of a range query.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// Seconds since 1970.
+    /// A Unix time in seconds.
     pub start: f64,
-    /// Seconds since 1970.
+    /// A Unix time in seconds.
     pub end: f64,
     /// Seconds between two values.
     pub step: f64,
 }
 
 impl Prometheus {
-    /// Starts one that scrapes and evaluates at this interval, and knows these rules.
+    /// Starts a Prometheus that scrapes, and evaluates these rules, at this interval.
     ///
     /// # Errors
-    /// It cannot be had, or did not become ready: the message has the end of its log.
+    /// It cannot be installed, or did not become ready: the message has the end of its log.
     pub async fn start(interval: Duration, rules: &str) -> Result<Self> {
         let assets = find().await?;
         let directory = tempfile::Builder::new()
@@ -132,7 +132,7 @@ impl Prometheus {
             process,
             url: format!("http://{address}"),
             http: reqwest::Client::builder()
-                .timeout(ANSWERS)
+                .timeout(RESPONSE_TIMEOUT)
                 .no_proxy()
                 .build()?,
             targets,
@@ -155,59 +155,59 @@ impl Prometheus {
         ready.with_context(|| format!("not ready{}", self.process.log_tail()))?
     }
 
-    /// Where it answers, without a slash at the end.
+    /// The URL of its API, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What it scrapes; nothing yet when it has just started.
+    /// The targets; there are none after the start.
     #[must_use]
     pub fn targets(&self) -> &Targets {
         &self.targets
     }
 
-    /// What an expression gives now.
+    /// Evaluates an expression now.
     ///
     /// # Errors
-    /// It cannot be parsed or evaluated.
+    /// The expression cannot be parsed or evaluated.
     pub async fn query(&self, expression: &str) -> Result<Vec<Series>> {
-        self.ask("query", expression, &[]).await
+        self.evaluate("query", expression, &[]).await
     }
 
-    /// What it gives over a time.
+    /// Evaluates an expression over a span of time.
     ///
     /// # Errors
-    /// It cannot be parsed or evaluated.
+    /// The expression cannot be parsed or evaluated.
     pub async fn query_range(&self, expression: &str, span: Span) -> Result<Vec<Series>> {
         let Span { start, end, step } = span;
         let times = [("start", start), ("end", end), ("step", step)];
-        self.ask("query_range", expression, &times).await
+        self.evaluate("query_range", expression, &times).await
     }
 
-    async fn ask(
+    async fn evaluate(
         &self,
-        what: &str,
+        kind: &str,
         expression: &str,
         times: &[(&str, f64)],
     ) -> Result<Vec<Series>> {
         let mut form = vec![("query", expression.to_owned())];
         form.extend(times.iter().map(|(name, time)| (*name, time.to_string())));
-        let answer = self.get(&format!("/api/v1/{what}"), &form).await;
-        let answer = answer.with_context(|| expression.to_owned())?;
-        Ok(serde_json::from_value(answer["result"].clone())?)
+        let data = self.get(&format!("/api/v1/{kind}"), &form).await;
+        let data = data.with_context(|| expression.to_owned())?;
+        Ok(serde_json::from_value(data["result"].clone())?)
     }
 
-    /// The `data` of an answer of its API.
+    /// The `data` of a response of its API.
     ///
     /// # Errors
-    /// It does not answer, or answers that it went wrong.
+    /// The request fails, or the response is an error.
     pub async fn get(&self, path: &str, query: &[(&str, String)]) -> Result<Value> {
         let mut url = reqwest::Url::parse(&format!("{}{path}", self.url))?;
         url.query_pairs_mut().extend_pairs(query);
-        let answer: Value = self.http.get(url).send().await?.json().await?;
-        ensure!(answer["status"] == "success", "{answer}");
-        Ok(answer["data"].clone())
+        let response: Value = self.http.get(url).send().await?.json().await?;
+        ensure!(response["status"] == "success", "{response}");
+        Ok(response["data"].clone())
     }
 }
 

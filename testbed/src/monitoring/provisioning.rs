@@ -1,35 +1,35 @@
-//! What Grafana reads at its start: where Prometheus is, and where the boards are.
+//! The files that Grafana reads at its start: its data source and its boards.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::generated::repository;
+use super::boards;
 
-/// What a Grafana in a container is given. Dropping it removes it.
+/// The directory with these files for a Grafana in a container. Dropping it removes the files.
 #[derive(Debug)]
 pub struct Provisioned(TempDir);
 
 impl Provisioned {
-    /// The boards of this repository, and this Prometheus.
+    /// Writes the files, for the boards of this repository and this Prometheus.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// A file cannot be written.
     pub fn new(prometheus: &str) -> Result<Self> {
         let directory = temporary()?;
         provision(directory.path(), prometheus)?;
         Ok(Self(directory))
     }
 
-    /// What starts one. On the host's network, where Prometheus is.
+    /// The command that starts such a container, on the host's network, where Prometheus is.
     ///
     /// # Errors
-    /// The boards are not there.
+    /// The directory of the boards does not exist.
     pub fn container(&self) -> Result<String> {
         let provisioning = self.0.path().join("provisioning");
-        let (provisioning, boards) = (provisioning.display(), boards()?);
+        let (provisioning, boards) = (provisioning.display(), boards::directory()?);
         let boards = boards.display();
         Ok(format!(
             "docker run --rm --network host -e GF_AUTH_ANONYMOUS_ENABLED=true \
@@ -43,11 +43,7 @@ pub(super) fn temporary() -> Result<TempDir> {
     Ok(builder.prefix("testbed-grafana-").tempdir()?)
 }
 
-fn boards() -> Result<PathBuf> {
-    Ok(repository().join("dashboards").canonicalize()?)
-}
-
-/// The files that Grafana reads at its start. JSON is YAML too.
+/// Writes the files. JSON is YAML too.
 pub(super) fn provision(directory: &Path, prometheus: &str) -> Result<()> {
     let data_source = json!({
         "apiVersion": 1,
@@ -60,7 +56,7 @@ pub(super) fn provision(directory: &Path, prometheus: &str) -> Result<()> {
         "apiVersion": 1,
         "providers": [{
             "name": "boards", "type": "file",
-            "options": {"path": boards()?},
+            "options": {"path": boards::directory()?},
         }],
     });
     for (kind, content) in [("datasources", data_source), ("dashboards", boards)] {

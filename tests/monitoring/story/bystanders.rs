@@ -1,4 +1,4 @@
-//! Who acts beside the controller: kubelets, a user who edits, a silent API server.
+//! Actors beside the controller: kubelets, a user who edits, an unresponsive API server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use tokio::time::interval;
 
 use super::world::NODES;
 
-/// What the machines behind the Nodes would do: say that they are there.
+/// Renews the Ready condition of the Nodes, as kubelets do.
 pub struct Kubelets {
     alive: Arc<AtomicBool>,
     task: JoinHandle<()>,
@@ -25,14 +25,14 @@ pub struct Kubelets {
 impl Kubelets {
     pub fn start(test: &Environment) -> Self {
         let alive = Arc::new(AtomicBool::new(true));
-        let (asked, client) = (alive.clone(), test.client());
+        let (running, client) = (alive.clone(), test.client());
         let task = tokio::spawn(async move {
             let mut beat = interval(Duration::from_secs(1));
             loop {
                 beat.tick().await;
                 for node in NODES {
-                    if asked.load(Ordering::Relaxed) {
-                        // A Node may be gone.
+                    if running.load(Ordering::Relaxed) {
+                        // The Node may have been deleted.
                         let _ = set_node_ready(&client, node, true).await;
                     }
                 }
@@ -52,7 +52,7 @@ impl Drop for Kubelets {
     }
 }
 
-/// A user who edits a Service each second, so that its cloud is called.
+/// Edits a Service each second, so that the controller calls its cloud.
 pub struct Edits(JoinHandle<()>);
 
 impl Edits {
@@ -66,7 +66,7 @@ impl Edits {
                 second.tick().await;
                 let value = format!("{bandwidth}M");
                 let patch = json!({"metadata": {"annotations": {&annotation: value}}});
-                // The next one comes soon.
+                // The next edit follows soon.
                 let patch = Patch::Merge(patch);
                 let _ = services.patch(&name, &PatchParams::default(), &patch).await;
             }
@@ -80,7 +80,7 @@ impl Drop for Edits {
     }
 }
 
-/// A kubeconfig for an API server that takes connections and never answers.
+/// A kubeconfig for an API server that accepts connections and never responds.
 pub async fn silent_api_server(
     options: &mut ReplicaOptions,
 ) -> Result<(tempfile::TempDir, tokio::net::TcpListener)> {

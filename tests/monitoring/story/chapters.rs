@@ -1,5 +1,5 @@
-//! The story as a whole: its chapters one after the other, each with the alerts
-//! that tell of it. Those of trouble have files of their own.
+//! The story: its chapters in order, each with the alerts that it expects. The chapters with
+//! failures have files of their own.
 
 use std::time::Instant;
 
@@ -9,13 +9,13 @@ use testbed::eventually;
 use testbed::nodes::label_node;
 
 use super::CALM_SCRAPES;
-use super::judge::{Chapter, Expected, now, until_all_go, until_calm, until_none_pends};
+use super::alerts::{Chapter, Expected, now, until_all_fire, until_calm, until_none_pends};
 use super::world::{NODES, World};
 
 pub const CLOUD1: &[(&str, &str)] = &[("cloud", "cloud1")];
 pub const CLOUD2: &[(&str, &str)] = &[("cloud", "cloud2")];
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
-/// More than the limit of the alert on the queue.
+/// More than the limit of MyCloudLBQueueBacklog.
 pub const MANY: usize = 130;
 pub const BURNS: Expected = ("MyCloudLBProvisioningBudgetBurn", CLOUD1);
 
@@ -28,7 +28,7 @@ pub struct Story {
 impl Story {
     pub async fn begin() -> Result<Self> {
         let world = World::start().await?;
-        // On a slow machine it took long until somebody was scraped.
+        // On a slow machine the first scrape may be late enough for MyCloudLBAbsent.
         until_calm(&world.prometheus, &[]).await?;
         let chapters = Vec::new();
         Ok(Self {
@@ -44,7 +44,7 @@ impl Story {
             .map_or_else(now, |chapter| chapter.start)
     }
 
-    /// These alerts may go from now on.
+    /// Starts a chapter: these alerts may fire from now on.
     pub(super) fn chapter(&mut self, title: &'static str, alerts: &[Expected]) {
         println!("{:5.1} s  {title}", self.began.elapsed().as_secs_f64());
         let alerts = alerts.to_vec();
@@ -55,16 +55,16 @@ impl Story {
         });
     }
 
-    /// Or went in this chapter.
-    pub(super) async fn until_go(&self, alerts: &[Expected]) -> Result<()> {
+    /// Waits until these alerts fire, or have fired in this chapter.
+    pub(super) async fn until_firing(&self, alerts: &[Expected]) -> Result<()> {
         let since = self
             .chapters
             .last()
             .map_or_else(now, |chapter| chapter.start);
-        until_all_go(&self.world.prometheus, alerts, since).await
+        until_all_fire(&self.world.prometheus, alerts, since).await
     }
 
-    /// Services come, change and go; nobody should be called for that.
+    /// Services are created, edited and deleted, which should fire no alert.
     pub async fn calm(&mut self) -> Result<()> {
         self.chapter("all is well", &[]);
         let world = &self.world;
@@ -87,7 +87,7 @@ impl Story {
         self.exclude(&NODES[2..], true).await?;
         let since = now();
         let prometheus = &self.world.prometheus;
-        // As many, however long they take: a machine with much to do skips some.
+        // Counts scrapes, not seconds: a busy machine skips scrapes.
         eventually("a time of calm", 2 * SOON, async || {
             let window = (now() - since) * 1e3;
             let seen =

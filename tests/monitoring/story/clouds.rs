@@ -1,4 +1,4 @@
-//! Both clouds in trouble, each in its own.
+//! Failures of the two clouds at the same time.
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::Namespace;
@@ -6,17 +6,17 @@ use kube::Api;
 use my_cloud_controller_manager::plan::naming::{ClusterId, Owner, ServiceUid};
 use testbed::cloud::{self, Code, Failure, Fault, FaultKind, Plant, Verb};
 
+use super::alerts::{Expected, fires};
 use super::bystanders::Edits;
 use super::chapters::{CLOUD1, CLOUD2, MANY, Story};
-use super::judge::{Expected, goes};
 use super::recovery::LATE;
 use super::world::NODES;
 
-/// Of edits to all of them; a quarter of a minute has to pass.
+/// The limit of the rounds of edits; the alert needs a quarter of a minute of them.
 const MOST_ROUNDS: usize = 60;
 
 impl Story {
-    /// cloud1 fails for more than a minute. Meanwhile cloud2 has troubles of its own.
+    /// cloud1 fails for more than a minute. Meanwhile cloud2 is slow, throttles, pauses and hangs.
     pub async fn clouds_in_trouble(&mut self) -> Result<()> {
         let on_cloud1: [Expected; 5] = [
             ("MyCloudLBCloudErrors", CLOUD1),
@@ -43,17 +43,17 @@ impl Story {
             Edits::start(&self.world.test, "two-0"),
         ];
 
-        // Slow first: later the tries are far apart.
+        // Slow first: after failures the retries are far apart.
         self.cloud2_is_slow().await?;
         self.cloud2_throttles().await?;
         self.cloud2_hangs().await?;
-        self.until_go(&on_cloud1).await?;
-        self.until_go(&beside).await?;
+        self.until_firing(&on_cloud1).await?;
+        self.until_firing(&beside).await?;
         drop(edits);
         Ok(())
     }
 
-    /// One that cloud2 does not let us delete.
+    /// Plants an orphan on cloud2, and lets its deletion fail.
     async fn leave_an_orphan(&self) -> Result<()> {
         let test = &self.world.test;
         let namespaces: Api<Namespace> = Api::all(test.client());
@@ -90,8 +90,8 @@ impl Story {
         Ok(())
     }
 
-    /// cloud2 is as it was, but for an orphan more.
-    async fn only_the_orphan_is_wrong(&self) -> Result<()> {
+    /// Ends the other faults of cloud2.
+    async fn only_the_orphan_fails(&self) -> Result<()> {
         self.world.test.cloud2.clear_faults();
         self.leave_an_orphan().await
     }
@@ -103,7 +103,7 @@ impl Story {
         ];
         let paused: Expected = ("MyCloudLBCloudPaused", CLOUD2);
         self.chapter("cloud2 throttles", &throttled);
-        self.only_the_orphan_is_wrong().await?;
+        self.only_the_orphan_fails().await?;
         let cloud2 = &self.world.test.cloud2;
         let throttle = |retry_after_seconds| FaultKind::Throttle {
             retry_after_seconds,
@@ -111,17 +111,17 @@ impl Story {
         };
         cloud2.set_fault(Fault::new(throttle(None)).on(Verb::Update));
         self.exclude(&NODES[2..], true).await?;
-        self.until_go(&throttled).await?;
+        self.until_firing(&throttled).await?;
 
-        // A reconcile that waits for the end of a pause does not end either.
+        // A reconcile that waits for the end of a pause does not finish.
         let waits: Expected = ("MyCloudLBReconcileStuck", &[]);
-        // Nothing is sent meanwhile, so nothing succeeds: on a slow machine for too long.
+        // No call is sent during a pause, so on a slow machine the last success may be too long ago.
         let silent: Expected = ("MyCloudLBCloudUnavailable", CLOUD2);
-        self.chapter("cloud2 asks for pauses", &[paused, waits, silent]);
-        self.only_the_orphan_is_wrong().await?;
+        self.chapter("cloud2 responds with Retry-After", &[paused, waits, silent]);
+        self.only_the_orphan_fails().await?;
         let cloud2 = &self.world.test.cloud2;
         cloud2.set_fault(Fault::new(throttle(Some(5))).on(Verb::Update));
-        self.until_go(&[paused]).await
+        self.until_firing(&[paused]).await
     }
 
     async fn cloud2_is_slow(&mut self) -> Result<()> {
@@ -132,7 +132,7 @@ impl Story {
         let test = &self.world.test;
         test.cloud2.set_fault(Fault::new(latency).on(Verb::Update));
         self.exclude(&NODES[2..], false).await?;
-        self.until_go(&[slow]).await
+        self.until_firing(&[slow]).await
     }
 
     async fn cloud2_hangs(&mut self) -> Result<()> {
@@ -140,14 +140,14 @@ impl Story {
             ("MyCloudLBReconcileStuck", &[]),
             ("MyCloudLBQueueBacklog", &[]),
         ];
-        // What hangs ends as a failure.
+        // A call that hangs fails at its timeout.
         let may: [Expected; 3] = [
             ("MyCloudLBCloudErrors", CLOUD2),
             ("MyCloudLBCloudUnavailable", CLOUD2),
             ("MyCloudLBOrphanScanStale", CLOUD2),
         ];
         self.chapter("cloud2 hangs", &[&must[..], &may].concat());
-        self.only_the_orphan_is_wrong().await?;
+        self.only_the_orphan_fails().await?;
         let test = &self.world.test;
         test.cloud2.set_fault(
             Fault::new(FaultKind::Hang {
@@ -156,19 +156,19 @@ impl Story {
             .on(Verb::Update),
         );
         self.exclude(&NODES[2..], false).await?;
-        // Each of them hangs and is due again, also when it gave up and hangs anew.
+        // Each call hangs, and each Service is due again when its call times out.
         for round in 0..MOST_ROUNDS {
             self.edit_all(&format!("{}M", 30 + round)).await?;
-            if goes(&self.world.prometheus, &must[1]).await? {
+            if fires(&self.world.prometheus, &must[1]).await? {
                 break;
             }
         }
-        self.until_go(&must).await
+        self.until_firing(&must).await
     }
 
-    /// Everything on cloud2; an edit ends the wait for the next try.
+    /// Edits every Service on cloud2; an edit ends the wait for the next retry.
     async fn edit_all(&self, bandwidth: &str) -> Result<()> {
-        // One of them was deleted.
+        // two-2 was deleted in the calm.
         for index in (0..MANY).filter(|index| *index != 2) {
             let name = format!("two-{index}");
             let test = &self.world.test;

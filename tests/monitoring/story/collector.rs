@@ -1,4 +1,4 @@
-//! What takes the replicas' traces, or refuses them.
+//! A collector that accepts the traces of the replicas, or rejects them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,16 +21,16 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let works = Arc::new(AtomicBool::new(true));
-        let asked = works.clone();
-        // An empty answer is a whole one in OTLP's protobuf.
-        let answer = async |State(works): State<Arc<AtomicBool>>| {
+        let state = works.clone();
+        // An empty body is a complete response of OTLP in protobuf.
+        let respond = async |State(works): State<Arc<AtomicBool>>| {
             if works.load(Ordering::Relaxed) {
                 StatusCode::OK
             } else {
                 StatusCode::BAD_REQUEST
             }
         };
-        let router = Router::new().fallback(answer).with_state(asked);
+        let router = Router::new().fallback(respond).with_state(state);
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
         let server = server.abort_handle();
         Ok(Self {

@@ -1,20 +1,19 @@
-//! The rules with time running faster, so that an hour passes in a minute.
+//! The rules with a faster clock: an hour becomes a minute.
 //!
-//! `for`, the groups' intervals and every range are divided, and so are the
-//! limits that are seconds; nothing else changes. The objective itself, 60 s,
-//! stays: it is a bucket of the program.
+//! `for`, the intervals of the groups, every range and the limits in seconds are divided; nothing
+//! else changes. The objective of 60 s stays, because it is a bucket of the program.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use promql_parser::util::{display_duration, parse_duration};
 use serde_json::{Value, json};
 
-use crate::expression::{Kind, tokens};
-use crate::mutate::seconds;
+use crate::expression::with_ranges;
 
-/// An hour is a minute.
+/// The factor.
 pub const TIMES: f64 = 60.0;
 
-/// Limits that are seconds, of the alerts that have one. How soon Node changes are
-/// through depends on the machine too: that one is divided less.
+/// The limits in seconds, and their faster values. The duration of a Node sync depends on the machine
+/// too, so its limit is divided less.
 const LIMITS: [(&str, &str, &str); 5] = [
     ("MyCloudLBReconcileStuck", "> 300", "> 5"),
     ("MyCloudLBCloudUnavailable", "> 600", "> 10"),
@@ -23,14 +22,15 @@ const LIMITS: [(&str, &str, &str); 5] = [
     ("MyCloudLBWatchStale", "> 900", "> 15"),
 ];
 
-/// The same rules, for a faster clock.
+/// The same rules for the faster clock.
 pub fn faster(mut file: Value) -> Result<Value> {
     let mut limits = 0;
     for group in file["groups"].as_array_mut().context("groups")? {
         shorten(&mut group["interval"])?;
         for rule in group["rules"].as_array_mut().context("rules")? {
             shorten(&mut rule["for"])?;
-            let mut expression = ranges(rule["expr"].as_str().context("expr")?)?;
+            let expression = rule["expr"].as_str().context("expr")?;
+            let mut expression = with_ranges(expression, |range| range.div_f64(TIMES))?;
             let of = |limit: &&(&str, &str, &str)| rule["alert"] == limit.0;
             if let Some((name, slow, quick)) = LIMITS.iter().find(of) {
                 ensure!(
@@ -42,7 +42,7 @@ pub fn faster(mut file: Value) -> Result<Value> {
             }
             rule["expr"] = json!(expression);
         }
-        // Null is no duration.
+        // A duration that was absent is null now.
         for rule in group["rules"].as_array_mut().context("rules")? {
             without_null(rule);
         }
@@ -66,25 +66,8 @@ fn shorten(duration: &mut Value) -> Result<()> {
 }
 
 fn shorter(duration: &str) -> Result<String> {
-    let seconds = seconds(duration).context("a duration")?;
-    Ok(format!("{:.0}ms", seconds / TIMES * 1000.0))
-}
-
-fn ranges(expression: &str) -> Result<String> {
-    let mut changed = String::new();
-    let mut end = 0;
-    for token in tokens(expression)? {
-        changed += &expression[end..token.start];
-        end = token.end;
-        match token.kind {
-            Kind::Range => {
-                let range = token.text.trim_matches(['[', ']']);
-                changed += &format!("[{}]", shorter(range)?);
-            }
-            _ => changed += &token.text,
-        }
-    }
-    Ok(changed + &expression[end..])
+    let duration = parse_duration(duration).map_err(|error| anyhow!(error))?;
+    Ok(display_duration(&duration.div_f64(TIMES)))
 }
 
 #[test]
@@ -98,8 +81,7 @@ fn time_runs_faster_and_nothing_else_changes() -> Result<()> {
     let changed = faster(json!({"groups": [{"name": "g", "interval": "30s", "rules": rules}]}))?;
     let group = &changed["groups"][0];
     assert_eq!(group["interval"], "500ms");
-    let expected =
-        json!({"alert": "A", "for": "5000ms", "expr": "rate(a{le=\"60\"}[60000ms]) > 60"});
+    let expected = json!({"alert": "A", "for": "5s", "expr": "rate(a{le=\"60\"}[1m]) > 60"});
     assert_eq!(group["rules"][0], expected);
     assert_eq!(group["rules"][1], json!({"record": "b", "expr": "a > 0.1"}));
     assert_eq!(group["rules"][2]["expr"], "a > 5");

@@ -1,86 +1,91 @@
-//! Every expression of every board, asked of the Prometheus of the story.
+//! Every expression of every board, evaluated by the Prometheus of the story.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use testbed::monitoring::generated::repository;
-use testbed::monitoring::grafana;
+use testbed::monitoring::boards::{self, BOARDS};
 use testbed::monitoring::prometheus::{Prometheus, Series, Span};
-use testbed::monitoring::source::{BOARDS, Board, Kind, Panel, Query};
-use testbed::monitoring::substitute::Variables;
+
+use super::substitute::Variables;
+use crate::boards::{list, panels, text};
 
 const VARIABLES: Variables = Variables {
     cloud: ".+",
     rate_interval: "4s",
 };
 
-/// Asks all of them; gives what they answered, for pictures, and what is wrong with it.
+/// Returns the series of each panel, for the pictures, and the panels that cannot show them.
 pub async fn check(prometheus: &Prometheus, span: Span) -> Result<(Vec<Value>, Vec<String>)> {
     let mut recorded = Vec::new();
     let mut wrong = Vec::new();
     for name in BOARDS {
-        let board = Board::read(&repository(), name)?;
-        for panel in board.panels() {
-            let mut answers = Vec::new();
-            for query in &panel.queries {
-                let place = format!("{name}, {}: {}", panel.title, query.expr);
-                let series = answer(prometheus, query, span).await?;
-                if let Err(error) = judge(panel, query, &series) {
-                    wrong.push(format!("{place}: {error:#}"));
+        let board = boards::read(name)?;
+        for panel in panels(&board) {
+            let title = text(&panel["title"]);
+            let mut queries = Vec::new();
+            for target in list(&panel["targets"]) {
+                let (expression, legend) = (text(&target["expr"]), text(&target["legendFormat"]));
+                let series = evaluate(prometheus, expression, span).await?;
+                if let Err(error) = check_panel(panel, legend, &series) {
+                    wrong.push(format!("{name}, {title}: {expression}: {error:#}"));
                 }
-                answers.push(series.iter().map(|one| line(query, one)).collect());
+                queries.push(series.iter().map(|one| line(legend, one)).collect());
             }
-            recorded.push(
-                json!({"board": name, "title": panel.title, "queries": Value::Array(answers)}),
-            );
+            recorded.push(json!({"board": name, "title": title, "queries": Value::Array(queries)}));
         }
-        annotations(prometheus, &board, span).await?;
+        for annotation in list(&board["annotations"]["list"]) {
+            let series = evaluate(prometheus, text(&annotation["expr"]), span).await?;
+            ensure!(!series.is_empty(), "{annotation}");
+        }
     }
     Ok((recorded, wrong))
 }
 
-async fn answer(prometheus: &Prometheus, query: &Query, span: Span) -> Result<Vec<Series>> {
-    let expression = VARIABLES.substitute(&query.expression());
-    prometheus.query_range(&expression, span).await
+async fn evaluate(prometheus: &Prometheus, expression: &str, span: Span) -> Result<Vec<Series>> {
+    prometheus
+        .query_range(&VARIABLES.substitute(expression), span)
+        .await
 }
 
-/// Whether an answer can be shown as the panel wants to show it.
-fn judge(panel: &Panel, query: &Query, series: &[Series]) -> Result<()> {
+/// The panel must be able to show the series as it is configured.
+fn check_panel(panel: &Value, legend: &str, series: &[Series]) -> Result<()> {
     ensure!(!series.is_empty(), "no series");
     for one in series {
-        for label in placeholders(&query.legend).chain(panel.columns.iter().map(String::as_str)) {
-            ensure!(
-                one.metric.contains_key(label),
-                "no label {label}: {:?}",
-                one.metric
-            );
+        for label in placeholders(legend).chain(columns(panel)) {
+            let metric = &one.metric;
+            ensure!(metric.contains_key(label), "no label {label}: {metric:?}");
         }
     }
-    let values = || {
-        series
-            .iter()
-            .flat_map(|one| &one.values)
-            .map(|sample| sample.number())
-    };
-    let mut numbers = values().filter(|number| number.is_finite());
+    let numbers = series.iter().flat_map(|one| &one.values);
+    let mut numbers = numbers
+        .map(|sample| sample.number())
+        .filter(|number| number.is_finite());
     ensure!(numbers.clone().next().is_some(), "no number");
-    let falls_below_zero = panel.title.starts_with("Error budget");
-    // A scrape is stamped with its begin; what it shows may be a little younger.
-    let least = if panel.unit == "s" { -1.0 } else { 0.0 };
+    let falls_below_zero = text(&panel["title"]).starts_with("Error budget");
+    let unit = text(&panel["fieldConfig"]["defaults"]["unit"]);
+    // A scrape has the timestamp of its start; a value that it collects may be a little younger.
+    let least = if unit == "s" { -1.0 } else { 0.0 };
     ensure!(
         falls_below_zero || numbers.clone().all(|number| number >= least),
         "below zero"
     );
-    if panel.unit == "percentunit" {
-        ensure!(numbers.clone().all(|number| number <= 1.0), "more than all");
+    if unit == "percentunit" {
+        ensure!(numbers.clone().all(|number| number <= 1.0), "above one");
     }
-    if panel.kind == Kind::StateTimeline {
-        let known = |number: f64| panel.states.contains_key(&number.to_string());
-        ensure!(numbers.all(known), "a state without a name");
+    if panel["type"] == "state-timeline" {
+        let states = &panel["fieldConfig"]["defaults"]["mappings"][0]["options"];
+        let mapped = |number: f64| states[number.to_string()].is_object();
+        ensure!(numbers.all(mapped), "a state without a name");
     }
     Ok(())
 }
 
-/// `{{cloud}}` of a legend.
+/// The labels that a table shows.
+fn columns(panel: &Value) -> impl Iterator<Item = &str> {
+    let order = panel["transformations"][0]["options"]["indexByName"].as_object();
+    order.into_iter().flatten().map(|(label, _)| label.as_str())
+}
+
+/// The labels in a legend: `{{cloud}}`.
 fn placeholders(legend: &str) -> impl Iterator<Item = &str> {
     legend
         .split("{{")
@@ -88,8 +93,8 @@ fn placeholders(legend: &str) -> impl Iterator<Item = &str> {
         .filter_map(|rest| rest.split("}}").next())
 }
 
-fn line(query: &Query, series: &Series) -> Value {
-    let mut name = query.legend.clone();
+fn line(legend: &str, series: &Series) -> Value {
+    let mut name = legend.to_owned();
     for (label, value) in &series.metric {
         name = name.replace(&format!("{{{{{label}}}}}"), value);
     }
@@ -99,19 +104,4 @@ fn line(query: &Query, series: &Series) -> Value {
         .map(|sample| json!([sample.0, sample.1]))
         .collect();
     json!({"name": name, "metric": series.metric, "values": values})
-}
-
-async fn annotations(prometheus: &Prometheus, board: &Board, span: Span) -> Result<()> {
-    let made = grafana::board(board);
-    for annotation in made["annotations"]["list"]
-        .as_array()
-        .context("annotations")?
-    {
-        let expression = annotation["expr"].as_str().context("an expression")?;
-        let series = prometheus
-            .query_range(&VARIABLES.substitute(expression), span)
-            .await?;
-        ensure!(!series.is_empty(), "{annotation}");
-    }
-    Ok(())
 }

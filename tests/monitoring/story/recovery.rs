@@ -1,26 +1,26 @@
-//! The end of the clouds' troubles, and what it shows of them.
+//! The recovery of the clouds: the Services that waited get their addresses late.
 
 use anyhow::Result;
 
+use super::alerts::{Expected, until_calm};
 use super::chapters::{BURNS, CLOUD1, Story};
-use super::judge::{Expected, until_calm};
 use super::world::NODES;
 
-/// More than the burn rate is taken from.
+/// More than the ten Services that a burn rate requires.
 pub const LATE: usize = 12;
 
 impl Story {
-    /// Who waited has an address now, but late.
+    /// The Services that waited get their addresses, late.
     pub async fn recovery(&mut self) -> Result<()> {
-        // Whatever waited for cloud1 is late, changes of Nodes too.
+        // Everything that waited for cloud1 is late, including changes of Nodes.
         let slow: Expected = ("MyCloudLBNodeSyncSlow", CLOUD1);
-        self.chapter("the clouds are well again", &[BURNS, slow]);
+        self.chapter("the clouds recover", &[BURNS, slow]);
         let world = &self.world;
         world.test.cloud1.clear_faults();
         world.test.cloud2.clear_faults();
         world.collector.works(true);
         self.exclude(&NODES, false).await?;
-        // An edit ends the wait for the next try; it does not hide how long they waited.
+        // An edit ends the wait for the next retry, but does not shorten the measured duration.
         for index in 0..LATE {
             let name = format!("late-{index}");
             let test = &self.world.test;
@@ -29,7 +29,7 @@ impl Story {
         }
         let page: Expected = (BURNS.0, &[("cloud", "cloud1"), ("long", "1h")]);
         let slow_page: Expected = (BURNS.0, &[("cloud", "cloud1"), ("long", "6h")]);
-        self.until_go(&[page, slow_page]).await?;
+        self.until_firing(&[page, slow_page]).await?;
         until_calm(&self.world.prometheus, &[BURNS]).await
     }
 }

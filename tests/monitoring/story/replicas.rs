@@ -1,15 +1,15 @@
-//! Leaders that go, change and are too many; a replica that knows nothing.
+//! No leader, many leaders in turn, two leaders; a replica without an API server.
 
 use anyhow::Result;
 use testbed::Replica;
 use testbed::environment::SOON;
 
+use super::alerts::{Expected, fires};
 use super::bystanders::silent_api_server;
 use super::chapters::Story;
-use super::judge::{Expected, goes};
 use super::world::NODES;
 
-/// One fewer than there are replicas then.
+/// One fewer than the replicas of that chapter.
 const MOST_CHANGES: usize = 8;
 
 impl Story {
@@ -18,28 +18,28 @@ impl Story {
         self.chapter("the leader is killed", &[none]);
         let leader = self.world.leader().await?;
         self.world.replicas[leader].kill();
-        self.until_go(&[none]).await?;
+        self.until_firing(&[none]).await?;
         self.world.leader().await?;
         self.world.again(leader).await
     }
 
-    /// A leadership counts when Prometheus saw the replica without it before. So
-    /// many stand by that nobody has to be started meanwhile, which may take long.
+    /// An acquisition counts only if Prometheus has scraped the replica before it. There are enough
+    /// standbys for every change, because starting another replica may take long.
     pub async fn leaders_change(&mut self) -> Result<()> {
         let flapping: Expected = ("MyCloudLBLeaderFlapping", &[]);
-        self.chapter("the leader changes and changes", &[flapping]);
+        self.chapter("the leader changes often", &[flapping]);
         self.world.more_stand_by().await?;
         for _ in 0..MOST_CHANGES {
             let leader = self.world.seen_leading().await?;
             let replica = &mut self.world.replicas[leader];
             replica.terminate()?;
             replica.wait_exit(SOON).await?;
-            if goes(&self.world.prometheus, &flapping).await? {
+            if fires(&self.world.prometheus, &flapping).await? {
                 break;
             }
         }
         self.world.seen_leading().await?;
-        self.until_go(&[flapping]).await?;
+        self.until_firing(&[flapping]).await?;
         self.world.three_again().await
     }
 
@@ -50,7 +50,7 @@ impl Story {
         options.extra_args.push("--leader-elect=false".into());
         let alone = Replica::start(options).await?;
         self.world.scrape(&[("ccm-alone", &alone)])?;
-        self.until_go(&[two]).await?;
+        self.until_firing(&[two]).await?;
         self.world.scrape(&[])
     }
 
@@ -64,7 +64,7 @@ impl Story {
             ),
         ];
         self.chapter(
-            "no Node, and a replica without API server",
+            "no Node, and a replica without an API server",
             &[
                 &alerts[..],
                 &[(
@@ -80,7 +80,7 @@ impl Story {
         let _silence = silent_api_server(&mut options).await?;
         let cut_off = Replica::launch(options)?;
         self.world.scrape(&[("ccm-cut-off", &cut_off)])?;
-        self.until_go(&alerts).await?;
+        self.until_firing(&alerts).await?;
         self.world.scrape(&[])
     }
 }

@@ -1,5 +1,5 @@
-//! All that runs in the story: three replicas, two clouds, Nodes whose kubelets
-//! are alive, a user who edits, a collector of traces, and Prometheus.
+//! The processes of the story: three replicas, two clouds, Nodes with kubelets, a collector of
+//! traces, and Prometheus.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use super::faster::{TIMES, faster};
 use crate::rule_file;
 
 pub const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
-/// As many run, but for one chapter.
+/// The number of replicas in all chapters but one.
 const REPLICAS: usize = 3;
 const NAMES: [&str; 9] = [
     "ccm-0", "ccm-1", "ccm-2", "ccm-3", "ccm-4", "ccm-5", "ccm-6", "ccm-7", "ccm-8",
 ];
 const STATUS: &str = "leader_election_master_status";
 
-/// Short, and yet no leader loses the Lease on a machine with much to do.
+/// Short, but long enough that no leader loses the Lease on a busy machine.
 const TIMING: LeaseTiming = LeaseTiming {
     lease_duration: Duration::from_secs(10),
     renew_deadline: Duration::from_secs(8),
@@ -42,7 +42,7 @@ pub struct World {
 impl World {
     pub async fn start() -> Result<Self> {
         let mut test = Environment::own("monitoring").await?;
-        // The defaults, as much faster as the rules are.
+        // The defaults, faster by the same factor as the rules.
         test.extra_config = "sweepInterval: 5s\norphanGracePeriod: 10s\ndriftInterval: 10s".into();
         test.request_timeout = "30s".into();
         for (index, name) in (1..).zip(NODES) {
@@ -55,7 +55,7 @@ impl World {
         let start = start.map(|name| Replica::start(options(&test, &collector, name)));
         let replicas = try_join_all(start).await?;
         let kubelets = Kubelets::start(&test);
-        // Last, so that it misses nobody.
+        // Last, so that it scrapes every replica from its start on.
         let rules = faster(rule_file::read("rules.yaml")?)?;
         let scrape = Duration::from_secs_f64(30.0 / TIMES);
         let prometheus = Prometheus::start(scrape, &rules.to_string()).await?;
@@ -77,7 +77,7 @@ impl World {
         options(&self.test, &self.collector, name)
     }
 
-    /// The replicas and these are scraped from now on.
+    /// Lets Prometheus scrape the replicas and these from now on.
     pub fn scrape(&self, more: &[(&str, &Replica)]) -> Result<()> {
         let own = NAMES.into_iter().zip(&self.replicas);
         let all = own.chain(more.iter().copied());
@@ -86,7 +86,7 @@ impl World {
             .set(all.map(|(name, replica)| (name, replica.admin_url())))
     }
 
-    /// Waits until one of them says that it leads; gives its index.
+    /// Waits until a replica reports that it is the leader; returns its index.
     pub async fn leader(&self) -> Result<usize> {
         eventually("a replica to lead", SOON, async || {
             for (index, replica) in self.replicas.iter().enumerate() {
@@ -99,7 +99,7 @@ impl World {
         .await
     }
 
-    /// The same, when Prometheus knows it too.
+    /// The same, after Prometheus has scraped it as the leader.
     pub async fn seen_leading(&self) -> Result<usize> {
         let leader = self.leader().await?;
         let leads = format!("{STATUS}{{instance=\"{}\"}} == 1", NAMES[leader]);
@@ -107,7 +107,7 @@ impl World {
         Ok(leader)
     }
 
-    /// Six more, which stand by and are known to Prometheus.
+    /// Starts six more standbys and waits until Prometheus has scraped them.
     pub async fn more_stand_by(&mut self) -> Result<()> {
         let start = NAMES[REPLICAS..].iter();
         let start = start.map(|name| Replica::start(self.options(name)));
@@ -119,7 +119,7 @@ impl World {
         self.seen("a scrape of each standby", &all).await
     }
 
-    /// The first three again, those that ended too.
+    /// Back to the first three replicas, of which those that exited are started again.
     pub async fn three_again(&mut self) -> Result<()> {
         self.replicas.truncate(REPLICAS);
         for index in 0..REPLICAS {
@@ -139,13 +139,13 @@ impl World {
         .await
     }
 
-    /// Starts one again that has ended; it is scraped under its old name.
+    /// Starts a replica again that has exited, under its old name.
     pub async fn again(&mut self, index: usize) -> Result<()> {
         self.replicas[index] = Replica::start(self.options(NAMES[index])).await?;
         self.scrape(&[])
     }
 
-    /// Services with these names on a cloud, all at once.
+    /// Creates Services with these names on a cloud, concurrently.
     pub async fn services(&self, cloud: &str, names: impl Iterator<Item = String>) -> Result<()> {
         let create = names
             .map(|name| async move { self.test.service(&name).provider(cloud).create().await });

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use testbed::monitoring::boards::{self, BOARDS};
 use testbed::monitoring::grafana_server::{self, Grafana};
 use testbed::monitoring::prometheus::{Prometheus, Targets};
 use testbed::monitoring::provisioning::Provisioned;
-use testbed::monitoring::source::{BOARDS, Board};
 use testbed::repository_path;
 
 use crate::stage::Stage;
@@ -63,8 +63,9 @@ impl Monitoring {
             Boards::Ready(provisioned) => return ways_to_grafana(stage, provisioned),
         };
         for name in BOARDS {
-            let board = Board::read(&repository_path(""), name)?;
-            let address = format!("{}/d/{}?from=now-15m", grafana.url(), board.uid);
+            let board = boards::read(name)?;
+            let uid = board["uid"].as_str().unwrap_or_default();
+            let address = format!("{}/d/{uid}?from=now-15m", grafana.url());
             stage.fact(name, address);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Where the alerts say that the runbook is: one setting, in every `runbook_url`.
+//! The address of the runbook in the `runbook_url` of every alert.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,24 @@ use anyhow::{Context, Result, ensure};
 
 const LINK: &str = "runbook_url: ";
 
-/// What all links of `deploy/monitoring/rules.yaml` have before their `#`.
-///
-/// # Errors
-/// There is none, or they differ.
-pub fn address(repository: &Path) -> Result<String> {
+/// Replaces the address, in the rules and in their tests.
+pub fn set_address(repository: &Path, new: &str) -> Result<()> {
+    let is_link = new.starts_with("https://") || new.starts_with("http://");
+    ensure!(
+        is_link && !new.contains(|sign: char| sign == '#' || sign.is_whitespace()),
+        "{new} is not the http or https address of a page"
+    );
+    let old = address(repository)?;
+    for path in files(repository)? {
+        let text = std::fs::read_to_string(&path)?;
+        let text = text.replace(&format!("{LINK}{old}#"), &format!("{LINK}{new}#"));
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// The part before the `#` of all links in `deploy/monitoring/rules.yaml`.
+fn address(repository: &Path) -> Result<String> {
     let text = std::fs::read_to_string(repository.join("deploy/monitoring/rules.yaml"))?;
     let links = text
         .lines()
@@ -20,28 +33,9 @@ pub fn address(repository: &Path) -> Result<String> {
         .collect();
     addresses.dedup();
     let [address] = addresses[..] else {
-        anyhow::bail!("not one address of the runbook: {addresses:?}");
+        anyhow::bail!("the alerts must link to one address of the runbook, not to {addresses:?}");
     };
     Ok(address.to_owned())
-}
-
-/// Puts another address in its place, in the rules and in their tests.
-///
-/// # Errors
-/// It is no address, or a file cannot be read or written.
-pub fn set_address(repository: &Path, new: &str) -> Result<()> {
-    let is_link = new.starts_with("https://") || new.starts_with("http://");
-    ensure!(
-        is_link && !new.contains(|sign: char| sign == '#' || sign.is_whitespace()),
-        "{new}: not the http or https address of a page"
-    );
-    let old = address(repository)?;
-    for path in files(repository)? {
-        let text = std::fs::read_to_string(&path)?;
-        let text = text.replace(&format!("{LINK}{old}#"), &format!("{LINK}{new}#"));
-        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
-    }
-    Ok(())
 }
 
 fn files(repository: &Path) -> Result<Vec<PathBuf>> {
@@ -56,27 +50,27 @@ fn files(repository: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitoring::generated::repository;
+    use crate::repository;
 
     #[test]
-    fn one_setting_changes_every_link() {
+    fn set_address_changes_every_link() {
         let copy = tempfile::tempdir().unwrap();
-        let there = copy.path();
-        std::fs::create_dir_all(there.join("deploy/monitoring/tests")).unwrap();
+        let copy = copy.path();
+        std::fs::create_dir_all(copy.join("deploy/monitoring/tests")).unwrap();
         for path in files(&repository()).unwrap() {
             let inside = path.strip_prefix(repository()).unwrap();
-            std::fs::copy(&path, there.join(inside)).unwrap();
+            std::fs::copy(&path, copy.join(inside)).unwrap();
         }
-        let old = address(there).unwrap();
+        let old = address(copy).unwrap();
         let new = "https://git.example.org/ours/runbook.md";
-        set_address(there, new).unwrap();
-        assert_eq!(address(there).unwrap(), new);
-        for path in files(there).unwrap() {
+        set_address(copy, new).unwrap();
+        assert_eq!(address(copy).unwrap(), new);
+        for path in files(copy).unwrap() {
             let text = std::fs::read_to_string(&path).unwrap();
             assert!(!text.contains(&old), "{}", path.display());
         }
         for wrong in ["runbook.md", "https://a/b#c", "https://a/b c"] {
-            assert!(set_address(there, wrong).is_err(), "{wrong}");
+            assert!(set_address(copy, wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A board as people write it: `dashboards/source/*.yaml`.
+//! A board as it is written in `dashboards/source/*.yaml`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,45 +6,37 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-/// The boards, in the order in which they are read.
-pub const BOARDS: [&str; 3] = ["overview", "clouds", "internals"];
+const SOURCE: &str = "dashboards/source";
 
-/// One board.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Board {
-    /// What links and bookmarks name.
+    /// The identity in links and bookmarks.
     pub uid: String,
-    /// Shown above it.
     pub title: String,
-    /// What it is for.
     pub description: String,
     /// From top to bottom.
     pub rows: Vec<Row>,
 }
 
 /// Panels under a heading.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
-    /// The heading.
     pub title: String,
-    /// Once for each value of this variable.
+    /// Grafana repeats the row for each value of this variable.
     #[serde(default)]
     pub repeat: Option<String>,
-    /// From left to right, as many beside each other as there is room for.
+    /// From left to right; a panel for which the row has no room starts a new line.
     pub panels: Vec<Panel>,
 }
 
-/// One panel.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Panel {
-    /// What it shows.
     pub title: String,
-    /// What that means, and what it does not.
+    /// The meaning of the values, and their limits.
     pub description: String,
-    /// How it is shown.
     #[serde(default)]
     pub kind: Kind,
     /// Of the 24 columns of a board.
@@ -54,7 +46,7 @@ pub struct Panel {
     pub height: u32,
     /// One of Grafana's names of units.
     pub unit: String,
-    /// Digits after the point; as many as it takes if none is said.
+    /// Digits after the point; Grafana chooses if absent.
     #[serde(default)]
     pub decimals: Option<u32>,
     /// Lower end of the axis.
@@ -63,22 +55,21 @@ pub struct Panel {
     /// Upper end of the axis.
     #[serde(default)]
     pub max: Option<f64>,
-    /// Colours: one, then `VALUE COLOUR` from which on another begins.
+    /// The lowest colour, then `VALUE COLOUR` for each value at which the colour changes.
     #[serde(default)]
     pub thresholds: Vec<String>,
     /// `TEXT COLOUR` for each value of a state.
     #[serde(default)]
     pub states: BTreeMap<String, String>,
-    /// Areas on top of each other.
+    /// Shows the series as areas on top of each other.
     #[serde(default)]
     pub stacked: bool,
-    /// Shows the traces that Prometheus keeps beside histograms.
+    /// Shows the exemplars of histograms, which link to traces.
     #[serde(default)]
     pub exemplars: bool,
-    /// Labels to show, of a table.
+    /// The labels that a table shows.
     #[serde(default)]
     pub columns: Vec<String>,
-    /// What is asked of Prometheus.
     pub queries: Vec<Query>,
 }
 
@@ -86,7 +77,7 @@ fn usual_height() -> u32 {
     8
 }
 
-/// How a panel shows what it is told.
+/// How a panel shows its queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -95,50 +86,52 @@ pub enum Kind {
     Timeseries,
     /// The latest value, large.
     Stat,
-    /// Bars that change their colour.
+    /// Bars that change their colour with the value.
     StateTimeline,
-    /// The latest labels.
+    /// The labels of the latest values.
     Table,
 }
 
-/// One expression.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Query {
     /// PromQL. `{REPLICAS}`, `{CLOUDS}` and `{RECORDED}` stand for the matchers of the
     /// variables; see [`Query::expression`].
     pub expr: String,
-    /// What a line is called.
+    /// The name of a series, with `{{label}}` for the value of a label.
     #[serde(default)]
     pub legend: String,
 }
 
 impl Query {
-    /// The expression with the matchers that go with the board's variables.
-    #[must_use]
+    /// The expression with the matchers for the variables of a board.
     pub fn expression(&self) -> String {
         let replicas = r#"job=~"$job", instance=~"$instance""#;
         self.expr
             .replace("CLOUDS", &format!(r#"{replicas}, cloud=~"$cloud""#))
             .replace("REPLICAS", replicas)
-            // Rules add the replicas up.
+            // Recording rules aggregate over the replicas.
             .replace("RECORDED", r#"job=~"$job", cloud=~"$cloud""#)
     }
 }
 
+/// The names of the files in `dashboards/source`, in order.
+pub fn names(repository: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(repository.join(SOURCE))? {
+        let path = entry?.path();
+        let name = path.file_stem().and_then(|name| name.to_str());
+        names.push(name.with_context(|| path.display().to_string())?.to_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
 impl Board {
-    /// Reads `dashboards/source/NAME.yaml` of this repository.
-    ///
-    /// # Errors
-    /// It is not there, or says something that means nothing.
+    /// Reads `dashboards/source/NAME.yaml`.
     pub fn read(repository: &Path, name: &str) -> Result<Self> {
-        let path = repository.join(format!("dashboards/source/{name}.yaml"));
+        let path = repository.join(format!("{SOURCE}/{name}.yaml"));
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         serde_saphyr::from_str(&text).with_context(|| path.display().to_string())
-    }
-
-    /// All panels.
-    pub fn panels(&self) -> impl Iterator<Item = &Panel> {
-        self.rows.iter().flat_map(|row| &row.panels)
     }
 }

@@ -1,4 +1,4 @@
-//! Which alerts went, when, and whether they should have.
+//! The alerts that fire, compared with those that the story expects.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,11 +9,10 @@ use testbed::eventually;
 use testbed::monitoring::prometheus::{Prometheus, Series, Span};
 
 const FIRING: &str = "ALERTS{alertstate=\"firing\"}";
-/// Far more than `for` and the windows, with time running faster: other builds
-/// may have the machine meanwhile.
-const GOES: Duration = Duration::from_secs(240);
+/// Far longer than `for` and the windows of the faster rules, for a machine that other builds use.
+const FIRES_WITHIN: Duration = Duration::from_secs(240);
 
-/// Part of the story, and the alerts that may go in it and later.
+/// A part of the story, and the alerts that may fire in it and later.
 #[derive(Debug)]
 pub struct Chapter {
     pub title: &'static str,
@@ -43,39 +42,47 @@ fn name(series: &Series) -> String {
     format!("{name} {labels:?}")
 }
 
-/// With its state.
+/// The state and the name of an alert.
 fn shown(series: &Series) -> String {
     let state = series.metric.get("alertstate").map(String::as_str);
     format!("{} {}", state.unwrap_or_default(), name(series))
 }
 
-pub async fn goes(prometheus: &Prometheus, alert: &Expected) -> Result<bool> {
+pub async fn fires(prometheus: &Prometheus, alert: &Expected) -> Result<bool> {
     let firing = prometheus.query(FIRING).await?;
     Ok(firing.iter().any(|series| is(series, alert)))
 }
 
-/// Waits until each of them goes, or went since then: some are over soon.
-pub async fn until_all_go(prometheus: &Prometheus, alerts: &[Expected], since: f64) -> Result<()> {
+/// Waits until each of the alerts fires or has fired since then; some stop soon.
+pub async fn until_all_fire(
+    prometheus: &Prometheus,
+    alerts: &[Expected],
+    since: f64,
+) -> Result<()> {
     for alert in alerts {
         let (name, labels) = alert;
-        eventually(&format!("{name} {labels:?} to go"), GOES, async || {
-            let went = format!("last_over_time({FIRING}[{:.0}ms])", (now() - since) * 1e3);
-            let went = prometheus.query(&went).await?;
-            if went.iter().any(|series| is(series, alert)) {
-                return Ok(Some(()));
-            }
-            let others = prometheus.query("ALERTS").await?;
-            let others: Vec<_> = others.iter().map(shown).collect();
-            bail!("there are {others:#?}")
-        })
+        eventually(
+            &format!("{name} {labels:?} to fire"),
+            FIRES_WITHIN,
+            async || {
+                let fired = format!("last_over_time({FIRING}[{:.0}ms])", (now() - since) * 1e3);
+                let fired = prometheus.query(&fired).await?;
+                if fired.iter().any(|series| is(series, alert)) {
+                    return Ok(Some(()));
+                }
+                let others = prometheus.query("ALERTS").await?;
+                let others: Vec<_> = others.iter().map(shown).collect();
+                bail!("there are {others:#?}")
+            },
+        )
         .await?;
     }
     Ok(())
 }
 
-/// Waits until none goes but these.
+/// Waits until no alert fires, except these.
 pub async fn until_calm(prometheus: &Prometheus, but: &[Expected]) -> Result<()> {
-    eventually("all alerts to end", GOES, async || {
+    eventually("all alerts to stop firing", FIRES_WITHIN, async || {
         let mut firing = prometheus.query(FIRING).await?;
         firing.retain(|series| !but.iter().any(|alert| is(series, alert)));
         let names: Vec<_> = firing.iter().map(name).collect();
@@ -85,8 +92,7 @@ pub async fn until_calm(prometheus: &Prometheus, but: &[Expected]) -> Result<()>
     .await
 }
 
-/// Waits until none is about to go either: what only needs longer than the calm
-/// would go in a longer one.
+/// Waits until no alert is pending either: a pending one would fire if the calm lasted longer.
 pub async fn until_none_pends(prometheus: &Prometheus) -> Result<()> {
     eventually("no alert to pend", SOON, async || {
         let there: Vec<_> = prometheus.query("ALERTS").await?;
@@ -97,7 +103,7 @@ pub async fn until_none_pends(prometheus: &Prometheus) -> Result<()> {
     .await
 }
 
-/// No alert went before the chapter that tells of it.
+/// Fails if an alert fired before the first chapter that expects it.
 pub async fn none_too_early(prometheus: &Prometheus, chapters: &[Chapter]) -> Result<()> {
     let span = Span {
         start: chapters[0].start,
@@ -112,7 +118,7 @@ pub async fn none_too_early(prometheus: &Prometheus, chapters: &[Chapter]) -> Re
         if own.is_none_or(|chapter| began < chapter.start) {
             let during = chapters.iter().rfind(|chapter| chapter.start <= began);
             let during = during.map_or("nothing", |chapter| chapter.title);
-            wrong.insert(name(&series), format!("went during {during:?}"));
+            wrong.insert(name(&series), format!("fired during {during:?}"));
         }
     }
     ensure!(wrong.is_empty(), "{wrong:#?}");

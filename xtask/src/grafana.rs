@@ -3,17 +3,16 @@
 
 use serde_json::{Value, json};
 
-use super::source::{Board, Kind, Panel, Row};
+use crate::board::{Board, Kind, Panel, Query, Row};
 
-/// Of Grafana 11; newer ones migrate it when they load it.
+/// The version of Grafana 11; later versions migrate a board when they load it.
 const SCHEMA_VERSION: u32 = 39;
-/// Links between the boards are made by it.
+/// The boards link to all boards with this tag.
 const TAG: &str = "my-cloud-controller-manager";
-/// A board is so wide.
+/// The width of a board.
 const COLUMNS: u32 = 24;
 
-/// The board with all that Grafana wants said.
-#[must_use]
+/// The JSON of a board.
 pub fn board(board: &Board) -> Value {
     json!({
         "uid": board.uid,
@@ -97,7 +96,7 @@ fn annotations() -> Vec<Value> {
     ]
 }
 
-/// Rows below each other; in a row, panels beside each other while there is room.
+/// Places rows below each other, and the panels of a row beside each other while there is room.
 fn panels(rows: &[Row]) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     let mut top = 0;
@@ -150,7 +149,7 @@ fn panel(panel: &Panel, id: usize, place: Value) -> Value {
 }
 
 fn targets(panel: &Panel) -> Vec<Value> {
-    let of = |(index, query): (usize, &super::source::Query)| {
+    let of = |(index, query): (usize, &Query)| {
         let latest = panel.kind == Kind::Stat || panel.kind == Kind::Table;
         let mut target = json!({
             "refId": char::from(b'A' + u8::try_from(index).unwrap_or_default()),
@@ -261,7 +260,7 @@ fn state_options() -> Value {
     })
 }
 
-/// Only these labels, in this order.
+/// Shows these labels only, in this order.
 fn transformations(columns: &[String]) -> Value {
     let mut order = json!({});
     for (index, column) in columns.iter().enumerate() {

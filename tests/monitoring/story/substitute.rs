@@ -1,6 +1,6 @@
-//! A board's expression as Grafana would send it.
+//! The variables of a board, replaced as Grafana does before it sends a query.
 
-/// What a variable stands for.
+/// The values of the variables.
 #[derive(Clone, Copy, Debug)]
 pub struct Variables<'a> {
     /// `$cloud`, a regular expression.
@@ -10,8 +10,7 @@ pub struct Variables<'a> {
 }
 
 impl Variables<'_> {
-    /// The expression with values in the place of variables; all jobs and instances.
-    #[must_use]
+    /// The expression with these values, and with all jobs and instances.
     pub fn substitute(&self, expression: &str) -> String {
         expression
             .replace("$__rate_interval", self.rate_interval)

@@ -1,19 +1,19 @@
-//! A story of trouble, told to a real Prometheus by real replicas: every alert
-//! goes in its chapter and none before; every panel of every board has data.
+//! Real replicas run through a story of failures while a real Prometheus scrapes them: every alert
+//! fires in its chapter and not before, and every panel of every board has data.
 //!
-//! Time runs 60 times faster for the rules ([`faster`]), and so do the
-//! controller's own intervals; what the clouds and the API server need does not.
-//! `promtool` has the same alerts at their real speed.
+//! The rules and the intervals of the controller are 60 times faster ([`faster`]); the clouds and the
+//! API server are not. The tests of promtool check the same alerts at their real speed.
 
+mod alerts;
 mod bystanders;
 mod chapters;
 mod clouds;
 mod collector;
 mod faster;
-mod judge;
 mod panels;
 mod recovery;
 mod replicas;
+mod substitute;
 mod world;
 
 use std::path::PathBuf;
@@ -24,15 +24,15 @@ use testbed::environment::SOON;
 use testbed::eventually;
 use testbed::monitoring::prometheus::Span;
 
+use self::alerts::{none_too_early, now, until_all_fire};
 use self::chapters::Story;
-use self::judge::{none_too_early, now, until_all_go};
 use crate::MACHINE;
 
-/// File that the pictures of the README are drawn from, if one is wanted.
+/// The environment variable with the path of the file from which `make dashboards` draws pictures.
 const RECORD: &str = "RECORD_STORY";
 
 #[tokio::test]
-async fn the_boards_and_alerts_tell_the_story() -> Result<()> {
+async fn the_boards_and_alerts_follow_the_story() -> Result<()> {
     let _machine = MACHINE.lock().await;
     let mut story = Story::begin().await?;
     story.calm().await?;
@@ -58,7 +58,7 @@ async fn the_boards_and_alerts_tell_the_story() -> Result<()> {
     ensure!(wrong.is_empty(), "{wrong:#?}");
 
     prometheus.targets().set([])?;
-    until_all_go(prometheus, &[("MyCloudLBAbsent", &[])], now()).await
+    until_all_fire(prometheus, &[("MyCloudLBAbsent", &[])], now()).await
 }
 
 async fn no_rule_fails(story: &Story) -> Result<()> {
@@ -80,7 +80,7 @@ async fn no_rule_fails(story: &Story) -> Result<()> {
     Ok(())
 }
 
-/// The dots on a board's histograms, each of which leads to a trace.
+/// The points on the histograms of a board, each of which links to a trace.
 async fn exemplars_are_kept(story: &Story, span: Span) -> Result<()> {
     let query = [
         (
@@ -119,5 +119,5 @@ fn record(story: &Story, span: Span, panels: Vec<Value>) -> Result<()> {
     Ok(std::fs::write(PathBuf::from(path), recorded.to_string())?)
 }
 
-/// Scrapes of a replica in the calm before anything happens: two in a second.
+/// Scrapes of a replica during the calm at the start, two each second.
 const CALM_SCRAPES: usize = 48;
