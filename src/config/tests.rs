@@ -220,7 +220,7 @@ fn a_file_of_another_shape_is_one_error() {
         (
             "broken",
             "a: [1\n",
-            "found no YAML: it must be one YAML document",
+            "found text that is not YAML: it must be one YAML document",
             "no YAML",
         ),
     ];

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::cloud::Protocol;
 
-/// A back end that says what it is called, until it is stopped or dropped.
+/// A back end that answers with a fixed text, until it is stopped or dropped.
 #[derive(Debug)]
 pub struct BackEnd {
     address: SocketAddr,
@@ -24,8 +24,8 @@ pub struct BackEnd {
 
 impl BackEnd {
     /// Starts a back end on this address and port (0 for any free one). Over
-    /// TCP it answers any HTTP/1.1 request with 200 and `says` and a newline,
-    /// over UDP any datagram with `says`.
+    /// TCP it answers any HTTP/1.1 request with 200 and `text` and a newline,
+    /// over UDP any datagram with `text`.
     ///
     /// # Errors
     /// The port is taken.
@@ -33,10 +33,10 @@ impl BackEnd {
         ip: IpAddr,
         port: u16,
         protocol: Protocol,
-        says: impl Into<String>,
+        text: impl Into<String>,
     ) -> anyhow::Result<Self> {
         let wanted = SocketAddr::new(ip, port);
-        let says = says.into();
+        let text = text.into();
         let answered = Arc::new(AtomicU64::new(0));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let what = || format!("a back end on {wanted} ({protocol:?})");
@@ -44,14 +44,14 @@ impl BackEnd {
             Protocol::Tcp => {
                 let listener = TcpListener::bind(wanted).await.with_context(what)?;
                 let address = listener.local_addr().with_context(what)?;
-                let serving = serve_http(listener, says, answered.clone(), stop.clone());
+                let serving = serve_http(listener, text, answered.clone(), stop.clone());
                 tasks.spawn(serving);
                 address
             }
             Protocol::Udp => {
                 let socket = UdpSocket::bind(wanted).await.with_context(what)?;
                 let address = socket.local_addr().with_context(what)?;
-                let serving = serve_datagrams(socket, says, answered.clone());
+                let serving = serve_datagrams(socket, text, answered.clone());
                 tasks.spawn(stop.clone().run_until_cancelled_owned(serving));
                 address
             }
@@ -90,11 +90,11 @@ impl Drop for BackEnd {
 
 async fn serve_http(
     listener: TcpListener,
-    says: String,
+    text: String,
     answered: Arc<AtomicU64>,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let body = says + "\n";
+    let body = text + "\n";
     let router = Router::new().fallback(async move || {
         answered.fetch_add(1, Ordering::Relaxed);
         body.clone()
@@ -104,12 +104,12 @@ async fn serve_http(
         .await
 }
 
-async fn serve_datagrams(socket: UdpSocket, says: String, answered: Arc<AtomicU64>) {
+async fn serve_datagrams(socket: UdpSocket, text: String, answered: Arc<AtomicU64>) {
     let mut datagram = vec![0; 65_535];
     loop {
         // An error is an ICMP message about a client that went away.
         if let Ok((_, client)) = socket.recv_from(&mut datagram).await
-            && socket.send_to(says.as_bytes(), client).await.is_ok()
+            && socket.send_to(text.as_bytes(), client).await.is_ok()
         {
             answered.fetch_add(1, Ordering::Relaxed);
         }

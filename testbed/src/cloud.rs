@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The API is described by `docs/cloud-api.openapi.yaml`. Its types are this
-//! module's own, on purpose: the controller and this cloud know each other by
-//! that document alone.
+//! module's own, on purpose: that document is all that the
+//! controller and this cloud have in common.
 
 mod admin;
 mod answer;

@@ -34,7 +34,7 @@ pub async fn eventually<T>(
             Ok(Ok(Some(value))) => return Ok(value),
             Ok(Ok(None)) => anyhow!("not so at the last look"),
             Ok(Err(error)) => error,
-            // A look that had no time to end tells less than the one before.
+            // An attempt that had no time to end is less helpful than the one before.
             Err(_) => match before {
                 Some(error) if began.elapsed() < LONGEST_PAUSE => error,
                 _ => anyhow!("the last look did not end in time"),

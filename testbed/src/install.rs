@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
 /// Where the programs of a directory's `install.sh` are. The first call on a
-/// machine that lacks them gets them, which may take minutes and tells so on
+/// machine that lacks them gets them, which may take minutes and reports it on
 /// standard error.
 ///
 /// # Errors

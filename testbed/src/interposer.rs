@@ -30,7 +30,7 @@ pub use behind::pass_on;
 pub use strike::Strike;
 pub use view::{OldList, View};
 
-/// Counts writes and strikes one; shows Services as it is told to.
+/// Counts writes and strikes one; shows Services as [`View`] has them.
 pub struct Interposer {
     strikes: Strikes,
     view: Arc<View>,

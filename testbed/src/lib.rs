@@ -7,13 +7,14 @@
 //! 2. [`process`]: a child process that cannot outlive this one.
 //! 3. [`control_plane`]: a real etcd and kube-apiserver, with RBAC and an audit log.
 //! 4. [`nodes`]: Nodes without machines.
-//! 5. [`cloud`]: a simulated cloud whose load balancers really forward traffic,
-//!    and [`back_end`], what answers behind them; [`loopback`]: their addresses.
+//! 5. [`cloud`]: a simulated cloud whose load balancers really forward traffic;
+//!    [`back_end`]: a program that answers behind one, and [`node_ports`]: those
+//!    of all Services on all Nodes; [`loopback`]: their addresses.
 //! 6. [`interposer`]: stands between them and lets one write go wrong, or shows
 //!    Services as they were; [`partition`]: a network that can be cut.
-//! 7. [`replica`]: one running my-cloud-controller-manager; [`collector`]: where
-//!    its traces go.
-//! 8. [`oracle`]: says from outside whether all is as it should be.
+//! 7. [`replica`]: one running my-cloud-controller-manager, and [`Replicas`]:
+//!    several that elect a leader; [`collector`]: where their traces go.
+//! 8. [`oracle`]: checks from outside whether the guarantees hold.
 //! 9. [`monitoring`]: a Prometheus and a Grafana that observe the replicas, with
 //!    the rules and boards of this repository.
 //!

@@ -1,4 +1,4 @@
-//! Loopback addresses that nobody else on this machine uses.
+//! Loopback addresses that no other process on this machine uses.
 //!
 //! On Linux the whole of 127.0.0.0/8 is local without any set-up, so that each
 //! load balancer and each Node of a test can have an address of its own, and
@@ -16,7 +16,7 @@ const FIRST: u32 = u32::from_be_bytes([127, 64, 0, 0]);
 const PREFIX: u8 = 20;
 /// So there are this many.
 const RANGES: u32 = 1 << (PREFIX - 10);
-/// A range belongs to whoever listens on this port of its first address: a
+/// A range belongs to the process that listens on this port of its first address: a
 /// claim that ends with the process. Outside the kernel's ephemeral ports.
 const CLAIM_PORT: u16 = 65_535;
 
@@ -54,7 +54,7 @@ impl LoopbackRange {
     /// Claims this range, at least a /20.
     ///
     /// # Errors
-    /// Somebody has claimed it.
+    /// Another process has claimed it.
     pub fn claim_network(network: Ipv4Net) -> anyhow::Result<Self> {
         ensure!(
             network.prefix_len() <= PREFIX,

@@ -116,7 +116,7 @@ pub async fn delete_node(client: &Client, name: &str) -> Result<()> {
 /// Adds a taint; `effect` is `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
 ///
 /// # Errors
-/// There is no such Node, or somebody else changed it at the same moment.
+/// There is no such Node, or another writer changed it at the same moment.
 pub async fn taint_node(client: &Client, name: &str, key: &str, effect: &str) -> Result<()> {
     let mut node = api(client).get(name).await?;
     let taints = node

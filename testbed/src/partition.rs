@@ -1,4 +1,4 @@
-//! A network between somebody and kube-apiserver that can be cut: bytes stop and
+//! A network between a client and kube-apiserver that can be cut: bytes stop and
 //! nothing is closed, as when a cable is pulled.
 
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! A free port for a program that must be told its port.
+//! A free port for a program that needs a fixed one.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,7 +11,7 @@ const FIRST: u16 = 10_000;
 const COUNT: u64 = 10_000;
 const TRIES: u64 = 100;
 
-/// An address of 127.0.0.1 that nobody listens on. Chosen at random, so that
+/// An address of 127.0.0.1 that no process listens on. Chosen at random, so that
 /// many who choose at once do not choose the same.
 ///
 /// # Errors

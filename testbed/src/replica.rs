@@ -47,7 +47,7 @@ pub struct ReplicaOptions {
     pub lease: LeaseTiming,
     /// Where the Lease is.
     pub lease_namespace: String,
-    /// Flags after ours; the program rejects a flag that is given twice.
+    /// Flags after ours; the program decides about a flag that is given twice.
     pub extra_args: Vec<String>,
     /// Environment variables on top of ours.
     pub env: Vec<(String, String)>,
@@ -187,7 +187,7 @@ impl Replica {
         metrics::parse(&answer.text().await?)
     }
 
-    /// Whether it says that it leads.
+    /// Whether it leads, by its metrics.
     ///
     /// # Errors
     /// It does not answer within 5 s, or has no such metric.

@@ -25,8 +25,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Reads a call; whatever is wrong with it is found later, by whoever
-    /// carries it out.
+    /// Reads a call; it is validated later, when it is carried out.
     pub(super) fn read(verb: Verb, headers: &HeaderMap, body: Result<Bytes, String>) -> Self {
         let header = |name: &str| {
             let value = headers.get(name)?;

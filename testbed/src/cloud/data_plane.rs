@@ -21,7 +21,7 @@ use self::pool::Pool;
 use super::CloudSimulatorOptions;
 use super::load_balancer::{Listener, Protocol, Settings};
 
-/// A port as the kernel knows it.
+/// A port, as the kernel counts them.
 type Port = (Protocol, u16);
 
 /// From here on every user may take a port.
@@ -73,7 +73,7 @@ impl DataPlane {
     /// that are open stay open, whatever changes.
     ///
     /// # Errors
-    /// What to tell the load balancer's owner about ports that cannot be taken;
+    /// An explanation for the load balancer's owner of ports that cannot be taken;
     /// the other ports are served.
     pub(super) async fn serve(
         &self,

@@ -43,7 +43,7 @@ pub(super) struct Engine {
 }
 
 /// The right to change something. One change at a time, so that inventory,
-/// data plane and disk never tell different stories.
+/// data plane and disk never contradict each other.
 pub(super) struct Turn<'a> {
     engine: &'a Arc<Engine>,
     _guard: tokio::sync::MutexGuard<'a, ()>,
@@ -102,14 +102,14 @@ impl Engine {
                 State::Provisioning => turn.provision_later(&found.id),
                 State::Deleting => turn.remove_later(&found.id),
                 State::Active | State::Error => {
-                    turn.advance(&found.id).await?;
+                    turn.serve(&found.id).await?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Puts a load balancer there that nobody asked the API for.
+    /// Adds a load balancer without a call of the API.
     pub(super) async fn plant(self: &Arc<Self>, plant: Plant) -> Result<LoadBalancer, Refusal> {
         let turn = self.turn().await;
         let planted = self.inventory().plant(plant)?;
@@ -139,13 +139,13 @@ impl Engine {
 impl Turn<'_> {
     /// Settles and saves, and gives what came of it.
     async fn finish(&self, id: &str) -> Result<LoadBalancer, Refusal> {
-        let settled = self.advance(id).await?;
+        let served = self.serve(id).await?;
         self.save().await?;
-        Ok(settled.load_balancer.clone())
+        Ok(served.load_balancer.clone())
     }
 
-    /// Makes the data plane do what the inventory says.
-    pub(super) async fn advance(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
+    /// Brings the data plane to the state of the inventory.
+    pub(super) async fn serve(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
         let entry = self.engine.inventory().by_id(id)?.clone();
         let Some(data_plane) = &self.engine.data_plane else {
             return Ok(entry);
@@ -173,7 +173,7 @@ impl Turn<'_> {
             ready.state = State::Active;
             ready.message.clear();
         })?;
-        self.advance(id).await
+        self.serve(id).await
     }
 
     /// Removes a load balancer: no traffic, no entry, and its address is free.

@@ -98,9 +98,9 @@ pub struct Event {
     /// When the call arrived.
     pub at: Timestamp,
     pub verb: Verb,
-    /// Name of the load balancer, where known.
+    /// Name of the load balancer, if it is known.
     pub name: Option<String>,
-    /// Id of the load balancer, where known.
+    /// Id of the load balancer, if it is known.
     pub id: Option<String>,
     /// The request body; a text that is not JSON as a string.
     pub request: Value,
@@ -168,7 +168,7 @@ pub fn most_in_flight(events: &[Event]) -> usize {
     usize::try_from(most).unwrap_or_default()
 }
 
-/// What is known of a call when it arrives.
+/// The fields of a call when it arrives.
 #[derive(Clone, Debug)]
 pub(super) struct Arrival {
     pub(super) verb: Verb,

@@ -1,4 +1,4 @@
-//! Faults: how the cloud is told to misbehave.
+//! Faults that a cloud can be given.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ pub enum FaultKind {
     },
     /// It fails and is not carried out.
     FailBefore(Failure),
-    /// It is carried out, and the answer says that it failed.
+    /// It is carried out, and the answer is a failure.
     FailAfter(Failure),
     /// It is carried out, and the connection closes without an answer.
     LoseReply,
@@ -153,7 +153,7 @@ pub enum FaultKind {
     },
 }
 
-/// An answer that says that a call failed.
+/// An answer that reports a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Failure {

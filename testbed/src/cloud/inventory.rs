@@ -179,7 +179,7 @@ impl Inventory {
         })))
     }
 
-    /// Puts a load balancer there that nobody asked the API for.
+    /// Adds a load balancer without a call of the API.
     pub(super) fn plant(&mut self, plant: Plant) -> Result<Arc<Entry>, Refusal> {
         let number = self.last_number + 1;
         let id = plant.id.unwrap_or_else(|| format!("lb-{number}"));
@@ -245,7 +245,7 @@ impl Inventory {
         }
     }
 
-    /// An address of the range that nobody has; freed ones come last.
+    /// A free address of the range; freed ones come last.
     fn reserve(&mut self, wanted: Option<Ipv4Addr>) -> Result<Ipv4Addr, Refusal> {
         let range = self.addresses;
         if let Some(wanted) = wanted {

@@ -158,7 +158,7 @@ impl Default for Settings {
     }
 }
 
-/// What the cloud says of a load balancer.
+/// A load balancer, as the cloud shows it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -166,7 +166,7 @@ pub enum State {
     Provisioning,
     #[default]
     Active,
-    /// Not serving; `message` says why.
+    /// Not serving; `message` has the reason.
     Error,
     /// On its way out.
     Deleting,
@@ -191,7 +191,7 @@ pub struct LoadBalancer {
     /// A DNS name; only an edit gives it one.
     pub hostname: Option<String>,
     pub state: State,
-    /// What there is to say about its state.
+    /// An explanation of the state.
     pub message: String,
     /// When it was created.
     pub created_at: Timestamp,

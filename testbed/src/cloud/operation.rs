@@ -14,7 +14,7 @@ use super::refusal::{Code, Refusal};
 use super::validation;
 use super::wire::{ChangeAnswer, ChangeRequest, FullAnswer, ListAnswer, ListRequest, WhichRequest};
 
-/// Items of a page when the caller does not say.
+/// Items of a page by default.
 const PAGE: usize = 100;
 /// Items of a page at most.
 const LARGEST_PAGE: i64 = 1_000;
@@ -144,7 +144,7 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
             load_balancer.message.clear();
         }
     })?;
-    let entry = turn.advance(&id).await?;
+    let entry = turn.serve(&id).await?;
     turn.save().await?;
     changed(Effect::Updated, entry, profile)
 }
@@ -183,7 +183,7 @@ async fn delete(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
         let deleting = engine
             .inventory()
             .change(&id, |going| going.state = State::Deleting)?;
-        turn.advance(&id).await?;
+        turn.serve(&id).await?;
         turn.remove_later(&id);
         deleting
     };

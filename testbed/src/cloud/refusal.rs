@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Code {
     /// There is no such load balancer.
     NotFound,
-    /// The name belongs to somebody else.
+    /// The name belongs to another owner.
     AlreadyExists,
     /// The request cannot be carried out as written.
     InvalidArgument,
@@ -17,7 +17,7 @@ pub enum Code {
     QuotaExceeded,
     /// The caller may not do this.
     PermissionDenied,
-    /// The caller is not known.
+    /// The caller has no valid token.
     Unauthenticated,
     /// Too many calls.
     Throttled,

@@ -18,7 +18,7 @@ pub(super) async fn load(path: &Path) -> anyhow::Result<Option<Snapshot>> {
     Ok(Some(snapshot))
 }
 
-/// Replaces the state: whoever reads the file finds the old or the new one,
+/// Replaces the state: a reader of the file finds the old or the new one,
 /// whole, whenever this process dies.
 pub(super) async fn save(path: &Path, snapshot: &Snapshot) -> anyhow::Result<()> {
     let mut next = PathBuf::from(path);

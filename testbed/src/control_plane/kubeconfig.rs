@@ -1,4 +1,4 @@
-//! Files that tell a client where kube-apiserver is and who the client is.
+//! Files with the address of kube-apiserver and the credentials of a client.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use super::certificates;
 /// Longer than any test or demo.
 const TOKEN_SECONDS: i64 = 24 * 60 * 60;
 
-/// A client for what a kubeconfig file says.
+/// A client from a kubeconfig file.
 ///
 /// # Errors
 /// The file cannot be read or does not make sense.
@@ -33,7 +33,7 @@ pub async fn client_for(kubeconfig: &Path) -> Result<Client> {
 
 /// rustls asks for a process-wide choice before the first connection.
 pub(crate) fn install_tls_provider() {
-    // An error says that one was installed before, by us or by the test.
+    // An error means that one was installed before, by us or by the test.
     let _installed_before = rustls::crypto::ring::default_provider().install_default();
 }
 

@@ -114,7 +114,7 @@ async fn start_etcd(directory: &Path, binaries: &Path) -> Result<Process> {
     let clients = format!("unix://{}", socket.display());
     let peers = format!("unix://{}", directory.join("etcd-peers.sock").display());
     // A lone member never dials itself, but the flags must look like a host and a port.
-    let nobody = "http://127.0.0.1:1";
+    let unused = "http://127.0.0.1:1";
     let mut etcd = Process::spawn(Program {
         name: "etcd",
         path: &assets::binary(binaries, "etcd")?,
@@ -122,10 +122,10 @@ async fn start_etcd(directory: &Path, binaries: &Path) -> Result<Process> {
             ("name", "testbed".into()),
             ("data-dir", directory.join("etcd").into()),
             ("listen-client-urls", clients.into()),
-            ("advertise-client-urls", nobody.into()),
+            ("advertise-client-urls", unused.into()),
             ("listen-peer-urls", peers.into()),
-            ("initial-advertise-peer-urls", nobody.into()),
-            ("initial-cluster", format!("testbed={nobody}").into()),
+            ("initial-advertise-peer-urls", unused.into()),
+            ("initial-cluster", format!("testbed={unused}").into()),
             // The data need not survive the machine.
             ("unsafe-no-fsync", "true".into()),
         ]),
@@ -178,7 +178,7 @@ fn start_kube_apiserver(directory: &Path, binaries: &Path, port: u16) -> Result<
             ("service-cluster-ip-range", "10.96.0.0/12".into()),
             // The default has fewer ports than a test at scale has Services.
             ("service-node-port-range", "20000-65535".into()),
-            // No controller manager runs here: nobody would make the default service
+            // No controller manager runs here, so nothing would create the default service
             // accounts that the one waits for, or take away the taint that the other sets.
             (
                 "disable-admission-plugins",

@@ -11,7 +11,7 @@ impl Environment {
     /// ServiceAccount; gives what it printed.
     ///
     /// # Errors
-    /// It failed; the message has its output.
+    /// It failed; the message has its standard error.
     pub async fn command(&self, arguments: &[&str]) -> Result<String> {
         let directory = tempfile::tempdir()?;
         let config = directory.path().join("config.yaml");

@@ -9,7 +9,7 @@ use super::Environment;
 
 impl Environment {
     /// Edits a Service: a merge patch without a precondition, as `kubectl edit`
-    /// in the hands of somebody who knows what they want.
+    /// does.
     ///
     /// # Errors
     /// kube-apiserver refused it.

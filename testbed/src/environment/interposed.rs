@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::Environment;
 use crate::interposer::{Front, Interposer};
 
-/// What the replicas are told instead of the truth.
+/// What the replicas get instead of the real addresses.
 pub(super) struct Interposed {
     pub(super) cloud1: Front,
     pub(super) cloud2: Front,

@@ -10,7 +10,7 @@ use super::Environment;
 use crate::cloud::{CloudSimulator, Event, Verb};
 use crate::control_plane::AuditEvent;
 
-/// As RBAC knows the replicas.
+/// The user name of the replicas at kube-apiserver.
 const ACCOUNT: &str = "system:serviceaccount:kube-system:my-cloud-controller-manager";
 
 impl Environment {
@@ -49,7 +49,7 @@ impl Environment {
     /// Fails if anything of ours is left on a Service.
     ///
     /// # Errors
-    /// The message says what.
+    /// The message names the first that is left.
     pub fn ensure_unmarked(&self, service: &Service) -> Result<()> {
         let finalizers = service.finalizers();
         ensure!(!finalizers.contains(&self.finalizer()), "{finalizers:?}");

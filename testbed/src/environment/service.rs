@@ -49,13 +49,13 @@ impl<'a> NewService<'a> {
         self
     }
 
-    /// With somebody else's annotation.
+    /// With a foreign annotation.
     pub fn annotation(mut self, name: &str, value: &str) -> Self {
         self.annotations.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// With somebody else's finalizer.
+    /// With a foreign finalizer.
     pub fn finalizer(mut self, name: &str) -> Self {
         self.finalizers.push(name.to_owned());
         self

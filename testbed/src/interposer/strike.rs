@@ -8,9 +8,9 @@ use tokio::sync::watch;
 /// How a write goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strike {
-    /// It does not arrive; the caller is told that nobody knows (504).
+    /// It does not arrive; the caller gets 504, which leaves the outcome open.
     Drop,
-    /// It is carried out; the caller is told that nobody knows (504).
+    /// It is carried out; the caller gets 504, which leaves the outcome open.
     LoseAnswer,
     /// It is carried out and never answered: the moment to kill the caller.
     Freeze,
@@ -20,7 +20,7 @@ pub enum Strike {
     Vanish,
 }
 
-/// Counts writes and knows which one goes wrong.
+/// Counts writes, and makes one of them go wrong.
 #[derive(Debug)]
 pub(super) struct Strikes {
     writes: AtomicUsize,

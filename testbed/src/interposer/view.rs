@@ -65,8 +65,8 @@ impl View {
         self.missed.reach(count).await
     }
 
-    /// The watch is answered 410 Gone, and whoever lists then is shown this
-    /// list, also later, until the truth.
+    /// The watch is answered 410 Gone, and a list is answered with
+    /// this one from then on, until [`View::show_truth`].
     pub fn go_back(&self, to: OldList) {
         *self.old.lock() = Some(to);
         self.end_watches();

@@ -80,12 +80,11 @@ fn without(
 ) -> Vec<LoadBalancer> {
     let mut inventory = cloud.inventory();
     for other in others.iter().filter(|other| is_on(other, cloud)) {
-        match inventory.iter().position(|found| found == other) {
-            Some(position) => drop(inventory.remove(position)),
-            None => {
-                let observation = format!("the foreign {} has changed", described(other));
-                violations.push(Violation::new(Guarantee::NoHijack, observation));
-            }
+        let position = inventory.iter().position(|found| found.id == other.id);
+        let found = position.map(|position| inventory.remove(position));
+        if found.as_ref() != Some(other) {
+            let observation = format!("the foreign {} has changed", described(other));
+            violations.push(Violation::new(Guarantee::NoHijack, observation));
         }
     }
     inventory

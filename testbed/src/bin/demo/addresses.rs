@@ -12,7 +12,7 @@ const PORT: u16 = 80;
 /// Where port 80 may be instead: 80, 8080, 18080, …
 const OFFSETS: [u16; 5] = [0, 8_000, 18_000, 28_000, 38_000];
 
-/// Whose addresses are where.
+/// The ranges of addresses.
 pub struct Addresses {
     /// Of the Nodes.
     pub nodes: LoopbackRange,

@@ -69,7 +69,7 @@ impl Demo {
         self.measurements.push(Measurement { what, took, aim });
     }
 
-    /// Prints which components ended although nobody asked them to.
+    /// Prints which components have ended by themselves.
     pub fn report_ended(&mut self, stage: &Stage) {
         if let Err(ended) = self.environment.control_plane.check_running() {
             stage.complaint(&format!("{ended:#}"));

@@ -18,7 +18,7 @@ pub const NAME: &str = "my-cloud-controller-manager";
 pub struct Holder {
     /// Pod name, `_` and a random part.
     pub identity: String,
-    /// When it took the Lease, by its own clock, which is ours.
+    /// When it took the Lease, by its own clock, which is the clock of this machine.
     pub since: Timestamp,
 }
 
@@ -33,10 +33,10 @@ impl Holder {
     }
 }
 
-/// Waits until somebody else than `before` holds the Lease.
+/// Waits until another replica than `before` holds the Lease.
 ///
 /// # Errors
-/// Nobody else did within `deadline`.
+/// No other replica did within `deadline`.
 pub async fn next_holder(
     stage: &Stage,
     client: &Client,

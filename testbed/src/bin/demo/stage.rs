@@ -1,4 +1,4 @@
-//! What is printed: headings, facts, tables, and what is waited for.
+//! The output: headings, facts, tables, and progress.
 
 use std::io::{IsTerminal, stderr, stdout};
 use std::time::{Duration, Instant};
@@ -49,12 +49,12 @@ impl Stage {
         });
     }
 
-    /// A heading of its own, for what is no scene.
+    /// A heading that opens no scene.
     pub fn heading(&self, text: &str) {
         println!("{}", self.paint(BOLD, text));
     }
 
-    /// Ends the scene, and says how long it took.
+    /// Ends the scene, and prints how long it took.
     pub fn close(&mut self) {
         if let Some(scene) = self.scene.take() {
             self.fact("scene took", seconds(scene.started.elapsed()));
@@ -67,7 +67,7 @@ impl Stage {
         self.started.elapsed()
     }
 
-    /// One thing that was observed.
+    /// Prints one observation.
     pub fn fact(&self, label: &str, value: impl std::fmt::Display) {
         println!("   {label:<LABEL_WIDTH$} {value}");
     }
@@ -138,12 +138,12 @@ impl Stage {
         Progress::new(what)
     }
 
-    /// What went wrong besides.
+    /// Prints a problem beside the failure.
     pub fn complaint(&self, text: &str) {
         eprintln!("  {}", text.replace('\n', "\n    "));
     }
 
-    /// The end, for a reason.
+    /// Prints a failure and its causes.
     pub fn failed(&self, error: &anyhow::Error) {
         let whereabouts = match &self.scene {
             Some(scene) => format!("in scene {}", scene.title),
@@ -159,7 +159,7 @@ impl Stage {
         }
     }
 
-    /// The end, because the user wanted it.
+    /// Prints that a signal ended the demo.
     pub fn interrupted(&self) {
         eprintln!("\nInterrupted; everything that was started is being ended.");
     }

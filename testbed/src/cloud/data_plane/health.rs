@@ -30,7 +30,7 @@ async fn serves(backend: SocketAddr, protocol: Protocol, check: Option<HealthChe
     let check = match (check, protocol) {
         (Some(check), _) => check,
         (None, Protocol::Tcp) => HealthCheck::default(),
-        // UDP says nothing until it is used; one that was refused gets another
+        // UDP reports nothing until it is used; one that was refused gets another
         // chance with every look.
         (None, Protocol::Udp) => return true,
     };

@@ -199,7 +199,7 @@ fn rules(settings: &Settings, listener: &Listener, before: &[Arc<Backend>]) -> R
                 Some(Duration::from_secs(timeout_seconds.into()))
             }
         },
-        // What does not parse was refused, or planted: it lets nobody in.
+        // What does not parse was refused, or planted: it lets no client in.
         sources: settings
             .source_ranges
             .iter()

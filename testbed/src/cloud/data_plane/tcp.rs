@@ -55,7 +55,7 @@ async fn forward(mut client: TcpStream, from: SocketAddr, pool: Arc<Pool>) {
         return;
     }
     if let Some((mut backend, _open)) = connect(from, &pool).await {
-        // Either side may go away at any time: nothing to tell anybody.
+        // Either side may go away at any time, which is not an error.
         let _ = client.set_nodelay(true);
         let _ = backend.set_nodelay(true);
         let _ = copy_bidirectional(&mut client, &mut backend).await;

@@ -118,7 +118,7 @@ async fn open(
 }
 
 /// Sends what the back end answers to the client. A refusal, which the kernel
-/// tells a connected socket, marks the back end: the next datagram goes on.
+/// reports to a connected socket, marks the back end: the next datagram goes on.
 async fn carry_back(
     socket: Arc<UdpSocket>,
     backend: Arc<Backend>,
@@ -129,7 +129,7 @@ async fn carry_back(
     loop {
         match socket.recv(&mut datagram).await {
             Ok(length) => {
-                // The client may be gone: nothing to tell anybody.
+                // The client may be gone, which is not an error.
                 let _ = listener.send_to(&datagram[..length], client).await;
             }
             Err(_) => {

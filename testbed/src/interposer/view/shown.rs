@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::View;
 
-/// As kube-apiserver says that a watch cannot go on from where it is.
+/// kube-apiserver's answer to a watch that cannot go on from its version.
 const GONE: &str = concat!(
     r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version","reason":"Expired","code":410}}"#,
     "\n"

@@ -75,7 +75,7 @@ impl Failover {
     }
 }
 
-/// A Service to be created while nobody leads.
+/// A Service to be created while no replica leads.
 pub fn manifest(name: &str, cloud: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n  annotations:\n    \

@@ -16,7 +16,7 @@ use crate::stage::{Stage, seconds};
 
 const NODES: usize = 2;
 const HEALTH_CHECKS: Duration = Duration::from_millis(500);
-/// A load balancer of somebody else at the same clouds.
+/// A load balancer of another user of the same clouds.
 const FOREIGN: &str = "somebody-elses";
 
 /// # Errors
