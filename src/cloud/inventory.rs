@@ -79,7 +79,7 @@ impl Inventory {
         state.entries.insert(found.name.clone(), found);
     }
 
-    /// Removes a load balancer that does not exist any more, or whose state is unstate.
+    /// Removes a load balancer that does not exist any more, or whose state is unknown.
     pub fn forget(&self, id: &LoadBalancerId) {
         let mut state = self.state();
         let InventoryState { entries, since, .. } = &mut *state;

@@ -31,14 +31,14 @@ impl CloudHandle {
 
     /// Waits for the end of the first list, for at most [`FIRST_LIST`]; after that,
     /// each Service is queried by itself.
-    pub async fn listed(&self) {
+    pub async fn wait_for_first_list(&self) {
         let mut listed = self.listed.subscribe();
         // The wait cannot fail because `self` keeps the sender.
         let _ = timeout(FIRST_LIST, listed.wait_for(|listed| *listed)).await;
     }
 
     /// Records that a list has ended, successfully or not.
-    pub fn has_been_listed(&self) {
+    pub fn mark_listed(&self) {
         self.listed.send_replace(true);
     }
 }

@@ -66,7 +66,7 @@ fn condition_to_set(
     // not emit another Event or rewrite the condition.
     let failure = result.errors.iter().find(|error| !error.is_superseded());
     let failure = failure.map(ReconcileError::fingerprint);
-    let may_be_set = context.memory.event_dedup.failure_is_new(service, failure)
+    let may_be_set = context.memory.event_dedup.record_failure(service, failure)
         || before.is_none_or(|before| before.status == "True");
     // A superseded attempt may have created a load balancer that is in no record
     // yet; the Service must not be reported as ready.

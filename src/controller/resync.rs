@@ -94,7 +94,7 @@ async fn list(
             None
         }
     };
-    cloud.has_been_listed();
+    cloud.mark_listed();
     found
 }
 

@@ -148,7 +148,7 @@ pub enum Waiting {
     NotOurs(NotOurs),
     /// The configuration of the Service is invalid; a user must edit it.
     Invalid(Vec<Problem>),
-    /// The cloud did not respond; the next attempt may succeed.
+    /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),
     /// The cloud is in the record and not configured; an operator must act.
     CloudNotConfigured(CloudName),

@@ -25,7 +25,8 @@ pub type Clouds = BTreeMap<CloudName, Capabilities>;
 /// The desired state of a Service's load balancers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Desired {
-    /// The Service is not managed and never was: nothing is read or written for it.
+    /// The Service is not managed and does not have our finalizer: no cloud is called
+    /// for it.
     Unmanaged(NotOurs),
     /// The Service is no longer managed: its load balancers are deleted, then our
     /// finalizer, record and condition are removed.

@@ -62,7 +62,8 @@ pub enum Reach {
 /// Whether a failed action may have taken effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {
-    /// The action had no effect.
+    /// The action had no effect, or its effect shows in the next live read. Only a
+    /// create needs more than that.
     NotDone,
     /// The response was lost: the action may have taken effect, or may still do so.
     Unknown,

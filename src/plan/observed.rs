@@ -37,7 +37,7 @@ pub enum CloudView {
     NameTaken,
     /// The cloud is in the record and not configured.
     NotConfigured,
-    /// The cloud did not respond.
+    /// The query failed: the state of the load balancer is unknown.
     Unreachable,
 }
 
@@ -45,8 +45,7 @@ pub enum CloudView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Backends {
     pub addresses: BTreeSet<IpAddr>,
-    /// Whether the absence of Nodes was observed twice, the second time by a live
-    /// list.
+    /// Whether the watch, a live list and the watch again showed no eligible Node.
     pub none_confirmed: bool,
 }
 

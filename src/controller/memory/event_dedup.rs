@@ -39,7 +39,7 @@ impl EventDedup {
     }
 
     /// Whether to emit the warnings about this spec: true once for each spec.
-    pub fn warnings_are_due(&self, service: &ObservedService) -> bool {
+    pub fn mark_warned(&self, service: &ObservedService) -> bool {
         self.with(service, |emitted| {
             !std::mem::replace(&mut emitted.warned, true)
         })
@@ -47,7 +47,7 @@ impl EventDedup {
 
     /// Records the fingerprint of a failed attempt. Returns whether it differs from
     /// that of the attempt before; always true for a success.
-    pub fn failure_is_new(&self, service: &ObservedService, failure: Option<String>) -> bool {
+    pub fn record_failure(&self, service: &ObservedService, failure: Option<String>) -> bool {
         self.with(service, |emitted| {
             let is_new = failure.is_none() || emitted.failure != failure;
             emitted.failure = failure;

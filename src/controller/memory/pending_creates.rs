@@ -3,7 +3,7 @@
 //! Such a create is in no record. While the Service names the cloud, the next
 //! attempt finds the load balancer. But if the user names another cloud or deletes
 //! the Service first, nothing else leads to it. After a crash, the list at takeover
-//! shows it.
+//! shows it, if the cloud has lists (profile `standard`).
 
 use std::collections::{BTreeSet, HashSet};
 

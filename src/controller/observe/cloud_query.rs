@@ -84,7 +84,7 @@ impl CloudQuery<'_> {
             // Our finalizer precedes every create, so there is no load balancer.
             return Ok(CloudView::Absent.into());
         }
-        cloud.listed().await;
+        cloud.wait_for_first_list().await;
         if let Some(known) = cloud.inventory.find(&self.load_balancer) {
             // A load balancer that does not serve, or whose owner changed, is queried again.
             if is_serving(&known) && self.is_ours(&known) {

@@ -83,7 +83,7 @@ async fn delete_on_all_clouds(owner: &Owner, context: &Context) {
         match delete(cloud, owner, context).await {
             Ok(None) => {}
             Ok(Some(id)) => {
-                tracing::warn!(cloud = %name, %id, service, "deleted the load balancer of a Service that was removed despite its finalizer");
+                tracing::warn!(cloud = %name, %id, service, "requested deletion of the load balancer of a Service that was removed despite its finalizer");
                 let note = format!(
                     "Deleting orphaned load balancer {id} on {name}: its Service was removed despite the finalizer"
                 );

@@ -104,7 +104,9 @@ fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
                     "This Service has a load balancer on {cloud}, which is not configured in this controller"
                 )
             }
-            Waiting::CloudUnreachable(cloud) => format!("{cloud} did not respond"),
+            Waiting::CloudUnreachable(cloud) => {
+                format!("The query of {cloud} failed, so the state of the load balancer is unknown")
+            }
             Waiting::RepairSlot(cloud) => format!(
                 "The load balancer on {cloud} was deleted outside the cluster; a new one is queued because repairs are rate-limited"
             ),

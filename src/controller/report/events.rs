@@ -151,7 +151,7 @@ pub fn emit_warnings(
     context: &Context,
 ) {
     let warnings = warnings(service, result, readiness, context.metadata_keys.prefix());
-    if warnings.is_empty() || !context.memory.event_dedup.warnings_are_due(service) {
+    if warnings.is_empty() || !context.memory.event_dedup.mark_warned(service) {
         return;
     }
     for (reason, note) in warnings {

@@ -3,12 +3,12 @@
 use crate::controller::Context;
 use crate::controller::attempt::ApplyResult;
 use crate::controller::error::Unfinished;
-use crate::plan::{Action, Waiting};
+use crate::plan::{Action, Observed, Waiting};
 
 /// Logs the result of an attempt. Errors are throttled.
 pub fn log_result(result: &ApplyResult, prefix: &str, context: &Context) {
     for action in &result.actions {
-        log_action(action);
+        log_action(action, &result.observed);
     }
     for waiting in &result.waiting {
         log_waiting(waiting, prefix);
@@ -20,7 +20,7 @@ pub fn log_result(result: &ApplyResult, prefix: &str, context: &Context) {
     }
 }
 
-fn log_action(action: &Action) {
+fn log_action(action: &Action, observed: &Observed) {
     match action {
         Action::AddFinalizer => tracing::info!("added the finalizer to the Service"),
         Action::ConfirmLive => tracing::info!("confirmed that the Service is unchanged"),
@@ -35,7 +35,12 @@ fn log_action(action: &Action) {
             tracing::info!(%cloud, %id, back_ends, "updated load balancer");
         }
         Action::Publish { .. } => {
-            tracing::info!("updated the annotations and status of the Service");
+            let (load_balancers, addresses) = (&observed.record, &observed.ingress);
+            tracing::info!(
+                ?load_balancers,
+                ?addresses,
+                "wrote the load balancers and their addresses to the Service"
+            );
         }
         Action::AwaitServing { .. } => {
             tracing::info!("confirmed that the new load balancers serve");
@@ -64,7 +69,7 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
             );
         }
         Waiting::CloudUnreachable(cloud) => {
-            tracing::info!(%cloud, "the cloud did not respond; waiting for the next attempt");
+            tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");
         }
         Waiting::CloudNotConfigured(cloud) => {
             tracing::info!(%cloud, "the Service has a load balancer on a cloud that is not configured");
