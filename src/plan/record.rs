@@ -2,6 +2,7 @@
 //! addresses that clients use.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,15 @@ pub enum Ingress {
     Ip(IpAddr),
     /// A DNS name.
     Hostname(String),
+}
+
+impl fmt::Display for Ingress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(formatter),
+            Self::Hostname(hostname) => hostname.fmt(formatter),
+        }
+    }
 }
 
 /// The record and addresses of a Service, written in one patch.

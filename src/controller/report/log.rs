@@ -3,6 +3,7 @@
 use crate::controller::Context;
 use crate::controller::attempt::ApplyResult;
 use crate::controller::error::Unfinished;
+use crate::plan::record::Ingress;
 use crate::plan::{Action, Observed, Waiting};
 
 /// Logs the result of an attempt. Errors are throttled.
@@ -35,11 +36,14 @@ fn log_action(action: &Action, observed: &Observed) {
             tracing::info!(%cloud, %id, back_ends, "updated load balancer");
         }
         Action::Publish { .. } => {
-            let (load_balancers, addresses) = (&observed.record, &observed.ingress);
+            let (lb_id, lb_cloud) = observed.record.annotations().unwrap_or_default();
+            let addresses: Vec<String> = observed.ingress.iter().map(Ingress::to_string).collect();
+            let addresses = addresses.join(",");
             tracing::info!(
-                ?load_balancers,
-                ?addresses,
-                "wrote the load balancers and their addresses to the Service"
+                lb_id,
+                lb_cloud,
+                addresses,
+                "wrote the record and the addresses to the Service"
             );
         }
         Action::AwaitServing { .. } => {
