@@ -1,6 +1,6 @@
-//! What the probes of real replicas say. What only a broken process would show
-//! has unit tests: a leader that stays without its Lease in
-//! `src/election/renewals.rs`, a part that is stuck in `src/app/pulse.rs`.
+//! The probes of real replicas. Unit tests cover the failures of a broken process:
+//! a leader that stays without its Lease in `src/election/healthz.rs`, a component
+//! that is stuck in `src/app/heartbeat.rs`.
 
 use std::time::Duration;
 

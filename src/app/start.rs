@@ -189,7 +189,7 @@ impl Components {
 
     /// Updates the gauges of the queue and of the pending Services before each scrape.
     fn export_memory(&self, memory: &Arc<Memory>) {
-        let memory = Arc::downgrade(memory);
+        let memory = memory.clone();
         let clouds: Vec<CloudName> = self
             .config
             .clouds
@@ -197,9 +197,6 @@ impl Components {
             .map(|cloud| cloud.name.clone())
             .collect();
         self.metrics.before_scrape(move |metrics| {
-            let Some(memory) = memory.upgrade() else {
-                return;
-            };
             let queue = memory.workqueue.state();
             metrics
                 .workqueue

@@ -1,5 +1,5 @@
-//! The state of each Service that this replica keeps between two reconciles. It is
-//! never needed for correctness: a new leader starts without it.
+//! The state of each Service that this replica keeps between two reconciles. A new
+//! leader starts without it: the clouds' lists show what it needs.
 
 pub mod drift;
 pub mod event_dedup;
@@ -81,7 +81,9 @@ impl Memory {
             drift,
             event_dedup,
             mutation_cache,
-            pending_creates,
+            // A watch that was restarted may show an old list without a living Service,
+            // and nothing else would lead to its pending create.
+            pending_creates: _,
             provisioning,
             provisioning_traces,
             node_sync,
@@ -91,7 +93,6 @@ impl Memory {
         drift.retain(alive);
         event_dedup.retain(alive);
         mutation_cache.retain(alive);
-        pending_creates.retain(alive);
         provisioning.retain(alive);
         provisioning_traces.retain(alive);
         node_sync.retain(alive);

@@ -1,5 +1,7 @@
 //! The identity of a candidate, which it writes into the Lease as the holder.
 
+use std::hash::{BuildHasher, RandomState};
+
 /// An identity is also the field manager of the patches of the Lease, which
 /// kube-apiserver limits to 128 bytes.
 const MAX_LENGTH: usize = 128;
@@ -7,7 +9,9 @@ const MAX_LENGTH: usize = 128;
 /// Returns the pod name, `_` and a random part. It differs for each process, so that
 /// a restarted container does not mistake the term of its predecessor for its own.
 pub fn identity(pod_name: &str) -> String {
-    let random = format!("_{:016x}", fastrand::u64(..));
+    // Not fastrand, whose seed is the time: the keys of a RandomState come from the
+    // operating system, so that two machines never share an identity.
+    let random = format!("_{:016x}", RandomState::new().hash_one(std::process::id()));
     let readable: String = pod_name
         .chars()
         .filter(|character| character.is_ascii_graphic())

@@ -138,7 +138,10 @@ impl Execution {
         self.stopped.extend(cloud.cloned());
         if reach == Reach::Plan || cloud.is_none() {
             self.remaining.clear();
-            if matches!(action, Action::Publish { .. }) && !self.unrecorded.is_empty() {
+            let is_unrecorded =
+                matches!(action, Action::Publish { .. }) && !self.unrecorded.is_empty();
+            // Without leadership nothing could be undone: the next leader finds it.
+            if is_unrecorded && reach == Reach::Action {
                 self.phase = Phase::CheckingService;
             }
         }

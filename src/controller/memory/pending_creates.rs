@@ -5,7 +5,7 @@
 //! the Service first, nothing else leads to it. After a crash, the list at takeover
 //! shows it, if the cloud has lists (profile `standard`).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use super::per_service::PerService;
 use crate::plan::naming::{CloudName, ServiceUid};
@@ -38,9 +38,5 @@ impl PendingCreates {
 
     pub fn forget(&self, uid: &ServiceUid) {
         self.0.forget(uid);
-    }
-
-    pub fn retain(&self, alive: &HashSet<ServiceUid>) {
-        self.0.retain(alive);
     }
 }

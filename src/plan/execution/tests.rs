@@ -171,6 +171,10 @@ fn creates_that_cannot_be_recorded_are_undone_once_the_service_is_gone() {
     );
     unrecorded.service_checked(false);
     assert_eq!(rest(unrecorded), [""; 0], "the Service still leads to them");
+
+    let mut without_leadership = both_created();
+    let failed = without_leadership.failed(Reach::Plan, Certainty::NotDone);
+    assert_eq!((failed, rest(without_leadership)), (None, Vec::new()));
 }
 
 #[test]
