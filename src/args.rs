@@ -19,7 +19,7 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// Configuration file (YAML) [default: none, which means cloud1 and cloud2 with default settings]
+    /// Configuration file (YAML); without it, cloud1 and cloud2 with default settings
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -78,7 +78,7 @@ pub struct Args {
     #[arg(long, value_name = "IP:PORT")]
     pub admin_address: Option<String>,
 
-    /// Address of the metrics over TLS, for clients that may get /metrics [default: none]
+    /// Address of the metrics over TLS, for clients that may get /metrics; off by default
     #[arg(long, value_name = "IP:PORT")]
     pub metrics_secure_address: Option<String>,
 
@@ -90,7 +90,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub metrics_tls_key_file: Option<String>,
 
-    /// Serve the metrics on --admin-address too [default: true, or false with --metrics-secure-address]
+    /// Serve the metrics on --admin-address too [default: true without --metrics-secure-address]
     #[arg(
         long,
         value_name = "BOOL",
@@ -115,7 +115,7 @@ pub enum Command {
     },
     /// List the load balancers whose Service does not exist any more, and exit; changes nothing
     Orphans {
-        /// Configuration file (YAML) [default: none, which means cloud1 and cloud2 with default settings]
+        /// Configuration file (YAML); without it, cloud1 and cloud2 with default settings
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
         /// Kubeconfig file [default: KUBECONFIG or ~/.kube/config, else the pod's ServiceAccount]

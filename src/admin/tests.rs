@@ -116,7 +116,7 @@ async fn responses_have_the_format_of_kube_apiserver() {
             "/readyz/stores",
             500,
             "internal server error: Nodes were not listed yet\n",
-            "one check tells why",
+            "a single check includes the reason",
         ),
         (
             "/readyz?exclude=stores",
@@ -128,7 +128,7 @@ async fn responses_have_the_format_of_kube_apiserver() {
             "/readyz?verbose&exclude=stores&exclude=x",
             200,
             "[+]ping ok\n[+]stores excluded: ok\nwarn: some health checks cannot be excluded: no matches for \"x\"\nreadyz check passed\n",
-            "an unknown name is told",
+            "an unknown name is reported",
         ),
     ];
     for (path, status, text, reason) in cases {
@@ -244,7 +244,7 @@ async fn a_head_that_is_too_long_is_rejected() {
     let _server = AbortOnDropHandle::new(tokio::spawn(serve(listener, router)));
     for (bytes, is_answered, why) in [
         (20_000, true, "a long token and more"),
-        (100_000, false, "what nobody needs"),
+        (100_000, false, "longer than any request needs"),
     ] {
         let filler = "x".repeat(bytes);
         let question = format!(

@@ -124,6 +124,9 @@ mod tests {
         assert_eq!(text().expect("read").expect("text"), "Bearer three");
 
         std::fs::remove_file(&path).expect("removed");
-        assert_eq!(text().expect("kept").expect("text"), "Bearer three");
+        assert_eq!(
+            text().expect("the previous token").expect("text"),
+            "Bearer three"
+        );
     }
 }

@@ -83,7 +83,7 @@ pub fn read(path: &Path, errors: &mut ConfigErrors) -> FileSettings {
                 path: String::new(),
             };
             let rule = format!("it must be one YAML document ({})", error.message);
-            errors.add(place, "text that is not YAML", rule);
+            errors.add(place, "invalid YAML", rule);
             FileSettings::default()
         }
     }

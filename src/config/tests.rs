@@ -220,8 +220,8 @@ fn a_file_of_another_shape_is_one_error() {
         (
             "broken",
             "a: [1\n",
-            "found text that is not YAML: it must be one YAML document",
-            "no YAML",
+            "found invalid YAML: it must be one YAML document",
+            "invalid YAML",
         ),
     ];
     for (name, text, expected, reason) in cases {

@@ -222,7 +222,7 @@ mod tests {
             (
                 "a: 1\na: 2\n",
                 "{a@1=1@1 a@2=2@2}",
-                "a repeated field is kept, to be reported",
+                "a repeated field stays, so that it can be reported",
             ),
             (
                 "- x\n-\n  y: z\n",

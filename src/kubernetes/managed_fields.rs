@@ -11,7 +11,7 @@ use crate::plan::annotation::ENABLE;
 
 /// The time of the request; `None` for an object without a creation time.
 ///
-/// It is the last write of the annotation `enable` or of the type, by `managedFields`,
+/// This is the last write of the annotation `enable` or of the type, by `managedFields`,
 /// which have the time and the fields of each manager. A later edit of other fields by
 /// the same manager moves it.
 pub fn requested_at(service: &Service, metadata_keys: &MetadataKeys) -> Option<Timestamp> {
@@ -30,14 +30,14 @@ pub fn requested_at(service: &Service, metadata_keys: &MetadataKeys) -> Option<T
 /// than half of the size of many objects.
 pub(super) fn trim(service: &mut Service, metadata_keys: &MetadataKeys) {
     let switch = switch(metadata_keys);
-    let kept = entries(service).iter().filter(|entry| owns(entry, &switch));
-    let kept: Vec<_> = kept
+    let needed = entries(service).iter().filter(|entry| owns(entry, &switch));
+    let needed: Vec<_> = needed
         .map(|entry| ManagedFieldsEntry {
             time: entry.time.clone(),
             ..ManagedFieldsEntry::default()
         })
         .collect();
-    service.metadata.managed_fields = (!kept.is_empty()).then_some(kept);
+    service.metadata.managed_fields = (!needed.is_empty()).then_some(needed);
 }
 
 /// The annotation `enable` as a key of `fieldsV1`.

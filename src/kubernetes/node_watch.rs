@@ -137,12 +137,12 @@ async fn confirmed_set(
         "most Nodes disappeared from the watch and a live list does not confirm it; load balancers keep their back ends"
     );
     // There is no previous set before the first one.
-    let kept = if before.version == 0 {
+    let previous = if before.version == 0 {
         set
     } else {
         before.clone()
     };
-    (kept, false)
+    (previous, false)
 }
 
 fn node_set<'a>(nodes: impl Iterator<Item = &'a Node>, kind: NodeAddressType) -> NodeSet {

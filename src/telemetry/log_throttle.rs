@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::telemetry::captured_logs::CapturedLogs;
 
-    /// Collects what is logged on this thread.
+    /// Collects the log lines of this thread.
     fn collect() -> (CapturedLogs, DefaultGuard) {
         let lines = CapturedLogs::default();
         let writer = lines.clone();
@@ -102,13 +102,13 @@ mod tests {
         (lines, guard)
     }
 
-    /// Those since the last time.
+    /// Takes the lines since the last call.
     fn taken(lines: &CapturedLogs) -> Vec<String> {
         let text = lines.take();
         text.lines().map(|line| line.trim().to_owned()).collect()
     }
 
-    fn kind(cloud: &str, reason: &'static str) -> LogKey {
+    fn key(cloud: &str, reason: &'static str) -> LogKey {
         LogKey {
             cloud: Some(cloud.to_owned()),
             operation: "create",
@@ -118,21 +118,21 @@ mod tests {
 
     async fn later(time: Duration) {
         advance(time).await;
-        // The followers are due now and run before we go on.
+        // The tasks that log the counts are due now and run first.
         for _ in 0..4 {
             tokio::task::yield_now().await;
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_is_news_and_the_rest_is_a_count_every_period() {
+    async fn the_first_line_is_logged_and_the_rest_is_a_count_every_period() {
         let (lines, _guard) = collect();
-        let repeats = LogThrottle::default();
-        let down = || kind("cloud1", "timeout");
-        assert!(repeats.should_log(down()));
+        let throttle = LogThrottle::default();
+        let down = || key("cloud1", "timeout");
+        assert!(throttle.should_log(down()));
         tokio::task::yield_now().await;
         for _ in 0..41 {
-            assert!(!repeats.should_log(down()));
+            assert!(!throttle.should_log(down()));
         }
         later(PERIOD - Duration::from_millis(1)).await;
         assert!(taken(&lines).is_empty(), "not yet");
@@ -143,24 +143,24 @@ mod tests {
             )
         };
         assert_eq!(taken(&lines), [count(41)]);
-        assert!(!repeats.should_log(down()), "it goes on");
+        assert!(!throttle.should_log(down()), "the failures continue");
         later(PERIOD).await;
         assert_eq!(taken(&lines), [count(1)]);
         later(PERIOD).await;
-        assert!(taken(&lines).is_empty(), "none is no news");
-        assert!(repeats.lock().is_empty(), "nothing is kept");
+        assert!(taken(&lines).is_empty(), "no line, no count");
+        assert!(throttle.lock().is_empty(), "no key is left");
         assert!(
-            repeats.should_log(down()),
-            "after a quiet period it is again"
+            throttle.should_log(down()),
+            "logged again after a quiet period"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn another_cloud_or_reason_is_news() {
-        let repeats = LogThrottle::default();
-        assert!(repeats.should_log(kind("cloud1", "timeout")));
-        assert!(repeats.should_log(kind("cloud2", "timeout")));
-        assert!(repeats.should_log(kind("cloud1", "quota")));
-        assert!(!repeats.clone().should_log(kind("cloud1", "timeout")));
+    async fn another_cloud_or_reason_is_logged() {
+        let throttle = LogThrottle::default();
+        assert!(throttle.should_log(key("cloud1", "timeout")));
+        assert!(throttle.should_log(key("cloud2", "timeout")));
+        assert!(throttle.should_log(key("cloud1", "quota")));
+        assert!(!throttle.clone().should_log(key("cloud1", "timeout")));
     }
 }

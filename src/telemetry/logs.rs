@@ -23,10 +23,9 @@ use super::traces;
 /// The format of the log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
     #[default]
     Text,
-    /// One JSON object per line, with the ids of the active trace.
+    /// One JSON object for each line, with the ids of the active trace.
     Json,
 }
 

@@ -132,13 +132,13 @@ async fn only_authorized_clients_pass() {
             Some("Bearer may-not"),
             403,
             "Forbidden: may-not may not get /metrics\n",
-            "somebody else",
+            "not authorized",
         ),
         (
             Some("Bearer wrong"),
             401,
             "Unauthorized\n",
-            "a token of nobody",
+            "an invalid token",
         ),
         (None, 401, "Unauthorized\n", "no token"),
         (Some("Bearer "), 401, "Unauthorized\n", "an empty one"),
@@ -239,10 +239,7 @@ async fn a_new_certificate_is_loaded_and_half_of_one_is_not() {
     advance(LATER).await;
     assert!(Arc::ptr_eq(&first, &certificate.current()), "no key");
     std::fs::write(files.key(), new_key).unwrap();
-    assert!(
-        Arc::ptr_eq(&first, &certificate.current()),
-        "looked just now"
-    );
+    assert!(Arc::ptr_eq(&first, &certificate.current()), "read just now");
     advance(LATER).await;
     let second = certificate.current();
     assert!(!Arc::ptr_eq(&first, &second), "a new pair");

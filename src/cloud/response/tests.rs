@@ -132,7 +132,7 @@ fn responses_of_the_standard_api() {
             "<html>404</html>",
             Some(Protocol),
             "protocol",
-            "a gateway knows no load balancers",
+            "a gateway has no load balancers",
         ),
         (
             Delete,
@@ -242,8 +242,8 @@ fn responses_of_the_standard_api() {
         ),
     ];
     for (verb, status, body, kind, code, reason) in cases {
-        let judged = classify(Profile::Standard, verb, status, body);
-        let found = match judged {
+        let result = classify(Profile::Standard, verb, status, body);
+        let found = match result {
             Ok(()) => (None, status.to_string()),
             Err((kind, code)) => (Some(kind), code),
         };
@@ -259,19 +259,19 @@ fn the_text_of_a_cloud_without_codes_can_mean_not_found() {
         "lb_not_found",
         "lb a: Not-Found.",
     ] {
-        let judged = classify(
+        let result = classify(
             Profile::Basic,
             Verb::Query,
             200,
             &format!(r#"{{"err":"{text}"}}"#),
         );
         assert_eq!(
-            judged.map_err(|(kind, _)| kind),
+            result.map_err(|(kind, _)| kind),
             Err(ErrorKind::NotFound),
             "{text}"
         );
     }
-    let judged = classify(
+    let result = classify(
         Profile::Basic,
         Verb::Query,
         500,
@@ -279,7 +279,7 @@ fn the_text_of_a_cloud_without_codes_can_mean_not_found() {
     );
     let broken = ErrorKind::Unavailable { retry_after: None };
     assert_eq!(
-        judged.map_err(|(kind, _)| kind),
+        result.map_err(|(kind, _)| kind),
         Err(broken),
         "a failure proves nothing"
     );

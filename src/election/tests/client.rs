@@ -42,6 +42,6 @@ async fn what_is_refused_for_now_is_not_sent_again() {
         answer = timeout(LONG, client.send(request.expect("a request"))) => answer,
         () = sent_again => panic!("one try is one request"),
     };
-    let answer = answer.expect("an answer within 10 s").expect("no trouble");
+    let answer = answer.expect("an answer within 10 s").expect("no error");
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
 }

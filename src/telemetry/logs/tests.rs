@@ -115,18 +115,18 @@ fn text_lines_within_a_trace_carry_its_ids_too() {
 fn a_filter_is_replaced_while_lines_are_written() {
     let ours = "my_cloud_controller_manager=debug";
     let text = written(LogFormat::Text, EnvFilter::new("warn"), |filter| {
-        let say = |when: &str| {
+        let log = |when: &str| {
             tracing::debug!(target: "my_cloud_controller_manager::cloud", when, "ours");
             tracing::info!(target: "kube_client", when, "theirs");
             tracing::info!(target: "kube_leader_election", when, "a poll");
         };
         assert_eq!(filter.text(), "start");
-        say("before");
+        log("before");
         filter.set(&format!(" info,{ours}\n")).unwrap();
         assert_eq!(filter.text(), format!("info,{ours}"));
-        say("opened");
+        log("opened");
         filter.set("error").unwrap();
-        say("closed");
+        log("closed");
     });
     let ends: Vec<_> = text
         .lines()
@@ -135,10 +135,10 @@ fn a_filter_is_replaced_while_lines_are_written() {
     let changes = ends
         .iter()
         .filter(|end| end.starts_with("the log filter is being replaced"));
-    assert_eq!(changes.count(), 2, "told before each change: {text}");
-    let said: Vec<_> = ends.iter().filter(|end| end.contains("when=")).collect();
+    assert_eq!(changes.count(), 2, "logged before each change: {text}");
+    let logged_lines: Vec<_> = ends.iter().filter(|end| end.contains("when=")).collect();
     let expected = ["ours when=\"opened\"", "theirs when=\"opened\""];
-    assert_eq!(said, expected.iter().collect::<Vec<_>>(), "{text}");
+    assert_eq!(logged_lines, expected.iter().collect::<Vec<_>>(), "{text}");
 }
 
 #[test]

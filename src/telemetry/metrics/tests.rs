@@ -138,7 +138,7 @@ fn timestamps_start_when_the_replica_becomes_the_leader() {
     let began = value(&metrics, scan);
     assert!(began > 1e9 && value(&metrics, success) > 1e9);
     metrics.leader(true);
-    assert_eq!(value(&metrics, scan), began, "it leads already");
+    assert_eq!(value(&metrics, scan), began, "it was the leader before");
     metrics.inventory.has_no_list("cloud1");
     assert!(!text(&metrics).contains(scan), "nothing is late");
     metrics.inventory.has_no_list("cloud1");
@@ -210,21 +210,24 @@ fn provisioning_exports_pending_and_served_services() {
 #[test]
 fn leader_gauges_end_with_the_leadership() {
     let metrics = metrics();
-    let told = |metrics: &Metrics| {
+    let is_exported = |metrics: &Metrics| {
         let text = text(metrics);
         text.contains("mycloud_lb_load_balancers{") || text.contains("provisioning_pending{")
     };
     metrics.inventory.load_balancers("cloud1", "active", 3);
-    assert!(!told(&metrics), "a standby tells nothing");
+    assert!(!is_exported(&metrics), "a standby exports no leader gauge");
     metrics.leader(true);
     metrics.inventory.load_balancers("cloud1", "active", 3);
     let series = "mycloud_lb_load_balancers{cloud=\"cloud1\",state=\"active\"}";
     assert_line(&metrics, &format!("{series} 3"));
-    assert!(told(&metrics));
+    assert!(is_exported(&metrics));
     metrics.leader(false);
-    assert!(!told(&metrics), "gone when it stepped down");
+    assert!(!is_exported(&metrics), "gone when it stepped down");
     metrics.inventory.load_balancers("cloud1", "active", 3);
-    assert!(!told(&metrics), "a late inventory does not bring it back");
+    assert!(
+        !is_exported(&metrics),
+        "a late inventory does not bring it back"
+    );
 }
 
 #[test]

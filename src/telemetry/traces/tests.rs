@@ -86,7 +86,7 @@ async fn shutdown_sends_the_last_spans_to_the_collector() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
-    let (heard, collector) = mpsc::channel();
+    let (requests, collector) = mpsc::channel();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = vec![0; 64 * 1024];
@@ -95,7 +95,7 @@ async fn shutdown_sends_the_last_spans_to_the_collector() {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
             .unwrap();
-        heard.send(request).unwrap();
+        requests.send(request).unwrap();
     });
     let exporter = OtlpExporter::builder()
         .with_http()
@@ -163,27 +163,27 @@ fn requests_carry_their_span_only_when_there_is_one() {
 
 /// Keeps the exported spans.
 #[derive(Clone, Debug, Default)]
-struct Kept(Arc<Mutex<Vec<SpanData>>>);
+struct ExportedSpans(Arc<Mutex<Vec<SpanData>>>);
 
-impl SpanExporter for Kept {
+impl SpanExporter for ExportedSpans {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         self.0.lock().extend(batch);
         Ok(())
     }
 }
 
-impl Kept {
+impl ExportedSpans {
     fn by_name(&self, name: &str) -> Vec<SpanData> {
-        let kept = self.0.lock();
-        let of_name = kept.iter().filter(|span| span.name == name);
+        let spans = self.0.lock();
+        let of_name = spans.iter().filter(|span| span.name == name);
         of_name.cloned().collect()
     }
 }
 
 #[tokio::test]
 async fn work_without_an_action_or_request_has_no_span() {
-    let kept = Kept::default();
-    let traces = Traces::new(kept.clone(), counters());
+    let spans = ExportedSpans::default();
+    let traces = Traces::new(spans.clone(), counters());
     assert_eq!(in_work(&traces, active), None);
     in_work(&traces, || {
         note([KeyValue::new("result", "success")]);
@@ -194,10 +194,10 @@ async fn work_without_an_action_or_request_has_no_span() {
         active().expect("a request is worth a span")
     });
     traces.shutdown().await;
-    let exported = kept.by_name("reconcile");
+    let exported = spans.by_name("reconcile");
     assert_eq!(exported.len(), 1, "{exported:?}");
     assert_eq!(exported[0].span_context, span);
-    let request = &kept.by_name("cloud1 query")[0];
+    let request = &spans.by_name("cloud1 query")[0];
     assert_eq!(request.parent_span_id, span.span_id());
     assert_eq!(request.span_kind, SpanKind::Client);
     assert!(
@@ -205,7 +205,10 @@ async fn work_without_an_action_or_request_has_no_span() {
         "dated back to the beginning of the work"
     );
     let cancelled = KeyValue::new("error.type", "cancelled");
-    assert!(request.attributes.contains(&cancelled), "nobody ended it");
+    assert!(
+        request.attributes.contains(&cancelled),
+        "the request was not ended"
+    );
 }
 
 #[tokio::test]
@@ -214,8 +217,8 @@ async fn attempts_of_two_leaders_and_the_root_are_one_trace() {
     let provision = ProvisioningTrace::new("cluster", "uid", wish);
     let (mut passes, mut roots) = (Vec::new(), Vec::new());
     for leader in ["first", "second"] {
-        let kept = Kept::default();
-        let traces = Traces::new(kept.clone(), counters());
+        let spans = ExportedSpans::default();
+        let traces = Traces::new(spans.clone(), counters());
         let tracer = traces.tracer();
         let work = tracer.lazy_span("reconcile", move || SpanDescription {
             within: Some(provision),
@@ -228,8 +231,8 @@ async fn attempts_of_two_leaders_and_the_root_are_one_trace() {
         // The ids of later spans are random again.
         assert_ne!(span_under(&traces).unwrap().trace_id(), provision.trace());
         traces.shutdown().await;
-        passes.push(kept.by_name("reconcile").remove(0));
-        roots.extend(kept.by_name("provision"));
+        passes.push(spans.by_name("reconcile").remove(0));
+        roots.extend(spans.by_name("provision"));
     }
     let [root] = &roots[..] else {
         panic!("{roots:?}");
