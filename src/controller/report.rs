@@ -29,12 +29,12 @@ pub async fn report(
     context: &Context,
 ) -> Option<Duration> {
     log::log_result(&result, context.metadata_keys.prefix(), context);
-    let (readiness, is_news) = condition_to_set(service, &result, context);
-    if is_news {
+    let (readiness, has_changed) = condition_to_set(service, &result, context);
+    if has_changed {
         traces::begin();
     }
     events::emit_applied(service, &result, context);
-    if let Some(readiness) = readiness.as_ref().filter(|_| is_news) {
+    if let Some(readiness) = readiness.as_ref().filter(|_| has_changed) {
         events::emit_condition_change(service, readiness, context);
     }
     events::emit_warnings(service, &result, readiness.as_ref(), context);
@@ -78,10 +78,10 @@ fn condition_to_set(
         keys.prefix(),
     )
     .filter(|_| may_be_set && !superseded);
-    let is_news = readiness
+    let has_changed = readiness
         .as_ref()
         .is_some_and(|now| before.is_none_or(|before| !now.matches(before)));
-    (readiness, is_news)
+    (readiness, has_changed)
 }
 
 /// The waits that remain and are not errors.
