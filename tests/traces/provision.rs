@@ -120,7 +120,7 @@ async fn found_elsewhere(
     let log = std::fs::read_to_string(replica.log_path())?;
     let lines = log.lines().map(serde_json::from_str::<Value>);
     let lines: Vec<Value> = lines.collect::<Result<_, _>>()?;
-    let message = "updated the annotations and status of the Service";
+    let message = "wrote the record and the addresses to the Service";
     let done = lines.iter().rfind(|line| line["message"] == message);
     let done = done.context("a line about what was done")?;
     ensure!(done["trace_id"] == root.trace(), "{done}");

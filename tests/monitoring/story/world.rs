@@ -99,11 +99,15 @@ impl World {
         .await
     }
 
-    /// The same, after Prometheus has scraped it as the leader.
+    /// The same, after Prometheus shows it as the only leader. While the last sample of the
+    /// leader before it counts too, another change would look like two leaders for longer.
     pub async fn seen_leading(&self) -> Result<usize> {
         let leader = self.leader().await?;
-        let leads = format!("{STATUS}{{instance=\"{}\"}} == 1", NAMES[leader]);
-        self.seen("a scrape of the leader", &leads).await?;
+        let leads = format!(
+            "{STATUS}{{instance=\"{}\"}} == 1 and on () sum({STATUS}) == 1",
+            NAMES[leader]
+        );
+        self.seen("a scrape of the leader alone", &leads).await?;
         Ok(leader)
     }
 
