@@ -10,8 +10,8 @@ use crate::plan::annotation::{self, UnknownAnnotation};
 use crate::plan::naming::CloudName;
 use crate::plan::{Action, Desired, Urgency, Waiting};
 
-/// Emits the Events that announce the actions of a plan: once for each spec, not
-/// for each attempt.
+/// Emits the Events that announce the actions of a plan: once for each spec. A retry
+/// after a failure emits none; a retry after a write conflict may.
 pub fn emit_before_apply(paced: &PacedPlan, service: &ObservedService, context: &Context) {
     let emit = |reason, note: &str| {
         context
