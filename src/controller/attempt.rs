@@ -120,8 +120,7 @@ pub struct ApplyResult {
 impl ApplyResult {
     /// The errors, then the waits.
     pub fn unfinished(&self) -> impl Iterator<Item = Unfinished<'_>> {
-        let errors = self.errors.iter().map(Unfinished::Failed);
-        errors.chain(self.waiting.iter().map(Unfinished::Waiting))
+        Unfinished::all(&self.errors, &self.waiting)
     }
 
     /// The clouds on which a repair waits for its slot.

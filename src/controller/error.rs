@@ -1,5 +1,7 @@
 //! The errors of an attempt, and the reasons for which it is unfinished.
 
+use std::collections::BTreeSet;
+
 use crate::cloud::{CloudError, ErrorKind};
 use crate::election::LeadershipLost;
 use crate::kubernetes::KubernetesError;
@@ -87,6 +89,15 @@ pub enum Unfinished<'a> {
 }
 
 impl<'a> Unfinished<'a> {
+    /// The errors, then the waits.
+    pub fn all(
+        errors: &'a [ReconcileError],
+        waiting: &'a BTreeSet<Waiting>,
+    ) -> impl Iterator<Item = Self> {
+        let errors = errors.iter().map(Self::Failed);
+        errors.chain(waiting.iter().map(Self::Waiting))
+    }
+
     /// The reason in metrics, logs and the condition.
     pub fn reason(self) -> Reason {
         match self {

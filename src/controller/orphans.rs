@@ -12,7 +12,7 @@ use super::Context;
 use super::error::ReconcileError;
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::service::view;
-use crate::plan::naming::{ClusterId, Owner, ServiceKey};
+use crate::plan::naming::{ClusterId, Owner};
 use crate::plan::{Clouds, Desired, desired};
 
 /// The action to take on an orphan.
@@ -49,16 +49,9 @@ impl Context {
     /// Whether the Service of an owner is gone or no longer managed, by a live read:
     /// the watch may lag.
     async fn is_service_gone(&self, owner: &Owner) -> Result<bool, ReconcileError> {
-        let live = self.services.get(&key(owner)).await?;
+        let live = self.services.get(&owner.service_key()).await?;
         let live = live.filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
         Ok(live.is_none_or(|live| !self.may_have_load_balancers(&live)))
-    }
-}
-
-fn key(owner: &Owner) -> ServiceKey {
-    ServiceKey {
-        namespace: owner.namespace.clone(),
-        name: owner.name.clone(),
     }
 }
 

@@ -139,8 +139,7 @@ fn requeue(
     pending: &BTreeSet<Waiting>,
     context: &Context,
 ) -> Option<Duration> {
-    let errors = result.errors.iter().map(Unfinished::Failed);
-    let unfinished = errors.chain(pending.iter().map(Unfinished::Waiting));
+    let unfinished = Unfinished::all(&result.errors, pending);
     // Restoring the status against another writer must not become a hot loop.
     let restores = result.restores_status(service).then_some(Requeue::Poll);
     let slots = result.repairs.values().filter_map(|repair| repair.wait);

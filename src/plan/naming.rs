@@ -82,6 +82,14 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// The namespace and name of the Service.
+    pub fn service_key(&self) -> ServiceKey {
+        ServiceKey {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+
     /// Whether both are the same Service object of the same cluster. Only cluster and
     /// UID are compared.
     pub fn is_same_service(&self, other: &Self) -> bool {

@@ -55,8 +55,7 @@ impl Executor<'_> {
         observed: &Observed,
     ) -> Result<Outcome, Interruption> {
         let publication = observed.publication(clouds);
-        let errors = self.errors.iter().map(Unfinished::Failed);
-        let unfinished = errors.chain(self.waiting.iter().map(Unfinished::Waiting));
+        let unfinished = Unfinished::all(&self.errors, &self.waiting);
         let prefix = self.context.metadata_keys.prefix();
         let readiness = condition::readiness(self.service, observed, unfinished, prefix);
         let patch = ServicePatch {

@@ -99,10 +99,7 @@ pub fn of_attempt(
 
 /// The span of the deletion of an orphan.
 pub fn of_orphan(owner: &Owner, context: &Context) -> LazySpan {
-    let key = ServiceKey {
-        namespace: owner.namespace.clone(),
-        name: owner.name.clone(),
-    };
+    let key = owner.service_key();
     let (uid, term) = (owner.uid.clone(), context.leadership().as_ref().map(term));
     context
         .tracer
