@@ -28,6 +28,7 @@ use crate::plan::CreateRequest;
 use crate::plan::desired::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName};
+use crate::priority::Priority;
 
 pub use call::{Call, CallEvent, CallObserver, Code, Operation, Verb};
 pub use error::{CloudError, ErrorKind, Rejection};
@@ -86,16 +87,6 @@ pub trait Cloud: Send + Sync + 'static {
 pub enum Which<'a> {
     Id(&'a LoadBalancerId),
     Name(&'a LoadBalancerName),
-}
-
-/// The priority of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Priority {
-    /// A user waits for the call: a create, a delete, a change of listeners.
-    User,
-    /// No user waits for the call: back-end updates, drift repair, lists. These calls
-    /// take at most half of the slots of a cloud.
-    Background,
 }
 
 /// The part of the API that a cloud implements.

@@ -17,7 +17,8 @@
 //! Service asks for, in six steps:
 //!
 //! 1. `observe_service` reads the Service from the watch's store and derives the
-//!    desired state.
+//!    desired state. `admit` then asks the queue for a place at the clouds that the
+//!    reconcile will call; if none is free, it ends here and runs again later.
 //! 2. `observe_clouds` reads its load balancers from the inventories, or queries
 //!    the clouds.
 //! 3. `plan` compares both and returns a list of actions; a pure function.
@@ -41,9 +42,9 @@
 //! 7. [`args`], [`config`] and [`app`]: from the command line to the running
 //!    components.
 //!
-//! Two small modules serve all others: [`reason`] has the closed set of reasons for
-//! metrics, log lines and conditions; [`error_chain`] formats an error with its
-//! causes.
+//! Three small modules serve all others: [`reason`] has the closed set of reasons for
+//! metrics, log lines and conditions; [`priority`] the two priorities of work and the
+//! semaphore that keeps them; [`error_chain`] formats an error with its causes.
 
 pub mod admin;
 pub mod app;
@@ -55,5 +56,6 @@ pub mod election;
 pub mod error_chain;
 pub mod kubernetes;
 pub mod plan;
+pub mod priority;
 pub mod reason;
 pub mod telemetry;

@@ -19,7 +19,8 @@ use crate::controller::memory::Memory;
 use crate::controller::orphans::finalizer_race::{self, FinalizerRaces};
 use crate::controller::orphans::sweep::SweepSettings;
 use crate::controller::resync::{self, ResyncSettings};
-use crate::controller::{self, Context, Trigger, node_changes};
+use crate::controller::workqueue::Workqueue;
+use crate::controller::{self, Context, node_changes};
 use crate::election::{self, Candidate, Clock, LeaseHealth, Role};
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
@@ -85,35 +86,25 @@ impl Components {
             client.clone(),
             MetadataKeys::new(&self.config.annotation_prefix),
         );
-        let memory = Arc::new(Memory::default());
-        self.export_memory(&memory);
-        let context = self.context(
-            client.clone(),
-            cluster,
-            store,
-            events,
-            memory.clone(),
-            watched_roles,
-        )?;
+        let context = self.context(client.clone(), cluster, store, events, watched_roles)?;
         let context = Arc::new(context);
+        self.export_memory(&context);
         let (finalizer_races, races) = FinalizerRaces::new();
         let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
-        let (trigger, triggered) = Trigger::new();
         self.spawn("event-writer", write_events);
         let kind = self.config.node_address_type;
         let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
         let watch_nodes =
             node_watch::follow(client.clone(), kind, self.nodes.clone(), watch_metrics);
         self.spawn("node-watch", watch_nodes);
-        let (nodes, metrics) = (self.nodes.subscribe(), self.metrics.clone());
-        let node_changes = node_changes::run(nodes, trigger.clone(), memory, metrics);
+        let node_changes = node_changes::run(self.nodes.subscribe(), context.clone());
         self.spawn("node-changes", node_changes);
-        let resync = resync::run(context.clone(), trigger, self.resync_settings());
+        let resync = resync::run(context.clone(), self.resync_settings());
         self.spawn("resync", resync);
         let listed = self.services_listed.clone();
         let controller = self.spawn_component("controller", async move {
-            controller::run(context, service_events, triggered, finalizer_races, listed).await;
+            controller::run(context, service_events, finalizer_races, listed).await;
             ComponentExit::Controller
         });
         self.controller = Some(controller);
@@ -152,7 +143,6 @@ impl Components {
         cluster: ClusterId,
         services_store: Store<Service>,
         events: Events,
-        memory: Arc<Memory>,
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
         let metadata_keys = MetadataKeys::new(&self.config.annotation_prefix);
@@ -163,6 +153,8 @@ impl Components {
             &log_throttle,
             &self.stopping,
         )?;
+        let concurrency = self.config.clouds.iter();
+        let concurrency = concurrency.map(|cloud| (cloud.name.clone(), cloud.concurrency));
         Ok(Context {
             cluster,
             capabilities: self.config.capabilities(),
@@ -181,15 +173,16 @@ impl Components {
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),
             log_throttle,
-            memory,
+            memory: Arc::new(Memory::default()),
+            queue: Workqueue::new(concurrency, self.metrics.clone()),
             roles,
             stopping: self.stopping.clone(),
         })
     }
 
     /// Updates the gauges of the queue and of the pending Services before each scrape.
-    fn export_memory(&self, memory: &Arc<Memory>) {
-        let memory = memory.clone();
+    fn export_memory(&self, context: &Arc<Context>) {
+        let (memory, queue) = (context.memory.clone(), context.queue.clone());
         let clouds: Vec<CloudName> = self
             .config
             .clouds
@@ -197,13 +190,15 @@ impl Components {
             .map(|cloud| cloud.name.clone())
             .collect();
         self.metrics.before_scrape(move |metrics| {
-            let queue = memory.workqueue.state();
+            let state = queue.state();
             metrics
                 .workqueue
-                .show(queue.depth, queue.longest_running, queue.unfinished);
+                .show(state.depth, state.longest_running, state.unfinished);
             for cloud in &clouds {
                 let pending = memory.provisioning.pending_at(cloud);
                 metrics.provisioning.show(cloud.as_str(), pending);
+                let waiting = queue.waiting_for(cloud);
+                metrics.workqueue.show_waiting(cloud.as_str(), waiting);
             }
         });
     }

@@ -11,14 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::body::{self, BodyError};
 use super::call::{Call, CallEvent, CallObserver, Code, InFlight, Operation, Verb};
 use super::error::{CloudError, ErrorKind};
-use super::limiter::{Limiter, Refusal, Slot};
+use super::limiter::{Limiter, Refusal};
 use super::response::Response;
 use super::span::CallSpan;
 use super::token::TokenFile;
-use super::{Priority, Profile, retry_after};
+use super::{Profile, retry_after};
 use crate::election::WritePermit;
 use crate::error_chain::with_causes;
 use crate::plan::naming::CloudName;
+use crate::priority::{Permit, Priority};
 use crate::telemetry::log_throttle::{LogKey, LogThrottle};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -134,7 +135,7 @@ impl ApiClient {
         &self,
         span: &CallSpan,
         request: &ApiRequest<'_>,
-    ) -> Result<(Slot<'_>, HeaderMap), CloudError> {
+    ) -> Result<(Permit, HeaderMap), CloudError> {
         let error = |kind, message| self.error(request.verb, kind, message);
         let lost = || error(ErrorKind::LeadershipLost, "not sent: leadership ended");
         let admitted = tokio::select! {

@@ -2,23 +2,20 @@
 //!
 //! A call first gets a slot (`concurrency` limits the calls in flight), then waits for
 //! the end of a cooldown that the cloud requested, then for its start under the rate
-//! limit. All calls are served in the order of their arrival.
+//! limit. Calls for which a user waits get their slots first; within a priority, calls
+//! are served in the order of their arrival.
 
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Priority;
+use crate::priority::{Permit, Priority, PrioritySemaphore};
 
 /// The limits of one cloud.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    slots: Semaphore,
-    /// The slots that background calls may take. They queue here, so that at most this
-    /// many of them are ever ahead of a user's call.
-    background: Semaphore,
+    slots: PrioritySemaphore,
     /// Time between the starts of two calls; `None` without a rate limit.
     spacing: Option<Duration>,
     schedule: Mutex<Schedule>,
@@ -32,13 +29,6 @@ struct Schedule {
     next_start: Instant,
 }
 
-/// A slot for a call in flight, released when dropped.
-#[derive(Debug)]
-pub(super) struct Slot<'a> {
-    _slot: SemaphorePermit<'a>,
-    _background: Option<SemaphorePermit<'a>>,
-}
-
 /// The reason why a call cannot start within its `patience`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -50,11 +40,9 @@ pub(super) enum Refusal {
 
 impl Limiter {
     pub(super) fn new(concurrency: usize, requests_per_second: u32) -> Self {
-        let concurrency = concurrency.clamp(1, Semaphore::MAX_PERMITS);
         let now = Instant::now();
         Self {
-            slots: Semaphore::new(concurrency),
-            background: Semaphore::new((concurrency / 2).max(1)),
+            slots: PrioritySemaphore::new(concurrency.max(1)),
             spacing: Duration::from_secs(1).checked_div(requests_per_second),
             schedule: Mutex::new(Schedule {
                 resume: now,
@@ -63,18 +51,17 @@ impl Limiter {
         }
     }
 
-    /// Waits, for at most `patience`, until a call may start. Fails at once if that
-    /// cannot happen in time.
+    /// Waits, for at most `patience`, until a call may start, and returns its slot.
+    /// Fails at once if that cannot happen in time.
     pub(super) async fn admit(
         &self,
         priority: Priority,
         patience: Duration,
-    ) -> Result<Slot<'_>, Refusal> {
+    ) -> Result<Permit, Refusal> {
         let give_up = Instant::now() + patience;
         self.check_cooldown(give_up)?;
-        let slot = timeout_at(give_up, self.slot(priority))
-            .await
-            .unwrap_or(Err(Refusal::Busy))?;
+        let slot = timeout_at(give_up, self.slots.acquire(priority));
+        let slot = slot.await.map_err(|_| Refusal::Busy)?;
         let mut reserved = None;
         while let Some(start) = self.not_before(&mut reserved, give_up)? {
             sleep_until(start).await;
@@ -89,20 +76,6 @@ impl Limiter {
         // Limited, because the clock cannot represent every length.
         let resume = now.checked_add(length).unwrap_or(now + CENTURY);
         schedule.resume = schedule.resume.max(resume);
-    }
-
-    async fn slot(&self, priority: Priority) -> Result<Slot<'_>, Refusal> {
-        // The semaphores are never closed.
-        let background = match priority {
-            Priority::User => None,
-            Priority::Background => {
-                Some(self.background.acquire().await.map_err(|_| Refusal::Busy)?)
-            }
-        };
-        Ok(Slot {
-            _slot: self.slots.acquire().await.map_err(|_| Refusal::Busy)?,
-            _background: background,
-        })
     }
 
     fn check_cooldown(&self, give_up: Instant) -> Result<(), Refusal> {

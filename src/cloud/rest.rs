@@ -21,11 +21,12 @@ use super::span::CallSpan;
 use super::token::TokenFile;
 use super::transport::{self, CloudSetupError};
 use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, QueryBody};
-use super::{Cloud, Priority, Which};
+use super::{Cloud, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId};
+use crate::priority::Priority;
 use crate::telemetry::log_throttle::LogThrottle;
 
 /// A cloud with an HTTP API.

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Service;
 
 use super::error::{ReconcileError, Unfinished};
+use super::observe::cloud_query::QueryResult;
+use super::workqueue::Need;
 use crate::cloud::CloudError;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::service::ServiceView;
-use crate::plan::{Action, Desired, Observed, Waiting};
+use crate::plan::{Action, Backends, Desired, Observed, Waiting};
 
 /// A hash of the user's input in a Service. A change of it ends every delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,23 +57,15 @@ impl ObservedService {
 }
 
 /// The end of an attempt after its first steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Skip {
     /// There is nothing to do, or an input is missing: a change triggers the next
     /// attempt.
     UntilChange,
     /// The delay of the Service has not passed yet.
     For(Duration),
-}
-
-impl Skip {
-    /// The delay until the next attempt; `None` if a change triggers it.
-    pub fn requeue_after(self) -> Option<Duration> {
-        match self {
-            Self::UntilChange => None,
-            Self::For(delay) => Some(delay),
-        }
-    }
+    /// A cloud that the attempt would call has no place free.
+    UntilPlace(Need),
 }
 
 /// The state of the clouds for a Service.
@@ -83,6 +77,28 @@ pub struct ObservedClouds {
     /// The load balancers that the Service's record names and that belong to another
     /// owner.
     pub disowned: Vec<(CloudName, LoadBalancerId)>,
+}
+
+impl ObservedClouds {
+    /// The state that queries have shown so far.
+    pub fn of(
+        service: &ObservedService,
+        backends: Backends,
+        results: impl IntoIterator<Item = (CloudName, QueryResult)>,
+    ) -> Self {
+        let mut clouds = Self {
+            observed: Observed::of_service(&service.view, backends),
+            errors: BTreeMap::new(),
+            disowned: Vec::new(),
+        };
+        for (name, QueryResult { view, disowned }) in results {
+            clouds
+                .disowned
+                .extend(disowned.map(|id| (name.clone(), id)));
+            clouds.observed.clouds.insert(name, view);
+        }
+        clouds
+    }
 }
 
 /// The action on one cloud that repairs a change made outside the cluster.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
@@ -12,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::cloud_handle::CloudHandle;
 use super::memory::Memory;
+use super::workqueue::Workqueue;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::Clouds;
-use crate::plan::naming::{CloudName, ClusterId, ServiceUid};
+use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
+use crate::priority::Priority;
 use crate::telemetry::Metrics;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::traces::Tracer;
@@ -39,6 +40,7 @@ pub struct Context {
     pub tracer: Tracer,
     pub log_throttle: LogThrottle,
     pub memory: Arc<Memory>,
+    pub queue: Arc<Workqueue>,
     pub roles: watch::Receiver<Role>,
     /// Cancelled when no new work may start.
     pub stopping: CancellationToken,
@@ -65,10 +67,20 @@ impl Context {
         }
     }
 
-    /// Counts a request to reconcile a Service after a delay.
-    pub fn enqueued(&self, uid: &ServiceUid, delay: Duration) {
-        if self.memory.workqueue.add(uid, delay) {
-            self.metrics.workqueue.added();
+    /// Queues a Service, if this replica leads. A new leader queues all Services, so
+    /// that none is lost on a standby.
+    pub fn enqueue(&self, service: &Service, priority: Priority) {
+        if self.leadership().is_some()
+            && let Some(key) = key(service)
+        {
+            self.queue.add(&key, priority);
+        }
+    }
+
+    /// Queues every Service for which no user waits.
+    pub fn enqueue_all(&self) {
+        for service in self.watched.services.state() {
+            self.enqueue(&service, Priority::Background);
         }
     }
 
@@ -82,6 +94,14 @@ impl Context {
         let uids = services.iter().filter_map(|service| uid(service));
         self.memory.retain(&uids.collect::<HashSet<_>>());
     }
+}
+
+/// The namespace and name of a Service; every object from an API server has both.
+pub fn key(service: &Service) -> Option<ServiceKey> {
+    Some(ServiceKey {
+        namespace: service.namespace()?,
+        name: service.metadata.name.clone()?,
+    })
 }
 
 /// The UID of a Service; every object from an API server has one.

@@ -9,7 +9,6 @@ pub mod pending_creates;
 pub mod per_service;
 pub mod provisioning;
 pub mod requeue;
-pub mod workqueue;
 
 use std::collections::HashSet;
 
@@ -22,7 +21,6 @@ use node_sync::NodeSync;
 use pending_creates::PendingCreates;
 use provisioning::ProvisioningClock;
 use requeue::RequeuePolicy;
-use workqueue::Workqueue;
 
 /// Every per-Service store of this replica.
 #[derive(Default)]
@@ -43,8 +41,6 @@ pub struct Memory {
     pub provisioning_traces: ProvisioningTraces,
     /// The load balancers that have the current Nodes as back ends.
     pub node_sync: NodeSync,
-    /// The queued and the running reconciles.
-    pub workqueue: Workqueue,
 }
 
 impl Memory {
@@ -60,7 +56,6 @@ impl Memory {
             provisioning,
             provisioning_traces,
             node_sync,
-            workqueue,
         } = self;
         requeue.forget(uid);
         drift.forget(uid);
@@ -70,7 +65,6 @@ impl Memory {
         provisioning.forget(uid);
         provisioning_traces.forget(uid);
         node_sync.forget(uid);
-        workqueue.forget(uid);
     }
 
     /// Drops the state of all other Services, which may have been deleted while the
@@ -87,7 +81,6 @@ impl Memory {
             provisioning,
             provisioning_traces,
             node_sync,
-            workqueue,
         } = self;
         requeue.retain(alive);
         drift.retain(alive);
@@ -96,6 +89,5 @@ impl Memory {
         provisioning.retain(alive);
         provisioning_traces.retain(alive);
         node_sync.retain(alive);
-        workqueue.retain(alive);
     }
 }

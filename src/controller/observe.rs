@@ -1,6 +1,6 @@
-//! Steps one and two of a reconcile: observe the Service and its clouds.
+//! Observes the Service and its clouds.
 
-mod cloud_query;
+pub mod cloud_query;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use futures::future::join_all;
 use k8s_openapi::api::core::v1::Service;
 
 use super::Context;
+use super::admit::Admitted;
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
 use crate::kubernetes::{condition, service};
-use crate::plan::{CloudView, Desired, Observed, Release, desired};
-use cloud_query::{QueryResult, cloud_queries};
+use crate::plan::{CloudView, Desired, Release, desired};
+use cloud_query::QueryResult;
 
 /// Reads the Service from the watch and the mutation cache; sends no request.
 ///
@@ -55,37 +56,36 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     })
 }
 
-/// Queries the relevant clouds of a Service concurrently.
+/// Queries the clouds of a Service concurrently, unless the inventories have answered.
 ///
 /// # Errors
-/// [`Skip::UntilChange`] until the Nodes are listed, because the load balancer
-/// would be created without back ends; and when the process stops, because reads
-/// can be abandoned at any time.
+/// [`Skip::UntilChange`] when the process stops, because reads can be abandoned at
+/// any time; or while the Nodes are not listed.
 pub async fn observe_clouds(
     service: &ObservedService,
+    admitted: Admitted<'_>,
     context: &Context,
 ) -> Result<ObservedClouds, Skip> {
+    let (queries, priority) = match admitted {
+        Admitted::Known(clouds) => return Ok(clouds),
+        Admitted::Queries(queries, priority) => (queries, priority),
+    };
     let nodes = service.nodes.clone().ok_or(Skip::UntilChange)?;
-    let queries = cloud_queries(service, context);
     let queries = queries.into_iter().map(|query| async move {
-        let result = query.run().await;
+        let result = query.run(priority).await;
         (query.name, result)
     });
     let results = context.stopping.run_until_cancelled(join_all(queries));
     let results = results.await.ok_or(Skip::UntilChange)?;
-    let mut clouds = ObservedClouds {
-        observed: Observed::of_service(&service.view, nodes.backends),
-        errors: BTreeMap::new(),
-        disowned: Vec::new(),
-    };
-    for (name, result) in results {
+    let mut errors = BTreeMap::new();
+    let results = results.into_iter().map(|(name, result)| {
         let result = result.unwrap_or_else(|error| {
-            clouds.errors.insert(name.clone(), error);
+            errors.insert(name.clone(), error);
             QueryResult::from(CloudView::Unreachable)
         });
-        let disowned = result.disowned.map(|id| (name.clone(), id));
-        clouds.disowned.extend(disowned);
-        clouds.observed.clouds.insert(name, result.view);
-    }
+        (name, result)
+    });
+    let mut clouds = ObservedClouds::of(service, nodes.backends, results);
+    clouds.errors = errors;
     Ok(clouds)
 }

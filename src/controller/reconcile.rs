@@ -1,69 +1,86 @@
-//! The reconcile of one Service, in six steps.
+//! The reconcile of one Service, in steps.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
-use kube::ResourceExt;
-use kube::runtime::controller::Action as Next;
+use kube::runtime::reflector::ObjectRef;
 use tracing::Instrument;
 
 use super::Context;
+use super::admit::admit;
 use super::apply::apply;
 use super::attempt::Skip;
-use super::context::uid;
 use super::observe::{observe_clouds, observe_service};
 use super::pace::pace;
-use super::report::{report, spans};
+use super::report::{explain_wait, report, spans};
+use super::workqueue::Work;
 use crate::election::Leadership;
 use crate::plan::plan;
 
-/// The six steps.
+/// The steps.
 ///
 /// # Errors
-/// [`Skip`] if the attempt ends after one of the first two steps.
+/// [`Skip`] if the attempt ends after one of the first three steps.
 async fn attempt(
     watched: Arc<Service>,
+    work: &Work,
     leadership: &Leadership,
     context: &Context,
 ) -> Result<Option<Duration>, Skip> {
     let service = observe_service(watched, context)?; // no client
-    let clouds = observe_clouds(&service, context).await?; // client: clouds
+    let admitted = admit(&service, work, context)?; // no client
+    let clouds = observe_clouds(&service, admitted, context).await?; // client: clouds
     let plan = plan(&service.desired, &clouds.observed); // pure
     let paced = pace(plan, &service, &context.memory.drift); // no client
     let result = apply(paced, &service, clouds, leadership, context).await; // client: clouds, API server
     Ok(report(&service, result, leadership, context).await) // client: API server
 }
 
-/// Reconciles one Service, with its span, its log fields and the metrics of the
-/// queue. Never fails: an error is reported and determines the time of the next
-/// attempt, so that kube-runtime's own error policy is not used.
-pub async fn reconcile(service: Arc<Service>, context: Arc<Context>) -> Result<Next, Infallible> {
-    let Some(uid) = uid(&service) else {
-        return Ok(Next::await_change());
-    };
-    let in_progress = context.memory.workqueue.begin(&uid);
-    if let Some(waited) = in_progress.waited {
-        context.metrics.workqueue.began(waited);
-    }
+/// Reconciles the Service that the queue has admitted, if this replica leads and the
+/// Service still exists. Never fails: an error is reported and determines the time of
+/// the next attempt.
+pub async fn reconcile(work: Work, context: Arc<Context>) {
+    let key = work.key();
+    let key = ObjectRef::new(&key.name).within(&key.namespace);
     let Some(leadership) = context.leadership() else {
-        return Ok(Next::await_change());
+        return;
     };
+    if let Some(service) = context.watched.services.get(&key) {
+        reconcile_object(service, work, &leadership, &context).await;
+    }
+}
+
+/// Reconciles a Service in this state, with its span and its log fields.
+pub(super) async fn reconcile_object(
+    service: Arc<Service>,
+    work: Work,
+    leadership: &Leadership,
+    context: &Arc<Context>,
+) {
     let log_fields = tracing::info_span!(
         "reconcile",
-        namespace = service.namespace().unwrap_or_default(),
-        service = service.name_any(),
+        namespace = work.key().namespace,
+        service = work.key().name,
         term = %leadership.term(),
     );
-    let span = spans::of_attempt(&service, &leadership, &context);
-    let attempt = span.run(attempt(service, &leadership, &context));
-    let requeue_after = attempt.instrument(log_fields).await;
-    match requeue_after.unwrap_or_else(Skip::requeue_after) {
-        None => Ok(Next::await_change()),
-        Some(delay) => {
-            context.enqueued(&uid, delay);
-            Ok(Next::requeue(delay))
+    let span = spans::of_attempt(&service, leadership, context);
+    let steps = async {
+        let skip = match attempt(service.clone(), &work, leadership, context).await {
+            Ok(Some(delay)) => Skip::For(delay),
+            Ok(None) => Skip::UntilChange,
+            Err(skip) => skip,
+        };
+        if let Skip::UntilPlace(need) = &skip
+            && work.explains_wait
+        {
+            explain_wait(service, &need.clouds, leadership, context).await;
         }
+        skip
+    };
+    match span.run(steps).instrument(log_fields).await {
+        Skip::UntilChange => {}
+        Skip::For(delay) => work.requeue_after(delay),
+        Skip::UntilPlace(need) => work.park(need),
     }
 }

@@ -1,11 +1,15 @@
 //! Step six of a reconcile: log lines, Events, the condition, metrics, and the time
 //! of the next attempt. Never fails the reconcile.
+//! [`explain_wait`] reports a Service that waits for its first attempt.
 
 pub mod condition;
 pub mod events;
 mod log;
 pub mod metrics;
 pub mod spans;
+mod wait;
+
+pub use wait::explain_wait;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

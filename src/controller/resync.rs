@@ -9,13 +9,17 @@ use std::time::Duration;
 use futures::future::{join, join_all};
 use tokio::time::sleep;
 
+use super::Context;
 use super::cloud_handle::CloudHandle;
 use super::orphans::sweep::{Sweep, SweepSettings};
-use super::{Context, Trigger};
 use crate::cloud::ErrorKind;
 use crate::election::Role;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::CloudName;
+
+/// The longest time that Services wait for the first list of a cloud; after that, the
+/// cloud is queried for each of them.
+const FIRST_LIST: Duration = Duration::from_secs(3);
 
 /// The intervals of the resync.
 #[derive(Clone, Copy, Debug)]
@@ -29,31 +33,38 @@ pub struct ResyncSettings {
 
 /// Waits until this replica leads, then lists each cloud and reconciles every
 /// Service, at once and at intervals.
-pub async fn run(context: Arc<Context>, trigger: Trigger, settings: ResyncSettings) {
+pub async fn run(context: Arc<Context>, settings: ResyncSettings) {
     let mut roles = context.roles.clone();
     let leads = |role: &Role| matches!(role, Role::Leader(_));
     if roles.wait_for(leads).await.is_err() {
         // The standby is about to stop; a component must not return before that.
         return std::future::pending().await;
     }
-    trigger.reconcile_all();
+    context.enqueue_all();
     let lists = context.clouds.iter().map(|(name, cloud)| {
         let context = &context;
         async move {
             let sweep = Sweep::new(name, cloud, settings.sweep, context);
-            loop {
-                if let Some(found) = list(name, cloud, context).await {
-                    sweep.run(&found).await;
+            let listing = async {
+                loop {
+                    if let Some(found) = list(name, cloud, context).await {
+                        sweep.run(&found).await;
+                    }
+                    sleep(spread(settings.sweep_interval)).await;
                 }
-                sleep(spread(settings.sweep_interval)).await;
-            }
+            };
+            let waiting = async {
+                sleep(FIRST_LIST).await;
+                context.queue.mark_listed(name);
+            };
+            join(listing, waiting).await;
         }
     });
     let drift = async {
         loop {
             sleep(spread(settings.drift_interval)).await;
             context.forget_absent();
-            trigger.reconcile_all();
+            context.enqueue_all();
         }
     };
     let work = join(join_all::<_>(lists), drift);
@@ -94,7 +105,7 @@ async fn list(
             None
         }
     };
-    cloud.mark_listed();
+    context.queue.mark_listed(name);
     found
 }
 

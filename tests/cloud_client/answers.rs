@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::response::IntoResponse;
-use my_cloud_controller_manager::cloud::{Cloud, CloudError, ErrorKind, Priority, Profile, Which};
+use my_cloud_controller_manager::cloud::{Cloud, CloudError, ErrorKind, Profile, Which};
 use my_cloud_controller_manager::plan::naming::LoadBalancerId;
+use my_cloud_controller_manager::priority::Priority;
 use my_cloud_controller_manager::reason::Reason;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;

@@ -1,8 +1,9 @@
 //! What is sent, and what is read from a good answer.
 
-use my_cloud_controller_manager::cloud::{Cloud, ErrorKind, Priority, Profile, Which};
+use my_cloud_controller_manager::cloud::{Cloud, ErrorKind, Profile, Which};
 use my_cloud_controller_manager::plan::load_balancer::{Addresses, State};
 use my_cloud_controller_manager::plan::naming::LoadBalancerId;
+use my_cloud_controller_manager::priority::Priority;
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use my_cloud_controller_manager::cloud::{
-    Cloud, ErrorKind, Priority, Profile, RestCloud, RestSettings, Which,
+    Cloud, ErrorKind, Profile, RestCloud, RestSettings, Which,
 };
 use my_cloud_controller_manager::election::sole_leader;
 use my_cloud_controller_manager::plan::load_balancer::State;
 use my_cloud_controller_manager::plan::naming::ClusterId;
+use my_cloud_controller_manager::priority::Priority;
 use testbed::cloud::{
     self, CloudSimulator, CloudSimulatorOptions, Fault, FaultKind, Verb, most_in_flight,
 };

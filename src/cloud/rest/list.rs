@@ -7,9 +7,10 @@ use crate::cloud::call::Verb;
 use crate::cloud::error::CloudError;
 use crate::cloud::http_client::{ApiRequest, TOO_LARGE};
 use crate::cloud::wire::{ListBody, ListRequestBody, LoadBalancerBody};
-use crate::cloud::{Priority, Profile, body};
+use crate::cloud::{Profile, body};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::ClusterId;
+use crate::priority::Priority;
 
 /// Number of load balancers to request for a page; halved while a page is too large.
 const PAGE_SIZE: usize = 500;

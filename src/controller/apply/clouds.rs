@@ -1,11 +1,12 @@
 //! The effects on a cloud.
 
 use super::{Executor, Interruption};
-use crate::cloud::{CloudError, ErrorKind, Operation, Priority, Verb, Which};
+use crate::cloud::{CloudError, ErrorKind, Operation, Verb, Which};
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::ReconcileError;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{CreateRequest, Outcome, Urgency, Waiting};
+use crate::priority::Priority;
 
 impl Executor<'_> {
     pub(super) async fn create(

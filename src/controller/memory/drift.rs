@@ -140,6 +140,14 @@ impl Drift {
             .is_some_and(|state| state.synced.spec_hash == spec_hash && !state.slots.is_empty())
     }
 
+    /// Whether a Service that was in sync was edited since; `None` if this replica has
+    /// not seen it in sync.
+    pub fn is_edited(&self, uid: &ServiceUid, spec_hash: SpecHash) -> Option<bool> {
+        let services = self.services.lock();
+        let state = services.get(uid)?;
+        Some(state.synced.spec_hash != spec_hash)
+    }
+
     pub fn forget(&self, uid: &ServiceUid) {
         self.services.forget(uid);
     }

@@ -40,6 +40,23 @@ impl MutationCache {
         }
     }
 
+    /// Whether a state in the watch is one that we wrote, or older; then the attempt
+    /// that wrote has acted on it already. Drops the response that the watch has shown.
+    pub fn has_seen(&self, watched: &Service) -> bool {
+        let Some(uid) = watched.metadata.uid.as_deref().map(ServiceUid::new) else {
+            return false;
+        };
+        let mut recorded = self.0.lock();
+        let Some(ours) = recorded.get(&uid).map(|ours| version(ours)) else {
+            return false;
+        };
+        let shown = version(watched);
+        if shown >= ours {
+            recorded.remove(&uid);
+        }
+        shown <= ours
+    }
+
     pub fn forget(&self, uid: &ServiceUid) {
         self.0.forget(uid);
     }
@@ -87,6 +104,25 @@ mod tests {
             Some("99"),
             "an outdated entry is dropped"
         );
+    }
+
+    #[test]
+    fn the_watch_shows_nothing_new_until_it_is_past_our_write() {
+        let uid = ServiceUid::new("u");
+        let cache = MutationCache::default();
+        let shown = |version: &str| {
+            let mut service = Service::clone(&at(version));
+            service.metadata.uid = Some("u".into());
+            cache.has_seen(&service)
+        };
+        assert!(!shown("98"), "we have written nothing");
+        cache.record(&uid, at("100"));
+        assert!(shown("99"), "our write was based on it");
+        assert!(shown("100"), "our own write");
+        assert!(!shown("100"), "and the entry is dropped");
+        cache.record(&uid, at("100"));
+        assert!(!shown("101"), "another writer's");
+        assert!(cache.0.lock().is_empty());
     }
 
     #[test]

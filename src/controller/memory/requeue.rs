@@ -174,11 +174,12 @@ impl RequeuePolicy {
                 return None;
             }
         };
+        let wait = wait.min(LONGEST);
         let entry = Entry {
             spec_hash,
             nodes,
             attempts,
-            not_before: Instant::now() + wait.min(LONGEST),
+            not_before: Instant::now() + wait,
         };
         self.0.insert(uid, entry);
         Some(wait)

@@ -1,7 +1,7 @@
 //! Queries one cloud for one Service: from the inventory if possible, otherwise by a
 //! request.
 
-use crate::cloud::{CloudError, Priority, Which};
+use crate::cloud::{CloudError, Which};
 use crate::controller::Context;
 use crate::controller::attempt::ObservedService;
 use crate::controller::cloud_handle::CloudHandle;
@@ -10,24 +10,24 @@ use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
 use crate::plan::{CloudView, Desired, clouds_to_query};
+use crate::priority::Priority;
 
 /// A query of one cloud for one Service.
-pub(super) struct CloudQuery<'a> {
-    pub(super) name: CloudName,
+pub struct CloudQuery<'a> {
+    pub name: CloudName,
     /// `None` if the cloud is not configured.
     cloud: Option<&'a CloudHandle>,
     service: &'a ServiceView,
     owner: Owner,
     load_balancer: LoadBalancerName,
     pending_creates: &'a PendingCreates,
-    priority: Priority,
 }
 
 /// The result of a query.
-pub(super) struct QueryResult {
-    pub(super) view: CloudView,
+pub struct QueryResult {
+    pub view: CloudView,
     /// The load balancer that the record names, if it belongs to another owner.
-    pub(super) disowned: Option<LoadBalancerId>,
+    pub disowned: Option<LoadBalancerId>,
 }
 
 impl From<CloudView> for QueryResult {
@@ -39,7 +39,7 @@ impl From<CloudView> for QueryResult {
 
 /// The queries for a Service: of the clouds that it names, and those that its record,
 /// the pending creates or an inventory has a load balancer on.
-pub(super) fn cloud_queries<'a>(
+pub fn cloud_queries<'a>(
     service: &'a ObservedService,
     context: &'a Context,
 ) -> Vec<CloudQuery<'a>> {
@@ -56,8 +56,6 @@ pub(super) fn cloud_queries<'a>(
             names.insert(name.clone());
         }
     }
-    let is_repair = memory.drift.is_queued(&view.uid, service.spec_hash);
-    let a_user_waits = view.deleting || (!service.was_ready && !is_repair);
     let query = |name: CloudName| CloudQuery {
         pending_creates: &memory.pending_creates,
         cloud: context.clouds.get(&name),
@@ -65,43 +63,50 @@ pub(super) fn cloud_queries<'a>(
         service: view,
         owner: owner.clone(),
         load_balancer: load_balancer.clone(),
-        priority: if a_user_waits {
-            Priority::User
-        } else {
-            Priority::Background
-        },
     };
     names.into_iter().map(query).collect()
 }
 
 impl CloudQuery<'_> {
-    pub(super) async fn run(&self) -> Result<QueryResult, CloudError> {
+    pub fn is_configured(&self) -> bool {
+        self.cloud.is_some()
+    }
+
+    /// The result without a call; `None` if the cloud has to be queried, for example
+    /// because the load balancer does not serve or its owner has changed.
+    pub fn known(&self, is_listed: bool) -> Option<QueryResult> {
+        let Some(cloud) = self.cloud else {
+            return Some(CloudView::NotConfigured.into());
+        };
+        if !self.service.finalizer && self.service.record.get(&self.name).is_none() {
+            // Our finalizer precedes every create, so there is no load balancer.
+            return Some(CloudView::Absent.into());
+        }
+        let known = cloud.inventory.find(&self.load_balancer);
+        let known = known.filter(|known| is_listed && is_serving(known) && self.is_ours(known));
+        known.map(|known| self.classify(known).into())
+    }
+
+    pub async fn run(&self, priority: Priority) -> Result<QueryResult, CloudError> {
+        if let Some(known) = self.known(true) {
+            return Ok(known);
+        }
         let Some(cloud) = self.cloud else {
             return Ok(CloudView::NotConfigured.into());
         };
-        let recorded = self.service.record.get(&self.name);
-        if !self.service.finalizer && recorded.is_none() {
-            // Our finalizer precedes every create, so there is no load balancer.
-            return Ok(CloudView::Absent.into());
-        }
-        cloud.wait_for_first_list().await;
         if let Some(known) = cloud.inventory.find(&self.load_balancer) {
-            // A load balancer that does not serve, or whose owner changed, is queried again.
-            if is_serving(&known) && self.is_ours(&known) {
-                return Ok(self.classify(known).into());
-            }
             cloud.inventory.forget(&known.id);
         }
         let by_name = Which::Name(&self.load_balancer);
-        let named = cloud.client.query(by_name, self.priority).await?;
+        let named = cloud.client.query(by_name, priority).await?;
         self.pending_creates.resolve(&self.service.uid, &self.name);
         if let Some(named) = named {
             cloud.inventory.record(named.clone());
             return Ok(self.classify(named).into());
         }
-        match recorded {
+        match self.service.record.get(&self.name) {
             None => Ok(CloudView::Absent.into()),
-            Some(id) => self.query_by_id(cloud, id).await,
+            Some(id) => self.query_by_id(cloud, id, priority).await,
         }
     }
 
@@ -110,8 +115,9 @@ impl CloudQuery<'_> {
         &self,
         cloud: &CloudHandle,
         id: &LoadBalancerId,
+        priority: Priority,
     ) -> Result<QueryResult, CloudError> {
-        let found = cloud.client.query(Which::Id(id), self.priority).await?;
+        let found = cloud.client.query(Which::Id(id), priority).await?;
         Ok(match found {
             None => CloudView::Absent.into(),
             Some(found) if self.is_ours(&found) => CloudView::Present(Box::new(found)).into(),

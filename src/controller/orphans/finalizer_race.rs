@@ -17,7 +17,7 @@ use kube::ResourceExt;
 use tokio::sync::mpsc;
 
 use super::reference;
-use crate::cloud::{Priority, Which};
+use crate::cloud::Which;
 use crate::controller::Context;
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::{ReconcileError, Unfinished};
@@ -25,6 +25,7 @@ use crate::controller::report::spans;
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service::view;
 use crate::plan::naming::{LoadBalancerId, Owner};
+use crate::priority::Priority;
 use crate::telemetry::traces;
 
 /// The number of Services that are handled at the same time.

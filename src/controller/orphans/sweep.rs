@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{OrphanPolicy, reference};
-use crate::cloud::{Priority, Which};
+use crate::cloud::Which;
 use crate::controller::Context;
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::context::uid;
@@ -28,6 +28,7 @@ use crate::kubernetes::events::EventReason;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, LoadBalancerId, Owner, ServiceUid};
 use crate::plan::orphan::suspect;
+use crate::priority::Priority;
 use crate::telemetry::traces;
 
 /// The most orphans that one sweep of one cloud deletes.

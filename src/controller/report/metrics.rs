@@ -110,14 +110,9 @@ fn count_provisioning(
             memory.node_sync.mark_in_sync(uid, cloud);
         }
     }
-    // A ready Service whose addresses another writer removes is not provisioned anew.
-    let has_address = !service.view.published.is_empty() || service.was_ready;
-    if has_address && !clock.is_pending(uid) {
+    let Some((requested_at, waited)) = wait_for_address(service, context) else {
         return;
-    }
-    let recorded = managed_fields::requested_at(&service.object, &context.metadata_keys);
-    let requested_at = clock.requested_at(uid, recorded.unwrap_or_else(Timestamp::now));
-    let waited = age(requested_at);
+    };
     let clouds = wanted.clouds.iter().cloned();
     let (serving, outstanding): (BTreeSet<_>, BTreeSet<_>) =
         clouds.partition(|cloud| publishes(result, cloud));
@@ -132,6 +127,33 @@ fn count_provisioning(
     for (cloud, reason) in result.unfinished().filter_map(Unfinished::terminal) {
         metrics.failed(cloud.as_str(), reason);
         clock.refused(uid, cloud, reason);
+    }
+}
+
+/// Since when the Service waits for its first address; `None` if it does not wait.
+fn wait_for_address(service: &ObservedService, context: &Context) -> Option<(Timestamp, Duration)> {
+    let (uid, clock) = (&service.view.uid, &context.memory.provisioning);
+    // A ready Service whose addresses another writer removes is not provisioned anew.
+    let has_address = !service.view.published.is_empty() || service.was_ready;
+    if has_address && !clock.is_pending(uid) {
+        return None;
+    }
+    let recorded = managed_fields::requested_at(&service.object, &context.metadata_keys);
+    let requested_at = clock.requested_at(uid, recorded.unwrap_or_else(Timestamp::now));
+    Some((requested_at, age(requested_at)))
+}
+
+/// Counts a Service that waits for a place at a cloud as waiting for its address.
+pub fn count_waiting(service: &ObservedService, context: &Context) {
+    let (uid, clock) = (&service.view.uid, &context.memory.provisioning);
+    let Desired::Managed(wanted) = &service.desired else {
+        return;
+    };
+    if !clock.is_pending(uid)
+        && let Some((requested_at, waited)) = wait_for_address(service, context)
+    {
+        let clouds = wanted.clouds.clone();
+        clock.progress(uid, &BTreeSet::new(), clouds, requested_at, waited);
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::cloud::{Cloud, CloudError, Priority, Which};
+use crate::cloud::{Cloud, CloudError, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, State};
 use crate::plan::naming::{ClusterId, LoadBalancerId};
+use crate::priority::Priority;
 
 /// The scripted responses and the recorded calls.
 #[derive(Default)]

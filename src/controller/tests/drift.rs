@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
-use super::leader::{leader, load_balancer, service};
+use super::leader::{leader, load_balancer, reconcile, service};
 use crate::controller::Context;
 use crate::controller::observe::observe_service;
-use crate::controller::reconcile::reconcile;
 use crate::plan::load_balancer::LoadBalancer;
 
 const RECORDED: &str = r#"{"metadata": {"annotations": {"mycloud.com/lb-id": "lb-1", "mycloud.com/lb-cloud": "cloud1"}}}"#;
@@ -79,7 +78,7 @@ async fn drift_is_repaired_after_user_changes() {
             ..Scripted::default()
         });
         let context = leader_in_sync(&server, &cloud, &was);
-        let Ok(_) = reconcile(Arc::new(now), context).await;
+        reconcile(now, context).await;
         assert_eq!(cloud.mutations(), [mutation], "{why}");
     }
 }

@@ -12,7 +12,9 @@ use super::api_server::{ApiServer, merge};
 use super::cloud::{Scripted, made};
 use crate::controller::Context;
 use crate::controller::cloud_handle::CloudHandle;
-use crate::controller::context::Watched;
+use crate::controller::context::{Watched, key};
+use crate::controller::reconcile::reconcile_object;
+use crate::controller::workqueue::Workqueue;
 use crate::election::{Role, sole_leader};
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
@@ -23,6 +25,7 @@ use crate::plan::desired::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId};
 use crate::plan::{CreateRequest, Desired, desired};
+use crate::priority::Priority;
 use crate::telemetry::Metrics;
 
 pub(in crate::controller) fn metadata_keys() -> MetadataKeys {
@@ -106,12 +109,25 @@ pub(in crate::controller) fn replica(
         services: ServiceWriter::new(server.client(), metadata_keys(), metrics.clone()),
         metadata_keys: metadata_keys(),
         events,
-        metrics,
         roles,
+        queue: Workqueue::new(names().map(|name| (name, 16)), metrics.clone()),
+        metrics,
         memory: Default::default(),
         tracer: Default::default(),
         log_throttle: Default::default(),
         stopping: Default::default(),
     };
     Arc::new(context)
+}
+
+/// Reconciles a Service in this state, after the first lists of the clouds.
+pub(in crate::controller) async fn reconcile(service: Service, context: Arc<Context>) {
+    for cloud in context.clouds.keys() {
+        context.queue.mark_listed(cloud);
+    }
+    let key = key(&service).expect("a whole Service");
+    context.queue.add(&key, Priority::User);
+    let work = context.queue.next().await;
+    let leadership = context.leadership().expect("it leads");
+    reconcile_object(Arc::new(service), work, &leadership, &context).await;
 }

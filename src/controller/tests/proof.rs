@@ -7,10 +7,9 @@ use serde_json::json;
 
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
-use super::leader::{leader, load_balancer, service};
+use super::leader::{leader, load_balancer, reconcile, service};
 use crate::controller::orphans::OrphanPolicy;
 use crate::controller::orphans::sweep::{Sweep, SweepSettings};
-use crate::controller::reconcile::reconcile;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerName};
 
@@ -61,7 +60,7 @@ async fn a_renamed_load_balancer_is_found_by_its_recorded_id() {
             ..Scripted::default()
         });
         let context = leader(&server, [&cloud, &cloud], [deleted.clone()]);
-        let Ok(_) = reconcile(Arc::new(deleted.clone()), context).await;
+        reconcile(deleted.clone(), context).await;
         assert_eq!(cloud.mutations(), mutations, "{why}");
         assert_eq!(server.patches(), 1, "the Service is released: {why}");
     }

@@ -8,7 +8,6 @@ use tokio::sync::watch;
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
 use super::leader::{leader, replica};
-use crate::controller::Trigger;
 use crate::controller::orphans::OrphanPolicy;
 use crate::controller::orphans::sweep::SweepSettings;
 use crate::controller::resync::{ResyncSettings, run};
@@ -33,7 +32,7 @@ async fn a_cloud_that_never_answers_a_list_keeps_no_other_from_being_listed() {
     });
     let other = Arc::<Scripted>::default();
     let context = leader(&ApiServer::default(), [&hanging, &other], []);
-    let lists = run(context, Trigger::new().0, SETTINGS);
+    let lists = run(context, SETTINGS);
     assert!(tokio::time::timeout(HOUR, lists).await.is_err(), "for ever");
     assert_eq!(hanging.calls(), ["list"]);
     // Once a minute, up to a tenth more or less.
@@ -47,7 +46,7 @@ async fn a_standby_lists_no_cloud() {
     let cloud = Arc::<Scripted>::default();
     let (_elsewhere, roles) = watch::channel(Role::Standby);
     let context = replica(roles, &ApiServer::default(), [&cloud, &cloud], []);
-    let lists = run(context, Trigger::new().0, SETTINGS);
+    let lists = run(context, SETTINGS);
     assert!(tokio::time::timeout(HOUR, lists).await.is_err(), "for ever");
     assert!(cloud.calls().is_empty(), "{:?}", cloud.calls());
 }

@@ -19,11 +19,13 @@ pub struct WorkqueueMetrics {
     waits: Histograms,
     unfinished: GaugeVec,
     longest: GaugeVec,
+    waiting: IntGaugeVec,
 }
 
 impl WorkqueueMetrics {
     pub(super) fn register(registrar: &mut Registrar<'_>) -> Result<Self, prometheus::Error> {
         let name = || vec![Label::of("name", &[CONTROLLER])];
+        let cloud = registrar.cloud();
         Ok(Self {
             depth: registrar.gauge(
                 "workqueue_depth",
@@ -56,6 +58,11 @@ impl WorkqueueMetrics {
                 "Time that the longest running reconcile has taken so far.",
                 name(),
             )?,
+            waiting: registrar.gauge(
+                "mycloud_lb_workqueue_waiting",
+                "Services whose reconcile waits for a free place at the cloud.",
+                vec![cloud],
+            )?,
         })
     }
 
@@ -72,6 +79,12 @@ impl WorkqueueMetrics {
     /// Records the start of a reconcile, `waited` after it was due.
     pub fn began(&self, waited: Duration) {
         self.waits.observe(&[CONTROLLER], waited.as_secs_f64());
+    }
+
+    /// Sets the number of Services that wait for a place at a cloud.
+    pub fn show_waiting(&self, cloud: &str, waiting: usize) {
+        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
+        self.waiting.with_label_values(&[cloud]).set(waiting);
     }
 
     /// Sets the gauges of the queue: the number of due Services, the time of the longest

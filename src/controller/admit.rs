@@ -1,0 +1,88 @@
+//! Asks for a place at the clouds before the first call, and before the first write:
+//! a Service waits for its turn without a finalizer, and then gets its load balancer
+//! in one go. Uses no client.
+
+use super::Context;
+use super::attempt::{ObservedClouds, ObservedService, Skip};
+use super::observe::cloud_query::{CloudQuery, cloud_queries};
+use super::report::metrics;
+use super::workqueue::{CloudSet, Need, Work};
+use crate::plan::{Action, Desired, Plan, Urgency, plan};
+use crate::priority::Priority;
+
+/// An attempt that may call the clouds it needs.
+pub enum Admitted<'a> {
+    /// The inventories have the whole state of the clouds.
+    Known(ObservedClouds),
+    /// These clouds have to be queried.
+    Queries(Vec<CloudQuery<'a>>, Priority),
+}
+
+/// Determines which clouds the attempt will call, and takes a place at each.
+///
+/// # Errors
+/// [`Skip::UntilPlace`] if one of them has no place free; [`Skip::UntilChange`] until
+/// the Nodes are listed, because the load balancer would be created without back ends.
+pub fn admit<'a>(
+    service: &'a ObservedService,
+    work: &Work,
+    context: &'a Context,
+) -> Result<Admitted<'a>, Skip> {
+    let nodes = service.nodes.clone().ok_or(Skip::UntilChange)?;
+    let queries = cloud_queries(service, context);
+    let clouds: CloudSet = queries
+        .iter()
+        .filter(|query| query.is_configured())
+        .map(|query| query.name.clone())
+        .collect();
+    let is_listed = context.queue.are_listed(&clouds);
+    let known: Option<Vec<_>> = queries
+        .iter()
+        .map(|query| Some((query.name.clone(), query.known(is_listed)?)))
+        .collect();
+    let known = known.map(|known| ObservedClouds::of(service, nodes.backends, known));
+    let planned = known
+        .as_ref()
+        .map(|known| plan(&service.desired, &known.observed));
+    let priority = priority(service, planned.as_ref(), context);
+    let calls_none = |plan: &Plan| plan.actions.iter().all(|action| action.cloud().is_none());
+    if !planned.as_ref().is_some_and(calls_none) {
+        let need = Need {
+            clouds,
+            priority,
+            after_list: known.is_none(),
+        };
+        if !work.admit(&need) {
+            metrics::count_waiting(service, context);
+            return Err(Skip::UntilPlace(need));
+        }
+    }
+    Ok(match known {
+        Some(known) => Admitted::Known(known),
+        None => Admitted::Queries(queries, priority),
+    })
+}
+
+/// Whether a user waits for this attempt.
+fn priority(service: &ObservedService, planned: Option<&Plan>, context: &Context) -> Priority {
+    let (view, drift) = (&service.view, &context.memory.drift);
+    let is_repair = drift.is_queued(&view.uid, service.spec_hash);
+    let is_edit = match drift.is_edited(&view.uid, service.spec_hash) {
+        Some(is_edited) => is_edited,
+        // After a change of leader, only the plan shows an edit.
+        None => planned.is_some_and(|plan| plan.actions.iter().any(is_urgent)),
+    };
+    let is_released = matches!(service.desired, Desired::Released(_));
+    if (view.deleting || is_released || is_edit || !service.was_ready) && !is_repair {
+        Priority::User
+    } else {
+        Priority::Background
+    }
+}
+
+fn is_urgent(action: &Action) -> bool {
+    match action {
+        Action::Update { urgency, .. } => *urgency == Urgency::User,
+        action => action.cloud().is_some(),
+    }
+}

@@ -1,0 +1,54 @@
+//! The condition of a Service that waits for a place at a cloud.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Service;
+
+use crate::controller::Context;
+use crate::controller::observe::observe_service;
+use crate::controller::workqueue::CloudSet;
+use crate::election::Leadership;
+use crate::kubernetes::condition::{ConditionReason, Readiness};
+use crate::kubernetes::service_writer::ServicePatch;
+
+/// Explains in the condition what a Service waits for, unless its load balancer
+/// serves.
+pub async fn explain_wait(
+    watched: Arc<Service>,
+    clouds: &CloudSet,
+    leadership: &Leadership,
+    context: &Context,
+) {
+    let Ok(service) = observe_service(watched, context) else {
+        return;
+    };
+    if service.was_ready {
+        return;
+    }
+    let clouds: Vec<&str> = clouds.iter().map(|cloud| cloud.as_str()).collect();
+    let readiness = Readiness {
+        reason: ConditionReason::Provisioning,
+        message: format!(
+            "Waiting for a turn at {}: as many load balancers as its limit of concurrent calls allows are being changed",
+            clouds.join(", ")
+        ),
+    };
+    let patch = ServicePatch {
+        readiness: Some(&readiness),
+        ..ServicePatch::default()
+    };
+    let written = context
+        .services
+        .patch(leadership, &service.object, &patch)
+        .await;
+    match written {
+        Ok(Some(written)) => {
+            let cache = &context.memory.mutation_cache;
+            cache.record(&service.view.uid, written.into());
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::debug!(%error, "failed to write the condition of a Service that waits");
+        }
+    }
+}
