@@ -11,6 +11,7 @@ mod error;
 mod http_client;
 mod inventory;
 mod limiter;
+mod node_address_pool;
 mod response;
 mod rest;
 mod retry_after;

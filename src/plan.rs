@@ -13,13 +13,13 @@ pub mod desired;
 pub mod execution;
 pub mod load_balancer;
 pub mod naming;
+pub mod node_addresses;
 pub mod observed;
 pub mod orphan;
 pub mod record;
 pub mod service;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use desired::{Clouds, Desired, NotOurs, Release, Wanted, clouds_to_query, desired};
@@ -27,6 +27,7 @@ pub use observed::{Backends, CloudView, Observed};
 
 use load_balancer::{LoadBalancer, State};
 use naming::CloudName;
+use node_addresses::NodeAddresses;
 
 /// Plans the actions that bring the clouds and the Service to the desired state.
 /// Total and deterministic: once the actions are performed and nothing else has
@@ -144,7 +145,7 @@ fn can_serve(waiting: &BTreeSet<Waiting>) -> bool {
         .all(|reason| matches!(reason, Waiting::NodesUnconfirmed))
 }
 
-fn request(wanted: &Wanted, nodes: &BTreeSet<IpAddr>) -> CreateRequest {
+fn request(wanted: &Wanted, nodes: &NodeAddresses) -> CreateRequest {
     CreateRequest {
         name: wanted.owner.load_balancer_name(),
         owner: wanted.owner.clone(),
@@ -161,7 +162,7 @@ fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
 
 /// The desired back ends, and whether the Nodes still have to be confirmed: one
 /// observation without Nodes never takes all back ends from a load balancer.
-fn backends(observed: &Observed, found: &LoadBalancer) -> (BTreeSet<IpAddr>, bool) {
+fn backends(observed: &Observed, found: &LoadBalancer) -> (NodeAddresses, bool) {
     let Backends {
         addresses,
         none_confirmed,
@@ -176,7 +177,7 @@ fn update(
     wanted: &Wanted,
     cloud: &CloudName,
     found: &LoadBalancer,
-    nodes: &BTreeSet<IpAddr>,
+    nodes: &NodeAddresses,
 ) -> Option<Action> {
     if found.state == State::Deleting {
         return None;

@@ -20,11 +20,46 @@ pub struct LoadStamp(u64);
 
 #[derive(Debug, Default)]
 struct InventoryState {
-    entries: HashMap<LoadBalancerName, LoadBalancer>,
+    entries: Entries,
     /// Incremented by each load and each clear; an older load is void.
     generation: u64,
     /// Changes since the current load began, which its list may lack.
     since: Option<ChangesSince>,
+}
+
+/// The load balancers by name, with an index by id. Each id has one entry: a load balancer
+/// that is renamed at the cloud has only its new name.
+#[derive(Debug, Default)]
+struct Entries {
+    by_name: HashMap<LoadBalancerName, LoadBalancer>,
+    names: HashMap<LoadBalancerId, LoadBalancerName>,
+}
+
+impl Entries {
+    fn insert(&mut self, found: LoadBalancer) {
+        let (id, name) = (found.id.clone(), found.name.clone());
+        let replaced = self.by_name.insert(name.clone(), found);
+        if let Some(replaced) = replaced.filter(|replaced| replaced.id != id) {
+            self.names.remove(&replaced.id);
+        }
+        let before = self.names.insert(id, name.clone());
+        if let Some(renamed) = before.filter(|before| *before != name) {
+            self.by_name.remove(&renamed);
+        }
+    }
+
+    /// Removes the load balancer of this id and returns its name.
+    fn remove(&mut self, id: &LoadBalancerId) -> Option<LoadBalancerName> {
+        let name = self.names.remove(id)?;
+        self.by_name.remove(&name);
+        Some(name)
+    }
+
+    fn retain(&mut self, keeps: impl Fn(&LoadBalancer) -> bool) {
+        self.by_name.retain(|_, found| keeps(found));
+        let by_name = &self.by_name;
+        self.names.retain(|_, name| by_name.contains_key(name));
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,10 +96,13 @@ impl Inventory {
         };
         state
             .entries
-            .retain(|name, _| since.recorded.contains(name));
+            .retain(|found| since.recorded.contains(&found.name));
         for found in list {
-            if !since.forgotten.contains(&found.id) && !since.recorded.contains(&found.name) {
-                state.entries.insert(found.name.clone(), found);
+            let recorded_as = state.entries.names.get(&found.id).unwrap_or(&found.name);
+            let is_recorded =
+                since.recorded.contains(&found.name) || since.recorded.contains(recorded_as);
+            if !is_recorded && !since.forgotten.contains(&found.id) {
+                state.entries.insert(found);
             }
         }
         true
@@ -76,18 +114,17 @@ impl Inventory {
         if let Some(since) = &mut state.since {
             since.recorded.insert(found.name.clone());
         }
-        state.entries.insert(found.name.clone(), found);
+        state.entries.insert(found);
     }
 
     /// Removes a load balancer that does not exist any more, or whose state is unknown.
     pub fn forget(&self, id: &LoadBalancerId) {
         let mut state = self.state();
         let InventoryState { entries, since, .. } = &mut *state;
-        let names = entries.extract_if(|_, found| found.id == *id);
-        let names: Vec<LoadBalancerName> = names.map(|(name, _)| name).collect();
+        let name = entries.remove(id);
         if let Some(since) = since {
             since.forgotten.insert(id.clone());
-            for name in names {
+            if let Some(name) = name {
                 since.recorded.remove(&name);
             }
         }
@@ -95,12 +132,17 @@ impl Inventory {
 
     /// The load balancer of this name; `None` if the inventory lacks it.
     pub fn find(&self, name: &LoadBalancerName) -> Option<LoadBalancer> {
-        self.state().entries.get(name).cloned()
+        self.state().entries.by_name.get(name).cloned()
+    }
+
+    /// Whether the inventory has a load balancer of this name.
+    pub fn contains(&self, name: &LoadBalancerName) -> bool {
+        self.state().entries.by_name.contains_key(name)
     }
 
     /// The number of known load balancers.
     pub fn len(&self) -> usize {
-        self.state().entries.len()
+        self.state().entries.by_name.len()
     }
 
     pub fn is_empty(&self) -> bool {

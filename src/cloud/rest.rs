@@ -7,8 +7,7 @@ mod tests;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reqwest::Url;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::body;
@@ -16,6 +15,7 @@ use super::call::{CallObserver, Verb};
 use super::error::{CloudError, ErrorKind};
 use super::http_client::{ApiClient, ApiRequest};
 use super::limiter::Limiter;
+use super::node_address_pool::NodeAddressPool;
 use super::settings::RestSettings;
 use super::span::CallSpan;
 use super::token::TokenFile;
@@ -33,6 +33,7 @@ use crate::telemetry::log_throttle::LogThrottle;
 pub struct RestCloud {
     api_client: ApiClient,
     urls: ApiUrls,
+    node_addresses: NodeAddressPool,
 }
 
 struct ApiUrls {
@@ -69,7 +70,11 @@ impl RestCloud {
             stopping: CancellationToken::new(),
             log_throttle: LogThrottle::default(),
         };
-        Ok(Self { api_client, urls })
+        Ok(Self {
+            api_client,
+            urls,
+            node_addresses: NodeAddressPool::default(),
+        })
     }
 
     /// Makes calls that wait for a slot fail when `stopping` is cancelled.
@@ -125,10 +130,18 @@ impl RestCloud {
             let message = "the load balancer of this name belongs to another owner";
             return Err(self.api_client.error(verb, ErrorKind::NameTaken, message));
         }
-        Ok(changed)
+        // First those of the request, which are those of the watch of Nodes.
+        self.node_addresses.shared(request.spec.nodes.clone());
+        Ok(self.sharing_nodes(changed))
     }
 
-    fn parse<T: DeserializeOwned>(&self, verb: Verb, body: &[u8]) -> Result<T, CloudError> {
+    /// The load balancer, with its back ends in one allocation with all that have the same.
+    fn sharing_nodes(&self, mut found: LoadBalancer) -> LoadBalancer {
+        found.spec.nodes = self.node_addresses.shared(found.spec.nodes);
+        found
+    }
+
+    fn parse<'b, T: Deserialize<'b>>(&self, verb: Verb, body: &'b [u8]) -> Result<T, CloudError> {
         serde_json::from_slice(body).map_err(|error| {
             let message = format!("the response does not match the API: {error}");
             self.protocol(verb, body::excerpt(message.as_bytes()))
@@ -163,6 +176,7 @@ impl Cloud for RestCloud {
         let read = move |body: &[u8]| {
             self.parse::<LoadBalancerBody>(Verb::Query, body)?
                 .found(self.api_client.profile, which)
+                .map(|found| self.sharing_nodes(found))
                 .map_err(|message| self.protocol(Verb::Query, message))
         };
         let call = self.api_client.call(span, api_request, read);

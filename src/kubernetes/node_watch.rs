@@ -71,6 +71,10 @@ pub async fn follow(
         loop {
             let (mut set, confirmed) = confirmed_set(&store, kind, &api, &before).await;
             set.version = before.version;
+            if set.backends.addresses == before.backends.addresses {
+                // Equal sets share one allocation with all load balancers that have them.
+                set.backends.addresses = before.backends.addresses.clone();
+            }
             if set != before || before.version == 0 {
                 set.version += 1;
                 before = set.clone();
@@ -109,12 +113,9 @@ async fn confirmed_set(
 ) -> (NodeSet, bool) {
     let watched = || node_set(store.state().iter().map(AsRef::as_ref), kind);
     let set = watched();
-    let left = set
-        .backends
-        .addresses
-        .intersection(&before.backends.addresses)
-        .count();
-    let most_disappeared = 2 * left < before.backends.addresses.len();
+    let (addresses, known) = (&set.backends.addresses, &before.backends.addresses);
+    let left = known.iter().filter(|known| addresses.contains(known));
+    let most_disappeared = 2 * left.count() < known.len();
     if !set.backends.addresses.is_empty() && !most_disappeared {
         return (set, true);
     }
@@ -147,15 +148,17 @@ async fn confirmed_set(
 
 fn node_set<'a>(nodes: impl Iterator<Item = &'a Node>, kind: NodeAddressType) -> NodeSet {
     let mut set = NodeSet::default();
+    let mut addresses = Vec::new();
     for node in nodes {
         match address(node, kind).filter(|_| is_eligible(node)) {
             Some(address) => {
-                set.backends.addresses.insert(address);
+                addresses.push(address);
                 set.eligible += 1;
             }
             None => set.excluded += 1,
         }
     }
+    set.backends.addresses = addresses.into();
     set
 }
 

@@ -1,13 +1,13 @@
 //! The desired state of a Service's load balancers, as the Service declares it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use serde::Serialize;
 
 use super::annotation::{self, Problem, Subject};
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
+use super::node_addresses::NodeAddresses;
 use super::service::{PortView, ServiceView};
 
 /// The features that a cloud supports.
@@ -72,7 +72,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// The desired spec with these back ends.
-    pub fn spec(&self, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
+    pub fn spec(&self, nodes: &NodeAddresses) -> LoadBalancerSpec {
         LoadBalancerSpec {
             nodes: nodes.clone(),
             ..self.template.clone()
@@ -149,7 +149,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         .filter_map(|(index, port)| listener(index, port).map_err(&mut keep).ok())
         .collect();
     let template = LoadBalancerSpec {
-        nodes: BTreeSet::new(),
+        nodes: NodeAddresses::default(),
         listeners,
         spec: spec.map_err(&mut keep).unwrap_or_default(),
         bandwidth: bandwidth.map_err(&mut keep).unwrap_or_default(),

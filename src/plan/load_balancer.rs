@@ -1,11 +1,11 @@
 //! A load balancer: the spec that we request and the state that a cloud shows.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
+use super::node_addresses::NodeAddresses;
 
 /// Transport protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl Algorithm {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LoadBalancerSpec {
     /// Addresses of the Nodes that serve as back ends.
-    pub nodes: BTreeSet<IpAddr>,
+    pub nodes: NodeAddresses,
     /// At least one; in the order of the Service's ports.
     pub listeners: Vec<Listener>,
     /// The cloud's size or class of load balancer (`standard`).
@@ -113,7 +113,7 @@ impl LoadBalancer {
     }
 
     /// Its spec with other back ends.
-    pub fn spec_with_nodes(&self, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
+    pub fn spec_with_nodes(&self, nodes: &NodeAddresses) -> LoadBalancerSpec {
         LoadBalancerSpec {
             nodes: nodes.clone(),
             ..self.spec.clone()
@@ -157,7 +157,7 @@ impl LoadBalancer {
             name,
             owner,
             spec: LoadBalancerSpec {
-                nodes: BTreeSet::new(),
+                nodes: NodeAddresses::default(),
                 listeners: Vec::new(),
                 spec: "standard".into(),
                 bandwidth: "5M".into(),

@@ -1,6 +1,7 @@
 //! Names and ids of clusters, Services, clouds and load balancers.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,13 +15,14 @@ const HASH_DIGITS: usize = 16;
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
+        /// A clone shares the text.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
-            pub fn new(text: impl Into<String>) -> Self {
-                Self(text.into())
+            pub fn new(text: impl AsRef<str>) -> Self {
+                Self(text.as_ref().into())
             }
 
             pub fn as_str(&self) -> &str {
@@ -115,11 +117,9 @@ impl LoadBalancerName {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        let digits: String = hash
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let digest = hash.finalize();
+        let number = digest.iter().take(HASH_DIGITS / 2);
+        let number = number.fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         let readable: String = format!("{}-{}", owner.namespace, owner.name)
             .chars()
             .map(|letter| letter.to_ascii_lowercase())
@@ -127,7 +127,7 @@ impl LoadBalancerName {
             .take(NAME_LIMIT - HASH_DIGITS - 1)
             .collect();
         let readable = readable.trim_matches('-');
-        Self(format!("{readable}-{}", &digits[..HASH_DIGITS]))
+        Self::new(format!("{readable}-{number:0HASH_DIGITS$x}"))
     }
 }
 

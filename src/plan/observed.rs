@@ -2,13 +2,13 @@
 //! load balancer, and the Nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use serde::Serialize;
 
 use super::action::{Action, Outcome};
 use super::load_balancer::{LoadBalancer, State};
 use super::naming::CloudName;
+use super::node_addresses::NodeAddresses;
 use super::record::{self, Ingress, Publication, Record};
 use super::service::ServiceView;
 
@@ -44,7 +44,7 @@ pub enum CloudView {
 /// The Nodes that may serve as back ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Backends {
-    pub addresses: BTreeSet<IpAddr>,
+    pub addresses: NodeAddresses,
     /// Whether the watch, a live list and the watch again showed no eligible Node.
     pub none_confirmed: bool,
 }

@@ -1,6 +1,5 @@
 //! A server that answers whatever a test tells it to, and a client of it.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use my_cloud_controller_manager::plan::load_balancer::{
     Algorithm, Listener, LoadBalancerSpec, Protocol,
 };
 use my_cloud_controller_manager::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
+use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use serde_json::Value;
 
 /// A request that came in.
@@ -177,7 +177,7 @@ pub fn plain_request(name: &str) -> CreateRequest {
 pub fn rich_request(name: &str) -> CreateRequest {
     let mut request = plain_request(name);
     request.spec = LoadBalancerSpec {
-        nodes: BTreeSet::from(["10.0.0.1".parse().expect("address")]),
+        nodes: NodeAddresses::from(["10.0.0.1".parse().expect("address")]),
         listeners: [("web", Protocol::Tcp, 80), ("dns", Protocol::Udp, 53)]
             .map(|(name, protocol, port)| Listener {
                 name: name.into(),

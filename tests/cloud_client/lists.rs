@@ -1,7 +1,7 @@
 //! Lists, page by page.
 
-use my_cloud_controller_manager::cloud::{Cloud, CloudError, ErrorKind, Profile};
-use my_cloud_controller_manager::plan::naming::ClusterId;
+use my_cloud_controller_manager::cloud::{Cloud, CloudError, ErrorKind, Priority, Profile, Which};
+use my_cloud_controller_manager::plan::naming::{ClusterId, LoadBalancerId};
 use serde_json::{Value, json};
 
 use crate::edge::{Edge, answer};
@@ -81,4 +81,40 @@ async fn a_page_that_is_too_large_is_asked_for_in_parts() {
     .await;
     assert_eq!(ids(&edge).await.expect("listed"), ["a"]);
     assert_eq!(edge.seen().len(), 3, "500, 250, 125");
+}
+
+#[tokio::test]
+async fn load_balancers_with_the_same_nodes_share_one_set() {
+    let edge = Edge::start(|_, seen| {
+        let with = |id: &str, nodes: Value| {
+            let mut item = item(id, "cluster");
+            item["nodes"] = nodes;
+            item
+        };
+        let same = || with("b", json!(["10.0.0.2", "10.0.0.1"]));
+        let answered = match seen.body["pageToken"].as_str() {
+            _ if seen.path.ends_with("/query") => {
+                let mut found = same();
+                found["err"] = json!("");
+                found
+            }
+            None => json!({
+                "err": "", "nextPageToken": "2",
+                "items": [with("a", json!(["10.0.0.1", "10.0.0.2"])), with("c", json!(["10.0.0.1"]))],
+            }),
+            _ => json!({"err": "", "items": [same()]}),
+        };
+        Box::pin(async move { answer(200, answered.to_string()) })
+    })
+    .await;
+    let cloud = edge.client(Profile::Standard);
+    let list = cloud.list(&ClusterId::new("cluster")).await;
+    let list = list.expect("listed");
+    let id = LoadBalancerId::new("b");
+    let queried = cloud.query(Which::Id(&id), Priority::User).await;
+    let queried = queried.expect("an answer").expect("found");
+    let [a, c, b] = [0, 1, 2].map(|index| &list[index].spec.nodes);
+    assert_eq!((a.len(), c.len()), (2, 1));
+    assert!(a.is_shared_with(b), "of another page");
+    assert!(a.is_shared_with(&queried.spec.nodes), "of a query");
 }

@@ -1,6 +1,6 @@
 //! The world's numbers as values of the shipped types, and back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use my_cloud_controller_manager::plan::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
@@ -11,6 +11,7 @@ use my_cloud_controller_manager::plan::load_balancer::{
 use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid,
 };
+use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 use my_cloud_controller_manager::plan::{Backends, Clouds};
 
@@ -82,7 +83,7 @@ pub fn address(id: Id) -> IpAddr {
 /// The Nodes never change in this world: the laws of `plan` cover them.
 pub fn backends() -> Backends {
     Backends {
-        addresses: BTreeSet::from([Ipv4Addr::new(10, 0, 0, 1).into()]),
+        addresses: NodeAddresses::from([Ipv4Addr::new(10, 0, 0, 1).into()]),
         none_confirmed: false,
     }
 }

@@ -11,6 +11,7 @@ use my_cloud_controller_manager::plan::load_balancer::{
 use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid,
 };
+use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 
 use crate::scene::Nodes;
@@ -51,7 +52,7 @@ pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
 }
 
 /// The spec that a valid Service wants, with these Nodes.
-pub fn spec_of(service: &ServiceView, nodes: &BTreeSet<IpAddr>) -> LoadBalancerSpec {
+pub fn spec_of(service: &ServiceView, nodes: &NodeAddresses) -> LoadBalancerSpec {
     let listener = |port: &PortView| Listener {
         name: port.name.clone(),
         protocol: match port.protocol.as_str() {

@@ -13,6 +13,7 @@ use my_cloud_controller_manager::plan::load_balancer::{
 use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid,
 };
+use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::record::{Ingress, Record};
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 use my_cloud_controller_manager::plan::{
@@ -123,7 +124,7 @@ pub enum Life {
 }
 
 impl Nodes {
-    pub fn addresses(self) -> BTreeSet<IpAddr> {
+    pub fn addresses(self) -> NodeAddresses {
         let count = match self {
             Self::Two => 2,
             Self::One => 1,

@@ -45,6 +45,36 @@ fn a_list_does_not_undo_what_happened_since_it_began() {
 }
 
 #[test]
+fn a_renamed_load_balancer_has_only_its_new_name() {
+    let inventory = Inventory::new();
+    inventory.record(load_balancer("derived", "1"));
+    let stamp = inventory.begin_load();
+    inventory.record(load_balancer("by hand", "1"));
+    assert!(!inventory.contains(&name("derived")));
+    let stale = vec![load_balancer("derived", "1"), load_balancer("other", "2")];
+    assert!(inventory.load(stamp, stale));
+    assert_eq!(id_of(&inventory, "derived"), None, "the list is older");
+    assert_eq!(id_of(&inventory, "by hand").as_deref(), Some("1"));
+    assert_eq!(inventory.len(), 2);
+}
+
+#[test]
+fn an_id_leads_to_the_load_balancer_that_has_it_now() {
+    let inventory = Inventory::new();
+    inventory.record(load_balancer("web", "1"));
+    inventory.record(load_balancer("web", "2"));
+    inventory.forget(&LoadBalancerId::new("1"));
+    assert_eq!(id_of(&inventory, "web").as_deref(), Some("2"), "recreated");
+    let stamp = inventory.begin_load();
+    assert!(inventory.load(stamp, vec![load_balancer("dns", "3")]));
+    inventory.record(load_balancer("web", "4"));
+    inventory.forget(&LoadBalancerId::new("2"));
+    inventory.forget(&LoadBalancerId::new("3"));
+    assert_eq!(id_of(&inventory, "web").as_deref(), Some("4"));
+    assert_eq!(inventory.len(), 1);
+}
+
+#[test]
 fn only_the_load_begun_last_counts() {
     let inventory = Inventory::new();
     let first = inventory.begin_load();

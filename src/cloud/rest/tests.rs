@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -32,7 +31,7 @@ fn request() -> CreateRequest {
         name: owner.load_balancer_name(),
         owner,
         spec: LoadBalancerSpec {
-            nodes: BTreeSet::new(),
+            nodes: Default::default(),
             listeners: vec![Listener {
                 name: String::new(),
                 protocol: Protocol::Tcp,

@@ -1,8 +1,5 @@
 //! The bodies of the requests.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-
 use serde::Serialize;
 
 use super::{ListenerBody, SessionAffinityBody};
@@ -10,6 +7,7 @@ use crate::cloud::{Profile, Which};
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Algorithm, LoadBalancerSpec, Protocol};
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName, Owner};
+use crate::plan::node_addresses::NodeAddresses;
 
 /// The whole desired state, for a create or, with an id, for an update.
 #[derive(Debug, Serialize)]
@@ -18,7 +16,7 @@ pub(in crate::cloud) struct DesiredBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     lb_id: Option<&'a LoadBalancerId>,
     name: &'a LoadBalancerName,
-    nodes: &'a BTreeSet<IpAddr>,
+    nodes: &'a NodeAddresses,
     port: u16,
     node_port: u16,
     spec: &'a str,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{ListenerBody, SessionAffinityBody};
 use crate::cloud::body::excerpt;
@@ -48,15 +49,16 @@ struct OwnerBody {
 }
 
 /// A page of a list. Its items are parsed one by one, so that an unreadable item does
-/// not hide the others.
+/// not hide the others and the page is never in memory as a whole tree.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cloud) struct ListBody {
-    pub(in crate::cloud) items: Option<Vec<serde_json::Value>>,
-    pub(in crate::cloud) next_page_token: Option<String>,
+pub(in crate::cloud) struct ListBody<'a> {
+    #[serde(borrow)]
+    pub(in crate::cloud) items: Option<Vec<&'a RawValue>>,
+    next_page_token: Option<String>,
 }
 
-impl ListBody {
+impl ListBody<'_> {
     /// The token of the next page, if there is one.
     pub(in crate::cloud) fn next(&mut self) -> Option<String> {
         filled(self.next_page_token.take())

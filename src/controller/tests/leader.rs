@@ -1,6 +1,5 @@
 //! A leader with two clouds, and a Service.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Service;
@@ -24,6 +23,7 @@ use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::desired::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId};
+use crate::plan::node_addresses::NodeAddresses;
 use crate::plan::{CreateRequest, Desired, desired};
 use crate::priority::Priority;
 use crate::telemetry::Metrics;
@@ -60,7 +60,7 @@ pub(in crate::controller) fn load_balancer(of: &Service, id: &str) -> LoadBalanc
     let request = CreateRequest {
         name: wanted.owner.load_balancer_name(),
         owner: wanted.owner.clone(),
-        spec: wanted.spec(&BTreeSet::new()),
+        spec: wanted.spec(&NodeAddresses::default()),
     };
     made(&request, id)
 }

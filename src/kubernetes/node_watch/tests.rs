@@ -1,6 +1,5 @@
 //! The back ends while the watch is behind or ahead of a live list.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use http::{Request, Response};
@@ -86,7 +85,7 @@ async fn the_loss_of_most_nodes_must_be_confirmed_by_a_live_list() {
         let (set, confirmed) = result_of(watched, live).await;
         assert_eq!(set.backends.addresses.len(), count, "{why}");
         assert_eq!(confirmed, is_sure, "{why}");
-        let none = set.backends.addresses == BTreeSet::new();
+        let none = set.backends.addresses.is_empty();
         assert_eq!(set.backends.none_confirmed, none, "{why}");
     }
 }

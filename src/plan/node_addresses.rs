@@ -1,0 +1,110 @@
+//! The addresses of the Nodes that serve as back ends: one allocation for each set, however
+//! many plans, requests and load balancers have it.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A set of Node addresses. A clone shares the allocation, because thousands of load
+/// balancers have the same thousand Nodes.
+#[derive(Clone, Default, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<IpAddr>")]
+pub struct NodeAddresses(
+    /// Sorted, without duplicates.
+    Arc<[IpAddr]>,
+);
+
+impl NodeAddresses {
+    /// The addresses in ascending order.
+    pub fn iter(&self) -> std::slice::Iter<'_, IpAddr> {
+        self.0.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn contains(&self, address: &IpAddr) -> bool {
+        self.0.binary_search(address).is_ok()
+    }
+
+    /// Whether both are one allocation. Equal sets need not be.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl PartialEq for NodeAddresses {
+    fn eq(&self, other: &Self) -> bool {
+        // Sets that share an allocation need no comparison of a thousand addresses.
+        self.is_shared_with(other) || self.0 == other.0
+    }
+}
+
+impl Hash for NodeAddresses {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl fmt::Debug for NodeAddresses {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.iter()).finish()
+    }
+}
+
+impl From<Vec<IpAddr>> for NodeAddresses {
+    fn from(mut addresses: Vec<IpAddr>) -> Self {
+        addresses.sort_unstable();
+        addresses.dedup();
+        Self(addresses.into())
+    }
+}
+
+impl<const N: usize> From<[IpAddr; N]> for NodeAddresses {
+    fn from(addresses: [IpAddr; N]) -> Self {
+        Vec::from(addresses).into()
+    }
+}
+
+impl FromIterator<IpAddr> for NodeAddresses {
+    fn from_iter<I: IntoIterator<Item = IpAddr>>(addresses: I) -> Self {
+        Vec::from_iter(addresses).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(last: &[u8]) -> NodeAddresses {
+        let address = |last: &u8| IpAddr::from([10, 0, 0, *last]);
+        last.iter().map(address).collect()
+    }
+
+    #[test]
+    fn neither_order_nor_repetition_matters() {
+        let (set, same) = (set(&[2, 1, 2]), set(&[1, 2]));
+        assert_eq!(set, same);
+        assert!(!set.is_shared_with(&same), "equal, in two allocations");
+        assert!(set.is_shared_with(&set.clone()));
+        assert_eq!(set.len(), 2);
+        assert!(set.contains(&IpAddr::from([10, 0, 0, 2])));
+        assert_ne!(set, self::set(&[1, 3]));
+    }
+
+    #[test]
+    fn its_json_is_a_list() {
+        let json = serde_json::json!(["10.0.0.1", "10.0.0.2"]);
+        assert_eq!(serde_json::json!(set(&[2, 1])), json);
+        let read: NodeAddresses = serde_json::from_value(json).expect("addresses");
+        assert_eq!(read, set(&[1, 2]));
+    }
+}
