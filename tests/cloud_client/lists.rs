@@ -1,10 +1,11 @@
 //! Lists, page by page.
 
-use my_cloud_controller_manager::cloud::{Cloud, CloudError, ErrorKind, Priority, Profile, Which};
+use my_cloud_controller_manager::cloud::{Cloud, CloudError, ErrorKind, Profile, Which};
 use my_cloud_controller_manager::plan::naming::{ClusterId, LoadBalancerId};
 use serde_json::{Value, json};
 
 use crate::edge::{Edge, answer};
+use my_cloud_controller_manager::priority::Priority;
 
 fn item(id: &str, cluster: &str) -> Value {
     let owner = json!({"cluster": cluster, "namespace": "n", "name": "n", "uid": id});
