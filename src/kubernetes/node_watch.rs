@@ -18,9 +18,12 @@ use super::service_watch::watch_settings;
 use super::watch_metrics::WatchMetrics;
 use crate::plan::Backends;
 
-/// A change is published after this time without another change,
+/// The first change after a calm is published after this time, with those that came
+/// meanwhile;
+const FIRST: Duration = Duration::from_millis(500);
+/// a later one of a series after this time without another change,
 const QUIET: Duration = Duration::from_secs(1);
-/// but no later than after this time.
+/// but no later than after this time, which is also how long a calm takes.
 const MAX_DELAY: Duration = Duration::from_secs(10);
 /// Time limit for the live list.
 const LIST_DEADLINE: Duration = Duration::from_secs(10);
@@ -47,6 +50,7 @@ pub async fn follow(
     let api = Api::<Node>::all(client);
     let (store, writer) = reflector::store();
     let changed = Notify::new();
+    let mut seen = NodeSet::default();
     let events = watcher(api.clone(), watch_settings())
         .default_backoff()
         // managedFields are more than half of the size of many objects, and unused here.
@@ -57,7 +61,15 @@ pub async fn follow(
         match event {
             // An incomplete list is not a set of Nodes.
             Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
-            Ok(_) => changed.notify_one(),
+            // Nodes report their status all the time; that must not delay a change of
+            // the back ends.
+            Ok(_) => {
+                let now = node_set(store.state().iter().map(AsRef::as_ref), kind);
+                if now != seen {
+                    seen = now;
+                    changed.notify_one();
+                }
+            }
             Err(error) => tracing::warn!(%error, "the watch of Nodes failed; it is restarted"),
         }
         std::future::ready(())
@@ -68,6 +80,7 @@ pub async fn follow(
             return;
         }
         let mut before = NodeSet::default();
+        let mut published = Instant::now();
         loop {
             let (mut set, confirmed) = confirmed_set(&store, kind, &api, &before).await;
             set.version = before.version;
@@ -78,6 +91,7 @@ pub async fn follow(
             if set != before || before.version == 0 {
                 set.version += 1;
                 before = set.clone();
+                published = Instant::now();
                 sets.send_replace(Some(set));
             }
             if confirmed {
@@ -86,7 +100,11 @@ pub async fn follow(
                 // Check again without a change, because there may never be one.
                 let _ = timeout(MAX_DELAY, changed.notified()).await;
             }
-            quiet_period(&changed).await;
+            if published.elapsed() < MAX_DELAY {
+                quiet_period(&changed).await;
+            } else {
+                sleep(FIRST).await;
+            }
         }
     };
     futures::future::join(reflect, publish).await;
