@@ -14,23 +14,24 @@
 //! # What happens to a Service
 //!
 //! A reconcile (`controller/reconcile.rs`) brings the clouds to the state that one
-//! Service asks for, in six steps:
+//! Service asks for, in seven steps:
 //!
 //! 1. `observe_service` reads the Service from the watch's store and derives the
-//!    desired state. `admit` then asks the queue for a place at the clouds that the
-//!    reconcile will call; if none is free, it ends here and runs again later.
-//! 2. `observe_clouds` reads its load balancers from the inventories, or queries
+//!    desired state.
+//! 2. `admit` asks the queue for a place at the clouds that the attempt will call. If
+//!    none is free, the attempt ends here, and another one follows when there is.
+//! 3. `observe_clouds` reads its load balancers from the inventories, or queries
 //!    the clouds.
-//! 3. `plan` compares both and returns a list of actions; a pure function.
-//! 4. `pace` takes out the repairs of drift that have no repair slot yet.
-//! 5. `apply` performs the remaining actions, each with a write permit.
-//! 6. `report` writes the condition, emits Events, updates metrics and schedules
+//! 4. `plan` compares both and returns a list of actions; a pure function.
+//! 5. `pace` takes out the repairs of drift that have no repair slot yet.
+//! 6. `apply` performs the remaining actions, each with a write permit.
+//! 7. `report` writes the condition, emits Events, updates metrics and schedules
 //!    the next reconcile.
 //!
 //! # The modules in reading order
 //!
 //! 1. [`plan`]: the core, from desired and observed state to actions.
-//! 2. [`controller`]: the run loop, the six steps, the memory of each Service, and
+//! 2. [`controller`]: the queue, the seven steps, the memory of each Service, and
 //!    the background tasks (resync, orphans, Node changes).
 //! 3. [`kubernetes`]: reads Services and Nodes into the types of the plan; writes
 //!    Services, conditions and Events.

@@ -191,6 +191,7 @@ impl Components {
             .collect();
         self.metrics.before_scrape(move |metrics| {
             let state = queue.state();
+            metrics.reconcile.show_active(state.running);
             metrics
                 .workqueue
                 .show(state.depth, state.longest_running, state.unfinished);

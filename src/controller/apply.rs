@@ -1,6 +1,6 @@
-//! Step five of a reconcile: performs the effects of an [`Execution`] one by one. The
-//! execution decides their order and the consequences of a failure; the effects
-//! themselves are in [`service`] and [`clouds`].
+//! Performs the effects of an [`Execution`] one by one. The execution decides their
+//! order and the consequences of a failure; the effects themselves are in [`service`]
+//! and [`clouds`].
 
 mod clouds;
 mod service;
@@ -28,7 +28,6 @@ pub async fn apply(
     leadership: &Leadership,
     context: &Context,
 ) -> ApplyResult {
-    context.metrics.reconcile.started();
     if !paced.is_empty() {
         traces::begin();
     }

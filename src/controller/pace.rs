@@ -1,5 +1,4 @@
-//! Step four of a reconcile: removes repairs of drift from the plan until their slot
-//! comes. Uses no client.
+//! Removes repairs of drift from the plan until their slot comes. Uses no client.
 
 use std::collections::BTreeSet;
 

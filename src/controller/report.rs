@@ -1,4 +1,4 @@
-//! Step six of a reconcile: log lines, Events, the condition, metrics, and the time
+//! The last step of a reconcile: log lines, Events, the condition, metrics, and the time
 //! of the next attempt. Never fails the reconcile.
 //! [`explain_wait`] reports a Service that waits for its first attempt.
 
@@ -32,8 +32,8 @@ pub async fn report(
     leadership: &Leadership,
     context: &Context,
 ) -> Option<Duration> {
-    log::log_result(&result, context.metadata_keys.prefix(), context);
     let (readiness, has_changed) = condition_to_set(service, &result, context);
+    log::log_result(service, &result, has_changed, context);
     if has_changed {
         traces::begin();
     }

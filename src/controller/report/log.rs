@@ -1,18 +1,28 @@
 //! The log lines of an attempt: its actions, its waits and its errors.
 
 use crate::controller::Context;
-use crate::controller::attempt::ApplyResult;
+use crate::controller::attempt::{ApplyResult, ObservedService};
 use crate::controller::error::Unfinished;
 use crate::plan::record::Ingress;
 use crate::plan::{Action, Observed, Waiting};
 
-/// Logs the result of an attempt. Errors are throttled.
-pub fn log_result(result: &ApplyResult, prefix: &str, context: &Context) {
+/// Logs the result of an attempt. Errors are throttled; a wait is logged when it begins,
+/// not at each poll.
+pub fn log_result(
+    service: &ObservedService,
+    result: &ApplyResult,
+    condition_changes: bool,
+    context: &Context,
+) {
     for action in &result.actions {
         log_action(action, &result.observed);
     }
-    for waiting in &result.waiting {
-        log_waiting(waiting, prefix);
+    let requeue = &context.memory.requeue;
+    let is_first = requeue.attempts(&service.view.uid, service.spec_hash) == 0;
+    if is_first || condition_changes {
+        for waiting in &result.waiting {
+            log_waiting(waiting, context.metadata_keys.prefix());
+        }
     }
     let errors = result.errors.iter().filter(|error| !error.is_superseded());
     for error in errors.filter(|error| context.log_throttle.should_log(error.log_key())) {

@@ -83,14 +83,14 @@ impl ReconcileMetrics {
         })
     }
 
-    /// Records the start of a reconcile.
-    pub fn started(&self) {
-        self.active.with_label_values(&[CONTROLLER]).inc();
+    /// Sets the number of running reconciles.
+    pub fn show_active(&self, running: usize) {
+        let running = i64::try_from(running).unwrap_or(i64::MAX);
+        self.active.with_label_values(&[CONTROLLER]).set(running);
     }
 
     /// Records the end of a reconcile.
     pub fn finished(&self, result: ReconcileResult, took: Duration) {
-        self.active.with_label_values(&[CONTROLLER]).dec();
         let labels = [CONTROLLER, result.as_str()];
         self.ended.with_label_values(&labels).inc();
         self.durations.observe(&[CONTROLLER], took.as_secs_f64());
