@@ -11,7 +11,8 @@
 //! - [`service_writer`]: the writes, each with a precondition; [`condition`]: the
 //!   condition of a Service; [`metadata_keys`]: the names of annotations, finalizer and
 //!   condition.
-//! - [`events`]: Events, with their closed set of reasons.
+//! - [`events`]: Events, with their closed set of reasons; [`request_slots`]: Service
+//!   requests before Events.
 //! - [`instrumented_client`]: the client for these requests, which counts them;
 //!   [`error`]: their errors.
 
@@ -23,6 +24,7 @@ pub mod managed_fields;
 pub mod metadata_keys;
 pub mod node;
 pub mod node_watch;
+pub mod request_slots;
 pub mod service;
 pub mod service_watch;
 pub mod service_writer;

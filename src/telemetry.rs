@@ -2,7 +2,7 @@
 
 pub mod build_info;
 #[cfg(test)]
-mod captured_logs;
+pub(crate) mod captured_logs;
 pub mod log_throttle;
 pub mod logs;
 mod metrics;

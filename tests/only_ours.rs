@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 use testbed::Environment;
-use testbed::environment::calls;
+use testbed::environment::{SOON, calls};
 
 /// The Service that is ours, created last: watches are in order, so when it is
 /// done the others have been looked at.
@@ -69,12 +69,14 @@ async fn ensure_untouched(test: &Environment, before: &[(String, Value)]) -> Res
 #[tokio::test]
 async fn services_that_are_not_ours_are_left_alone() -> Result<()> {
     let test = Environment::shared("onlyours").await?;
-    let _replica = test.sole_replica().await?;
+    let mut replica = test.sole_replica().await?;
     let before = create_what_is_not_ours(&test).await?;
     test.service(BARRIER).provider("cloud2").create().await?;
     test.until_ready(BARRIER).await?;
-    // Events are written in order, so the barrier's last is behind all others.
     test.until_event(BARRIER, "EnsuredLoadBalancer").await?;
+    // Its last act is to write all Events that are pending.
+    replica.terminate()?;
+    replica.wait_exit(SOON).await?;
 
     ensure_untouched(&test, &before).await?;
     let events: Api<Event> = Api::namespaced(test.client(), &test.namespace);

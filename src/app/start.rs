@@ -26,6 +26,7 @@ use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
 use crate::kubernetes::node_watch;
+use crate::kubernetes::request_slots::RequestSlots;
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::watch_metrics::WatchMetrics;
@@ -80,13 +81,25 @@ impl Components {
 
         let (roles, watched_roles) = watch::channel(Role::Standby);
         self.follow_role(watched_roles.clone());
-        let (events, write_events) = Events::new(client.clone(), &identity);
+        let slots = Arc::new(RequestSlots::default());
+        let (events, write_events) = Events::new(
+            client.clone(),
+            &identity,
+            slots.clone(),
+            self.metrics.clone(),
+        );
         self.events = Some(events.clone());
         let (store, service_events) = service_watch::services(
             client.clone(),
             MetadataKeys::new(&self.config.annotation_prefix),
         );
-        let context = self.context(client.clone(), cluster, store, events, watched_roles)?;
+        let services = ServiceWriter::new(
+            client.clone(),
+            MetadataKeys::new(&self.config.annotation_prefix),
+            slots,
+            self.metrics.clone(),
+        );
+        let context = self.context(services, cluster, store, events, watched_roles)?;
         let context = Arc::new(context);
         self.export_memory(&context);
         let (finalizer_races, races) = FinalizerRaces::new();
@@ -139,7 +152,7 @@ impl Components {
 
     fn context(
         &self,
-        client: Client,
+        services: ServiceWriter,
         cluster: ClusterId,
         services_store: Store<Service>,
         events: Events,
@@ -167,7 +180,7 @@ impl Components {
                 services_listed: self.services_listed.subscribe(),
                 nodes: self.nodes.subscribe(),
             },
-            services: ServiceWriter::new(client, metadata_keys.clone(), self.metrics.clone()),
+            services,
             metadata_keys,
             events,
             metrics: self.metrics.clone(),

@@ -10,8 +10,11 @@ use super::{AppError, ComponentExit, Components};
 /// does not answer is aborted then, because the Services of the other clouds need
 /// a leader. Its outcome is unknown as after a crash; the next leader resolves it.
 const DRAIN: Duration = Duration::from_secs(5);
-/// Time limit for the release of the Lease, and then for the last Events.
+/// Time limit for the release of the Lease.
 const RELEASE_LIMIT: Duration = Duration::from_secs(3);
+/// Time limit for the last Events. The next leader is at work by then, so only the end of
+/// this process waits; with all other limits it is within the 30 s of the Deployment.
+const EVENTS_LIMIT: Duration = Duration::from_secs(8);
 
 impl Components {
     /// The error for a component that ended unexpectedly.
@@ -53,10 +56,12 @@ impl Components {
             ),
         }
         if let Some(events) = &self.events
-            && timeout(RELEASE_LIMIT, events.flush()).await.is_err()
+            && timeout(EVENTS_LIMIT, events.flush()).await.is_err()
         {
+            let number = events.abandon();
             tracing::warn!(
-                "the last Events were not written within {RELEASE_LIMIT:?}; they are lost"
+                number,
+                "the last Events were not written within {EVENTS_LIMIT:?}; they are lost"
             );
         }
         Ok(())

@@ -5,12 +5,13 @@
 pub mod finalizer_race;
 pub mod sweep;
 
-use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use super::Context;
 use super::error::ReconcileError;
 use crate::kubernetes::MetadataKeys;
+use crate::kubernetes::events::ServiceReference;
 use crate::kubernetes::service::view;
 use crate::plan::naming::{ClusterId, Owner};
 use crate::plan::{Clouds, Desired, desired};
@@ -56,13 +57,6 @@ impl Context {
 }
 
 /// A reference to a Service that need not exist any more, for an Event about it.
-fn reference(owner: &Owner) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("v1".into()),
-        kind: Some("Service".into()),
-        namespace: Some(owner.namespace.clone()),
-        name: Some(owner.name.clone()),
-        uid: Some(owner.uid.as_str().to_owned()),
-        ..ObjectReference::default()
-    }
+fn reference(owner: &Owner) -> ServiceReference {
+    ServiceReference::new(&owner.namespace, &owner.name, owner.uid.as_str())
 }

@@ -15,9 +15,9 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use opentelemetry::KeyValue;
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
 
 use super::condition::{self, Readiness};
+use super::request_slots::RequestSlots;
 use super::service::view;
 use super::{KubernetesError, MetadataKeys};
 use crate::election::Leadership;
@@ -30,10 +30,6 @@ use crate::telemetry::traces::ClientSpan;
 /// Time limit for one request.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Maximum number of requests in flight, so that a thousand Services at once do not open
-/// a thousand connections.
-const CONCURRENCY: usize = 32;
-
 /// Maximum number of new reads after conflicts, before the whole attempt is retried.
 const RETRIES: usize = 8;
 
@@ -42,7 +38,7 @@ pub struct ServiceWriter {
     client: Client,
     metadata_keys: MetadataKeys,
     metrics: Arc<Metrics>,
-    slots: Semaphore,
+    slots: Arc<RequestSlots>,
 }
 
 /// A change of a Service; all other fields stay as they are.
@@ -62,8 +58,12 @@ pub struct ServicePatch<'a> {
 
 impl ServiceWriter {
     /// `client` must not retry: a retry here starts with a new read.
-    pub fn new(client: Client, metadata_keys: MetadataKeys, metrics: Arc<Metrics>) -> Self {
-        let slots = Semaphore::new(CONCURRENCY);
+    pub fn new(
+        client: Client,
+        metadata_keys: MetadataKeys,
+        slots: Arc<RequestSlots>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             client,
             metadata_keys,

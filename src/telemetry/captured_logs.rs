@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 
 /// A writer that keeps the written bytes.
 #[derive(Clone, Default)]
-pub(super) struct CapturedLogs(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct CapturedLogs(Arc<Mutex<Vec<u8>>>);
 
 impl CapturedLogs {
     /// Takes the lines since the last call.
-    pub(super) fn take(&self) -> String {
+    pub(crate) fn take(&self) -> String {
         let bytes = std::mem::take(&mut *self.0.lock());
         String::from_utf8(bytes).unwrap()
     }

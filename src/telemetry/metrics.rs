@@ -9,6 +9,7 @@
 
 mod cloud;
 mod election;
+mod events;
 mod exemplars;
 mod exposition;
 mod inventory;
@@ -30,6 +31,7 @@ use prometheus::Registry;
 use crate::plan::naming::CloudName;
 use cloud::CloudMetrics;
 use election::ElectionMetrics;
+use events::EventMetrics;
 use exemplars::Exemplars;
 use inventory::InventoryMetrics;
 use kubernetes::KubernetesMetrics;
@@ -64,6 +66,7 @@ pub struct Metrics {
     pub inventory: InventoryMetrics,
     pub nodes: NodeMetrics,
     pub kubernetes: KubernetesMetrics,
+    pub events: EventMetrics,
     pub program: ProcessInfoMetrics,
 }
 
@@ -91,6 +94,7 @@ impl Metrics {
         let inventory = InventoryMetrics::register(registrar)?;
         let nodes = NodeMetrics::register(registrar)?;
         let kubernetes = KubernetesMetrics::register(registrar)?;
+        let events = EventMetrics::register(registrar)?;
         let program = ProcessInfoMetrics::register(registrar)?;
         let described = std::mem::take(&mut registrar.described);
         registry.register(Box::new(process::Process::new()?))?;
@@ -108,6 +112,7 @@ impl Metrics {
             inventory,
             nodes,
             kubernetes,
+            events,
             program,
         })
     }

@@ -91,7 +91,7 @@ pub(in crate::controller) fn replica(
         writer.apply_watcher_event(&kube::runtime::watcher::Event::Apply(service));
     }
     let metrics = Arc::new(Metrics::for_test(&names()));
-    let (events, _) = Events::new(server.client(), "test");
+    let (events, _) = Events::new(server.client(), "test", Arc::default(), metrics.clone());
     let nodes = NodeSet {
         version: 1,
         ..NodeSet::default()
@@ -106,7 +106,12 @@ pub(in crate::controller) fn replica(
             services_listed: watch::channel(true).1,
             nodes: watch::channel(Some(nodes)).1,
         },
-        services: ServiceWriter::new(server.client(), metadata_keys(), metrics.clone()),
+        services: ServiceWriter::new(
+            server.client(),
+            metadata_keys(),
+            Arc::default(),
+            metrics.clone(),
+        ),
         metadata_keys: metadata_keys(),
         events,
         roles,

@@ -81,7 +81,7 @@ async fn a_service_that_only_the_watch_lacks_has_no_orphan() {
 
 fn writer(server: &ApiServer) -> ServiceWriter {
     let metrics = Arc::new(Metrics::for_test(&[]));
-    ServiceWriter::new(server.client(), metadata_keys(), metrics)
+    ServiceWriter::new(server.client(), metadata_keys(), Arc::default(), metrics)
 }
 
 const REMOVE_FINALIZER: ServicePatch<'static> = ServicePatch {
