@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use futures::{AsyncBufReadExt, TryStreamExt};
 use http::Request;
 use kube::Client;
@@ -30,8 +30,10 @@ struct Shown {
 }
 
 #[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
+    resource_version: String,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -84,24 +86,15 @@ impl Sightings {
         let list: serde_json::Value = requests::get(client, &path).await?;
         let version = list["metadata"]["resourceVersion"].as_str();
         let version = version.context("a version")?;
-        let watch = format!("{path}?watch=true&resourceVersion={version}&timeoutSeconds=7200");
-        let request = Request::get(watch).body(Vec::new())?;
-        let mut lines = client.request_stream(request).await?.lines();
         let (seen, changed) = (Arc::<Mutex<Seen>>::default(), Arc::<Notify>::default());
-        let (noting, notifying) = (seen.clone(), changed.clone());
-        let task = tokio::spawn(async move {
-            let ended = async {
-                while let Some(line) = lines.try_next().await? {
-                    let event = serde_json::from_str(&line)?;
-                    noting.lock().note(event, Instant::now())?;
-                    notifying.notify_waiters();
-                }
-                Ok(())
-            }
-            .await;
-            notifying.notify_waiters();
-            ended
-        });
+        let watch = Watch {
+            client: client.clone(),
+            path,
+            version: version.to_owned(),
+            seen: seen.clone(),
+            changed: changed.clone(),
+        };
+        let task = tokio::spawn(watch.run());
         Ok(Self {
             seen,
             changed,
@@ -130,9 +123,7 @@ impl Sightings {
                 if now >= enough {
                     return Ok(());
                 }
-                if self.task.is_finished() {
-                    bail!("the watch ended");
-                }
+                ensure!(!self.task.is_finished(), "the watch failed");
                 changed.await;
             }
         };
@@ -171,6 +162,44 @@ impl Sightings {
     }
 }
 
+/// The watch behind the sightings.
+struct Watch {
+    client: Client,
+    path: String,
+    version: String,
+    seen: Arc<Mutex<Seen>>,
+    changed: Arc<Notify>,
+}
+
+impl Watch {
+    /// Notes all events. kube-apiserver ends the watch of a client that is too slow for
+    /// a moment; it goes on from the last event.
+    async fn run(mut self) -> Result<()> {
+        let ended = loop {
+            if let Err(error) = self.follow().await {
+                break error;
+            }
+        };
+        self.changed.notify_waiters();
+        Err(ended)
+    }
+
+    async fn follow(&mut self) -> Result<()> {
+        let Self { path, version, .. } = self;
+        let watch = format!("{path}?watch=true&resourceVersion={version}&timeoutSeconds=7200");
+        let request = Request::get(watch).body(Vec::new())?;
+        let mut lines = self.client.request_stream(request).await?.lines();
+        while let Some(line) = lines.try_next().await? {
+            let event = serde_json::from_str(&line)?;
+            if let Some(version) = self.seen.lock().note(event, Instant::now())? {
+                self.version = version;
+            }
+            self.changed.notify_waiters();
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Sightings {
     fn drop(&mut self) {
         self.task.abort();
@@ -178,14 +207,18 @@ impl Drop for Sightings {
 }
 
 impl Seen {
-    fn note(&mut self, event: WatchEvent<Shown>, now: Instant) -> Result<()> {
+    /// Notes an event; gives the version that the watch has reached.
+    fn note(&mut self, event: WatchEvent<Shown>, now: Instant) -> Result<Option<String>> {
         let (service, is_gone) = match event {
             WatchEvent::Added(service) | WatchEvent::Modified(service) => (service, false),
             WatchEvent::Deleted(service) => (service, true),
-            WatchEvent::Bookmark(_) => return Ok(()),
+            WatchEvent::Bookmark(_) => return Ok(None),
             WatchEvent::Error(status) => bail!("the watch: {status:?}"),
         };
-        let name = service.metadata.name;
+        let Metadata {
+            name,
+            resource_version,
+        } = service.metadata;
         let group = name.rsplit_once('-').map_or("", |(group, _)| group);
         let counts = self.groups.entry(group.to_owned()).or_default();
         let times = self.services.entry(name).or_insert_with(|| {
@@ -200,7 +233,7 @@ impl Seen {
             times.gone = Some(now);
             counts.gone += 1;
         }
-        Ok(())
+        Ok(Some(resource_version))
     }
 }
 
