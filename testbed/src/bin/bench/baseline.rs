@@ -92,6 +92,7 @@ fn is_worse(figure: &Figure, was: f64) -> bool {
     let allowed = |percent: u8| was * f64::from(percent) / 100.0 + NOTHING;
     match figure.check {
         Check::Never => false,
+        Check::NoMoreBy(slack) => more > slack,
         Check::NoMore(percent) => more > allowed(percent),
         Check::Same(percent) => more.abs() > allowed(percent),
     }

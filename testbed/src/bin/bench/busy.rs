@@ -29,7 +29,7 @@ impl Busy {
         })
     }
 
-    /// The processors that others used, on average.
+    /// Ends the measurement: the processors that others used, on average.
     ///
     /// # Errors
     /// The kernel does not answer.

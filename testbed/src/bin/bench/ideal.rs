@@ -67,15 +67,16 @@ impl Bare {
         bare.with_events(began.elapsed(), &busy).await
     }
 
-    /// Adds the times of the loop, and gives the ideal: the larger of them and of the
-    /// least time at the clouds.
-    pub fn report(&self, report: &mut Report, clouds: Duration) -> Duration {
+    /// Adds a measured time beside its ideal: the larger of the loop and of the least
+    /// time at the clouds.
+    pub fn report(&self, report: &mut Report, name: &str, time: Duration, clouds: Duration) {
+        let ideal = clouds.max(self.services + self.events);
+        report.seconds(name, time).ideal(ideal.as_secs_f64());
         report.seconds("  least time at the clouds", clouds);
         report.seconds("  bare loop of the Service writes", self.services);
         report.seconds("  bare loop of the Events", self.events);
         let others = "  processors used by others during the loops";
         report.add(others, Unit::Number, self.others);
-        clouds.max(self.services + self.events)
     }
 }
 

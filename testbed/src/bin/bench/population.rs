@@ -88,10 +88,15 @@ impl Stage {
     ///
     /// # Errors
     /// kube-apiserver refused it.
-    pub async fn edit_bandwidth(&self, name: &str, bandwidth: &str) -> Result<()> {
+    pub fn edit_bandwidth(
+        &self,
+        name: &str,
+        bandwidth: &str,
+    ) -> impl Future<Output = Result<()>> + Send + 'static {
         let path = format!("{}/{name}", requests::services(&self.test.namespace));
         let annotation = format!("{}/lb-bandwidth", self.test.prefix);
         let patch = json!({"metadata": {"annotations": {annotation: bandwidth}}});
-        requests::merge_patch(&self.client(), &path, &patch).await
+        let client = self.client();
+        async move { requests::merge_patch(&client, &path, &patch).await }
     }
 }

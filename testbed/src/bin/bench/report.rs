@@ -16,6 +16,8 @@ pub enum Unit {
     Seconds,
     #[serde(rename = "ms")]
     Milliseconds,
+    #[serde(rename = "us")]
+    Microseconds,
     #[serde(rename = "MiB")]
     Mebibytes,
     #[serde(rename = "KiB")]
@@ -29,6 +31,7 @@ impl Unit {
         match self {
             Self::Seconds => "s",
             Self::Milliseconds => "ms",
+            Self::Microseconds => "us",
             Self::Mebibytes => "MiB",
             Self::Kibibytes => "KiB",
             Self::Number => "",
@@ -37,12 +40,14 @@ impl Unit {
 }
 
 /// How a figure is compared with the committed one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Check {
     /// It depends on how busy the machine is.
     Never,
     /// It is worse if it is more by so many percent.
     NoMore(u8),
+    /// It is worse if it is more by so much.
+    NoMoreBy(f64),
     /// It is worse if it differs by so many percent.
     Same(u8),
 }
@@ -110,6 +115,11 @@ impl Report {
         });
         let last = self.figures.len() - 1;
         &mut self.figures[last]
+    }
+
+    /// Adds how busy the machine was by others.
+    pub fn others(&mut self, processors: f64) {
+        self.add("processors used by others", Unit::Number, processors);
     }
 
     /// Adds a time in seconds.

@@ -60,6 +60,20 @@ pub async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T> 
     serde_json::from_str(&answer).with_context(|| path.to_owned())
 }
 
+/// The requests that kube-apiserver has answered so far, its own included.
+///
+/// # Errors
+/// kube-apiserver did not answer.
+pub async fn counted(client: &Client) -> Result<f64> {
+    let metrics = Request::get("/metrics").body(Vec::new())?;
+    let text = client.request_text(metrics).await?;
+    let series = text
+        .lines()
+        .filter(|line| line.starts_with("apiserver_request_total{"));
+    let values = series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    Ok(values.sum())
+}
+
 async fn send(
     client: &Client,
     request: http::request::Builder,

@@ -1,9 +1,14 @@
 //! What is measured.
 
+mod cloud_trouble;
 mod cold_start;
 mod delete;
+mod drift;
+mod failover;
 mod idle;
+mod many_nodes;
 mod node_joins;
+mod steady;
 mod takeover;
 
 use anyhow::Result;
@@ -25,6 +30,18 @@ pub enum Scenario {
     NodeJoins,
     /// All Services are deleted at once
     Delete,
+    /// Twenty Services are created in each second
+    Steady,
+    /// One cloud hangs with all Services waiting for it
+    CloudHangs,
+    /// One cloud throttles with all Services waiting for it
+    CloudThrottles,
+    /// Leaders end, one after the other, under load
+    Failover,
+    /// Services in sync are reconciled
+    Drift,
+    /// Services with few Nodes and with many
+    ManyNodes,
 }
 
 impl Scenario {
@@ -51,6 +68,12 @@ impl Scenario {
             Self::Takeover => takeover::measure(settings, &mut report).await,
             Self::NodeJoins => node_joins::measure(settings, &mut report).await,
             Self::Delete => delete::measure(settings, &mut report).await,
+            Self::Steady => steady::measure(settings, &mut report).await,
+            Self::CloudHangs => cloud_trouble::hangs(settings, &mut report).await,
+            Self::CloudThrottles => cloud_trouble::throttles(settings, &mut report).await,
+            Self::Failover => failover::measure(settings, &mut report).await,
+            Self::Drift => drift::measure(settings, &mut report).await,
+            Self::ManyNodes => many_nodes::measure(settings, &mut report).await,
         }?;
         Ok(report)
     }

@@ -17,6 +17,7 @@ use testbed::{Environment, Replica, ReplicaOptions};
 use crate::busy::Busy;
 use crate::population::Clouds;
 use crate::quiet::{Quiet, until_quiet};
+use crate::requests::each;
 use crate::settings::Settings;
 use crate::sightings::Sightings;
 
@@ -67,9 +68,11 @@ impl Stage {
             settings: settings.clone(),
             sightings,
         };
-        for number in 0..nodes {
+        each("creating Nodes", nodes, async |number| {
             stage.add_node(number).await?;
-        }
+            Ok(())
+        })
+        .await?;
         Ok(stage)
     }
 

@@ -41,11 +41,14 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         .zip(addresses.last())
         .context("addresses")?;
     report.seconds("leadership to first address", between(leadership, *first));
-    report.seconds("leadership to last address", between(leadership, *last));
-    let at = report.figures.len() - 1;
-    let ideal = bare.report(report, settings.cloud_limit(services));
-    report.figures[at].ideal(ideal.as_secs_f64());
-    report.add("processors used by others", Unit::Number, others);
+    let limit = settings.cloud_limit(services);
+    bare.report(
+        report,
+        "leadership to last address",
+        between(leadership, *last),
+        limit,
+    );
+    report.others(others);
     report.seconds("leadership to quiet", between(leadership, quiet.since));
     let footprint = quiet.footprint;
     report.seconds("CPU from start to quiet", footprint.cpu);

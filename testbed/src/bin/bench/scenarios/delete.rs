@@ -9,7 +9,7 @@ use crate::footprint::cpu_time;
 use crate::ideal::Bare;
 use crate::population::Clouds;
 use crate::quiet::until_quiet;
-use crate::report::{Check, Report, Unit};
+use crate::report::{Check, Report};
 use crate::settings::Settings;
 use crate::stage::{Stage, WEB, between, end, total};
 
@@ -44,11 +44,14 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     let ends = stage.sightings.ends(WEB);
     let (first, last) = ends.first().zip(ends.last()).context("ends")?;
     report.seconds("first delete to first end", between(began, *first));
-    report.seconds("first delete to last end", between(began, *last));
-    let at = report.figures.len() - 1;
-    let ideal = bare.report(report, settings.cloud_limit(services));
-    report.figures[at].ideal(ideal.as_secs_f64());
-    report.add("processors used by others", Unit::Number, others);
+    let limit = settings.cloud_limit(services);
+    bare.report(
+        report,
+        "first delete to last end",
+        between(began, *last),
+        limit,
+    );
+    report.others(others);
     report.seconds("first delete to quiet", between(began, quiet.since));
     let cpu = quiet.footprint.cpu.saturating_sub(cpu_before);
     report.seconds("CPU to quiet", cpu);

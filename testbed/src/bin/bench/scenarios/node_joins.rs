@@ -12,7 +12,7 @@ use crate::footprint::cpu_time;
 use crate::population::Clouds;
 use crate::progress::Progress;
 use crate::quiet::until_quiet;
-use crate::report::{Check, Report, Unit};
+use crate::report::{Check, Report};
 use crate::settings::Settings;
 use crate::stage::{Stage, end};
 use crate::users::{self, Users};
@@ -63,7 +63,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     report
         .seconds("Node to last update", last.context("no update")?)
         .ideal(limit.as_secs_f64());
-    report.add("processors used by others", Unit::Number, others);
+    report.others(others);
     users::report(report, "user's time, undisturbed", &undisturbed);
     users::report(report, "user's time, meanwhile", &disturbed);
     let cpu = quiet.footprint.cpu.saturating_sub(cpu_before);
@@ -84,7 +84,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
 
 /// Adds the Node, and waits until every load balancer has it; gives the moment when it
 /// was there.
-async fn join(stage: &Stage) -> Result<Mark> {
+pub async fn join(stage: &Stage) -> Result<Mark> {
     let address = stage.add_node(NEW_NODE).await?;
     let mark = stage.mark();
     let _progress = Progress::new("waiting for the last load balancer to have the Node", 0);
