@@ -90,6 +90,10 @@ bench bench-check bench-baseline:
 	    $(if $(LATENCY),--latency $(LATENCY)) $(if $(PLACES),--places $(PLACES)) \
 	    $(if $(filter bench-check,$@),--check) $(if $(filter bench-baseline,$@),--write-baseline)
 
+.PHONY: bench-micro
+bench-micro: ## The pure parts: plan, annotations, the page of metrics
+	$(CARGO) bench --locked --package my-cloud-controller-manager --bench micro
+
 .PHONY: story
 story: ## The alerts and boards on a real Prometheus, through four minutes of trouble (part of `make test`)
 	$(CARGO) test --locked --test monitoring the_boards -- --nocapture
