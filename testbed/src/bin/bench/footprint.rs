@@ -80,3 +80,22 @@ fn number(text: &str, field: &str) -> Result<u64> {
     let number = line.and_then(|rest| rest.split_whitespace().next());
     Ok(number.context(field.to_owned())?.parse()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_has_a_footprint() {
+        let Footprint {
+            cpu,
+            resident,
+            peak,
+            proportional,
+            threads,
+        } = Footprint::of(std::process::id()).unwrap();
+        assert!(cpu < Duration::from_secs(60), "{cpu:?}");
+        assert!(proportional > 0 && resident <= peak, "{peak}");
+        assert!(resident > 1 << 19 && threads > 0, "{resident}");
+    }
+}

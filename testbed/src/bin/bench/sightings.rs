@@ -240,3 +240,44 @@ impl Seen {
 fn is_of(name: &str, group: &str) -> bool {
     name.rsplit_once('-').is_some_and(|(of, _)| of == group)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(kind: &str, name: &str, status: serde_json::Value) -> WatchEvent<Shown> {
+        let metadata = json!({"name": name, "resourceVersion": "7", "uid": "ignored"});
+        let event = json!({
+            "type": kind,
+            "object": {"kind": "Service", "metadata": metadata, "spec": {}, "status": status},
+        });
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn the_first_address_and_the_end_of_each_service_count_once() {
+        let address = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}});
+        let none = json!({"loadBalancer": {}});
+        let mut seen = Seen::default();
+        let mut note = |kind, name, status: &serde_json::Value| {
+            seen.note(event(kind, name, status.clone()), Instant::now())
+                .unwrap()
+        };
+        note("ADDED", "web-1", &none);
+        note("ADDED", "user-1", &none);
+        note("MODIFIED", "web-1", &address);
+        note("MODIFIED", "web-1", &address);
+        assert_eq!(note("DELETED", "web-1", &none).as_deref(), Some("7"));
+        let counts = |group: &str| {
+            let Counts {
+                created,
+                addressed,
+                gone,
+            } = seen.groups[group];
+            (created, addressed, gone)
+        };
+        assert_eq!((counts("web"), counts("user")), ((1, 1, 1), (1, 0, 0)));
+    }
+}
