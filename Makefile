@@ -75,6 +75,25 @@ soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for 
 	wait $$assets
 	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED)) $(if $(UNDISTURBED),--undisturbed)
 
+HARNESS := $(or $(CARGO_TARGET_DIR),target)/harness/bench
+BINARY ?= $(or $(CARGO_TARGET_DIR),target)/release/my-cloud-controller-manager
+.PHONY: bench bench-check bench-baseline
+bench: ## What the release binary needs: SCENARIO=name, N=5000, LATENCY=50ms, PLACES=16, BINARY=path of another
+bench-check: ## The same, compared with benchmarks/baseline.json; fails if a figure is worse
+bench-baseline: ## The same, and makes its figures the ones to compare with
+bench bench-check bench-baseline:
+	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
+	$(if $(filter file,$(origin BINARY)),$(CARGO) build --locked --release --package my-cloud-controller-manager;) \
+	$(CARGO) build --locked --profile harness --package testbed --bin bench; \
+	wait $$assets
+	@$(HARNESS) --binary $(BINARY) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(N),--services $(N)) \
+	    $(if $(LATENCY),--latency $(LATENCY)) $(if $(PLACES),--places $(PLACES)) \
+	    $(if $(filter bench-check,$@),--check) $(if $(filter bench-baseline,$@),--write-baseline)
+
+.PHONY: bench-micro
+bench-micro: ## The pure parts: plan, annotations, the page of metrics
+	$(CARGO) bench --locked --package my-cloud-controller-manager --bench micro
+
 .PHONY: story
 story: ## The alerts and boards on a real Prometheus, through four minutes of trouble (part of `make test`)
 	$(CARGO) test --locked --test monitoring the_boards -- --nocapture

@@ -79,6 +79,8 @@ pub struct CloudSimulatorOptions {
     pub addresses: Option<Ipv4Net>,
     /// Time before any call of the API is carried out.
     pub latency: Duration,
+    /// Further time before a call of create, update or delete is carried out.
+    pub mutation_latency: Duration,
     /// Time that a new load balancer is without an address.
     pub provisioning: Duration,
     /// Time that a deleted load balancer is still there.
@@ -108,6 +110,7 @@ impl CloudSimulatorOptions {
             state: None,
             addresses: None,
             latency: Duration::ZERO,
+            mutation_latency: Duration::ZERO,
             provisioning: Duration::ZERO,
             deletion: Duration::ZERO,
             fencing: true,
@@ -207,6 +210,11 @@ impl CloudSimulator {
         self.engine.load_balancers()
     }
 
+    /// How many load balancers are so: cheaper than [`CloudSimulator::inventory`].
+    pub fn count(&self, is_so: impl Fn(&LoadBalancer) -> bool) -> usize {
+        self.engine.count(is_so)
+    }
+
     /// The latest 100,000 calls, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.events_after(0)
@@ -215,6 +223,11 @@ impl CloudSimulator {
     /// Calls with a greater sequence number.
     pub fn events_after(&self, sequence: u64) -> Vec<Event> {
         self.engine.events.after(sequence)
+    }
+
+    /// The sequence number of the latest call; 0 before the first one.
+    pub fn last_sequence(&self) -> u64 {
+        self.engine.events.last()
     }
 
     /// Calls of create, update and delete, whatever became of them.
@@ -293,6 +306,7 @@ fn manner(options: CloudSimulatorOptions) -> Manner {
         profile: options.profile,
         state: options.state,
         latency: options.latency,
+        mutation_latency: options.mutation_latency,
         provisioning: options.provisioning,
         deletion: options.deletion,
         fencing: options.fencing,

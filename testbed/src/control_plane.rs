@@ -25,7 +25,7 @@ use crate::eventually;
 pub use audit::AuditEvent;
 pub use kubeconfig::client_for;
 pub(crate) use kubeconfig::install_tls_provider;
-use processes::Processes;
+use processes::{Processes, Purpose};
 
 /// Set by `testbed run`: the administrator's kubeconfig file.
 pub const KUBECONFIG_VARIABLE: &str = "TESTBED_KUBECONFIG";
@@ -56,12 +56,23 @@ impl ControlPlane {
         Self::start_from(name, &assets::find().await?).await
     }
 
+    /// Starts one that is to be measured on: it allows more requests at once, and
+    /// keeps no audit log, which would be measured too.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn start_for_benchmarks(name: &str) -> Result<Self> {
+        let binaries = assets::find().await?;
+        let processes = start_processes(name, &binaries, Purpose::Benchmarks).await?;
+        Self::attach_to(Arc::new(processes)).await
+    }
+
     /// Starts one with the `etcd` and `kube-apiserver` of a directory.
     ///
     /// # Errors
     /// As [`ControlPlane::start`].
     pub async fn start_from(name: &str, binaries: &Path) -> Result<Self> {
-        let processes = start_processes(name, binaries).await?;
+        let processes = start_processes(name, binaries, Purpose::Tests).await?;
         Self::attach_to(Arc::new(processes)).await
     }
 
@@ -97,7 +108,8 @@ impl ControlPlane {
             return Ok(found);
         }
         let start = async || {
-            let processes = start_processes("shared", &assets::find().await?).await?;
+            let binaries = assets::find().await?;
+            let processes = start_processes("shared", &binaries, Purpose::Tests).await?;
             anyhow::Ok(Arc::new(processes))
         };
         Self::attach_to(SHARED.get_or_try_init(start).await?.clone()).await
@@ -127,7 +139,8 @@ impl ControlPlane {
         &self.kubeconfig
     }
 
-    /// The audit log of kube-apiserver, one JSON object per line.
+    /// The audit log of kube-apiserver, one JSON object per line; not there if this
+    /// was started for benchmarks.
     #[must_use]
     pub fn audit_log_path(&self) -> &Path {
         &self.audit_log
@@ -220,8 +233,8 @@ impl ControlPlane {
 }
 
 /// Starts the processes and waits until a client finds what every cluster has.
-async fn start_processes(name: &str, binaries: &Path) -> Result<Processes> {
-    let mut processes = Processes::start(name, binaries).await?;
+async fn start_processes(name: &str, binaries: &Path, purpose: Purpose) -> Result<Processes> {
+    let mut processes = Processes::start(name, binaries, purpose).await?;
     let kubeconfig = kubeconfig::admin(processes.directory());
     kubeconfig::write_admin(&kubeconfig, &processes.url())?;
     let client = client_for(&kubeconfig).await?;

@@ -59,6 +59,8 @@ pub struct Environment {
     pub extra_config: String,
     /// What the replicas give each call to a cloud.
     pub request_timeout: String,
+    /// Calls in flight at each cloud; none for the program's default.
+    pub concurrency: Option<usize>,
     cluster: Option<String>,
     kubeconfig: PathBuf,
     interposed: Option<Interposed>,
@@ -133,6 +135,20 @@ impl Environment {
         Self::on(control_plane, DEFAULT_NAMESPACE.into(), false, clouds).await
     }
 
+    /// On a control plane of its own that is to be measured on, with raised limits
+    /// and without an audit log.
+    ///
+    /// # Errors
+    /// A component did not start.
+    pub async fn for_benchmarks(
+        name: &str,
+        settings: impl Fn(&mut CloudSimulatorOptions),
+    ) -> Result<Self> {
+        let clouds = clouds(settings).await?;
+        let control_plane = ControlPlane::start_for_benchmarks(name).await?;
+        Self::on(control_plane, unique(name), false, clouds).await
+    }
+
     /// Another cluster that uses the same clouds: with a control plane of its
     /// own, and a namespace that is called the same.
     ///
@@ -169,6 +185,7 @@ impl Environment {
             cluster: shared.then(|| namespace.clone()),
             extra_config: String::new(),
             request_timeout: "5s".into(),
+            concurrency: None,
             namespace,
             kubeconfig,
             interposed: None,
@@ -202,15 +219,18 @@ impl Environment {
     fn config(&self) -> String {
         let cluster = self.cluster.as_deref().unwrap_or_default();
         let (prefix, extra) = (&self.prefix, &self.extra_config);
-        let timeout = &self.request_timeout;
+        let concurrency = self
+            .concurrency
+            .map(|calls| format!(", concurrency: {calls}"));
+        let (timeout, places) = (&self.request_timeout, concurrency.unwrap_or_default());
         let (cloud1, cloud2) = match &self.interposed {
             Some(fronts) => (fronts.cloud1.url.clone(), fronts.cloud2.url.clone()),
             None => (self.cloud1.endpoint(), self.cloud2.endpoint()),
         };
         format!(
             "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\n{extra}\nclouds:\n\
-             \x20 - {{name: cloud1, endpoint: \"{cloud1}\", requestTimeout: {timeout}}}\n\
-             \x20 - {{name: cloud2, endpoint: \"{cloud2}\", requestTimeout: {timeout}}}\n"
+             \x20 - {{name: cloud1, endpoint: \"{cloud1}\", requestTimeout: {timeout}{places}}}\n\
+             \x20 - {{name: cloud2, endpoint: \"{cloud2}\", requestTimeout: {timeout}{places}}}\n"
         )
     }
 

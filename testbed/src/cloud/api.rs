@@ -94,7 +94,12 @@ async fn respond(engine: Arc<Engine>, call: Call, connection: Connection) -> Res
 
 /// Carries a call out the way that its faults want it.
 async fn reply(engine: Arc<Engine>, call: Arc<Call>, sequence: u64, struck: Struck) -> Reply {
-    tokio::time::sleep(engine.manner.latency + struck.latency).await;
+    let manner = &engine.manner;
+    let of_mutations = match call.verb.is_mutation() {
+        true => manner.mutation_latency,
+        false => Duration::ZERO,
+    };
+    tokio::time::sleep(manner.latency + of_mutations + struck.latency).await;
     let profile = engine.manner.profile;
     let mut blur = Blur {
         seen_before: struck.seen_before,

@@ -24,6 +24,7 @@ pub(super) struct Manner {
     pub(super) profile: Profile,
     pub(super) state: Option<PathBuf>,
     pub(super) latency: Duration,
+    pub(super) mutation_latency: Duration,
     pub(super) provisioning: Duration,
     pub(super) deletion: Duration,
     pub(super) fencing: bool,
@@ -92,6 +93,13 @@ impl Engine {
         let inventory = self.inventory();
         let entries = inventory.shelf().values();
         entries.map(|entry| entry.load_balancer.clone()).collect()
+    }
+
+    /// How many load balancers are so.
+    pub(super) fn count(&self, is_so: impl Fn(&LoadBalancer) -> bool) -> usize {
+        let inventory = self.inventory();
+        let entries = inventory.shelf().values();
+        entries.filter(|entry| is_so(&entry.load_balancer)).count()
     }
 
     /// Takes up what a snapshot left: serves it, and ends what had begun.

@@ -260,6 +260,11 @@ impl EventLog {
         });
     }
 
+    /// The latest sequence number.
+    pub(super) fn last(&self) -> u64 {
+        self.kept.lock().last
+    }
+
     /// The events after this sequence number.
     pub(super) fn after(&self, sequence: u64) -> Vec<Event> {
         let kept = self.kept.lock();

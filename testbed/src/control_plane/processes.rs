@@ -30,6 +30,22 @@ rules:
 - level: Metadata
 ";
 
+/// Requests in flight, reading and writing, that kube-apiserver accepts in a benchmark:
+/// the values for clusters with thousands of Nodes (the defaults are 400 and 200).
+const BENCHMARK_LIMITS: [(&str, &str); 2] = [
+    ("max-requests-inflight", "3000"),
+    ("max-mutating-requests-inflight", "1000"),
+];
+
+/// What a control plane is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// All requests are in the audit log.
+    Tests,
+    /// There is no audit log, and more requests are allowed at once.
+    Benchmarks,
+}
+
 /// Everything that runs. The fields are dropped in this order: kube-apiserver
 /// would otherwise complain about the missing etcd, and both write into the directory.
 #[derive(Debug)]
@@ -45,7 +61,7 @@ pub(super) struct Processes {
 impl Processes {
     /// Starts both, with new certificates, in a temporary directory of their own.
     /// kube-apiserver may not answer yet.
-    pub(super) async fn start(name: &str, binaries: &Path) -> Result<Self> {
+    pub(super) async fn start(name: &str, binaries: &Path, purpose: Purpose) -> Result<Self> {
         let directory = tempfile::Builder::new()
             .prefix(&format!("testbed-{name}-"))
             .tempdir()?;
@@ -53,7 +69,7 @@ impl Processes {
         fs::write(directory.path().join(AUDIT_POLICY), AUDIT_RULES)?;
         let etcd = start_etcd(directory.path(), binaries).await?;
         let (reserved, port) = reserve_port()?;
-        let kube_apiserver = start_kube_apiserver(directory.path(), binaries, port)?;
+        let kube_apiserver = start_kube_apiserver(directory.path(), binaries, port, purpose)?;
         Ok(Self {
             kube_apiserver,
             etcd,
@@ -146,50 +162,61 @@ async fn start_etcd(directory: &Path, binaries: &Path) -> Result<Process> {
     Ok(etcd)
 }
 
-fn start_kube_apiserver(directory: &Path, binaries: &Path, port: u16) -> Result<Process> {
+fn start_kube_apiserver(
+    directory: &Path,
+    binaries: &Path,
+    port: u16,
+    purpose: Purpose,
+) -> Result<Process> {
     let file = |name: &str| OsString::from(directory.join(name));
     let etcd = format!("unix://{}", directory.join(ETCD_SOCKET).display());
-    Process::spawn(Program {
-        name: "kube-apiserver",
-        path: &assets::binary(binaries, "kube-apiserver")?,
-        arguments: flags([
-            ("etcd-servers", etcd.into()),
-            ("bind-address", "127.0.0.1".into()),
-            ("advertise-address", "127.0.0.1".into()),
-            ("secure-port", port.to_string().into()),
-            ("permit-port-sharing", "true".into()),
-            ("cert-dir", file("generated")),
-            ("client-ca-file", file(certificates::AUTHORITY)),
-            ("tls-cert-file", file(certificates::SERVING.certificate)),
-            ("tls-private-key-file", file(certificates::SERVING.key)),
-            ("authorization-mode", "RBAC".into()),
-            (
-                "service-account-issuer",
-                "https://kubernetes.default.svc".into(),
-            ),
-            (
-                "service-account-key-file",
-                file(certificates::SERVICE_ACCOUNT_PUBLIC_KEY),
-            ),
-            (
-                "service-account-signing-key-file",
-                file(certificates::SERVICE_ACCOUNT_KEY),
-            ),
-            ("service-cluster-ip-range", "10.96.0.0/12".into()),
-            // The default has fewer ports than a test at scale has Services.
-            ("service-node-port-range", "20000-65535".into()),
-            // No controller manager runs here, so nothing would create the default service
-            // accounts that the one waits for, or take away the taint that the other sets.
-            (
-                "disable-admission-plugins",
-                "ServiceAccount,TaintNodesByCondition".into(),
-            ),
-            ("endpoint-reconciler-type", "none".into()),
+    let mut arguments = flags([
+        ("etcd-servers", etcd.into()),
+        ("bind-address", "127.0.0.1".into()),
+        ("advertise-address", "127.0.0.1".into()),
+        ("secure-port", port.to_string().into()),
+        ("permit-port-sharing", "true".into()),
+        ("cert-dir", file("generated")),
+        ("client-ca-file", file(certificates::AUTHORITY)),
+        ("tls-cert-file", file(certificates::SERVING.certificate)),
+        ("tls-private-key-file", file(certificates::SERVING.key)),
+        ("authorization-mode", "RBAC".into()),
+        (
+            "service-account-issuer",
+            "https://kubernetes.default.svc".into(),
+        ),
+        (
+            "service-account-key-file",
+            file(certificates::SERVICE_ACCOUNT_PUBLIC_KEY),
+        ),
+        (
+            "service-account-signing-key-file",
+            file(certificates::SERVICE_ACCOUNT_KEY),
+        ),
+        ("service-cluster-ip-range", "10.96.0.0/12".into()),
+        // The default has fewer ports than a test at scale has Services.
+        ("service-node-port-range", "20000-65535".into()),
+        // No controller manager runs here, so nothing would create the default service
+        // accounts that the one waits for, or take away the taint that the other sets.
+        (
+            "disable-admission-plugins",
+            "ServiceAccount,TaintNodesByCondition".into(),
+        ),
+        ("endpoint-reconciler-type", "none".into()),
+    ]);
+    arguments.extend(match purpose {
+        Purpose::Tests => flags([
             ("audit-policy-file", file(AUDIT_POLICY)),
             ("audit-log-path", audit_log(directory).into()),
             // In megabytes. It is read as one file.
             ("audit-log-maxsize", "4096".into()),
         ]),
+        Purpose::Benchmarks => flags(BENCHMARK_LIMITS.map(|(flag, value)| (flag, value.into()))),
+    });
+    Process::spawn(Program {
+        name: "kube-apiserver",
+        path: &assets::binary(binaries, "kube-apiserver")?,
+        arguments,
         environment: Vec::new(),
         output: Output::Log(&directory.join("kube-apiserver.log")),
         remove: Some(directory),

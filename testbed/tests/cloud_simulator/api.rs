@@ -418,6 +418,30 @@ async fn the_seed_profile_has_the_seeds_fields_only() {
 }
 
 #[tokio::test]
+async fn only_a_call_that_changes_something_takes_the_time_of_mutations() {
+    // Longer than the test: a query that took as long would not end before the create.
+    let mutation_latency = std::time::Duration::from_secs(2);
+    let options = CloudSimulatorOptions {
+        mutation_latency,
+        ..quiet()
+    };
+    let cloud = Cloud::start(options).await;
+    let (create, query) = (wanted("web", "u1"), json!({ "name": "web" }));
+    tokio::join!(cloud.create(&create), cloud.call(Verb::Query, &query));
+    let events = cloud.simulator.events();
+    let took = |verb| {
+        let event = events.iter().find(|event| event.verb == verb);
+        event
+            .and_then(testbed::cloud::Event::took)
+            .expect("it ended")
+    };
+    assert!(took(Verb::Create) >= mutation_latency);
+    assert!(took(Verb::Query) < mutation_latency);
+    assert_eq!(cloud.simulator.last_sequence(), 2);
+    assert_eq!(cloud.simulator.count(|found| found.name == "web"), 1);
+}
+
+#[tokio::test]
 async fn events_show_what_ran_at_the_same_time() {
     let latency = std::time::Duration::from_millis(200);
     let cloud = Cloud::start(CloudSimulatorOptions { latency, ..quiet() }).await;
