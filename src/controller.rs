@@ -32,13 +32,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
-use k8s_openapi::api::core::v1::Service;
 use kube::runtime::controller::Controller;
 use kube::runtime::{WatchStreamExt, watcher};
 use tokio::sync::{mpsc, watch};
 
 pub use context::Context;
 
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::watch_metrics::WatchMetrics;
 use context::uid;
 use orphans::finalizer_race::FinalizerRaces;

@@ -5,11 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Service;
-
 use super::error::{ReconcileError, Unfinished};
 use crate::cloud::CloudError;
 use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::service_object::Service;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::service::ServiceView;
 use crate::plan::{Action, Desired, Observed, Waiting};

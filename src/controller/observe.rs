@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::Service;
 
 use super::Context;
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
 use crate::plan::{CloudView, Desired, Observed, Release, desired};
 use cloud_query::{QueryResult, cloud_queries};

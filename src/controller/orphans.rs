@@ -5,13 +5,14 @@
 pub mod finalizer_race;
 pub mod sweep;
 
-use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
 
 use super::Context;
 use super::error::ReconcileError;
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::service::view;
+use crate::kubernetes::service_object::Service;
 use crate::plan::naming::{ClusterId, Owner};
 use crate::plan::{Clouds, Desired, desired};
 

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use kube::runtime::controller::Action as Next;
 use tracing::Instrument;
@@ -17,6 +16,7 @@ use super::observe::{observe_clouds, observe_service};
 use super::pace::pace;
 use super::report::{report, spans};
 use crate::election::Leadership;
+use crate::kubernetes::service_object::Service;
 use crate::plan::plan;
 
 /// The six steps.
