@@ -36,12 +36,12 @@ use std::sync::Arc;
 
 use futures::future::{Either, select};
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Service;
 use kube::runtime::watcher;
 use tokio::sync::watch;
 
 pub use context::Context;
 
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::watch_metrics::WatchMetrics;
 use crate::priority::Priority;
 use context::{key, uid};

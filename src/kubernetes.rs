@@ -1,8 +1,9 @@
 //! Conversion between Kubernetes objects and the types of the plan, and the requests to
 //! the API server.
 //!
-//! - [`service`]: reads a Service into a [`ServiceView`](crate::plan::service::ServiceView);
-//!   only this file reads the fields of a Service.
+//! - [`service_object`], [`node_object`]: a Service and a Node with only the fields that are
+//!   needed. `lenient` reads them, so that no value hides another object.
+//! - [`service`]: reads a Service into a [`ServiceView`](crate::plan::service::ServiceView).
 //! - [`node`]: the eligible Nodes and their addresses; [`node_watch`]: the coalesced set
 //!   of Nodes.
 //! - [`service_watch`]: the store of all Services, on every replica; [`managed_fields`]:
@@ -20,12 +21,15 @@ pub mod condition;
 pub mod error;
 pub mod events;
 pub mod instrumented_client;
+mod lenient;
 pub mod managed_fields;
 pub mod metadata_keys;
 pub mod node;
+pub mod node_object;
 pub mod node_watch;
 pub mod request_slots;
 pub mod service;
+pub mod service_object;
 pub mod service_watch;
 pub mod service_writer;
 pub mod watch_metrics;

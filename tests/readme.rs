@@ -12,13 +12,13 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Arg, CommandFactory};
-use k8s_openapi::api::core::v1::Service;
 use my_cloud_controller_manager::args::Args;
 use my_cloud_controller_manager::config::{self, Config};
 use my_cloud_controller_manager::kubernetes::MetadataKeys;
 use my_cloud_controller_manager::kubernetes::condition::ConditionReason;
 use my_cloud_controller_manager::kubernetes::events::EventReason;
 use my_cloud_controller_manager::kubernetes::service::view;
+use my_cloud_controller_manager::kubernetes::service_object::Service;
 use my_cloud_controller_manager::plan::annotation;
 use my_cloud_controller_manager::plan::desired::Capabilities;
 use my_cloud_controller_manager::plan::naming::{CloudName, ClusterId};
@@ -47,14 +47,10 @@ fn the_defaults_of_the_annotations_are_those_of_the_code() -> Result<()> {
     let mut service: Service = serde_saphyr::from_str(&manifest)?;
     service.metadata.namespace = Some("default".into());
     service.metadata.uid = Some("uid".into());
-    for port in service
-        .spec
-        .iter_mut()
-        .flat_map(|spec| spec.ports.iter_mut().flatten())
-    {
+    let mut view = view(&service, &MetadataKeys::new("mycloud.com")).context("a Service")?;
+    for port in &mut view.ports {
         port.node_port = Some(30080);
     }
-    let mut view = view(&service, &MetadataKeys::new("mycloud.com")).context("a Service")?;
     let clouds = Clouds::from([(CloudName::new("cloud1"), Capabilities::Full)]);
     let desired = |view: &ServiceView| desired(view, &ClusterId::new("cluster"), &clouds);
     ensure!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ListParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, ResourceExt};
@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::AppError;
 use crate::config::Config;
+use crate::kubernetes::service_object::Service;
 use crate::plan::naming::ClusterId;
 
 /// Time limit for one request during the start.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +12,7 @@ use super::{AppError, api_server, clouds};
 use crate::cloud::ErrorKind;
 use crate::config::Config;
 use crate::controller::orphans::may_have_load_balancers;
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{KubernetesError, MetadataKeys};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};

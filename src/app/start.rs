@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::runtime::reflector::Store;
 use tokio::net::TcpListener;
@@ -27,6 +26,7 @@ use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
 use crate::kubernetes::node_watch;
 use crate::kubernetes::request_slots::RequestSlots;
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::watch_metrics::WatchMetrics;

@@ -31,14 +31,15 @@ struct InventoryState {
 /// that is renamed at the cloud has only its new name.
 #[derive(Debug, Default)]
 struct Entries {
-    by_name: HashMap<LoadBalancerName, LoadBalancer>,
+    /// Boxed, because a map has free places of the size of its values.
+    by_name: HashMap<LoadBalancerName, Box<LoadBalancer>>,
     names: HashMap<LoadBalancerId, LoadBalancerName>,
 }
 
 impl Entries {
     fn insert(&mut self, found: LoadBalancer) {
         let (id, name) = (found.id.clone(), found.name.clone());
-        let replaced = self.by_name.insert(name.clone(), found);
+        let replaced = self.by_name.insert(name.clone(), found.into());
         if let Some(replaced) = replaced.filter(|replaced| replaced.id != id) {
             self.names.remove(&replaced.id);
         }
@@ -132,7 +133,12 @@ impl Inventory {
 
     /// The load balancer of this name; `None` if the inventory lacks it.
     pub fn find(&self, name: &LoadBalancerName) -> Option<LoadBalancer> {
-        self.state().entries.by_name.get(name).cloned()
+        let state = self.state();
+        state
+            .entries
+            .by_name
+            .get(name)
+            .map(|found| (**found).clone())
     }
 
     /// Whether the inventory has a load balancer of this name.

@@ -8,14 +8,13 @@ mod service;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
-
 use super::Context;
 use super::attempt::{ApplyResult, ObservedClouds, ObservedService, Repairs};
 use super::error::ReconcileError;
 use super::pace::PacedPlan;
 use super::report::{events, metrics};
 use crate::election::Leadership;
+use crate::kubernetes::service_object::Service;
 use crate::plan::execution::{Certainty, Effect, Execution, Reach};
 use crate::plan::{Action, Outcome, Waiting};
 use crate::telemetry::traces;

@@ -5,13 +5,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::Service;
-
 use super::error::{ReconcileError, Unfinished};
 use super::observe::cloud_query::QueryResult;
 use super::workqueue::Need;
 use crate::cloud::CloudError;
 use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::service_object::Service;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::service::ServiceView;
 use crate::plan::{Action, Backends, Desired, Observed, Waiting};

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 use tokio::sync::watch;
@@ -16,6 +15,7 @@ use crate::election::{Leadership, Role};
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::Clouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::Service;
 
 use super::Context;
 use super::admit::Admitted;
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
 use crate::plan::{CloudView, Desired, Release, desired};
 use cloud_query::QueryResult;

@@ -5,7 +5,6 @@
 pub mod finalizer_race;
 pub mod sweep;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use super::Context;
@@ -13,6 +12,7 @@ use super::error::ReconcileError;
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::ServiceReference;
 use crate::kubernetes::service::view;
+use crate::kubernetes::service_object::Service;
 use crate::plan::naming::{ClusterId, Owner};
 use crate::plan::{Clouds, Desired, desired};
 

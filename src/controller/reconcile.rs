@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::runtime::reflector::ObjectRef;
 use tracing::Instrument;
 
@@ -16,6 +15,7 @@ use super::pace::pace;
 use super::report::{explain_wait, report, spans};
 use super::workqueue::Work;
 use crate::election::Leadership;
+use crate::kubernetes::service_object::Service;
 use crate::plan::plan;
 
 /// The steps.

@@ -1,9 +1,14 @@
 //! The condition `LoadBalancerReady`, for users and for `kubectl wait`.
 
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use strum::{IntoStaticStr, VariantNames};
+
+use super::service_object::Service;
+
+/// The format of times in the API, with seconds.
+const TIME: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// Why a load balancer is ready or not: the `reason` of the condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantNames)]
@@ -62,26 +67,81 @@ impl Readiness {
             reason: <&str>::from(self.reason).to_owned(),
             message: self.message.clone(),
             last_transition_time: unchanged
-                .map(|before| before.last_transition_time.clone())
-                .unwrap_or_else(|| Time(Timestamp::now())),
+                .and_then(|before| before.last_transition_time.clone())
+                .or_else(|| Some(Timestamp::now().strftime(TIME).to_string())),
             // A Service has no metadata.generation.
-            observed_generation: None,
+            other_fields: Map::new(),
         }
+    }
+}
+
+/// A condition of a Service. It keeps fields and values that this program does not know,
+/// because a patch of our own condition repeats those of all other writers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(from = "Map<String, Value>", into = "Map<String, Value>")]
+pub struct Condition {
+    /// Empty if it is missing, as Go reads it; so are the next three.
+    pub type_: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
+    /// As it was written: it may be a time that this program cannot represent.
+    pub last_transition_time: Option<String>,
+    /// All other fields, and those above if their value is no text.
+    other_fields: Map<String, Value>,
+}
+
+impl From<Map<String, Value>> for Condition {
+    fn from(mut json: Map<String, Value>) -> Self {
+        let mut text = |field: &str| match json.get_mut(field) {
+            Some(Value::String(text)) => {
+                let text = std::mem::take(text);
+                json.remove(field);
+                Some(text)
+            }
+            _ => None,
+        };
+        Self {
+            type_: text("type").unwrap_or_default(),
+            status: text("status").unwrap_or_default(),
+            reason: text("reason").unwrap_or_default(),
+            message: text("message").unwrap_or_default(),
+            last_transition_time: text("lastTransitionTime"),
+            other_fields: json,
+        }
+    }
+}
+
+impl From<Condition> for Map<String, Value> {
+    fn from(condition: Condition) -> Self {
+        let Condition {
+            type_,
+            status,
+            reason,
+            message,
+            last_transition_time,
+            other_fields: mut json,
+        } = condition;
+        let texts = [
+            ("type", Some(type_)),
+            ("status", Some(status)),
+            ("reason", Some(reason)),
+            ("message", Some(message)),
+            ("lastTransitionTime", last_transition_time),
+        ];
+        for (field, text) in texts {
+            if let Some(text) = text
+                && !json.contains_key(field)
+            {
+                json.insert(field.to_owned(), text.into());
+            }
+        }
+        json
     }
 }
 
 /// The condition of this type of a Service.
 pub fn find<'a>(service: &'a Service, kind: &str) -> Option<&'a Condition> {
-    all(service)
-        .iter()
-        .find(|condition| condition.type_ == kind)
-}
-
-/// The conditions of a Service.
-pub fn all(service: &Service) -> &[Condition] {
-    let conditions = service
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_deref());
-    conditions.unwrap_or_default()
+    let mut conditions = service.conditions.iter();
+    conditions.find(|condition| condition.type_ == kind)
 }

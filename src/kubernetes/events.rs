@@ -19,13 +19,13 @@ mod written_events;
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 
 pub use pending_event::ServiceReference;
 pub use reason::{EventReason, EventType};
 
 use super::request_slots::RequestSlots;
+use super::service_object::Service;
 use crate::telemetry::Metrics;
 use crate::telemetry::log_throttle::LogThrottle;
 use api::EventApi;

@@ -1,12 +1,14 @@
 //! The time at which a Service requested a load balancer, where the provisioning time
 //! starts. It is read from the object, so a failover does not reset it.
 
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use k8s_openapi::jiff::Timestamp;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::MetadataKeys;
+use super::lenient::{self, Entries};
+use super::service_object::Service;
 use crate::plan::annotation::ENABLE;
 
 /// The time of the request; `None` for an object without a creation time.
@@ -15,50 +17,81 @@ use crate::plan::annotation::ENABLE;
 /// which have the time and the fields of each manager. A later edit of other fields by
 /// the same manager moves it.
 pub fn requested_at(service: &Service, metadata_keys: &MetadataKeys) -> Option<Timestamp> {
-    let switch = switch(metadata_keys);
-    let written = entries(service)
-        .iter()
-        .filter(|entry| entry.fields_v1.is_none() || owns(entry, &switch))
-        .filter_map(|entry| entry.time.as_ref())
-        .map(|time| time.0)
+    let enable = metadata_keys.annotation(ENABLE);
+    let owners = service.field_owners.iter();
+    let written = owners
+        .filter(|owner| owner.has_requested(&enable))
+        .filter_map(|owner| owner.time)
         .max();
     let created = service.metadata.creation_timestamp.as_ref();
-    written.or_else(|| created.map(|time| time.0))
+    // The recorded time is that of a trimmed Service, which has no field owners.
+    written
+        .or(service.requested_at)
+        .or_else(|| created.map(|time| time.0))
 }
 
-/// Keeps only the `managedFields` that [`requested_at`] needs, because they are more
-/// than half of the size of many objects.
-pub(super) fn trim(service: &mut Service, metadata_keys: &MetadataKeys) {
-    let switch = switch(metadata_keys);
-    let needed = entries(service).iter().filter(|entry| owns(entry, &switch));
-    let needed: Vec<_> = needed
-        .map(|entry| ManagedFieldsEntry {
-            time: entry.time.clone(),
-            ..ManagedFieldsEntry::default()
-        })
-        .collect();
-    service.metadata.managed_fields = (!needed.is_empty()).then_some(needed);
+/// An entry of `managedFields`, without the fields that are not about the request. The
+/// whole of them are more than half of the size of many objects.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct FieldOwner {
+    #[serde(deserialize_with = "lenient::time")]
+    time: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::object")]
+    fields_v1: OwnedFields,
 }
 
-/// The annotation `enable` as a key of `fieldsV1`.
-fn switch(metadata_keys: &MetadataKeys) -> String {
-    format!("f:{}", metadata_keys.annotation(ENABLE))
+impl FieldOwner {
+    fn has_requested(&self, enable: &str) -> bool {
+        let OwnedFields { metadata, spec } = &self.fields_v1;
+        let mut switches = metadata.switches.0.iter();
+        spec.has_type || switches.any(|switch| **switch == *enable)
+    }
 }
 
-fn entries(service: &Service) -> &[ManagedFieldsEntry] {
-    service
-        .metadata
-        .managed_fields
-        .as_deref()
-        .unwrap_or_default()
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct OwnedFields {
+    #[serde(rename = "f:metadata", deserialize_with = "lenient::object")]
+    metadata: OwnedMetadata,
+    #[serde(rename = "f:spec", deserialize_with = "lenient::object")]
+    spec: OwnedSpec,
 }
 
-fn owns(entry: &ManagedFieldsEntry, switch: &str) -> bool {
-    let Some(fields) = &entry.fields_v1 else {
-        return false;
-    };
-    let has = |field: &Value| !field.is_null();
-    has(&fields.0["f:metadata"]["f:annotations"][switch]) || has(&fields.0["f:spec"]["f:type"])
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct OwnedMetadata {
+    #[serde(rename = "f:annotations", deserialize_with = "lenient::entries")]
+    switches: Switches,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct OwnedSpec {
+    #[serde(rename = "f:type", deserialize_with = "is_present")]
+    has_type: bool,
+}
+
+/// The annotations that may be `enable`, by their full names: the prefix is not known yet
+/// when an object is read.
+#[derive(Clone, Debug, Default)]
+struct Switches(Vec<Box<str>>);
+
+impl Entries for Switches {
+    fn needs(field: &str) -> bool {
+        let name = field.strip_prefix("f:");
+        name.is_some_and(|name| name.rsplit('/').next() == Some(ENABLE))
+    }
+
+    fn insert(&mut self, field: String, value: Value) {
+        if !value.is_null() {
+            self.0.extend(field.strip_prefix("f:").map(Box::from));
+        }
+    }
+}
+
+fn is_present<'de, D: Deserializer<'de>>(json: D) -> Result<bool, D::Error> {
+    Ok(Option::<IgnoredAny>::deserialize(json)?.is_some())
 }
 
 #[cfg(test)]
@@ -75,6 +108,7 @@ mod tests {
                 "name": "web", "namespace": "shop", "creationTimestamp": "2026-01-01T00:00:00Z",
                 "managedFields": [
                     by("2026-01-01T00:00:00Z", annotation("f:team")),
+                    by("2026-06-01T00:00:00Z", annotation("f:other.example/enable")),
                     by("2026-03-01T00:00:00Z", annotation("f:mycloud.com/enable")),
                     by(typed, json!({"f:spec": {"f:type": {}}})),
                     by("2026-05-01T00:00:00Z", json!({"f:spec": {"f:ports": {}}})),
@@ -98,6 +132,11 @@ mod tests {
                 "2026-04-01T00:00:00Z",
                 "a LoadBalancer only since then",
             ),
+            (
+                "10000-01-01T23:58:59Z",
+                "2026-03-01T00:00:00Z",
+                "the year 10000 is no time to start from",
+            ),
         ];
         for (typed, expected, why) in cases {
             let mut service = service(typed);
@@ -107,20 +146,20 @@ mod tests {
                 Some(expected),
                 "{why}"
             );
-            trim(&mut service, &metadata_keys);
+            service.trim(&metadata_keys);
             assert_eq!(
                 requested_at(&service, &metadata_keys),
                 Some(expected),
                 "{why}: after trim"
             );
-            assert_eq!(entries(&service).len(), 2, "{why}");
+            assert!(service.field_owners.is_empty(), "{why}");
         }
     }
 
     #[test]
     fn without_managed_fields_it_starts_at_creation() {
         let mut service = service("2026-04-01T00:00:00Z");
-        service.metadata.managed_fields = None;
+        service.field_owners.clear();
         let created: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         assert_eq!(
             requested_at(&service, &MetadataKeys::new("mycloud.com")),

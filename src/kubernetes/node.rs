@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::Node;
-use kube::ResourceExt;
+use super::node_object::Node;
 
 /// The type of the Node address to which load balancers send traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,22 +16,17 @@ pub enum NodeAddressType {
 
 /// The label that removes a Node from every load balancer
 /// (<https://kubernetes.io/docs/reference/labels-annotations-taints/#node-kubernetes-io-exclude-from-external-load-balancers>).
-const EXCLUDE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+pub(super) const EXCLUDE_LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 /// The taint of a Node that the cluster autoscaler is about to remove.
-const AUTOSCALER_TAINT: &str = "ToBeDeletedByClusterAutoscaler";
+pub(super) const AUTOSCALER_TAINT: &str = "ToBeDeletedByClusterAutoscaler";
 
 /// Whether a Node is a back end, by the predicates of the upstream service controller
 /// (`stableNodeSetPredicates` of k8s.io/cloud-provider). They ignore readiness, which
 /// the health checks of the cloud cover (KEP-3458).
 pub fn is_eligible(node: &Node) -> bool {
-    let excluded = node
-        .labels()
-        .get(EXCLUDE_LABEL)
-        .is_some_and(|value| !parses_as_false(value));
-    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
-    let leaving =
-        taints.is_some_and(|taints| taints.iter().any(|taint| taint.key == AUTOSCALER_TAINT));
-    node.metadata.deletion_timestamp.is_none() && !excluded && !leaving
+    let label = node.exclude_label.as_deref();
+    let is_excluded = label.is_some_and(|value| !parses_as_false(value));
+    node.metadata.deletion_timestamp.is_none() && !is_excluded && !node.is_leaving
 }
 
 /// Whether `strconv.ParseBool` of Go returns false; any other value, also an invalid
@@ -44,17 +38,8 @@ fn parses_as_false(value: &str) -> bool {
 /// The first address of the Node of a type, which is of the primary IP family of the
 /// cluster.
 pub fn address(node: &Node, kind: NodeAddressType) -> Option<IpAddr> {
-    let wanted = match kind {
-        NodeAddressType::Internal => "InternalIP",
-        NodeAddressType::External => "ExternalIP",
-    };
-    let status = node.status.as_ref();
-    let entries = status.and_then(|status| status.addresses.as_ref());
-    entries
-        .into_iter()
-        .flatten()
-        .filter(move |entry| entry.type_ == wanted)
-        .find_map(|entry| entry.address.parse().ok())
+    let mut addresses = node.addresses.iter();
+    addresses.find_map(|(found, address)| (*found == kind).then_some(*address))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The set of back ends from the Nodes. Changes are coalesced: a roll-out of a hundred
 //! Nodes causes a few updates of each load balancer rather than a hundred.
 
+use std::future::ready;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, ListParams};
 use kube::runtime::reflector::{self, Store};
@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::node::NodeAddressType;
 use super::node::{address, is_eligible};
-use super::service_watch::watch_settings;
+use super::node_object::Node;
+use super::service_watch::{is_named, watch_settings};
 use super::watch_metrics::WatchMetrics;
 use crate::plan::Backends;
 
@@ -53,8 +54,7 @@ pub async fn follow(
     let mut seen = NodeSet::default();
     let events = watcher(api.clone(), watch_settings())
         .default_backoff()
-        // managedFields are more than half of the size of many objects, and unused here.
-        .modify(|node| node.metadata.managed_fields = None);
+        .filter(|event| ready(is_named(event)));
     let reflect = reflector::reflector(writer, events).for_each(|event| {
         watch_metrics.note(&event);
         watch_metrics.objects(store.len());
@@ -72,7 +72,7 @@ pub async fn follow(
             }
             Err(error) => tracing::warn!(%error, "the watch of Nodes failed; it is restarted"),
         }
-        std::future::ready(())
+        ready(())
     });
     let publish = async {
         // Wait for the first list; after it the store is always complete.

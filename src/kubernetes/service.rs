@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{LoadBalancerIngress, Service, ServicePort, ServiceSpec};
 use kube::ResourceExt;
 
 use super::MetadataKeys;
+use super::service_object::Service;
 use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::{ServiceKey, ServiceUid};
-use crate::plan::record::{Ingress, Record};
-use crate::plan::service::{PortView, ServiceView};
+use crate::plan::record::Record;
+use crate::plan::service::ServiceView;
 
 /// Reads a Service for the plan; `None` without a namespace, name or UID, which every
 /// object of an API server has.
@@ -24,76 +24,31 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         annotations.get(LB_ID).map(String::as_str),
         annotations.get(LB_CLOUD).map(String::as_str),
     );
-    let nothing = ServiceSpec::default();
-    let spec = service.spec.as_ref().unwrap_or(&nothing);
+    let spec = &service.spec;
     Some(ServiceView {
         key,
         uid: ServiceUid::new(metadata.uid.clone()?),
         deleting: metadata.deletion_timestamp.is_some(),
-        is_load_balancer: spec.type_.as_deref() == Some("LoadBalancer"),
-        class: spec.load_balancer_class.clone(),
+        is_load_balancer: spec.is_load_balancer,
+        class: spec.class.clone(),
         annotations,
-        ports: spec.ports.iter().flatten().filter_map(port).collect(),
-        source_ranges: spec.load_balancer_source_ranges.clone().unwrap_or_default(),
-        client_affinity_seconds: client_affinity(spec),
+        ports: spec.ports.clone(),
+        source_ranges: spec.source_ranges.clone(),
+        client_affinity_seconds: spec.client_affinity_seconds,
         finalizer: service
             .finalizers()
             .iter()
             .any(|name| name == metadata_keys.finalizer()),
         record,
-        published: published(service),
+        published: service.ingress.clone(),
     })
 }
 
 fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<String, String> {
-    let ours = |(name, value): (&String, &String)| {
-        Some((metadata_keys.strip(name)?.to_owned(), value.clone()))
+    let ours = |(name, value): (&str, &str)| {
+        Some((metadata_keys.strip(name)?.to_owned(), value.to_owned()))
     };
-    service.annotations().iter().filter_map(ours).collect()
-}
-
-/// Reads a port. The API server allows only 1 to 65535; zero means a node port that is
-/// not allocated (`allocateLoadBalancerNodePorts: false`).
-fn port(port: &ServicePort) -> Option<PortView> {
-    let number = |value: i32| u16::try_from(value).ok().filter(|number| *number > 0);
-    Some(PortView {
-        name: port.name.clone().unwrap_or_default(),
-        protocol: port.protocol.clone().unwrap_or_else(|| "TCP".into()),
-        port: number(port.port)?,
-        node_port: port.node_port.and_then(number),
-    })
-}
-
-/// The timeout of the session affinity; the default of Kubernetes is three hours.
-fn client_affinity(spec: &ServiceSpec) -> Option<u32> {
-    const DEFAULT_SECONDS: i32 = 10_800;
-    if spec.session_affinity.as_deref() != Some("ClientIP") {
-        return None;
-    }
-    let configured = spec.session_affinity_config.as_ref();
-    let seconds = configured
-        .and_then(|config| config.client_ip.as_ref())
-        .and_then(|client| client.timeout_seconds)
-        .unwrap_or(DEFAULT_SECONDS);
-    u32::try_from(seconds).ok()
-}
-
-/// The addresses in the status of a Service.
-pub fn published(service: &Service) -> Vec<Ingress> {
-    let status = service.status.as_ref();
-    let entries = status
-        .and_then(|status| status.load_balancer.as_ref())
-        .and_then(|load_balancer| load_balancer.ingress.as_ref());
-    entries.into_iter().flatten().filter_map(ingress).collect()
-}
-
-fn ingress(entry: &LoadBalancerIngress) -> Option<Ingress> {
-    let ip = entry
-        .ip
-        .as_ref()
-        .and_then(|ip| ip.parse().ok())
-        .map(Ingress::Ip);
-    ip.or_else(|| entry.hostname.clone().map(Ingress::Hostname))
+    service.annotations().filter_map(ours).collect()
 }
 
 #[cfg(test)]

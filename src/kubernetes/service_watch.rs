@@ -1,14 +1,15 @@
 //! The watch of all Services, with a store on every replica.
 
-use futures::Stream;
-use k8s_openapi::api::core::v1::Service;
-use kube::Client;
+use std::future::ready;
+
+use futures::{Stream, StreamExt};
 use kube::api::Api;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource};
 
 use super::MetadataKeys;
-use super::managed_fields::trim;
+use super::service_object::Service;
 
 /// The settings of a watch: one list without pages, and then the watch. With pages, a
 /// change during a re-list can be reconciled with the old state and then be missed: the
@@ -32,6 +33,25 @@ pub fn services(
     let (store, writer) = reflector::store();
     let events = watcher(Api::<Service>::all(client), watch_settings())
         .default_backoff()
-        .modify(move |service| trim(service, &metadata_keys));
+        .modify(move |service| service.trim(&metadata_keys))
+        .filter(|event| ready(is_named(event)));
     (store, reflector::reflector(writer, events))
+}
+
+/// Whether an event is about an object with a name, without which the store would panic. An
+/// object that is not even that much of its kind is skipped.
+pub(super) fn is_named<K>(event: &Result<watcher::Event<K>, watcher::Error>) -> bool
+where
+    K: Resource<DynamicType = ()>,
+{
+    use watcher::Event;
+    let Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) = event else {
+        return true;
+    };
+    let metadata = object.meta();
+    if metadata.name.is_none() {
+        let (kind, namespace, uid) = (K::kind(&()), &metadata.namespace, &metadata.uid);
+        tracing::warn!(%kind, ?namespace, ?uid, "the API server shows an object without a name, which is skipped");
+    }
+    metadata.name.is_some()
 }

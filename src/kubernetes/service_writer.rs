@@ -9,16 +9,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use opentelemetry::KeyValue;
 use serde_json::{Map, Value, json};
 
-use super::condition::{self, Readiness};
+use super::condition::{self, Condition, Readiness};
 use super::request_slots::RequestSlots;
 use super::service::view;
+use super::service_object::Service;
 use super::{KubernetesError, MetadataKeys};
 use crate::election::Leadership;
 use crate::plan::annotation::{LB_CLOUD, LB_ID};
@@ -82,7 +81,7 @@ impl ServiceWriter {
         let trace = span_of("GET services/{name}", "GET");
         let result = trace.run(within(DEADLINE, api.get_opt(&key.name))).await;
         end_span(trace, &result);
-        result
+        result.map(|service| service.map(|service| self.trimmed(service)))
     }
 
     /// Applies the change to this state of the Service and returns the new state; makes no
@@ -141,7 +140,12 @@ impl ServiceWriter {
         end_span(trace, &result);
         let code = result.as_ref().map_or_else(KubernetesError::code, |_| "ok");
         self.metrics.kubernetes.write("patch_service", code);
-        result.map(Some)
+        result.map(|service| Some(self.trimmed(service)))
+    }
+
+    fn trimmed(&self, mut service: Service) -> Service {
+        service.trim(&self.metadata_keys);
+        service
     }
 
     fn api(&self, namespace: &str) -> Api<Service> {
@@ -199,7 +203,7 @@ impl ServiceWriter {
         let mut annotations = Map::new();
         for (name, value) in [(LB_ID, ids), (LB_CLOUD, clouds)] {
             let name = self.metadata_keys.annotation(name);
-            if service.annotations().get(&name) != value.as_ref() {
+            if service.annotation(&name) != value.as_deref() {
                 annotations.insert(name, json!(value));
             }
         }
@@ -222,16 +226,15 @@ impl ServiceWriter {
             None if change.remove_condition && before.is_some() => None,
             None => return,
         };
-        let others = condition::all(service)
-            .iter()
-            .filter(|other| other.type_ != kind);
-        let conditions: Vec<Condition> = others.cloned().chain(after).collect();
+        let others = service.conditions.iter();
+        let others = others.filter(|other| other.type_ != kind);
+        let conditions: Vec<&Condition> = others.chain(&after).collect();
         status.insert("conditions".into(), json!(conditions));
     }
 }
 
 fn set_ingress(service: &Service, wanted: &[Ingress], status: &mut Map<String, Value>) {
-    if super::service::published(service) == wanted {
+    if service.ingress == wanted {
         return;
     }
     let entry = |entry: &Ingress| match entry {
@@ -264,3 +267,6 @@ async fn within<T>(
         Err(_) => Err(KubernetesError::Timeout(deadline)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,14 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
-
 use super::{Executor, Interruption};
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::controller::report::condition;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::service::view;
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::naming::CloudName;
 use crate::plan::record::Publication;

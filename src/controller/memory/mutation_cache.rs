@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use super::per_service::PerService;
+use crate::kubernetes::service_object::Service;
 use crate::plan::naming::ServiceUid;
 
 /// The newest state of each Service in a response of the API server.

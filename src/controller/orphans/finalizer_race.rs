@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
-use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use tokio::sync::mpsc;
 
@@ -24,6 +23,7 @@ use crate::controller::error::{ReconcileError, Unfinished};
 use crate::controller::report::spans;
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service::view;
+use crate::kubernetes::service_object::Service;
 use crate::plan::naming::{LoadBalancerId, Owner};
 use crate::priority::Priority;
 use crate::telemetry::traces;

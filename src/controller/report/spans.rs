@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 use crate::controller::Context;
@@ -15,6 +14,7 @@ use crate::controller::attempt::{ApplyResult, ObservedService, SpecHash};
 use crate::controller::error::Unfinished;
 use crate::controller::memory::per_service::PerService;
 use crate::election::Leadership;
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{managed_fields, service};
 use crate::plan::naming::{Owner, ServiceKey, ServiceUid};
 use crate::plan::service::ServiceView;

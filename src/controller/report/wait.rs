@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
+use crate::kubernetes::service_object::Service;
 
 use crate::controller::Context;
 use crate::controller::observe::observe_service;

@@ -5,10 +5,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use http::{Method, Request, Response};
-use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+
+use crate::kubernetes::service_object::Service;
 
 /// The live Service and the number of patches.
 #[derive(Clone, Default)]

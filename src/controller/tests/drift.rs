@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 
 use super::api_server::ApiServer;
@@ -10,6 +9,7 @@ use super::cloud::Scripted;
 use super::leader::{leader, load_balancer, reconcile, service};
 use crate::controller::Context;
 use crate::controller::observe::observe_service;
+use crate::kubernetes::service_object::Service;
 use crate::plan::load_balancer::LoadBalancer;
 
 const RECORDED: &str = r#"{"metadata": {"annotations": {"mycloud.com/lb-id": "lb-1", "mycloud.com/lb-cloud": "cloud1"}}}"#;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Service;
 use kube::runtime::reflector;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -19,6 +18,7 @@ use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service::view;
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::plan::desired::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;

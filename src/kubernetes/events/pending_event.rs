@@ -1,6 +1,6 @@
 //! An Event that is not written yet, in as few bytes as possible.
 
-use k8s_openapi::api::core::v1::Service;
+use crate::kubernetes::service_object::Service;
 use opentelemetry::trace::TraceId;
 
 use super::reason::{EventReason, EventType};

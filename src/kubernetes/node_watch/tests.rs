@@ -4,17 +4,20 @@ use std::convert::Infallible;
 
 use http::{Request, Response};
 use kube::client::Body;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
 /// A Node whose address ends in its number.
 fn node(number: u8) -> Node {
-    let node = json!({
+    serde_json::from_value(json(number)).expect("a Node")
+}
+
+fn json(number: u8) -> Value {
+    json!({
         "metadata": {"name": format!("n{number}")},
         "status": {"addresses": [{"type": "InternalIP", "address": format!("10.0.0.{number}")}]},
-    });
-    serde_json::from_value(node).expect("a Node")
+    })
 }
 
 /// The result for these watched Nodes and this live list, after three Nodes before;
@@ -26,7 +29,7 @@ async fn result_of(watched: &[u8], live: Option<&[u8]>) -> (NodeSet, bool) {
     }
     let (code, answer) = match live {
         Some(live) => {
-            let nodes: Vec<Node> = live.iter().copied().map(node).collect();
+            let nodes: Vec<Value> = live.iter().copied().map(json).collect();
             (200, json!({"metadata": {}, "items": nodes}))
         }
         None => (500, json!({})),

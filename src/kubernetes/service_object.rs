@@ -1,0 +1,110 @@
+//! A Service object, with only what this program reads or has to repeat in its patches.
+//!
+//! A typed `Service` of k8s-openapi takes about four times the memory, and one field with
+//! a value that it does not accept makes the list of all Services unreadable.
+
+pub(super) mod json;
+
+use std::borrow::Cow;
+
+use k8s_openapi::api::core::v1 as typed;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use kube::core::NamespaceResourceScope;
+
+use super::MetadataKeys;
+use super::condition::Condition;
+use super::managed_fields::{self, FieldOwner};
+use crate::plan::record::Ingress;
+use crate::plan::service::PortView;
+
+/// A Service as the API server shows it.
+///
+/// Reading one never fails: a field with an unexpected value counts as missing.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// Name, namespace, UID, resourceVersion, the times of creation and deletion, and all
+    /// finalizers. The other fields are empty.
+    pub metadata: ObjectMeta,
+    /// All of them, because a patch replaces the whole list.
+    pub conditions: Vec<Condition>,
+    /// The readable addresses of `status.loadBalancer.ingress`.
+    pub(super) ingress: Vec<Ingress>,
+    pub(super) spec: ServiceSpec,
+    /// In no order. Only those with our prefix after [`Service::trim`].
+    annotations: Vec<(Box<str>, Box<str>)>,
+    /// Empty after [`Service::trim`].
+    pub(super) field_owners: Vec<FieldOwner>,
+    /// Set by [`Service::trim`].
+    pub(super) requested_at: Option<Timestamp>,
+}
+
+/// The part of `spec` that the plan reads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ServiceSpec {
+    pub(super) is_load_balancer: bool,
+    pub(super) class: Option<String>,
+    pub(super) ports: Vec<PortView>,
+    pub(super) source_ranges: Vec<String>,
+    pub(super) client_affinity_seconds: Option<u32>,
+}
+
+impl Service {
+    /// Drops what no controller with these keys reads: the annotations of others, and
+    /// `managedFields` but for the time of the request.
+    pub fn trim(&mut self, metadata_keys: &MetadataKeys) {
+        self.requested_at = managed_fields::requested_at(self, metadata_keys);
+        self.field_owners = Vec::new();
+        self.annotations
+            .retain(|(name, _)| metadata_keys.strip(name).is_some());
+        self.annotations.shrink_to_fit();
+    }
+
+    /// The annotations, by their full names.
+    pub fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.annotations
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The value of an annotation, by its full name.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations()
+            .find_map(|(found, value)| (found == name).then_some(value))
+    }
+}
+
+impl Resource for Service {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind(_: &()) -> Cow<'_, str> {
+        typed::Service::kind(&())
+    }
+
+    fn group(_: &()) -> Cow<'_, str> {
+        typed::Service::group(&())
+    }
+
+    fn version(_: &()) -> Cow<'_, str> {
+        typed::Service::version(&())
+    }
+
+    fn plural(_: &()) -> Cow<'_, str> {
+        typed::Service::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod test_json;
+#[cfg(test)]
+mod tests;

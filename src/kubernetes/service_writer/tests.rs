@@ -1,0 +1,54 @@
+//! What a patch repeats.
+
+use std::convert::Infallible;
+
+use http::{Request, Response};
+use kube::client::Body;
+
+use super::*;
+use crate::kubernetes::condition::ConditionReason;
+
+fn writer() -> ServiceWriter {
+    let nobody = tower::service_fn(async |_: Request<Body>| {
+        std::future::pending::<Result<Response<Body>, Infallible>>().await
+    });
+    let client = Client::new(nobody, "default");
+    ServiceWriter::new(
+        client,
+        MetadataKeys::new("mycloud.com"),
+        Arc::default(),
+        Arc::new(Metrics::for_test(&[])),
+    )
+}
+
+#[tokio::test]
+async fn the_conditions_of_others_are_repeated_as_they_are() {
+    let theirs = [
+        json!({"type": "a", "status": "True", "reason": "", "message": "", "lastTransitionTime": null}),
+        json!({"type": "b", "status": "Unknown", "reason": "R", "message": "M", "lastTransitionTime": "10000-01-01T23:58:59Z"}),
+        json!({"type": "c", "status": "False", "reason": "R", "message": "M", "observedGeneration": 7, "field": {"of": ["later"]}}),
+        json!({"type": "d", "status": 7, "reason": "R", "message": "M"}),
+    ];
+    let ours = json!({"type": "mycloud.com/LoadBalancerReady", "status": "False", "reason": "SyncFailed", "message": "M", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let all: Vec<&Value> = [&ours].into_iter().chain(&theirs).collect();
+    let service =
+        json!({"metadata": {"name": "web", "namespace": "shop"}, "status": {"conditions": all}});
+    let service: Service = serde_json::from_value(service).expect("a Service");
+    let readiness = Readiness {
+        reason: ConditionReason::InvalidConfiguration,
+        message: "another".into(),
+    };
+    let change = ServicePatch {
+        readiness: Some(&readiness),
+        ..ServicePatch::default()
+    };
+    let patch = writer().merge_patch(&service, &change).expect("a change");
+    let conditions = patch["status"]["conditions"].as_array().expect("a list");
+    assert_eq!(conditions[..theirs.len()], theirs);
+    let last = conditions.last().expect("ours");
+    assert_eq!(last["message"], "another");
+    assert_eq!(
+        last["lastTransitionTime"], ours["lastTransitionTime"],
+        "still False"
+    );
+}

@@ -1,0 +1,89 @@
+//! Values that kube-apiserver admits and the typed objects of k8s-openapi do not: a list
+//! with one of them is unreadable as a whole for a client of typed objects.
+
+use anyhow::{Context, Result, ensure};
+use http::Request;
+use k8s_openapi::api::core::v1::Service;
+use serde_json::{Value, json};
+use testbed::environment::SOON;
+use testbed::nodes::NewNode;
+use testbed::{Environment, eventually};
+
+/// kube-apiserver shows it in UTC, where it is in the year 10000, and then cannot read it
+/// itself: it refuses all patches of the object.
+const LATE: &str = "9999-12-31T23:59:59-23:59";
+
+/// A request without types.
+async fn request(test: &Environment, method: &str, path: &str, body: Value) -> Result<Value> {
+    let kind = if method == "PATCH" {
+        "application/merge-patch+json"
+    } else {
+        "application/json"
+    };
+    let namespace = &test.namespace;
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("/api/v1/namespaces/{namespace}/services{path}"))
+        .header("Content-Type", kind)
+        .body(serde_json::to_vec(&body)?)?;
+    let answer = test.client().request(request).await;
+    answer.with_context(|| format!("{method} {path} {body}"))
+}
+
+/// Creates a Service, patches it, and fails if typed objects can represent the result.
+async fn create(test: &Environment, name: &str, path: &str, odd: Value) -> Result<Value> {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {
+            "name": name,
+            "annotations": {"mycloud.com/enable": "true", "mycloud.com/provider": "cloud1"},
+        },
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+    });
+    request(test, "POST", "", service).await?;
+    let shown = request(test, "PATCH", &format!("/{name}{path}"), odd).await?;
+    let typed = serde_json::from_value::<Service>(shown.clone());
+    ensure!(typed.is_err(), "nothing is odd about {shown}");
+    Ok(shown)
+}
+
+fn condition<'a>(service: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = service["status"]["conditions"].as_array()?;
+    conditions
+        .iter()
+        .find(|condition| condition["type"] == kind)
+}
+
+#[tokio::test]
+async fn a_service_with_values_that_only_go_reads_hides_no_other() -> Result<()> {
+    let test = Environment::own("odd-values").await?;
+    let node = NewNode::new("node", [127, 10, 0, 1].into());
+    node.create(&test.client()).await?;
+    let theirs = |time: Value| {
+        json!({"status": {"conditions": [{
+            "type": "example.com/Theirs", "status": "True", "reason": "R", "message": "M",
+            "lastTransitionTime": time,
+        }]}})
+    };
+    let before = create(&test, "timeless", "/status", theirs(Value::Null)).await?;
+    create(&test, "late", "/status", theirs(json!(LATE))).await?;
+    let manager = json!({"metadata": {"managedFields": [{
+        "manager": "other", "operation": "Update", "apiVersion": "v1", "time": LATE,
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:type": {}}},
+    }]}});
+    create(&test, "late-manager", "", manager).await?;
+
+    let _replica = test.sole_replica().await?;
+    test.service("plain").provider("cloud1").create().await?;
+    test.until_ready("plain").await?;
+    let ready = eventually("the timeless Service to be ready", SOON, async || {
+        let service = request(&test, "GET", "/timeless", Value::Null).await?;
+        let ours = condition(&service, "mycloud.com/LoadBalancerReady");
+        let is_ready = ours.is_some_and(|ours| ours["status"] == "True");
+        Ok(is_ready.then_some(service))
+    })
+    .await?;
+    let [was, is] = [&before, &ready].map(|service| condition(service, "example.com/Theirs"));
+    ensure!(was.is_some() && was == is, "{was:?} became {is:?}");
+    Ok(())
+}
