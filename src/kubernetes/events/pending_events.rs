@@ -16,7 +16,7 @@ use super::reason::EventReason;
 use super::service_queue::Added;
 
 /// Maximum number of pending Events: four for each of 10,000 Services, which have two or
-/// three each if all change at once. They need about 13 MiB.
+/// three each if all change at once. They need about 15 MiB.
 pub(super) const PENDING_EVENTS: usize = 40_000;
 
 /// The bound that made the controller drop an Event.

@@ -16,7 +16,7 @@ use super::pending_event::{PendingEvent, ServiceReference};
 /// Time after the last occurrence in which another one is a repetition: that of client-go
 /// and of kube-runtime.
 pub(super) const REPETITION_WINDOW: Duration = Duration::from_secs(6 * 60);
-/// Maximum number of remembered Events: as many as can be pending, in about 3 MiB. The
+/// Maximum number of remembered Events: as many as can be pending, in about 4 MiB. The
 /// oldest is forgotten first; if it is repeated, it is written as another Event.
 pub(super) const WRITTEN_EVENTS: usize = super::pending_events::PENDING_EVENTS;
 
