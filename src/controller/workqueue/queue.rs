@@ -16,7 +16,7 @@ use crate::priority::Priority;
 /// server at most, whose client sends as many requests at a time.
 pub(super) const WORKERS: usize = 32;
 /// A Service that waits this long for a place is told so by its condition.
-pub(super) const EXPLAIN_AFTER: Duration = Duration::from_secs(5);
+pub(super) const EXPLAIN_AFTER: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
