@@ -64,7 +64,10 @@ impl Baseline {
             .filter(|one| one.check != Check::Never);
         // Three digits are enough, and make the file readable.
         let rounded = compared.map(|one| (one.name.clone(), (one.value * 1e3).round() / 1e3));
-        self.0.insert(report.key(), rounded.collect());
+        let figures: BTreeMap<String, f64> = rounded.collect();
+        if !figures.is_empty() {
+            self.0.insert(report.key(), figures);
+        }
     }
 
     /// What is worse than the committed figures.
@@ -92,7 +95,7 @@ fn is_worse(figure: &Figure, was: f64) -> bool {
     let allowed = |percent: u8| was * f64::from(percent) / 100.0 + NOTHING;
     match figure.check {
         Check::Never => false,
-        Check::NoMoreBy(slack) => more > slack,
+        Check::NoMoreAndSlack(percent, slack) => more > allowed(percent) + slack,
         Check::NoMore(percent) => more > allowed(percent),
         Check::Same(percent) => more.abs() > allowed(percent),
     }

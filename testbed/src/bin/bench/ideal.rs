@@ -1,6 +1,8 @@
 //! What the same machine allows: the least time at the clouds, and a loop that only
 //! makes the writes, to the same API server, in the same run.
 
+mod bodies;
+
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -8,15 +10,16 @@ use kube::Client;
 use serde_json::{Value, json};
 use testbed::client_for;
 
+use bodies::{NAMESPACE, PREFIX, end, event, finalizer, publication};
+
 use crate::busy::Busy;
 use crate::population::{name, service};
 use crate::report::{Report, Unit};
 use crate::requests::{self, each};
 use crate::stage::Stage;
 
-/// Services in another namespace, with annotations that mean nothing to the controller.
-const NAMESPACE: &str = "bare";
-const PREFIX: &str = "bare.example";
+/// Of the Services of the loop, which are in another namespace and whose annotations mean
+/// nothing to the controller.
 const GROUP: &str = "bare";
 
 /// The loop runs for at most so many Services; the time is scaled to all of them.
@@ -144,70 +147,4 @@ impl Loop {
             others: busy.others()?,
         })
     }
-}
-
-/// As the controller writes it before the first call to a cloud.
-fn finalizer() -> Value {
-    json!({
-        "metadata": {"finalizers": [format!("{PREFIX}/load-balancer")]},
-        "status": {"conditions": [condition("False", "Provisioning", "Ensuring load balancer")]},
-    })
-}
-
-/// As the controller writes it after the cloud has answered.
-fn publication() -> Value {
-    let ready = "The load balancer serves";
-    json!({
-        "metadata": {"annotations": {
-            format!("{PREFIX}/lb-id"): "lb-12345",
-            format!("{PREFIX}/lb-cloud"): "cloud1",
-        }},
-        "status": {
-            "loadBalancer": {"ingress": [{"ip": "198.18.12.34"}]},
-            "conditions": [condition("True", "Ready", ready)],
-        },
-    })
-}
-
-/// As the controller writes it when the load balancer is gone.
-fn end() -> Value {
-    json!({
-        "metadata": {"finalizers": [], "annotations": {
-            format!("{PREFIX}/lb-id"): null,
-            format!("{PREFIX}/lb-cloud"): null,
-        }},
-        "status": {"loadBalancer": {"ingress": []}, "conditions": []},
-    })
-}
-
-fn condition(status: &str, reason: &str, message: &str) -> Value {
-    json!({
-        "type": format!("{PREFIX}/LoadBalancerReady"),
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": "2026-01-02T03:04:05Z",
-        "observedGeneration": 0,
-    })
-}
-
-fn event(service: &str, reason: &str) -> Value {
-    json!({
-        "metadata": {"name": format!("{service}.{reason}").to_lowercase(), "namespace": NAMESPACE},
-        "eventTime": "2026-01-02T03:04:05.678901Z",
-        "type": "Normal",
-        "reason": reason,
-        "action": format!("{reason}-0123abcd"),
-        "note": format!("Ensuring load balancer: creating {NAMESPACE}-{service}-0123456789abcdef on cloud1"),
-        "regarding": {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "name": service,
-            "namespace": NAMESPACE,
-            "resourceVersion": "123456",
-            "uid": "01234567-89ab-cdef-0123-456789abcdef",
-        },
-        "reportingController": "my-cloud-controller-manager",
-        "reportingInstance": "first_0123456789abcdef",
-    })
 }

@@ -9,6 +9,10 @@ use serde::Serialize;
 
 use crate::settings::Settings;
 
+/// CPU time differs so much between two runs, and the kernel counts it in ticks of 10 ms.
+pub const CPU_PERCENT: u8 = 35;
+pub const CPU_SLACK: Duration = Duration::from_millis(30);
+
 /// In what a figure is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Unit {
@@ -46,8 +50,8 @@ pub enum Check {
     Never,
     /// It is worse if it is more by so many percent.
     NoMore(u8),
-    /// It is worse if it is more by so much.
-    NoMoreBy(f64),
+    /// It is worse if it is more by so many percent and so much on top.
+    NoMoreAndSlack(u8, f64),
     /// It is worse if it differs by so many percent.
     Same(u8),
 }
@@ -139,9 +143,15 @@ impl Report {
 
     /// Adds the CPU time of each Service.
     pub fn cpu_per_service(&mut self, cpu: Duration, services: usize) {
-        let milliseconds = cpu.as_secs_f64() * 1e3 / services as f64;
-        self.add("CPU per Service", Unit::Milliseconds, milliseconds)
-            .check(Check::NoMore(25));
+        self.cpu_per_service_for("CPU per Service", cpu, services);
+    }
+
+    /// The same, by another name.
+    pub fn cpu_per_service_for(&mut self, name: &str, cpu: Duration, services: usize) {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3 / services as f64;
+        let slack = milliseconds(CPU_SLACK);
+        self.add(name, Unit::Milliseconds, milliseconds(cpu))
+            .check(Check::NoMoreAndSlack(CPU_PERCENT, slack));
     }
 
     /// Adds the memory of each Service beyond that of a process without any.

@@ -24,6 +24,9 @@ use crate::sightings::Sightings;
 /// The Services that a scenario is about.
 pub const WEB: &str = "web";
 
+/// The metric of the writes to Services.
+pub const SERVICE_WRITES: &str = "mycloud_lb_kubernetes_writes_total";
+
 const LEASE_NAMESPACE: &str = "kube-system";
 const LEASE: &str = "my-cloud-controller-manager";
 

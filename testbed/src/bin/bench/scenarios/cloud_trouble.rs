@@ -13,7 +13,7 @@ use crate::ideal::Bare;
 use crate::population::Clouds;
 use crate::progress::Progress;
 use crate::quiet::until_quiet;
-use crate::report::{Report, Unit};
+use crate::report::{Check, Report, Unit};
 use crate::settings::Settings;
 use crate::stage::{Stage, WEB, between, end};
 use crate::users::{self, Users};
@@ -97,11 +97,15 @@ async fn measure(settings: &Settings, report: &mut Report, trouble: FaultKind) -
         &disturbed,
     );
     let rate = to_the_troubled as f64 / WINDOW.as_secs_f64();
-    report.add("calls to the troubled cloud per second", Unit::Number, rate);
+    report
+        .add("calls to the troubled cloud per second", Unit::Number, rate)
+        .check(Check::NoMore(20));
     let cpu = waiting.cpu.saturating_sub(cpu_before);
     let share = cpu.div_duration_f64(WINDOW);
     report.add("processors used meanwhile", Unit::Number, share);
-    report.mebibytes("resident memory meanwhile", waiting.resident);
+    report
+        .mebibytes("resident memory meanwhile", waiting.resident)
+        .check(Check::NoMore(20));
     let addresses = stage.sightings.addresses(WEB);
     let (first, last) = addresses
         .first()

@@ -10,7 +10,7 @@ use crate::population::Clouds;
 use crate::quiet::until_quiet;
 use crate::report::{Check, Report, Unit};
 use crate::settings::Settings;
-use crate::stage::{Stage, WEB, between, end, total};
+use crate::stage::{SERVICE_WRITES, Stage, WEB, between, end, total};
 
 /// Events of a fresh Service: that its load balancer is being created, and that it is.
 const EVENTS: [&str; 2] = ["EnsuringLoadBalancer", "EnsuredLoadBalancer"];
@@ -65,7 +65,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         figure.check(Check::Same(2));
     }
     cloud_calls(report, &calls, services);
-    let writes = total(&metrics, "mycloud_lb_kubernetes_writes_total");
+    let writes = total(&metrics, SERVICE_WRITES);
     report.per_service("Service writes", writes as usize, services);
     report.per_service("log lines", log_lines, services);
     stage.finish().await;

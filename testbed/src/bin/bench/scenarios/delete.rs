@@ -11,7 +11,7 @@ use crate::population::Clouds;
 use crate::quiet::until_quiet;
 use crate::report::{Check, Report};
 use crate::settings::Settings;
-use crate::stage::{Stage, WEB, between, end, total};
+use crate::stage::{SERVICE_WRITES, Stage, WEB, between, end, total};
 
 /// Events of a Service that is deleted.
 const EVENTS: [&str; 2] = ["DeletingLoadBalancer", "DeletedLoadBalancer"];
@@ -20,10 +20,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     let stage = Stage::start(settings).await?;
     let services = settings.services;
     let (replica, _) = stage.provision(Clouds::Alternate).await?;
-    let writes_before = total(
-        &replica.metrics().await?,
-        "mycloud_lb_kubernetes_writes_total",
-    );
+    let writes_before = total(&replica.metrics().await?, SERVICE_WRITES);
     let cpu_before = cpu_time(replica.id())?;
 
     let (mark, began) = (stage.mark(), Instant::now());
@@ -64,7 +61,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         figure.check(Check::Same(2));
     }
     cloud_calls(report, &calls, services);
-    let writes = total(&metrics, "mycloud_lb_kubernetes_writes_total") - writes_before;
+    let writes = total(&metrics, SERVICE_WRITES) - writes_before;
     report.per_service("Service writes", writes as usize, services);
     stage.finish().await;
     Ok(())

@@ -10,7 +10,7 @@ use crate::footprint::cpu_time;
 use crate::population::Clouds;
 use crate::progress::Progress;
 use crate::quiet::until_quiet;
-use crate::report::{Check, Report, Unit};
+use crate::report::{CPU_PERCENT, CPU_SLACK, Check, Report, Unit};
 use crate::settings::Settings;
 use crate::stage::{Stage, end, total};
 
@@ -43,10 +43,15 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     report.add("passes over all Services", Unit::Number, passes);
     let each = cpu.div_f64(passes);
     report.seconds("CPU per pass", each);
-    let microseconds = each.as_secs_f64() * 1e6 / services as f64;
+    let microseconds = |time: Duration| time.as_secs_f64() * 1e6 / services as f64;
+    let slack = microseconds(CPU_SLACK.div_f64(passes));
     report
-        .add("CPU per Service and pass", Unit::Microseconds, microseconds)
-        .check(Check::NoMore(40));
+        .add(
+            "CPU per Service and pass",
+            Unit::Microseconds,
+            microseconds(each),
+        )
+        .check(Check::NoMoreAndSlack(CPU_PERCENT, slack));
     let pages = calls.count(Verb::List);
     report.add("cloud pages listed", Unit::Number, pages as f64);
     let others = calls.count(Verb::Query) + calls.mutations();

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::footprint::Footprint;
 use crate::progress::Progress;
 use crate::quiet::until_quiet;
-use crate::report::{Check, Report, Unit};
+use crate::report::{CPU_PERCENT, CPU_SLACK, Check, Report, Unit};
 use crate::requests;
 use crate::settings::Settings;
 use crate::stage::Stage;
@@ -18,8 +18,6 @@ use crate::stage::Stage;
 /// requests too.
 const WINDOW: Duration = Duration::from_secs(60);
 const BACKGROUND: Duration = Duration::from_secs(30);
-/// The kernel counts CPU time in ticks of 10 ms.
-const CPU_SLACK: f64 = 50.0;
 
 pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     report.services = 0;
@@ -69,9 +67,10 @@ fn add(report: &mut Report, who: &str, before: &Footprint, after: &Footprint) {
         .mebibytes(&name("resident memory"), after.resident)
         .check(Check::NoMore(10));
     report.mebibytes(&name("proportional memory"), after.proportional);
+    let slack = CPU_SLACK.as_secs_f64() * 1e3;
     let cpu = after.cpu.saturating_sub(before.cpu);
     report
         .milliseconds(&name("CPU per minute"), cpu)
-        .check(Check::NoMoreBy(CPU_SLACK));
+        .check(Check::NoMoreAndSlack(CPU_PERCENT, slack));
     report.add(&name("threads"), Unit::Number, after.threads as f64);
 }

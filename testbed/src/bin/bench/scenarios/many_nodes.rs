@@ -7,7 +7,7 @@ use super::node_joins::join;
 use crate::footprint::cpu_time;
 use crate::population::Clouds;
 use crate::quiet::until_quiet;
-use crate::report::{Check, Report, Unit};
+use crate::report::{Check, Report};
 use crate::settings::Settings;
 use crate::stage::{Stage, WEB, between, end};
 
@@ -41,20 +41,14 @@ async fn with_nodes(settings: &Settings, report: &mut Report, nodes: usize) -> R
         &name("leadership to last address"),
         between(leadership, last),
     );
-    let cpu_per_service = |report: &mut Report, what: &str, cpu: std::time::Duration| {
-        let each = cpu.as_secs_f64() * 1e3 / services as f64;
-        report
-            .add(&name(what), Unit::Milliseconds, each)
-            .check(Check::NoMore(25));
-    };
     let footprint = started.footprint;
-    cpu_per_service(report, "CPU per Service", footprint.cpu);
+    report.cpu_per_service_for(&name("CPU per Service"), footprint.cpu, services);
     report
         .mebibytes(&name("resident memory at quiet"), footprint.resident)
         .check(Check::NoMore(20));
     report.mebibytes(&name("most resident memory"), footprint.peak);
     let cpu = joined.footprint.cpu.saturating_sub(cpu_before);
-    cpu_per_service(report, "CPU per Service for one Node more", cpu);
+    report.cpu_per_service_for(&name("CPU per Service for one Node more"), cpu, services);
     report
         .mebibytes(
             &name("most resident memory after that"),

@@ -12,9 +12,9 @@ use crate::footprint::cpu_time;
 use crate::population::Clouds;
 use crate::progress::Progress;
 use crate::quiet::until_quiet;
-use crate::report::{Check, Report};
+use crate::report::{Check, Report, Unit};
 use crate::settings::Settings;
-use crate::stage::{Stage, end};
+use crate::stage::{SERVICE_WRITES, Stage, end, total};
 use crate::users::{self, Users};
 
 const BOTH: &[&str] = &["cloud1", "cloud2"];
@@ -42,6 +42,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     let (undisturbed, ()) = stage.users(before, calm).await?;
     until_quiet(replica.id()).await?;
     let cpu_before = cpu_time(replica.id())?;
+    let writes_before = total(&replica.metrics().await?, SERVICE_WRITES);
 
     let there = stage.load_balancers();
     let meanwhile = Users {
@@ -52,7 +53,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     let (disturbed, mark) = stage.users(meanwhile, join(&stage)).await?;
     let others = busy.others()?;
     let quiet = until_quiet(replica.id()).await?;
-    let calls = stage.calls_since(&mark);
+    let (calls, metrics) = (stage.calls_since(&mark), replica.metrics().await?);
     let events = stage.events().await?;
     end(replica).await?;
 
@@ -71,6 +72,9 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     report.cpu_per_service(cpu, there);
     report.mebibytes("most resident memory", quiet.footprint.peak);
     report.per_service("cloud calls: update", calls.count(Verb::Update), there);
+    // Two for each new Service of the users; none is needed for a Node.
+    let writes = total(&metrics, SERVICE_WRITES) - writes_before;
+    report.add("Service writes", Unit::Number, writes);
     let told = events
         .get("UpdatedLoadBalancer")
         .copied()

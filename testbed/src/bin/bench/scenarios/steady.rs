@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::quiet::until_quiet;
 use crate::report::Report;
 use crate::settings::Settings;
-use crate::stage::{Stage, end, total};
+use crate::stage::{SERVICE_WRITES, Stage, end, total};
 use crate::users::Users;
 
 const USERS: Users = Users {
@@ -56,7 +56,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     report.cpu_per_service(cpu, services);
     report.mebibytes("resident memory at quiet", quiet.footprint.resident);
     cloud_calls(report, &calls, services);
-    let writes = total(&metrics, "mycloud_lb_kubernetes_writes_total");
+    let writes = total(&metrics, SERVICE_WRITES);
     report.per_service("Service writes", writes as usize, services);
     stage.finish().await;
     Ok(())
