@@ -81,7 +81,7 @@ fn observe_event(
     listed: &watch::Sender<bool>,
 ) {
     match event {
-        watcher::Event::Apply(service) | watcher::Event::InitApply(service) => {
+        watcher::Event::Apply(service) => {
             // The attempt that wrote this state has reported on it.
             if !context.memory.mutation_cache.has_seen(service) {
                 context.enqueue(service, Priority::User);
@@ -96,10 +96,13 @@ fn observe_event(
             }
             finalizer_races.observe(service, context.metadata_keys.finalizer());
         }
-        // Store::wait_until_ready would wake only one of several waiting tasks.
+        // The store shows a list only when it is complete; a reconcile before that would
+        // see the state before it.
         watcher::Event::InitDone => {
+            // Store::wait_until_ready would wake only one of several waiting tasks.
             listed.send_replace(true);
+            context.enqueue_all();
         }
-        watcher::Event::Init => {}
+        watcher::Event::Init | watcher::Event::InitApply(_) => {}
     }
 }

@@ -52,7 +52,7 @@ pub fn cloud_queries<'a>(
     let mut names = clouds_to_query(view, &service.desired, &context.capabilities);
     names.extend(memory.pending_creates.clouds_for(&view.uid));
     for (name, cloud) in &context.clouds {
-        if cloud.inventory.find(&load_balancer).is_some() {
+        if cloud.inventory.contains(&load_balancer) {
             names.insert(name.clone());
         }
     }

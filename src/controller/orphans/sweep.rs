@@ -11,7 +11,7 @@
 //! deleted at once, so that a wrong observation (a cloned cluster, an emptied API
 //! server) never deletes many.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -135,7 +135,8 @@ impl<'a> Sweep<'a> {
     fn due<'list>(&self, orphans: Vec<Orphan<'list>>) -> Vec<Orphan<'list>> {
         let now = Instant::now();
         let mut suspects = self.suspects.lock();
-        suspects.retain(|id, _| orphans.iter().any(|orphan| orphan.found.id == *id));
+        let found: HashSet<_> = orphans.iter().map(|orphan| &orphan.found.id).collect();
+        suspects.retain(|id, _| found.contains(id));
         let mut due = Vec::new();
         for orphan in orphans {
             let new = Suspect {
