@@ -101,7 +101,8 @@ fn observe_event(
         watcher::Event::InitDone => {
             // Store::wait_until_ready would wake only one of several waiting tasks.
             listed.send_replace(true);
-            context.enqueue_all();
+            // Any of them may have been edited while the watch was away.
+            context.enqueue_all(Priority::User);
         }
         watcher::Event::Init | watcher::Event::InitApply(_) => {}
     }

@@ -67,9 +67,7 @@ impl Components {
         Ok(())
     }
 
-    /// Aborts the remaining components and waits for their end. If the runtime
-    /// aborted them, the reconciles that the controller spawned could end before
-    /// the controller, and kube-runtime panics then (seen after a leader was frozen).
+    /// Aborts the remaining components and waits for their end.
     pub(super) async fn end(&mut self) {
         if timeout(RELEASE_LIMIT, self.tasks.shutdown()).await.is_err() {
             tracing::warn!("a component did not end within {RELEASE_LIMIT:?}");

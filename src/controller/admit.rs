@@ -50,7 +50,7 @@ pub fn admit<'a>(
         let need = Need {
             clouds,
             priority,
-            after_list: known.is_none(),
+            after_list: known.is_none() && !is_listed,
         };
         if !work.admit(&need) {
             metrics::count_waiting(service, context);

@@ -77,10 +77,11 @@ impl Context {
         }
     }
 
-    /// Queues every Service for which no user waits.
-    pub fn enqueue_all(&self) {
+    /// Queues every Service. Only with the priority of a user does that move those that
+    /// wait for a place.
+    pub fn enqueue_all(&self, priority: Priority) {
         for service in self.watched.services.state() {
-            self.enqueue(&service, Priority::Background);
+            self.enqueue(&service, priority);
         }
     }
 

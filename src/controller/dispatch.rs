@@ -18,7 +18,8 @@ pub async fn dispatch(context: Arc<Context>) {
             biased;
             () = context.stopping.cancelled() => break,
             work = context.queue.next() => running.push(reconcile(work, context.clone())),
-            Some(()) = running.next() => {}
+            // Many end at once without waiting for anything; the watch must get its turn.
+            Some(()) = running.next() => tokio::task::yield_now().await,
         }
     }
     while running.next().await.is_some() {}

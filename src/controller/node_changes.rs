@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::Context;
 use crate::kubernetes::node_watch::NodeSet;
+use crate::priority::Priority;
 
 /// Reconciles every Service whenever the Nodes change.
 pub async fn run(mut nodes: watch::Receiver<Option<NodeSet>>, context: Arc<Context>) {
@@ -17,7 +18,7 @@ pub async fn run(mut nodes: watch::Receiver<Option<NodeSet>>, context: Arc<Conte
                 .changed(nodes.eligible, nodes.excluded);
             context.memory.node_sync.nodes_changed();
         }
-        context.enqueue_all();
+        context.enqueue_all(Priority::Background);
     }
     std::future::pending().await
 }

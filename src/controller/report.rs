@@ -132,7 +132,7 @@ async fn write_condition(
         )?;
     if let Some(written) = written {
         let cache = &context.memory.mutation_cache;
-        cache.record(&service.view.uid, written.into());
+        cache.record_written(&service.view.uid, written.into());
     }
     Ok(())
 }

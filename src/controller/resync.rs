@@ -16,6 +16,7 @@ use crate::cloud::ErrorKind;
 use crate::election::Role;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::CloudName;
+use crate::priority::Priority;
 
 /// The longest time that Services wait for the first list of a cloud; after that, the
 /// cloud is queried for each of them.
@@ -40,7 +41,7 @@ pub async fn run(context: Arc<Context>, settings: ResyncSettings) {
         // The standby is about to stop; a component must not return before that.
         return std::future::pending().await;
     }
-    context.enqueue_all();
+    context.enqueue_all(Priority::Background);
     let lists = context.clouds.iter().map(|(name, cloud)| {
         let context = &context;
         async move {
@@ -64,7 +65,7 @@ pub async fn run(context: Arc<Context>, settings: ResyncSettings) {
         loop {
             sleep(spread(settings.drift_interval)).await;
             context.forget_absent();
-            context.enqueue_all();
+            context.enqueue_all(Priority::Background);
         }
     };
     let work = join(join_all::<_>(lists), drift);

@@ -171,7 +171,12 @@ impl Work {
 
     /// Takes the places; false if the reconcile has to end and wait for them.
     pub fn admit(&self, need: &Need) -> bool {
-        self.queue.queue.lock().admit(&self.key, need)
+        let is_admitted = self.queue.queue.lock().admit(&self.key, need);
+        if is_admitted {
+            // It no longer counts among the reconciles without a place.
+            self.queue.changed.notify_one();
+        }
+        is_admitted
     }
 
     /// Ends the reconcile; another one follows after the delay.
@@ -194,3 +199,6 @@ impl Drop for Work {
         self.queue.changed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ impl Executor<'_> {
         // Only the fields that the plan reads are compared: others change often.
         let keys = &self.context.metadata_keys;
         let unchanged = view(&live, keys) == view(&self.object, keys);
-        self.record(live);
+        self.record_read(live);
         if unchanged {
             Ok(Outcome::Done)
         } else {
@@ -101,13 +101,13 @@ impl Executor<'_> {
             .patch(self.leadership, &self.object, patch)
             .await;
         match response {
-            Ok(Some(written)) => self.record(written),
+            Ok(Some(written)) => self.record_written(written),
             Ok(None) => {}
             Err(KubernetesError::Conflict) => {
                 // Read the newer state now, so that the next attempt need not wait for
                 // the watch.
                 if let Ok(live) = self.live().await {
-                    self.record(live);
+                    self.record_read(live);
                 }
                 return Err(KubernetesError::Conflict.into());
             }
@@ -127,9 +127,15 @@ impl Executor<'_> {
         Ok(same.ok_or(KubernetesError::Gone)?)
     }
 
-    fn record(&mut self, object: Service) {
+    fn record_written(&mut self, object: Service) {
         self.object = Arc::new(object);
         let cache = &self.context.memory.mutation_cache;
-        cache.record(&self.service.view.uid, self.object.clone());
+        cache.record_written(&self.service.view.uid, self.object.clone());
+    }
+
+    fn record_read(&mut self, object: Service) {
+        self.object = Arc::new(object);
+        let cache = &self.context.memory.mutation_cache;
+        cache.record_read(&self.service.view.uid, self.object.clone());
     }
 }

@@ -14,16 +14,36 @@ use crate::plan::naming::ServiceUid;
 
 /// The newest state of each Service in a response of the API server.
 #[derive(Default)]
-pub struct MutationCache(PerService<Arc<Service>>);
+pub struct MutationCache(PerService<Recorded>);
+
+struct Recorded {
+    object: Arc<Service>,
+    /// Whether it answered a write of ours; else a read.
+    is_written: bool,
+}
 
 impl MutationCache {
+    /// Records the answer to a write.
+    pub fn record_written(&self, uid: &ServiceUid, response: Arc<Service>) {
+        self.record(uid, response, true);
+    }
+
+    /// Records the answer to a live read.
+    pub fn record_read(&self, uid: &ServiceUid, live: Arc<Service>) {
+        let mut is_written = false;
+        if let Some(known) = self.0.lock().get(uid) {
+            is_written = known.is_written && version(&known.object) == version(&live);
+        }
+        self.record(uid, live, is_written);
+    }
+
     /// Records a response, unless it shows the end of the Service: the watch may have
     /// shown the deletion already, and nothing would drop the entry.
-    pub fn record(&self, uid: &ServiceUid, response: Arc<Service>) {
-        if response.metadata.deletion_timestamp.is_some() && response.finalizers().is_empty() {
+    fn record(&self, uid: &ServiceUid, object: Arc<Service>, is_written: bool) {
+        if object.metadata.deletion_timestamp.is_some() && object.finalizers().is_empty() {
             self.0.forget(uid);
         } else {
-            self.0.insert(uid, response);
+            self.0.insert(uid, Recorded { object, is_written });
         }
     }
 
@@ -31,7 +51,7 @@ impl MutationCache {
     pub fn newest(&self, uid: &ServiceUid, watched: Arc<Service>) -> Arc<Service> {
         let mut recorded = self.0.lock();
         match recorded.get(uid) {
-            Some(ours) if version(ours) > version(&watched) => ours.clone(),
+            Some(known) if version(&known.object) > version(&watched) => known.object.clone(),
             Some(_) => {
                 recorded.remove(uid);
                 watched
@@ -40,21 +60,23 @@ impl MutationCache {
         }
     }
 
-    /// Whether a state in the watch is one that we wrote, or older; then the attempt
-    /// that wrote has acted on it already. Drops the response that the watch has shown.
+    /// Whether a state in the watch is our last write, or older; then the attempt that
+    /// wrote has acted on it already. A live read may show the edit of a user, on which
+    /// its attempt has not acted. Drops the response that the watch has shown.
     pub fn has_seen(&self, watched: &Service) -> bool {
         let Some(uid) = watched.metadata.uid.as_deref().map(ServiceUid::new) else {
             return false;
         };
         let mut recorded = self.0.lock();
-        let Some(ours) = recorded.get(&uid).map(|ours| version(ours)) else {
+        let Some(known) = recorded.get(&uid) else {
             return false;
         };
-        let shown = version(watched);
+        let (ours, shown) = (version(&known.object), version(watched));
+        let is_ours = known.is_written && ours > 0;
         if shown >= ours {
             recorded.remove(&uid);
         }
-        shown <= ours
+        is_ours && shown <= ours
     }
 
     pub fn forget(&self, uid: &ServiceUid) {
@@ -91,7 +113,7 @@ mod tests {
     fn our_write_counts_until_the_watch_shows_it_or_something_newer() {
         let uid = ServiceUid::new("u");
         let cache = MutationCache::default();
-        cache.record(&uid, at("100"));
+        cache.record_written(&uid, at("100"));
         let newest = |watched| cache.newest(&uid, at(watched)).resource_version();
         assert_eq!(
             newest("99").as_deref(),
@@ -116,23 +138,28 @@ mod tests {
             cache.has_seen(&service)
         };
         assert!(!shown("98"), "we have written nothing");
-        cache.record(&uid, at("100"));
+        cache.record_written(&uid, at("100"));
         assert!(shown("99"), "our write was based on it");
         assert!(shown("100"), "our own write");
         assert!(!shown("100"), "and the entry is dropped");
-        cache.record(&uid, at("100"));
+        cache.record_written(&uid, at("100"));
         assert!(!shown("101"), "another writer's");
         assert!(cache.0.lock().is_empty());
+        cache.record_read(&uid, at("100"));
+        assert!(!shown("100"), "a user's edit that a live read has shown");
+        cache.record_written(&uid, at("100"));
+        cache.record_read(&uid, at("100"));
+        assert!(shown("100"), "our own write that was read again");
     }
 
     #[test]
     fn the_last_response_about_a_service_is_not_kept() {
         let uid = ServiceUid::new("u");
         let cache = MutationCache::default();
-        cache.record(&uid, at("100"));
+        cache.record_written(&uid, at("100"));
         let mut last = Service::clone(&at("101"));
         last.metadata.deletion_timestamp = Some(Time(Timestamp::now()));
-        cache.record(&uid, last.into());
+        cache.record_written(&uid, last.into());
         assert!(cache.0.lock().is_empty());
     }
 }

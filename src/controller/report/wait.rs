@@ -8,11 +8,12 @@ use crate::controller::Context;
 use crate::controller::observe::observe_service;
 use crate::controller::workqueue::CloudSet;
 use crate::election::Leadership;
-use crate::kubernetes::condition::{ConditionReason, Readiness};
+use crate::kubernetes::condition::{Condition, ConditionReason, Readiness, find};
 use crate::kubernetes::service_writer::ServicePatch;
+use crate::plan::Desired;
 
-/// Explains in the condition what a Service waits for, unless its load balancer
-/// serves.
+/// Explains in the condition what a Service waits for, unless its load balancer serves
+/// or has failed.
 pub async fn explain_wait(
     watched: Arc<Service>,
     clouds: &CloudSet,
@@ -22,7 +23,12 @@ pub async fn explain_wait(
     let Ok(service) = observe_service(watched, context) else {
         return;
     };
-    if service.was_ready {
+    // A failure stays: it would not be reported a second time.
+    let condition = find(&service.object, context.metadata_keys.condition());
+    let explains_less =
+        |condition: &Condition| condition.reason == <&str>::from(ConditionReason::Provisioning);
+    let is_managed = matches!(service.desired, Desired::Managed(_));
+    if !is_managed || !condition.is_none_or(explains_less) {
         return;
     }
     let clouds: Vec<&str> = clouds.iter().map(|cloud| cloud.as_str()).collect();
@@ -44,7 +50,7 @@ pub async fn explain_wait(
     match written {
         Ok(Some(written)) => {
             let cache = &context.memory.mutation_cache;
-            cache.record(&service.view.uid, written.into());
+            cache.record_written(&service.view.uid, written.into());
         }
         Ok(None) => {}
         Err(error) => {

@@ -9,6 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::plan::naming::CloudName;
 use crate::priority::Priority;
 
+/// The places that one kind of reconcile may take, and has taken.
+#[derive(Debug)]
+struct Share {
+    limit: usize,
+    taken: usize,
+}
+
 /// The clouds that a reconcile will call.
 pub type CloudSet = BTreeSet<CloudName>;
 
@@ -19,11 +26,12 @@ pub(super) struct Places(BTreeMap<CloudName, CloudPlaces>);
 #[derive(Debug)]
 struct CloudPlaces {
     limit: usize,
-    /// The part of them that reconciles in the background may take, so that a user's
-    /// never waits for one of them to end.
-    background_limit: usize,
     taken: usize,
-    taken_in_background: usize,
+    /// Reconciles in the background, which leave places to those of users.
+    background: Share,
+    /// Reconciles that also have places at other clouds and may wait there. They leave
+    /// places to those that need this cloud alone.
+    several: Share,
     /// Whether the inventory is as complete as the first list could make it.
     is_listed: bool,
 }
@@ -33,9 +41,9 @@ impl Places {
     pub(super) fn new(concurrency: impl IntoIterator<Item = (CloudName, usize)>) -> Self {
         let places = |calls: usize| CloudPlaces {
             limit: 2 * calls,
-            background_limit: calls + calls.div_ceil(2),
             taken: 0,
-            taken_in_background: 0,
+            background: Share::of(calls + calls / 2),
+            several: Share::of(calls),
             is_listed: false,
         };
         let clouds = concurrency.into_iter();
@@ -46,20 +54,24 @@ impl Places {
     pub(super) fn take(&mut self, clouds: &CloudSet, priority: Priority) {
         for places in self.of(clouds) {
             places.taken += 1;
-            places.taken_in_background += usize::from(priority == Priority::Background);
+            for share in places.shares(clouds, priority) {
+                share.taken += 1;
+            }
         }
     }
 
     pub(super) fn release(&mut self, clouds: &CloudSet, priority: Priority) {
         for places in self.of(clouds) {
             places.taken -= 1;
-            places.taken_in_background -= usize::from(priority == Priority::Background);
+            for share in places.shares(clouds, priority) {
+                share.taken -= 1;
+            }
         }
     }
 
     pub(super) fn has_free(&self, clouds: &CloudSet, priority: Priority) -> bool {
         let mut all = clouds.iter().filter_map(|cloud| self.0.get(cloud));
-        all.all(|places| places.has_free(priority))
+        all.all(|places| places.has_free(clouds, priority))
     }
 
     pub(super) fn mark_listed(&mut self, cloud: &CloudName) {
@@ -81,11 +93,30 @@ impl Places {
 }
 
 impl CloudPlaces {
-    fn has_free(&self, priority: Priority) -> bool {
-        let may_take = match priority {
-            Priority::User => true,
-            Priority::Background => self.taken_in_background < self.background_limit,
-        };
-        may_take && self.taken < self.limit
+    /// The shares that a reconcile counts in.
+    fn shares(
+        &mut self,
+        clouds: &CloudSet,
+        priority: Priority,
+    ) -> impl Iterator<Item = &mut Share> {
+        let background = (priority == Priority::Background).then_some(&mut self.background);
+        let several = (clouds.len() > 1).then_some(&mut self.several);
+        background.into_iter().chain(several)
+    }
+
+    fn has_free(&self, clouds: &CloudSet, priority: Priority) -> bool {
+        let may_in_background = priority == Priority::User || self.background.has_free();
+        let may_with_others = clouds.len() == 1 || self.several.has_free();
+        self.taken < self.limit && may_in_background && may_with_others
+    }
+}
+
+impl Share {
+    fn of(limit: usize) -> Self {
+        Self { limit, taken: 0 }
+    }
+
+    fn has_free(&self) -> bool {
+        self.taken < self.limit
     }
 }

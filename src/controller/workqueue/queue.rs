@@ -214,7 +214,7 @@ impl Queue {
         };
         let (held, again) = (running.held.take(), running.again);
         match (again, next) {
-            (Some(priority), Next::Park(_)) => self.make_ready(key, priority),
+            (Some(priority), Next::Park(need)) => self.make_ready(key, priority.max(need.priority)),
             (Some(priority), Next::Done | Next::After(_)) => {
                 self.items.remove(key);
                 self.add(key, priority, now);
@@ -224,6 +224,7 @@ impl Queue {
             }
             (None, Next::After(delay)) => {
                 let due = now + delay;
+                item.is_explained = false;
                 item.state = ItemState::Delayed(due);
                 self.timers.insert((due, key.clone()));
             }
@@ -332,7 +333,11 @@ impl Queue {
                 }
                 ItemState::Ready | ItemState::Running(_) => continue,
             }
-            let priority = item.priority;
+            // Explanations of thousands that wait come after users.
+            let priority = match item.is_explained {
+                true => Priority::Background,
+                false => item.priority,
+            };
             self.make_ready(&key, priority);
         }
     }

@@ -15,8 +15,8 @@ use super::world::{NODES, World};
 pub const CLOUD1: &[(&str, &str)] = &[("cloud", "cloud1")];
 pub const CLOUD2: &[(&str, &str)] = &[("cloud", "cloud2")];
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
-/// More than the limit of MyCloudLBQueueBacklog.
-pub const MANY: usize = 130;
+/// The limit of MyCloudLBQueueBacklog, and more than the places at a cloud.
+pub const MANY: usize = 100 + 80;
 pub const BURNS: Expected = ("MyCloudLBProvisioningBudgetBurn", CLOUD1);
 
 pub struct Story {

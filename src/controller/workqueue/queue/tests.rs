@@ -265,7 +265,10 @@ async fn a_long_wait_is_explained_once() {
 async fn a_parked_key_moves_for_a_user_only_and_goes_with_its_service() {
     let mut bench = Bench::new(1);
     let (one, two) = (need(["cloud1"], BACKGROUND), need(["cloud2"], USER));
-    assert!(bench.enter("a", &one) && bench.enter("b", &one) && !bench.enter("c", &one));
+    assert!(
+        bench.enter("a", &one) && !bench.enter("c", &one),
+        "one of two places"
+    );
     assert!(!bench.add("c", BACKGROUND));
     assert_eq!(bench.next(), None, "it stays in its lane");
     bench.add("c", USER);
@@ -276,10 +279,35 @@ async fn a_parked_key_moves_for_a_user_only_and_goes_with_its_service() {
     );
     assert!(!bench.enter("d", &one));
     bench.queue.remove(&key("d"));
-    for name in ["a", "b", "c"] {
+    for name in ["a", "c"] {
         bench.finish(name, Next::Done);
     }
     assert!(bench.next().is_none() && bench.is_unused());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_at_another_cloud_leave_places_to_a_clouds_own() {
+    let mut bench = Bench::new(2);
+    let (both, two) = (need(["cloud1", "cloud2"], USER), need(["cloud2"], USER));
+    assert!(bench.enter("a", &both) && bench.enter("b", &both));
+    assert!(!bench.enter("c", &both), "half of the places");
+    assert!(
+        bench.enter("d", &two) && bench.enter("e", &two),
+        "the other half"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_attempt_waits_anew_before_it_is_explained() {
+    let mut bench = Bench::new(1);
+    let one = need(["cloud1"], USER);
+    assert!(bench.enter("a", &one) && bench.enter("b", &one) && !bench.enter("c", &one));
+    bench.now += EXPLAIN_AFTER;
+    assert_eq!(bench.start_all(), ["c"]);
+    bench.finish("c", Next::After(SECOND));
+    bench.now += SECOND;
+    let start = bench.queue.next(bench.now).expect("it is due");
+    assert!(!start.explains, "it has not waited for a place");
 }
 
 #[tokio::test(start_paused = true)]
