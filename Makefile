@@ -20,6 +20,13 @@ build: ## The program and the testbed, for debugging
 release: ## The program, small
 	$(CARGO) build --locked --release --package my-cloud-controller-manager
 
+MUSL := x86_64-unknown-linux-musl
+.PHONY: static
+static: ## The program as the image has it: static, with musl (needs musl-gcc; rustup adds the target)
+	@command -v musl-gcc > /dev/null || { echo 'musl-gcc is missing: install the package musl-tools' >&2; exit 1; }
+	rustup target add $(MUSL)
+	CC_x86_64_unknown_linux_musl=musl-gcc $(CARGO) build --locked --release --target $(MUSL) --package my-cloud-controller-manager
+
 .PHONY: control-plane
 control-plane: ## kube-apiserver and etcd: found, or built from source (5 to 12 minutes, once)
 	@$(ASSETS) > /dev/null

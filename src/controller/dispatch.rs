@@ -17,9 +17,10 @@ pub async fn dispatch(context: Arc<Context>) {
         tokio::select! {
             biased;
             () = context.stopping.cancelled() => break,
-            work = context.queue.next() => running.push(reconcile(work, context.clone())),
-            // Many end at once without waiting for anything; the watch must get its turn.
+            // What runs comes first: of thousands that have just been queued, most end
+            // without a place. They end at once; the watch must get its turn.
             Some(()) = running.next() => tokio::task::yield_now().await,
+            work = context.queue.next() => running.push(reconcile(work, context.clone())),
         }
     }
     while running.next().await.is_some() {}

@@ -21,7 +21,7 @@ use crate::plan::Backends;
 
 /// The first change after a calm is published after this time, with those that came
 /// meanwhile;
-const FIRST: Duration = Duration::from_millis(500);
+const FIRST: Duration = Duration::from_millis(250);
 /// a later one of a series after this time without another change,
 const QUIET: Duration = Duration::from_secs(1);
 /// but no later than after this time, which is also how long a calm takes.
