@@ -7,7 +7,7 @@ use super::attempt::{ObservedClouds, ObservedService, Skip};
 use super::observe::cloud_query::{CloudQuery, cloud_queries};
 use super::report::metrics;
 use super::workqueue::{CloudSet, Need, Work};
-use crate::plan::{Action, Desired, Plan, Urgency, plan};
+use crate::plan::{Action, Backends, Desired, Plan, Urgency, plan};
 use crate::priority::Priority;
 
 /// An attempt that may call the clouds it needs.
@@ -15,7 +15,11 @@ pub enum Admitted<'a> {
     /// The inventories have the whole state of the clouds.
     Known(ObservedClouds),
     /// These clouds have to be queried.
-    Queries(Vec<CloudQuery<'a>>, Priority),
+    Queries {
+        queries: Vec<CloudQuery<'a>>,
+        backends: Backends,
+        priority: Priority,
+    },
 }
 
 /// Determines which clouds the attempt will call, and takes a place at each.
@@ -40,7 +44,7 @@ pub fn admit<'a>(
         .iter()
         .map(|query| Some((query.name.clone(), query.known(is_listed)?)))
         .collect();
-    let known = known.map(|known| ObservedClouds::of(service, nodes.backends, known));
+    let known = known.map(|known| ObservedClouds::of(service, nodes.backends.clone(), known));
     let planned = known
         .as_ref()
         .map(|known| plan(&service.desired, &known.observed));
@@ -59,7 +63,11 @@ pub fn admit<'a>(
     }
     Ok(match known {
         Some(known) => Admitted::Known(known),
-        None => Admitted::Queries(queries, priority),
+        None => Admitted::Queries {
+            queries,
+            backends: nodes.backends,
+            priority,
+        },
     })
 }
 

@@ -60,17 +60,20 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
 ///
 /// # Errors
 /// [`Skip::UntilChange`] when the process stops, because reads can be abandoned at
-/// any time; or while the Nodes are not listed.
+/// any time.
 pub async fn observe_clouds(
     service: &ObservedService,
     admitted: Admitted<'_>,
     context: &Context,
 ) -> Result<ObservedClouds, Skip> {
-    let (queries, priority) = match admitted {
+    let (queries, backends, priority) = match admitted {
         Admitted::Known(clouds) => return Ok(clouds),
-        Admitted::Queries(queries, priority) => (queries, priority),
+        Admitted::Queries {
+            queries,
+            backends,
+            priority,
+        } => (queries, backends, priority),
     };
-    let nodes = service.nodes.clone().ok_or(Skip::UntilChange)?;
     let queries = queries.into_iter().map(|query| async move {
         let result = query.run(priority).await;
         (query.name, result)
@@ -85,7 +88,7 @@ pub async fn observe_clouds(
         });
         (name, result)
     });
-    let mut clouds = ObservedClouds::of(service, nodes.backends, results);
+    let mut clouds = ObservedClouds::of(service, backends, results);
     clouds.errors = errors;
     Ok(clouds)
 }

@@ -20,6 +20,7 @@ use super::error::{ReconcileError, Unfinished};
 use super::memory::requeue::Requeue;
 use crate::election::Leadership;
 use crate::kubernetes::condition::{Readiness, find};
+use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::{Desired, Waiting, unready};
 use crate::telemetry::traces;
@@ -44,7 +45,8 @@ pub async fn report(
     events::emit_warnings(service, &result, readiness.as_ref(), context);
     let pending = pending(service, &result);
     if let Some(readiness) = &readiness {
-        let written = write_condition(service, &result, readiness, leadership, context).await;
+        let object = &result.object;
+        let written = write_condition(service, object, readiness, leadership, context).await;
         result.errors.extend(written.err());
     }
     metrics::count_attempt(service, &result, &pending, context);
@@ -114,7 +116,7 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
 /// Writes the condition, unless a write of the plan has set it already.
 async fn write_condition(
     service: &ObservedService,
-    result: &ApplyResult,
+    object: &Service,
     readiness: &Readiness,
     leadership: &Leadership,
     context: &Context,
@@ -125,7 +127,7 @@ async fn write_condition(
     };
     let written = context
         .services
-        .patch(leadership, &result.object, &patch)
+        .patch(leadership, object, &patch)
         .await
         .inspect_err(
             |error| tracing::debug!(%error, "failed to write the condition of the Service"),

@@ -29,6 +29,16 @@ pub(super) fn time<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Timestam
     Ok(text(json)?.and_then(|time| time.parse().ok()))
 }
 
+/// Reads a deletionTimestamp. The object is being deleted even if the time is unreadable;
+/// it then counts as far in the future.
+pub(super) fn deletion<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(match Value::deserialize(json)? {
+        Value::Null => None,
+        Value::String(time) => Some(time.parse().unwrap_or(Timestamp::MAX)),
+        _ => Some(Timestamp::MAX),
+    })
+}
+
 /// Reads an object whose fields are read leniently too; the default for anything else.
 pub(super) fn object<'de, D, T>(json: D) -> Result<T, D::Error>
 where

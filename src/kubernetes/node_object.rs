@@ -14,7 +14,6 @@ use serde_json::Value;
 
 use super::lenient::{self, Entries};
 use super::node::{AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeAddressType};
-use super::service_object::json::deletion;
 
 /// A Node as the API server shows it.
 ///
@@ -85,7 +84,7 @@ struct MetadataJson {
     name: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     resource_version: Option<String>,
-    #[serde(deserialize_with = "deletion")]
+    #[serde(deserialize_with = "lenient::deletion")]
     deletion_timestamp: Option<Timestamp>,
     #[serde(deserialize_with = "lenient::entries")]
     labels: Labels,

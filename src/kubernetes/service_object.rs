@@ -3,7 +3,7 @@
 //! A typed `Service` of k8s-openapi takes about four times the memory, and one field with
 //! a value that it does not accept makes the list of all Services unreadable.
 
-pub(super) mod json;
+mod json;
 
 use std::borrow::Cow;
 

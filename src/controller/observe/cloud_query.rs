@@ -84,7 +84,7 @@ impl CloudQuery<'_> {
         }
         let known = cloud.inventory.find(&self.load_balancer);
         let known = known.filter(|known| is_listed && is_serving(known) && self.is_ours(known));
-        known.map(|known| self.classify(known).into())
+        known.map(|known| CloudView::Present(Box::new(known)).into())
     }
 
     pub async fn run(&self, priority: Priority) -> Result<QueryResult, CloudError> {

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::kubernetes::service_object::Service;
-
+use super::write_condition;
 use crate::controller::Context;
 use crate::controller::observe::observe_service;
 use crate::controller::workqueue::CloudSet;
 use crate::election::Leadership;
 use crate::kubernetes::condition::{Condition, ConditionReason, Readiness, find};
-use crate::kubernetes::service_writer::ServicePatch;
+use crate::kubernetes::service_object::Service;
 use crate::plan::Desired;
 
 /// Explains in the condition what a Service waits for, unless its load balancer serves
@@ -39,22 +38,6 @@ pub async fn explain_wait(
             clouds.join(", ")
         ),
     };
-    let patch = ServicePatch {
-        readiness: Some(&readiness),
-        ..ServicePatch::default()
-    };
-    let written = context
-        .services
-        .patch(leadership, &service.object, &patch)
-        .await;
-    match written {
-        Ok(Some(written)) => {
-            let cache = &context.memory.mutation_cache;
-            cache.record_written(&service.view.uid, written.into());
-        }
-        Ok(None) => {}
-        Err(error) => {
-            tracing::debug!(%error, "failed to write the condition of a Service that waits");
-        }
-    }
+    // A failure is logged there, and costs only the explanation.
+    let _ = write_condition(&service, &service.object, &readiness, leadership, context).await;
 }

@@ -378,7 +378,7 @@ impl Queue {
                 if let Some(parking) = self.parked.get_mut(lane) {
                     parking.lane.remove(item.priority, &arrival);
                 }
-                self.drop_if_unused(&lane.clone());
+                self.drop_if_unused(lane);
                 if let Some(at) = explain_at {
                     self.timers.remove(&(*at, key.clone()));
                 }

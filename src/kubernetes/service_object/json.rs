@@ -47,7 +47,7 @@ struct MetadataJson {
     resource_version: Option<String>,
     #[serde(deserialize_with = "lenient::time")]
     creation_timestamp: Option<Timestamp>,
-    #[serde(deserialize_with = "deletion")]
+    #[serde(deserialize_with = "lenient::deletion")]
     deletion_timestamp: Option<Timestamp>,
     #[serde(deserialize_with = "lenient::texts")]
     finalizers: Vec<String>,
@@ -184,18 +184,6 @@ impl From<SpecJson> for ServiceSpec {
             source_ranges: json.load_balancer_source_ranges,
         }
     }
-}
-
-/// Reads a deletionTimestamp. The Service is being deleted even if the time is unreadable;
-/// it then counts as far in the future.
-pub(in crate::kubernetes) fn deletion<'de, D: Deserializer<'de>>(
-    json: D,
-) -> Result<Option<Timestamp>, D::Error> {
-    Ok(match Value::deserialize(json)? {
-        Value::Null => None,
-        Value::String(time) => Some(time.parse().unwrap_or(Timestamp::MAX)),
-        _ => Some(Timestamp::MAX),
-    })
 }
 
 /// Reads a port. The API server allows only 1 to 65535; zero means a node port that is
