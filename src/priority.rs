@@ -56,14 +56,14 @@ struct State {
     free: usize,
     /// The free permits that background work may take.
     free_for_background: usize,
-    users: VecDeque<oneshot::Sender<Permit>>,
-    background: VecDeque<oneshot::Sender<Permit>>,
+    users: VecDeque<oneshot::Sender<PriorityPermit>>,
+    background: VecDeque<oneshot::Sender<PriorityPermit>>,
     turns: Turns,
 }
 
 /// A permit, released when dropped.
 #[derive(Debug)]
-pub struct Permit {
+pub struct PriorityPermit {
     /// `None` if the permit was handed on.
     semaphore: Option<PrioritySemaphore>,
     priority: Priority,
@@ -81,7 +81,7 @@ impl PrioritySemaphore {
     }
 
     /// Waits for a permit.
-    pub async fn acquire(&self, priority: Priority) -> Permit {
+    pub async fn acquire(&self, priority: Priority) -> PriorityPermit {
         loop {
             let granted = {
                 let mut state = self.0.lock();
@@ -115,8 +115,8 @@ impl PrioritySemaphore {
         }
     }
 
-    fn permit(&self, priority: Priority) -> Permit {
-        Permit {
+    fn permit(&self, priority: Priority) -> PriorityPermit {
+        PriorityPermit {
             semaphore: Some(self.clone()),
             priority,
         }
@@ -124,7 +124,7 @@ impl PrioritySemaphore {
 }
 
 impl State {
-    fn waiting(&mut self, priority: Priority) -> &mut VecDeque<oneshot::Sender<Permit>> {
+    fn waiting(&mut self, priority: Priority) -> &mut VecDeque<oneshot::Sender<PriorityPermit>> {
         match priority {
             Priority::User => &mut self.users,
             Priority::Background => &mut self.background,
@@ -148,7 +148,7 @@ impl State {
     }
 
     /// Takes a permit for the next that waits and may have one.
-    fn next(&mut self) -> Option<(Priority, oneshot::Sender<Permit>)> {
+    fn next(&mut self) -> Option<(Priority, oneshot::Sender<PriorityPermit>)> {
         for waiting in [&mut self.users, &mut self.background] {
             while waiting.front().is_some_and(oneshot::Sender::is_closed) {
                 waiting.pop_front();
@@ -164,7 +164,7 @@ impl State {
     }
 }
 
-impl Drop for Permit {
+impl Drop for PriorityPermit {
     fn drop(&mut self) {
         if let Some(semaphore) = self.semaphore.take() {
             semaphore.release(self.priority);

@@ -19,7 +19,7 @@ use super::{Profile, retry_after};
 use crate::election::WritePermit;
 use crate::error_chain::with_causes;
 use crate::plan::naming::CloudName;
-use crate::priority::{Permit, Priority};
+use crate::priority::{Priority, PriorityPermit};
 use crate::telemetry::log_throttle::{LogKey, LogThrottle};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -135,7 +135,7 @@ impl ApiClient {
         &self,
         span: &CallSpan,
         request: &ApiRequest<'_>,
-    ) -> Result<(Permit, HeaderMap), CloudError> {
+    ) -> Result<(PriorityPermit, HeaderMap), CloudError> {
         let error = |kind, message| self.error(request.verb, kind, message);
         let lost = || error(ErrorKind::LeadershipLost, "not sent: leadership ended");
         let admitted = tokio::select! {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::priority::{Permit, Priority, PrioritySemaphore};
+use crate::priority::{Priority, PriorityPermit, PrioritySemaphore};
 
 /// The limits of one cloud.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Limiter {
         &self,
         priority: Priority,
         patience: Duration,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<PriorityPermit, Refusal> {
         let give_up = Instant::now() + patience;
         self.check_cooldown(give_up)?;
         let slot = timeout_at(give_up, self.slots.acquire(priority));

@@ -12,11 +12,11 @@ use super::cloud_handle::CloudHandle;
 use super::memory::Memory;
 use super::workqueue::Workqueue;
 use crate::election::{Leadership, Role};
-use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
+use crate::kubernetes::{MetadataKeys, service};
 use crate::plan::Clouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
 use crate::priority::Priority;
@@ -81,6 +81,18 @@ impl Context {
     /// wait for a place.
     pub fn enqueue_all(&self, priority: Priority) {
         for service in self.watched.services.state() {
+            self.enqueue(&service, priority);
+        }
+    }
+
+    /// Queues every Service for a new leader: those for which a user may be waiting come
+    /// first, however many are in sync.
+    pub fn enqueue_all_at_takeover(&self) {
+        for service in self.watched.services.state() {
+            let priority = match service::is_pending(&service, &self.metadata_keys) {
+                true => Priority::User,
+                false => Priority::Background,
+            };
             self.enqueue(&service, priority);
         }
     }

@@ -41,7 +41,7 @@ pub async fn run(context: Arc<Context>, settings: ResyncSettings) {
         // The standby is about to stop; a component must not return before that.
         return std::future::pending().await;
     }
-    context.enqueue_all(Priority::Background);
+    context.enqueue_all_at_takeover();
     let lists = context.clouds.iter().map(|(name, cloud)| {
         let context = &context;
         async move {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 
 use super::MetadataKeys;
+use super::condition;
 use super::service_object::Service;
 use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::{ServiceKey, ServiceUid};
@@ -35,13 +36,26 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         ports: spec.ports.clone(),
         source_ranges: spec.source_ranges.clone(),
         client_affinity_seconds: spec.client_affinity_seconds,
-        finalizer: service
-            .finalizers()
-            .iter()
-            .any(|name| name == metadata_keys.finalizer()),
+        finalizer: has_finalizer(service, metadata_keys),
         record,
         published: service.ingress.clone(),
     })
+}
+
+/// Whether a user may be waiting for a Service: it has annotations or a finalizer of ours,
+/// and is being deleted or not ready. Costs less than the plan that decides.
+pub fn is_pending(service: &Service, metadata_keys: &MetadataKeys) -> bool {
+    let has_finalizer = has_finalizer(service, metadata_keys);
+    let is_requested = service.spec.is_load_balancer && service.annotations().next().is_some();
+    let condition = condition::find(service, metadata_keys.condition());
+    let is_ready = condition.is_some_and(|condition| condition.status == "True");
+    let is_deleted = service.metadata.deletion_timestamp.is_some();
+    (has_finalizer || is_requested) && (is_deleted || !is_ready)
+}
+
+fn has_finalizer(service: &Service, metadata_keys: &MetadataKeys) -> bool {
+    let mut finalizers = service.finalizers().iter();
+    finalizers.any(|name| name == metadata_keys.finalizer())
 }
 
 fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<String, String> {

@@ -1,11 +1,12 @@
 //! Replicas that stand for election, and what is known of it from outside.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -67,9 +68,26 @@ pub fn candidate(test: &Environment, name: &str) -> ReplicaOptions {
     options
 }
 
-/// Three replicas, each ready.
+/// Three replicas, each ready, and each with an account of its own.
 pub async fn three(test: &Environment) -> Result<Replicas> {
-    Replicas::start(["a", "b", "c"].map(|name| candidate(test, name))).await
+    let mut replicas = Vec::new();
+    for name in ["a", "b", "c"] {
+        let candidate = candidate(test, name);
+        replicas.push(test.with_own_account(candidate).await?);
+    }
+    Replicas::start(replicas).await
+}
+
+/// Checks by the audit log that so many replicas wrote Services, each only while no
+/// other did.
+pub fn ensure_one_writer_at_a_time(test: &Environment, replicas: usize) -> Result<()> {
+    let writers = test.writers()?;
+    let different: BTreeSet<_> = writers.iter().collect();
+    ensure!(
+        writers.len() == replicas && different.len() == replicas,
+        "one after the other: {writers:?}"
+    );
+    Ok(())
 }
 
 /// Waits until the Lease was renewed, by whoever holds it, after an instant.

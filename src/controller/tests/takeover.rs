@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::watch;
 
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
-use super::leader::{leader, replica};
+use super::leader::{leader, replica, service};
 use crate::controller::orphans::OrphanPolicy;
 use crate::controller::orphans::sweep::SweepSettings;
 use crate::controller::resync::{ResyncSettings, run};
@@ -49,4 +50,28 @@ async fn a_standby_lists_no_cloud() {
     let lists = run(context, SETTINGS);
     assert!(tokio::time::timeout(HOUR, lists).await.is_err(), "for ever");
     assert!(cloud.calls().is_empty(), "{:?}", cloud.calls());
+}
+
+#[tokio::test]
+async fn what_a_user_waits_for_comes_before_what_is_in_sync() {
+    let ready =
+        json!({"conditions": [{"type": "mycloud.com/LoadBalancerReady", "status": "True"}]});
+    let shown = |name: &str, status: &serde_json::Value| {
+        service(json!({"metadata": {"name": name, "uid": name}, "status": status}))
+    };
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let in_sync = names.map(|name| shown(name, &ready));
+    let fresh = shown("fresh", &json!({}));
+    let deleted = json!({
+        "metadata": {"name": "deleted", "uid": "deleted", "deletionTimestamp": "2026-01-01T00:00:00Z"},
+        "status": ready,
+    });
+    let services = in_sync.into_iter().chain([fresh, service(deleted)]);
+    let cloud = Arc::<Scripted>::default();
+    let context = leader(&ApiServer::default(), [&cloud, &cloud], services);
+    context.enqueue_all_at_takeover();
+    let first = [context.queue.next().await, context.queue.next().await];
+    let mut first = first.map(|work| work.key().name.clone());
+    first.sort();
+    assert_eq!(first, ["deleted", "fresh"]);
 }

@@ -62,11 +62,19 @@ impl EventApi {
                 result => return result.map(|()| (Operation::PatchEvent, written)),
             }
         }
-        self.create(service, event).await?;
         let written = WrittenEvent {
             first: event.first,
             count: event.count,
         };
+        match self.create(service, event).await {
+            // The name is that of no other Event: an earlier attempt, whose answer was
+            // lost, has created it, and further ones may have been counted since.
+            Err(KubernetesError::Conflict) if event.count > 1 => {
+                self.patch(service, written, event.last).await?;
+            }
+            Err(KubernetesError::Conflict) => {}
+            result => result?,
+        }
         Ok((Operation::CreateEvent, written))
     }
 
@@ -77,12 +85,9 @@ impl EventApi {
     ) -> Result<(), KubernetesError> {
         let object = self.object(service, event);
         let (api, parameters) = (self.api(service), PostParams::default());
-        match within(DEADLINE, api.create(&parameters, &object)).await {
-            // The name is that of no other Event: an earlier attempt, whose answer was
-            // lost, has created it.
-            Err(KubernetesError::Conflict) => Ok(()),
-            result => result.map(drop),
-        }
+        within(DEADLINE, api.create(&parameters, &object))
+            .await
+            .map(drop)
     }
 
     async fn patch(

@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::pending_event::{PendingEvent, ServiceReference};
-use super::service_queue::{Added, Lane, ServiceQueue, ServiceState};
+use super::service_queue::{Added, Line, ServiceQueue, ServiceState};
 
 #[derive(Default)]
 pub(super) struct NamespaceQueue {
     services: HashMap<Arc<ServiceReference>, ServiceQueue>,
-    /// The Services of each [`Lane`] by ticket: the lowest is next.
-    lanes: [BTreeMap<u64, Arc<ServiceReference>>; 3],
+    /// The Services of each [`Line`] by ticket: the lowest is next.
+    lines: [BTreeMap<u64, Arc<ServiceReference>>; 3],
     pending: usize,
 }
 
@@ -32,7 +32,7 @@ impl NamespaceQueue {
 
     /// Whether an Event can be written now.
     pub(super) fn is_ready(&self) -> bool {
-        !self.lane(Lane::Warnings).is_empty() || !self.lane(Lane::Normal).is_empty()
+        !self.line(Line::Warnings).is_empty() || !self.line(Line::Normal).is_empty()
     }
 
     /// Adds an Event. The ticket is for the Service, if it has no place yet.
@@ -58,9 +58,9 @@ impl NamespaceQueue {
     /// Takes the next Event. Its Service gives no other one until
     /// [`NamespaceQueue::resume`].
     pub(super) fn take(&mut self, ticket: u64) -> Option<(Arc<ServiceReference>, PendingEvent)> {
-        let lanes = [Lane::Warnings, Lane::Normal];
-        let next = |lane: &Lane| self.lane(*lane).first_key_value();
-        let (_, service) = lanes.iter().find_map(next)?;
+        let lines = [Line::Warnings, Line::Normal];
+        let next = |line: &Line| self.line(*line).first_key_value();
+        let (_, service) = lines.iter().find_map(next)?;
         let service = service.clone();
         let queue = self.services.get_mut(&service)?;
         let event = queue.take()?;
@@ -97,9 +97,9 @@ impl NamespaceQueue {
     /// Drops an Event of the Service that is last in line, of those without a Warning
     /// first.
     pub(super) fn drop_one(&mut self, ticket: u64) {
-        let lanes = [Lane::Normal, Lane::Warnings, Lane::Waiting];
-        let last = |lane: &Lane| self.lane(*lane).last_key_value();
-        let Some((_, service)) = lanes.iter().find_map(last) else {
+        let lines = [Line::Normal, Line::Warnings, Line::Waiting];
+        let last = |line: &Line| self.line(*line).last_key_value();
+        let Some((_, service)) = lines.iter().find_map(last) else {
             return;
         };
         let service = service.clone();
@@ -110,19 +110,19 @@ impl NamespaceQueue {
         }
     }
 
-    /// Moves a Service to the lane where it belongs, and forgets it if it has no Event.
+    /// Moves a Service to the line where it belongs, and forgets it if it has no Event.
     fn place(&mut self, service: &Arc<ServiceReference>, ticket: u64) {
         let Some(queue) = self.services.get_mut(service) else {
             return;
         };
-        let wanted = queue.lane();
-        if queue.place.map(|(lane, _)| lane) != wanted {
-            if let Some((lane, before)) = queue.place.take() {
-                self.lanes[lane as usize].remove(&before);
+        let wanted = queue.line();
+        if queue.place.map(|(line, _)| line) != wanted {
+            if let Some((line, before)) = queue.place.take() {
+                self.lines[line as usize].remove(&before);
             }
-            if let Some(lane) = wanted {
-                queue.place = Some((lane, ticket));
-                self.lanes[lane as usize].insert(ticket, service.clone());
+            if let Some(line) = wanted {
+                queue.place = Some((line, ticket));
+                self.lines[line as usize].insert(ticket, service.clone());
             }
         }
         if wanted.is_none() && queue.state == ServiceState::Ready {
@@ -130,7 +130,7 @@ impl NamespaceQueue {
         }
     }
 
-    fn lane(&self, lane: Lane) -> &BTreeMap<u64, Arc<ServiceReference>> {
-        &self.lanes[lane as usize]
+    fn line(&self, line: Line) -> &BTreeMap<u64, Arc<ServiceReference>> {
+        &self.lines[line as usize]
     }
 }

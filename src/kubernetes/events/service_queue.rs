@@ -12,7 +12,7 @@ const USUAL: usize = 2;
 
 /// The lines of a namespace, in the order in which they are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
+pub(super) enum Line {
     /// Services with a pending Warning.
     Warnings,
     Normal,
@@ -43,8 +43,8 @@ pub(super) enum Added {
 pub(super) struct ServiceQueue {
     events: VecDeque<PendingEvent>,
     pub(super) state: ServiceState,
-    /// The lane, and the ticket in this lane.
-    pub(super) place: Option<(Lane, u64)>,
+    /// The line, and the ticket in this line.
+    pub(super) place: Option<(Line, u64)>,
 }
 
 impl ServiceQueue {
@@ -56,17 +56,17 @@ impl ServiceQueue {
         }
     }
 
-    /// The lane where the Service belongs; `None` if no Event is pending.
-    pub(super) fn lane(&self) -> Option<Lane> {
+    /// The line where the Service belongs; `None` if no Event is pending.
+    pub(super) fn line(&self) -> Option<Line> {
         if self.events.is_empty() {
             return None;
         }
         Some(match self.state {
-            ServiceState::InFlight | ServiceState::Backoff => Lane::Waiting,
+            ServiceState::InFlight | ServiceState::Backoff => Line::Waiting,
             ServiceState::Ready if self.events.iter().any(PendingEvent::is_warning) => {
-                Lane::Warnings
+                Line::Warnings
             }
-            ServiceState::Ready => Lane::Normal,
+            ServiceState::Ready => Line::Normal,
         })
     }
 

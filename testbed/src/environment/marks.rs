@@ -11,7 +11,10 @@ use crate::cloud::{CloudSimulator, Event, Verb};
 use crate::control_plane::AuditEvent;
 
 /// The user name of the replicas at kube-apiserver.
-const ACCOUNT: &str = "system:serviceaccount:kube-system:my-cloud-controller-manager";
+/// Where the account of the replicas is, as in `deploy/rbac.yaml`.
+pub(super) const ACCOUNT_NAMESPACE: &str = "kube-system";
+/// The account of the replicas; one of a replica's own begins with it.
+pub(super) const ACCOUNT_NAME: &str = "my-cloud-controller-manager";
 
 impl Environment {
     /// Our condition: status, reason, message.
@@ -69,11 +72,28 @@ impl Environment {
     /// # Errors
     /// The audit log cannot be read.
     pub fn writes(&self) -> Result<Vec<AuditEvent>> {
+        let account = format!("system:serviceaccount:{ACCOUNT_NAMESPACE}:{ACCOUNT_NAME}");
         let mut events = self.control_plane.audit_events()?;
         events.retain(|event| {
-            event.is_write() && event.user == ACCOUNT && event.namespace == self.namespace
+            event.is_write()
+                && event.user.starts_with(&account)
+                && event.namespace == self.namespace
         });
         Ok(events)
+    }
+
+    /// The accounts that wrote Services, in order, one entry for each change of the
+    /// account.
+    ///
+    /// # Errors
+    /// The audit log cannot be read.
+    pub fn writers(&self) -> Result<Vec<String>> {
+        let mut writes = self.writes()?;
+        writes.retain(|event| event.resource == "services");
+        writes.sort_by_key(|event| event.received);
+        let mut writers: Vec<String> = writes.into_iter().map(|event| event.user).collect();
+        writers.dedup();
+        Ok(writers)
     }
 
     /// The calls of both clouds that meant to change something, in order of arrival.

@@ -150,6 +150,23 @@ async fn a_failed_write_is_repeated_in_order_and_none_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_repetition_after_a_lost_answer_is_counted() {
+    let test = Test::new();
+    test.server.fail_next(&[1]);
+    test.emit("web", SyncLoadBalancerFailed, "down");
+    let created = async {
+        while test.server.events().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, created).await.expect("an Event");
+    test.emit("web", SyncLoadBalancerFailed, "down");
+    test.flush().await;
+    let counts: Vec<_> = test.server.events().iter().map(count).collect();
+    assert_eq!(counts, [2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_that_stays_is_given_up() {
     let test = Test::new();
     test.server.fail_next(&[500; 10]);

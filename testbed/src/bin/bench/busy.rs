@@ -1,4 +1,5 @@
-//! How busy the machine is by processes that are not part of the measurement.
+//! How busy the machine is, and how much of it by processes that are not part of the
+//! measurement.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,15 @@ pub struct Busy {
     ours: Duration,
 }
 
+/// Processors in use, on average.
+#[derive(Clone, Copy)]
+pub struct Processors {
+    /// By everything. When it is the number of processors, they are the limit.
+    pub all: f64,
+    /// By what is not part of the measurement.
+    pub others: f64,
+}
+
 impl Busy {
     /// From now on, with these processes as part of the measurement.
     ///
@@ -29,14 +39,18 @@ impl Busy {
         })
     }
 
-    /// Ends the measurement: the processors that others used, on average.
+    /// Ends the measurement.
     ///
     /// # Errors
     /// The kernel does not answer.
-    pub fn others(&self) -> Result<f64> {
+    pub fn processors(&self) -> Result<Processors> {
         let machine = of_the_machine()?.saturating_sub(self.machine);
         let others = machine.saturating_sub(ours(&self.processes)?.saturating_sub(self.ours));
-        Ok(others.as_secs_f64() / self.since.elapsed().as_secs_f64())
+        let elapsed = self.since.elapsed().as_secs_f64();
+        Ok(Processors {
+            all: machine.as_secs_f64() / elapsed,
+            others: others.as_secs_f64() / elapsed,
+        })
     }
 }
 

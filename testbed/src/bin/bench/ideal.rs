@@ -22,9 +22,6 @@ use crate::stage::Stage;
 /// nothing to the controller.
 const GROUP: &str = "bare";
 
-/// The loop runs for at most so many Services; the time is scaled to all of them.
-const SAMPLE: usize = 1_000;
-
 /// The time of the writes alone, 32 in flight.
 pub struct Bare {
     /// To the Services.
@@ -88,9 +85,8 @@ struct Loop {
     client: Client,
     /// Writes as the controller: kube-apiserver treats tokens and certificates differently.
     writer: Client,
-    /// How many Services the loop has.
-    sample: usize,
-    /// How many Services it stands for.
+    /// As many as the scenario has: kube-apiserver needs more for each write the more
+    /// Services there are.
     services: usize,
 }
 
@@ -103,10 +99,9 @@ impl Loop {
         let bare = Self {
             client,
             writer: client_for(&stage.replica("bare").kubeconfig).await?,
-            sample: services.min(SAMPLE),
             services,
         };
-        each("preparing the bare loop", bare.sample, async |index| {
+        each("preparing the bare loop", bare.services, async |index| {
             let name = name(GROUP, index);
             let path = requests::services(NAMESPACE);
             let service = service(PREFIX, &name, "cloud1");
@@ -122,17 +117,17 @@ impl Loop {
     }
 
     async fn each(&self, writes: impl AsyncFn(&str) -> Result<()>) -> Result<()> {
-        each("running the bare loop", self.sample, async |index| {
+        each("running the bare loop", self.services, async |index| {
             let path = requests::services(NAMESPACE);
             writes(&format!("{path}/{}", name(GROUP, index))).await
         })
         .await
     }
 
-    /// Runs the loop of the Events, and scales both times.
+    /// Runs the loop of the Events.
     async fn with_events(&self, services: Duration, busy: &Busy) -> Result<Bare> {
         let began = Instant::now();
-        each("running the bare loop", self.sample, async |index| {
+        each("running the bare loop", self.services, async |index| {
             for reason in ["EnsuringLoadBalancer", "EnsuredLoadBalancer"] {
                 let event = event(&name(GROUP, index), reason);
                 requests::create(&self.writer, &requests::events(NAMESPACE), &event).await?;
@@ -140,11 +135,10 @@ impl Loop {
             Ok(())
         })
         .await?;
-        let scale = self.services as f64 / self.sample as f64;
         Ok(Bare {
-            services: services.mul_f64(scale),
-            events: began.elapsed().mul_f64(scale),
-            others: busy.others()?,
+            services,
+            events: began.elapsed(),
+            others: busy.processors()?.others,
         })
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use crate::busy::Processors;
 use crate::settings::Settings;
 
 /// CPU time differs so much between two runs, and the kernel counts it in ticks of 10 ms.
@@ -121,9 +122,11 @@ impl Report {
         &mut self.figures[last]
     }
 
-    /// Adds how busy the machine was by others.
-    pub fn others(&mut self, processors: f64) {
-        self.add("processors used by others", Unit::Number, processors);
+    /// Adds how busy the machine was.
+    pub fn processors(&mut self, used: Processors) {
+        let Processors { all, others } = used;
+        self.add("processors used", Unit::Number, all);
+        self.add("processors used by others", Unit::Number, others);
     }
 
     /// Adds a time in seconds.

@@ -10,6 +10,7 @@ mod many_nodes;
 mod node_joins;
 mod steady;
 mod takeover;
+mod two_leaders;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -42,6 +43,8 @@ pub enum Scenario {
     Drift,
     /// Services with few Nodes and with many
     ManyNodes,
+    /// Two installations come to half of the Services each, on a cloud of its own
+    TwoLeaders,
 }
 
 impl Scenario {
@@ -74,6 +77,7 @@ impl Scenario {
             Self::Failover => failover::measure(settings, &mut report).await,
             Self::Drift => drift::measure(settings, &mut report).await,
             Self::ManyNodes => many_nodes::measure(settings, &mut report).await,
+            Self::TwoLeaders => two_leaders::measure(settings, &mut report).await,
         }?;
         Ok(report)
     }

@@ -73,7 +73,7 @@ async fn measure(settings: &Settings, report: &mut Report, trouble: FaultKind) -
     let cpu_before = cpu_time(replica.id())?;
     let troubled = window("users create Services meanwhile");
     let (disturbed, ()) = stage.users(meanwhile, troubled).await?;
-    let others = busy.others()?;
+    let processors = busy.processors()?;
     let waiting = Footprint::of(replica.id())?;
     let calls = stage.calls_since(&mark);
     let to_the_troubled = calls.iter().filter(|(cloud, _)| *cloud == 0).count();
@@ -85,7 +85,7 @@ async fn measure(settings: &Settings, report: &mut Report, trouble: FaultKind) -
     end(replica).await?;
     let bare = Bare::provisioning(&stage, services).await?;
 
-    report.others(others);
+    report.processors(processors);
     users::report(
         report,
         "user's time on the other cloud, undisturbed",

@@ -25,7 +25,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     let replica = Replica::launch(stage.replica("first"))?;
     let busy = stage.busy(&[&replica])?;
     stage.until_addressed(WEB, services).await?;
-    let others = busy.others()?;
+    let processors = busy.processors()?;
     let quiet = until_quiet(replica.id()).await?;
     let leadership = stage.leadership().await?;
     let metrics = replica.metrics().await?;
@@ -48,7 +48,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         between(leadership, *last),
         limit,
     );
-    report.others(others);
+    report.processors(processors);
     report.seconds("leadership to quiet", between(leadership, quiet.since));
     let footprint = quiet.footprint;
     report.seconds("CPU from start to quiet", footprint.cpu);

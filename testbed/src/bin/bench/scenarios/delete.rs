@@ -30,7 +30,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         stage.delete_first(WEB, services),
         stage.sightings.until(WEB, what, services, |seen| seen.gone),
     )?;
-    let others = busy.others()?;
+    let processors = busy.processors()?;
     let quiet = until_quiet(replica.id()).await?;
     let metrics = replica.metrics().await?;
     let calls = stage.calls_since(&mark);
@@ -48,7 +48,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         between(began, *last),
         limit,
     );
-    report.others(others);
+    report.processors(processors);
     report.seconds("first delete to quiet", between(began, quiet.since));
     let cpu = quiet.footprint.cpu.saturating_sub(cpu_before);
     report.seconds("CPU to quiet", cpu);

@@ -1,9 +1,9 @@
-//! Leaders end, one after the other, while users edit Services.
+//! Leaders end, one after the other, while users create and edit Services.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use testbed::cloud::{Effect, Event};
+use testbed::cloud::{Effect, Event, Verb};
 use testbed::environment::{QUICK_LEASE, SOON};
 use testbed::replica::LeaseTiming;
 use testbed::{ReplicaOptions, Replicas, eventually};
@@ -16,6 +16,7 @@ use crate::progress::Progress;
 use crate::report::{Report, Unit};
 use crate::settings::Settings;
 use crate::stage::{Stage, WEB, end};
+use crate::users::Users;
 
 const TERMINATIONS: usize = 20;
 const KILLS: usize = 3;
@@ -23,6 +24,7 @@ const REPLICAS: [&str; 3] = ["pod-0", "pod-1", "pod-2"];
 
 /// Between two edits; the first one that a new leader acts on may come so much later.
 const BETWEEN_EDITS: Duration = Duration::from_millis(40);
+const BETWEEN_CREATES: Duration = Duration::from_millis(40);
 
 /// How a leader ends.
 #[derive(Clone, Copy)]
@@ -45,14 +47,16 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     let killed = rounds(&stage, End::Killed, KILLS, QUICK_LEASE).await?;
 
     for percent in [50, 99] {
-        let name = format!("SIGTERM to next successful mutation: p{percent}");
-        report.seconds(&name, percentile(&terminated.times, percent));
+        let name = format!("SIGTERM to next create: p{percent}");
+        report.seconds(&name, percentile(&terminated.creates, percent));
+        let name = format!("SIGTERM to next update of an existing one: p{percent}");
+        report.seconds(&name, percentile(&terminated.updates, percent));
     }
     report.add("SIGTERMs", Unit::Number, TERMINATIONS as f64);
     let lease = QUICK_LEASE.lease_duration.as_secs_f64();
-    let longest = percentile(&killed.times, 100);
+    let longest = percentile(&killed.creates, 100);
     report
-        .seconds("SIGKILL to next successful mutation: max", longest)
+        .seconds("SIGKILL to next create: max", longest)
         .ideal(lease);
     report.add("SIGKILLs", Unit::Number, KILLS as f64);
     let refused = (terminated.refused + killed.refused) as f64;
@@ -67,11 +71,13 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
 
 #[derive(Default)]
 struct Rounds {
-    times: Vec<Duration>,
+    /// From the end of a leader to the next one's first create, and first update.
+    creates: Vec<Duration>,
+    updates: Vec<Duration>,
     refused: usize,
 }
 
-/// Ends so many leaders of three replicas, under edits.
+/// Ends so many leaders of three replicas, under creates and edits.
 async fn rounds(stage: &Stage, end: End, count: usize, lease: LeaseTiming) -> Result<Rounds> {
     let options = |pod: &str| ReplicaOptions {
         lease,
@@ -82,19 +88,31 @@ async fn rounds(stage: &Stage, end: End, count: usize, lease: LeaseTiming) -> Re
         let progress = Progress::new("leaders end, and others follow", count);
         let mut rounds = Rounds::default();
         for _ in 0..count {
-            let (time, refused) = round(stage, &mut replicas, end).await?;
-            rounds.times.push(time);
-            rounds.refused += refused;
+            round(stage, &mut replicas, end, &mut rounds).await?;
             progress.advance();
         }
         anyhow::Ok(rounds)
     };
-    under_edits(stage, rounds).await
+    let creators = Users {
+        group: match end {
+            End::Terminated => "terminated",
+            End::Killed => "killed",
+        },
+        every: BETWEEN_CREATES,
+        clouds: &["cloud1", "cloud2"],
+    };
+    let (_, rounds) = stage.users(creators, under_edits(stage, rounds)).await?;
+    Ok(rounds)
 }
 
-/// Ends the leader; gives the time until another process has changed something at a
-/// cloud, and how many calls of the leader before were refused.
-async fn round(stage: &Stage, replicas: &mut Replicas, end: End) -> Result<(Duration, usize)> {
+/// Ends the leader, and adds the times until another process has created and updated a
+/// load balancer, and how many calls of the leader before were refused.
+async fn round(
+    stage: &Stage,
+    replicas: &mut Replicas,
+    end: End,
+    rounds: &mut Rounds,
+) -> Result<()> {
     let leader = replicas.until_led().await?;
     let started = stage.mark();
     // A leader that has not written yet would not be told from the one before.
@@ -109,16 +127,21 @@ async fn round(stage: &Stage, replicas: &mut Replicas, end: End) -> Result<(Dura
         End::Terminated => replicas[leader].terminate()?,
         End::Killed => replicas[leader].kill(),
     }
-    let by_the_next = |call: &Event| call.fencing_token > Some(term) && is_effect(call);
-    let time = eventually("another leader to act", SOON, async || {
-        Ok(stage.calls_since(&mark).first_effect(&mark, by_the_next))
-    })
-    .await?;
+    let until_next = async |verb: Verb| {
+        let by_the_next =
+            |call: &Event| call.fencing_token > Some(term) && call.verb == verb && is_effect(call);
+        eventually("another leader to act", SOON, async || {
+            Ok(stage.calls_since(&mark).first_effect(&mark, by_the_next))
+        })
+        .await
+    };
+    rounds.creates.push(until_next(Verb::Create).await?);
+    rounds.updates.push(until_next(Verb::Update).await?);
     replicas[leader].wait_exit(SOON).await?;
     replicas.relaunch(leader)?.wait_ready(SOON).await?;
     let calls = stage.calls_since(&mark);
-    let refused = calls.iter().filter(|(_, call)| is_refused(call)).count();
-    Ok((time, refused))
+    rounds.refused += calls.iter().filter(|(_, call)| is_refused(call)).count();
+    Ok(())
 }
 
 fn is_effect(call: &Event) -> bool {

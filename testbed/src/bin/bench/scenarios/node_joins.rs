@@ -51,7 +51,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     };
     let busy = stage.busy(&[&replica])?;
     let (disturbed, mark) = stage.users(meanwhile, join(&stage)).await?;
-    let others = busy.others()?;
+    let processors = busy.processors()?;
     let quiet = until_quiet(replica.id()).await?;
     let (calls, metrics) = (stage.calls_since(&mark), replica.metrics().await?);
     let events = stage.events().await?;
@@ -64,7 +64,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     report
         .seconds("Node to last update", last.context("no update")?)
         .ideal(limit.as_secs_f64());
-    report.others(others);
+    report.processors(processors);
     users::report(report, "user's time, undisturbed", &undisturbed);
     users::report(report, "user's time, meanwhile", &disturbed);
     let cpu = quiet.footprint.cpu.saturating_sub(cpu_before);

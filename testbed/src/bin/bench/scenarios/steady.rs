@@ -37,14 +37,14 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
         Ok(())
     };
     let (times, ()) = stage.users(USERS, window).await?;
-    let others = busy.others()?;
+    let processors = busy.processors()?;
     let quiet = until_quiet(replica.id()).await?;
     let (calls, metrics) = (stage.calls_since(&mark), replica.metrics().await?);
     end(replica).await?;
 
     let services = times.len();
     report.services = SERVICES;
-    report.others(others);
+    report.processors(processors);
     let least = settings.latency.as_secs_f64() * 1e3;
     for percent in [50, 99] {
         let name = format!("create to address: p{percent}");
