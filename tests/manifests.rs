@@ -95,7 +95,7 @@ fn the_deployment_is_the_published_one_with_three_replicas() -> Result<()> {
     let resources = serde_json::to_value(&container.resources)?;
     let expected = json!({
         "requests": {"cpu": "50m", "memory": "64Mi"},
-        "limits": {"cpu": "100m", "memory": "128Mi"},
+        "limits": {"memory": "128Mi"},
     });
     ensure!(resources == expected, "{resources}");
     Ok(())

@@ -29,6 +29,7 @@ const PROXIES: [&str; 6] = [
     "all_proxy",
 ];
 const MASTER_STATUS: &str = "leader_election_master_status{name=\"my-cloud-controller-manager\"}";
+const SHELL: &str = "/bin/sh";
 const READY: Duration = Duration::from_secs(60);
 const ADMIN_ANSWERS: Duration = Duration::from_secs(5);
 
@@ -51,6 +52,9 @@ pub struct ReplicaOptions {
     pub extra_args: Vec<String>,
     /// Environment variables on top of ours.
     pub env: Vec<(String, String)>,
+    /// The most bytes of heap, stacks and other data that it may have (`RLIMIT_DATA`), as
+    /// a container with a memory limit.
+    pub memory_limit: Option<u64>,
 }
 
 impl ReplicaOptions {
@@ -66,6 +70,7 @@ impl ReplicaOptions {
             lease_namespace: "kube-system".to_owned(),
             extra_args: Vec::new(),
             env: Vec::new(),
+            memory_limit: None,
         }
     }
 }
@@ -133,10 +138,21 @@ impl Replica {
             vec![("POD_NAME".into(), options.name.clone().into())];
         environment.extend(PROXIES.map(|proxy| (proxy.into(), "".into())));
         environment.extend(options.env.iter().map(|(k, v)| (k.into(), v.into())));
+        let mut arguments = arguments(&options, &config, &admin_address);
+        let path = match options.memory_limit {
+            None => binary,
+            Some(bytes) => {
+                // The shell becomes the program.
+                let limited = format!("ulimit -d {} && exec \"$0\" \"$@\"", bytes / 1024);
+                let shell = ["-c".into(), limited.into(), binary.into()];
+                arguments.splice(0..0, shell);
+                SHELL.into()
+            }
+        };
         let process = Process::spawn(Program {
             name: &options.name,
-            path: &binary,
-            arguments: arguments(&options, &config, &admin_address),
+            path: &path,
+            arguments,
             environment,
             output: Output::Log(&log),
             remove: Some(directory.path()),
