@@ -36,7 +36,11 @@ fn shipped_limit() -> Result<u64> {
     let containers = pod.context("a pod")?.containers;
     let resources = containers.into_iter().find_map(|one| one.resources);
     let limits = resources.and_then(|resources| resources.limits);
-    let limit = limits.context("limits")?.remove("memory").context("memory")?.0;
+    let limit = limits
+        .context("limits")?
+        .remove("memory")
+        .context("memory")?
+        .0;
     let mebibytes: u64 = limit.strip_suffix("Mi").context("in Mi")?.parse()?;
     Ok(mebibytes << 20)
 }
