@@ -46,7 +46,9 @@ const FORBIDDEN: [&str; 31] = [
 const SHARED_VALUE: &str = "std::sync::Arc";
 
 /// What an import may start with, beside the plan's own modules.
-const ALLOWED_ROOTS: [&str; 7] = ["std", "serde", "sha2", "strsim", "crate", "super", "self"];
+const ALLOWED_ROOTS: [&str; 8] = [
+    "std", "serde", "sha2", "strsim", "ipnet", "crate", "super", "self",
+];
 
 #[test]
 fn the_plan_names_nothing_impure() -> io::Result<()> {
