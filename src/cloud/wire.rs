@@ -71,9 +71,14 @@ pub(super) struct ErrorBody {
 struct ListenerBody {
     #[serde(default)]
     name: Option<String>,
+    #[serde(default = "tcp")]
     protocol: Protocol,
     port: u16,
     node_port: u16,
+}
+
+fn tcp() -> Protocol {
+    Protocol::Tcp
 }
 
 impl From<&Listener> for ListenerBody {
