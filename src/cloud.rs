@@ -5,7 +5,9 @@
 //! over HTTP) with its [`limiter`], [`wire`] types and [`response`] rules, and
 //! [`Inventory`] (the known load balancers of a cloud).
 
+mod address_policy;
 mod body;
+mod bounds;
 mod call;
 mod error;
 mod http_client;
@@ -31,7 +33,8 @@ use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName};
 use crate::priority::Priority;
 
-pub use call::{Call, CallEvent, CallObserver, Code, Operation, Verb};
+pub use address_policy::AddressPolicy;
+pub use call::{Call, CallEvent, CallObserver, Code, Operation, SkippedItem, Verb};
 pub use error::{CloudError, ErrorKind, Rejection};
 pub use inventory::{Inventory, LoadStamp};
 pub use rest::RestCloud;
@@ -66,11 +69,12 @@ pub trait Cloud: Send + Sync + 'static {
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>>;
 
-    /// Updates a load balancer to the whole requested state.
+    /// Updates a load balancer to the whole requested state. `before` is what is known of
+    /// it, which counts for what the response does not say.
     fn update<'a>(
         &'a self,
         permit: &'a WritePermit,
-        id: &'a LoadBalancerId,
+        before: &'a LoadBalancer,
         request: &'a CreateRequest,
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>>;

@@ -9,8 +9,10 @@
 
 pub mod action;
 pub mod annotation;
+pub mod canonical;
 pub mod desired;
 pub mod execution;
+pub mod kept;
 pub mod load_balancer;
 pub mod naming;
 pub mod node_addresses;
@@ -90,7 +92,8 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
                 if unconfirmed {
                     plan.waiting.insert(Waiting::NodesUnconfirmed);
                 }
-                mutations.extend(update(wanted, cloud, found, &nodes));
+                let read = observed.as_requested(cloud, found);
+                mutations.extend(update(wanted, cloud, &read, &nodes));
             }
             Some(CloudView::NameTaken | CloudView::NotConfigured | CloudView::Unreachable)
             | None => {}
@@ -183,10 +186,10 @@ fn update(
         return None;
     }
     let request = request(wanted, nodes);
-    if request.spec.is_met_by(&found.spec) {
+    if found.meets(&request.spec) {
         return None;
     }
-    let only_nodes = request.spec.is_met_by(&found.spec_with_nodes(nodes));
+    let only_nodes = found.is_understood && request.spec.is_met_by(&found.spec_with_nodes(nodes));
     let urgency = if only_nodes {
         Urgency::Background
     } else {
@@ -214,7 +217,10 @@ fn not_serving(cloud: &CloudName, found: &LoadBalancer) -> Option<Waiting> {
         State::Deleting => Some(Waiting::Deleting(cloud.clone())),
         State::Error(message) => Some(Waiting::CloudError(cloud.clone(), message.clone())),
         State::Provisioning => Some(Waiting::Provisioning(cloud.clone())),
-        State::Active if found.addresses.is_empty() => Some(Waiting::Provisioning(cloud.clone())),
+        State::Active if found.addresses.is_empty() => Some(match &found.addresses.refused {
+            Some(refused) => Waiting::CloudError(cloud.clone(), refused.clone()),
+            None => Waiting::Provisioning(cloud.clone()),
+        }),
         State::Active => None,
     }
 }

@@ -23,6 +23,9 @@ pub fn of_calls(metrics: &Arc<Metrics>) -> CallObserver {
             metrics.cloud.waited(cloud, call.waited);
             metrics.cloud.not_sent(cloud, verb, call.code.as_str());
         }
+        CallEvent::Skipped { cloud, item } => {
+            metrics.cloud.skipped(cloud.as_str(), item.as_str());
+        }
         CallEvent::Paused { cloud, length } => metrics.cloud.paused(cloud.as_str(), *length),
     })
 }

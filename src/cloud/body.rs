@@ -2,12 +2,7 @@
 
 use reqwest::Response;
 
-/// Maximum size in bytes of a response with one load balancer.
-pub(super) const ONE: usize = 1 << 20;
-/// Maximum size in bytes of a page of a list.
-pub(super) const PAGE: usize = 8 << 20;
-/// Maximum number of characters of an excerpt in a log line or a message.
-const EXCERPT: usize = 200;
+use super::bounds::EXCERPT;
 
 /// The error of [`read`].
 #[derive(Debug)]
@@ -18,7 +13,7 @@ pub(super) enum BodyError {
     Lost(reqwest::Error),
 }
 
-/// Reads a body of at most `limit` bytes, and never buffers more.
+/// Reads a body of at most `limit` bytes after decompression, and never buffers more.
 pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     if response
         .content_length()
@@ -36,17 +31,17 @@ pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>
     Ok(body)
 }
 
-/// The first 200 characters with control characters escaped, so that the text of a
-/// cloud can neither fill the log nor forge a log line.
+/// The first 200 characters. Those that are not visible are escaped, so that the text of a
+/// cloud can neither fill the log nor forge a log line, nor turn its direction.
 pub(super) fn excerpt(text: &[u8]) -> String {
     // Four bytes hold any character, so the rest need not be decoded.
     let head = &text[..text.len().min(4 * EXCERPT)];
     let mut excerpt = String::new();
     for letter in String::from_utf8_lossy(head).chars().take(EXCERPT) {
-        if letter.is_control() {
-            excerpt.extend(letter.escape_default());
-        } else {
-            excerpt.push(letter);
+        match letter {
+            '"' | '\'' | '\\' => excerpt.push(letter),
+            // Escapes what is not visible: also line separators and marks of direction.
+            _ => excerpt.extend(letter.escape_debug()),
         }
     }
     excerpt
@@ -59,6 +54,12 @@ mod tests {
     #[test]
     fn an_excerpt_is_short_and_one_line() {
         assert_eq!(excerpt(b"a\nb\x1b[31m"), "a\\nb\\u{1b}[31m");
+        let unseen = "\u{2028}\u{202e}\u{200b}\u{85}";
+        assert_eq!(
+            excerpt(unseen.as_bytes()),
+            "\\u{2028}\\u{202e}\\u{200b}\\u{85}"
+        );
+        assert_eq!(excerpt(br#"{"err": '\n'}"#), r#"{"err": '\n'}"#);
         assert_eq!(
             excerpt("\u{e9}".repeat(300).as_bytes()).chars().count(),
             200

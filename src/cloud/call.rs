@@ -115,6 +115,23 @@ pub struct Call {
     pub took: Duration,
 }
 
+/// Why an item of a list is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::EnumIter)]
+#[strum(serialize_all = "lowercase")]
+pub enum SkippedItem {
+    /// It cannot be read, or its id, name or owner is invalid.
+    Unreadable,
+    /// It belongs to another cluster: the cloud ignores the owner of the request.
+    Foreign,
+}
+
+impl SkippedItem {
+    /// The name in lower case.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// An event of a call. Exactly one `Finished` follows each `Started`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallEvent {
@@ -126,6 +143,8 @@ pub enum CallEvent {
     NotSent(Call),
     /// The response started a cooldown: no call is sent for this long.
     Paused { cloud: CloudName, length: Duration },
+    /// An item of a list was left out.
+    Skipped { cloud: CloudName, item: SkippedItem },
 }
 
 /// Receives the events on the task of the call; it must not block.

@@ -10,7 +10,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::body;
+use super::address_policy::AddressPolicy;
 use super::call::{CallObserver, Verb};
 use super::error::{CloudError, ErrorKind};
 use super::http_client::{ApiClient, ApiRequest};
@@ -20,8 +20,9 @@ use super::settings::RestSettings;
 use super::span::CallSpan;
 use super::token::TokenFile;
 use super::transport::{self, CloudSetupError};
-use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, QueryBody};
+use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, QueryBody, Reading};
 use super::{Cloud, Which};
+use super::{body, bounds};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
@@ -34,6 +35,7 @@ pub struct RestCloud {
     api_client: ApiClient,
     urls: ApiUrls,
     node_addresses: NodeAddressPool,
+    addresses: AddressPolicy,
 }
 
 struct ApiUrls {
@@ -74,6 +76,7 @@ impl RestCloud {
             api_client,
             urls,
             node_addresses: NodeAddressPool::default(),
+            addresses: settings.addresses,
         })
     }
 
@@ -111,18 +114,21 @@ impl RestCloud {
             .map_err(|what| self.unsupported(verb, what))
     }
 
-    /// Reads the response to a create or an update.
+    /// Reads the response to a create, or to an update of a load balancer that was
+    /// `before`.
     fn changed(
         &self,
         verb: Verb,
         body: &[u8],
-        id: Option<&LoadBalancerId>,
+        before: Option<&LoadBalancer>,
         request: &CreateRequest,
     ) -> Result<LoadBalancer, CloudError> {
-        let changed = self
-            .parse::<LoadBalancerBody>(verb, body)?
-            .changed(self.api_client.profile, id, request)
-            .map_err(|message| self.protocol(verb, message))?;
+        let body = self.parse::<LoadBalancerBody<'_>>(verb, body)?;
+        let changed = match before {
+            None => body.created(self.reading(), request),
+            Some(before) => body.updated(self.reading(), before, request),
+        };
+        let changed = changed.map_err(|message| self.protocol(verb, message))?;
         // The cloud should have responded with AlreadyExists.
         if let Some(owner) = &changed.owner
             && !owner.is_same_service(&request.owner)
@@ -132,7 +138,25 @@ impl RestCloud {
         }
         // First those of the request, which are those of the watch of Nodes.
         self.node_addresses.shared(request.spec.nodes.clone());
+        self.warn_of_refused(verb, &changed);
         Ok(self.sharing_nodes(changed))
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        Reading {
+            profile: self.api_client.profile,
+            addresses: &self.addresses,
+        }
+    }
+
+    /// Logs that a load balancer has addresses that are not published.
+    fn warn_of_refused(&self, verb: Verb, found: &LoadBalancer) {
+        if let Some(refused) = &found.addresses.refused
+            && self.api_client.should_log(verb, "refused_address")
+        {
+            let (cloud, id) = (&self.api_client.cloud, &found.id);
+            tracing::warn!(%cloud, %id, refused, "the cloud shows a load balancer with an address that is not published");
+        }
     }
 
     /// The load balancer, with its back ends in one allocation with all that have the same.
@@ -142,10 +166,12 @@ impl RestCloud {
     }
 
     fn parse<'b, T: Deserialize<'b>>(&self, verb: Verb, body: &'b [u8]) -> Result<T, CloudError> {
-        serde_json::from_slice(body).map_err(|error| {
-            let message = format!("the response does not match the API: {error}");
-            self.protocol(verb, body::excerpt(message.as_bytes()))
-        })
+        serde_json::from_slice(body).map_err(|error| self.mismatch(verb, &error))
+    }
+
+    fn mismatch(&self, verb: Verb, error: &serde_json::Error) -> CloudError {
+        let message = format!("the response does not match the API: {error}");
+        self.protocol(verb, body::excerpt(message.as_bytes()))
     }
 
     fn protocol(&self, verb: Verb, message: impl Into<String>) -> CloudError {
@@ -171,13 +197,14 @@ impl Cloud for RestCloud {
             permit: None,
             idempotency_key: None,
             body: json(&QueryBody::from(which)),
-            limit: body::ONE,
+            limit: bounds::ONE,
         };
         let read = move |body: &[u8]| {
-            self.parse::<LoadBalancerBody>(Verb::Query, body)?
-                .found(self.api_client.profile, which)
-                .map(|found| self.sharing_nodes(found))
-                .map_err(|message| self.protocol(Verb::Query, message))
+            let body = self.parse::<LoadBalancerBody<'_>>(Verb::Query, body)?;
+            let found = body.found(self.reading(), which);
+            let found = found.map_err(|message| self.protocol(Verb::Query, message))?;
+            self.warn_of_refused(Verb::Query, &found);
+            Ok(self.sharing_nodes(found))
         };
         let call = self.api_client.call(span, api_request, read);
         call.map(|result| none_if_not_found(result.map(Some), None))
@@ -208,7 +235,7 @@ impl Cloud for RestCloud {
                 permit: Some(permit),
                 idempotency_key: Some(request.name.as_str()),
                 body,
-                limit: body::ONE,
+                limit: bounds::ONE,
             };
             let read = |body: &[u8]| self.changed(Verb::Create, body, None, request);
             self.api_client.call(span, api_request, read).await
@@ -219,11 +246,12 @@ impl Cloud for RestCloud {
     fn update<'a>(
         &'a self,
         permit: &'a WritePermit,
-        id: &'a LoadBalancerId,
+        before: &'a LoadBalancer,
         request: &'a CreateRequest,
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
         async move {
+            let id = &before.id;
             let body = self.desired(Verb::Update, Some(id), request)?;
             let span = self.span(Verb::Update, &self.urls.update);
             span.id(id);
@@ -235,9 +263,9 @@ impl Cloud for RestCloud {
                 permit: Some(permit),
                 idempotency_key: None,
                 body,
-                limit: body::ONE,
+                limit: bounds::ONE,
             };
-            let read = |body: &[u8]| self.changed(Verb::Update, body, Some(id), request);
+            let read = |body: &[u8]| self.changed(Verb::Update, body, Some(before), request);
             self.api_client.call(span, api_request, read).await
         }
         .boxed()
@@ -257,7 +285,7 @@ impl Cloud for RestCloud {
             permit: Some(permit),
             idempotency_key: None,
             body: json(&DeleteBody { lb_id: id }),
-            limit: body::ONE,
+            limit: bounds::ONE,
         };
         let call = self.api_client.call(span, api_request, |_| Ok(()));
         call.map(|result| none_if_not_found(result, ())).boxed()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::Profile;
+use super::{AddressPolicy, Profile};
 use crate::plan::naming::CloudName;
 
 /// One cloud: an API endpoint and an account.
@@ -25,6 +25,9 @@ pub struct RestSettings {
     /// 100,000.
     pub requests_per_second: u32,
     pub profile: Profile,
+    /// The addresses that its load balancers may have. By default all but those that no
+    /// load balancer can have.
+    pub addresses: AddressPolicy,
     /// A file with a bearer token.
     pub token_file: Option<PathBuf>,
     /// A PEM file with the only certificate authorities to trust.

@@ -1,5 +1,7 @@
 //! The JSON of the API, and its conversion to and from the types of the plan.
 
+mod field;
+mod page;
 mod request;
 mod response;
 
@@ -7,8 +9,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use page::read_page;
 pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody};
-pub(super) use response::{ListBody, LoadBalancerBody};
+pub(super) use response::{LoadBalancerBody, Reading};
 
 use crate::plan::load_balancer::{Listener, Protocol};
 
@@ -67,16 +70,21 @@ pub(super) struct ErrorBody {
 #[serde(rename_all = "camelCase")]
 struct ListenerBody {
     #[serde(default)]
-    name: String,
+    name: Option<String>,
+    #[serde(default = "tcp")]
     protocol: Protocol,
     port: u16,
     node_port: u16,
 }
 
+fn tcp() -> Protocol {
+    Protocol::Tcp
+}
+
 impl From<&Listener> for ListenerBody {
     fn from(listener: &Listener) -> Self {
         Self {
-            name: listener.name.clone(),
+            name: Some(listener.name.clone()),
             protocol: listener.protocol,
             port: listener.port,
             node_port: listener.node_port,
@@ -87,7 +95,7 @@ impl From<&Listener> for ListenerBody {
 impl From<ListenerBody> for Listener {
     fn from(body: ListenerBody) -> Self {
         Self {
-            name: body.name,
+            name: body.name.unwrap_or_default(),
             protocol: body.protocol,
             port: body.port,
             node_port: body.node_port,
@@ -100,7 +108,7 @@ impl From<ListenerBody> for Listener {
 #[serde(rename_all = "camelCase")]
 struct SessionAffinityBody {
     #[serde(rename = "type", default)]
-    kind: String,
+    kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timeout_seconds: Option<u32>,
 }
@@ -116,12 +124,13 @@ impl SessionAffinityBody {
             "None"
         };
         Self {
-            kind: kind.into(),
+            kind: Some(kind.into()),
             timeout_seconds: seconds,
         }
     }
 
     fn client_seconds(&self) -> Option<u32> {
-        (self.kind == "ClientIP").then(|| self.timeout_seconds.unwrap_or(DEFAULT_AFFINITY_SECONDS))
+        (self.kind.as_deref() == Some("ClientIP"))
+            .then(|| self.timeout_seconds.unwrap_or(DEFAULT_AFFINITY_SECONDS))
     }
 }

@@ -4,22 +4,24 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use reqwest::Url;
 
 use super::error::{ConfigErrors, Violation, quote};
 use super::fields::Fields;
 use super::validation;
 use super::yaml::Node;
-use crate::cloud::{Profile, RestSettings};
+use crate::cloud::{AddressPolicy, Profile, RestSettings};
 use crate::plan::naming::CloudName;
 
-pub(super) const FIELDS: [&str; 8] = [
+pub(super) const FIELDS: [&str; 9] = [
     "name",
     "endpoint",
     "requestTimeout",
     "concurrency",
     "requestsPerSecond",
     "profile",
+    "addressRanges",
     "tokenFile",
     "caFile",
 ];
@@ -38,19 +40,32 @@ fn named(name: &str) -> Option<RestSettings> {
         concurrency: CONCURRENCY as usize,
         requests_per_second: 0,
         profile: Profile::Standard,
+        addresses: AddressPolicy::default(),
         token_file: None,
         ca_file: None,
     })
 }
 
 /// The clouds of a configuration without clouds: cloud1 and cloud2.
-pub(super) fn defaults() -> Vec<RestSettings> {
-    ["cloud1", "cloud2"].into_iter().filter_map(named).collect()
+pub(super) fn defaults(service_ranges: &[IpNet]) -> Vec<RestSettings> {
+    let clouds = ["cloud1", "cloud2"].into_iter().filter_map(named);
+    clouds
+        .map(|mut cloud| {
+            cloud.addresses.service_ranges = service_ranges.to_vec();
+            cloud
+        })
+        .collect()
 }
 
-/// Reads the clouds of the list. A cloud without a valid name is left out; errors are
+/// Reads the clouds of the list, whose load balancers cannot have an address of
+/// `service_ranges`. A cloud without a valid name is left out; errors are
 /// added to `errors`.
-pub(super) fn read(file: &str, nodes: &[Node], errors: &mut ConfigErrors) -> Vec<RestSettings> {
+pub(super) fn read(
+    file: &str,
+    nodes: &[Node],
+    service_ranges: &[IpNet],
+    errors: &mut ConfigErrors,
+) -> Vec<RestSettings> {
     let mut clouds = Vec::new();
     let mut names = BTreeMap::new();
     let mut accounts = BTreeMap::new();
@@ -60,7 +75,7 @@ pub(super) fn read(file: &str, nodes: &[Node], errors: &mut ConfigErrors) -> Vec
         let Some(section) = Fields::open(file, &path, node, &FIELDS, errors) else {
             continue;
         };
-        let Some(cloud) = read_one(&section, errors) else {
+        let Some(cloud) = read_one(&section, service_ranges, errors) else {
             continue;
         };
         if let Some(first) = names.insert(cloud.name.clone(), index) {
@@ -88,7 +103,11 @@ pub(super) fn read(file: &str, nodes: &[Node], errors: &mut ConfigErrors) -> Vec
     clouds
 }
 
-fn read_one(section: &Fields<'_>, errors: &mut ConfigErrors) -> Option<RestSettings> {
+fn read_one(
+    section: &Fields<'_>,
+    service_ranges: &[IpNet],
+    errors: &mut ConfigErrors,
+) -> Option<RestSettings> {
     let before = errors.len();
     let name = section.read("name", validation::dns_label, errors);
     if name.is_none() && errors.len() == before {
@@ -107,6 +126,7 @@ fn read_one(section: &Fields<'_>, errors: &mut ConfigErrors) -> Option<RestSetti
         errors,
     );
     let profile = section.read("profile", profile, errors);
+    let ranges = section.read_list("addressRanges", validation::range, errors);
     let token_file = section.read_unless_empty("tokenFile", validation::readable_file, errors);
     let ca_file = section.read_unless_empty("caFile", validation::readable_file, errors);
 
@@ -117,6 +137,10 @@ fn read_one(section: &Fields<'_>, errors: &mut ConfigErrors) -> Option<RestSetti
         concurrency: concurrency.map_or(standard.concurrency, |number| number as usize),
         requests_per_second: requests_per_second.unwrap_or(standard.requests_per_second),
         profile: profile.unwrap_or(standard.profile),
+        addresses: AddressPolicy {
+            ranges,
+            service_ranges: service_ranges.to_vec(),
+        },
         token_file,
         ca_file,
         name: standard.name,

@@ -123,6 +123,26 @@ impl<'node> Fields<'node> {
         errors.check(self.place(name), text, rule)
     }
 
+    /// The values of a list of scalars, by their rule. A value that violates it is an error
+    /// and is left out; an absent or empty field is an empty list.
+    pub fn read_list<T>(
+        &self,
+        name: &str,
+        rule: impl Fn(&str) -> Result<T, Violation>,
+        errors: &mut ConfigErrors,
+    ) -> Vec<T> {
+        let mut values = Vec::new();
+        let items = self.list(name, errors).unwrap_or_default();
+        for (index, item) in items.iter().enumerate() {
+            let place = self.place_at(item.line, &format!("{name}[{index}]"));
+            match &item.content {
+                Content::Scalar(text) => values.extend(errors.check(place, text, &rule)),
+                other => errors.add(place, describe(other), "it must be one value"),
+            }
+        }
+        values
+    }
+
     /// The items of a list. `None` as for [`Fields::text`].
     pub fn list(&self, name: &str, errors: &mut ConfigErrors) -> Option<&'node [Node]> {
         match &self.fields.get(name)?.content {

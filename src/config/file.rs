@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::cloud;
 use super::error::{ConfigErrors, Location, quote};
 use super::fields::Fields;
@@ -14,7 +16,7 @@ use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::node::NodeAddressType;
 use crate::plan::naming::ClusterId;
 
-pub(super) const FIELDS: [&str; 8] = [
+pub(super) const FIELDS: [&str; 9] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",
@@ -22,6 +24,7 @@ pub(super) const FIELDS: [&str; 8] = [
     "orphanGracePeriod",
     "sweepInterval",
     "driftInterval",
+    "serviceCidrs",
     "clouds",
 ];
 const PERIOD_RANGE: RangeInclusive<Duration> =
@@ -58,7 +61,7 @@ impl Default for FileSettings {
             orphan_grace_period: Duration::from_secs(10 * 60),
             sweep_interval: Duration::from_secs(5 * 60),
             drift_interval: Duration::from_secs(10 * 60),
-            clouds: cloud::defaults(),
+            clouds: cloud::defaults(&[]),
         }
     }
 }
@@ -99,6 +102,8 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
             .read(name, validation::duration_in(PERIOD_RANGE), errors)
             .unwrap_or(standard)
     };
+    let service_ranges = section.read_list("serviceCidrs", validation::range, errors);
+    let clouds = read_clouds(file, &section, &service_ranges, errors);
     FileSettings {
         orphan_grace_period: period("orphanGracePeriod", standard.orphan_grace_period, errors),
         sweep_interval: period("sweepInterval", standard.sweep_interval, errors),
@@ -119,13 +124,14 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
         orphans: section
             .read("orphans", validation::one_of(&ORPHANS), errors)
             .unwrap_or(standard.orphans),
-        clouds: read_clouds(file, &section, errors).unwrap_or(standard.clouds),
+        clouds: clouds.unwrap_or_else(|| cloud::defaults(&service_ranges)),
     }
 }
 
 fn read_clouds(
     file: &str,
     section: &Fields<'_>,
+    service_ranges: &[IpNet],
     errors: &mut ConfigErrors,
 ) -> Option<Vec<RestSettings>> {
     let nodes = section.list("clouds", errors)?;
@@ -136,5 +142,5 @@ fn read_clouds(
             "it must name at least one cloud",
         );
     }
-    Some(cloud::read(file, nodes, errors))
+    Some(cloud::read(file, nodes, service_ranges, errors))
 }

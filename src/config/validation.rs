@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use reqwest::Url;
 
 use super::duration;
@@ -27,6 +28,15 @@ pub fn duration_in(
                 ))
             })
     }
+}
+
+/// A range of addresses: an address and the length of its prefix. Bits after the prefix
+/// are an error, because they are more likely a mistake than meant to be ignored.
+pub fn range(text: &str) -> Result<IpNet, Violation> {
+    let range = text.parse::<IpNet>().ok();
+    range
+        .filter(|range| range.trunc() == *range)
+        .ok_or_else(|| Violation::new("it must be a range of addresses such as 192.0.2.0/24"))
 }
 
 /// A whole number in decimal digits within `range`.
@@ -226,6 +236,22 @@ mod tests {
                 "service.beta.kubernetes.io",
                 "k8s.io",
                 "mycloud.com/",
+            ],
+        );
+    }
+
+    #[test]
+    fn ranges_are_addresses_with_a_prefix() {
+        accepts(
+            range,
+            &["192.0.2.0/24", "127.0.0.0/8", "::/0", "2001:db8::/32"],
+            &[
+                "",
+                "192.0.2.1",
+                "192.0.2.1/24",
+                "192.0.2.0/33",
+                "a/8",
+                "192.0.2.0 /24",
             ],
         );
     }

@@ -125,7 +125,13 @@ impl Executor<'_> {
                 id,
                 request,
                 urgency,
-            } => self.update(cloud, id, request, *urgency).await,
+            } => {
+                let before = observed
+                    .load_balancer(cloud)
+                    .filter(|known| known.id == *id);
+                let before = before.ok_or(ReconcileError::Changed)?;
+                self.update(cloud, before, request, *urgency).await
+            }
             Action::Publish { clouds } => self.publish(clouds, observed).await,
             Action::AwaitServing { clouds } => {
                 match clouds.iter().find(|cloud| !observed.serves(cloud)) {

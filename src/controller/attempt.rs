@@ -11,6 +11,8 @@ use super::workqueue::Need;
 use crate::cloud::CloudError;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_object::Service;
+use crate::plan::kept::Kept;
+use crate::plan::load_balancer::State;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::service::ServiceView;
 use crate::plan::{Action, Backends, Desired, Observed, Waiting};
@@ -45,6 +47,8 @@ pub struct ObservedService {
     pub nodes: Option<NodeSet>,
     /// Whether the status of our condition was "True".
     pub was_ready: bool,
+    /// What the clouds keep otherwise than it was requested, by earlier attempts.
+    pub kept: BTreeMap<CloudName, Kept>,
     pub started: Instant,
 }
 
@@ -85,8 +89,12 @@ impl ObservedClouds {
         backends: Backends,
         results: impl IntoIterator<Item = (CloudName, QueryResult)>,
     ) -> Self {
+        let observed = Observed {
+            kept: service.kept.clone(),
+            ..Observed::of_service(&service.view, backends)
+        };
         let mut clouds = Self {
-            observed: Observed::of_service(&service.view, backends),
+            observed,
             errors: BTreeMap::new(),
             disowned: Vec::new(),
         };
@@ -146,8 +154,20 @@ impl ApplyResult {
         })
     }
 
-    /// Whether the attempt only restored the addresses of a Service that was ready,
-    /// which means that another writer changes them.
+    /// Whether the attempt created a load balancer, or found one of its name, that is not
+    /// as requested: the next attempt updates it.
+    pub fn has_unmet_create(&self) -> bool {
+        self.actions.iter().any(|action| {
+            let Action::Create { cloud, request } = action else {
+                return false;
+            };
+            let found = self.observed.load_balancer(cloud);
+            found.is_some_and(|found| found.state == State::Active && !found.meets(&request.spec))
+        })
+    }
+
+    /// Whether the attempt only changed the addresses of a Service that was ready: another
+    /// writer or the cloud had changed them.
     pub fn restores_status(&self, service: &ObservedService) -> bool {
         matches!(self.actions[..], [Action::Publish { .. }])
             && !service.view.published.is_empty()

@@ -10,15 +10,18 @@ pub mod per_service;
 pub mod provisioning;
 pub mod requeue;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::report::spans::ProvisioningTraces;
-use crate::plan::naming::ServiceUid;
+use crate::plan::kept::Kept;
+use crate::plan::naming::{CloudName, ServiceUid};
+use crate::plan::record::Ingress;
 use drift::Drift;
 use event_dedup::EventDedup;
 use mutation_cache::MutationCache;
 use node_sync::NodeSync;
 use pending_creates::PendingCreates;
+use per_service::PerService;
 use provisioning::ProvisioningClock;
 use requeue::RequeuePolicy;
 
@@ -41,6 +44,10 @@ pub struct Memory {
     pub provisioning_traces: ProvisioningTraces,
     /// The load balancers that have the current Nodes as back ends.
     pub node_sync: NodeSync,
+    /// What the clouds keep otherwise than it was requested.
+    pub kept: PerService<BTreeMap<CloudName, Kept>>,
+    /// The addresses that the status of a Service had after its last attempt.
+    pub published: PerService<Vec<Ingress>>,
 }
 
 impl Memory {
@@ -56,6 +63,8 @@ impl Memory {
             provisioning,
             provisioning_traces,
             node_sync,
+            kept,
+            published,
         } = self;
         requeue.forget(uid);
         drift.forget(uid);
@@ -65,6 +74,8 @@ impl Memory {
         provisioning.forget(uid);
         provisioning_traces.forget(uid);
         node_sync.forget(uid);
+        kept.forget(uid);
+        published.forget(uid);
     }
 
     /// Drops the state of all other Services, which may have been deleted while the
@@ -81,6 +92,8 @@ impl Memory {
             provisioning,
             provisioning_traces,
             node_sync,
+            kept,
+            published,
         } = self;
         requeue.retain(alive);
         drift.retain(alive);
@@ -89,5 +102,7 @@ impl Memory {
         provisioning.retain(alive);
         provisioning_traces.retain(alive);
         node_sync.retain(alive);
+        kept.retain(alive);
+        published.retain(alive);
     }
 }

@@ -45,6 +45,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         desired = Desired::Released(Release::Stays(reason));
     }
     let was_ready = condition.is_some_and(|condition| condition.status == "True");
+    let kept = memory.kept.get(&view.uid).unwrap_or_default();
     Ok(ObservedService {
         object,
         view,
@@ -52,6 +53,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         spec_hash,
         nodes,
         was_ready,
+        kept,
         started,
     })
 }

@@ -53,10 +53,28 @@ pub async fn report(
     // A load balancer that is left on a cloud which is no longer configured does not
     // keep the others from being in sync.
     let is_left = |waiting: &Waiting| matches!(waiting, Waiting::CloudNotConfigured(_));
-    if result.errors.is_empty() && pending.iter().all(is_left) {
+    let is_unmet = result.has_unmet_create();
+    if result.errors.is_empty() && pending.iter().all(is_left) && !is_unmet {
         context.memory.drift.mark_in_sync(service);
     }
+    remember(service, &result, context);
     requeue(service, &result, &pending, context)
+}
+
+/// Remembers what the next attempt compares with.
+fn remember(service: &ObservedService, result: &ApplyResult, context: &Context) {
+    let (memory, uid) = (&context.memory, &service.view.uid);
+    if result.observed.kept.is_empty() {
+        memory.kept.forget(uid);
+    } else {
+        memory.kept.insert(uid, result.observed.kept.clone());
+    }
+    // Without an error the status has what the plan wanted to publish.
+    if result.errors.is_empty() && matches!(service.desired, Desired::Managed(_)) {
+        memory
+            .published
+            .insert(uid, result.observed.ingress.clone());
+    }
 }
 
 /// The condition to set, if it may be set, and whether it differs from the
@@ -152,6 +170,7 @@ fn requeue(
     let requeues = unfinished
         .map(Requeue::after)
         .chain(slots.map(Requeue::Slot))
+        .chain(result.has_unmet_create().then_some(Requeue::Poll))
         .chain(restores);
     context.memory.requeue.schedule(
         &service.view.uid,

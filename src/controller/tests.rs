@@ -8,4 +8,5 @@ mod drift;
 pub(super) mod leader;
 mod live;
 mod proof;
+mod publication;
 mod takeover;

@@ -32,15 +32,32 @@ pub enum ConditionReason {
     SyncFailed,
 }
 
+/// The longest message of a condition in bytes, as of the note of an Event: the whole
+/// Service is limited, and everybody who watches it receives the message.
+pub const MESSAGE_LIMIT: usize = 1024;
+
 /// The content of the condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
     /// The reason; the status is "True" exactly for [`ConditionReason::Ready`].
     pub reason: ConditionReason,
+    /// At most [`MESSAGE_LIMIT`] bytes.
     pub message: String,
 }
 
 impl Readiness {
+    /// The content with this message, which is truncated if it is too long.
+    pub fn new(reason: ConditionReason, message: impl Into<String>) -> Self {
+        const ELLIPSIS: char = '\u{2026}';
+        let mut message = message.into();
+        if message.len() > MESSAGE_LIMIT {
+            let end = message.floor_char_boundary(MESSAGE_LIMIT - ELLIPSIS.len_utf8());
+            message.truncate(end);
+            message.push(ELLIPSIS);
+        }
+        Self { reason, message }
+    }
+
     /// Whether every load balancer serves.
     pub fn is_ready(&self) -> bool {
         self.reason == ConditionReason::Ready
@@ -144,4 +161,20 @@ impl From<Condition> for Map<String, Value> {
 pub fn find<'a>(service: &'a Service, kind: &str) -> Option<&'a Condition> {
     let mut conditions = service.conditions.iter();
     conditions.find(|condition| condition.type_ == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_bounded_and_stays_text() {
+        let long = "\u{e9}".repeat(400 << 10);
+        let readiness = Readiness::new(ConditionReason::SyncFailed, long);
+        assert!(readiness.message.len() <= MESSAGE_LIMIT);
+        assert!(readiness.message.ends_with("\u{e9}\u{2026}"));
+        let short = "x".repeat(MESSAGE_LIMIT);
+        let readiness = Readiness::new(ConditionReason::SyncFailed, short.clone());
+        assert_eq!(readiness.message, short);
+    }
 }

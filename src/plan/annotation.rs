@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::canonical;
 use super::load_balancer::Algorithm;
 
 /// Only the value `true` puts a Service under our management.
@@ -131,14 +132,14 @@ pub(super) fn parse_spec(value: &str) -> Result<String, Problem> {
     ))
 }
 
-/// Parses `lb-bandwidth`.
+/// Parses `lb-bandwidth` into its canonical form.
 pub(super) fn parse_bandwidth(value: &str) -> Result<String, Problem> {
     let number = value.strip_suffix(['K', 'M', 'G']).unwrap_or_default();
     let is_number = (1..=9).contains(&number.len())
         && number.bytes().all(|digit| digit.is_ascii_digit())
         && !number.starts_with('0');
     if is_number {
-        return Ok(value.to_owned());
+        return Ok(canonical::bandwidth(value.to_owned()));
     }
     let rule = "it must be a positive whole number followed by K, M or G (bits per second)";
     Err(Problem::annotation(

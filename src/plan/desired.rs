@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::annotation::{self, Problem, Subject};
+use super::canonical;
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
@@ -154,7 +155,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         spec: spec.map_err(&mut keep).unwrap_or_default(),
         bandwidth: bandwidth.map_err(&mut keep).unwrap_or_default(),
         algorithm: algorithm.map_err(&mut keep).unwrap_or_default(),
-        source_ranges: sorted(&service.source_ranges),
+        source_ranges: canonical::ranges(&service.source_ranges),
         client_affinity_seconds: service.client_affinity_seconds,
     };
     for cloud in &chosen {
@@ -170,11 +171,6 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         clouds: chosen,
         template,
     }))
-}
-
-fn sorted(ranges: &[String]) -> Vec<String> {
-    let ranges: BTreeSet<String> = ranges.iter().map(|range| range.trim().to_owned()).collect();
-    ranges.into_iter().collect()
 }
 
 fn chosen_clouds(

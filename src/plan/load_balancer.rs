@@ -52,7 +52,7 @@ impl Algorithm {
 }
 
 /// The configuration of a load balancer. Creates and updates both contain all of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LoadBalancerSpec {
     /// Addresses of the Nodes that serve as back ends.
     pub nodes: NodeAddresses,
@@ -60,10 +60,10 @@ pub struct LoadBalancerSpec {
     pub listeners: Vec<Listener>,
     /// The cloud's size or class of load balancer (`standard`).
     pub spec: String,
-    /// Bits per second as the user wrote it: a number and `K`, `M` or `G`.
+    /// Bits per second in canonical form: a number and `K`, `M` or `G`.
     pub bandwidth: String,
     pub algorithm: Algorithm,
-    /// The allowed client addresses (CIDR, sorted); empty allows all.
+    /// The allowed client addresses (CIDR in canonical form, sorted); empty allows all.
     pub source_ranges: Vec<String>,
     /// Seconds for which a client address keeps its back end (the Service's
     /// session affinity `ClientIP`); `None` without affinity.
@@ -75,6 +75,10 @@ impl LoadBalancerSpec {
     /// listeners is irrelevant. Names of listeners are compared only if the cloud shows
     /// any: a cloud of the basic profile does not store them.
     pub fn is_met_by(&self, found: &Self) -> bool {
+        // Spares the comparison with the thousands of listeners of a strange cloud.
+        if self.listeners.len() != found.listeners.len() {
+            return false;
+        }
         let shows_names = found
             .listeners
             .iter()
@@ -97,6 +101,9 @@ pub struct LoadBalancer {
     /// `None` if the cloud does not store owners.
     pub owner: Option<Owner>,
     pub spec: LoadBalancerSpec,
+    /// Whether every field of `spec` is known to this program. A load balancer with a
+    /// listener of an unknown protocol, for example, is not as it was requested.
+    pub is_understood: bool,
     /// Empty while it is being provisioned.
     pub addresses: Addresses,
     pub state: State,
@@ -110,6 +117,11 @@ impl LoadBalancer {
             Some(shown) => shown.is_same_service(owner),
             None => self.name == owner.load_balancer_name(),
         }
+    }
+
+    /// Whether it is as requested.
+    pub fn meets(&self, requested: &LoadBalancerSpec) -> bool {
+        self.is_understood && requested.is_met_by(&self.spec)
     }
 
     /// Its spec with other back ends.
@@ -126,11 +138,15 @@ impl LoadBalancer {
 pub struct Addresses {
     /// IP addresses, in the cloud's order.
     pub ips: Vec<IpAddr>,
-    /// The DNS name, if the cloud provides one.
+    /// The DNS name in lower case, if the cloud provides one.
     pub hostname: Option<String>,
+    /// Why addresses that the cloud shows are left out: one short sentence part, such as
+    /// `its address 127.0.0.1 is a loopback address`.
+    pub refused: Option<String>,
 }
 
 impl Addresses {
+    /// Whether there is no address to publish.
     pub fn is_empty(&self) -> bool {
         self.ips.is_empty() && self.hostname.is_none()
     }
@@ -165,6 +181,7 @@ impl LoadBalancer {
                 source_ranges: Vec::new(),
                 client_affinity_seconds: None,
             },
+            is_understood: true,
             addresses: Addresses::default(),
             state: State::Active,
         }

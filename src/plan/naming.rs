@@ -11,6 +11,32 @@ const NAME_LIMIT: usize = 63;
 /// Hexadecimal digits of the hash in a name: 64 bits. The probability that any two
 /// of a million load balancers collide is 3e-8.
 const HASH_DIGITS: usize = 16;
+/// The longest text in bytes by which a cloud may name anything: that of a DNS name.
+const TEXT_LIMIT: usize = 253;
+/// The longest label of a DNS name in bytes.
+const LABEL_LIMIT: usize = 63;
+
+/// Whether a text from a cloud can be an id or a name: 1 to 253 visible characters of
+/// ASCII. It then has neither line breaks nor characters that look like others, and can be
+/// logged as it is.
+pub fn is_plain(text: &str) -> bool {
+    (1..=TEXT_LIMIT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether a text is a DNS label of lower-case letters, digits and `-`, as the name of a
+/// namespace is.
+pub fn is_dns_label(text: &str) -> bool {
+    let is_inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=LABEL_LIMIT).contains(&text.len())
+        && text.bytes().all(is_inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// Whether a text is DNS labels, separated by dots: at most 253 characters.
+pub fn is_dns_subdomain(text: &str) -> bool {
+    text.len() <= TEXT_LIMIT && text.split('.').all(is_dns_label)
+}
 
 macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident) => {
@@ -57,6 +83,34 @@ text_newtype! {
 text_newtype! {
     /// The name of a load balancer; ours are derived by [`Owner::load_balancer_name`].
     LoadBalancerName
+}
+
+impl LoadBalancerId {
+    /// Checks an id from outside.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        // The record is a list that is separated by commas: a comma would shift the ids of
+        // the other clouds.
+        if !is_plain(text) || text.contains(',') {
+            return Err("it must have 1 to 253 visible ASCII characters and no comma");
+        }
+        Ok(Self::new(text))
+    }
+}
+
+impl LoadBalancerName {
+    /// Checks a name from outside.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if !is_plain(text) {
+            return Err("it must have 1 to 253 visible ASCII characters");
+        }
+        Ok(Self::new(text))
+    }
 }
 
 /// Namespace and name of a Service.
@@ -159,6 +213,39 @@ mod tests {
                 .chars()
                 .all(|letter| matches!(letter, 'a'..='z' | '0'..='9' | '-'))
         );
+    }
+
+    #[test]
+    fn ids_and_names_from_outside_are_short_and_visible() {
+        let long = "x".repeat(TEXT_LIMIT + 1);
+        for text in ["", "a b", "a\nb", "\u{e9}", "a\u{202e}b", "\u{7f}", &long] {
+            assert!(LoadBalancerId::parse(text).is_err(), "{text:?}");
+            assert!(LoadBalancerName::parse(text).is_err(), "{text:?}");
+        }
+        for text in ["lb-1", "arn:aws:lb/x~!", &long[1..]] {
+            assert_eq!(LoadBalancerId::parse(text), Ok(LoadBalancerId::new(text)));
+            assert_eq!(
+                LoadBalancerName::parse(text),
+                Ok(LoadBalancerName::new(text))
+            );
+        }
+        assert!(
+            LoadBalancerId::parse("x,lb-2").is_err(),
+            "it would shift the record"
+        );
+    }
+
+    #[test]
+    fn dns_names_are_told_from_other_texts() {
+        let label = "a".repeat(LABEL_LIMIT);
+        for text in ["web", "a-1", "0", &label] {
+            assert!(is_dns_label(text) && is_dns_subdomain(text), "{text}");
+        }
+        let long = format!("{label}a");
+        for text in ["", "-a", "a-", "A", "a/b", "a?b", "..", "a b", &long] {
+            assert!(!is_dns_label(text) && !is_dns_subdomain(text), "{text}");
+        }
+        assert!(is_dns_subdomain("a.b-c.d") && !is_dns_label("a.b"));
     }
 
     #[test]

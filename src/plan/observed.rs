@@ -1,11 +1,13 @@
 //! The observed state: the Service's finalizer, record and addresses, each cloud's
 //! load balancer, and the Nodes.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::action::{Action, Outcome};
+use super::kept::Kept;
 use super::load_balancer::{LoadBalancer, State};
 use super::naming::CloudName;
 use super::node_addresses::NodeAddresses;
@@ -24,6 +26,8 @@ pub struct Observed {
     pub ingress: Vec<Ingress>,
     pub clouds: BTreeMap<CloudName, CloudView>,
     pub backends: Backends,
+    /// What the clouds keep otherwise than it was requested.
+    pub kept: BTreeMap<CloudName, Kept>,
 }
 
 /// The state of one cloud for the Service.
@@ -58,6 +62,7 @@ impl Observed {
             ingress: service.published.clone(),
             clouds: BTreeMap::new(),
             backends,
+            kept: BTreeMap::new(),
         }
     }
 
@@ -69,24 +74,41 @@ impl Observed {
         })
     }
 
+    /// The load balancer as it is compared with what is requested: values that the cloud
+    /// is known to keep otherwise count as requested.
+    pub fn as_requested<'a>(
+        &self,
+        cloud: &CloudName,
+        found: &'a LoadBalancer,
+    ) -> Cow<'a, LoadBalancer> {
+        match self.kept.get(cloud) {
+            Some(kept) => Cow::Owned(kept.as_requested(found)),
+            None => Cow::Borrowed(found),
+        }
+    }
+
     /// Whether each of these clouds has a load balancer that clients can reach.
     pub fn serves_on(&self, clouds: &BTreeSet<CloudName>) -> bool {
         clouds.iter().all(|cloud| self.serves(cloud))
     }
 
+    /// The load balancer of ours on this cloud.
+    pub fn load_balancer(&self, cloud: &CloudName) -> Option<&LoadBalancer> {
+        match self.clouds.get(cloud) {
+            Some(CloudView::Present(found)) => Some(found),
+            _ => None,
+        }
+    }
+
     /// Whether this cloud has a load balancer that clients can reach.
     pub fn serves(&self, cloud: &CloudName) -> bool {
-        match self.clouds.get(cloud) {
-            Some(CloudView::Present(found)) => {
-                found.state == State::Active && !found.addresses.is_empty()
-            }
-            _ => false,
-        }
+        self.load_balancer(cloud)
+            .is_some_and(|found| found.state == State::Active && !found.addresses.is_empty())
     }
 
     /// Whether the Service's status has the addresses of its load balancer on a cloud.
     pub fn publishes_address_of(&self, cloud: &CloudName) -> bool {
-        let Some(CloudView::Present(found)) = self.clouds.get(cloud) else {
+        let Some(found) = self.load_balancer(cloud) else {
             return false;
         };
         let addresses = record::ingress_of(&found.addresses);
@@ -139,6 +161,7 @@ impl Observed {
     /// Applies the outcome of an action to the observed state. The executor and the
     /// simulated worlds of the tests share this function.
     pub fn record_outcome(&mut self, action: &Action, outcome: Outcome) {
+        self.record_kept(action, &outcome);
         match (action, outcome) {
             (Action::AddFinalizer, _) => self.finalizer = true,
             (
@@ -168,5 +191,20 @@ impl Observed {
                 _,
             ) => {}
         }
+    }
+
+    fn record_kept(&mut self, action: &Action, outcome: &Outcome) {
+        let (cloud, kept) = match (action, outcome) {
+            (Action::Update { cloud, request, .. }, Outcome::Found(updated)) => {
+                (cloud, Kept::of(&request.spec, updated))
+            }
+            // The response may describe an earlier load balancer.
+            (Action::Create { cloud, .. }, _) => (cloud, None),
+            _ => return,
+        };
+        match kept {
+            Some(kept) => self.kept.insert(cloud.clone(), kept),
+            None => self.kept.remove(cloud),
+        };
     }
 }

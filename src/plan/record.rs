@@ -19,8 +19,8 @@ use super::naming::{CloudName, LoadBalancerId};
 pub struct Record(BTreeMap<CloudName, LoadBalancerId>);
 
 impl Record {
-    /// Parses the two annotations. Incomplete pairs are dropped: a query by name
-    /// gives the same information.
+    /// Parses the two annotations. Incomplete pairs and ids that no cloud can have given
+    /// are dropped: a query by name gives the same information.
     pub fn parse(ids: Option<&str>, clouds: Option<&str>) -> Self {
         let list = |text: Option<&str>| -> Vec<String> {
             text.unwrap_or_default()
@@ -31,8 +31,10 @@ impl Record {
         let pairs = list(clouds).into_iter().zip(list(ids));
         Self(
             pairs
-                .filter(|(cloud, id)| !cloud.is_empty() && !id.is_empty())
-                .map(|(cloud, id)| (CloudName::new(cloud), LoadBalancerId::new(id)))
+                .filter(|(cloud, _)| !cloud.is_empty())
+                .filter_map(|(cloud, id)| {
+                    Some((CloudName::new(cloud), LoadBalancerId::parse(&id).ok()?))
+                })
                 .collect(),
         )
     }

@@ -67,9 +67,11 @@ fn load_balancer(service: &ServiceView, nodes: &Backends) -> LoadBalancer {
         name: wanted.owner.load_balancer_name(),
         owner: Some(wanted.owner.clone()),
         spec: wanted.spec(&nodes.addresses),
+        is_understood: true,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("address")],
             hostname: None,
+            refused: None,
         },
         state: State::Active,
     }

@@ -41,6 +41,10 @@ use crate::{ControlPlane, Replica, ReplicaOptions, repository_path};
 /// Internal addresses of the Nodes of a shared control plane, which no test changes.
 pub const SHARED_NODES: [&str; 2] = ["127.10.0.1", "127.10.0.2"];
 
+/// The field of a cloud's configuration that allows what simulated clouds give their load
+/// balancers: addresses of this machine, which are refused otherwise.
+pub const SIMULATED_ADDRESSES: &str = "addressRanges: [\"127.0.0.0/8\", \"0.0.0.0/0\", \"::/0\"]";
+
 /// The namespace that every cluster has.
 const DEFAULT_NAMESPACE: &str = "default";
 
@@ -227,10 +231,11 @@ impl Environment {
             Some(fronts) => (fronts.cloud1.url.clone(), fronts.cloud2.url.clone()),
             None => (self.cloud1.endpoint(), self.cloud2.endpoint()),
         };
+        let rest = format!("requestTimeout: {timeout}{places}, {SIMULATED_ADDRESSES}");
         format!(
             "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\n{extra}\nclouds:\n\
-             \x20 - {{name: cloud1, endpoint: \"{cloud1}\", requestTimeout: {timeout}{places}}}\n\
-             \x20 - {{name: cloud2, endpoint: \"{cloud2}\", requestTimeout: {timeout}{places}}}\n"
+             \x20 - {{name: cloud1, endpoint: \"{cloud1}\", {rest}}}\n\
+             \x20 - {{name: cloud2, endpoint: \"{cloud2}\", {rest}}}\n"
         )
     }
 

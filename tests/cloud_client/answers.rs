@@ -38,10 +38,10 @@ async fn answers_that_fail_a_create() {
         ),
         (
             200,
-            r#"{"err":"","lbId":"a","ip":"here"}"#,
+            r#"{"err":"","lbId":7,"ip":"192.0.2.1"}"#,
             Reason::Protocol,
             true,
-            "no address",
+            "no text as lbId",
         ),
         (200, &too_large, Reason::Protocol, true, "too large"),
         (
@@ -188,7 +188,7 @@ async fn a_load_balancer_of_somebody_else_is_not_taken_for_ours() {
     let edge = Edge::always(200, &[], shown(name.as_str(), "another")).await;
     assert_eq!(create(&edge).await.kind(), ErrorKind::NameTaken);
 
-    let edge = Edge::always(200, &[], shown("another", "uid of web")).await;
+    let edge = Edge::always(200, &[], shown("another", "uid-of-web")).await;
     assert_eq!(create(&edge).await.kind(), ErrorKind::Protocol);
     let cloud = edge.client(Profile::Standard);
     let queried = cloud.query(Which::Name(&name), Priority::User).await;

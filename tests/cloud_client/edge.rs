@@ -9,13 +9,17 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
-use my_cloud_controller_manager::cloud::{CallEvent, Profile, RestCloud, RestSettings};
+use my_cloud_controller_manager::cloud::{
+    AddressPolicy, CallEvent, Profile, RestCloud, RestSettings,
+};
 use my_cloud_controller_manager::election::{WritePermit, sole_leader};
 use my_cloud_controller_manager::plan::CreateRequest;
 use my_cloud_controller_manager::plan::load_balancer::{
-    Algorithm, Listener, LoadBalancerSpec, Protocol,
+    Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
 };
-use my_cloud_controller_manager::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
+use my_cloud_controller_manager::plan::naming::{
+    CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid,
+};
 use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use serde_json::Value;
 
@@ -118,6 +122,7 @@ pub fn settings(endpoint: &str, profile: Profile) -> RestSettings {
         concurrency: 4,
         requests_per_second: 0,
         profile,
+        addresses: AddressPolicy::default(),
         token_file: None,
         ca_file: None,
     }
@@ -144,7 +149,23 @@ pub fn owner(name: &str) -> Owner {
         cluster: ClusterId::new("cluster"),
         namespace: "default".into(),
         name: name.into(),
-        uid: ServiceUid::new(format!("uid of {name}")),
+        uid: ServiceUid::new(format!("uid-of-{name}")),
+    }
+}
+
+/// The load balancer that a request has made.
+pub fn known(request: &CreateRequest) -> LoadBalancer {
+    LoadBalancer {
+        id: LoadBalancerId::new("lb-1"),
+        name: request.name.clone(),
+        owner: Some(request.owner.clone()),
+        spec: request.spec.clone(),
+        is_understood: true,
+        addresses: Addresses {
+            ips: vec!["192.0.2.1".parse().expect("address")],
+            ..Addresses::default()
+        },
+        state: State::Active,
     }
 }
 

@@ -9,7 +9,7 @@ use my_cloud_controller_manager::priority::Priority;
 
 fn item(id: &str, cluster: &str) -> Value {
     let owner = json!({"cluster": cluster, "namespace": "n", "name": "n", "uid": id});
-    json!({"lbId": id, "name": format!("name of {id}"), "owner": owner})
+    json!({"lbId": id, "name": format!("name-of-{id}"), "owner": owner})
 }
 
 async fn ids(edge: &Edge) -> Result<Vec<String>, CloudError> {

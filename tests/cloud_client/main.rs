@@ -6,6 +6,8 @@
 
 mod answers;
 mod edge;
+mod hostile;
+mod incomplete;
 mod lists;
 mod requests;
 mod setup;

@@ -9,7 +9,7 @@ use opentelemetry::context::FutureExt;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use serde_json::json;
 
-use crate::edge::{Edge, client, permit, plain_request, rich_request, settings};
+use crate::edge::{Edge, client, known, permit, plain_request, rich_request, settings};
 
 #[tokio::test]
 async fn a_create_says_all_there_is_to_say() {
@@ -37,7 +37,7 @@ async fn a_create_says_all_there_is_to_say() {
         "sessionAffinity": {"type": "ClientIP", "timeoutSeconds": 60},
         "sourceRanges": ["192.0.2.0/24", "198.51.100.0/24"],
         "owner": {
-            "cluster": "cluster", "namespace": "default", "name": "web", "uid": "uid of web",
+            "cluster": "cluster", "namespace": "default", "name": "web", "uid": "uid-of-web",
         },
     });
     assert_eq!(seen.body, expected);
@@ -90,11 +90,15 @@ async fn a_create_that_finds_an_older_load_balancer_shows_what_that_has() {
 #[tokio::test]
 async fn an_update_and_a_delete_carry_the_fencing_token() {
     let edge = Edge::always(200, &[], r#"{"err":""}"#).await;
-    let (permit, request, id) = (permit(), plain_request("web"), LoadBalancerId::new("lb-1"));
+    let (permit, request) = (permit(), plain_request("web"));
+    let before = known(&request);
     let cloud = edge.client(Profile::Standard);
-    let updated = cloud.update(&permit, &id, &request, Priority::User).await;
-    assert_eq!(updated.expect("updated").id, id);
-    cloud.delete(&permit, &id).await.expect("deleted");
+    let updated = cloud
+        .update(&permit, &before, &request, Priority::User)
+        .await;
+    let updated = updated.expect("updated");
+    assert_eq!(updated, before, "an empty answer says nothing else");
+    cloud.delete(&permit, &before.id).await.expect("deleted");
     for seen in edge.seen() {
         assert_eq!(seen.body["lbId"], "lb-1");
         assert_eq!(
@@ -166,7 +170,7 @@ async fn a_query_reads_a_whole_load_balancer() {
                 {"name": "dns", "protocol": "UDP", "port": 53, "nodePort": 30053},
             ]);
             shown["owner"] =
-                json!({"cluster": "cluster", "namespace": "default", "name": "web", "uid": "uid of web"});
+                json!({"cluster": "cluster", "namespace": "default", "name": "web", "uid": "uid-of-web"});
             assert!(seen.body == json!({"name": name}) || seen.body == json!({"lbId": "lb-1"}));
             Box::pin(async move { crate::edge::answer(200, shown.to_string()) })
         }
@@ -184,6 +188,7 @@ async fn a_query_reads_a_whole_load_balancer() {
         let expected = Addresses {
             ips: ips.into(),
             hostname: None,
+            refused: None,
         };
         assert_eq!(found.addresses, expected);
     }

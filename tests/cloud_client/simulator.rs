@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use my_cloud_controller_manager::cloud::{
-    Cloud, ErrorKind, Profile, RestCloud, RestSettings, Which,
+    AddressPolicy, Cloud, ErrorKind, Profile, RestCloud, RestSettings, Which,
 };
 use my_cloud_controller_manager::election::sole_leader;
 use my_cloud_controller_manager::plan::load_balancer::State;
@@ -30,6 +30,11 @@ async fn simulator(profile: Profile, latency: Duration) -> (CloudSimulator, Rest
     let simulator = CloudSimulator::start(options).await.expect("started");
     let settings = RestSettings {
         concurrency: 3,
+        addresses: AddressPolicy {
+            // The simulator's addresses are of this machine.
+            ranges: vec!["127.0.0.0/8".parse().expect("a range")],
+            ..AddressPolicy::default()
+        },
         ..settings(&simulator.endpoint(), profile)
     };
     (simulator, client(settings).0)
@@ -65,7 +70,9 @@ async fn a_load_balancer_lives_and_dies() {
             request.spec = rich_request("web").spec;
         }
         request.spec.bandwidth = "7M".into();
-        let updated = cloud.update(&permit, id, &request, Priority::User).await;
+        let updated = cloud
+            .update(&permit, &created, &request, Priority::User)
+            .await;
         let updated = updated.expect("updated");
         for which in [Which::Id(id), Which::Name(&request.name)] {
             let found = cloud.query(which, Priority::User).await.expect("answered");
@@ -81,7 +88,9 @@ async fn a_load_balancer_lives_and_dies() {
             let absent = cloud.query(Which::Id(id), Priority::User).await;
             assert!(matches!(absent, Ok(None)), "{reason}");
         }
-        let gone = cloud.update(&permit, id, &request, Priority::User).await;
+        let gone = cloud
+            .update(&permit, &created, &request, Priority::User)
+            .await;
         assert_eq!(gone.expect_err("gone").kind(), ErrorKind::NotFound);
         assert!(simulator.inventory().is_empty());
     }

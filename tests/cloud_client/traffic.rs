@@ -32,6 +32,7 @@ fn codes(events: &Events) -> Vec<String> {
         CallEvent::Started { verb, .. } => format!("started {verb}"),
         CallEvent::Finished(Call { code, .. }) => code.as_str().to_owned(),
         CallEvent::NotSent(Call { code, .. }) => format!("not sent: {}", code.as_str()),
+        CallEvent::Skipped { item, .. } => format!("skipped {}", item.as_str()),
         CallEvent::Paused { length, .. } => format!("paused for {length:?}"),
     });
     codes.collect()

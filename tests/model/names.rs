@@ -117,9 +117,11 @@ pub fn load_balancer(found: Balancer) -> LoadBalancer {
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
         },
+        is_understood: true,
         addresses: Addresses {
             ips: is_served.then(|| address(found.id)).into_iter().collect(),
             hostname: None,
+            refused: None,
         },
         state: match found.phase {
             Phase::Provisioning => State::Provisioning,

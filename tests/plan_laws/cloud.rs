@@ -76,6 +76,7 @@ impl Cloud {
             name: request.name.clone(),
             owner: (!self.forgetful).then(|| request.owner.clone()),
             spec: self.kept(&request.spec),
+            is_understood: true,
             addresses,
             state,
         };
@@ -154,5 +155,6 @@ fn address_of(id: &LoadBalancerId) -> Addresses {
     Addresses {
         ips: vec![IpAddr::from([198, high, middle, low])],
         hostname: None,
+        refused: None,
     }
 }

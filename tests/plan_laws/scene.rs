@@ -166,9 +166,11 @@ impl Scene {
             name: owner().load_balancer_name(),
             owner: (!cloud.forgetful).then(owner),
             spec,
+            is_understood: true,
             addresses: Addresses {
                 ips: has_address.then(|| address(index)).into_iter().collect(),
                 hostname: None,
+                refused: None,
             },
             state,
         })
@@ -343,9 +345,11 @@ fn under_our_name(index: usize) -> LoadBalancer {
         name: owner().load_balancer_name(),
         owner: Some(of_another),
         spec: wanted_spec(Nodes::One),
+        is_understood: true,
         addresses: Addresses {
             ips: vec![address(100 + index)],
             hostname: None,
+            refused: None,
         },
         state: State::Active,
     }

@@ -198,13 +198,15 @@ impl Theirs {
             }
         };
         LoadBalancer {
-            id: LoadBalancerId::new(format!("theirs: {self:?}")),
+            id: LoadBalancerId::new(format!("theirs:{self:?}")),
             name,
             owner,
             spec: wanted_spec(Nodes::One),
+            is_understood: true,
             addresses: Addresses {
                 ips: vec![address(100 + self as usize)],
                 hostname: None,
+                refused: None,
             },
             state: State::Active,
         }

@@ -1,27 +1,73 @@
-//! The list operation, page by page.
+//! The list operation, page by page and item by item, within the [`bounds`] of a list.
 
 use std::collections::HashSet;
+use std::mem::size_of;
+use std::net::IpAddr;
 
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use super::{RestCloud, json};
-use crate::cloud::call::Verb;
+use crate::cloud::call::{CallEvent, SkippedItem, Verb};
 use crate::cloud::error::CloudError;
 use crate::cloud::http_client::{ApiRequest, TOO_LARGE};
-use crate::cloud::wire::{ListBody, ListRequestBody, LoadBalancerBody};
-use crate::cloud::{Profile, body};
-use crate::plan::load_balancer::LoadBalancer;
+use crate::cloud::wire::{ListRequestBody, LoadBalancerBody, read_page};
+use crate::cloud::{Profile, body, bounds};
+use crate::plan::load_balancer::{Listener, LoadBalancer};
 use crate::plan::naming::ClusterId;
 use crate::priority::Priority;
 
-/// Number of load balancers to request for a page; halved while a page is too large.
-const PAGE_SIZE: usize = 500;
+/// A list that is being read.
+#[derive(Default)]
+struct Listing {
+    found: Vec<LoadBalancer>,
+    pages: usize,
+    /// The items of all pages, also those that were left out.
+    items: usize,
+    bytes: usize,
+    /// The bytes of `found` in memory.
+    kept: usize,
+    /// The tokens of the pages.
+    tokens: HashSet<String>,
+}
 
-/// One page of a list.
-struct Page {
-    items: Vec<LoadBalancer>,
-    /// The token of the next page, if there is one.
-    next: Option<String>,
+impl Listing {
+    fn begin_page(&mut self) -> Result<(), String> {
+        self.pages += 1;
+        within("pages", self.pages, bounds::LIST_PAGES)
+    }
+
+    fn count_bytes(&mut self, bytes: usize) -> Result<(), String> {
+        self.bytes += bytes;
+        within("bytes", self.bytes, bounds::LIST_BYTES)
+    }
+
+    fn count_item(&mut self) -> Result<(), String> {
+        self.items += 1;
+        within("items", self.items, bounds::LIST_ITEMS)
+    }
+
+    /// Keeps a load balancer of this many bytes.
+    fn keep(&mut self, found: LoadBalancer, bytes: usize) -> Result<(), String> {
+        self.kept += bytes;
+        self.found.push(found);
+        within("bytes in memory", self.kept, bounds::LIST_KEPT)
+    }
+
+    /// Records the token of the next page; an error if it was there before.
+    fn turn_to(&mut self, token: &str) -> Result<(), String> {
+        if self.tokens.insert(token.to_owned()) {
+            return Ok(());
+        }
+        Err("the list returned a page token for the second time".into())
+    }
+}
+
+fn within(what: &str, count: usize, most: usize) -> Result<(), String> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(format!("the list has more than {most} {what}"))
 }
 
 impl RestCloud {
@@ -32,36 +78,45 @@ impl RestCloud {
         if self.api_client.profile == Profile::Basic {
             return Err(self.unsupported(Verb::List, "list"));
         }
-        let (mut found, mut seen) = (Vec::new(), HashSet::new());
-        let (mut size, mut token) = (PAGE_SIZE, None::<String>);
+        let listed = timeout(bounds::LIST_TIME, self.list_pages(cluster)).await;
+        listed.unwrap_or_else(|_| {
+            let message = format!("the list took longer than {:?}", bounds::LIST_TIME);
+            Err(self.protocol(Verb::List, message))
+        })
+    }
+
+    async fn list_pages(&self, cluster: &ClusterId) -> Result<Vec<LoadBalancer>, CloudError> {
+        let exceeded = |message| self.protocol(Verb::List, message);
+        let mut listing = Listing::default();
+        let (mut size, mut token) = (bounds::PAGE_SIZE, None::<String>);
         loop {
-            let page = match self.page(cluster, size, token.as_deref()).await {
-                Ok(page) => page,
+            listing.begin_page().map_err(exceeded)?;
+            token = match self
+                .page(cluster, size, token.as_deref(), &mut listing)
+                .await
+            {
+                Ok(next) => next,
                 Err(error) if error.message().starts_with(TOO_LARGE) && size > 1 => {
                     size /= 2;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            token = page.next;
-            found.extend(page.items);
             match &token {
-                None => return Ok(found),
-                Some(next) if !seen.insert(next.clone()) => {
-                    let message = "the list returned a page token for the second time";
-                    return Err(self.protocol(Verb::List, message));
-                }
-                Some(_) => {}
+                None => return Ok(listing.found),
+                Some(next) => listing.turn_to(next).map_err(exceeded)?,
             }
         }
     }
 
+    /// Reads a page into the list; returns the token of the next one, if there is one.
     async fn page(
         &self,
         cluster: &ClusterId,
         size: usize,
         token: Option<&str>,
-    ) -> Result<Page, CloudError> {
+        listing: &mut Listing,
+    ) -> Result<Option<String>, CloudError> {
         let api_request = ApiRequest {
             verb: Verb::List,
             address: &self.urls.list,
@@ -69,41 +124,140 @@ impl RestCloud {
             permit: None,
             idempotency_key: None,
             body: json(&ListRequestBody::new(cluster, size, token)),
-            limit: body::PAGE,
+            limit: bounds::PAGE,
         };
         let span = self.span(Verb::List, &self.urls.list);
         // The page is converted here, so that neither its text nor its JSON outlives the call.
         let read = |body: &[u8]| {
-            let mut page: ListBody<'_> = self.parse(Verb::List, body)?;
-            let items = page.items.take().into_iter().flatten();
-            Ok(Page {
-                items: items.filter_map(|item| self.item(item, cluster)).collect(),
-                next: page.next(),
-            })
+            let exceeded = |message| self.protocol(Verb::List, message);
+            listing.count_bytes(body.len()).map_err(exceeded)?;
+            let take = |item: &RawValue| self.take_item(item, cluster, listing);
+            read_page(body, take).map_err(|error| self.mismatch(Verb::List, &error))
         };
         self.api_client.call(span, api_request, read).await
     }
 
-    /// Reads an item of a list; `None` if it belongs to another cluster. An unreadable item
-    /// is skipped, which is safe because a missing item proves nothing.
-    fn item(&self, item: &RawValue, cluster: &ClusterId) -> Option<LoadBalancer> {
-        let read = serde_json::from_str::<LoadBalancerBody>(item.get())
+    /// Adds an item to the list. An unreadable item and one of another cluster cost only
+    /// themselves, which is safe because a missing item proves nothing.
+    ///
+    /// # Errors
+    /// The list exceeds a bound.
+    fn take_item(
+        &self,
+        item: &RawValue,
+        cluster: &ClusterId,
+        listing: &mut Listing,
+    ) -> Result<(), String> {
+        listing.count_item()?;
+        let read = serde_json::from_str::<LoadBalancerBody<'_>>(item.get())
             .map_err(|error| error.to_string())
-            .and_then(|item| item.shown(self.api_client.profile));
-        let read = read.inspect_err(|error| {
-            if self.api_client.should_log(Verb::List, "unreadable_item") {
-                let error = body::excerpt(error.as_bytes());
-                tracing::warn!(cloud = %self.api_client.cloud, error, "a load balancer in the cloud's list cannot be read and is skipped");
+            .and_then(|item| item.listed(self.reading()));
+        let mut found = match read {
+            Ok(found) => found,
+            Err(error) => {
+                self.skip_unreadable(item, &error);
+                return Ok(());
             }
-        });
-        let mut found = self.sharing_nodes(read.ok()?);
+        };
         if let Some(owner) = &mut found.owner {
             // A cloud may ignore the owner in the request.
             if owner.cluster != *cluster {
-                return None;
+                self.skip_foreign(&found);
+                return Ok(());
             }
             owner.cluster = cluster.clone();
         }
-        Some(found)
+        self.warn_of_refused(Verb::List, &found);
+        let own = found.spec.nodes.clone();
+        let found = self.sharing_nodes(found);
+        let is_own = found.spec.nodes.is_shared_with(&own);
+        let bytes = footprint(&found, is_own);
+        listing.keep(found, bytes)
+    }
+
+    fn skip_unreadable(&self, item: &RawValue, error: &str) {
+        self.skip(SkippedItem::Unreadable);
+        if self.api_client.should_log(Verb::List, "unreadable_item") {
+            let error = body::excerpt(error.as_bytes());
+            let item = body::excerpt(item.get().as_bytes());
+            tracing::warn!(cloud = %self.api_client.cloud, error, item, "a load balancer in the cloud's list cannot be read and is skipped");
+        }
+    }
+
+    fn skip_foreign(&self, found: &LoadBalancer) {
+        self.skip(SkippedItem::Foreign);
+        if self.api_client.should_log(Verb::List, "foreign_item") {
+            tracing::info!(cloud = %self.api_client.cloud, id = %found.id, name = %found.name, "the cloud's list has a load balancer of another cluster, which is skipped");
+        }
+    }
+
+    fn skip(&self, item: SkippedItem) {
+        let cloud = self.api_client.cloud.clone();
+        (self.api_client.observer)(&CallEvent::Skipped { cloud, item });
+    }
+}
+
+/// The bytes of a load balancer in memory; its back ends count only if they are its own.
+fn footprint(found: &LoadBalancer, has_own_nodes: bool) -> usize {
+    let LoadBalancer { owner, spec, .. } = found;
+    let owner = owner.as_ref().map_or(0, |owner| {
+        owner.namespace.len() + owner.name.len() + owner.uid.as_str().len()
+    });
+    let listeners = spec.listeners.iter();
+    let listeners: usize = listeners
+        .map(|listener| size_of::<Listener>() + listener.name.len())
+        .sum();
+    let ranges = spec.source_ranges.iter();
+    let ranges: usize = ranges.map(|range| size_of::<String>() + range.len()).sum();
+    let nodes = if has_own_nodes { spec.nodes.len() } else { 0 };
+    size_of::<LoadBalancer>()
+        + found.id.as_str().len()
+        + found.name.as_str().len()
+        + owner
+        + listeners
+        + ranges
+        + spec.spec.len()
+        + spec.bandwidth.len()
+        + nodes * size_of::<IpAddr>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_at_each_of_its_bounds() {
+        let mut listing = Listing::default();
+        for _ in 0..bounds::LIST_PAGES {
+            listing.begin_page().expect("a page");
+        }
+        assert!(listing.begin_page().is_err());
+        for _ in 0..bounds::LIST_ITEMS {
+            listing.count_item().expect("an item");
+        }
+        assert!(listing.count_item().is_err());
+        listing.count_bytes(bounds::LIST_BYTES).expect("bytes");
+        assert!(listing.count_bytes(1).is_err());
+        listing.turn_to("2").expect("a new token");
+        assert!(listing.turn_to("2").is_err());
+    }
+
+    #[test]
+    fn what_a_load_balancer_occupies_is_counted() {
+        let name = crate::plan::naming::LoadBalancerName::new("web");
+        let mut found = LoadBalancer::plain("lb-1", name, None);
+        let small = footprint(&found, true);
+        found.spec.nodes = (0..100)
+            .map(|last| IpAddr::from([10, 0, 0, last]))
+            .collect();
+        assert_eq!(footprint(&found, false), small, "shared with others");
+        assert_eq!(footprint(&found, true), small + 100 * size_of::<IpAddr>());
+        found.spec.source_ranges = vec!["x".repeat(1000)];
+        assert!(footprint(&found, false) > small + 1000);
+        let mut listing = Listing::default();
+        listing
+            .keep(found.clone(), bounds::LIST_KEPT)
+            .expect("kept");
+        assert!(listing.keep(found, 1).is_err());
     }
 }

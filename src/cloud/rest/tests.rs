@@ -60,6 +60,7 @@ async fn silent() -> (TcpListener, RestCloud, Arc<Mutex<Vec<CallEvent>>>) {
         concurrency: 1,
         requests_per_second: 0,
         profile: Profile::Standard,
+        addresses: AddressPolicy::default(),
         token_file: None,
         ca_file: None,
     };
@@ -121,14 +122,16 @@ async fn no_write_starts_after_the_leadership() {
     let permit = leader_for(SHORT).permit().expect("leads");
     tokio::time::sleep(permit.time_left()).await;
     let request = request();
-    let id = LoadBalancerId::new("lb-1");
+    let owner = Some(request.owner.clone());
+    let known = LoadBalancer::plain("lb-1", request.name.clone(), owner);
+    let id = known.id.clone();
     let errors = [
         cloud
             .create(&permit, &request, Priority::User)
             .await
             .map(|_| ()),
         cloud
-            .update(&permit, &id, &request, Priority::User)
+            .update(&permit, &known, &request, Priority::User)
             .await
             .map(|_| ()),
         cloud.delete(&permit, &id).await,

@@ -4,6 +4,7 @@ use super::{Executor, Interruption};
 use crate::cloud::{CloudError, ErrorKind, Operation, Verb, Which};
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::ReconcileError;
+use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{CreateRequest, Outcome, Urgency, Waiting};
 use crate::priority::Priority;
@@ -42,14 +43,15 @@ impl Executor<'_> {
     pub(super) async fn update(
         &self,
         name: &CloudName,
-        id: &LoadBalancerId,
+        before: &LoadBalancer,
         request: &CreateRequest,
         urgency: Urgency,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let permit = self.leadership.permit()?;
         let priority = self.priority(name, urgency);
-        let updated = cloud.client.update(&permit, id, request, priority).await;
+        let updated = cloud.client.update(&permit, before, request, priority);
+        let updated = updated.await;
         if urgency == Urgency::Background {
             self.count_node_sync(name, updated.is_ok());
         }
@@ -60,7 +62,7 @@ impl Executor<'_> {
             }
             Err(error) => {
                 // The state of the load balancer is unknown: the next attempt queries it.
-                cloud.inventory.forget(id);
+                cloud.inventory.forget(&before.id);
                 Err(error.into())
             }
         }

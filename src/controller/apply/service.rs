@@ -18,10 +18,7 @@ use crate::plan::{Observed, Outcome};
 
 impl Executor<'_> {
     pub(super) async fn add_finalizer(&mut self) -> Result<Outcome, Interruption> {
-        let readiness = Readiness {
-            reason: ConditionReason::Provisioning,
-            message: "Ensuring load balancer".into(),
-        };
+        let readiness = Readiness::new(ConditionReason::Provisioning, "Ensuring load balancer");
         let patch = ServicePatch {
             finalizer: Some(true),
             readiness: Some(&readiness),
@@ -62,8 +59,25 @@ impl Executor<'_> {
             readiness: readiness.as_ref(),
             ..ServicePatch::default()
         };
-        self.patch(&patch).await?;
-        Ok(Outcome::Done)
+        match self.patch(&patch).await {
+            Err(ReconcileError::Kubernetes(KubernetesError::Rejected(message)))
+                if !publication.ingress.is_empty() =>
+            {
+                // The load balancers must be on record even if the API server refuses
+                // their addresses. The error says so in the condition.
+                let patch = ServicePatch {
+                    publication: Some(&publication),
+                    keep_ingress: true,
+                    ..ServicePatch::default()
+                };
+                self.patch(&patch).await?;
+                Err(KubernetesError::Rejected(message).into())
+            }
+            written => {
+                written?;
+                Ok(Outcome::Done)
+            }
+        }
     }
 
     pub(super) async fn remove_finalizer(

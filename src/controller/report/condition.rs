@@ -6,6 +6,8 @@ use crate::controller::attempt::ObservedService;
 use crate::controller::error::Unfinished;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::plan::annotation::Problem;
+use crate::plan::load_balancer::LoadBalancer;
+use crate::plan::naming::CloudName;
 use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
 use crate::reason::Reason;
 
@@ -56,10 +58,7 @@ fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
         .iter()
         .map(|problem| problem.describe(prefix))
         .collect();
-    Readiness {
-        reason: ConditionReason::InvalidConfiguration,
-        message: problems.join("; "),
-    }
+    Readiness::new(ConditionReason::InvalidConfiguration, problems.join("; "))
 }
 
 fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
@@ -75,10 +74,29 @@ fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
     } else {
         format!("Load balancers {serving_list} are ready")
     };
-    Readiness {
-        reason: ConditionReason::Ready,
-        message,
-    }
+    let remarks = observed.present().filter_map(|(cloud, found)| {
+        let is_wanted = wanted.clouds.contains(cloud);
+        remark(cloud, found, observed).filter(|_| is_wanted)
+    });
+    let message = std::iter::once(message).chain(remarks);
+    Readiness::new(
+        ConditionReason::Ready,
+        message.collect::<Vec<_>>().join("; "),
+    )
+}
+
+/// What a user should know of a load balancer that serves.
+fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Option<String> {
+    let kept = observed.kept.get(cloud);
+    let kept = kept.filter(|kept| kept.as_requested(found) != *found);
+    let kept = kept.map(|kept| {
+        let fields = kept.fields().join(", ");
+        format!("{cloud} keeps otherwise than requested: {fields}")
+    });
+    let refused = found.addresses.refused.as_ref();
+    let refused = refused.map(|refused| format!("not published on {cloud}: {refused}"));
+    let remarks: Vec<String> = kept.into_iter().chain(refused).collect();
+    (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 
 /// The condition for an unfinished part of the attempt; `None` if the load
@@ -117,7 +135,7 @@ fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
         },
     };
     let reason = condition_reason(unfinished.reason());
-    Some(Readiness { reason, message })
+    Some(Readiness::new(reason, message))
 }
 
 /// The condition's reason for a reason of metrics and logs.

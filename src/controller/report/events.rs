@@ -8,6 +8,7 @@ use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::events::EventReason;
 use crate::plan::annotation::{self, UnknownAnnotation};
 use crate::plan::naming::CloudName;
+use crate::plan::record::Ingress;
 use crate::plan::{Action, Desired, Urgency, Waiting};
 
 /// Emits the Events that announce the actions of a plan: once for each spec. A retry
@@ -150,13 +151,50 @@ pub fn emit_warnings(
     readiness: Option<&Readiness>,
     context: &Context,
 ) {
-    let warnings = warnings(service, result, readiness, context.metadata_keys.prefix());
+    let restorer = restorer(service, result, context);
+    if restorer == Some(Changed::ByTheCloud) {
+        let note = format!(
+            "The addresses of the load balancers changed at the clouds; published {}",
+            addresses(&result.observed.ingress)
+        );
+        let reason = EventReason::UpdatedLoadBalancer;
+        context.events.emit(&service.object, reason, note);
+    }
+    let mut warnings = warnings(service, result, readiness, context.metadata_keys.prefix());
+    if restorer == Some(Changed::ByAnotherWriter) {
+        let note = "Another writer changed status.loadBalancer; the addresses are restored, with growing delays if that repeats";
+        warnings.push((EventReason::StatusOverwritten, note.to_owned()));
+    }
     if warnings.is_empty() || !context.memory.event_dedup.mark_warned(service) {
         return;
     }
     for (reason, note) in warnings {
         context.events.emit(&service.object, reason, note);
     }
+}
+
+/// Who changed the addresses that an attempt restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changed {
+    ByAnotherWriter,
+    ByTheCloud,
+}
+
+/// Compares with what we published last; `None` also if this leader has published nothing
+/// yet, so that nobody is blamed for what happened before.
+fn restorer(service: &ObservedService, result: &ApplyResult, context: &Context) -> Option<Changed> {
+    let ours = context.memory.published.get(&service.view.uid);
+    let ours = ours.filter(|_| result.restores_status(service))?;
+    Some(if ours == service.view.published {
+        Changed::ByTheCloud
+    } else {
+        Changed::ByAnotherWriter
+    })
+}
+
+fn addresses(ingress: &[Ingress]) -> String {
+    let addresses: Vec<String> = ingress.iter().map(Ingress::to_string).collect();
+    addresses.join(", ")
 }
 
 fn warnings(
@@ -166,10 +204,6 @@ fn warnings(
     prefix: &str,
 ) -> Vec<(EventReason, String)> {
     let mut warnings = Vec::new();
-    if result.restores_status(service) {
-        let note = "Another writer changed status.loadBalancer; the addresses are restored, with growing delays if that repeats";
-        warnings.push((EventReason::StatusOverwritten, note.to_owned()));
-    }
     // Otherwise the condition names the cloud.
     if readiness.is_some_and(Readiness::is_ready) {
         let left_behind = result.waiting.iter().filter_map(unconfigured);

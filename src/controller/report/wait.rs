@@ -31,13 +31,13 @@ pub async fn explain_wait(
         return;
     }
     let clouds: Vec<&str> = clouds.iter().map(|cloud| cloud.as_str()).collect();
-    let readiness = Readiness {
-        reason: ConditionReason::Provisioning,
-        message: format!(
+    let readiness = Readiness::new(
+        ConditionReason::Provisioning,
+        format!(
             "Waiting for a turn at {}: as many load balancers as its limit of concurrent calls allows are being changed",
             clouds.join(", ")
         ),
-    };
+    );
     // A failure is logged there, and costs only the explanation.
     let _ = write_condition(&service, &service.object, &readiness, leadership, context).await;
 }

@@ -13,12 +13,20 @@ use crate::kubernetes::service_object::Service;
 
 /// The live Service and the number of patches.
 #[derive(Clone, Default)]
-pub(in crate::controller) struct ApiServer(Arc<Mutex<(Option<Value>, usize)>>);
+pub(in crate::controller) struct ApiServer(Arc<Mutex<(Option<Value>, usize)>>, Refusal);
+
+/// Whether patches with an address are refused (422).
+type Refusal = bool;
 
 impl ApiServer {
     pub(in crate::controller) fn with(live: Option<&Service>) -> Self {
         let live = live.map(|live| json!(live));
-        Self(Arc::new(Mutex::new((live, 0))))
+        Self(Arc::new(Mutex::new((live, 0))), false)
+    }
+
+    /// The server, which refuses each patch with an address.
+    pub(in crate::controller) fn refusing_addresses(self) -> Self {
+        Self(self.0, true)
     }
 
     pub(in crate::controller) fn client(&self) -> Client {
@@ -50,7 +58,10 @@ impl ApiServer {
                 *patches += 1;
                 let patch: Value = serde_json::from_slice(&patch).expect("a patch");
                 let version = |of: &Value| of["metadata"]["resourceVersion"].clone();
-                if version(&patch).is_null() || version(&patch) == version(live) {
+                let has_address = !patch["status"]["loadBalancer"].is_null();
+                if self.1 && has_address {
+                    failure(422)
+                } else if version(&patch).is_null() || version(&patch) == version(live) {
                     merge(live, patch);
                     (200, live.clone())
                 } else {
@@ -66,7 +77,11 @@ impl ApiServer {
 }
 
 fn failure(code: u16) -> (u16, Value) {
-    let reason = if code == 404 { "NotFound" } else { "Conflict" };
+    let reason = match code {
+        404 => "NotFound",
+        422 => "Invalid",
+        _ => "Conflict",
+    };
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": reason, "reason": reason, "code": code,

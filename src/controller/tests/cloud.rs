@@ -54,9 +54,11 @@ pub(in crate::controller) fn made(request: &CreateRequest, id: &str) -> LoadBala
         name: request.name.clone(),
         owner: Some(request.owner.clone()),
         spec: request.spec.clone(),
+        is_understood: true,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("an address")],
             hostname: None,
+            refused: None,
         },
         state: State::Active,
     }
@@ -106,12 +108,13 @@ impl Cloud for Scripted {
     fn update<'a>(
         &'a self,
         _: &'a WritePermit,
-        id: &'a LoadBalancerId,
+        before: &'a LoadBalancer,
         request: &'a CreateRequest,
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
+        let id = before.id.as_str();
         self.record(format!("update {id}{}", suffix(priority)));
-        std::future::ready(Ok(made(request, id.as_str()))).boxed()
+        std::future::ready(Ok(made(request, id))).boxed()
     }
 
     fn delete<'a>(

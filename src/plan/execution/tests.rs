@@ -77,6 +77,7 @@ fn execution(actions: impl IntoIterator<Item = Action>) -> Execution {
         ingress: Vec::new(),
         clouds: BTreeMap::new(),
         backends: Backends::default(),
+        kept: BTreeMap::new(),
     };
     Execution::new(plan, observed).0
 }

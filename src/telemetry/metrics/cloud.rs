@@ -62,6 +62,7 @@ pub struct CloudMetrics {
     paused: IntGaugeVec,
     pauses: IntCounterVec,
     last_success: GaugeVec,
+    skipped: IntCounterVec,
     /// The end of the cooldown of each cloud.
     resume: Mutex<HashMap<String, Instant>>,
 }
@@ -119,6 +120,11 @@ impl CloudMetrics {
                 "Time of the last successful response of the cloud; before the first one, the time when this replica became the leader; 0 on a replica that never led.",
                 vec![cloud()],
             )?,
+            skipped: registrar.counter(
+                "mycloud_lb_cloud_list_items_skipped_total",
+                "Items of the cloud's lists that were left out because they cannot be read (unreadable) or belong to another cluster (foreign).",
+                vec![cloud(), Label::of("reason", &["unreadable", "foreign"])],
+            )?,
             resume: Mutex::default(),
         })
     }
@@ -159,6 +165,11 @@ impl CloudMetrics {
     pub fn retried(&self, cloud: &str, operation: &str, reason: Reason) {
         let labels = [cloud, operation, reason.as_str()];
         self.retries.with_label_values(&labels).inc();
+    }
+
+    /// Counts an item of a list that was left out: `unreadable` or `foreign`.
+    pub fn skipped(&self, cloud: &str, reason: &str) {
+        self.skipped.with_label_values(&[cloud, reason]).inc();
     }
 
     /// Changes the number of calls in flight.

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use testbed::ControlPlane;
 use testbed::cloud::{CloudSimulator, CloudSimulatorOptions};
 use testbed::control_plane::{AUDIT_LOG_VARIABLE, KUBECONFIG_VARIABLE};
+use testbed::environment::SIMULATED_ADDRESSES;
 use testbed::process::{Output, Process, Program, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -79,7 +80,8 @@ impl Clouds {
         let config = directory.path().join("config.yaml");
         let (one, two) = (cloud1.endpoint(), cloud2.endpoint());
         let text = format!(
-            "clouds:\n- {{name: cloud1, endpoint: \"{one}\"}}\n- {{name: cloud2, endpoint: \"{two}\"}}\n"
+            "clouds:\n- {{name: cloud1, endpoint: \"{one}\", {SIMULATED_ADDRESSES}}}\n\
+             - {{name: cloud2, endpoint: \"{two}\", {SIMULATED_ADDRESSES}}}\n"
         );
         std::fs::write(&config, text)?;
         Ok(Self {

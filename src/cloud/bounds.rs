@@ -1,0 +1,41 @@
+//! The bounds on what a cloud may answer. A cloud is not trusted: what it answers must not
+//! cost the memory or the time of the Services of other clouds.
+//!
+//! An answer that exceeds a bound of its size is a protocol error of that cloud
+//! ([`ErrorKind::Protocol`](super::ErrorKind::Protocol)); a list that does has no result, so
+//! that nothing is concluded from a part of it. `docs/verification.md` repeats the numbers.
+
+use std::time::Duration;
+
+/// Maximum size in bytes of a response with one load balancer, after decompression: a
+/// load balancer with 1,000 back ends and 100 listeners has 30 KiB.
+pub(super) const ONE: usize = 1 << 20;
+/// Maximum size in bytes of a page of a list, after decompression: [`PAGE_SIZE`] load
+/// balancers with 1,000 back ends each have 8 MB. A smaller page is requested otherwise.
+pub(super) const PAGE: usize = 8 << 20;
+/// Number of load balancers to request for a page; halved while a page is too large.
+pub(super) const PAGE_SIZE: usize = 500;
+/// Maximum number of items of a page. More than [`PAGE_SIZE`], because a cloud may ignore
+/// the requested size.
+pub(super) const PAGE_ITEMS: usize = 10_000;
+/// Maximum number of pages of a list: 2,000 pages of 500 items are ten times
+/// [`LIST_ITEMS`], so that a cloud may answer with smaller pages than requested.
+pub(super) const LIST_PAGES: usize = 2_000;
+/// Maximum number of items of a list, also those of other owners: twenty times the 5,000
+/// Services of the largest measured cluster.
+pub(super) const LIST_ITEMS: usize = 100_000;
+/// Maximum number of bytes of all pages of a list: 5,000 load balancers with 1,000 back
+/// ends each have 75 MB.
+pub(super) const LIST_BYTES: usize = 256 << 20;
+/// Maximum number of bytes that the load balancers of a list may occupy in memory: room for
+/// 25,000 usual ones, which have 600 bytes each beside the back ends that they share.
+pub(super) const LIST_KEPT: usize = 16 << 20;
+/// Maximum duration of a list: the default interval between two lists.
+pub(super) const LIST_TIME: Duration = Duration::from_secs(300);
+/// Maximum number of bytes of a page token.
+pub(super) const PAGE_TOKEN: usize = 4 << 10;
+/// Maximum number of addresses of one load balancer: more than any cloud gives one, and
+/// each is an entry of the Service's status.
+pub(super) const ADDRESSES: usize = 16;
+/// Maximum number of characters of a cloud's text in a log line or a message.
+pub(super) const EXCERPT: usize = 200;

@@ -1,0 +1,139 @@
+//! What a cloud keeps otherwise than it was requested.
+
+use serde::Serialize;
+
+use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
+
+/// The difference that remained after a cloud had answered an update with success. A repeated
+/// update would change nothing, so the same difference is no drift: it is named in the
+/// condition. Back ends are not part of it: a load balancer that lacks one is updated again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Kept {
+    requested: LoadBalancerSpec,
+    shown: LoadBalancerSpec,
+    is_understood: bool,
+}
+
+impl Kept {
+    /// The difference that the response to an update shows; `None` if there is none, or if
+    /// the cloud is still working.
+    pub fn of(requested: &LoadBalancerSpec, updated: &LoadBalancer) -> Option<Self> {
+        let shown = updated.spec_with_nodes(&requested.nodes);
+        let is_met = updated.is_understood && requested.is_met_by(&shown);
+        (updated.state == State::Active && !is_met).then(|| Self {
+            requested: requested.clone(),
+            shown,
+            is_understood: updated.is_understood,
+        })
+    }
+
+    /// The load balancer with each value that the cloud keeps otherwise replaced by the
+    /// requested one.
+    pub fn as_requested(&self, found: &LoadBalancer) -> LoadBalancer {
+        let (asked, shown) = (&self.requested, &self.shown);
+        let mut read = found.clone();
+        let spec = &mut read.spec;
+        replace(&mut spec.listeners, &shown.listeners, &asked.listeners);
+        replace(&mut spec.spec, &shown.spec, &asked.spec);
+        replace(&mut spec.bandwidth, &shown.bandwidth, &asked.bandwidth);
+        replace(&mut spec.algorithm, &shown.algorithm, &asked.algorithm);
+        replace(
+            &mut spec.source_ranges,
+            &shown.source_ranges,
+            &asked.source_ranges,
+        );
+        replace(
+            &mut spec.client_affinity_seconds,
+            &shown.client_affinity_seconds,
+            &asked.client_affinity_seconds,
+        );
+        read.is_understood |= !self.is_understood;
+        read
+    }
+
+    /// The fields of the difference, in the words of the cloud's API.
+    pub fn fields(&self) -> Vec<&'static str> {
+        let (asked, shown) = (&self.requested, &self.shown);
+        let mut listeners = (asked.listeners.clone(), shown.listeners.clone());
+        listeners.0.sort();
+        listeners.1.sort();
+        let fields = [
+            ("listeners", listeners.0 != listeners.1),
+            ("spec", asked.spec != shown.spec),
+            ("bandwidth", asked.bandwidth != shown.bandwidth),
+            ("algorithm", asked.algorithm != shown.algorithm),
+            ("sourceRanges", asked.source_ranges != shown.source_ranges),
+            (
+                "sessionAffinity",
+                asked.client_affinity_seconds != shown.client_affinity_seconds,
+            ),
+            ("fields that are not known here", !self.is_understood),
+        ];
+        let fields = fields.into_iter().filter(|(_, differs)| *differs);
+        fields.map(|(name, _)| name).collect()
+    }
+}
+
+fn replace<T: Clone + PartialEq>(found: &mut T, shown: &T, requested: &T) {
+    if found == shown {
+        found.clone_from(requested);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::naming::LoadBalancerName;
+    use crate::plan::node_addresses::NodeAddresses;
+
+    fn load_balancer() -> LoadBalancer {
+        LoadBalancer::plain("lb-1", LoadBalancerName::new("web"), None)
+    }
+
+    #[test]
+    fn what_a_cloud_keeps_its_own_way_counts_as_requested_until_either_side_changes() {
+        let mut requested = load_balancer().spec;
+        requested.bandwidth = "20M".into();
+        let updated = load_balancer();
+        let kept = Kept::of(&requested, &updated).expect("a difference");
+        assert_eq!(kept.fields(), ["bandwidth"]);
+        assert!(kept.as_requested(&updated).meets(&requested));
+
+        let mut drifted = updated.clone();
+        drifted.spec.bandwidth = "9M".into();
+        assert!(!kept.as_requested(&drifted).meets(&requested), "drift");
+        let mut edited = requested.clone();
+        edited.bandwidth = "30M".into();
+        assert!(!kept.as_requested(&updated).meets(&edited), "an edit");
+        drifted = updated.clone();
+        drifted.spec.spec = "large".into();
+        assert!(
+            !kept.as_requested(&drifted).meets(&requested),
+            "another field"
+        );
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_named_too() {
+        let mut updated = load_balancer();
+        updated.is_understood = false;
+        let requested = updated.spec.clone();
+        let kept = Kept::of(&requested, &updated).expect("a difference");
+        assert!(kept.as_requested(&updated).meets(&requested));
+        assert_eq!(kept.fields().len(), 1);
+    }
+
+    #[test]
+    fn neither_back_ends_nor_work_in_progress_are_a_difference() {
+        let mut requested = load_balancer().spec;
+        assert_eq!(Kept::of(&requested, &load_balancer()), None, "as requested");
+        requested.nodes = NodeAddresses::from([[10, 0, 0, 1].into()]);
+        assert_eq!(Kept::of(&requested, &load_balancer()), None, "back ends");
+        requested.bandwidth = "20M".into();
+        let working = LoadBalancer {
+            state: State::Provisioning,
+            ..load_balancer()
+        };
+        assert_eq!(Kept::of(&requested, &working), None, "still working");
+    }
+}

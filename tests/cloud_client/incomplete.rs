@@ -1,0 +1,137 @@
+//! Answers that lack fields, or have values that this program does not know.
+
+use my_cloud_controller_manager::cloud::{Cloud, Profile, Which};
+use my_cloud_controller_manager::plan::load_balancer::{LoadBalancer, State};
+use my_cloud_controller_manager::plan::naming::{ClusterId, LoadBalancerId};
+use my_cloud_controller_manager::priority::Priority;
+use serde_json::{Value, json};
+
+use crate::edge::{Edge, known, permit, plain_request, rich_request};
+
+/// The result of an update that is answered with this.
+async fn updated(profile: Profile, before: &LoadBalancer, body: Value) -> LoadBalancer {
+    let edge = Edge::always(200, &[], body.to_string()).await;
+    let mut request = match profile {
+        Profile::Standard => rich_request("web"),
+        Profile::Basic => plain_request("web"),
+    };
+    request.spec.bandwidth = "7M".into();
+    let cloud = edge.client(profile);
+    let permit = permit();
+    let updated = cloud.update(&permit, before, &request, Priority::User);
+    let updated = updated.await.expect("updated");
+    assert_eq!(
+        updated.spec.bandwidth, request.spec.bandwidth,
+        "as requested"
+    );
+    updated
+}
+
+#[tokio::test]
+async fn what_an_update_does_not_say_stays_as_it_was_known() {
+    for profile in [Profile::Standard, Profile::Basic] {
+        let before = known(&plain_request("web"));
+        for body in [
+            json!({"err": ""}),
+            json!({"err": "", "lbId": "lb-1"}),
+            json!({"err": "", "lbId": "lb-1", "ip": ""}),
+            json!({"err": "", "lbId": "lb-1", "ip": null, "ips": [], "state": ""}),
+            json!({"err": "", "lbId": "lb-1", "name": before.name}),
+            json!({"err": "", "port": 80, "nodePort": 30080}),
+        ] {
+            let after = updated(profile, &before, body.clone()).await;
+            assert_eq!(after.addresses, before.addresses, "{body}");
+            assert_eq!(after.state, State::Active, "{body}");
+            assert_eq!(after.owner, before.owner, "{body}");
+            assert!(after.is_understood, "{body}");
+        }
+    }
+    let mut before = known(&plain_request("web"));
+    before.state = State::Error("no capacity".into());
+    let after = updated(Profile::Standard, &before, json!({"err": ""})).await;
+    assert_eq!(after.state, before.state, "the next query may tell");
+}
+
+#[tokio::test]
+async fn what_an_update_says_counts() {
+    let before = known(&plain_request("web"));
+    let body = json!({"err": "", "ip": "192.0.2.9", "nodes": ["10.0.0.9"], "sourceRanges": []});
+    let after = updated(Profile::Standard, &before, body).await;
+    let ip: std::net::IpAddr = "192.0.2.9".parse().expect("address");
+    assert_eq!(after.addresses.ips, [ip]);
+    assert_eq!(after.spec.nodes.len(), 1);
+    assert!(after.spec.source_ranges.is_empty());
+    let after = updated(
+        Profile::Standard,
+        &before,
+        json!({"err": "", "state": "provisioning"}),
+    )
+    .await;
+    assert_eq!(after.state, State::Provisioning);
+}
+
+#[tokio::test]
+async fn a_value_that_is_not_known_costs_its_field_only() {
+    let listener =
+        |protocol: &str| json!([{"name": "", "protocol": protocol, "port": 80, "nodePort": 30080}]);
+    let cases = [
+        ("listeners", listener("HTTP")),
+        ("listeners", json!([{"port": 70000}])),
+        ("algorithm", json!("weighted")),
+        ("nodes", json!(["10.0.0.1", "vm-7"])),
+        (
+            "sessionAffinity",
+            json!({"type": "ClientIP", "timeoutSeconds": 0.5}),
+        ),
+        ("sourceRanges", json!("all")),
+        ("bandwidth", json!(5)),
+        ("port", json!("http")),
+    ];
+    let request = plain_request("web");
+    for (field, value) in cases {
+        let mut body = json!({
+            "err": "", "lbId": "lb-1", "name": request.name, "owner": request.owner,
+            "nodes": ["10.0.0.1", "10.0.0.2"], "port": 80, "nodePort": 30080,
+            "spec": "standard", "bandwidth": "5M", "ip": "192.0.2.1", "state": "deleting",
+        });
+        body[field] = value;
+        let page = json!({"err": "", "items": [body]});
+        let edge = Edge::start(move |_, seen| {
+            let answered = match seen.path.ends_with("/list") {
+                true => page.to_string(),
+                false => body.to_string(),
+            };
+            Box::pin(async move { crate::edge::answer(200, answered) })
+        })
+        .await;
+        let cloud = edge.client(Profile::Standard);
+        let id = LoadBalancerId::new("lb-1");
+        let found = cloud.query(Which::Id(&id), Priority::User).await;
+        let found = found.expect(field).expect(field);
+        assert_eq!(found.owner.as_ref(), Some(&request.owner), "{field}");
+        assert_eq!(found.state, State::Deleting, "{field}");
+        assert_eq!(found.addresses.ips.len(), 1, "{field}");
+        assert!(!found.meets(&request.spec), "{field}: not as requested");
+        let list = cloud.list(&ClusterId::new("cluster")).await;
+        assert_eq!(list.expect(field), [found], "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_cloud_that_spells_values_its_own_way_has_what_was_requested() {
+    let mut request = plain_request("web");
+    request.spec.bandwidth = "1G".into();
+    request.spec.source_ranges = vec!["10.0.0.0/8".into(), "2001:db8::/32".into()];
+    let body = json!({
+        "err": "", "lbId": "lb-1", "name": request.name, "owner": request.owner,
+        "nodes": ["::ffff:10.0.0.2", "10.0.0.1"], "port": 80, "nodePort": 30080,
+        "spec": "standard", "bandwidth": "1000M",
+        "sourceRanges": ["2001:DB8::/32", "10.1.2.3/8"],
+    });
+    let edge = Edge::always(200, &[], body.to_string()).await;
+    let id = LoadBalancerId::new("lb-1");
+    let cloud = edge.client(Profile::Standard);
+    let found = cloud.query(Which::Id(&id), Priority::User).await;
+    let found = found.expect("answered").expect("found");
+    assert!(found.meets(&request.spec), "{:?}", found.spec);
+}

@@ -1,0 +1,172 @@
+//! A cloud that wants to harm, beside a good one.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use axum::body::Bytes;
+use serde_json::{Value, json};
+use testbed::environment::SOON;
+use testbed::{Environment, Replica, eventually};
+
+use crate::server::OddCloud;
+
+/// What the process may occupy at its highest, in KiB: an unoptimised binary has 60 MiB with
+/// a good cloud, and the bounds of `src/cloud/bounds.rs` allow some 60 MiB for a cloud.
+const MEMORY_KIB: u64 = 160 << 10;
+/// What the log of a test may have in bytes.
+const LOG: usize = 1 << 20;
+const FORGED: &str = "x\n{\"level\":\"INFO\",\"message\":\"FORGED\"}\n";
+
+/// The page of a list, of a kind for each number.
+fn page(number: usize, request: &Value) -> Bytes {
+    let owner = |uid: &str| {
+        let cluster = &request["owner"]["cluster"];
+        json!({"cluster": cluster, "namespace": "a/../../b?x", "name": FORGED, "uid": uid})
+    };
+    let page = match number % 4 {
+        0 => format!(r#"{{"err":"","items":[{}0]}}"#, "0,".repeat(4_000_000)),
+        1 => {
+            let items = vec![r#"{"lbId":1}"#; 5000].join(",");
+            format!(r#"{{"err":"","items":[{items}],"nextPageToken":"{number}"}}"#)
+        }
+        2 => {
+            let item = json!({"lbId": FORGED, "name": FORGED, "owner": owner("1")});
+            let spoof = json!({"lbId": "lb-9", "name": "n", "owner": owner("2")});
+            json!({"err": "", "items": [item, spoof, null, 7]}).to_string()
+        }
+        _ => {
+            let fat = json!({"lbId": "lb-fat", "name": "fat", "spec": "x".repeat(7 << 20)});
+            json!({"err": "", "items": [fat], "nextPageToken": number.to_string()}).to_string()
+        }
+    };
+    Bytes::from(page)
+}
+
+/// The answer about one load balancer, of a kind for each number.
+fn answer(number: usize, good: &Value) -> Bytes {
+    let mut answer = good.clone();
+    match number % 5 {
+        0 => {
+            let addresses = 0..60_000u32;
+            answer["ips"] = addresses
+                .map(|ip| json!(std::net::Ipv4Addr::from(ip)))
+                .collect();
+        }
+        1 => answer["name"] = json!(FORGED.repeat(10_000)),
+        2 => answer["lbId"] = json!("x,lb-2"),
+        3 => answer = json!({"err": FORGED.repeat(10_000)}),
+        _ => answer["ips"] = json!(["127.0.0.1", "169.254.169.254", "10.96.0.1"]),
+    }
+    Bytes::from(answer.to_string())
+}
+
+/// The highest memory that a process had, in KiB.
+fn peak(replica: &Replica) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", replica.id()))?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(number.context("VmHWM")?.parse()?)
+}
+
+#[tokio::test]
+async fn a_hostile_cloud_costs_no_service_of_another() -> Result<()> {
+    let mut test = Environment::shared("hostile-cloud").await?;
+    test.extra_config =
+        "sweepInterval: 200ms\ndriftInterval: 1s\nserviceCidrs: [10.96.0.0/12]".into();
+    let hostile = OddCloud::start().await?;
+    let lists = AtomicUsize::new(0);
+    let others = AtomicUsize::new(0);
+    hostile.answer(move |verb, request, good| match verb {
+        "list" => page(lists.fetch_add(1, Ordering::Relaxed), request),
+        _ => answer(others.fetch_add(1, Ordering::Relaxed), &good),
+    });
+    let mut options = test.replica_options("sole");
+    options.config_yaml = hostile.as_strange_cloud1(&test, &options.config_yaml);
+    options.extra_args.push("--leader-elect=false".into());
+    let mut replica = Replica::start(options).await?;
+
+    for number in 0..5 {
+        let bad = test.service(&format!("bad-{number}"));
+        bad.provider("cloud1").create().await?;
+    }
+    eventually("every kind of list to have come", SOON, async || {
+        Ok((hostile.calls("list").len() > 50).then_some(()))
+    })
+    .await?;
+    for number in 0..5 {
+        let name = format!("good-{number}");
+        test.service(&name).provider("cloud2").create().await?;
+        test.until_ready(&name).await?;
+    }
+    let lists = hostile.calls("list").len();
+    eventually("further lists", SOON, async || {
+        Ok((hostile.calls("list").len() > lists + 50).then_some(()))
+    })
+    .await?;
+    test.delete("good-0").await?;
+    test.until_gone("good-0").await?;
+
+    for number in 0..5 {
+        let service = test.get(&format!("bad-{number}")).await?;
+        let (_, _, message) = test.condition(&service).context("a condition")?;
+        ensure!(message.len() <= 1024, "{} bytes", message.len());
+        ensure!(!message.contains('\n'), "{message}");
+        let addresses = testbed::environment::addresses(&service);
+        ensure!(addresses.len() <= 1, "{addresses:?}");
+    }
+    ensure!(replica.exit_status()?.is_none(), "the process lives");
+    let memory = peak(&replica)?;
+    ensure!(memory < MEMORY_KIB, "{memory} KiB");
+    let log = std::fs::read_to_string(replica.log_path())?;
+    ensure!(log.len() < LOG, "a log of {} bytes", log.len());
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        ensure!(line["message"] != "FORGED", "{line}");
+    }
+    let skipped =
+        "mycloud_lb_cloud_list_items_skipped_total{cloud=\"cloud1\",reason=\"unreadable\"}";
+    ensure!(replica.value(skipped).await? > 0.0);
+    let protocol = "mycloud_lb_cloud_api_requests_total{cloud=\"cloud1\",code=\"protocol\",operation=\"list\"}";
+    ensure!(replica.value(protocol).await? > 0.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_of_somebody_else_is_not_published() -> Result<()> {
+    let mut test = Environment::shared("hostile-addresses").await?;
+    test.extra_config = "serviceCidrs: [10.96.0.0/12]".into();
+    let cloud = OddCloud::start().await?;
+    let mut options = test.replica_options("sole");
+    options.config_yaml = cloud.as_strange_cloud1(&test, &options.config_yaml);
+    options.extra_args.push("--leader-elect=false".into());
+    let _replica = Replica::start(options).await?;
+    for (name, ip, why) in [
+        ("own", "10.96.0.1", "own Services"),
+        ("loopback", "127.0.0.1", "loopback"),
+        ("metadata", "169.254.169.254", "link-local"),
+    ] {
+        cloud.answer(move |_, _, mut good| {
+            good["ip"] = json!(ip);
+            Bytes::from(good.to_string())
+        });
+        test.service(name).provider("cloud1").create().await?;
+        let message = test.until_reason(name, "CloudError").await?;
+        ensure!(message.contains(ip) && message.contains(why), "{message}");
+        let service = test.get(name).await?;
+        ensure!(
+            testbed::environment::addresses(&service).is_empty(),
+            "{name}"
+        );
+        ensure!(test.record(&service).is_some(), "{name} is on record");
+        // And it can be deleted.
+        test.delete(name).await?;
+        test.until_gone(name).await?;
+    }
+    eventually(
+        "no load balancer to be left",
+        Duration::from_secs(10),
+        async || Ok((cloud.len() == 0).then_some(())),
+    )
+    .await
+}

@@ -1,0 +1,168 @@
+//! Clouds that mean well and answer otherwise than expected.
+
+use anyhow::{Context, Result, ensure};
+use axum::body::Bytes;
+use kube::ResourceExt;
+use serde_json::json;
+use testbed::environment::{SOON, addresses};
+use testbed::{Environment, Replica, eventually};
+
+use crate::server::OddCloud;
+
+/// An environment in which cloud1 is the odd one.
+async fn start(test: &str, config: &str) -> Result<(Environment, OddCloud, Replica)> {
+    let mut test = Environment::shared(test).await?;
+    test.extra_config = config.into();
+    let cloud = OddCloud::start().await?;
+    let mut options = test.replica_options("sole");
+    options.config_yaml = cloud.as_cloud1(&test, &options.config_yaml);
+    options.extra_args.push("--leader-elect=false".into());
+    let replica = Replica::start(options).await?;
+    Ok((test, cloud, replica))
+}
+
+#[tokio::test]
+async fn an_update_that_is_answered_with_nothing_changes_no_condition() -> Result<()> {
+    let (test, cloud, _replica) = start("odd-terse", "").await?;
+    cloud.answer(|verb, _, good| match verb {
+        "update" => Bytes::from(r#"{"err": ""}"#),
+        _ => Bytes::from(good.to_string()),
+    });
+    test.service("web").provider("cloud1").create().await?;
+    let ready = test.until_ready("web").await?;
+    let queries = cloud.calls("query").len();
+    let annotated = test
+        .annotate("web", &[("lb-bandwidth", Some("20M"))])
+        .await?;
+    let _ = annotated;
+    test.until_event("web", "EnsuredLoadBalancer").await?;
+    eventually("the update", SOON, async || {
+        Ok((cloud.calls("update").len() == 1).then_some(()))
+    })
+    .await?;
+    // A second update follows only after the first one was reported.
+    test.annotate("web", &[("lb-bandwidth", Some("30M"))])
+        .await?;
+    eventually("the second update", SOON, async || {
+        Ok((cloud.calls("update").len() == 2).then_some(()))
+    })
+    .await?;
+    test.delete("web").await?;
+    let before = test.writes()?;
+    test.until_gone("web").await?;
+    let ours = before.iter().filter(|write| write.name == "web").count();
+    ensure!(ours <= 2, "finalizer and publication, no flips: {before:?}");
+    let of_deletion = 3;
+    let queried = cloud.calls("query").len() - queries;
+    ensure!(queried <= of_deletion, "{queried} queries");
+    ensure!(!addresses(&ready).is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_listener_that_is_not_known_is_put_right_and_can_be_deleted() -> Result<()> {
+    let quick = "driftInterval: 500ms\nsweepInterval: 300ms";
+    let (test, cloud, _replica) = start("odd-listener", quick).await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    cloud.edit(|found| found["listeners"][0]["protocol"] = json!("HTTP"));
+    eventually("the listener to be put right", SOON, async || {
+        let updates = cloud.calls("update");
+        let is_right = |update: &serde_json::Value| update["listeners"][0]["protocol"] == "TCP";
+        Ok(updates.iter().any(is_right).then_some(()))
+    })
+    .await?;
+    // From now on it never is.
+    cloud.answer(|_, _, mut good| {
+        if !good["listeners"].is_null() {
+            good["listeners"][0]["protocol"] = json!("HTTP");
+        }
+        for item in good["items"].as_array_mut().into_iter().flatten() {
+            item["algorithm"] = json!("weighted");
+        }
+        Bytes::from(good.to_string())
+    });
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    ensure!(cloud.len() == 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_value_in_the_spelling_of_the_cloud_is_told_of_once_and_is_no_drift() -> Result<()> {
+    let quick = "driftInterval: 300ms\nsweepInterval: 300ms";
+    let (test, cloud, replica) = start("odd-spelling", quick).await?;
+    cloud.answer(|_, _, mut good| {
+        let spell = |found: &mut serde_json::Value| {
+            if !found["bandwidth"].is_null() {
+                found["bandwidth"] = json!("5 Mbit/s");
+                found["sourceRanges"] = json!(["2001:DB8::/32"]);
+            }
+        };
+        spell(&mut good);
+        good["items"]
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+            .for_each(spell);
+        Bytes::from(good.to_string())
+    });
+    let ranges = json!(["2001:db8::/32"]);
+    test.service("web")
+        .provider("cloud1")
+        .field("loadBalancerSourceRanges", ranges)
+        .create()
+        .await?;
+    let is_told = |service: &_| {
+        let condition = test.condition(service);
+        condition.is_some_and(|(status, _, message)| {
+            status == "True" && message.contains("keeps otherwise than requested: bandwidth")
+        })
+    };
+    let told = test
+        .until("web", "the difference to be told", is_told)
+        .await?;
+    let (lists, updates) = (cloud.calls("list").len(), cloud.calls("update").len());
+    ensure!(updates == 1, "{updates} updates");
+    eventually("ten further lists", SOON, async || {
+        Ok((cloud.calls("list").len() > lists + 10).then_some(()))
+    })
+    .await?;
+    ensure!(cloud.calls("update").len() == 1, "no further update");
+    ensure!(test.events("web", "LoadBalancerDrifted").await?.is_empty());
+    ensure!(test.get("web").await?.resource_version() == told.resource_version());
+    ensure!(replica.total("mycloud_lb_drift_total").await? == 0.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_that_the_cloud_changes_blames_nobody_else() -> Result<()> {
+    let quick = "driftInterval: 500ms\nsweepInterval: 300ms";
+    let (test, cloud, _replica) = start("odd-address", quick).await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    cloud.edit(|found| found["ip"] = json!("198.51.100.201"));
+    let is_new = |service: &_| addresses(service) == ["198.51.100.201"];
+    test.until("web", "the new address", is_new).await?;
+    let note = test.until_event("web", "UpdatedLoadBalancer").await?;
+    ensure!(note.contains("198.51.100.201"), "{note}");
+    ensure!(test.events("web", "StatusOverwritten").await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_name_in_capitals_is_published_in_lower_case() -> Result<()> {
+    let (test, cloud, _replica) = start("odd-host-name", "").await?;
+    cloud.answer(|_, _, mut good| {
+        if !good["ip"].is_null() {
+            good["ip"] = json!("");
+            good["hostname"] = json!("MyLB-123.Elb.Example.com.");
+        }
+        Bytes::from(good.to_string())
+    });
+    test.service("web").provider("cloud1").create().await?;
+    let ready = test.until_ready("web").await?;
+    ensure!(addresses(&ready) == ["mylb-123.elb.example.com"]);
+    test.record(&ready).context("a record")?;
+    Ok(())
+}
