@@ -52,6 +52,10 @@ impl Record {
         self.0.get(cloud)
     }
 
+    pub fn ids(&self) -> impl Iterator<Item = &LoadBalancerId> {
+        self.0.values()
+    }
+
     pub fn clouds(&self) -> impl Iterator<Item = &CloudName> {
         self.0.keys()
     }
