@@ -110,6 +110,7 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     // be deleted does not hold up the others.
     let can_serve = can_serve(&plan.waiting);
     let leftovers = leftovers(wanted, observed, &mut plan.waiting);
+    plan.waiting.extend(shown_twice(wanted, observed));
     let may_break = can_serve && !leftovers.is_empty();
     let creates = mutations
         .iter()
@@ -240,6 +241,9 @@ fn leftovers(wanted: &Wanted, observed: &Observed, waiting: &mut BTreeSet<Waitin
         }
         match view {
             CloudView::Absent | CloudView::NameTaken => {}
+            // A cloud that is wanted shows it too: it is in use.
+            CloudView::Present(found)
+                if observed.also_on(&wanted.clouds, cloud, found).is_some() => {}
             CloudView::Present(found) => actions.extend(delete(cloud, found)),
             CloudView::NotConfigured => {
                 waiting.insert(Waiting::CloudNotConfigured(cloud.clone()));
@@ -250,6 +254,20 @@ fn leftovers(wanted: &Wanted, observed: &Observed, waiting: &mut BTreeSet<Waitin
         }
     }
     actions
+}
+
+/// The pairs of clouds, one of them wanted, that show the same load balancer.
+fn shown_twice(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
+    let pair = |(cloud, found): (&CloudName, &LoadBalancer)| {
+        let mut clouds = [
+            cloud.clone(),
+            observed.also_on(&wanted.clouds, cloud, found)?.clone(),
+        ];
+        clouds.sort();
+        let id = found.id.clone();
+        Some(Waiting::ShownTwice { clouds, id })
+    };
+    observed.present().filter_map(pair).collect()
 }
 
 /// The actions that delete a load balancer; without the delete itself if the cloud

@@ -2,6 +2,7 @@
 
 mod moves {
     pub mod client;
+    mod one_account;
 }
 
 use std::time::Duration;

@@ -133,7 +133,10 @@ impl Executor<'_> {
                     Some(cloud) => Err(Interruption::Waiting(Waiting::Provisioning(cloud.clone()))),
                 }
             }
-            Action::Delete { cloud, id } => self.delete(cloud, id).await,
+            Action::Delete { cloud, id } => {
+                self.ensure_unwanted(cloud, id, observed).await?;
+                self.delete(cloud, id).await
+            }
             Action::ConfirmGone { cloud, id } => self.confirm_gone(cloud, id).await,
             Action::RemoveFinalizer { clear_status } => self.remove_finalizer(*clear_status).await,
         }

@@ -164,6 +164,12 @@ pub enum Waiting {
     NodesUnconfirmed,
     /// The cloud still has a load balancer whose deletion was requested.
     StillDeleting(CloudName, LoadBalancerId),
+    /// Two clouds show the same load balancer, so both lead to one account; it is deleted
+    /// at neither while the Service names one of them. An operator must act.
+    ShownTwice {
+        clouds: [CloudName; 2],
+        id: LoadBalancerId,
+    },
     /// The repair of drift is rate-limited: for its slot.
     RepairSlot(CloudName),
 }

@@ -84,6 +84,20 @@ impl Observed {
         }
     }
 
+    /// The cloud among `wanted` that shows the load balancer which another cloud shows.
+    pub fn also_on<'a>(
+        &self,
+        wanted: &'a BTreeSet<CloudName>,
+        cloud: &CloudName,
+        found: &LoadBalancer,
+    ) -> Option<&'a CloudName> {
+        let shows_it = |other: &&CloudName| match self.clouds.get(*other) {
+            Some(CloudView::Present(shown)) => *other != cloud && shown.looks_like(found),
+            _ => false,
+        };
+        wanted.iter().find(shows_it)
+    }
+
     /// Whether the Service's status has the addresses of its load balancer on a cloud.
     pub fn publishes_address_of(&self, cloud: &CloudName) -> bool {
         let Some(CloudView::Present(found)) = self.clouds.get(cloud) else {
@@ -110,8 +124,14 @@ impl Observed {
         });
         let kept =
             unknown.filter_map(|cloud| Some((cloud.clone(), self.record.get(cloud)?.clone())));
+        // What a wanted cloud shows too is recorded there only: the other name of the
+        // account may leave the configuration.
+        let is_other_name = |(cloud, found): &(&CloudName, &LoadBalancer)| {
+            !wanted.contains(*cloud) && self.also_on(wanted, cloud, found).is_some()
+        };
         let present = self
             .present()
+            .filter(|shown| !is_other_name(shown))
             .map(|(cloud, found)| (cloud.clone(), found.id.clone()));
         let record = kept.chain(present).collect();
 

@@ -117,9 +117,17 @@ fn plans() {
         annotations: service("cloud2").annotations,
         ..in_sync.clone()
     };
+    let moved_within_an_account = moved.clone();
     let moved_from_many = ServiceView {
         record: Record::parse(Some("lb-1,lb-3,lb-4"), Some("cloud1,cloud3,cloud4")),
         ..moved.clone()
+    };
+    let on_cloud2 = LoadBalancer {
+        addresses: Addresses {
+            ips: vec!["198.51.100.1".parse().expect("address")],
+            hostname: None,
+        },
+        ..found.clone()
     };
     let provisioning = LoadBalancer {
         state: State::Provisioning,
@@ -256,7 +264,7 @@ fn plans() {
             service: moved_from_many,
             views: vec![
                 ("cloud1", present()),
-                ("cloud2", present()),
+                ("cloud2", CloudView::Present(Box::new(on_cloud2))),
                 ("cloud3", CloudView::Unreachable),
                 ("cloud4", CloudView::NotConfigured),
             ],
@@ -269,6 +277,20 @@ fn plans() {
                 "ConfirmGone",
                 "Publish",
             ],
+        },
+        Case {
+            reason: "a load balancer that the wanted cloud shows too is no leftover of another",
+            service: moved_within_an_account,
+            views: vec![("cloud1", present()), ("cloud2", present())],
+            backends: one.clone(),
+            expect: &["Publish"],
+        },
+        Case {
+            reason: "nor if the user never named the other cloud",
+            service: in_sync.clone(),
+            views: vec![("cloud1", present()), ("cloud2", present())],
+            backends: one.clone(),
+            expect: &[],
         },
         Case {
             reason: "a Service of another class belongs to another controller",

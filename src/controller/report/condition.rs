@@ -31,7 +31,7 @@ pub fn readiness<'a>(
             failed
                 .or_else(|| queued_repair(&waiting, observed))
                 .or_else(|| not_serving(&unready(wanted, observed)))
-                .unwrap_or_else(|| ready(wanted, observed)),
+                .unwrap_or_else(|| ready(wanted, observed, &waiting)),
         ),
     }
 }
@@ -62,7 +62,7 @@ fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
     }
 }
 
-fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
+fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Readiness {
     let serving = observed
         .present()
         .filter(|(cloud, _)| wanted.clouds.contains(*cloud));
@@ -70,11 +70,19 @@ fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
         .map(|(cloud, found)| format!("{} on {cloud}", found.id))
         .collect();
     let serving_list = serving.join(", ");
-    let message = if serving.len() == 1 {
+    let mut message = if serving.len() == 1 {
         format!("Load balancer {serving_list} is ready")
     } else {
         format!("Load balancers {serving_list} are ready")
     };
+    let is_shown_twice = |unfinished: &&Unfinished<'_>| {
+        matches!(unfinished, Unfinished::Waiting(Waiting::ShownTwice { .. }))
+    };
+    let shown_twice = waiting.iter().filter(is_shown_twice);
+    for explanation in shown_twice.filter_map(|unfinished| explain(*unfinished)) {
+        message.push_str(". ");
+        message.push_str(&explanation.message);
+    }
     Readiness {
         reason: ConditionReason::Ready,
         message,
@@ -83,7 +91,7 @@ fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
 
 /// The condition for an unfinished part of the attempt; `None` if the load
 /// balancers serve all the same.
-fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
+pub(super) fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
     let message = match unfinished {
         Unfinished::Failed(error) => format!("Error syncing load balancer: {error}"),
         Unfinished::Waiting(waiting) => match waiting {
@@ -104,6 +112,12 @@ fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
                     "This Service has a load balancer on {cloud}, which is not configured in this controller"
                 )
             }
+            Waiting::ShownTwice {
+                clouds: [one, other],
+                id,
+            } => format!(
+                "The clouds {one} and {other} show the same load balancer {id}: the configuration leads to one account under two names; the load balancer is not deleted while this Service names one of them"
+            ),
             Waiting::CloudUnreachable(cloud) => {
                 format!("The query of {cloud} failed, so the state of the load balancer is unknown")
             }
@@ -126,7 +140,7 @@ fn condition_reason(reason: Reason) -> ConditionReason {
         Reason::Provisioning | Reason::Deleting => ConditionReason::Provisioning,
         Reason::InvalidSpec => ConditionReason::InvalidConfiguration,
         Reason::NameTaken => ConditionReason::NotOwned,
-        Reason::NotConfigured => ConditionReason::CloudNotConfigured,
+        Reason::NotConfigured | Reason::SharedAccount => ConditionReason::CloudNotConfigured,
         Reason::CloudFailed => ConditionReason::CloudError,
         Reason::Drift => ConditionReason::Drifted,
         Reason::CloudThrottled

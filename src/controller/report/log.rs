@@ -88,6 +88,12 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
         Waiting::CloudNotConfigured(cloud) => {
             tracing::info!(%cloud, "the Service has a load balancer on a cloud that is not configured");
         }
+        Waiting::ShownTwice {
+            clouds: [one, other],
+            id,
+        } => {
+            tracing::error!(%one, %other, %id, "two clouds of the configuration show the same load balancer, so they lead to one account; it is not deleted as a leftover");
+        }
         Waiting::NameTaken(cloud) => {
             tracing::info!(%cloud, "the name of the load balancer is taken by a load balancer of another owner");
         }
