@@ -3,6 +3,7 @@
 mod moves {
     pub mod client;
     mod one_account;
+    mod unused_cloud;
 }
 
 use std::time::Duration;

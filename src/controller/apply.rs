@@ -117,7 +117,7 @@ impl Executor<'_> {
         self.leadership.permit()?;
         let observed = execution.observed();
         match action {
-            Action::AddFinalizer => self.add_finalizer().await,
+            Action::AddFinalizer { clouds } => self.add_finalizer(clouds, observed).await,
             Action::ConfirmLive => self.confirm_live().await,
             Action::Create { cloud, request } => self.create(cloud, request).await,
             Action::Update {

@@ -213,7 +213,8 @@ impl ServiceWriter {
         publication: &Publication,
         metadata: &mut Map<String, Value>,
     ) {
-        let (ids, clouds) = publication.record.annotations().unzip();
+        let record = &publication.record;
+        let (ids, clouds) = (record.id_annotation(), record.cloud_annotation());
         let mut annotations = Map::new();
         for (name, value) in [(LB_ID, ids), (LB_CLOUD, clouds)] {
             let name = self.metadata_keys.annotation(name);

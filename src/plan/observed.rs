@@ -111,19 +111,28 @@ impl Observed {
 
     /// The record and addresses to publish in the Service.
     ///
-    /// The record keeps clouds whose state is unknown (unreachable or not configured).
+    /// The record keeps clouds whose state is unknown (unreachable or not configured), and
+    /// announced ones while they are wanted.
     /// Published addresses are replaced only when every wanted cloud serves: neither
     /// an unreachable cloud nor a move removes an address before its successor exists.
     pub fn publication(&self, wanted: &BTreeSet<CloudName>) -> Publication {
-        let unknown = self.record.clouds().filter(|cloud| {
-            let view = self.clouds.get(*cloud);
+        let is_unknown = |cloud: &CloudName| {
+            let view = self.clouds.get(cloud);
             matches!(
                 view,
                 None | Some(CloudView::Unreachable | CloudView::NotConfigured)
             )
+        };
+        // A create there may still be on its way.
+        let is_announced = |cloud: &CloudName| {
+            wanted.contains(cloud) && matches!(self.clouds.get(cloud), Some(CloudView::Absent))
+        };
+        let kept = self.record.entries().filter_map(|(cloud, id)| {
+            if is_unknown(cloud) {
+                return Some((cloud.clone(), id.clone()));
+            }
+            is_announced(cloud).then(|| (cloud.clone(), None))
         });
-        let kept =
-            unknown.filter_map(|cloud| Some((cloud.clone(), self.record.get(cloud)?.clone())));
         // What a wanted cloud shows too is recorded there only: the other name of the
         // account may leave the configuration.
         let is_other_name = |(cloud, found): &(&CloudName, &LoadBalancer)| {
@@ -132,7 +141,7 @@ impl Observed {
         let present = self
             .present()
             .filter(|shown| !is_other_name(shown))
-            .map(|(cloud, found)| (cloud.clone(), found.id.clone()));
+            .map(|(cloud, found)| (cloud.clone(), Some(found.id.clone())));
         let record = kept.chain(present).collect();
 
         let mut ingress = if self.serves_on(wanted) {
@@ -160,7 +169,10 @@ impl Observed {
     /// simulated worlds of the tests share this function.
     pub fn record_outcome(&mut self, action: &Action, outcome: Outcome) {
         match (action, outcome) {
-            (Action::AddFinalizer, _) => self.finalizer = true,
+            (Action::AddFinalizer { clouds }, _) => {
+                self.finalizer = true;
+                self.record.announce(clouds);
+            }
             (
                 Action::Create { cloud, .. } | Action::Update { cloud, .. },
                 Outcome::Found(found),
