@@ -70,15 +70,21 @@ fn plan_release(release: Release, observed: &Observed) -> Plan {
         }
     }
     if plan.waiting.is_empty() {
-        // The controller of another class may have written its own address already,
-        // and without our finalizer no address was ever ours.
-        let clear_status =
-            observed.finalizer && !matches!(release, Release::Stays(NotOurs::ForeignClass));
+        // The controller of another class may have written its own address already.
+        let is_foreign = matches!(release, Release::Stays(NotOurs::ForeignClass));
+        let clear_status = !is_foreign && has_published(observed);
         plan.actions.push(Action::RemoveFinalizer { clear_status });
     } else if plan.actions.len() == 1 {
         plan.actions.clear();
     }
     plan
+}
+
+/// Whether the addresses in the Service's status may be ours. We publish them together
+/// with a record, so the finalizer alone, which anyone may have added, proves nothing.
+fn has_published(observed: &Observed) -> bool {
+    let is_recorded = !observed.record.is_empty();
+    observed.finalizer && (is_recorded || observed.present().next().is_some())
 }
 
 fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
@@ -113,16 +119,26 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     // be deleted does not hold up the others.
     let can_serve = can_serve(&plan.waiting);
     let leftovers = leftovers(wanted, observed, &mut plan.waiting);
+    plan.waiting.extend(shown_twice(wanted, observed));
     let may_break = can_serve && !leftovers.is_empty();
-    let creates = mutations
-        .iter()
-        .any(|action| matches!(action, Action::Create { .. }));
+    let created = mutations.iter().filter_map(|action| match action {
+        Action::Create { cloud, .. } => Some(cloud),
+        _ => None,
+    });
+    let creates = created.clone().next().is_some();
+    // After a crash, the record alone leads to what was created.
+    let unannounced: BTreeSet<CloudName> = created
+        .filter(|cloud| !observed.record.has(cloud))
+        .cloned()
+        .collect();
     let publish = || Action::Publish {
         clouds: wanted.clouds.clone(),
     };
 
-    if !observed.finalizer {
-        plan.actions.push(Action::AddFinalizer);
+    if !observed.finalizer || !unannounced.is_empty() {
+        plan.actions.push(Action::AddFinalizer {
+            clouds: unannounced,
+        });
     } else if creates || may_break || mutations.iter().any(is_edit) {
         plan.actions.push(Action::ConfirmLive);
     }
@@ -246,6 +262,9 @@ fn leftovers(wanted: &Wanted, observed: &Observed, waiting: &mut BTreeSet<Waitin
         }
         match view {
             CloudView::Absent | CloudView::NameTaken => {}
+            // A cloud that is wanted shows it too: it is in use.
+            CloudView::Present(found)
+                if observed.also_on(&wanted.clouds, cloud, found).is_some() => {}
             CloudView::Present(found) => actions.extend(delete(cloud, found)),
             CloudView::NotConfigured => {
                 waiting.insert(Waiting::CloudNotConfigured(cloud.clone()));
@@ -256,6 +275,20 @@ fn leftovers(wanted: &Wanted, observed: &Observed, waiting: &mut BTreeSet<Waitin
         }
     }
     actions
+}
+
+/// The pairs of clouds, one of them wanted, that show the same load balancer.
+fn shown_twice(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
+    let pair = |(cloud, found): (&CloudName, &LoadBalancer)| {
+        let mut clouds = [
+            cloud.clone(),
+            observed.also_on(&wanted.clouds, cloud, found)?.clone(),
+        ];
+        clouds.sort();
+        let id = found.id.clone();
+        Some(Waiting::ShownTwice { clouds, id })
+    };
+    observed.present().filter_map(pair).collect()
 }
 
 /// The actions that delete a load balancer; without the delete itself if the cloud

@@ -35,6 +35,8 @@ pub enum Reason {
     CloudFailed,
     /// The cloud is not in the configuration.
     NotConfigured,
+    /// Two configured clouds lead to one account.
+    SharedAccount,
     /// The load balancer has no address yet.
     Provisioning,
     /// The load balancer is being deleted.
@@ -74,7 +76,8 @@ impl Reason {
             | Self::Kubernetes
             | Self::NameTaken
             | Self::CloudFailed
-            | Self::NotConfigured => true,
+            | Self::NotConfigured
+            | Self::SharedAccount => true,
             Self::Provisioning
             | Self::Deleting
             | Self::Drift

@@ -2,6 +2,8 @@
 
 mod moves {
     pub mod client;
+    mod one_account;
+    mod unused_cloud;
 }
 
 use std::time::Duration;

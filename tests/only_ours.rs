@@ -1,12 +1,13 @@
 //! What is not ours is never written and never causes a call to a cloud.
 
 use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use testbed::Environment;
-use testbed::environment::{SOON, calls};
+use testbed::environment::{SOON, addresses, calls};
 
 /// The Service that is ours, created last: watches are in order, so when it is
 /// done the others have been looked at.
@@ -52,9 +53,7 @@ async fn create_what_is_not_ours(test: &Environment) -> Result<Vec<(String, Valu
             .create()
             .await?,
     ];
-    let state = |service: k8s_openapi::api::core::v1::Service| {
-        Ok((service.name_any(), serde_json::to_value(service)?))
-    };
+    let state = |service: Service| Ok((service.name_any(), serde_json::to_value(service)?));
     created.into_iter().map(state).collect()
 }
 
@@ -110,5 +109,37 @@ async fn a_start_leaves_them_alone_too() -> Result<()> {
 
     ensure_untouched(&test, &before).await?;
     ensure!(calls(&test.cloud1).is_empty(), "{:?}", calls(&test.cloud1));
+    Ok(())
+}
+
+/// The finalizer is no proof that a Service was ever ours, because anyone may add it.
+#[tokio::test]
+async fn a_forged_finalizer_costs_another_controller_nothing() -> Result<()> {
+    let test = Environment::shared("onlyours-forged").await?;
+    let theirs = "192.0.2.55";
+    let ways = ["not-enabled", "deleted"];
+    for name in ways {
+        let mut service = test.service(name).provider("cloud1").without("enable");
+        service = service.finalizer(&test.finalizer());
+        if name == "deleted" {
+            // Their finalizer keeps it after ours has gone.
+            service = service.finalizer("example.com/theirs");
+        }
+        service.create().await?;
+        let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": theirs}]}}});
+        let services = test.services();
+        let patch = Patch::Merge(status);
+        services
+            .patch_status(name, &PatchParams::default(), &patch)
+            .await?;
+    }
+    test.delete("deleted").await?;
+    let _replica = test.sole_replica().await?;
+    for name in ways {
+        let is_off = |service: &Service| !service.finalizers().contains(&test.finalizer());
+        let service = test.until(name, "our finalizer to go", is_off).await?;
+        ensure!(addresses(&service) == [theirs], "{name}: {service:?}");
+    }
+    ensure!(test.mutations().is_empty());
     Ok(())
 }

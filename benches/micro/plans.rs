@@ -70,7 +70,9 @@ fn in_sync(desired: &Desired, mut observed: Observed) -> Observed {
             addresses: Addresses {
                 ips: vec![Ipv4Addr::new(203, 0, 113, 1).into()],
                 hostname: None,
+                refused: None,
             },
+            is_understood: true,
             state: State::Active,
         };
         let view = CloudView::Present(Box::new(created));

@@ -71,15 +71,29 @@ pub(super) async fn resource_version(client: &Client) -> u64 {
     }
 }
 
-/// Reads the UID of the namespace kube-system, which exists as long as the cluster.
-/// Waits for the API server without a limit.
-pub(super) async fn cluster_id(client: &Client) -> ClusterId {
+/// The configured id of the cluster, or else the one that follows from the UID of the
+/// namespace kube-system, which exists as long as the cluster, and from the prefix. Waits
+/// for the API server without a limit.
+pub(super) async fn cluster_id(config: &Config, client: &Client) -> ClusterId {
+    if let Some(configured) = &config.cluster_id {
+        return configured.clone();
+    }
+    let kube_system = kube_system_uid(client).await;
+    let prefix = &config.annotation_prefix;
+    let cluster = ClusterId::of_installation(&kube_system, prefix);
+    if cluster.as_str() != kube_system {
+        tracing::info!(%cluster, prefix, kube_system, "the cluster id contains a hash of annotationPrefix; load balancers whose owner has the UID of kube-system alone stay ours only if clusterId is set to it");
+    }
+    cluster
+}
+
+async fn kube_system_uid(client: &Client) -> String {
     let namespaces = Api::<Namespace>::all(client.clone());
     loop {
         match timeout(REQUEST, namespaces.get("kube-system")).await {
             Ok(Ok(namespace)) => {
                 if let Some(uid) = namespace.uid() {
-                    return ClusterId::new(uid);
+                    return uid;
                 }
             }
             Ok(Err(error)) => {

@@ -1,6 +1,6 @@
 //! The command `orphans`: prints the load balancers that the sweep would find.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -11,17 +11,16 @@ use tokio_util::sync::CancellationToken;
 use super::{AppError, api_server, clouds};
 use crate::cloud::ErrorKind;
 use crate::config::Config;
-use crate::controller::orphans::may_have_load_balancers;
+use crate::controller::orphans::claim;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{KubernetesError, MetadataKeys};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
-use crate::plan::orphan::suspect;
+use crate::plan::orphan::{Claim, Shown, provable_owner, suspect};
 use crate::telemetry::log_throttle::LogThrottle;
 
-/// Returns a table with a line for each load balancer of this cluster whose Service
-/// does not exist any more or is no longer managed, on every configured cloud that
-/// has a list. Reads only.
+/// Returns a table with a line for each load balancer of this cluster that no Service
+/// has, on every configured cloud that has a list. Reads only.
 ///
 /// # Errors
 /// A cloud or the API server failed: the list would be incomplete.
@@ -29,10 +28,7 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
     let kubernetes = api_server::client_config(config).await?;
     let client = Client::try_from(kubernetes);
     let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
-    let cluster = match &config.cluster_id {
-        Some(configured) => configured.clone(),
-        None => api_server::cluster_id(&client).await,
-    };
+    let cluster = api_server::cluster_id(config, &client).await;
     let never = CancellationToken::new();
     let (mut rows, mut notes) = (Vec::new(), String::new());
     for (name, cloud) in clouds::clients(config, Arc::new(|_| {}), &LogThrottle::default(), &never)?
@@ -51,10 +47,13 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
             }
             Err(error) => return Err(AppError::Orphans(error.to_string())),
         };
-        let services = live_owners(&client, config, &cluster).await?;
-        let orphans = found
-            .iter()
-            .filter_map(|found| Some((found, suspect(found, &cluster, &services)?)));
+        let claims = live_claims(&client, config, &cluster).await?;
+        let shown = Shown::new(&name, &found);
+        let orphans = found.iter().filter_map(|found| {
+            let owner = provable_owner(found, &cluster)?;
+            suspect(found, &cluster, claims.get(&owner.uid), &shown)?;
+            Some((found, owner))
+        });
         rows.extend(orphans.map(|(found, owner)| row(&name, found, owner)));
     }
     let clouds = config.clouds.iter().map(|cloud| &cloud.name);
@@ -71,12 +70,12 @@ fn row(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> [String; 5] {
     ]
 }
 
-/// Lists the Services that may have load balancers.
-async fn live_owners(
+/// What the Services that exist claim.
+async fn live_claims(
     client: &Client,
     config: &Config,
     cluster: &ClusterId,
-) -> Result<BTreeSet<ServiceUid>, AppError> {
+) -> Result<HashMap<ServiceUid, Claim>, AppError> {
     let services = Api::<Service>::all(client.clone());
     let services = services.list(&ListParams::default()).await;
     let services =
@@ -85,13 +84,11 @@ async fn live_owners(
         MetadataKeys::new(&config.annotation_prefix),
         config.capabilities(),
     );
-    let owners = services
-        .into_iter()
-        .filter(|service| may_have_load_balancers(service, &metadata_keys, cluster, &clouds));
-    Ok(owners
-        .filter_map(|service| service.uid())
-        .map(ServiceUid::new)
-        .collect())
+    let claims = services.into_iter().filter_map(|service| {
+        let uid = ServiceUid::new(service.uid()?);
+        Some((uid, claim(&service, &metadata_keys, cluster, &clouds)))
+    });
+    Ok(claims.collect())
 }
 
 const HEADINGS: [&str; 5] = ["CLOUD", "ID", "NAME", "SERVICE", "UID"];

@@ -73,10 +73,7 @@ impl Components {
         self.serve_secure_metrics(&client);
         let identity =
             election::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "local".into()));
-        let cluster = match &self.config.cluster_id {
-            Some(configured) => configured.clone(),
-            None => api_server::cluster_id(&client).await,
-        };
+        let cluster = api_server::cluster_id(&self.config, &client).await;
         tracing::info!(%cluster, identity, version = env!("CARGO_PKG_VERSION"), "the controller is starting");
 
         let (roles, watched_roles) = watch::channel(Role::Standby);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -85,12 +86,15 @@ pub(super) fn read(
         // Only cluster and Service distinguish load balancers, so two clouds with one
         // account would change and delete the load balancers of each other. A default
         // that replaces an invalid value proves nothing.
-        let account = (cloud.endpoint.clone(), cloud.token_file.clone());
+        let account = (
+            cloud.endpoint.clone(),
+            credentials(cloud.token_file.as_deref()),
+        );
         if errors.len() == before
             && let Some(first) = accounts.insert(account, index)
         {
             let rule = format!(
-                "it must differ from clouds[{first}].endpoint, unless each has its own tokenFile"
+                "it must differ from clouds[{first}].endpoint, unless each has a token of its own"
             );
             errors.add(
                 section.place("endpoint"),
@@ -101,6 +105,17 @@ pub(super) fn read(
         clouds.push(cloud);
     }
     clouds
+}
+
+/// What tells two accounts of one endpoint apart: the token, or the path of a file that
+/// has none yet.
+fn credentials(token_file: Option<&Path>) -> Option<String> {
+    let path = token_file?;
+    let token = std::fs::read_to_string(path).unwrap_or_default();
+    Some(match token.trim() {
+        "" => path.display().to_string(),
+        token => token.to_owned(),
+    })
 }
 
 fn read_one(

@@ -14,6 +14,7 @@ use super::yaml::{self, Node};
 use crate::cloud::RestSettings;
 use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::node::NodeAddressType;
+use crate::plan::annotation::DEFAULT_PREFIX;
 use crate::plan::naming::ClusterId;
 
 pub(super) const FIELDS: [&str; 9] = [
@@ -55,7 +56,7 @@ impl Default for FileSettings {
     fn default() -> Self {
         Self {
             cluster_id: None,
-            annotation_prefix: "mycloud.com".into(),
+            annotation_prefix: DEFAULT_PREFIX.into(),
             node_address_type: NodeAddressType::Internal,
             orphans: OrphanPolicy::Delete,
             orphan_grace_period: Duration::from_secs(10 * 60),

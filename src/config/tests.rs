@@ -191,9 +191,29 @@ fn two_clouds_never_share_one_account() {
     assert_eq!(
         TestFile::new("account", text).errors(),
         [
-            "1: clouds[1].endpoint: found \"http://x/\": it must differ from clouds[0].endpoint, unless each has its own tokenFile"
+            "1: clouds[1].endpoint: found \"http://x/\": it must differ from clouds[0].endpoint, unless each has a token of its own"
         ]
     );
+}
+
+#[test]
+fn a_token_in_two_files_is_one_account() {
+    let [one, same, other] = [
+        ("one", "secret"),
+        ("same", "secret\n"),
+        ("other", "another"),
+    ]
+    .map(|(name, token)| TestFile::new(&format!("account-token-{name}"), token));
+    let errors = |second: &TestFile| {
+        let [first, second] = [&one, second].map(|file| file.0.display());
+        let text = format!(
+            "clouds: [{{name: a, endpoint: 'https://x', tokenFile: {first}}}, \
+             {{name: b, endpoint: 'https://x', tokenFile: {second}}}]"
+        );
+        TestFile::new("account-tokens", &text).load().err()
+    };
+    assert!(errors(&same).is_some());
+    assert!(errors(&other).is_none());
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Executor<'_> {
         self.leadership.permit()?;
         let observed = execution.observed();
         match action {
-            Action::AddFinalizer => self.add_finalizer().await,
+            Action::AddFinalizer { clouds } => self.add_finalizer(clouds, observed).await,
             Action::ConfirmLive => self.confirm_live().await,
             Action::Create { cloud, request } => self.create(cloud, request).await,
             Action::Update {
@@ -139,7 +139,10 @@ impl Executor<'_> {
                     Some(cloud) => Err(Interruption::Waiting(Waiting::Provisioning(cloud.clone()))),
                 }
             }
-            Action::Delete { cloud, id } => self.delete(cloud, id).await,
+            Action::Delete { cloud, id } => {
+                self.ensure_unwanted(cloud, id, observed).await?;
+                self.delete(cloud, id).await
+            }
             Action::ConfirmGone { cloud, id } => self.confirm_gone(cloud, id).await,
             Action::RemoveFinalizer { clear_status } => self.remove_finalizer(*clear_status).await,
         }

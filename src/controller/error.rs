@@ -117,6 +117,7 @@ impl<'a> Unfinished<'a> {
                 Waiting::Invalid(_) => Reason::InvalidSpec,
                 Waiting::CloudUnreachable(_) => Reason::CloudUnavailable,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
+                Waiting::ShownTwice { .. } => Reason::SharedAccount,
                 Waiting::NameTaken(_) => Reason::NameTaken,
                 Waiting::Provisioning(_) => Reason::Provisioning,
                 Waiting::CloudError(..) => Reason::CloudFailed,

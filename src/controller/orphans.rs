@@ -13,7 +13,10 @@ use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::ServiceReference;
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
-use crate::plan::naming::{ClusterId, Owner};
+use crate::plan::annotation::LB_ID;
+use crate::plan::naming::{ClusterId, LoadBalancerId, Owner};
+use crate::plan::orphan::Claim;
+use crate::plan::service::ServiceView;
 use crate::plan::{Clouds, Desired, desired};
 
 /// The action to take on an orphan.
@@ -25,34 +28,48 @@ pub enum OrphanPolicy {
     Report,
 }
 
-/// Whether a Service may have load balancers of ours: it has our finalizer or is
-/// about to get it.
-pub fn may_have_load_balancers(
+/// The load balancers that a Service claims, for this installation and any other.
+///
+/// A Service of the watch's store lacks the annotations of other installations, but has
+/// their finalizers.
+pub fn claim(
     service: &Service,
     keys: &MetadataKeys,
     cluster: &ClusterId,
     clouds: &Clouds,
-) -> bool {
-    view(service, keys)
-        .is_some_and(|view| !matches!(desired(&view, cluster, clouds), Desired::Unmanaged(_)))
+) -> Claim {
+    let view = view(service, keys);
+    let is_unmanaged =
+        |view: &ServiceView| matches!(desired(view, cluster, clouds), Desired::Unmanaged(_));
+    let ours = keys.annotation(LB_ID);
+    let is_of_others =
+        |name: &str| MetadataKeys::is_annotation_of_any_prefix(name, LB_ID) && name != ours;
+    let named = service
+        .annotations()
+        .filter(|(name, _)| is_of_others(name))
+        .flat_map(|(_, ids)| ids.split(','))
+        .map(|id| LoadBalancerId::new(id.trim()));
+    let mut finalizers = service.finalizers().iter();
+    Claim {
+        is_managed: view.as_ref().is_some_and(|view| !is_unmanaged(view)),
+        has_finalizer: finalizers.any(|name| MetadataKeys::is_finalizer_of_any_prefix(name)),
+        named_by_others: named.collect(),
+        record: view.map(|view| view.record).unwrap_or_default(),
+    }
 }
 
 impl Context {
-    fn may_have_load_balancers(&self, service: &Service) -> bool {
-        may_have_load_balancers(
-            service,
-            &self.metadata_keys,
-            &self.cluster,
-            &self.capabilities,
-        )
+    fn claim(&self, service: &Service) -> Claim {
+        let (keys, clouds) = (&self.metadata_keys, &self.capabilities);
+        claim(service, keys, &self.cluster, clouds)
     }
 
-    /// Whether the Service of an owner is gone or no longer managed, by a live read:
-    /// the watch may lag.
-    async fn is_service_gone(&self, owner: &Owner) -> Result<bool, ReconcileError> {
-        let live = self.services.get(&owner.service_key()).await?;
+    /// What the Service of an owner claims, by a live read, because the watch may lag;
+    /// `None` if the Service is gone.
+    async fn live_claim(&self, owner: &Owner) -> Result<Option<Claim>, ReconcileError> {
+        let live = self.services.get_whole(&owner.service_key()).await?;
         let live = live.filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
-        Ok(live.is_none_or(|live| !self.may_have_load_balancers(&live)))
+        Ok(live.map(|live| self.claim(&live)))
     }
 }
 

@@ -50,9 +50,14 @@ pub async fn report(
         result.errors.extend(written.err());
     }
     metrics::count_attempt(service, &result, &pending, context);
-    // A load balancer that is left on a cloud which is no longer configured does not
-    // keep the others from being in sync.
-    let is_left = |waiting: &Waiting| matches!(waiting, Waiting::CloudNotConfigured(_));
+    // A load balancer that is left on a cloud which is no longer configured, or that is
+    // not deleted because it is in use, does not keep the others from being in sync.
+    let is_left = |waiting: &Waiting| {
+        matches!(
+            waiting,
+            Waiting::CloudNotConfigured(_) | Waiting::ShownTwice { .. }
+        )
+    };
     let is_unmet = result.has_unmet_create();
     if result.errors.is_empty() && pending.iter().all(is_left) && !is_unmet {
         context.memory.drift.mark_in_sync(service);
@@ -123,6 +128,7 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
             waiting,
             Waiting::NodesUnconfirmed
                 | Waiting::CloudNotConfigured(_)
+                | Waiting::ShownTwice { .. }
                 | Waiting::StillDeleting(..)
                 | Waiting::RepairSlot(_)
         )

@@ -91,6 +91,7 @@ async fn list(
         Ok(found) => {
             tracing::info!(cloud = %name, load_balancers = found.len(), "listed the load balancers of the cloud");
             count(name, &found, context);
+            report_shared_account(name, &found, context);
             // Rejected only if a later list began, which counts instead.
             let _ = cloud.inventory.load(stamp, found.clone());
             Some(found)
@@ -108,6 +109,19 @@ async fn list(
     };
     context.queue.mark_listed(name);
     found
+}
+
+/// Reports a cloud whose list shows the load balancers that another cloud shows.
+fn report_shared_account(name: &CloudName, found: &[LoadBalancer], context: &Context) {
+    for (other, cloud) in context.clouds.iter().filter(|(other, _)| *other != name) {
+        let shows_it = |found: &&LoadBalancer| {
+            let known = cloud.inventory.find(&found.name);
+            known.is_some_and(|known| known.looks_like(found))
+        };
+        if let Some(shared) = found.iter().find(shows_it) {
+            tracing::error!(cloud = %name, %other, id = %shared.id, "two clouds of the configuration show the same load balancer, so they lead to one account; remove one of them from the configuration");
+        }
+    }
 }
 
 fn count(name: &CloudName, found: &[LoadBalancer], context: &Context) {

@@ -1,5 +1,8 @@
 //! The names of our metadata on a Service, all under one configurable prefix.
 
+/// The name of the finalizer, without its prefix.
+const FINALIZER: &str = "load-balancer";
+
 /// The names of our annotations, finalizer and condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataKeys {
@@ -13,7 +16,7 @@ impl MetadataKeys {
     pub fn new(prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
-            finalizer: format!("{prefix}/load-balancer"),
+            finalizer: format!("{prefix}/{FINALIZER}"),
             condition: format!("{prefix}/LoadBalancerReady"),
         }
     }
@@ -25,6 +28,18 @@ impl MetadataKeys {
     /// Our finalizer. It differs from the finalizer of the upstream service controller.
     pub fn finalizer(&self) -> &str {
         &self.finalizer
+    }
+
+    /// Whether this is the finalizer of an installation of this program, under whatever
+    /// prefix.
+    pub fn is_finalizer_of_any_prefix(finalizer: &str) -> bool {
+        is_under_any_prefix(finalizer, FINALIZER)
+    }
+
+    /// Whether this is the annotation of an installation of this program with a name of
+    /// ours, under whatever prefix.
+    pub fn is_annotation_of_any_prefix(annotation: &str, name: &str) -> bool {
+        is_under_any_prefix(annotation, name)
     }
 
     /// The type of our condition in `status.conditions`.
@@ -41,4 +56,8 @@ impl MetadataKeys {
     pub fn strip<'a>(&self, annotation: &'a str) -> Option<&'a str> {
         annotation.strip_prefix(&self.prefix)?.strip_prefix('/')
     }
+}
+
+fn is_under_any_prefix(full: &str, name: &str) -> bool {
+    full.split_once('/').is_some_and(|(_, found)| found == name)
 }

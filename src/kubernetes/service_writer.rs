@@ -74,14 +74,28 @@ impl ServiceWriter {
     /// Reads the Service from the API server; `None` if it does not exist.
     ///
     /// # Errors
-    /// The API server failed or rejected the request.
+    /// The API server failed or rejected the request, or no Service can have this name.
     pub async fn get(&self, key: &ServiceKey) -> Result<Option<Service>, KubernetesError> {
+        let service = self.get_whole(key).await?;
+        Ok(service.map(|service| self.trimmed(service)))
+    }
+
+    /// As [`get`](Self::get), with the annotations of other installations.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_whole(&self, key: &ServiceKey) -> Result<Option<Service>, KubernetesError> {
+        // The client puts the name into the path of the URL as it is.
+        if !key.is_valid() {
+            let message = format!("{:?} is not the name of a Service", key.to_string());
+            return Err(KubernetesError::Rejected(message));
+        }
         let api = self.api(&key.namespace);
         let _slot = self.slots.acquire().await;
         let trace = span_of("GET services/{name}", "GET");
         let result = trace.run(within(DEADLINE, api.get_opt(&key.name))).await;
         end_span(trace, &result);
-        result.map(|service| service.map(|service| self.trimmed(service)))
+        result
     }
 
     /// Applies the change to this state of the Service and returns the new state; makes no
@@ -199,7 +213,8 @@ impl ServiceWriter {
         publication: &Publication,
         metadata: &mut Map<String, Value>,
     ) {
-        let (ids, clouds) = publication.record.annotations().unzip();
+        let record = &publication.record;
+        let (ids, clouds) = (record.id_annotation(), record.cloud_annotation());
         let mut annotations = Map::new();
         for (name, value) in [(LB_ID, ids), (LB_CLOUD, clouds)] {
             let name = self.metadata_keys.annotation(name);

@@ -15,8 +15,12 @@ use super::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 /// executor decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Action {
-    /// Add our finalizer to the Service. The response is the live Service.
-    AddFinalizer,
+    /// Add our finalizer to the Service, if it is missing, and the clouds of the creates
+    /// that follow to its record. The response is the live Service.
+    AddFinalizer {
+        /// The clouds that are not in the record yet.
+        clouds: BTreeSet<CloudName>,
+    },
     /// Read the live Service and continue only if it is as the plan assumes.
     ConfirmLive,
     /// Create a load balancer; idempotent by name.
@@ -67,7 +71,7 @@ impl Action {
             | Self::Update { cloud, .. }
             | Self::Delete { cloud, .. }
             | Self::ConfirmGone { cloud, .. } => Some(cloud),
-            Self::AddFinalizer
+            Self::AddFinalizer { .. }
             | Self::ConfirmLive
             | Self::Publish { .. }
             | Self::AwaitServing { .. }
@@ -80,7 +84,7 @@ impl Action {
 impl fmt::Display for Action {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AddFinalizer => write!(formatter, "add finalizer"),
+            Self::AddFinalizer { .. } => write!(formatter, "add finalizer and announce creates"),
             Self::ConfirmLive => write!(formatter, "confirm that the Service is unchanged"),
             Self::Create { cloud, request } => {
                 let nodes = request.spec.nodes.len();
@@ -164,6 +168,12 @@ pub enum Waiting {
     NodesUnconfirmed,
     /// The cloud still has a load balancer whose deletion was requested.
     StillDeleting(CloudName, LoadBalancerId),
+    /// Two clouds show the same load balancer, so both lead to one account; it is deleted
+    /// at neither while the Service names one of them. An operator must act.
+    ShownTwice {
+        clouds: [CloudName; 2],
+        id: LoadBalancerId,
+    },
     /// The repair of drift is rate-limited: for its slot.
     RepairSlot(CloudName),
 }

@@ -5,6 +5,9 @@ use serde::Serialize;
 use super::canonical;
 use super::load_balancer::Algorithm;
 
+/// The prefix of all names of ours on a Service, unless another one is configured.
+pub const DEFAULT_PREFIX: &str = "mycloud.com";
+
 /// Only the value `true` puts a Service under our management.
 pub const ENABLE: &str = "enable";
 /// The cloud, or a comma-separated list of clouds.

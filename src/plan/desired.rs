@@ -108,9 +108,11 @@ pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> D
 /// The clouds to query for a Service, in addition to those whose inventory has a
 /// load balancer of its name.
 ///
-/// The response to the last create for a released Service may have been lost, so
-/// that the record lacks the load balancer. The annotation then names the cloud; if
-/// it is invalid and the record is empty, every cloud is queried.
+/// The record has every cloud on which a create was sent, so no other cloud holds up a
+/// release. The annotation names further ones if the record is empty, because it was
+/// removed or was written by an earlier version; if the annotation is invalid too, every
+/// cloud is queried. A cloud that cannot list its load balancers is queried as long as
+/// the annotation names it, because nothing else would show what a forged record hides.
 pub fn clouds_to_query(
     service: &ServiceView,
     desired: &Desired,
@@ -124,9 +126,14 @@ pub fn clouds_to_query(
             let mut problems = Vec::new();
             let provider = service.annotations.get(annotation::PROVIDER);
             let named = chosen_clouds(provider.map(|value| value.trim()), clouds, &mut problems);
+            let has_record = !queried.is_empty();
             if problems.is_empty() {
+                let lists = |cloud: &CloudName| clouds.get(cloud) == Some(&Capabilities::Full);
+                let named = named
+                    .into_iter()
+                    .filter(|cloud| !has_record || !lists(cloud));
                 queried.extend(named);
-            } else if queried.is_empty() {
+            } else if !has_record {
                 queried.extend(clouds.keys().cloned());
             }
         }

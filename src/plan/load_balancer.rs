@@ -124,6 +124,16 @@ impl LoadBalancer {
         self.is_understood && requested.is_met_by(&self.spec)
     }
 
+    /// Whether another cloud that shows `other` shows this very load balancer, which means
+    /// that both clouds lead to one account. Ids alone prove nothing, because clouds
+    /// number their load balancers independently.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        self.id == other.id
+            && self.name == other.name
+            && self.state == other.state
+            && self.addresses.overlap(&other.addresses)
+    }
+
     /// Its spec with other back ends.
     pub fn spec_with_nodes(&self, nodes: &NodeAddresses) -> LoadBalancerSpec {
         LoadBalancerSpec {
@@ -149,6 +159,13 @@ impl Addresses {
     /// Whether there is no address to publish.
     pub fn is_empty(&self) -> bool {
         self.ips.is_empty() && self.hostname.is_none()
+    }
+
+    /// Whether both have an address in common, or both have none.
+    fn overlap(&self, other: &Self) -> bool {
+        let shares_ip = self.ips.iter().any(|ip| other.ips.contains(ip));
+        let shares_hostname = self.hostname.is_some() && self.hostname == other.hostname;
+        shares_ip || shares_hostname || (self.is_empty() && other.is_empty())
     }
 }
 
@@ -231,5 +248,56 @@ mod tests {
             let found = LoadBalancer::plain("lb-1", name.clone(), shown);
             assert_eq!(found.belongs_to(&ours), expected, "{reason}");
         }
+    }
+
+    #[test]
+    fn two_clouds_show_one_load_balancer_if_nothing_tells_the_answers_apart() {
+        let name = LoadBalancerName::new("web");
+        let at = |id: &str, ips: &[&str], hostname: Option<&str>| {
+            let mut found = LoadBalancer::plain(id, name.clone(), None);
+            found.addresses = Addresses {
+                ips: ips
+                    .iter()
+                    .map(|ip| ip.parse().expect("an address"))
+                    .collect(),
+                hostname: hostname.map(str::to_owned),
+                refused: None,
+            };
+            found
+        };
+        let one = at("lb-1", &["192.0.2.1", "2001:db8::1"], Some("lb.example"));
+        let provisioning = LoadBalancer {
+            state: State::Provisioning,
+            ..at("lb-1", &[], None)
+        };
+        let renamed = LoadBalancer {
+            name: LoadBalancerName::new("other"),
+            ..one.clone()
+        };
+        let cases = [
+            (one.clone(), true, "the same answer"),
+            (
+                at("lb-1", &["2001:db8::1"], None),
+                true,
+                "one address in common",
+            ),
+            (
+                at("lb-1", &[], Some("lb.example")),
+                true,
+                "the DNS name in common",
+            ),
+            (at("lb-1", &["192.0.2.2"], None), false, "another address"),
+            (at("lb-2", &["192.0.2.1"], None), false, "another id"),
+            (provisioning.clone(), false, "the other does not serve yet"),
+            (renamed, false, "another name"),
+        ];
+        for (other, expected, reason) in cases {
+            assert_eq!(one.looks_like(&other), expected, "{reason}");
+            assert_eq!(other.looks_like(&one), expected, "{reason}");
+        }
+        assert!(
+            provisioning.looks_like(&provisioning),
+            "neither has an address"
+        );
     }
 }

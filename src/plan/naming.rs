@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::annotation::DEFAULT_PREFIX;
+
 /// The longest name that a cloud accepts: one DNS label.
 const NAME_LIMIT: usize = 63;
 /// Hexadecimal digits of the hash in a name: 64 bits. The probability that any two
@@ -65,7 +67,8 @@ macro_rules! text_newtype {
 }
 
 text_newtype! {
-    /// The id of this cluster at every cloud; by default the UID of the namespace kube-system.
+    /// The id of this cluster and installation at every cloud; by default
+    /// [`ClusterId::of_installation`].
     ClusterId
 }
 text_newtype! {
@@ -113,11 +116,33 @@ impl LoadBalancerName {
     }
 }
 
+impl ClusterId {
+    /// The id of an installation that has none in its configuration: the UID of the
+    /// namespace kube-system, and with another prefix than the default a hash of the
+    /// prefix, so that the load balancers of two installations in one cluster differ in
+    /// owner and name.
+    pub fn of_installation(kube_system: &str, prefix: &str) -> Self {
+        if prefix == DEFAULT_PREFIX {
+            return Self::new(kube_system);
+        }
+        let number = hash([prefix, "annotation-prefix"]);
+        Self::new(format!("{kube_system}-{number:0HASH_DIGITS$x}"))
+    }
+}
+
 /// Namespace and name of a Service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceKey {
     pub namespace: String,
     pub name: String,
+}
+
+impl ServiceKey {
+    /// Whether a Service can have this name: both parts are DNS labels (RFC 1123). Other
+    /// texts would lead to another object, because they become a part of a URL.
+    pub fn is_valid(&self) -> bool {
+        is_dns_label(&self.namespace) && is_dns_label(&self.name)
+    }
 }
 
 impl fmt::Display for ServiceKey {
@@ -164,16 +189,7 @@ impl LoadBalancerName {
     ///
     /// The hash alone makes the name unique; the readable part is truncated.
     fn derive(owner: &Owner) -> Self {
-        // Lengths are hashed too, so that different parts never concatenate to the
-        // same input.
-        let mut hash = Sha256::new();
-        for part in [owner.cluster.as_str(), owner.uid.as_str(), "load-balancer"] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let digest = hash.finalize();
-        let number = digest.iter().take(HASH_DIGITS / 2);
-        let number = number.fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+        let number = hash([owner.cluster.as_str(), owner.uid.as_str(), "load-balancer"]);
         let readable: String = format!("{}-{}", owner.namespace, owner.name)
             .chars()
             .map(|letter| letter.to_ascii_lowercase())
@@ -183,6 +199,19 @@ impl LoadBalancerName {
         let readable = readable.trim_matches('-');
         Self::new(format!("{readable}-{number:0HASH_DIGITS$x}"))
     }
+}
+
+/// The first [`HASH_DIGITS`] digits of a hash. Lengths are hashed too, so that different
+/// parts never concatenate to the same input.
+fn hash<const N: usize>(parts: [&str; N]) -> u64 {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let digest = hash.finalize();
+    let number = digest.iter().take(HASH_DIGITS / 2);
+    number.fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]
@@ -259,5 +288,35 @@ mod tests {
         .map(|owner| owner.load_balancer_name());
         let distinct: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
+    }
+
+    #[test]
+    fn the_default_id_tells_installations_apart_and_keeps_the_names_of_the_default_prefix() {
+        let id = |prefix: &str| ClusterId::of_installation("5a3c1d0e", prefix);
+        assert_eq!(id(DEFAULT_PREFIX), ClusterId::new("5a3c1d0e"));
+        let other = id("lb.example.org");
+        assert_eq!(other.as_str(), "5a3c1d0e-22b17f8049133ca6");
+        assert_ne!(other, id("lb.example.com"));
+        assert_ne!(
+            other,
+            ClusterId::of_installation("another", "lb.example.org")
+        );
+    }
+
+    #[test]
+    fn only_dns_labels_name_a_service() {
+        let is_valid = |namespace: &str, name: &str| {
+            let (namespace, name) = (namespace.into(), name.into());
+            ServiceKey { namespace, name }.is_valid()
+        };
+        assert!(is_valid("default", "web-2") && is_valid("1", &"s".repeat(NAME_LIMIT)));
+        let invalid = [
+            "", "-web", "web-", "Web", "a/b", "..", "a.b", "a?b", "a%2fb", "a#b", "wéb", "a\nb",
+        ];
+        for text in invalid {
+            assert!(!is_valid("default", text), "{text:?}");
+            assert!(!is_valid(text, "web"), "{text:?}");
+        }
+        assert!(!is_valid("default", &"s".repeat(NAME_LIMIT + 1)));
     }
 }

@@ -106,6 +106,20 @@ impl Observed {
             .is_some_and(|found| found.state == State::Active && !found.addresses.is_empty())
     }
 
+    /// The cloud among `wanted` that shows the load balancer which another cloud shows.
+    pub fn also_on<'a>(
+        &self,
+        wanted: &'a BTreeSet<CloudName>,
+        cloud: &CloudName,
+        found: &LoadBalancer,
+    ) -> Option<&'a CloudName> {
+        let shows_it = |other: &&CloudName| match self.clouds.get(*other) {
+            Some(CloudView::Present(shown)) => *other != cloud && shown.looks_like(found),
+            _ => false,
+        };
+        wanted.iter().find(shows_it)
+    }
+
     /// Whether the Service's status has the addresses of its load balancer on a cloud.
     pub fn publishes_address_of(&self, cloud: &CloudName) -> bool {
         let Some(found) = self.load_balancer(cloud) else {
@@ -119,22 +133,37 @@ impl Observed {
 
     /// The record and addresses to publish in the Service.
     ///
-    /// The record keeps clouds whose state is unknown (unreachable or not configured).
+    /// The record keeps clouds whose state is unknown (unreachable or not configured), and
+    /// announced ones while they are wanted.
     /// Published addresses are replaced only when every wanted cloud serves: neither
     /// an unreachable cloud nor a move removes an address before its successor exists.
     pub fn publication(&self, wanted: &BTreeSet<CloudName>) -> Publication {
-        let unknown = self.record.clouds().filter(|cloud| {
-            let view = self.clouds.get(*cloud);
+        let is_unknown = |cloud: &CloudName| {
+            let view = self.clouds.get(cloud);
             matches!(
                 view,
                 None | Some(CloudView::Unreachable | CloudView::NotConfigured)
             )
+        };
+        // A create there may still be on its way.
+        let is_announced = |cloud: &CloudName| {
+            wanted.contains(cloud) && matches!(self.clouds.get(cloud), Some(CloudView::Absent))
+        };
+        let kept = self.record.entries().filter_map(|(cloud, id)| {
+            if is_unknown(cloud) {
+                return Some((cloud.clone(), id.clone()));
+            }
+            is_announced(cloud).then(|| (cloud.clone(), None))
         });
-        let kept =
-            unknown.filter_map(|cloud| Some((cloud.clone(), self.record.get(cloud)?.clone())));
+        // What a wanted cloud shows too is recorded there only: the other name of the
+        // account may leave the configuration.
+        let is_other_name = |(cloud, found): &(&CloudName, &LoadBalancer)| {
+            !wanted.contains(*cloud) && self.also_on(wanted, cloud, found).is_some()
+        };
         let present = self
             .present()
-            .map(|(cloud, found)| (cloud.clone(), found.id.clone()));
+            .filter(|shown| !is_other_name(shown))
+            .map(|(cloud, found)| (cloud.clone(), Some(found.id.clone())));
         let record = kept.chain(present).collect();
 
         let mut ingress = if self.serves_on(wanted) {
@@ -163,7 +192,10 @@ impl Observed {
     pub fn record_outcome(&mut self, action: &Action, outcome: Outcome) {
         self.record_kept(action, &outcome);
         match (action, outcome) {
-            (Action::AddFinalizer, _) => self.finalizer = true,
+            (Action::AddFinalizer { clouds }, _) => {
+                self.finalizer = true;
+                self.record.announce(clouds);
+            }
             (
                 Action::Create { cloud, .. } | Action::Update { cloud, .. },
                 Outcome::Found(found),

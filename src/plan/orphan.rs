@@ -1,90 +1,101 @@
-//! The rule for suspected orphans: load balancers that are provably ours and whose
-//! Service is unknown.
+//! The rule for suspected orphans: load balancers that are provably ours and that no
+//! Service has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::load_balancer::LoadBalancer;
-use super::naming::{ClusterId, Owner, ServiceUid};
+use super::load_balancer::{LoadBalancer, State};
+use super::naming::{CloudName, ClusterId, LoadBalancerId, Owner};
+use super::record::Record;
 
-/// The owner of a load balancer that may be an orphan: it belongs to this cluster
-/// both by owner and by derived name, and no Service with the owner's UID is known.
+/// What an existing Service says about the load balancers that it may have.
 ///
-/// This is only a suspicion: `services` may be stale, so a live read decides.
-pub fn suspect<'a>(
-    found: &'a LoadBalancer,
-    cluster: &ClusterId,
-    services: &BTreeSet<ServiceUid>,
-) -> Option<&'a Owner> {
+/// Several installations may run in one cluster, each with another prefix. A Service
+/// that none of them has released keeps its load balancers, even if this installation
+/// does not manage it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// Whether this installation manages the Service, or has not released it yet.
+    pub is_managed: bool,
+    /// Whether the Service has the finalizer of an installation, of whatever prefix.
+    pub has_finalizer: bool,
+    /// The ids in the records of other installations: the annotations `lb-id` with
+    /// another prefix than ours.
+    pub named_by_others: BTreeSet<LoadBalancerId>,
+    /// Our record.
+    pub record: Record,
+}
+
+/// The load balancers that one cloud shows.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    cloud: &'a CloudName,
+    by_id: BTreeMap<&'a LoadBalancerId, &'a LoadBalancer>,
+}
+
+impl<'a> Shown<'a> {
+    pub fn new(cloud: &'a CloudName, found: impl IntoIterator<Item = &'a LoadBalancer>) -> Self {
+        let by_id = found.into_iter().map(|found| (&found.id, found)).collect();
+        Self { cloud, by_id }
+    }
+
+    /// Whether the cloud has this load balancer of an owner, and is not deleting it.
+    fn has(&self, id: &LoadBalancerId, owner: &Owner) -> bool {
+        self.by_id.get(id).is_some_and(|found| {
+            found.state != State::Deleting && provable_owner(found, &owner.cluster) == Some(owner)
+        })
+    }
+}
+
+/// The reason for which a load balancer of ours seems to have no Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Suspicion {
+    /// The Service is gone, or it is not managed and no installation has a mark on it.
+    NoService,
+    /// The Service has another load balancer on the cloud, which is in its record. A
+    /// create that took effect late leaves this where creates are not idempotent.
+    Duplicate { recorded: LoadBalancerId },
+}
+
+/// The owner of a load balancer that is ours by every proof: by the id of the cluster
+/// and by the derived name. An owner that no Service can have is not ours, because we
+/// never wrote it.
+pub fn provable_owner<'a>(found: &'a LoadBalancer, cluster: &ClusterId) -> Option<&'a Owner> {
     let owner = found.owner.as_ref()?;
-    let is_ours = owner.cluster == *cluster && owner.load_balancer_name() == found.name;
-    (is_ours && !services.contains(&owner.uid)).then_some(owner)
+    let is_ours = owner.cluster == *cluster
+        && owner.load_balancer_name() == found.name
+        && owner.service_key().is_valid();
+    is_ours.then_some(owner)
+}
+
+/// Why a load balancer may be an orphan; `None` if it is not ours by every proof, or if
+/// the Service of its owner has it. `claim` is that Service's; `None` if there is no such
+/// Service.
+///
+/// This is only a suspicion: the claim may be out of date, so a live read decides.
+pub fn suspect(
+    found: &LoadBalancer,
+    cluster: &ClusterId,
+    claim: Option<&Claim>,
+    shown: &Shown<'_>,
+) -> Option<Suspicion> {
+    let owner = provable_owner(found, cluster)?;
+    let Some(claim) = claim else {
+        return Some(Suspicion::NoService);
+    };
+    if claim.named_by_others.contains(&found.id) {
+        return None;
+    }
+    if !claim.is_managed {
+        return (!claim.has_finalizer).then_some(Suspicion::NoService);
+    }
+    let recorded = claim.record.get(shown.cloud)?;
+    // Two clouds with one account show the same load balancers.
+    let is_recorded = claim.record.ids().any(|id| *id == found.id);
+    let is_duplicate = !is_recorded && shown.has(recorded, owner);
+    is_duplicate.then(|| Suspicion::Duplicate {
+        recorded: recorded.clone(),
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::naming::LoadBalancerName;
-
-    fn owned_by(owner: Option<Owner>, name: LoadBalancerName) -> LoadBalancer {
-        LoadBalancer::plain("lb-1", name, owner)
-    }
-
-    fn owner(cluster: &str, uid: &str) -> Owner {
-        Owner {
-            cluster: ClusterId::new(cluster),
-            namespace: "default".into(),
-            name: "web".into(),
-            uid: ServiceUid::new(uid),
-        }
-    }
-
-    #[test]
-    fn only_what_is_ours_by_every_proof_is_suspected() {
-        let (ours, theirs) = (owner("ours", "gone"), owner("theirs", "gone"));
-        let alive = owner("ours", "alive");
-        let cases = [
-            (
-                Some(ours.clone()),
-                ours.load_balancer_name(),
-                true,
-                "ours, and no such Service",
-            ),
-            (
-                Some(alive.clone()),
-                alive.load_balancer_name(),
-                false,
-                "its Service lives",
-            ),
-            (
-                Some(theirs.clone()),
-                theirs.load_balancer_name(),
-                false,
-                "another cluster's",
-            ),
-            (
-                None,
-                ours.load_balancer_name(),
-                false,
-                "without an owner our name proves nothing",
-            ),
-            (
-                Some(ours),
-                LoadBalancerName::new("by-hand"),
-                false,
-                "our owner under a name that we never gave",
-            ),
-        ];
-        let (cluster, services) = (
-            ClusterId::new("ours"),
-            BTreeSet::from([ServiceUid::new("alive")]),
-        );
-        for (owner, name, expected, reason) in cases {
-            let found = owned_by(owner, name);
-            assert_eq!(
-                suspect(&found, &cluster, &services).is_some(),
-                expected,
-                "{reason}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! The parts that we write to a Service: the record of its load balancers and the
 //! addresses that clients use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -13,14 +13,18 @@ use super::naming::{CloudName, LoadBalancerId};
 /// The load balancers of a Service by cloud: the annotations `lb-id` and `lb-cloud`,
 /// two lists in the same order.
 ///
+/// A cloud without an id is *announced*: a load balancer is about to be created there, or
+/// may have been. So a record that is not empty has every cloud that can have a load
+/// balancer of the Service, before the first create on that cloud is sent.
+///
 /// A record is a hint for us and information for users. It is never a proof of
 /// ownership, because anyone who may edit the Service can forge it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Record(BTreeMap<CloudName, LoadBalancerId>);
+pub struct Record(BTreeMap<CloudName, Option<LoadBalancerId>>);
 
 impl Record {
-    /// Parses the two annotations. Incomplete pairs and ids that no cloud can have given
-    /// are dropped: a query by name gives the same information.
+    /// Parses the two annotations. An id without its cloud, and one that no cloud can have
+    /// given, are dropped: a query by name gives the same information.
     pub fn parse(ids: Option<&str>, clouds: Option<&str>) -> Self {
         let list = |text: Option<&str>| -> Vec<String> {
             text.unwrap_or_default()
@@ -28,34 +32,68 @@ impl Record {
                 .map(|entry| entry.trim().to_owned())
                 .collect()
         };
-        let pairs = list(clouds).into_iter().zip(list(ids));
+        let ids = list(ids)
+            .into_iter()
+            .map(Some)
+            .chain(std::iter::repeat(None));
+        let pairs = list(clouds).into_iter().zip(ids);
         Self(
             pairs
                 .filter(|(cloud, _)| !cloud.is_empty())
-                .filter_map(|(cloud, id)| {
-                    Some((CloudName::new(cloud), LoadBalancerId::parse(&id).ok()?))
+                .map(|(cloud, id)| {
+                    let id = id.and_then(|id| LoadBalancerId::parse(&id).ok());
+                    (CloudName::new(cloud), id)
                 })
                 .collect(),
         )
     }
 
-    /// The values of `lb-id` and `lb-cloud`; `None` for an empty record, which has no
-    /// annotations.
-    pub fn annotations(&self) -> Option<(String, String)> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let ids: Vec<_> = self.0.values().map(LoadBalancerId::as_str).collect();
+    /// The value of `lb-id`; `None` if the record has no id.
+    pub fn id_annotation(&self) -> Option<String> {
+        self.ids().next()?;
+        let ids = self.0.values().map(|id| match id {
+            Some(id) => id.as_str(),
+            None => "",
+        });
+        Some(ids.collect::<Vec<_>>().join(","))
+    }
+
+    /// The value of `lb-cloud`; `None` for an empty record.
+    pub fn cloud_annotation(&self) -> Option<String> {
         let clouds: Vec<_> = self.0.keys().map(CloudName::as_str).collect();
-        Some((ids.join(","), clouds.join(",")))
+        (!clouds.is_empty()).then(|| clouds.join(","))
     }
 
+    /// Adds clouds on which load balancers are about to be created.
+    pub fn announce(&mut self, clouds: &BTreeSet<CloudName>) {
+        for cloud in clouds {
+            self.0.entry(cloud.clone()).or_default();
+        }
+    }
+
+    /// The id of the load balancer on this cloud.
     pub fn get(&self, cloud: &CloudName) -> Option<&LoadBalancerId> {
-        self.0.get(cloud)
+        self.0.get(cloud)?.as_ref()
     }
 
+    /// Whether the record has this cloud, with an id or without.
+    pub fn has(&self, cloud: &CloudName) -> bool {
+        self.0.contains_key(cloud)
+    }
+
+    /// The ids of all load balancers.
+    pub fn ids(&self) -> impl Iterator<Item = &LoadBalancerId> {
+        self.0.values().flatten()
+    }
+
+    /// The clouds, with an id or without.
     pub fn clouds(&self) -> impl Iterator<Item = &CloudName> {
         self.0.keys()
+    }
+
+    /// The clouds, each with the id that it has.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&CloudName, &Option<LoadBalancerId>)> {
+        self.0.iter()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -65,6 +103,15 @@ impl Record {
 
 impl FromIterator<(CloudName, LoadBalancerId)> for Record {
     fn from_iter<I: IntoIterator<Item = (CloudName, LoadBalancerId)>>(pairs: I) -> Self {
+        pairs
+            .into_iter()
+            .map(|(cloud, id)| (cloud, Some(id)))
+            .collect()
+    }
+}
+
+impl FromIterator<(CloudName, Option<LoadBalancerId>)> for Record {
+    fn from_iter<I: IntoIterator<Item = (CloudName, Option<LoadBalancerId>)>>(pairs: I) -> Self {
         Self(pairs.into_iter().collect())
     }
 }
@@ -89,7 +136,8 @@ impl fmt::Display for Ingress {
 /// The record and addresses of a Service, written in one patch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Publication {
-    /// All existing load balancers, including those that are being deleted.
+    /// All existing load balancers, including those that are being deleted, and the
+    /// announced ones.
     pub record: Record,
     /// The addresses that clients use; only of clouds that the user named.
     pub ingress: Vec<Ingress>,
@@ -113,22 +161,51 @@ pub(super) fn ingress_of(addresses: &Addresses) -> Vec<Ingress> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn record_survives_a_round_trip() {
-        let record = Record::parse(Some("lb-1,lb-2"), Some("cloud1,cloud2"));
-        assert_eq!(
-            record.annotations(),
-            Some(("lb-1,lb-2".into(), "cloud1,cloud2".into()))
-        );
+    fn annotations(record: &Record) -> (Option<String>, Option<String>) {
+        (record.id_annotation(), record.cloud_annotation())
     }
 
     #[test]
-    fn incomplete_annotations_are_no_record() {
+    fn record_survives_a_round_trip() {
         let cases = [
+            (
+                Some("lb-1,lb-2"),
+                Some("cloud1,cloud2"),
+                "two load balancers",
+            ),
+            (
+                None,
+                Some("cloud1,cloud2"),
+                "two creates that are about to be sent",
+            ),
+            (
+                Some("lb-1,"),
+                Some("cloud1,cloud2"),
+                "one of each, as in a move",
+            ),
+            (
+                Some(",lb-2"),
+                Some("cloud1,cloud2"),
+                "and the other way round",
+            ),
             (None, None, "nothing written yet"),
+        ];
+        for (ids, clouds, reason) in cases {
+            let written = (ids.map(str::to_owned), clouds.map(str::to_owned));
+            assert_eq!(
+                annotations(&Record::parse(ids, clouds)),
+                written,
+                "{reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn ids_without_a_cloud_are_no_record() {
+        let cases = [
             (Some("lb-1"), None, "an id without its cloud"),
             (Some(""), Some(""), "empty annotations"),
-            (Some(","), Some("cloud1,cloud2"), "clouds without ids"),
+            (Some("lb-1,lb-2"), Some(","), "ids without clouds"),
         ];
         for (ids, clouds, reason) in cases {
             assert!(Record::parse(ids, clouds).is_empty(), "{reason}");
@@ -136,8 +213,21 @@ mod tests {
     }
 
     #[test]
-    fn a_truncated_list_keeps_its_complete_pairs() {
+    fn a_truncated_list_keeps_its_complete_pairs_and_all_of_its_clouds() {
         let record = Record::parse(Some("lb-1"), Some("cloud1, cloud2"));
-        assert_eq!(record.annotations(), Some(("lb-1".into(), "cloud1".into())));
+        let clouds = ["cloud1", "cloud2"].map(CloudName::new);
+        assert_eq!(record.get(&clouds[0]), Some(&LoadBalancerId::new("lb-1")));
+        assert_eq!(record.get(&clouds[1]), None);
+        assert!(clouds.iter().all(|cloud| record.has(cloud)));
+    }
+
+    #[test]
+    fn what_is_announced_keeps_its_id() {
+        let mut record = Record::parse(Some("lb-1"), Some("cloud1"));
+        record.announce(&["cloud1", "cloud2"].map(CloudName::new).into());
+        assert_eq!(
+            annotations(&record),
+            (Some("lb-1,".into()), Some("cloud1,cloud2".into()))
+        );
     }
 }

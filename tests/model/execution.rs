@@ -20,6 +20,7 @@ type ToAdvance = (Shared<Execution>, End, Option<Rule>);
 thread_local! {
     static ADVANCES: Memo<ToAdvance, Option<Shared<Execution>>> = Memo::default();
     static STEPS: Memo<Shared<Execution>, Step> = Memo::default();
+    static ANNOUNCEMENTS: Memo<(Shared<Execution>, Shared<Publication>), Shared<Publication>> = Memo::default();
     static PUBLICATIONS: Memo<Shared<Execution>, Shared<Publication>> = Memo::default();
 }
 
@@ -85,6 +86,25 @@ pub fn publication(execution: Shared<Execution>) -> Shared<Publication> {
         other => panic!("{other:?} publishes nothing"),
     };
     PUBLICATIONS.with(|memo| memo.get(execution, compute))
+}
+
+/// What a step that adds the finalizer leaves of what was published before.
+pub fn announcement(
+    execution: Shared<Execution>,
+    before: Shared<Publication>,
+) -> Shared<Publication> {
+    let compute = |(execution, before): (Shared<Execution>, Shared<Publication>)| match execution
+        .get()
+        .next()
+    {
+        Some(Effect::Apply(Action::AddFinalizer { clouds })) => {
+            let mut publication = before.get().clone();
+            publication.record.announce(clouds);
+            shipped::intern(publication)
+        }
+        other => panic!("{other:?} announces nothing"),
+    };
+    ANNOUNCEMENTS.with(|memo| memo.get((execution, before), compute))
 }
 
 /// The shipped `Observed::serves_on()`, for a waiting step.

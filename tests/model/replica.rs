@@ -92,6 +92,7 @@ impl Run {
         Some(match self.step() {
             Step::AddFinalizer => Facts {
                 finalizer: true,
+                published: execution::announcement(self.execution, facts.published),
                 ..facts
             },
             Step::Publish => Facts {

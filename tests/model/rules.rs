@@ -72,7 +72,7 @@ impl Rule {
         let creates = plan.actions.iter().any(is_create);
         match self {
             Self::FinalizerFirst => {
-                let is_first = matches!(plan.actions.first(), Some(Action::AddFinalizer));
+                let is_first = matches!(plan.actions.first(), Some(Action::AddFinalizer { .. }));
                 if let Some(last) = plan.actions.iter().rposition(is_create)
                     && is_first
                 {

@@ -1,11 +1,8 @@
 //! The shipped code before a plan is carried out, called with the world's
 //! values. Everything here is a pure function, so each result is memoized.
 
-use std::collections::BTreeSet;
-
 use my_cloud_controller_manager::plan::execution::Execution;
-use my_cloud_controller_manager::plan::naming::ServiceUid;
-use my_cloud_controller_manager::plan::orphan::suspect;
+use my_cloud_controller_manager::plan::orphan::{Claim, Shown, suspect};
 use my_cloud_controller_manager::plan::record::Publication;
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{
@@ -126,11 +123,19 @@ pub fn plan_for(facts: Facts, observed_clouds: ObservedClouds, broken: Option<Ru
 pub fn is_suspect(found: Balancer, watched: Option<u8>) -> bool {
     SUSPECTS.with(|memo| {
         memo.get((found, watched), |(found, watched)| {
-            let services: BTreeSet<ServiceUid> = watched
-                .map(|uid| names::owner(uid).uid)
-                .into_iter()
-                .collect();
-            suspect(&names::load_balancer(found), &names::cluster(), &services).is_some()
+            let (found, cloud) = (
+                names::load_balancer(found),
+                names::cloud_name(found.id.cloud),
+            );
+            let owner = found.owner.as_ref().map(|owner| &owner.uid);
+            let watched = watched.map(|uid| names::owner(uid).uid);
+            let claim = Claim {
+                is_managed: true,
+                ..Claim::default()
+            };
+            let claim = (watched.as_ref() == owner).then_some(claim);
+            let shown = Shown::new(&cloud, [&found]);
+            suspect(&found, &names::cluster(), claim.as_ref(), &shown).is_some()
         })
     })
 }

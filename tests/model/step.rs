@@ -37,7 +37,7 @@ impl Step {
 
     fn apply(action: &Action) -> Self {
         match action {
-            Action::AddFinalizer => Self::AddFinalizer,
+            Action::AddFinalizer { .. } => Self::AddFinalizer,
             Action::ConfirmLive => Self::ConfirmLive,
             Action::Create { cloud, request } => Self::Create {
                 cloud: names::cloud_number(cloud),

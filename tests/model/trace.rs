@@ -35,7 +35,8 @@ fn describe(service: Option<Object>) -> String {
     let Some(Object { version, facts }) = service else {
         return "none".into();
     };
-    let record = facts.published.get().record.annotations();
+    let record = &facts.published.get().record;
+    let record = (record.id_annotation(), record.cloud_annotation());
     format!(
         "version {version}, UID {}, {:?}{}{}, record {record:?}",
         facts.uid,

@@ -143,8 +143,11 @@ impl World {
     ) -> Result<Outcome, Failure> {
         match action {
             Action::ConfirmLive => drop(self.unchanged(service)?),
-            Action::AddFinalizer => {
-                self.write(service, |service| service.finalizer = true)?;
+            Action::AddFinalizer { clouds } => {
+                self.write(service, |service| {
+                    service.finalizer = true;
+                    service.record.announce(clouds);
+                })?;
                 self.torn.remove(&service.uid);
             }
             Action::Create { cloud, request } => {

@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn the_service_is_live_before_anything_depends_on_it(scene in scenes()) {
         let actions = scene.plan().actions;
-        let is_live = |action: &Action| matches!(action, Action::AddFinalizer | Action::ConfirmLive);
+        let is_live = |action: &Action| matches!(action, Action::AddFinalizer { .. } | Action::ConfirmLive);
         let depends = |action: &Action| matches!(
             action,
             Action::Create { .. }
@@ -96,9 +96,27 @@ proptest! {
         if let Some(first) = actions.iter().position(depends) {
             prop_assert!(actions[..first].iter().any(is_live), "{actions:#?}");
         }
-        let adds = actions.iter().filter(|action| matches!(action, Action::AddFinalizer)).count();
+        let adds = actions.iter().filter(|action| matches!(action, Action::AddFinalizer { .. }));
+        let record = scene.observed().record;
+        let announces = actions.iter().any(|action| matches!(
+            action,
+            Action::Create { cloud, .. } if !record.has(cloud)
+        ));
         let managed = matches!(scene.desired(), Desired::Managed(_));
-        prop_assert_eq!(adds, usize::from(managed && !scene.finalizer), "{:#?}", actions);
+        let expected = managed && (!scene.finalizer || announces);
+        prop_assert_eq!(adds.count(), usize::from(expected), "{:#?}", actions);
+    }
+
+    #[test]
+    fn a_create_is_announced_on_record_before_it_is_sent(scene in scenes()) {
+        let mut record = scene.observed().record;
+        for action in scene.plan().actions {
+            match action {
+                Action::AddFinalizer { clouds } => record.announce(&clouds),
+                Action::Create { cloud, .. } => prop_assert!(record.has(&cloud), "{cloud}"),
+                _ => {}
+            }
+        }
     }
 
     #[test]
@@ -134,8 +152,10 @@ proptest! {
             return Ok(());
         };
         prop_assert_eq!(at, actions.len() - 1, "{:#?}", actions);
-        // Another class's controller may have written its own addresses by now.
-        let clear_status = scene.deleting || scene.kind != Kind::OtherClass;
+        // Another class's controller may have written its own addresses by now, and a
+        // finalizer alone may be forged.
+        let was_ours = !observed.record.is_empty() || observed.present().next().is_some();
+        let clear_status = was_ours && (scene.deleting || scene.kind != Kind::OtherClass);
         prop_assert_eq!(actions.last(), Some(&Action::RemoveFinalizer { clear_status }));
         for (cloud, view) in &observed.clouds {
             match view {

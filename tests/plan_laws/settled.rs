@@ -124,6 +124,8 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
         Waiting::CloudNotConfigured(cloud) => !world.reachable().any(|(name, _)| name == cloud),
         Waiting::NameTaken(cloud) => world.clouds[cloud].is_name_taken(&owner),
         Waiting::CloudError(cloud, message) => is_in(cloud, &State::Error(message.clone())),
+        // Each cloud of the worlds has addresses of its own.
+        Waiting::ShownTwice { .. } => false,
         Waiting::NodesUnconfirmed => !world.is_sure_of_nodes(),
         // Time went by.
         Waiting::Provisioning(_) | Waiting::Deleting(_) => false,

@@ -1,11 +1,11 @@
 //! The sweep of `controller::orphans`, without its grace period and its limit.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use my_cloud_controller_manager::plan::Desired;
 use my_cloud_controller_manager::plan::load_balancer::State;
 use my_cloud_controller_manager::plan::naming::{CloudName, LoadBalancerId, ServiceUid};
-use my_cloud_controller_manager::plan::orphan::suspect;
+use my_cloud_controller_manager::plan::orphan::{Claim, Shown, provable_owner, suspect};
 use my_cloud_controller_manager::plan::service::ServiceView;
 
 use crate::expected::cluster;
@@ -22,15 +22,23 @@ impl World {
     /// # Errors
     /// A load balancer to be deleted has a Service.
     pub fn sweep(&mut self) -> Result<(), String> {
+        let claim = |service: &ServiceView| Claim {
+            is_managed: self.keeps(service),
+            has_finalizer: service.finalizer,
+            record: service.record.clone(),
+            ..Claim::default()
+        };
         let services = self.services.values();
-        let kept: BTreeSet<ServiceUid> = services
-            .filter(|service| self.keeps(service))
-            .map(|service| service.uid.clone())
-            .collect();
+        let claims = services.map(|service| (service.uid.clone(), claim(service)));
+        let claims: BTreeMap<ServiceUid, Claim> = claims.collect();
         let mut orphans: Vec<(CloudName, LoadBalancerId)> = Vec::new();
         for (name, cloud) in self.reachable() {
+            let shown = Shown::new(name, cloud.load_balancers.values());
             for found in cloud.load_balancers.values() {
-                if found.state == State::Deleting || suspect(found, &cluster(), &kept).is_none() {
+                let owner = provable_owner(found, &cluster());
+                let claim = owner.and_then(|owner| claims.get(&owner.uid));
+                let suspicion = suspect(found, &cluster(), claim, &shown);
+                if found.state == State::Deleting || suspicion.is_none() {
                     continue;
                 }
                 let service = self.owner_of(found).and_then(|owner| self.living(owner));

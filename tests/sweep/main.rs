@@ -2,10 +2,15 @@
 //! few at a time; what is not provably an orphan is never touched.
 //!
 //! [`orphans`]: what is one and what is not; [`doubt`]: what seemed to be one;
-//! [`grace`]: when, and how many at once; [`told`]: what a person reads.
+//! [`grace`]: when, and how many at once; [`told`]: what a person reads;
+//! [`installations`]: two in one cluster; [`duplicates`]: two load balancers of one
+//! Service; [`made_up`]: what a cloud may claim.
 
 mod doubt;
+mod duplicates;
 mod grace;
+mod installations;
+mod made_up;
 mod orphans;
 mod told;
 

@@ -6,7 +6,7 @@ use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::ReconcileError;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, LoadBalancerId};
-use crate::plan::{CreateRequest, Outcome, Urgency, Waiting};
+use crate::plan::{CreateRequest, Desired, Observed, Outcome, Urgency, Waiting};
 use crate::priority::Priority;
 
 impl Executor<'_> {
@@ -88,6 +88,46 @@ impl Executor<'_> {
         let permit = self.leadership.permit()?;
         cloud.client.delete(&permit, id).await?;
         Ok(Outcome::Done)
+    }
+
+    /// Continues only if no cloud that the Service names shows the load balancer that is to
+    /// be deleted as a leftover of another cloud. A create on a second cloud of the same
+    /// account returns the load balancer of the first.
+    pub(super) async fn ensure_unwanted(
+        &self,
+        name: &CloudName,
+        id: &LoadBalancerId,
+        observed: &Observed,
+    ) -> Result<(), Interruption> {
+        let Desired::Managed(wanted) = &self.service.desired else {
+            return Ok(());
+        };
+        let has_same_id = |(other, found): &(&CloudName, &LoadBalancer)| {
+            wanted.clouds.contains(*other) && *other != name && found.id == *id
+        };
+        for (other, _) in observed.present().filter(has_same_id) {
+            // Both are asked now, so that an old answer does not tell them apart.
+            let here = self.query_by_id(name, id).await?;
+            let there = self.query_by_id(other, id).await?;
+            if let (Some(here), Some(there)) = (here, there)
+                && here.looks_like(&there)
+            {
+                let mut clouds = [name.clone(), other.clone()];
+                clouds.sort();
+                let id = id.clone();
+                return Err(Interruption::Waiting(Waiting::ShownTwice { clouds, id }));
+            }
+        }
+        Ok(())
+    }
+
+    async fn query_by_id(
+        &self,
+        name: &CloudName,
+        id: &LoadBalancerId,
+    ) -> Result<Option<LoadBalancer>, ReconcileError> {
+        let client = &self.cloud(name)?.client;
+        Ok(client.query(Which::Id(id), Priority::User).await?)
     }
 
     pub(super) async fn confirm_gone(

@@ -17,11 +17,23 @@ use crate::plan::record::Publication;
 use crate::plan::{Observed, Outcome};
 
 impl Executor<'_> {
-    pub(super) async fn add_finalizer(&mut self) -> Result<Outcome, Interruption> {
+    pub(super) async fn add_finalizer(
+        &mut self,
+        announced: &BTreeSet<CloudName>,
+        observed: &Observed,
+    ) -> Result<Outcome, Interruption> {
+        let mut publication = Publication {
+            record: observed.record.clone(),
+            ingress: Vec::new(),
+        };
+        publication.record.announce(announced);
         let readiness = Readiness::new(ConditionReason::Provisioning, "Ensuring load balancer");
         let patch = ServicePatch {
             finalizer: Some(true),
-            readiness: Some(&readiness),
+            publication: Some(&publication),
+            keep_ingress: true,
+            // A Service that serves elsewhere stays ready.
+            readiness: (!observed.finalizer).then_some(&readiness),
             ..ServicePatch::default()
         };
         self.patch(&patch).await?;

@@ -91,6 +91,7 @@ impl Requeue {
             Waiting::NodesUnconfirmed
             | Waiting::RepairSlot(_)
             | Waiting::CloudNotConfigured(_)
+            | Waiting::ShownTwice { .. }
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,
         }

@@ -82,8 +82,12 @@ impl CloudQuery<'_> {
             // Our finalizer precedes every create, so there is no load balancer.
             return Some(CloudView::Absent.into());
         }
+        let recorded = self.service.record.get(&self.name);
+        let is_recorded = |known: &LoadBalancer| recorded.is_none_or(|id| *id == known.id);
         let known = cloud.inventory.find(&self.load_balancer);
-        let known = known.filter(|known| is_listed && is_serving(known) && self.is_ours(known));
+        let known = known.filter(|known| {
+            is_listed && is_serving(known) && self.is_ours(known) && is_recorded(known)
+        });
         known.map(|known| CloudView::Present(Box::new(known)).into())
     }
 
@@ -100,14 +104,46 @@ impl CloudQuery<'_> {
         let by_name = Which::Name(&self.load_balancer);
         let named = cloud.client.query(by_name, priority).await?;
         self.pending_creates.resolve(&self.service.uid, &self.name);
-        if let Some(named) = named {
-            cloud.inventory.record(named.clone());
-            return Ok(self.classify(named).into());
+        match (named, self.service.record.get(&self.name)) {
+            (None, None) => Ok(CloudView::Absent.into()),
+            (None, Some(id)) => self.query_by_id(cloud, id, priority).await,
+            (Some(named), Some(id)) if named.id != *id => {
+                self.prefer_recorded(cloud, named, id, priority).await
+            }
+            (Some(named), _) => Ok(self.found(cloud, named)),
         }
-        match self.service.record.get(&self.name) {
-            None => Ok(CloudView::Absent.into()),
-            Some(id) => self.query_by_id(cloud, id, priority).await,
+    }
+
+    fn found(&self, cloud: &CloudHandle, named: LoadBalancer) -> QueryResult {
+        cloud.inventory.record(named.clone());
+        self.classify(named).into()
+    }
+
+    /// Of two load balancers with the name and the owner, the recorded one counts: its
+    /// address is in use. The sweep deletes the other.
+    async fn prefer_recorded(
+        &self,
+        cloud: &CloudHandle,
+        named: LoadBalancer,
+        id: &LoadBalancerId,
+        priority: Priority,
+    ) -> Result<QueryResult, CloudError> {
+        let recorded = match cloud.client.query(Which::Id(id), priority).await {
+            // A record that a user wrote may have an id that no cloud accepts.
+            Err(error) if error.is_terminal() => None,
+            recorded => recorded?,
+        };
+        let Some(recorded) = recorded else {
+            return Ok(self.found(cloud, named));
+        };
+        let is_other_than_ours = !self.is_ours(&recorded);
+        if is_other_than_ours || recorded.name != named.name || recorded.state == State::Deleting {
+            return Ok(QueryResult {
+                disowned: is_other_than_ours.then(|| id.clone()),
+                ..self.found(cloud, named)
+            });
         }
+        Ok(self.found(cloud, recorded))
     }
 
     /// Finds a load balancer that was renamed at the cloud by its recorded id.

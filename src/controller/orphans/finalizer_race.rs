@@ -115,7 +115,7 @@ async fn delete(
     let Some(found) = found.filter(|found| found.belongs_to(owner)) else {
         return Ok(None);
     };
-    if !context.is_service_gone(owner).await? {
+    if context.live_claim(owner).await?.is_some() {
         return Ok(None);
     }
     let leadership = context.leadership().ok_or(ReconcileError::Stopping)?;

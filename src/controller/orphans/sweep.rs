@@ -5,20 +5,21 @@
 //! a create that takes effect late, after the Service was removed: only the cloud's
 //! own list shows that load balancer.
 //!
-//! A load balancer is deleted only if it is ours by owner and name, and a live read
-//! shows that its Service is gone (or no longer managed, without our finalizer), and
-//! every sweep of the grace period has found both. At most [`MAX_PER_SWEEP`] are
-//! deleted at once, so that a wrong observation (a cloned cluster, an emptied API
-//! server) never deletes many.
+//! A load balancer is deleted only if it is ours by owner and name, every sweep of the
+//! grace period has found that no Service has it, and live looks confirm that right
+//! before the delete. A Service that exists has it if this installation manages the
+//! Service, or if any installation has a mark on it: see [`Claim`]. At most
+//! [`MAX_PER_SWEEP`] are deleted at once, so that a wrong observation (a cloned cluster,
+//! an emptied API server) never deletes many.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{OrphanPolicy, reference};
-use crate::cloud::Which;
+use crate::cloud::{CloudError, Which};
 use crate::controller::Context;
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::context::uid;
@@ -26,13 +27,18 @@ use crate::controller::error::{ReconcileError, Unfinished};
 use crate::controller::report::spans;
 use crate::kubernetes::events::EventReason;
 use crate::plan::load_balancer::{LoadBalancer, State};
-use crate::plan::naming::{CloudName, LoadBalancerId, Owner, ServiceUid};
-use crate::plan::orphan::suspect;
+use crate::plan::naming::{CloudName, LoadBalancerId, Owner};
+use crate::plan::orphan::{Claim, Shown, Suspicion, provable_owner, suspect};
 use crate::priority::Priority;
 use crate::telemetry::traces;
 
 /// The most orphans that one sweep of one cloud deletes.
 pub const MAX_PER_SWEEP: usize = 5;
+
+/// The most Services that one sweep of one cloud reads from the API server to confirm
+/// suspicions. A cloud that lists thousands of load balancers with owners that it made up
+/// must not cause as many requests; twenty sweeps delete no more.
+pub const MAX_LIVE_READS: usize = 100;
 
 /// How orphans are handled.
 #[derive(Clone, Copy, Debug)]
@@ -48,23 +54,28 @@ pub struct Sweep<'a> {
     cloud: &'a CloudHandle,
     settings: SweepSettings,
     context: &'a Context,
-    suspects: Mutex<HashMap<LoadBalancerId, Suspect>>,
+    suspects: Mutex<Suspects>,
 }
 
-#[derive(Clone, Copy, Debug)]
+type Suspects = HashMap<LoadBalancerId, Suspect>;
+
+#[derive(Clone, Copy, Debug, Default)]
 struct Suspect {
-    /// The first sweep that found the orphan, by this process's own clock.
-    since: Instant,
+    /// The first live read that confirmed the suspicion, by this process's own clock.
+    since: Option<Instant>,
+    /// The last live read.
+    read: Option<Instant>,
     /// The last attempt to delete it.
     tried: Option<Instant>,
     reported: bool,
 }
 
-/// A load balancer without a Service.
-#[derive(Clone, Copy)]
+/// A load balancer that no Service has.
+#[derive(Clone)]
 struct Orphan<'a> {
     found: &'a LoadBalancer,
     owner: &'a Owner,
+    suspicion: Suspicion,
 }
 
 impl<'a> Sweep<'a> {
@@ -89,65 +100,131 @@ impl<'a> Sweep<'a> {
         if !*self.context.watched.services_listed.borrow() {
             return;
         }
-        let orphans = self.orphans(list).await;
+        let shown = Shown::new(self.name, list);
+        let mut orphans = self.suspected(list, &shown);
+        self.keep_only(&orphans);
+        // An unreachable API server must not remove orphans from the metrics.
+        if self.confirm(&mut orphans, &shown).await {
+            let inventory = &self.context.metrics.inventory;
+            inventory.orphans(self.name.as_str(), self.confirmed());
+        }
         for orphan in self.due(orphans) {
             let span = spans::of_orphan(orphan.owner, self.context);
             span.run(self.handle(orphan)).await;
         }
     }
 
-    async fn orphans<'list>(&self, list: &'list [LoadBalancer]) -> Vec<Orphan<'list>> {
-        let services = self.services_with_load_balancers();
-        let mut orphans = Vec::new();
-        let mut all_checked = true;
-        for found in list {
-            let Some(owner) = suspect(found, &self.context.cluster, &services) else {
-                continue;
-            };
-            match self.context.is_service_gone(owner).await {
-                Ok(true) => orphans.push(Orphan { found, owner }),
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::warn!(cloud = %self.name, id = %found.id, %error, "cannot check whether the Service of a load balancer exists; the next sweep will retry");
-                    all_checked = false;
-                }
-            }
-        }
-        // An unreachable API server must not remove orphans from the metrics.
-        if all_checked {
-            let inventory = &self.context.metrics.inventory;
-            inventory.orphans(self.name.as_str(), orphans.len());
-        }
-        orphans
+    /// The suspects by the watch's store, without a request.
+    fn suspected<'list>(
+        &self,
+        list: &'list [LoadBalancer],
+        shown: &Shown<'_>,
+    ) -> Vec<Orphan<'list>> {
+        let cluster = &self.context.cluster;
+        let services = self.context.watched.services.state();
+        let services = services
+            .iter()
+            .filter_map(|service| Some((uid(service)?, service)));
+        let services: HashMap<_, _> = services.collect();
+        let suspected = |found: &'list LoadBalancer| {
+            let owner = provable_owner(found, cluster)?;
+            let claim = services.get(&owner.uid);
+            let claim = claim.map(|service| self.context.claim(service));
+            let suspicion = suspect(found, cluster, claim.as_ref(), shown)?;
+            Some(Orphan {
+                found,
+                owner,
+                suspicion,
+            })
+        };
+        list.iter().filter_map(suspected).collect()
     }
 
-    /// The Services that may have a load balancer, as the watch shows them.
-    fn services_with_load_balancers(&self) -> BTreeSet<ServiceUid> {
-        let services = self.context.watched.services.state();
-        let candidates = services
-            .iter()
-            .filter(|service| self.context.may_have_load_balancers(service));
-        candidates.filter_map(|service| uid(service)).collect()
+    /// Forgets the suspects of earlier sweeps that are none now: their grace period
+    /// starts anew.
+    fn keep_only(&self, orphans: &[Orphan<'_>]) {
+        let found: HashSet<_> = orphans.iter().map(|orphan| &orphan.found.id).collect();
+        self.suspects.lock().retain(|id, _| found.contains(id));
+    }
+
+    /// Confirms the suspicions by live reads, [`MAX_LIVE_READS`] at most, and removes those
+    /// that are refuted. The longest unread come first, so that each has its turn. Returns
+    /// false if the API server did not respond.
+    async fn confirm(&self, orphans: &mut Vec<Orphan<'_>>, shown: &Shown<'_>) -> bool {
+        let last_read = |orphan: &Orphan<'_>, suspects: &Suspects| {
+            suspects.get(&orphan.found.id).and_then(|known| known.read)
+        };
+        {
+            let suspects = self.suspects.lock();
+            orphans.sort_by_key(|orphan| last_read(orphan, &suspects));
+        }
+        let (mut refuted, mut responds) = (HashSet::new(), true);
+        for Orphan { found, owner, .. } in orphans.iter().take(MAX_LIVE_READS) {
+            let claim = match self.context.live_claim(owner).await {
+                Ok(claim) => claim,
+                Err(error) => {
+                    // The others would fail in the same way. A delete needs a read of
+                    // its own.
+                    tracing::warn!(cloud = %self.name, id = %found.id, %error, "cannot check whether the Service of a load balancer exists; the next sweep will retry");
+                    responds = false;
+                    break;
+                }
+            };
+            let cluster = &self.context.cluster;
+            let is_confirmed = suspect(found, cluster, claim.as_ref(), shown).is_some();
+            self.mark_read(&found.id, is_confirmed);
+            if !is_confirmed {
+                refuted.insert(found.id.clone());
+            }
+        }
+        let unread = orphans.len().saturating_sub(MAX_LIVE_READS);
+        if unread > 0 {
+            tracing::info!(cloud = %self.name, unread, "there are more suspected orphans than live reads in a sweep; the next sweeps will check the others");
+        }
+        orphans.retain(|orphan| !refuted.contains(&orphan.found.id));
+        responds
+    }
+
+    /// Records a live read, which begins the grace period or ends it.
+    fn mark_read(&self, id: &LoadBalancerId, is_confirmed: bool) {
+        let now = Instant::now();
+        let mut suspects = self.suspects.lock();
+        let suspect = suspects.entry(id.clone()).or_default();
+        suspect.read = Some(now);
+        if is_confirmed {
+            suspect.since.get_or_insert(now);
+        } else {
+            suspect.since = None;
+        }
+    }
+
+    fn confirmed(&self) -> usize {
+        let suspects = self.suspects.lock();
+        suspects
+            .values()
+            .filter(|known| known.since.is_some())
+            .count()
     }
 
     /// The orphans to handle now: those past their grace period, the longest untried
     /// first, so that a few that cannot be deleted do not starve the others.
     fn due<'list>(&self, orphans: Vec<Orphan<'list>>) -> Vec<Orphan<'list>> {
         let now = Instant::now();
-        let mut suspects = self.suspects.lock();
-        let found: HashSet<_> = orphans.iter().map(|orphan| &orphan.found.id).collect();
-        suspects.retain(|id, _| found.contains(id));
+        let suspects = self.suspects.lock();
         let mut due = Vec::new();
         for orphan in orphans {
-            let new = Suspect {
-                since: now,
-                tried: None,
-                reported: false,
+            let known = suspects.get(&orphan.found.id).copied();
+            let Some(Suspect {
+                since: Some(since),
+                tried,
+                ..
+            }) = known
+            else {
+                continue;
             };
-            let suspect = *suspects.entry(orphan.found.id.clone()).or_insert(new);
             let is_deleting = orphan.found.state == State::Deleting;
-            if now.duration_since(suspect.since) >= self.settings.grace && !is_deleting {
-                due.push((suspect.tried, orphan));
+            if now.duration_since(since) >= self.settings.grace && !is_deleting {
+                due.push((tried, orphan));
             }
         }
         due.sort_by_key(|(tried, _)| *tried);
@@ -163,6 +240,7 @@ impl<'a> Sweep<'a> {
 
     async fn handle(&self, orphan: Orphan<'_>) {
         let (name, id, owner) = (self.name, &orphan.found.id, orphan.owner);
+        let why = explain(&orphan.suspicion);
         let is_new = self.mark_tried(id);
         let emit = |note: String| {
             if is_new {
@@ -171,10 +249,10 @@ impl<'a> Sweep<'a> {
             }
         };
         let service = format!("{}/{}", owner.namespace, owner.name);
-        tracing::warn!(cloud = %name, %id, service, uid = %owner.uid, "found an orphaned load balancer: its Service is gone or no longer managed");
+        tracing::warn!(cloud = %name, %id, service, uid = %owner.uid, "found an orphaned load balancer: {why}");
         if self.settings.policy == OrphanPolicy::Report {
             return emit(format!(
-                "Load balancer {id} on {name} is orphaned: its Service is gone or no longer managed; it is kept because of the configuration (orphans: report)"
+                "Load balancer {id} on {name} is orphaned: {why}; it is kept because of the configuration (orphans: report)"
             ));
         }
         let inventory = &self.context.metrics.inventory;
@@ -182,7 +260,7 @@ impl<'a> Sweep<'a> {
             Ok(()) => {
                 inventory.orphan_deleted(name.as_str(), "success");
                 emit(format!(
-                    "Deleting orphaned load balancer {id} on {name}: its Service is gone or no longer managed"
+                    "Deleting orphaned load balancer {id} on {name}: {why}"
                 ));
             }
             // The load balancer has a Service after all. If a later sweep finds it
@@ -219,23 +297,47 @@ impl<'a> Sweep<'a> {
     ///
     /// # Errors
     /// [`ReconcileError::Changed`] if the cloud no longer shows it as it was listed,
-    /// or the API server shows its Service again.
+    /// or a live look no longer confirms that no Service has it.
     async fn delete(&self, orphan: Orphan<'_>) -> Result<(), ReconcileError> {
-        let Orphan { found, owner } = orphan;
+        let Orphan { found, owner, .. } = orphan;
         let leadership = self.context.leadership().ok_or(ReconcileError::Stopping)?;
-        let live = self
-            .cloud
-            .client
-            .query(Which::Id(&found.id), Priority::Background)
-            .await?;
+        let live = self.query(&found.id).await?;
         let unchanged =
             live.is_none_or(|live| live.name == found.name && live.owner == found.owner);
-        if !unchanged || !self.context.is_service_gone(owner).await? {
+        if !unchanged || !self.is_orphan(found, owner).await? {
             return Err(ReconcileError::Changed);
         }
         let permit = leadership.permit()?;
         self.cloud.client.delete(&permit, &found.id).await?;
         self.cloud.inventory.forget(&found.id);
         Ok(())
+    }
+
+    /// Whether no Service has the load balancer, by live looks at its Service and at the
+    /// load balancer that the Service has instead.
+    async fn is_orphan(&self, found: &LoadBalancer, owner: &Owner) -> Result<bool, ReconcileError> {
+        let recorded = |claim: &Claim| claim.record.get(self.name).cloned();
+        let claim = self.context.live_claim(owner).await?;
+        let instead = match claim.as_ref().and_then(recorded) {
+            Some(id) if id != found.id => self.query(&id).await?,
+            _ => None,
+        };
+        let shown = Shown::new(self.name, &instead);
+        let cluster = &self.context.cluster;
+        Ok(suspect(found, cluster, claim.as_ref(), &shown).is_some())
+    }
+
+    async fn query(&self, id: &LoadBalancerId) -> Result<Option<LoadBalancer>, CloudError> {
+        let which = Which::Id(id);
+        self.cloud.client.query(which, Priority::Background).await
+    }
+}
+
+fn explain(suspicion: &Suspicion) -> String {
+    match suspicion {
+        Suspicion::NoService => "its Service is gone or no longer managed".into(),
+        Suspicion::Duplicate { recorded } => {
+            format!("its Service has load balancer {recorded} there")
+        }
     }
 }

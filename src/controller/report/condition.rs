@@ -33,7 +33,7 @@ pub fn readiness<'a>(
             failed
                 .or_else(|| queued_repair(&waiting, observed))
                 .or_else(|| not_serving(&unready(wanted, observed)))
-                .unwrap_or_else(|| ready(wanted, observed)),
+                .unwrap_or_else(|| ready(wanted, observed, &waiting)),
         ),
     }
 }
@@ -61,7 +61,7 @@ fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
     Readiness::new(ConditionReason::InvalidConfiguration, problems.join("; "))
 }
 
-fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
+fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Readiness {
     let serving = observed
         .present()
         .filter(|(cloud, _)| wanted.clouds.contains(*cloud));
@@ -78,7 +78,14 @@ fn ready(wanted: &Wanted, observed: &Observed) -> Readiness {
         let is_wanted = wanted.clouds.contains(cloud);
         remark(cloud, found, observed).filter(|_| is_wanted)
     });
-    let message = std::iter::once(message).chain(remarks);
+    let is_shown_twice = |unfinished: &&Unfinished<'_>| {
+        matches!(unfinished, Unfinished::Waiting(Waiting::ShownTwice { .. }))
+    };
+    let shown_twice = waiting.iter().filter(is_shown_twice);
+    let shown_twice = shown_twice.filter_map(|unfinished| explain(*unfinished));
+    let message = std::iter::once(message)
+        .chain(remarks)
+        .chain(shown_twice.map(|explanation| explanation.message));
     Readiness::new(
         ConditionReason::Ready,
         message.collect::<Vec<_>>().join("; "),
@@ -101,7 +108,7 @@ fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Optio
 
 /// The condition for an unfinished part of the attempt; `None` if the load
 /// balancers serve all the same.
-fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
+pub(super) fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
     let message = match unfinished {
         Unfinished::Failed(error) => format!("Error syncing load balancer: {error}"),
         Unfinished::Waiting(waiting) => match waiting {
@@ -122,6 +129,12 @@ fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
                     "This Service has a load balancer on {cloud}, which is not configured in this controller"
                 )
             }
+            Waiting::ShownTwice {
+                clouds: [one, other],
+                id,
+            } => format!(
+                "The clouds {one} and {other} show the same load balancer {id}: the configuration leads to one account under two names; the load balancer is not deleted while this Service names one of them"
+            ),
             Waiting::CloudUnreachable(cloud) => {
                 format!("The query of {cloud} failed, so the state of the load balancer is unknown")
             }
@@ -144,7 +157,7 @@ fn condition_reason(reason: Reason) -> ConditionReason {
         Reason::Provisioning | Reason::Deleting => ConditionReason::Provisioning,
         Reason::InvalidSpec => ConditionReason::InvalidConfiguration,
         Reason::NameTaken => ConditionReason::NotOwned,
-        Reason::NotConfigured => ConditionReason::CloudNotConfigured,
+        Reason::NotConfigured | Reason::SharedAccount => ConditionReason::CloudNotConfigured,
         Reason::CloudFailed => ConditionReason::CloudError,
         Reason::Drift => ConditionReason::Drifted,
         Reason::CloudThrottled

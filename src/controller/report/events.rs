@@ -1,8 +1,10 @@
 //! The Events of an attempt. Texts follow those of upstream's service controller
 //! (k8s.io/cloud-provider) where the meaning is the same.
 
+use super::condition::explain;
 use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService, Repair};
+use crate::controller::error::Unfinished;
 use crate::controller::pace::PacedPlan;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::events::EventReason;
@@ -214,6 +216,12 @@ fn warnings(
             (EventReason::SyncLoadBalancerFailed, note)
         }));
     }
+    let shown_twice = |waiting: &&Waiting| matches!(waiting, Waiting::ShownTwice { .. });
+    let shown_twice = result.waiting.iter().filter(shown_twice);
+    let explanations = shown_twice.filter_map(|waiting| explain(Unfinished::Waiting(waiting)));
+    warnings.extend(
+        explanations.map(|explanation| (EventReason::SyncLoadBalancerFailed, explanation.message)),
+    );
     // A misspelt annotation may be what makes the Service invalid.
     if let Desired::Managed(_) | Desired::Invalid(_) = &service.desired {
         let unknown = annotation::unknown(service.view.annotations.keys());

@@ -3,6 +3,7 @@
 use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService};
 use crate::controller::error::Unfinished;
+use crate::plan::naming::CloudName;
 use crate::plan::record::Ingress;
 use crate::plan::{Action, Observed, Waiting};
 
@@ -33,7 +34,14 @@ pub fn log_result(
 
 fn log_action(action: &Action, observed: &Observed) {
     match action {
-        Action::AddFinalizer => tracing::info!("added the finalizer to the Service"),
+        Action::AddFinalizer { clouds } => {
+            let clouds: Vec<&str> = clouds.iter().map(CloudName::as_str).collect();
+            let announced = clouds.join(",");
+            tracing::info!(
+                announced,
+                "wrote the finalizer and the clouds of the next creates to the Service"
+            );
+        }
         Action::ConfirmLive => tracing::info!("confirmed that the Service is unchanged"),
         Action::Create { cloud, request } => {
             let back_ends = request.spec.nodes.len();
@@ -46,7 +54,9 @@ fn log_action(action: &Action, observed: &Observed) {
             tracing::info!(%cloud, %id, back_ends, "updated load balancer");
         }
         Action::Publish { .. } => {
-            let (lb_id, lb_cloud) = observed.record.annotations().unwrap_or_default();
+            let record = &observed.record;
+            let lb_id = record.id_annotation().unwrap_or_default();
+            let lb_cloud = record.cloud_annotation().unwrap_or_default();
             let addresses: Vec<String> = observed.ingress.iter().map(Ingress::to_string).collect();
             let addresses = addresses.join(",");
             tracing::info!(
@@ -87,6 +97,12 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
         }
         Waiting::CloudNotConfigured(cloud) => {
             tracing::info!(%cloud, "the Service has a load balancer on a cloud that is not configured");
+        }
+        Waiting::ShownTwice {
+            clouds: [one, other],
+            id,
+        } => {
+            tracing::error!(%one, %other, %id, "two clouds of the configuration show the same load balancer, so they lead to one account; it is not deleted as a leftover");
         }
         Waiting::NameTaken(cloud) => {
             tracing::info!(%cloud, "the name of the load balancer is taken by a load balancer of another owner");

@@ -101,7 +101,8 @@ fn count_provisioning(
 ) {
     let (metrics, memory) = (&context.metrics.provisioning, &context.memory);
     let (uid, clock) = (&service.view.uid, &memory.provisioning);
-    if result.actions.contains(&Action::AddFinalizer) {
+    let adds = |action: &Action| matches!(action, Action::AddFinalizer { .. });
+    if !service.view.finalizer && result.actions.iter().any(adds) {
         metrics.started(&wanted.clouds);
     }
     // All clouds have the current Nodes as back ends.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::api_server::ApiServer;
+use super::api_server::{ApiServer, merge};
 use super::cloud::Scripted;
 use super::leader::{leader, load_balancer, metadata_keys, reconcile, service};
 use crate::controller::orphans::OrphanPolicy;
@@ -33,14 +33,21 @@ async fn a_change_that_the_watch_has_not_shown_ends_the_attempt() {
             "it is another Service",
         ),
     ];
-    for (change, why) in cases {
-        let server = ApiServer::with(Some(&service(change)));
-        let cloud = Arc::<Scripted>::default();
-        let shown = service(json!({}));
-        let context = leader(&server, [&cloud, &cloud], [shown.clone()]);
-        reconcile(shown, context).await;
-        assert_eq!(cloud.mutations(), [""; 0], "{why}");
-        assert!(!cloud.calls().is_empty(), "the cloud was queried: {why}");
+    // A create that is not announced yet begins with a write, another one with a read.
+    let announced = json!({"metadata": {"annotations": {"mycloud.com/lb-cloud": "cloud1"}}});
+    for shown in [json!({}), announced] {
+        for (change, why) in &cases {
+            let mut live = shown.clone();
+            merge(&mut live, change.clone());
+            merge(&mut live, json!({"metadata": {"resourceVersion": "11"}}));
+            let server = ApiServer::with(Some(&service(live)));
+            let cloud = Arc::<Scripted>::default();
+            let shown = service(shown.clone());
+            let context = leader(&server, [&cloud, &cloud], [shown.clone()]);
+            reconcile(shown, context).await;
+            assert_eq!(cloud.mutations(), [""; 0], "{why}");
+            assert!(!cloud.calls().is_empty(), "the cloud was queried: {why}");
+        }
     }
 }
 

@@ -209,14 +209,17 @@ async fn only_the_cloud_that_drifted_waits() {
     let drift = Drift::default();
     drift.mark_in_sync(&observed(80, 1));
     use_up(&drift, "cloud1");
+    let announced = Action::AddFinalizer {
+        clouds: BTreeSet::from([CloudName::new("cloud1")]),
+    };
     let whole = plan([
-        Action::AddFinalizer,
+        announced.clone(),
         Action::ConfirmLive,
         create("cloud1"),
         update("cloud2", Urgency::Background),
     ]);
     let paced = pace(whole, &observed(80, 2), &drift).plan;
-    let expected = [Action::AddFinalizer, update("cloud2", Urgency::Background)];
+    let expected = [announced, update("cloud2", Urgency::Background)];
     assert_eq!(paced.actions, expected);
     let waits = |waiting: &Waiting| matches!(waiting, Waiting::RepairSlot(cloud) if cloud.as_str() == "cloud1");
     assert!(paced.waiting.len() == 1 && paced.waiting.iter().all(waits));
