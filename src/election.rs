@@ -19,7 +19,7 @@
 //!    covers it: the [`Term`] that every write to a cloud carries.
 //!
 //! The crate kube-leader-election makes the requests; only [`lease`] and
-//! [`lease_error`] use its types. [`elector`] is the loop of a candidate,
+//! [`lease_error`] use its types. [`lease_object`] reads a Lease, whatever is in it. [`elector`] is the loop of a candidate,
 //! [`lease_watch`] shortens its delays, [`watchdog`] ends a stuck process, and
 //! [`healthz`] reports to the kubelet a leader that should have exited.
 
@@ -32,6 +32,7 @@ mod leadership;
 mod lease;
 mod lease_error;
 mod lease_layer;
+mod lease_object;
 mod lease_watch;
 mod observed_lease;
 mod timing;

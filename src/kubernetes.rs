@@ -2,7 +2,8 @@
 //! the API server.
 //!
 //! - [`service_object`], [`node_object`]: a Service and a Node with only the fields that are
-//!   needed. `lenient` reads them, so that no value hides another object.
+//!   needed. `lenient` reads them, so that no value hides another object; `unreadable` names
+//!   those of which a needed value could not be read.
 //! - [`service`]: reads a Service into a [`ServiceView`](crate::plan::service::ServiceView).
 //! - [`node`]: the eligible Nodes and their addresses; [`node_watch`]: the coalesced set
 //!   of Nodes.
@@ -32,6 +33,7 @@ pub mod service;
 pub mod service_object;
 pub mod service_watch;
 pub mod service_writer;
+mod unreadable;
 pub mod watch_metrics;
 
 pub use error::KubernetesError;

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use super::AppError;
 use crate::config::Config;
+use crate::error_chain::with_causes;
 use crate::kubernetes::service_object::Service;
 use crate::plan::naming::ClusterId;
 
@@ -61,7 +62,10 @@ pub(super) async fn resource_version(client: &Client) -> u64 {
                 }
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "cannot read the resourceVersion that serves as the leadership term; retrying")
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "cannot read the resourceVersion that serves as the leadership term; retrying"
+                )
             }
             Err(_) => {
                 tracing::warn!("the API server did not respond within {REQUEST:?}; retrying")
@@ -83,7 +87,10 @@ pub(super) async fn cluster_id(client: &Client) -> ClusterId {
                 }
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "cannot read the UID of namespace kube-system, which serves as the cluster id; retrying")
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "cannot read the UID of namespace kube-system, which serves as the cluster id; retrying"
+                )
             }
             Err(_) => {
                 tracing::warn!("the API server did not respond within {REQUEST:?}; retrying")

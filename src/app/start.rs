@@ -92,6 +92,7 @@ impl Components {
         let (store, service_events) = service_watch::services(
             client.clone(),
             MetadataKeys::new(&self.config.annotation_prefix),
+            self.metrics.clone(),
         );
         let services = ServiceWriter::new(
             client.clone(),

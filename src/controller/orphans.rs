@@ -25,8 +25,8 @@ pub enum OrphanPolicy {
     Report,
 }
 
-/// Whether a Service may have load balancers of ours: it has our finalizer or is
-/// about to get it.
+/// Whether a Service may have load balancers of ours: it has our finalizer, or is about to
+/// get it, or cannot be read.
 pub fn may_have_load_balancers(
     service: &Service,
     keys: &MetadataKeys,
@@ -34,7 +34,7 @@ pub fn may_have_load_balancers(
     clouds: &Clouds,
 ) -> bool {
     view(service, keys)
-        .is_some_and(|view| !matches!(desired(&view, cluster, clouds), Desired::Unmanaged(_)))
+        .is_none_or(|view| !matches!(desired(&view, cluster, clouds), Desired::Unmanaged(_)))
 }
 
 impl Context {
@@ -48,10 +48,11 @@ impl Context {
     }
 
     /// Whether the Service of an owner is gone or no longer managed, by a live read:
-    /// the watch may lag.
+    /// the watch may lag. A Service that cannot be read is there, also one whose UID cannot.
     async fn is_service_gone(&self, owner: &Owner) -> Result<bool, ReconcileError> {
         let live = self.services.get(&owner.service_key()).await?;
-        let live = live.filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
+        let is_owner = |live: &Service| live.uid().is_none_or(|uid| uid == owner.uid.as_str());
+        let live = live.filter(is_owner);
         Ok(live.is_none_or(|live| !self.may_have_load_balancers(&live)))
     }
 }

@@ -1,15 +1,18 @@
 //! The watch of all Services, with a store on every replica.
 
 use std::future::ready;
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
+use kube::Client;
 use kube::api::Api;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, Resource};
 
 use super::MetadataKeys;
 use super::service_object::Service;
+use super::unreadable::UnreadableObjects;
+use crate::telemetry::Metrics;
 
 /// The objects in a page of a list: a list in one piece is held twice as text, which is
 /// 60 MB for ten thousand Services.
@@ -29,32 +32,16 @@ pub(super) fn watch_settings() -> watcher::Config {
 pub fn services(
     client: Client,
     metadata_keys: MetadataKeys,
+    metrics: Arc<Metrics>,
 ) -> (
     Store<Service>,
     impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send,
 ) {
     let (store, writer) = reflector::store();
+    let mut unreadable = UnreadableObjects::new("service", metrics);
     let events = watcher(Api::<Service>::all(client), watch_settings())
         .default_backoff()
         .modify(move |service| service.trim(&metadata_keys))
-        .filter(|event| ready(is_named(event)));
+        .filter(move |event| ready(unreadable.observe(event)));
     (store, reflector::reflector(writer, events))
-}
-
-/// Whether an event is about an object with a name, without which the store would panic. An
-/// object that is not even that much of its kind is skipped.
-pub(super) fn is_named<K>(event: &Result<watcher::Event<K>, watcher::Error>) -> bool
-where
-    K: Resource<DynamicType = ()>,
-{
-    use watcher::Event;
-    let Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) = event else {
-        return true;
-    };
-    let metadata = object.meta();
-    if metadata.name.is_none() {
-        let (kind, namespace, uid) = (K::kind(&()), &metadata.namespace, &metadata.uid);
-        tracing::warn!(%kind, ?namespace, ?uid, "the API server shows an object without a name, which is skipped");
-    }
-    metadata.name.is_some()
 }

@@ -12,12 +12,13 @@ const KINDS: [&str; 2] = ["service", "node"];
 const EVENTS: [&str; 3] = ["applied", "deleted", "listed"];
 const ERRORS: [&str; 5] = ["list", "start", "answer", "stream", "version"];
 /// The results of a write: `ok` and [`KubernetesError::code`](crate::kubernetes::KubernetesError::code).
-const WRITES: [&str; 9] = [
+const WRITES: [&str; 10] = [
     "ok",
     "conflict",
     "gone",
     "forbidden",
     "rejected",
+    "unreadable",
     "throttled",
     "timeout",
     "unavailable",
@@ -33,6 +34,7 @@ pub struct KubernetesMetrics {
     watch_errors: IntCounterVec,
     watch_last_event: GaugeVec,
     objects: IntGaugeVec,
+    unreadable: IntGaugeVec,
     requests: IntCounterVec,
     durations: Histograms,
     writes: IntCounterVec,
@@ -66,6 +68,11 @@ impl KubernetesMetrics {
             objects: registrar.gauge(
                 "mycloud_lb_store_objects",
                 "Objects in the store of the watch.",
+                vec![kind()],
+            )?,
+            unreadable: registrar.gauge(
+                "mycloud_lb_unreadable_objects",
+                "Objects with a value that cannot be read, so that nothing is decided about them.",
                 vec![kind()],
             )?,
             requests: registrar.counter(
@@ -110,6 +117,12 @@ impl KubernetesMetrics {
     pub fn objects(&self, kind: &str, number: usize) {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         self.objects.with_label_values(&[kind]).set(number);
+    }
+
+    /// Sets the number of objects with a value that cannot be read.
+    pub fn unreadable(&self, kind: &str, number: usize) {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        self.unreadable.with_label_values(&[kind]).set(number);
     }
 
     /// Records a request with its code; `<error>` if there was no response, as in
