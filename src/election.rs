@@ -71,6 +71,9 @@ pub struct Candidate {
     pub timing: Timing,
     /// [`Clock::system`], except in tests.
     pub clock: Clock,
+    /// Whether this process sees what it would have to act on. One that does not see does not
+    /// stand for election; a leader must end by itself.
+    pub sees: watch::Receiver<bool>,
 }
 
 /// An event of the election, for metrics and health checks.
@@ -133,6 +136,7 @@ pub async fn run(
     let elector = Elector {
         timing,
         clock: candidate.clock.clone(),
+        sees: candidate.sees.clone(),
         lease: HeldLease::new(requests, &candidate, observed_lease.clone()),
         log: LeaseErrorLog::new(format!(
             "the election on the Lease {}/{}",

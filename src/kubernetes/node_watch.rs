@@ -8,15 +8,15 @@ use futures::StreamExt;
 use kube::Client;
 use kube::api::{Api, ListParams};
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::node::NodeAddressType;
 use super::node::{address, is_eligible};
 use super::node_object::Node;
-use super::service_watch::watch_settings;
 use super::unreadable::UnreadableObjects;
+use super::watch::WatchTiming;
 use super::watch_metrics::WatchMetrics;
 use crate::error_chain::with_causes;
 use crate::plan::Backends;
@@ -46,6 +46,8 @@ pub struct NodeSet {
 /// Watches the Nodes for ever; `sets` is `None` until the first list is complete.
 pub async fn follow(
     client: Client,
+    timing: WatchTiming,
+    eras: watch::Receiver<u64>,
     kind: NodeAddressType,
     sets: watch::Sender<Option<NodeSet>>,
     mut watch_metrics: WatchMetrics,
@@ -55,16 +57,14 @@ pub async fn follow(
     let mut unreadable = UnreadableObjects::new("node", watch_metrics.metrics());
     let changed = Notify::new();
     let mut seen = NodeSet::default();
-    let events = watcher(api.clone(), watch_settings())
-        .default_backoff()
-        .filter_map(|event| {
-            let is_named = unreadable.observe(&event);
-            ready(
-                Some(event)
-                    .filter(|_| is_named)
-                    .and_then(|event| readable(event, &store)),
-            )
-        });
+    let events = super::watch::events(api.clone(), timing, eras).filter_map(|event| {
+        let is_named = unreadable.observe(&event);
+        ready(
+            Some(event)
+                .filter(|_| is_named)
+                .and_then(|event| readable(event, &store)),
+        )
+    });
     let reflect = reflector::reflector(writer, events).for_each(|event| {
         watch_metrics.note(&event);
         watch_metrics.objects(store.len());

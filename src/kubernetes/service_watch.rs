@@ -8,29 +8,20 @@ use kube::Client;
 use kube::api::Api;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
+use tokio::sync;
 
 use super::MetadataKeys;
 use super::service_object::Service;
 use super::unreadable::UnreadableObjects;
+use super::watch::{self, WatchTiming};
 use crate::telemetry::Metrics;
 
-/// The objects in a page of a list: a list in one piece is held twice as text, which is
-/// 60 MB for ten thousand Services.
-const PAGE_SIZE: u32 = 500;
-
-/// The settings of a watch. The store swaps only after the last page of a list (measured
-/// with kube-runtime 4.2), so that nothing may act on an object of a list before.
-pub(super) fn watch_settings() -> watcher::Config {
-    watcher::Config {
-        page_size: Some(PAGE_SIZE),
-        ..watcher::Config::default()
-    }
-}
-
 /// Returns the store of the Services, and the stream of watch events that fills the
-/// store while it is polled. The stream has a backoff while the watch fails.
+/// store while it is polled. It pauses while the watch fails, and begins anew with each era.
 pub fn services(
     client: Client,
+    timing: WatchTiming,
+    eras: sync::watch::Receiver<u64>,
     metadata_keys: MetadataKeys,
     metrics: Arc<Metrics>,
 ) -> (
@@ -39,8 +30,7 @@ pub fn services(
 ) {
     let (store, writer) = reflector::store();
     let mut unreadable = UnreadableObjects::new("service", metrics);
-    let events = watcher(Api::<Service>::all(client), watch_settings())
-        .default_backoff()
+    let events = watch::events(Api::<Service>::all(client), timing, eras)
         .modify(move |service| service.trim(&metadata_keys))
         .filter(move |event| ready(unreadable.observe(event)));
     (store, reflector::reflector(writer, events))

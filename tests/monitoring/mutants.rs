@@ -56,11 +56,6 @@ const HARMLESS: [(&str, &str, &str); 10] = [
         "load balancers on one cloud are load balancers on all",
     ),
     (
-        "MyCloudLBWatchStale",
-        "max is min",
-        "there is one series in each group",
-    ),
-    (
         "MyCloudLBHealthcheckFailing",
         "min is max",
         "there is one series in each group",

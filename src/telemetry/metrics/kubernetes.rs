@@ -33,6 +33,8 @@ pub struct KubernetesMetrics {
     watch_restarts: IntCounterVec,
     watch_errors: IntCounterVec,
     watch_last_event: GaugeVec,
+    watch_silence: GaugeVec,
+    data_went_back: IntCounterVec,
     objects: IntGaugeVec,
     unreadable: IntGaugeVec,
     requests: IntCounterVec,
@@ -64,6 +66,16 @@ impl KubernetesMetrics {
                 "mycloud_lb_watch_last_event_timestamp_seconds",
                 "Time of the last watch event; 0 if there was none.",
                 vec![kind()],
+            )?,
+            watch_silence: registrar.seconds(
+                "mycloud_lb_watch_silence_seconds",
+                "Time since the last sign of life of a watch: an answer or a part of one.",
+                vec![kind()],
+            )?,
+            data_went_back: registrar.counter(
+                "mycloud_lb_kubernetes_data_went_back_total",
+                "Times that the data of the API server went back in time, as after a restore.",
+                vec![],
             )?,
             objects: registrar.gauge(
                 "mycloud_lb_store_objects",
@@ -111,6 +123,17 @@ impl KubernetesMetrics {
     /// Counts an error of a watch.
     pub fn watch_error(&self, kind: &str, error: &str) {
         self.watch_errors.with_label_values(&[kind, error]).inc();
+    }
+
+    /// Sets the time since the last sign of life of a watch.
+    pub fn silence(&self, kind: &str, silence: Duration) {
+        let gauge = self.watch_silence.with_label_values(&[kind]);
+        gauge.set(silence.as_secs_f64());
+    }
+
+    /// Counts that the data of the API server went back in time.
+    pub fn data_went_back(&self) {
+        self.data_went_back.with_label_values::<&str>(&[]).inc();
     }
 
     /// Sets the number of objects in the store of a watch.
