@@ -6,8 +6,10 @@
 mod api_server;
 mod clouds;
 mod heartbeat;
+mod kubeconfig;
 mod observers;
 mod orphans;
+mod sight;
 mod signals;
 mod start;
 mod stop;
@@ -23,13 +25,14 @@ use crate::admin::Health;
 use crate::admin::secure::{SecureMetrics, SecureMetricsError};
 use crate::cloud::CloudSetupError;
 use crate::config::{Config, DEFAULT_LEASE, Start};
-use crate::election::ElectionError;
+use crate::election::{ElectionError, Role};
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::plan::naming::CloudName;
 use crate::telemetry::logs::LogsError;
 use crate::telemetry::traces::{Tracer, Traces};
 use crate::telemetry::{self, Metrics, Telemetry};
+use sight::Pulses;
 use signals::Signals;
 
 /// An error that ends the process.
@@ -59,6 +62,13 @@ pub enum AppError {
     /// A cloud or the API server failed, so the list would be incomplete.
     #[error("cannot list the orphans: {0}")]
     Orphans(String),
+    #[error(
+        "the watch of {kind} objects has shown no sign of life for {silence:.1?}, so this replica does not lead any more"
+    )]
+    Blind {
+        kind: &'static str,
+        silence: std::time::Duration,
+    },
     #[error("the component {0} ended unexpectedly")]
     ComponentEnded(&'static str),
 }
@@ -82,6 +92,13 @@ struct Components {
     services_listed: watch::Sender<bool>,
     /// The Nodes; `None` until they were listed.
     nodes: watch::Sender<Option<NodeSet>>,
+    /// The signs of life of the watches.
+    pulses: Pulses,
+    /// Whether the watches show anything.
+    sees: watch::Sender<bool>,
+    /// The number of times that the data of the API server went back in time.
+    eras: watch::Sender<u64>,
+    roles: watch::Sender<Role>,
     /// The queue of Events; `None` until its writer exists.
     events: Option<Events>,
 }
@@ -145,6 +162,10 @@ async fn run(config: Config) -> Result<(), AppError> {
         controller: None,
         services_listed: watch::Sender::new(false),
         nodes: watch::Sender::new(None),
+        pulses: Pulses::default(),
+        sees: watch::Sender::new(true),
+        eras: watch::Sender::new(0),
+        roles: watch::Sender::new(Role::Standby),
         events: None,
     };
     components.start_admin(log_filter).await?;
@@ -165,9 +186,16 @@ impl Components {
             started = self.start() => started?,
             () = signals.shutdown_requested() => return Ok(()),
         }
+        let pulses = self.pulses.clone();
+        let blind = sight::blind_leader(pulses, self.sees.subscribe(), self.roles.subscribe());
         tokio::select! {
             ended = self.tasks.join_next() => Err(self.early_end(ended)),
             () = signals.shutdown_requested() => self.stop().await,
+            // The Lease is released, so that a replica that sees need not wait.
+            blind = blind => {
+                tracing::error!(error = %blind, "this replica makes way for one that sees the cluster");
+                self.stop().await.and(Err(blind))
+            }
         }
     }
 }

@@ -49,6 +49,9 @@ pub struct Config {
     pub sweep_interval: Duration,
     /// Interval between two drift checks of a Service: 100 ms to 7 days. Default 10 min.
     pub drift_interval: Duration,
+    /// The time after which the API server ends each watch: 1 s to 5 min. Default 20 s. The
+    /// bounds for a silent watch follow from it.
+    pub watch_timeout: Duration,
     /// The clouds: at least one, with distinct names. Default cloud1 and cloud2.
     pub clouds: Vec<RestSettings>,
     /// The leader election; `None` means that this replica leads without a Lease.
@@ -151,6 +154,7 @@ impl Config {
             orphan_grace_period: file.orphan_grace_period,
             sweep_interval: file.sweep_interval,
             drift_interval: file.drift_interval,
+            watch_timeout: file.watch_timeout,
             clouds: file.clouds,
             election: flags.election,
             kubeconfig: flags.kubeconfig,

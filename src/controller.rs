@@ -41,6 +41,7 @@ use tokio::sync::watch;
 
 pub use context::Context;
 
+use crate::error_chain::with_causes;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::watch_metrics::WatchMetrics;
 use crate::priority::Priority;
@@ -63,7 +64,10 @@ pub async fn run(
         watch_metrics.objects(context.watched.services.len());
         match event {
             Ok(event) => observe_event(&event, &context, &finalizer_races, &listed),
-            Err(error) => tracing::warn!(%error, "the Service watch failed and will be restarted"),
+            Err(error) => tracing::warn!(
+                error = with_causes(&error),
+                "the Service watch failed and will be restarted"
+            ),
         }
         std::future::ready(())
     });

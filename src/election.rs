@@ -19,7 +19,7 @@
 //!    covers it: the [`Term`] that every write to a cloud carries.
 //!
 //! The crate kube-leader-election makes the requests; only [`lease`] and
-//! [`lease_error`] use its types. [`elector`] is the loop of a candidate,
+//! [`lease_error`] use its types. [`lease_object`] reads a Lease, whatever is in it. [`elector`] is the loop of a candidate,
 //! [`lease_watch`] shortens its delays, [`watchdog`] ends a stuck process, and
 //! [`healthz`] reports to the kubelet a leader that should have exited.
 
@@ -32,6 +32,7 @@ mod leadership;
 mod lease;
 mod lease_error;
 mod lease_layer;
+mod lease_object;
 mod lease_watch;
 mod observed_lease;
 mod timing;
@@ -70,6 +71,9 @@ pub struct Candidate {
     pub timing: Timing,
     /// [`Clock::system`], except in tests.
     pub clock: Clock,
+    /// Whether this process sees what it would have to act on. One that does not see does not
+    /// stand for election; a leader must end by itself.
+    pub sees: watch::Receiver<bool>,
 }
 
 /// An event of the election, for metrics and health checks.
@@ -132,6 +136,7 @@ pub async fn run(
     let elector = Elector {
         timing,
         clock: candidate.clock.clone(),
+        sees: candidate.sees.clone(),
         lease: HeldLease::new(requests, &candidate, observed_lease.clone()),
         log: LeaseErrorLog::new(format!(
             "the election on the Lease {}/{}",

@@ -10,20 +10,29 @@ use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
 
 /// Every check of a replica that runs, in this order.
-const LIVE: [&str; 11] = [
+const LIVE: [&str; 13] = [
     "ping",
     "admin-server",
     "role",
     "finalizer-races",
     "event-writer",
     "node-watch",
+    "sight",
+    "data-version",
     "node-changes",
     "resync",
     "controller",
     "leader_election",
     "election",
 ];
-const READY: [&str; 4] = ["ping", "stopping", "services-synced", "nodes-synced"];
+const READY: [&str; 6] = [
+    "ping",
+    "stopping",
+    "services-synced",
+    "nodes-synced",
+    "services-watched",
+    "nodes-watched",
+];
 
 async fn get(replica: &Replica, path: &str) -> Result<(u16, String)> {
     let answer = reqwest::get(format!("{}{path}", replica.admin_url())).await?;
@@ -100,7 +109,8 @@ async fn a_replica_that_has_not_listed_everything_is_live_and_not_ready() -> Res
     let test = Environment::own("not-listed").await?;
     let blind = Replica::launch(test.blind("blind").await?)?;
     let expected = "[+]ping ok\n[+]stopping ok\n[+]services-synced ok\n\
-        [-]nodes-synced failed: reason withheld\nreadyz check failed\n";
+        [-]nodes-synced failed: reason withheld\n[+]services-watched ok\n\
+        [+]nodes-watched ok\nreadyz check failed\n";
     eventually("the Services to be listed", SOON, async || {
         let ready = get(&blind, "/readyz").await?;
         ensure!(ready == (500, expected.into()), "{}", ready.1);

@@ -11,7 +11,6 @@ mod high_availability {
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use jiff::Timestamp;
-use kube::config::Kubeconfig;
 use testbed::cloud::{Event, Fault, FaultKind, Outcome, Verb};
 use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
@@ -205,15 +204,7 @@ async fn a_standby_outlives_the_loss_of_the_api_server() -> Result<()> {
     let test = environment("cut-off").await?;
     let mut first = Replica::start(candidate(&test, "first")).await?;
     let mut options = candidate(&test, "standby");
-    let mut file = Kubeconfig::read_from(&options.kubeconfig)?;
-    let direct = kube::Config::from_custom_kubeconfig(file.clone(), &Default::default()).await?;
-    let (network, proxied) = testbed::partition::between(&direct).await?;
-    let cluster = file.clusters[0].cluster.as_mut().context("a cluster")?;
-    cluster.server = Some(proxied.cluster_url.to_string());
-    cluster.tls_server_name = proxied.tls_server_name;
-    let beside = test.control_plane.kubeconfig_path();
-    options.kubeconfig = beside.with_file_name("cut-off.kubeconfig");
-    std::fs::write(&options.kubeconfig, serde_json::to_string(&file)?)?;
+    let network = test.through_network(&mut options).await?;
     let standby = Replica::start(options).await?;
 
     network.cut();

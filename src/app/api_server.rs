@@ -2,38 +2,27 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, ListParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, ResourceExt};
+use kube::Client;
+use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use super::AppError;
+use super::{AppError, kubeconfig};
 use crate::config::Config;
-use crate::kubernetes::service_object::Service;
+use crate::error_chain::with_causes;
+use crate::kubernetes::data_version;
 use crate::plan::naming::ClusterId;
 
 /// Time limit for one request during the start.
 const REQUEST: Duration = Duration::from_secs(10);
+/// A connection that carries nothing for this time, counted from the last request on it, is
+/// dead: it is longer than the time limit of every request.
+pub(super) const SILENCE: Duration = Duration::from_secs(15);
 /// Delay between two attempts.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Reads the kubeconfig or, without one, the pod's ServiceAccount.
 pub(super) async fn client_config(config: &Config) -> Result<kube::Config, AppError> {
-    let error = |error: &dyn std::fmt::Display| AppError::KubernetesConfig(error.to_string());
-    let mut kubernetes = match &config.kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(path)
-                .map_err(|e| error(&format!("{}: {e}", path.display())))?;
-            let options = KubeConfigOptions::default();
-            kube::Config::from_custom_kubeconfig(file, &options)
-                .await
-                .map_err(|e| error(&e))?
-        }
-        None => kube::Config::infer()
-            .await
-            .map_err(|e| error(&format!("{e} (outside a cluster, pass --kubeconfig)")))?,
-    };
+    let mut kubernetes = kubeconfig::client_config(config.kubeconfig.as_deref()).await?;
     // Each request has a deadline and each loop has a backoff: retries hidden in the
     // client would outlive both.
     kubernetes.default_retry = false;
@@ -41,30 +30,14 @@ pub(super) async fn client_config(config: &Config) -> Result<kube::Config, AppEr
     Ok(kubernetes)
 }
 
-/// Reads the current resourceVersion of the API server's store. Waits for the API
-/// server without a limit.
-pub(super) async fn resource_version(client: &Client) -> u64 {
-    let services = Api::<Service>::all(client.clone());
+/// Reads the current version of the API server's data. Waits for the API server without a
+/// limit.
+pub(super) async fn data_version(client: &Client) -> u64 {
     loop {
-        let one = ListParams::default().limit(1);
-        match timeout(REQUEST, services.list(&one)).await {
-            Ok(Ok(list)) => {
-                let version = list.metadata.resource_version.unwrap_or_default();
-                match version.parse() {
-                    Ok(version) => return version,
-                    Err(_) => {
-                        tracing::warn!(
-                            version,
-                            "the API server returned a resourceVersion that is not a number; retrying"
-                        )
-                    }
-                }
-            }
-            Ok(Err(error)) => {
+        match data_version::current(client).await {
+            Ok(version) => return version,
+            Err(error) => {
                 tracing::warn!(%error, "cannot read the resourceVersion that serves as the leadership term; retrying")
-            }
-            Err(_) => {
-                tracing::warn!("the API server did not respond within {REQUEST:?}; retrying")
             }
         }
         sleep(RETRY).await;
@@ -88,16 +61,25 @@ pub(super) async fn cluster_id(config: &Config, client: &Client) -> ClusterId {
 }
 
 async fn kube_system_uid(client: &Client) -> String {
-    let namespaces = Api::<Namespace>::all(client.clone());
     loop {
-        match timeout(REQUEST, namespaces.get("kube-system")).await {
-            Ok(Ok(namespace)) => {
-                if let Some(uid) = namespace.uid() {
-                    return uid;
-                }
-            }
+        // Not a typed Namespace: one odd value in it must not keep every replica from
+        // starting.
+        let request = http::Request::get("/api/v1/namespaces/kube-system").body(Vec::new());
+        let answer = async {
+            client
+                .request::<Value>(request.map_err(kube::Error::HttpError)?)
+                .await
+        };
+        match timeout(REQUEST, answer).await {
+            Ok(Ok(namespace)) => match namespace["metadata"]["uid"].as_str() {
+                Some(uid) if !uid.is_empty() => return uid.to_owned(),
+                _ => tracing::warn!("the namespace kube-system has no UID; retrying"),
+            },
             Ok(Err(error)) => {
-                tracing::warn!(%error, "cannot read the UID of namespace kube-system, which serves as the cluster id; retrying")
+                tracing::warn!(
+                    error = with_causes(&error),
+                    "cannot read the UID of namespace kube-system, which serves as the cluster id; retrying"
+                )
             }
             Err(_) => {
                 tracing::warn!("the API server did not respond within {REQUEST:?}; retrying")

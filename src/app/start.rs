@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::heartbeat::Heartbeat;
-use super::{AppError, ComponentExit, Components, api_server, clouds, observers};
+use super::{AppError, ComponentExit, Components, api_server, clouds, observers, sight};
 use crate::admin::secure::SecureMetrics;
 use crate::admin::{self, CheckKind};
 use crate::controller::cloud_handle::CloudHandle;
@@ -21,14 +21,18 @@ use crate::controller::resync::{self, ResyncSettings};
 use crate::controller::workqueue::Workqueue;
 use crate::controller::{self, Context, node_changes};
 use crate::election::{self, Candidate, Clock, LeaseHealth, Role};
+use crate::error_chain::with_causes;
 use crate::kubernetes::MetadataKeys;
+use crate::kubernetes::data_version;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
 use crate::kubernetes::node_watch;
+use crate::kubernetes::pulse;
 use crate::kubernetes::request_slots::RequestSlots;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
+use crate::kubernetes::watch::WatchTiming;
 use crate::kubernetes::watch_metrics::WatchMetrics;
 use crate::plan::naming::{CloudName, ClusterId};
 use crate::telemetry::log_throttle::LogThrottle;
@@ -68,15 +72,20 @@ impl Components {
     /// Starts all other components. Waits for the API server without a limit.
     pub(super) async fn start(&mut self) -> Result<(), AppError> {
         let kubernetes = api_server::client_config(&self.config).await?;
-        let client = instrumented_client::client(kubernetes.clone(), self.metrics.clone());
-        let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
+        let timing = WatchTiming::new(self.config.watch_timeout);
+        let client_with = |silence| {
+            let client = instrumented_client::client(&kubernetes, silence, self.metrics.clone());
+            client.map_err(|error| AppError::KubernetesConfig(with_causes(&error)))
+        };
+        let client = client_with(api_server::SILENCE)?;
+        let watch_client = client_with(timing.connection_silence())?;
         self.serve_secure_metrics(&client);
         let identity =
             election::identity(&std::env::var("POD_NAME").unwrap_or_else(|_| "local".into()));
         let cluster = api_server::cluster_id(&self.config, &client).await;
         tracing::info!(%cluster, identity, version = env!("CARGO_PKG_VERSION"), "the controller is starting");
 
-        let (roles, watched_roles) = watch::channel(Role::Standby);
+        let (roles, watched_roles) = (self.roles.clone(), self.roles.subscribe());
         self.follow_role(watched_roles.clone());
         let slots = Arc::new(RequestSlots::default());
         let (events, write_events) = Events::new(
@@ -87,8 +96,11 @@ impl Components {
         );
         self.events = Some(events.clone());
         let (store, service_events) = service_watch::services(
-            client.clone(),
+            pulse::listening(watch_client.clone(), self.pulses.services.clone()),
+            timing,
+            self.eras.subscribe(),
             MetadataKeys::new(&self.config.annotation_prefix),
+            self.metrics.clone(),
         );
         let services = ServiceWriter::new(
             client.clone(),
@@ -103,11 +115,8 @@ impl Components {
         let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
         self.spawn("event-writer", write_events);
-        let kind = self.config.node_address_type;
-        let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
-        let watch_nodes =
-            node_watch::follow(client.clone(), kind, self.nodes.clone(), watch_metrics);
-        self.spawn("node-watch", watch_nodes);
+        self.watch_nodes(watch_client, timing);
+        self.follow_data_version(client.clone(), timing, &context);
         let node_changes = node_changes::run(self.nodes.subscribe(), context.clone());
         self.spawn("node-changes", node_changes);
         let resync = resync::run(context.clone(), self.resync_settings());
@@ -120,6 +129,30 @@ impl Components {
         self.controller = Some(controller);
         self.spawn_election(kubernetes, client, identity, roles);
         Ok(())
+    }
+
+    fn watch_nodes(&mut self, client: Client, timing: WatchTiming) {
+        let client = pulse::listening(client, self.pulses.nodes.clone());
+        let kind = self.config.node_address_type;
+        let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
+        let (sets, eras) = (self.nodes.clone(), self.eras.subscribe());
+        let follow = node_watch::follow(client, timing, eras, kind, sets, watch_metrics);
+        self.spawn("node-watch", follow);
+        let (pulses, sees) = (self.pulses.clone(), self.sees.clone());
+        self.spawn("sight", sight::follow(pulses, timing.blind_after(), sees));
+    }
+
+    /// Begins anew when the data of the API server went back in time.
+    fn follow_data_version(&mut self, client: Client, timing: WatchTiming, context: &Arc<Context>) {
+        let (memory, metrics) = (context.memory.clone(), self.metrics.clone());
+        let eras = self.eras.clone();
+        self.spawn("data-version", async move {
+            let forget = || {
+                memory.mutation_cache.clear();
+                metrics.kubernetes.data_went_back();
+            };
+            data_version::follow(client, timing.version_interval(), eras, forget).await;
+        });
     }
 
     /// Adds the readiness checks before anything is listed, so that a new replica is
@@ -145,6 +178,11 @@ impl Components {
         self.health.add("nodes-synced", CheckKind::Ready, move || {
             unless(nodes.borrow().is_none(), "the Nodes are not listed yet")
         });
+        let limit = WatchTiming::new(self.config.watch_timeout).not_ready_after();
+        for (name, kind, pulse) in self.pulses.each() {
+            let check = move || sight::check(kind, &pulse, limit);
+            self.health.add(name, CheckKind::Ready, check);
+        }
     }
 
     fn context(
@@ -193,6 +231,7 @@ impl Components {
     /// Updates the gauges of the queue and of the pending Services before each scrape.
     fn export_memory(&self, context: &Arc<Context>) {
         let (memory, queue) = (context.memory.clone(), context.queue.clone());
+        let pulses = self.pulses.clone();
         let clouds: Vec<CloudName> = self
             .config
             .clouds
@@ -200,6 +239,9 @@ impl Components {
             .map(|cloud| cloud.name.clone())
             .collect();
         self.metrics.before_scrape(move |metrics| {
+            for (_, kind, pulse) in pulses.each() {
+                metrics.kubernetes.silence(kind, pulse.silence());
+            }
             let state = queue.state();
             metrics.reconcile.show_active(state.running);
             metrics
@@ -261,7 +303,7 @@ impl Components {
         roles: watch::Sender<Role>,
     ) {
         let release = self.release.clone();
-        let warm = self.warm();
+        let (warm, sees) = (self.warm(), self.sees.subscribe());
         let election = self.config.election.clone();
         let timing = election.as_ref().map(|election| election.timing);
         let health = LeaseHealth::new(timing.unwrap_or_default().lease_duration);
@@ -275,7 +317,7 @@ impl Components {
                 return ComponentExit::Election(Ok(()));
             }
             let Some(election) = election else {
-                let term = api_server::resource_version(&client).await;
+                let term = api_server::data_version(&client).await;
                 roles.send_replace(Role::Leader(election::sole_leader(term)));
                 release.cancelled().await;
                 roles.send_replace(Role::Standby);
@@ -287,6 +329,7 @@ impl Components {
                 identity,
                 timing: election.timing,
                 clock: Clock::system(),
+                sees,
             };
             ComponentExit::Election(
                 election::run(kubernetes, candidate, roles, observe, release).await,

@@ -17,7 +17,7 @@ use crate::kubernetes::node::NodeAddressType;
 use crate::plan::annotation::DEFAULT_PREFIX;
 use crate::plan::naming::ClusterId;
 
-pub(super) const FIELDS: [&str; 9] = [
+pub(super) const FIELDS: [&str; 10] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",
@@ -26,10 +26,13 @@ pub(super) const FIELDS: [&str; 9] = [
     "sweepInterval",
     "driftInterval",
     "serviceCidrs",
+    "watchTimeout",
     "clouds",
 ];
 const PERIOD_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
+const WATCH_TIMEOUT_RANGE: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(300);
 const ADDRESS_TYPES: [(&str, NodeAddressType); 2] = [
     ("internal", NodeAddressType::Internal),
     ("external", NodeAddressType::External),
@@ -49,6 +52,7 @@ pub struct FileSettings {
     pub orphan_grace_period: Duration,
     pub sweep_interval: Duration,
     pub drift_interval: Duration,
+    pub watch_timeout: Duration,
     pub clouds: Vec<RestSettings>,
 }
 
@@ -62,6 +66,7 @@ impl Default for FileSettings {
             orphan_grace_period: Duration::from_secs(10 * 60),
             sweep_interval: Duration::from_secs(5 * 60),
             drift_interval: Duration::from_secs(10 * 60),
+            watch_timeout: Duration::from_secs(20),
             clouds: cloud::defaults(&[]),
         }
     }
@@ -109,6 +114,13 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
         orphan_grace_period: period("orphanGracePeriod", standard.orphan_grace_period, errors),
         sweep_interval: period("sweepInterval", standard.sweep_interval, errors),
         drift_interval: period("driftInterval", standard.drift_interval, errors),
+        watch_timeout: section
+            .read(
+                "watchTimeout",
+                validation::duration_in(WATCH_TIMEOUT_RANGE),
+                errors,
+            )
+            .unwrap_or(standard.watch_timeout),
         cluster_id: section
             .read_unless_empty("clusterId", validation::cluster_id, errors)
             .map(ClusterId::new),

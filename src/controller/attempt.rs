@@ -67,6 +67,8 @@ pub enum Skip {
     UntilChange,
     /// The delay of the Service has not passed yet.
     For(Duration),
+    /// The Service has a value that cannot be read; a change triggers the next attempt.
+    Unreadable,
     /// A cloud that the attempt would call has no place free.
     UntilPlace(Need),
 }

@@ -30,13 +30,16 @@ pub enum ReconcileError {
 
 impl ReconcileError {
     /// Whether a later attempt reports on the Service instead: another writer came
-    /// first, leadership ended, or the process stops.
+    /// first, the Service cannot be read any more, leadership ended, or the process stops.
     pub fn is_superseded(&self) -> bool {
         match self {
             Self::Changed | Self::NotLeader(_) | Self::Stopping => true,
             Self::Kubernetes(error) => matches!(
                 error,
-                KubernetesError::Conflict | KubernetesError::Gone | KubernetesError::NotLeader(_)
+                KubernetesError::Conflict
+                    | KubernetesError::Gone
+                    | KubernetesError::Unreadable(_)
+                    | KubernetesError::NotLeader(_)
             ),
             // Busy: the call was not sent in time because many others wait.
             Self::Cloud(error) => {

@@ -23,9 +23,9 @@ use cloud_query::QueryResult;
 pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<ObservedService, Skip> {
     let started = Instant::now();
     let (keys, memory) = (&context.metadata_keys, &context.memory);
-    let view = service::view(&watched, keys).ok_or(Skip::UntilChange)?;
+    let view = service::view(&watched, keys).ok_or(Skip::Unreadable)?;
     let object = memory.mutation_cache.newest(&view.uid, watched);
-    let view = service::view(&object, keys).ok_or(Skip::UntilChange)?;
+    let view = service::view(&object, keys).ok_or(Skip::Unreadable)?;
     let spec_hash = SpecHash::of(&view);
     let nodes = context.watched.nodes.borrow().clone();
     let version = nodes.as_ref().map_or(0, |nodes| nodes.version);

@@ -51,7 +51,8 @@ pub fn claim(
         .map(|id| LoadBalancerId::new(id.trim()));
     let mut finalizers = service.finalizers().iter();
     Claim {
-        is_managed: view.as_ref().is_some_and(|view| !is_unmanaged(view)),
+        // One that cannot be read may have load balancers.
+        is_managed: view.as_ref().is_none_or(|view| !is_unmanaged(view)),
         has_finalizer: finalizers.any(|name| MetadataKeys::is_finalizer_of_any_prefix(name)),
         named_by_others: named.collect(),
         record: view.map(|view| view.record).unwrap_or_default(),
@@ -65,11 +66,12 @@ impl Context {
     }
 
     /// What the Service of an owner claims, by a live read, because the watch may lag;
-    /// `None` if the Service is gone.
+    /// `None` if the Service is gone. A Service that cannot be read is there, also one whose
+    /// UID cannot.
     async fn live_claim(&self, owner: &Owner) -> Result<Option<Claim>, ReconcileError> {
         let live = self.services.get_whole(&owner.service_key()).await?;
-        let live = live.filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
-        Ok(live.map(|live| self.claim(&live)))
+        let is_owner = |live: &Service| live.uid().is_none_or(|uid| uid == owner.uid.as_str());
+        Ok(live.filter(is_owner).map(|live| self.claim(&live)))
     }
 }
 

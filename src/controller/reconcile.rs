@@ -12,7 +12,7 @@ use super::apply::apply;
 use super::attempt::Skip;
 use super::observe::{observe_clouds, observe_service};
 use super::pace::pace;
-use super::report::{explain_wait, report, spans};
+use super::report::{explain_unreadable, explain_wait, report, spans};
 use super::workqueue::Work;
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
@@ -75,11 +75,13 @@ pub(super) async fn reconcile_object(
             && work.explains_wait
         {
             explain_wait(service, &need.clouds, leadership, context).await;
+        } else if skip == Skip::Unreadable {
+            explain_unreadable(&service, leadership, context).await;
         }
         skip
     };
     match span.run(steps).instrument(log_fields).await {
-        Skip::UntilChange => {}
+        Skip::UntilChange | Skip::Unreadable => {}
         Skip::For(delay) => work.requeue_after(delay),
         Skip::UntilPlace(need) => work.park(need),
     }

@@ -1,14 +1,17 @@
 //! The last step of a reconcile: log lines, Events, the condition, metrics, and the time
 //! of the next attempt. Never fails the reconcile.
-//! [`explain_wait`] reports a Service that waits for its first attempt.
+//! [`explain_wait`] reports a Service that waits for its first attempt, and
+//! [`explain_unreadable`] one that cannot be read.
 
 pub mod condition;
 pub mod events;
 mod log;
 pub mod metrics;
 pub mod spans;
+mod unreadable;
 mod wait;
 
+pub use unreadable::explain_unreadable;
 pub use wait::explain_wait;
 
 use std::collections::BTreeSet;

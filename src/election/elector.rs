@@ -20,6 +20,7 @@ use super::{Observation, Observer};
 pub(super) struct Elector {
     pub(super) timing: Timing,
     pub(super) clock: Clock,
+    pub(super) sees: watch::Receiver<bool>,
     pub(super) identity: String,
     pub(super) lease: HeldLease,
     pub(super) observed_lease: Arc<ObservedLease>,
@@ -82,7 +83,11 @@ impl Elector {
     /// deadline; `None` when a release was requested.
     async fn stand_by(&mut self) -> Option<(Term, Moment)> {
         let mut records = self.observed_lease.subscribe();
+        let mut named = None;
         loop {
+            if !self.until_it_sees().await {
+                return None;
+            }
             // A change from here on, also during the attempt, ends the wait below.
             records.mark_unchanged();
             let started = Instant::now();
@@ -100,7 +105,11 @@ impl Elector {
                     }
                     tracing::warn!(%term, "the Lease was acquired after the renew deadline; the acquisition does not count");
                 }
-                Attempt::HeldBy(_) | Attempt::Contended => self.log.succeeded(),
+                Attempt::HeldBy(holder) => {
+                    self.log.succeeded();
+                    self.name_holder(holder, &mut named);
+                }
+                Attempt::Contended => self.log.succeeded(),
                 Attempt::Failed(error) => {
                     self.log.failed(&error);
                 }
@@ -112,6 +121,46 @@ impl Elector {
                 () = until_acquirable(&self.observed_lease, &mut records, &self.identity) => {}
             }
         }
+    }
+
+    /// Waits while this process sees nothing. Returns false when a release was requested.
+    async fn until_it_sees(&mut self) -> bool {
+        if *self.sees.borrow() {
+            return true;
+        }
+        tracing::warn!(
+            "this replica sees nothing of the cluster; until it does, it does not stand for election"
+        );
+        let release = self.release.clone();
+        let sees = async {
+            if self.sees.wait_for(|sees| *sees).await.is_err() {
+                // The process is about to end.
+                std::future::pending::<()>().await;
+            }
+        };
+        if release.run_until_cancelled(sees).await.is_none() {
+            return false;
+        }
+        tracing::info!("this replica sees the cluster again and stands for election");
+        true
+    }
+
+    /// Logs each holder once.
+    fn name_holder(&self, holder: String, named: &mut Option<String>) {
+        if named.as_ref() == Some(&holder) {
+            return;
+        }
+        let expiry = self
+            .observed_lease
+            .expiry(&self.observed_lease.subscribe().borrow());
+        let left = expiry.map(|expiry| expiry.saturating_duration_since(Instant::now()));
+        let free_in = format!("{:.0?}", left.unwrap_or_default());
+        tracing::info!(
+            holder,
+            free_in,
+            "another process holds the Lease; this one stands by until it is released, or is not renewed for its duration"
+        );
+        *named = Some(holder);
     }
 
     fn begin(&self, term: Term, deadline: Moment) -> Result<LeadershipGuard, ElectionError> {

@@ -89,7 +89,7 @@ impl HeldLease {
         if holder != self.identity {
             return Attempt::HeldBy(holder.to_owned());
         }
-        match (version(&lease), self.layer.last_write_sent()) {
+        match (version(&lease.metadata), self.layer.last_write_sent()) {
             (Some(version), Some(sent)) => Attempt::Held {
                 term: Term::new(version),
                 sent,

@@ -5,7 +5,7 @@ use std::mem::{Discriminant, discriminant};
 use kube_leader_election::Error as LockError;
 
 use super::lease_layer::LayerError;
-use crate::error_chain::with_causes;
+use crate::error_chain::{bounded, with_causes};
 
 /// The error of one attempt to acquire, renew, release or watch the Lease. Every
 /// attempt is repeated.
@@ -44,7 +44,7 @@ impl From<LockError> for LeaseError {
             LockError::ApiError { response } => Self::from_status(&response),
             // A create does not need the Lease: its namespace does not exist.
             LockError::CreateLease(kube::Error::Api(status)) if status.code == 404 => {
-                Self::NoNamespace(status.message)
+                Self::NoNamespace(bounded(&status.message))
             }
             LockError::GetLease(error)
             | LockError::CreateLease(error)
@@ -55,7 +55,7 @@ impl From<LockError> for LeaseError {
             LockError::ReleaseLockWhenNotLeading { leader } => Self::HeldBy(leader),
             LockError::TraverseLease { .. }
             | LockError::SerdeError(_)
-            | LockError::JiffError(_) => Self::Unreadable(error.to_string()),
+            | LockError::JiffError(_) => Self::Unreadable(with_causes(&error)),
         }
     }
 }
@@ -64,13 +64,13 @@ impl From<kube::Error> for LeaseError {
     fn from(error: kube::Error) -> Self {
         let from_layer = match &error {
             kube::Error::Api(status) => return Self::from_status(status),
-            kube::Error::SerdeError(error) => return Self::Unreadable(error.to_string()),
+            kube::Error::SerdeError(error) => return Self::Unreadable(with_causes(error)),
             kube::Error::Service(error) => error.downcast_ref::<LayerError>(),
             _ => None,
         };
         match from_layer {
             Some(LayerError::HolderMayLive { holder }) => Self::HeldBy(holder.clone()),
-            Some(error @ LayerError::VersionNotANumber(_)) => Self::Unreadable(error.to_string()),
+            Some(error @ LayerError::VersionNotANumber(_)) => Self::Unreadable(with_causes(error)),
             _ => Self::Unreachable(error),
         }
     }
@@ -78,7 +78,7 @@ impl From<kube::Error> for LeaseError {
 
 impl LeaseError {
     fn from_status(status: &kube::core::Status) -> Self {
-        let message = status.message.clone();
+        let message = bounded(&status.message);
         match status.code {
             404 => Self::Absent,
             409 => Self::Conflict,

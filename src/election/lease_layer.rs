@@ -8,7 +8,8 @@
 //!   filled in, and `renewTime` is "long ago" or "far ahead" by the time for which
 //!   *this process* has observed the Lease unchanged, regardless of any wall clock.
 //! - A patch gets the `resourceVersion` of the read before it, so that of two
-//!   replicas that read the same Lease one gets 409.
+//!   replicas that read the same Lease one gets 409. It also replaces values that no
+//!   server can read.
 //! - A create fails while the holder of a deleted Lease may be alive.
 //! - Every request has a deadline, and the time of sending a write is recorded.
 
@@ -19,7 +20,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::coordination::v1::LeaseSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::client::Body;
 use parking_lot::{Mutex, MutexGuard};
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
 use super::clock::{Clock, Moment};
+use super::lease_object::LeaseObject;
 use super::observed_lease::{ObservedLease, Source, holder, version};
 
 const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
@@ -54,8 +56,8 @@ pub(super) enum LayerError {
 
 #[derive(Debug, Default)]
 struct Exchange {
-    /// The `resourceVersion` of the last read, until a patch uses it.
-    read: Option<String>,
+    /// The last read, until a patch uses it.
+    read: Option<LeaseObject>,
     write_sent: Option<Moment>,
     /// A write was sent and its outcome is unknown.
     unconfirmed: bool,
@@ -106,7 +108,7 @@ impl LeaseLayer {
         let mut exchange = self.exchange();
         let body = if method == Method::PATCH {
             let read = exchange.read.take().ok_or(LayerError::PatchWithoutRead)?;
-            with_precondition(&body, read)?
+            with_precondition(&body, &read)?
         } else if method == Method::POST
             && let Some(holder) = self.observed_lease.living_holder(&self.identity)
         {
@@ -139,38 +141,37 @@ impl LeaseLayer {
         if !status.is_success() {
             return Ok(body);
         }
-        let mut lease: Lease = serde_json::from_slice(&body)?;
-        let Some(version) = version(&lease) else {
+        let mut lease: LeaseObject = serde_json::from_slice(&body)?;
+        let Some(version) = version(&lease.metadata) else {
             let found = lease.metadata.resource_version;
             return Err(LayerError::VersionNotANumber(found).into());
         };
         self.observed_lease
             .record(version, &lease, Source::Response { sent });
-        if method != Method::GET {
-            return Ok(body);
+        if method == Method::GET {
+            self.exchange().read = Some(lease.clone());
+            let free = self.observed_lease.may_be_taken(version, &lease);
+            lease.spec = with_local_expiry(lease.spec, free);
         }
-        self.exchange().read = lease.metadata.resource_version.clone();
-        let free = self.observed_lease.may_be_taken(version, &lease);
-        lease.spec = Some(with_local_expiry(
-            lease.spec.take().unwrap_or_default(),
-            free,
-        ));
-        Ok(serde_json::to_vec(&lease)?)
+        Ok(serde_json::to_vec(&lease.typed())?)
     }
 }
 
-/// Adds the `resourceVersion` to a merge patch.
-fn with_precondition(patch: &[u8], resource_version: String) -> Result<Vec<u8>, BoxError> {
+/// Adds the `resourceVersion` of the read to a merge patch.
+fn with_precondition(patch: &[u8], read: &LeaseObject) -> Result<Vec<u8>, BoxError> {
     let mut patch: Value = serde_json::from_slice(patch)?;
-    let metadata = patch
-        .as_object_mut()
-        .ok_or(LayerError::NotAPatch)?
+    let fields = patch.as_object_mut().ok_or(LayerError::NotAPatch)?;
+    read.repair(fields);
+    let metadata = fields
         .entry("metadata")
         .or_insert_with(|| Value::Object(serde_json::Map::new()));
     metadata
         .as_object_mut()
         .ok_or(LayerError::NotAPatch)?
-        .insert("resourceVersion".to_owned(), resource_version.into());
+        .insert(
+            "resourceVersion".to_owned(),
+            read.metadata.resource_version.clone().into(),
+        );
     Ok(serde_json::to_vec(&patch)?)
 }
 

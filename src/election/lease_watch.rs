@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use kube::runtime::watcher::{self, watch_object};
 
 use super::lease_error::{LeaseError, LeaseErrorLog};
+use super::lease_object::LeaseObject;
 use super::observed_lease::{ObservedLease, Source, version};
 
 /// Records each change in `observed_lease`; pauses after each error.
 pub(super) async fn follow(
-    leases: Api<Lease>,
+    leases: Api<LeaseObject>,
     name: &str,
     observed_lease: Arc<ObservedLease>,
     pause: Duration,
@@ -29,7 +29,7 @@ pub(super) async fn follow(
         match events.next().await {
             Some(Ok(Some(lease))) => {
                 log.succeeded();
-                if let Some(version) = version(&lease) {
+                if let Some(version) = version(&lease.metadata) {
                     observed_lease.record(version, &lease, Source::Watch);
                 }
             }

@@ -6,9 +6,12 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::coordination::v1::LeaseSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use super::lease_object::LeaseObject;
 
 /// The source of an observation.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +48,8 @@ pub(super) struct ObservedLease {
 
 /// The `resourceVersion` as a number, which Kubernetes guarantees since 1.35 and
 /// which etcd has always provided.
-pub(super) fn version(lease: &Lease) -> Option<u64> {
-    lease.metadata.resource_version.as_ref()?.parse().ok()
+pub(super) fn version(metadata: &ObjectMeta) -> Option<u64> {
+    metadata.resource_version.as_ref()?.parse().ok()
 }
 
 /// The holder of the Lease; `None` if it has none.
@@ -90,14 +93,16 @@ impl ObservedLease {
     }
 
     /// Records a Lease, unless it is older than the newest record.
-    pub(super) fn record(&self, version: u64, lease: &Lease, source: Source) {
+    pub(super) fn record(&self, version: u64, lease: &LeaseObject, source: Source) {
         let now = Instant::now();
-        let spec = lease.spec.clone().unwrap_or_default();
+        let spec = lease.spec.clone();
         self.records.send_if_modified(|record| {
             let (is_newer, restored) = compare(record, version, source);
             if is_newer {
-                // An edit of the metadata alone does not prove that the holder is alive.
-                if restored || record.version.is_none() || record.spec != spec {
+                // An edit of the metadata alone does not prove that the holder is alive. A
+                // field that cannot be read may be what a renewal has changed.
+                let is_renewed = record.spec != spec || lease.is_odd();
+                if restored || record.version.is_none() || is_renewed {
                     record.since = now;
                 }
                 record.version = Some(version);
@@ -123,9 +128,9 @@ impl ObservedLease {
 
     /// Whether this process may take this Lease now. It may not take a Lease other than
     /// the newest record, because the age of that Lease is unknown.
-    pub(super) fn may_be_taken(&self, version: u64, lease: &Lease) -> bool {
+    pub(super) fn may_be_taken(&self, version: u64, lease: &LeaseObject) -> bool {
         let record = self.records.borrow();
-        match lease.spec.as_ref().and_then(holder) {
+        match holder(&lease.spec) {
             None => true,
             Some(_) => {
                 record.version == Some(version)
@@ -219,6 +224,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_holder_that_renews_with_a_time_that_cannot_be_read_is_alive() {
+        let observed_lease = observed_lease();
+        let mut lease = serde_json::to_value(lease_of("other", 15).spec).expect("JSON");
+        lease["renewTime"] = "10000-01-01T00:00:00.000000Z".into();
+        let lease = serde_json::json!({ "spec": lease });
+        let lease: LeaseObject = serde_json::from_value(lease).expect("anything is read");
+        for version in 5..10 {
+            observed_lease.record(version, &lease, response());
+            tokio::time::advance(14 * SECOND).await;
+            assert!(!observed_lease.may_be_taken(version, &lease), "{version}");
+        }
+        tokio::time::advance(SECOND).await;
+        assert!(observed_lease.may_be_taken(9, &lease), "it has died");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_old_watch_event_changes_nothing() {
         let observed_lease = observed_lease();
         observed_lease.record(9, &lease_of("us", 15), response());
@@ -266,7 +287,7 @@ mod tests {
     async fn a_holder_that_names_no_duration_gets_ours() {
         let observed_lease = observed_lease();
         let mut lease = lease_of("other", 1);
-        lease.spec.as_mut().expect("a spec").lease_duration_seconds = None;
+        lease.spec.lease_duration_seconds = None;
         observed_lease.record(5, &lease, response());
         tokio::time::advance(14 * SECOND).await;
         assert!(!observed_lease.may_be_taken(5, &lease));

@@ -14,24 +14,25 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::coordination::v1::LeaseSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use parking_lot::Mutex;
 
 use super::Clock;
+use super::lease_object::LeaseObject;
 
 /// A Lease as another replica writes it.
-pub(super) fn lease_of(holder: &str, seconds: i32) -> Lease {
-    Lease {
-        spec: Some(LeaseSpec {
+pub(super) fn lease_of(holder: &str, seconds: i32) -> LeaseObject {
+    LeaseObject {
+        spec: LeaseSpec {
             holder_identity: Some(holder.to_owned()),
             lease_duration_seconds: Some(seconds),
             lease_transitions: Some(3),
             renew_time: Some(MicroTime(Timestamp::now())),
             acquire_time: Some(MicroTime(Timestamp::now())),
             ..LeaseSpec::default()
-        }),
-        ..Lease::default()
+        },
+        ..LeaseObject::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
@@ -10,13 +10,19 @@ use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tower::{Service, layer};
 
+use super::connection;
 use crate::telemetry::Metrics;
 
-/// Builds the client.
+/// Builds the client. A connection that carries nothing to us for `silence`, counted from
+/// the last request on it, ends with an error.
 ///
 /// # Errors
 /// The configuration is invalid.
-pub fn client(config: Config, metrics: Arc<Metrics>) -> Result<Client, kube::Error> {
+pub fn client(
+    config: &Config,
+    silence: Duration,
+    metrics: Arc<Metrics>,
+) -> Result<Client, kube::Error> {
     let host = config.cluster_url.authority().map(ToString::to_string);
     let host: Arc<str> = host.unwrap_or_default().into();
     let instrumented = layer::layer_fn(|inner| Instrumented {
@@ -24,7 +30,8 @@ pub fn client(config: Config, metrics: Arc<Metrics>) -> Result<Client, kube::Err
         metrics: metrics.clone(),
         host: host.clone(),
     });
-    Ok(ClientBuilder::try_from(config)?
+    let service = connection::service(config, silence)?;
+    Ok(ClientBuilder::new(service, &config.default_namespace)
         .with_layer(&instrumented)
         .build())
 }

@@ -1,6 +1,9 @@
 //! Reads JSON of any shape. A value that has another shape than expected counts as missing,
 //! so that one odd field costs neither its object nor the list around it. (kube reads a
 //! list as a whole: an error in one object would hide all of them.)
+//!
+//! Where a missing value would be a decision, such as "no load balancer is wanted", the
+//! functions with `_field` in their name also tell that the value is odd.
 
 use std::marker::PhantomData;
 
@@ -10,17 +13,52 @@ use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Reads a text; `None` for anything else.
-pub(super) fn text<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(json)? {
-        Value::String(text) => Some(text),
-        _ => None,
-    })
+/// A value that was read, and whether its JSON has another shape than expected. The value
+/// is then the default, or the readable part of a list. `null` counts as missing, as in Go.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Field<T> {
+    pub(super) value: T,
+    pub(super) is_odd: bool,
 }
 
-/// Reads an integer; `None` for anything else.
-pub(super) fn integer<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Error> {
-    Ok(Value::deserialize(json)?.as_i64())
+impl<T> Field<T> {
+    /// The value; adds the name of the field to `odd` if it is odd.
+    pub(super) fn read(self, name: &'static str, odd: &mut Vec<&'static str>) -> T {
+        if self.is_odd {
+            odd.push(name);
+        }
+        self.value
+    }
+}
+
+/// Reads a text.
+pub(super) fn text_field<'de, D>(json: D) -> Result<Field<Option<String>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let json = Value::deserialize(json)?;
+    let is_odd = !json.is_null() && !json.is_string();
+    let value = match json {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
+    Ok(Field { value, is_odd })
+}
+
+/// Reads a text; `None` for anything else.
+pub(super) fn text<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
+    Ok(text_field(json)?.value)
+}
+
+/// Reads an integer.
+pub(super) fn integer_field<'de, D>(json: D) -> Result<Field<Option<i64>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let json = Value::deserialize(json)?;
+    let value = json.as_i64();
+    let is_odd = !json.is_null() && value.is_none();
+    Ok(Field { value, is_odd })
 }
 
 /// Reads a time; `None` for anything else, also for a time that Go admits and [`Timestamp`]
@@ -29,14 +67,30 @@ pub(super) fn time<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Timestam
     Ok(text(json)?.and_then(|time| time.parse().ok()))
 }
 
-/// Reads a deletionTimestamp. The object is being deleted even if the time is unreadable;
-/// it then counts as far in the future.
-pub(super) fn deletion<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(match Value::deserialize(json)? {
-        Value::Null => None,
-        Value::String(time) => Some(time.parse().unwrap_or(Timestamp::MAX)),
-        _ => Some(Timestamp::MAX),
+/// Reads a deletionTimestamp. The object is being deleted even if the time is one that
+/// [`Timestamp`] does not admit; it then counts as far in the future.
+pub(super) fn deletion_field<'de, D>(json: D) -> Result<Field<Option<Timestamp>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let time = text_field(json)?;
+    let value = time.value.map(|time| time.parse().ok());
+    let value = value.map(|time| time.unwrap_or(Timestamp::MAX));
+    let is_odd = time.is_odd;
+    Ok(Field {
+        value: value.or(is_odd.then_some(Timestamp::MAX)),
+        is_odd,
     })
+}
+
+/// Reads an object whose fields are read leniently too.
+pub(super) fn object_field<'de, D, T>(json: D) -> Result<Field<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    let object = json.deserialize_any(AnyShape::<Object<T>>(PhantomData))?;
+    Ok(object.0.field())
 }
 
 /// Reads an object whose fields are read leniently too; the default for anything else.
@@ -45,8 +99,20 @@ where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
 {
-    let object = json.deserialize_any(AnyShape::<Object<T>>(PhantomData))?;
-    Ok(object.0.unwrap_or_default())
+    Ok(object_field(json)?.value)
+}
+
+/// Reads the objects of a list. It is odd if one of them is.
+pub(super) fn objects_field<'de, D, T>(json: D) -> Result<Field<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list = json.deserialize_any(AnyShape::<List<Object<T>>>(PhantomData))?;
+    Ok(list.0.field().readable(|element| match element.0 {
+        Shaped::Is(object) => Some(object),
+        Shaped::Missing | Shaped::Odd => None,
+    }))
 }
 
 /// Reads the objects of a list; empty for anything else.
@@ -55,18 +121,31 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    let list = json.deserialize_any(AnyShape::<List<Object<T>>>(PhantomData))?;
-    Ok(list.0.into_iter().filter_map(|element| element.0).collect())
+    Ok(objects_field(json)?.value)
 }
 
-/// Reads the texts of a list; empty for anything else.
-pub(super) fn texts<'de, D: Deserializer<'de>>(json: D) -> Result<Vec<String>, D::Error> {
+/// Reads the texts of a list. It is odd if one of them is.
+pub(super) fn texts_field<'de, D>(json: D) -> Result<Field<Vec<String>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
     let list = json.deserialize_any(AnyShape::<List<Value>>(PhantomData))?;
-    let texts = list.0.into_iter().filter_map(|element| match element {
+    Ok(list.0.field().readable(|element| match element {
         Value::String(text) => Some(text),
         _ => None,
-    });
-    Ok(texts.collect())
+    }))
+}
+
+impl<T> Field<Vec<T>> {
+    /// The readable elements.
+    fn readable<U>(self, read: impl Fn(T) -> Option<U>) -> Field<Vec<U>> {
+        let all = self.value.len();
+        let value: Vec<U> = self.value.into_iter().filter_map(read).collect();
+        Field {
+            is_odd: self.is_odd || value.len() < all,
+            value,
+        }
+    }
 }
 
 /// The needed entries of an object with arbitrary keys, such as annotations.
@@ -74,7 +153,22 @@ pub(super) trait Entries: Default {
     /// Whether the value of this key is needed; the others are skipped without a copy.
     fn needs(key: &str) -> bool;
 
-    fn insert(&mut self, key: String, value: Value);
+    /// Adds an entry; returns whether its value could be read.
+    fn insert(&mut self, key: String, value: Value) -> bool;
+}
+
+/// Reads the entries of an object that are needed. It is odd if one of them is.
+pub(super) fn entries_field<'de, D, T>(json: D) -> Result<Field<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Entries,
+{
+    let entries = json.deserialize_any(AnyShape::<Needed<T>>(PhantomData))?;
+    let Needed { entries, is_odd } = entries;
+    Ok(Field {
+        value: entries,
+        is_odd,
+    })
 }
 
 /// Reads the entries of an object that are needed; none for anything else.
@@ -83,36 +177,61 @@ where
     D: Deserializer<'de>,
     T: Entries,
 {
-    let entries = json.deserialize_any(AnyShape::<Needed<T>>(PhantomData))?;
-    Ok(entries.0)
+    Ok(entries_field(json)?.value)
 }
 
-/// A type that is read from any JSON; from all that is neither a map nor a list, it is the
-/// default.
+/// What was found where a value of one shape is expected.
+#[derive(Default)]
+enum Shaped<T> {
+    #[default]
+    Missing,
+    Odd,
+    Is(T),
+}
+
+impl<T: Default> Shaped<T> {
+    fn field(self) -> Field<T> {
+        let is_odd = matches!(self, Self::Odd);
+        let value = match self {
+            Self::Is(value) => value,
+            Self::Missing | Self::Odd => T::default(),
+        };
+        Field { value, is_odd }
+    }
+}
+
+/// A type that is read from any JSON: the default from `null`, [`Shape::odd`] from any other
+/// JSON than the one that it expects.
 trait Shape<'de>: Default {
+    fn odd() -> Self;
+
     fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Self::default())
+        Ok(Self::odd())
     }
 
     fn from_list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Self::default())
+        Ok(Self::odd())
     }
 }
 
-struct Object<T>(Option<T>);
+struct Object<T>(Shaped<T>);
 
 impl<T> Default for Object<T> {
     fn default() -> Self {
-        Self(None)
+        Self(Shaped::Missing)
     }
 }
 
 impl<'de, T: Deserialize<'de>> Shape<'de> for Object<T> {
+    fn odd() -> Self {
+        Self(Shaped::Odd)
+    }
+
     fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
         let object = T::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Self(Some(object)))
+        Ok(Self(Shaped::Is(object)))
     }
 }
 
@@ -122,38 +241,53 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-struct List<T>(Vec<T>);
+struct List<T>(Shaped<Vec<T>>);
 
 impl<T> Default for List<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(Shaped::Missing)
     }
 }
 
 impl<'de, T: Deserialize<'de>> Shape<'de> for List<T> {
+    fn odd() -> Self {
+        Self(Shaped::Odd)
+    }
+
     fn from_list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         let mut elements = Vec::new();
         while let Some(element) = list.next_element()? {
             elements.push(element);
         }
-        Ok(Self(elements))
+        Ok(Self(Shaped::Is(elements)))
     }
 }
 
 #[derive(Default)]
-struct Needed<T>(T);
+struct Needed<T> {
+    entries: T,
+    is_odd: bool,
+}
 
 impl<'de, T: Entries> Shape<'de> for Needed<T> {
+    fn odd() -> Self {
+        Self {
+            entries: T::default(),
+            is_odd: true,
+        }
+    }
+
     fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
-        let mut entries = T::default();
+        let mut needed = Self::default();
         while let Some(key) = map.next_key::<String>()? {
             if T::needs(&key) {
-                entries.insert(key, map.next_value()?);
+                let is_readable = needed.entries.insert(key, map.next_value()?);
+                needed.is_odd |= !is_readable;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(Self(entries))
+        Ok(needed)
     }
 }
 
@@ -167,23 +301,23 @@ impl<'de, T: Shape<'de>> Visitor<'de> for AnyShape<T> {
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<T, E> {
-        Ok(T::default())
+        Ok(T::odd())
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<T, E> {
-        Ok(T::default())
+        Ok(T::odd())
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<T, E> {
-        Ok(T::default())
+        Ok(T::odd())
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<T, E> {
-        Ok(T::default())
+        Ok(T::odd())
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<T, E> {
-        Ok(T::default())
+        Ok(T::odd())
     }
 
     fn visit_unit<E: Error>(self) -> Result<T, E> {

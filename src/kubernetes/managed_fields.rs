@@ -83,10 +83,11 @@ impl Entries for Switches {
         name.is_some_and(|name| name.rsplit('/').next() == Some(ENABLE))
     }
 
-    fn insert(&mut self, field: String, value: Value) {
+    fn insert(&mut self, field: String, value: Value) -> bool {
         if !value.is_null() {
             self.0.extend(field.strip_prefix("f:").map(Box::from));
         }
+        true
     }
 }
 

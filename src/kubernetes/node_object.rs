@@ -12,12 +12,13 @@ use kube::core::ClusterResourceScope;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::lenient::{self, Entries};
+use super::lenient::{self, Entries, Field};
 use super::node::{AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeAddressType};
 
 /// A Node as the API server shows it.
 ///
-/// Reading one never fails: a field with an unexpected value counts as missing.
+/// Reading one never fails: a field with an unexpected value counts as missing, and is in
+/// [`Node::unreadable`] if that would be a decision.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
     /// Name, resourceVersion and the time of deletion. The other fields are empty.
@@ -28,6 +29,15 @@ pub struct Node {
     pub(super) is_leaving: bool,
     /// The addresses of both types, in order.
     pub(super) addresses: Vec<(NodeAddressType, IpAddr)>,
+    unreadable: Box<[&'static str]>,
+}
+
+impl Node {
+    /// The fields without which nothing may be decided about this Node, and whose values
+    /// cannot be read; usually none. An address that is no IP address is readable.
+    pub fn unreadable(&self) -> &[&'static str] {
+        &self.unreadable
+    }
 }
 
 impl Resource for Node {
@@ -65,16 +75,16 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
-/// The JSON of a Node.
+/// The JSON of a Node. A [`Field`] is one whose absence would be a decision.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct NodeJson {
-    #[serde(deserialize_with = "lenient::object")]
-    metadata: MetadataJson,
-    #[serde(deserialize_with = "lenient::object")]
-    spec: SpecJson,
-    #[serde(deserialize_with = "lenient::object")]
-    status: StatusJson,
+    #[serde(deserialize_with = "lenient::object_field")]
+    metadata: Field<MetadataJson>,
+    #[serde(deserialize_with = "lenient::object_field")]
+    spec: Field<SpecJson>,
+    #[serde(deserialize_with = "lenient::object_field")]
+    status: Field<StatusJson>,
 }
 
 #[derive(Default, Deserialize)]
@@ -84,10 +94,10 @@ struct MetadataJson {
     name: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     resource_version: Option<String>,
-    #[serde(deserialize_with = "lenient::deletion")]
-    deletion_timestamp: Option<Timestamp>,
-    #[serde(deserialize_with = "lenient::entries")]
-    labels: Labels,
+    #[serde(deserialize_with = "lenient::deletion_field")]
+    deletion_timestamp: Field<Option<Timestamp>>,
+    #[serde(deserialize_with = "lenient::entries_field")]
+    labels: Field<Labels>,
 }
 
 #[derive(Default)]
@@ -100,72 +110,82 @@ impl Entries for Labels {
         name == EXCLUDE_LABEL
     }
 
-    fn insert(&mut self, _: String, value: Value) {
+    fn insert(&mut self, _: String, value: Value) -> bool {
         // Any value but an explicit "false" excludes the Node.
         self.exclude = Some(value.as_str().unwrap_or_default().into());
+        true
     }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct SpecJson {
-    #[serde(deserialize_with = "lenient::objects")]
-    taints: Vec<TaintJson>,
+    #[serde(deserialize_with = "lenient::objects_field")]
+    taints: Field<Vec<TaintJson>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct TaintJson {
-    #[serde(deserialize_with = "lenient::text")]
-    key: Option<String>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    key: Field<Option<String>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct StatusJson {
-    #[serde(deserialize_with = "lenient::objects")]
-    addresses: Vec<AddressJson>,
+    #[serde(deserialize_with = "lenient::objects_field")]
+    addresses: Field<Vec<AddressJson>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct AddressJson {
-    #[serde(rename = "type", deserialize_with = "lenient::text")]
-    kind: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    address: Option<String>,
+    #[serde(rename = "type", deserialize_with = "lenient::text_field")]
+    kind: Field<Option<String>>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    address: Field<Option<String>>,
 }
 
 impl From<NodeJson> for Node {
     fn from(json: NodeJson) -> Self {
-        let NodeJson {
-            metadata,
-            spec,
-            status,
-        } = json;
-        let mut taints = spec.taints.iter();
-        let addresses = status.addresses.into_iter();
+        let mut odd = Vec::new();
+        let metadata = json.metadata.read("metadata", &mut odd);
+        let deletion = metadata.deletion_timestamp;
+        let deletion = deletion.read("metadata.deletionTimestamp", &mut odd);
+        let labels = metadata.labels.read("metadata.labels", &mut odd);
+        let taints = json.spec.read("spec", &mut odd).taints;
+        let taints = taints.read("spec.taints", &mut odd).into_iter();
+        let mut keys = Vec::from_iter(taints.map(|taint| taint.key.read("spec.taints", &mut odd)));
+        keys.retain(|key| key.as_deref() == Some(AUTOSCALER_TAINT));
+        let addresses = json.status.read("status", &mut odd).addresses;
+        let addresses = addresses.read("status.addresses", &mut odd).into_iter();
+        let addresses = Vec::from_iter(addresses.filter_map(|json| address(json, &mut odd)));
+        odd.dedup();
         Self {
             metadata: ObjectMeta {
                 name: metadata.name,
                 resource_version: metadata.resource_version,
-                deletion_timestamp: metadata.deletion_timestamp.map(Time),
+                deletion_timestamp: deletion.map(Time),
                 ..ObjectMeta::default()
             },
-            exclude_label: metadata.labels.exclude,
-            is_leaving: taints.any(|taint| taint.key.as_deref() == Some(AUTOSCALER_TAINT)),
-            addresses: addresses.filter_map(address).collect(),
+            exclude_label: labels.exclude,
+            is_leaving: !keys.is_empty(),
+            addresses,
+            unreadable: odd.into(),
         }
     }
 }
 
-fn address(json: AddressJson) -> Option<(NodeAddressType, IpAddr)> {
-    let kind = match json.kind?.as_str() {
+fn address(json: AddressJson, odd: &mut Vec<&'static str>) -> Option<(NodeAddressType, IpAddr)> {
+    let kind = json.kind.read("status.addresses", odd);
+    let address = json.address.read("status.addresses", odd);
+    let kind = match kind?.as_str() {
         "InternalIP" => NodeAddressType::Internal,
         "ExternalIP" => NodeAddressType::External,
         _ => return None,
     };
-    Some((kind, json.address?.parse().ok()?))
+    Some((kind, address?.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -7,16 +7,18 @@ use std::time::Duration;
 use futures::StreamExt;
 use kube::Client;
 use kube::api::{Api, ListParams};
-use kube::runtime::reflector::{self, Store};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::node::NodeAddressType;
 use super::node::{address, is_eligible};
 use super::node_object::Node;
-use super::service_watch::{is_named, watch_settings};
+use super::unreadable::UnreadableObjects;
+use super::watch::WatchTiming;
 use super::watch_metrics::WatchMetrics;
+use crate::error_chain::with_causes;
 use crate::plan::Backends;
 
 /// The first change after a calm is published after this time, with those that came
@@ -44,17 +46,25 @@ pub struct NodeSet {
 /// Watches the Nodes for ever; `sets` is `None` until the first list is complete.
 pub async fn follow(
     client: Client,
+    timing: WatchTiming,
+    eras: watch::Receiver<u64>,
     kind: NodeAddressType,
     sets: watch::Sender<Option<NodeSet>>,
     mut watch_metrics: WatchMetrics,
 ) {
     let api = Api::<Node>::all(client);
     let (store, writer) = reflector::store();
+    let mut unreadable = UnreadableObjects::new("node", watch_metrics.metrics());
     let changed = Notify::new();
     let mut seen = NodeSet::default();
-    let events = watcher(api.clone(), watch_settings())
-        .default_backoff()
-        .filter(|event| ready(is_named(event)));
+    let events = super::watch::events(api.clone(), timing, eras).filter_map(|event| {
+        let is_named = unreadable.observe(&event);
+        ready(
+            Some(event)
+                .filter(|_| is_named)
+                .and_then(|event| readable(event, &store)),
+        )
+    });
     let reflect = reflector::reflector(writer, events).for_each(|event| {
         watch_metrics.note(&event);
         watch_metrics.objects(store.len());
@@ -70,7 +80,10 @@ pub async fn follow(
                     changed.notify_one();
                 }
             }
-            Err(error) => tracing::warn!(%error, "the watch of Nodes failed; it is restarted"),
+            Err(error) => tracing::warn!(
+                error = with_causes(&error),
+                "the watch of Nodes failed; it is restarted"
+            ),
         }
         ready(())
     });
@@ -162,6 +175,23 @@ async fn confirmed_set(
         before.clone()
     };
     (previous, false)
+}
+
+/// The event with the last readable state of its Node; `None` if there is nothing to change.
+/// A Node that cannot be read stays as it was: its back ends may serve.
+fn readable(
+    event: Result<watcher::Event<Node>, watcher::Error>,
+    store: &Store<Node>,
+) -> Option<Result<watcher::Event<Node>, watcher::Error>> {
+    use watcher::Event;
+    match event {
+        Ok(Event::Apply(node)) if !node.unreadable().is_empty() => None,
+        Ok(Event::InitApply(node)) if !node.unreadable().is_empty() => {
+            let before = store.get(&ObjectRef::from_obj(&node))?;
+            Some(Ok(Event::InitApply(Node::clone(&before))))
+        }
+        event => Some(event),
+    }
 }
 
 fn node_set<'a>(nodes: impl Iterator<Item = &'a Node>, kind: NodeAddressType) -> NodeSet {

@@ -12,9 +12,13 @@ use crate::plan::naming::{ServiceKey, ServiceUid};
 use crate::plan::record::Record;
 use crate::plan::service::ServiceView;
 
-/// Reads a Service for the plan; `None` without a namespace, name or UID, which every
-/// object of an API server has.
+/// Reads a Service for the plan; `None` if that is impossible: a field cannot be read, or it
+/// has no namespace, name or UID, which every object of an API server has. Nothing may be
+/// decided about such a Service, and its load balancers stay as they are.
 pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceView> {
+    if !service.unreadable().is_empty() {
+        return None;
+    }
     let metadata = &service.metadata;
     let key = ServiceKey {
         namespace: metadata.namespace.clone()?,

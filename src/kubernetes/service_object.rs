@@ -21,7 +21,8 @@ use crate::plan::service::PortView;
 
 /// A Service as the API server shows it.
 ///
-/// Reading one never fails: a field with an unexpected value counts as missing.
+/// Reading one never fails: a field with an unexpected value counts as missing, and is in
+/// [`Service::unreadable`] if that would be a decision.
 #[derive(Clone, Debug, Default)]
 pub struct Service {
     /// Name, namespace, UID, resourceVersion, the times of creation and deletion, and all
@@ -38,6 +39,7 @@ pub struct Service {
     pub(super) field_owners: Vec<FieldOwner>,
     /// Set by [`Service::trim`].
     pub(super) requested_at: Option<Timestamp>,
+    unreadable: Box<[&'static str]>,
 }
 
 /// The part of `spec` that the plan reads.
@@ -59,6 +61,19 @@ impl Service {
         self.annotations
             .retain(|(name, _)| metadata_keys.strip(name).is_some());
         self.annotations.shrink_to_fit();
+    }
+
+    /// The fields without which nothing may be decided about this Service, and whose values
+    /// cannot be read; usually none.
+    pub fn unreadable(&self) -> &[&'static str] {
+        &self.unreadable
+    }
+
+    /// Whether a patch can name the version that it is for, and repeat what others wrote.
+    pub fn can_be_patched(&self) -> bool {
+        self.unreadable
+            .iter()
+            .all(|field| field.starts_with("spec"))
     }
 
     /// The annotations, by their full names.

@@ -108,7 +108,9 @@ impl ServiceWriter {
     /// # Errors
     /// [`KubernetesError::Conflict`] if the fields that the plan reads have changed,
     /// [`KubernetesError::Gone`] if the Service does not exist any more,
-    /// [`KubernetesError::NotLeader`] if the leadership ended before the request was sent.
+    /// [`KubernetesError::NotLeader`] if the leadership ended before the request was sent,
+    /// [`KubernetesError::Unreadable`] if the patch would have to repeat a list of others of
+    /// which a part cannot be read.
     pub async fn patch(
         &self,
         leadership: &Leadership,
@@ -138,6 +140,10 @@ impl ServiceWriter {
         service: &Service,
         change: &ServicePatch<'_>,
     ) -> Result<Option<Service>, KubernetesError> {
+        if !service.can_be_patched() {
+            let fields = service.unreadable().join(", ");
+            return Err(KubernetesError::Unreadable(fields));
+        }
         let Some(patch) = self.merge_patch(service, change) else {
             return Ok(None);
         };

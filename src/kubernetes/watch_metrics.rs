@@ -23,6 +23,10 @@ impl WatchMetrics {
         }
     }
 
+    pub(super) fn metrics(&self) -> Arc<Metrics> {
+        self.metrics.clone()
+    }
+
     /// Records the number of objects in the store.
     pub fn objects(&self, number: usize) {
         self.metrics.kubernetes.objects(self.kind, number);

@@ -222,6 +222,37 @@ impl ControlPlane {
         .await
     }
 
+    /// Keeps a copy of all data of the cluster. Clients may see errors meanwhile.
+    ///
+    /// # Errors
+    /// It is not ours alone, or etcd does not start again.
+    pub async fn back_up(&mut self) -> Result<()> {
+        self.own_processes()?.back_up().await?;
+        self.until_ready().await
+    }
+
+    /// Restores the copy, as an administrator does after a disaster: whatever was written
+    /// since is gone, and versions count on from those of the copy.
+    ///
+    /// # Errors
+    /// There is no copy, or the control plane does not start again.
+    pub async fn restore(&mut self) -> Result<()> {
+        self.own_processes()?.restore().await?;
+        self.until_ready().await
+    }
+
+    fn own_processes(&mut self) -> Result<&mut Processes> {
+        let processes = self.processes.as_mut().and_then(Arc::get_mut);
+        processes.context("the control plane is not ours alone")
+    }
+
+    async fn until_ready(&self) -> Result<()> {
+        eventually("kube-apiserver to be ready again", READY, async || {
+            Ok(ready(&self.client).await?.then_some(()))
+        })
+        .await
+    }
+
     /// Ends it and removes its directory, unless others still use it.
     pub async fn stop(self) {
         let Some(processes) = self.processes.and_then(Arc::into_inner) else {

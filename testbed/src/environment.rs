@@ -13,6 +13,7 @@ mod edit;
 mod history;
 mod interposed;
 mod marks;
+mod networked;
 mod service;
 mod until;
 

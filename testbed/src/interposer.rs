@@ -141,19 +141,29 @@ struct Carrier {
 }
 
 async fn handle(State(carrier): State<Carrier>, request: Request) -> Response {
-    let view = &carrier.interposer.view;
-    match carrier.behind.kind(&request) {
+    let view = carrier.interposer.view.clone();
+    let is_of_services = carrier.behind.is_of_services(&request);
+    let answer = match carrier.behind.kind(&request) {
         Kind::Write => carrier.write(request).await,
-        Kind::List => match view.list() {
-            Some(old) => old,
-            None => answer_of(carrier.behind.carry(request).await),
-        },
+        Kind::List => {
+            view.unless_silent().await;
+            match view.list() {
+                Some(old) => old,
+                None => answer_of(carrier.behind.carry(request).await),
+            }
+        }
         Kind::Watch => {
+            view.unless_silent().await;
             // Before the request: if the view goes elsewhere meanwhile, this watch ends.
             let shown = view.watch();
-            shown.show(answer_of(carrier.behind.carry(request).await))
+            return shown.show(answer_of(carrier.behind.carry(request).await));
         }
         Kind::Other => answer_of(carrier.behind.carry(request).await),
+    };
+    if is_of_services {
+        view.rewrites().answer(answer).await
+    } else {
+        answer
     }
 }
 

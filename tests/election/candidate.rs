@@ -117,6 +117,7 @@ impl Running {
             identity: identity(name),
             timing: TIMING,
             clock,
+            sees: watch::channel(true).1,
         };
         let identity = candidate.identity.clone();
         let (sender, roles) = watch::channel(Role::Standby);

@@ -148,8 +148,9 @@ impl Executor<'_> {
     /// [`KubernetesError::Gone`] also if the name now belongs to another Service.
     async fn live(&self) -> Result<Service, ReconcileError> {
         let live = self.context.services.get(&self.service.view.key).await?;
-        let same = live
-            .filter(|live| live.metadata.uid.as_deref() == Some(self.service.view.uid.as_str()));
+        // A UID that cannot be read is no proof that this is another Service.
+        let ours = self.service.view.uid.as_str();
+        let same = live.filter(|live| live.metadata.uid.as_deref().is_none_or(|uid| uid == ours));
         Ok(same.ok_or(KubernetesError::Gone)?)
     }
 

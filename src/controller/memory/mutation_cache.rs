@@ -79,6 +79,12 @@ impl MutationCache {
         is_ours && shown <= ours
     }
 
+    /// Forgets everything, because versions of earlier responses do not compare with those
+    /// of later ones any more.
+    pub fn clear(&self) {
+        self.0.retain(&HashSet::new());
+    }
+
     pub fn forget(&self, uid: &ServiceUid) {
         self.0.forget(uid);
     }

@@ -66,7 +66,9 @@ impl Requeue {
             },
             ReconcileError::Kubernetes(error) => match error {
                 KubernetesError::Conflict => Self::Immediately,
-                KubernetesError::Gone | KubernetesError::NotLeader(_) => Self::AwaitChange,
+                KubernetesError::Gone
+                | KubernetesError::NotLeader(_)
+                | KubernetesError::Unreadable(_) => Self::AwaitChange,
                 KubernetesError::Throttled(delay) => Self::After(*delay),
                 KubernetesError::Forbidden(_)
                 | KubernetesError::Rejected(_)

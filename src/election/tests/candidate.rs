@@ -38,6 +38,7 @@ pub(super) fn start_by(clock: Clock, identity: &str, server: &Server) -> Running
         identity: identity.to_owned(),
         timing,
         clock,
+        sees: watch::channel(true).1,
     };
     let observed_lease = Arc::new(ObservedLease::new(timing.lease_duration));
     let (roles, receiver) = watch::channel(Role::Standby);
@@ -47,6 +48,7 @@ pub(super) fn start_by(clock: Clock, identity: &str, server: &Server) -> Running
     let elector = Elector {
         timing,
         clock: candidate.clock.clone(),
+        sees: candidate.sees.clone(),
         identity: identity.to_owned(),
         lease: HeldLease::new(server.service(), &candidate, observed_lease.clone()),
         observed_lease: observed_lease.clone(),

@@ -24,6 +24,7 @@ fn candidate(identity: &str) -> Candidate {
         identity: identity.to_owned(),
         timing: Timing::default(),
         clock: Clock::system(),
+        sees: tokio::sync::watch::channel(true).1,
     }
 }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
-use k8s_openapi::api::coordination::v1::Lease;
 use kube::client::Body;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
+
+use crate::election::lease_object::LeaseObject;
 
 /// The behaviour for the next requests of a method.
 #[derive(Clone, Debug)]
@@ -41,7 +42,7 @@ impl Server {
     }
 
     /// Writes the Lease like another candidate; returns its version.
-    pub(super) fn put(&self, lease: &Lease) -> u64 {
+    pub(super) fn put(&self, lease: &LeaseObject) -> u64 {
         self.put_spec(serde_json::to_value(&lease.spec).expect("a spec"))
     }
 

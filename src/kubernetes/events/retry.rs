@@ -73,6 +73,7 @@ impl Backoff {
             KubernetesError::Forbidden(_)
             | KubernetesError::Gone
             | KubernetesError::Rejected(_)
+            | KubernetesError::Unreadable(_)
             | KubernetesError::Conflict
             | KubernetesError::NotLeader(_) => return Verdict::GiveUp,
         };

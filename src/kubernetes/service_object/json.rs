@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Service, ServiceSpec};
 use crate::kubernetes::condition::Condition;
-use crate::kubernetes::lenient::{self, Entries};
+use crate::kubernetes::lenient::{self, Entries, Field};
 use crate::kubernetes::managed_fields::FieldOwner;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
@@ -22,16 +22,17 @@ impl<'de> Deserialize<'de> for Service {
     }
 }
 
-/// The JSON of a Service.
+/// The JSON of a Service. A [`Field`] is one whose absence would be a decision, or would
+/// make a patch that destroys what others wrote.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ServiceJson {
-    #[serde(deserialize_with = "lenient::object")]
-    metadata: MetadataJson,
-    #[serde(deserialize_with = "lenient::object")]
-    spec: SpecJson,
-    #[serde(deserialize_with = "lenient::object")]
-    status: StatusJson,
+    #[serde(deserialize_with = "lenient::object_field")]
+    metadata: Field<MetadataJson>,
+    #[serde(deserialize_with = "lenient::object_field")]
+    spec: Field<SpecJson>,
+    #[serde(deserialize_with = "lenient::object_field")]
+    status: Field<StatusJson>,
 }
 
 #[derive(Default, Deserialize)]
@@ -39,20 +40,20 @@ struct ServiceJson {
 struct MetadataJson {
     #[serde(deserialize_with = "lenient::text")]
     name: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    namespace: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    uid: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    resource_version: Option<String>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    namespace: Field<Option<String>>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    uid: Field<Option<String>>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    resource_version: Field<Option<String>>,
     #[serde(deserialize_with = "lenient::time")]
     creation_timestamp: Option<Timestamp>,
-    #[serde(deserialize_with = "lenient::deletion")]
-    deletion_timestamp: Option<Timestamp>,
-    #[serde(deserialize_with = "lenient::texts")]
-    finalizers: Vec<String>,
-    #[serde(deserialize_with = "lenient::entries")]
-    annotations: Annotations,
+    #[serde(deserialize_with = "lenient::deletion_field")]
+    deletion_timestamp: Field<Option<Timestamp>>,
+    #[serde(deserialize_with = "lenient::texts_field")]
+    finalizers: Field<Vec<String>>,
+    #[serde(deserialize_with = "lenient::entries_field")]
+    annotations: Field<Annotations>,
     #[serde(deserialize_with = "lenient::objects")]
     managed_fields: Vec<FieldOwner>,
 }
@@ -60,61 +61,61 @@ struct MetadataJson {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct SpecJson {
-    #[serde(rename = "type", deserialize_with = "lenient::text")]
-    kind: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    load_balancer_class: Option<String>,
-    #[serde(deserialize_with = "lenient::objects")]
-    ports: Vec<PortJson>,
-    #[serde(deserialize_with = "lenient::texts")]
-    load_balancer_source_ranges: Vec<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    session_affinity: Option<String>,
-    #[serde(deserialize_with = "lenient::object")]
-    session_affinity_config: AffinityJson,
+    #[serde(rename = "type", deserialize_with = "lenient::text_field")]
+    kind: Field<Option<String>>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    load_balancer_class: Field<Option<String>>,
+    #[serde(deserialize_with = "lenient::objects_field")]
+    ports: Field<Vec<PortJson>>,
+    #[serde(deserialize_with = "lenient::texts_field")]
+    load_balancer_source_ranges: Field<Vec<String>>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    session_affinity: Field<Option<String>>,
+    #[serde(deserialize_with = "lenient::object_field")]
+    session_affinity_config: Field<AffinityJson>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct PortJson {
-    #[serde(deserialize_with = "lenient::text")]
-    name: Option<String>,
-    #[serde(deserialize_with = "lenient::text")]
-    protocol: Option<String>,
-    #[serde(deserialize_with = "lenient::integer")]
-    port: Option<i64>,
-    #[serde(deserialize_with = "lenient::integer")]
-    node_port: Option<i64>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    name: Field<Option<String>>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    protocol: Field<Option<String>>,
+    #[serde(deserialize_with = "lenient::integer_field")]
+    port: Field<Option<i64>>,
+    #[serde(deserialize_with = "lenient::integer_field")]
+    node_port: Field<Option<i64>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct AffinityJson {
-    #[serde(rename = "clientIP", deserialize_with = "lenient::object")]
-    client_ip: ClientIpJson,
+    #[serde(rename = "clientIP", deserialize_with = "lenient::object_field")]
+    client_ip: Field<ClientIpJson>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ClientIpJson {
-    #[serde(deserialize_with = "lenient::integer")]
-    timeout_seconds: Option<i64>,
+    #[serde(deserialize_with = "lenient::integer_field")]
+    timeout_seconds: Field<Option<i64>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct StatusJson {
-    #[serde(deserialize_with = "lenient::objects")]
-    conditions: Vec<Condition>,
-    #[serde(deserialize_with = "lenient::object")]
-    load_balancer: LoadBalancerJson,
+    #[serde(deserialize_with = "lenient::objects_field")]
+    conditions: Field<Vec<Condition>>,
+    #[serde(deserialize_with = "lenient::object_field")]
+    load_balancer: Field<LoadBalancerJson>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct LoadBalancerJson {
-    #[serde(deserialize_with = "lenient::objects")]
-    ingress: Vec<IngressJson>,
+    #[serde(deserialize_with = "lenient::objects_field")]
+    ingress: Field<Vec<IngressJson>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -134,78 +135,118 @@ impl Entries for Annotations {
         !name.starts_with(KUBECTL_DOMAIN)
     }
 
-    fn insert(&mut self, name: String, value: Value) {
-        if let Value::String(value) = value {
-            self.0.push((name.into(), value.into()));
+    fn insert(&mut self, name: String, value: Value) -> bool {
+        match value {
+            Value::String(value) => self.0.push((name.into(), value.into())),
+            // As Go reads it.
+            Value::Null => self.0.push((name.into(), "".into())),
+            _ => return false,
         }
+        true
     }
 }
 
 impl From<ServiceJson> for Service {
     fn from(json: ServiceJson) -> Self {
-        let ServiceJson {
-            metadata,
-            spec,
-            status,
-        } = json;
+        let mut odd = Vec::new();
+        let metadata = json.metadata.read("metadata", &mut odd);
+        let spec = json.spec.read("spec", &mut odd);
+        let status = json.status.read("status", &mut odd);
+        let finalizers = metadata.finalizers.read("metadata.finalizers", &mut odd);
+        let deletion = metadata.deletion_timestamp;
+        let deletion = deletion.read("metadata.deletionTimestamp", &mut odd);
+        let namespace = metadata.namespace.read("metadata.namespace", &mut odd);
+        let uid = metadata.uid.read("metadata.uid", &mut odd);
+        let resource_version = metadata.resource_version;
+        let resource_version = resource_version.read("metadata.resourceVersion", &mut odd);
+        let load_balancer = status.load_balancer.read("status.loadBalancer", &mut odd);
+        let ingress = load_balancer.ingress;
+        let ingress = ingress.read("status.loadBalancer.ingress", &mut odd);
+        let annotations = metadata.annotations.read("metadata.annotations", &mut odd);
+        let conditions = status.conditions.read("status.conditions", &mut odd);
+        let spec = spec.read(&mut odd);
+        odd.dedup();
         Self {
             metadata: ObjectMeta {
                 name: metadata.name,
-                namespace: metadata.namespace,
-                uid: metadata.uid,
-                resource_version: metadata.resource_version,
+                namespace,
+                uid,
+                resource_version,
                 creation_timestamp: metadata.creation_timestamp.map(Time),
-                deletion_timestamp: metadata.deletion_timestamp.map(Time),
-                finalizers: (!metadata.finalizers.is_empty()).then_some(metadata.finalizers),
+                deletion_timestamp: deletion.map(Time),
+                finalizers: (!finalizers.is_empty()).then_some(finalizers),
                 ..ObjectMeta::default()
             },
-            conditions: status.conditions,
-            ingress: status
-                .load_balancer
-                .ingress
-                .into_iter()
-                .filter_map(ingress)
-                .collect(),
-            spec: spec.into(),
-            annotations: metadata.annotations.0,
+            conditions,
+            ingress: ingress.into_iter().filter_map(self::ingress).collect(),
+            spec,
+            annotations: annotations.0,
             field_owners: metadata.managed_fields,
             requested_at: None,
+            unreadable: odd.into(),
         }
     }
 }
 
-impl From<SpecJson> for ServiceSpec {
-    fn from(json: SpecJson) -> Self {
-        Self {
-            is_load_balancer: json.kind.as_deref() == Some("LoadBalancer"),
-            client_affinity_seconds: client_affinity(&json),
-            class: json.load_balancer_class,
-            ports: json.ports.into_iter().filter_map(port).collect(),
-            source_ranges: json.load_balancer_source_ranges,
+impl SpecJson {
+    /// The part that the plan reads; adds the names of odd fields to `odd`.
+    fn read(self, odd: &mut Vec<&'static str>) -> ServiceSpec {
+        let kind = self.kind.read("spec.type", odd);
+        let affinity = self.session_affinity.read("spec.sessionAffinity", odd);
+        let ports = self.ports.read("spec.ports", odd);
+        let listed = ports.len();
+        let ports: Vec<PortView> = ports.into_iter().filter_map(port).collect();
+        // Without it, the load balancer would lose a listener.
+        if ports.len() < listed {
+            odd.push("spec.ports");
+        }
+        let ranges = self.load_balancer_source_ranges;
+        ServiceSpec {
+            is_load_balancer: kind.as_deref() == Some("LoadBalancer"),
+            client_affinity_seconds: match affinity.as_deref() {
+                Some("ClientIP") => client_affinity(self.session_affinity_config, odd),
+                _ => None,
+            },
+            class: self.load_balancer_class.read("spec.loadBalancerClass", odd),
+            ports,
+            source_ranges: ranges.read("spec.loadBalancerSourceRanges", odd),
         }
     }
 }
 
-/// Reads a port. The API server allows only 1 to 65535; zero means a node port that is
-/// not allocated (`allocateLoadBalancerNodePorts: false`).
+/// Reads a port; `None` if it is odd. The API server allows only 1 to 65535; zero means a
+/// node port that is not allocated (`allocateLoadBalancerNodePorts: false`).
 fn port(json: PortJson) -> Option<PortView> {
-    let number = |value: i64| u16::try_from(value).ok().filter(|number| *number > 0);
-    Some(PortView {
-        name: json.name.unwrap_or_default(),
-        protocol: json.protocol.unwrap_or_else(|| "TCP".into()),
-        port: number(json.port?)?,
-        node_port: json.node_port.and_then(number),
-    })
+    let mut odd = Vec::new();
+    let view = PortView {
+        name: json.name.read("name", &mut odd).unwrap_or_default(),
+        protocol: json
+            .protocol
+            .read("protocol", &mut odd)
+            .unwrap_or_else(|| "TCP".into()),
+        port: match u16::try_from(json.port.read("port", &mut odd)?).ok()? {
+            0 => return None,
+            number => number,
+        },
+        node_port: match json.node_port.read("nodePort", &mut odd) {
+            None | Some(0) => None,
+            Some(number) => Some(u16::try_from(number).ok()?),
+        },
+    };
+    odd.is_empty().then_some(view)
 }
 
 /// The timeout of the session affinity; the default of Kubernetes is three hours.
-fn client_affinity(spec: &SpecJson) -> Option<u32> {
+fn client_affinity(config: Field<AffinityJson>, odd: &mut Vec<&'static str>) -> Option<u32> {
     const DEFAULT_SECONDS: i64 = 10_800;
-    if spec.session_affinity.as_deref() != Some("ClientIP") {
-        return None;
+    const NAME: &str = "spec.sessionAffinityConfig";
+    let client_ip = config.read(NAME, odd).client_ip.read(NAME, odd);
+    let seconds = client_ip.timeout_seconds.read(NAME, odd);
+    let seconds = u32::try_from(seconds.unwrap_or(DEFAULT_SECONDS)).ok();
+    if seconds.is_none() {
+        odd.push(NAME);
     }
-    let configured = spec.session_affinity_config.client_ip.timeout_seconds;
-    u32::try_from(configured.unwrap_or(DEFAULT_SECONDS)).ok()
+    seconds
 }
 
 fn ingress(json: IngressJson) -> Option<Ingress> {

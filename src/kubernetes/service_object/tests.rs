@@ -159,6 +159,74 @@ fn no_value_of_any_field_hides_another_service() {
     }
 }
 
+/// Go would read none of these; nothing may follow from them, and least of all the end of a
+/// load balancer or a patch that drops what others wrote.
+#[test]
+fn a_service_is_unreadable_if_a_needed_value_has_another_shape() {
+    let odd = [json!(true), json!(-1), json!(1.5), json!([null])];
+    let needed = [
+        ("/metadata", "metadata"),
+        ("/metadata/namespace", "metadata.namespace"),
+        ("/metadata/uid", "metadata.uid"),
+        ("/metadata/resourceVersion", "metadata.resourceVersion"),
+        ("/metadata/deletionTimestamp", "metadata.deletionTimestamp"),
+        ("/metadata/finalizers", "metadata.finalizers"),
+        ("/metadata/finalizers/0", "metadata.finalizers"),
+        ("/metadata/annotations", "metadata.annotations"),
+        (
+            "/metadata/annotations/mycloud.com~1enable",
+            "metadata.annotations",
+        ),
+        ("/spec", "spec"),
+        ("/spec/type", "spec.type"),
+        ("/spec/loadBalancerClass", "spec.loadBalancerClass"),
+        ("/spec/ports", "spec.ports"),
+        ("/spec/ports/0", "spec.ports"),
+        ("/spec/ports/0/name", "spec.ports"),
+        ("/spec/ports/0/protocol", "spec.ports"),
+        ("/spec/ports/0/port", "spec.ports"),
+        ("/spec/ports/0/nodePort", "spec.ports"),
+        (
+            "/spec/loadBalancerSourceRanges",
+            "spec.loadBalancerSourceRanges",
+        ),
+        (
+            "/spec/loadBalancerSourceRanges/0",
+            "spec.loadBalancerSourceRanges",
+        ),
+        ("/spec/sessionAffinity", "spec.sessionAffinity"),
+        ("/spec/sessionAffinityConfig", "spec.sessionAffinityConfig"),
+        (
+            "/spec/sessionAffinityConfig/clientIP",
+            "spec.sessionAffinityConfig",
+        ),
+        (
+            "/spec/sessionAffinityConfig/clientIP/timeoutSeconds",
+            "spec.sessionAffinityConfig",
+        ),
+        ("/status", "status"),
+        ("/status/conditions", "status.conditions"),
+        ("/status/conditions/0", "status.conditions"),
+        ("/status/loadBalancer", "status.loadBalancer"),
+        (
+            "/status/loadBalancer/ingress",
+            "status.loadBalancer.ingress",
+        ),
+    ];
+    assert!(read(whole()).unreadable().is_empty());
+    for (path, field) in needed {
+        for odd in &odd {
+            let mut json = whole();
+            *json.pointer_mut(path).expect("a field") = odd.clone();
+            let service = read(json);
+            let why = format!("{path} is {odd}");
+            assert_eq!(service.unreadable(), [field], "{why}");
+            assert_eq!(view(&service, &metadata_keys()), None, "{why}");
+            assert_eq!(service.can_be_patched(), field.starts_with("spec"), "{why}");
+        }
+    }
+}
+
 #[test]
 fn it_is_read_from_a_watch_whatever_the_order_of_the_fields() {
     let service = whole();

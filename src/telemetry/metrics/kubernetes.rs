@@ -12,12 +12,13 @@ const KINDS: [&str; 2] = ["service", "node"];
 const EVENTS: [&str; 3] = ["applied", "deleted", "listed"];
 const ERRORS: [&str; 5] = ["list", "start", "answer", "stream", "version"];
 /// The results of a write: `ok` and [`KubernetesError::code`](crate::kubernetes::KubernetesError::code).
-const WRITES: [&str; 9] = [
+const WRITES: [&str; 10] = [
     "ok",
     "conflict",
     "gone",
     "forbidden",
     "rejected",
+    "unreadable",
     "throttled",
     "timeout",
     "unavailable",
@@ -32,7 +33,10 @@ pub struct KubernetesMetrics {
     watch_restarts: IntCounterVec,
     watch_errors: IntCounterVec,
     watch_last_event: GaugeVec,
+    watch_silence: GaugeVec,
+    data_went_back: IntCounterVec,
     objects: IntGaugeVec,
+    unreadable: IntGaugeVec,
     requests: IntCounterVec,
     durations: Histograms,
     writes: IntCounterVec,
@@ -63,9 +67,24 @@ impl KubernetesMetrics {
                 "Time of the last watch event; 0 if there was none.",
                 vec![kind()],
             )?,
+            watch_silence: registrar.seconds(
+                "mycloud_lb_watch_silence_seconds",
+                "Time since the last sign of life of a watch: an answer or a part of one.",
+                vec![kind()],
+            )?,
+            data_went_back: registrar.counter(
+                "mycloud_lb_kubernetes_data_went_back_total",
+                "Times that the data of the API server went back in time, as after a restore.",
+                vec![],
+            )?,
             objects: registrar.gauge(
                 "mycloud_lb_store_objects",
                 "Objects in the store of the watch.",
+                vec![kind()],
+            )?,
+            unreadable: registrar.gauge(
+                "mycloud_lb_unreadable_objects",
+                "Objects with a value that cannot be read, so that nothing is decided about them.",
                 vec![kind()],
             )?,
             requests: registrar.counter(
@@ -106,10 +125,27 @@ impl KubernetesMetrics {
         self.watch_errors.with_label_values(&[kind, error]).inc();
     }
 
+    /// Sets the time since the last sign of life of a watch.
+    pub fn silence(&self, kind: &str, silence: Duration) {
+        let gauge = self.watch_silence.with_label_values(&[kind]);
+        gauge.set(silence.as_secs_f64());
+    }
+
+    /// Counts that the data of the API server went back in time.
+    pub fn data_went_back(&self) {
+        self.data_went_back.with_label_values::<&str>(&[]).inc();
+    }
+
     /// Sets the number of objects in the store of a watch.
     pub fn objects(&self, kind: &str, number: usize) {
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         self.objects.with_label_values(&[kind]).set(number);
+    }
+
+    /// Sets the number of objects with a value that cannot be read.
+    pub fn unreadable(&self, kind: &str, number: usize) {
+        let number = i64::try_from(number).unwrap_or(i64::MAX);
+        self.unreadable.with_label_values(&[kind]).set(number);
     }
 
     /// Records a request with its code; `<error>` if there was no response, as in

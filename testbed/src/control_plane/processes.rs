@@ -15,9 +15,12 @@ use tokio::net::{TcpSocket, UnixStream};
 
 use super::{assets, certificates};
 use crate::eventually;
-use crate::process::{Output, Process, Program};
+use crate::process::{Output, Process, Program, Signal};
 
 pub(super) const ETCD_SOCKET: &str = "etcd.sock";
+const ETCD_DATA: &str = "etcd";
+/// A copy of its data.
+const BACKUP: &str = "etcd-backup";
 const AUDIT_POLICY: &str = "audit-policy.yaml";
 const ETCD_STARTS: Duration = Duration::from_secs(30);
 
@@ -55,6 +58,8 @@ pub(super) struct Processes {
     /// Keeps the port from others for as long as we live.
     _reserved: TcpSocket,
     port: u16,
+    binaries: PathBuf,
+    purpose: Purpose,
     directory: TempDir,
 }
 
@@ -75,8 +80,42 @@ impl Processes {
             etcd,
             _reserved: reserved,
             port,
+            binaries: binaries.to_owned(),
+            purpose,
             directory,
         })
+    }
+
+    /// Copies the data of etcd, which is restarted for that.
+    pub(super) async fn back_up(&mut self) -> Result<()> {
+        let (data, backup) = (self.data(), self.directory().join(BACKUP));
+        self.end_etcd().await?;
+        copy(&data, &backup)?;
+        self.etcd = start_etcd(self.directory.path(), &self.binaries).await?;
+        Ok(())
+    }
+
+    /// Restarts both with the copied data. kube-apiserver may not answer yet.
+    pub(super) async fn restore(&mut self) -> Result<()> {
+        let (data, backup) = (self.data(), self.directory().join(BACKUP));
+        self.kube_apiserver.kill();
+        self.end_etcd().await?;
+        fs::remove_dir_all(&data)?;
+        copy(&backup, &data)?;
+        self.etcd = start_etcd(self.directory.path(), &self.binaries).await?;
+        let (directory, binaries) = (self.directory.path(), &self.binaries);
+        self.kube_apiserver = start_kube_apiserver(directory, binaries, self.port, self.purpose)?;
+        Ok(())
+    }
+
+    async fn end_etcd(&mut self) -> Result<()> {
+        self.etcd.signal(Signal::TERM)?;
+        self.etcd.wait_exit(ETCD_STARTS).await?;
+        Ok(())
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory().join(ETCD_DATA)
     }
 
     /// Where kube-apiserver serves.
@@ -111,6 +150,21 @@ impl Processes {
     }
 }
 
+/// Copies a directory with all that is in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
 fn audit_log(directory: &Path) -> PathBuf {
     directory.join("audit.log")
 }
@@ -136,7 +190,7 @@ async fn start_etcd(directory: &Path, binaries: &Path) -> Result<Process> {
         path: &assets::binary(binaries, "etcd")?,
         arguments: flags([
             ("name", "testbed".into()),
-            ("data-dir", directory.join("etcd").into()),
+            ("data-dir", directory.join(ETCD_DATA).into()),
             ("listen-client-urls", clients.into()),
             ("advertise-client-urls", unused.into()),
             ("listen-peer-urls", peers.into()),

@@ -58,6 +58,13 @@ impl Behind {
         }
     }
 
+    /// Whether the answer shows Services.
+    pub(super) fn is_of_services(&self, request: &Request) -> bool {
+        let path = request.uri().path();
+        let is_api_server = matches!(self, Self::ApiServer { .. });
+        is_api_server && (path == SERVICES || path.contains("/services/"))
+    }
+
     /// Passes a request on.
     pub(super) async fn carry(&self, request: Request) -> Result<Response> {
         match self {

@@ -3,6 +3,7 @@
 
 mod missed;
 mod old_list;
+mod rewrite;
 mod shown;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 use crate::eventually::SOON;
 use missed::Missed;
 pub use old_list::OldList;
+pub(super) use rewrite::Rewrite;
 use shown::Shown;
 
 /// What replicas are shown of Services.
@@ -25,6 +27,8 @@ pub struct View {
     frozen: watch::Sender<bool>,
     missed: Missed,
     old: Mutex<Option<OldList>>,
+    rewrite: Rewrite,
+    silent: watch::Sender<bool>,
     /// Watches of an earlier era have ended.
     era: watch::Sender<u64>,
     /// The era of the last watch that began.
@@ -37,6 +41,8 @@ impl View {
             frozen: watch::Sender::new(false),
             missed: Missed::default(),
             old: Mutex::new(None),
+            rewrite: Rewrite::default(),
+            silent: watch::Sender::new(false),
             era: watch::Sender::new(1),
             watched: watch::Sender::new(0),
         }
@@ -72,9 +78,36 @@ impl View {
         self.end_watches();
     }
 
+    /// The watch is answered 410 Gone, and from then on each Service is shown as this
+    /// function makes it, in whatever way a replica reads it.
+    pub fn rewrite(&self, change: impl Fn(&mut serde_json::Value) + Send + Sync + 'static) {
+        self.rewrite.set(change);
+        self.end_watches();
+    }
+
+    /// Lists and watches of Services, also those that have begun, carry nothing from now on,
+    /// and are not closed.
+    pub fn silence(&self) {
+        self.silent.send_replace(true);
+        self.freeze();
+    }
+
+    /// Waits for ever once it is silent.
+    pub(super) async fn unless_silent(&self) {
+        if *self.silent.borrow() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// How Services are shown.
+    pub(super) fn rewrites(&self) -> &Rewrite {
+        &self.rewrite
+    }
+
     /// The watch is answered 410 Gone, and from then on all is shown as it is.
     pub fn show_truth(&self) {
         *self.old.lock() = None;
+        self.rewrite.clear();
         self.missed.clear();
         self.thaw();
         self.end_watches();

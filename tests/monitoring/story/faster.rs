@@ -13,13 +13,12 @@ use crate::expression::with_ranges;
 pub const TIMES: f64 = 60.0;
 
 /// The limits in seconds, and their faster values. The duration of a Node sync depends on the machine
-/// too, so its limit is divided less.
-const LIMITS: [(&str, &str, &str); 5] = [
+/// too, so its limit is divided less. The silence of a watch depends on the API server and stays.
+const LIMITS: [(&str, &str, &str); 4] = [
     ("MyCloudLBReconcileStuck", "> 300", "> 5"),
     ("MyCloudLBCloudUnavailable", "> 600", "> 10"),
     ("MyCloudLBOrphanScanStale", "> 1800", "> 30"),
     ("MyCloudLBNodeSyncSlow", "> 60", "> 8"),
-    ("MyCloudLBWatchStale", "> 900", "> 15"),
 ];
 
 /// The same rules for the faster clock.

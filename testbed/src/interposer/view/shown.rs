@@ -65,7 +65,8 @@ impl Shown {
                 }
                 event = events.next(), if !has_ended => match event {
                     Some(event) if self.view.missed.takes(&event) => {}
-                    Some(event) => held.push_back(event),
+                    Some(event) => held.push_back(self.view.rewrite.line(event)),
+                    None if *self.view.silent.borrow() => std::future::pending().await,
                     None => has_ended = true,
                 },
             }
