@@ -1,6 +1,6 @@
 //! The sizes of the processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -57,15 +57,29 @@ impl fmt::Display for Size {
     }
 }
 
+/// A process in one role: a standby that comes to lead opens connections to the clouds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    pub process: u32,
+    pub leads: bool,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = if self.leads { "leader" } else { "standby" };
+        write!(formatter, "process {} as a {role}", self.process)
+    }
+}
+
 /// The sizes of undisturbed processes, at the end of each round.
 #[derive(Default)]
-pub struct Growth(BTreeMap<u32, Vec<Size>>);
+pub struct Growth(BTreeMap<Subject, Vec<Size>>);
 
 impl Growth {
     /// Notes the sizes at the end of a round.
-    pub fn note(&mut self, sizes: &BTreeMap<u32, Size>) {
-        for (process, size) in sizes {
-            self.0.entry(*process).or_default().push(*size);
+    pub fn note(&mut self, sizes: &BTreeMap<Subject, Size>) {
+        for (subject, size) in sizes {
+            self.0.entry(*subject).or_default().push(*size);
         }
     }
 
@@ -78,23 +92,21 @@ impl Growth {
             println!("too short to measure whether processes grow");
             return Ok(());
         }
-        let seen = self.0.values().filter(|sizes| sizes.len() >= FEWEST);
+        let measured = self.0.iter().filter(|(_, sizes)| sizes.len() >= FEWEST);
+        let processes = measured.clone().map(|(subject, _)| subject.process);
         ensure!(
-            seen.count() >= 3,
+            processes.collect::<BTreeSet<_>>().len() >= 3,
             "fewer than three processes were seen in {FEWEST} rounds"
         );
-        for (process, sizes) in &self.0 {
+        for (subject, sizes) in measured {
             // A single measurement varies: connections come and go.
             let part = sizes.len().div_ceil(3);
             let (first, last) = (median(&sizes[..part]), median(&sizes[sizes.len() - part..]));
-            println!(
-                "process {process}: from {first} to {last}, {} rounds",
-                sizes.len()
-            );
+            println!("{subject}: from {first} to {last}, {} rounds", sizes.len());
             ensure!(
                 last.memory <= first.memory * 6 / 5 + MEMORY_SLACK
                     && last.files <= first.files + FILES_SLACK,
-                "process {process} has grown from {first} to {last}"
+                "{subject} has grown from {first} to {last}"
             );
         }
         Ok(())

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::disruptions::{self, Disruption};
 use crate::external_changes::ExternalChanges;
 use crate::faults;
-use crate::gauges::Size;
+use crate::gauges::{Size, Subject};
 use crate::soak::Soak;
 
 /// How long users and faults last; a disruption that has begun then ends.
@@ -43,7 +43,7 @@ pub struct Round {
     services: usize,
     load_balancers: usize,
     converged_after: Duration,
-    pub sizes: BTreeMap<u32, Size>,
+    pub sizes: BTreeMap<Subject, Size>,
 }
 
 /// Mutating calls of the clouds.
@@ -122,8 +122,14 @@ pub async fn play(soak: &mut Soak, processes: Processes) -> Result<Round> {
             }
         }
     }
-    let replicas = soak.disruptions.replicas().iter();
-    let sizes = replicas.map(|(_, replica)| Ok((replica.id(), Size::of(replica.id())?)));
+    let mut sizes = BTreeMap::new();
+    for (_, replica) in soak.disruptions.replicas().iter() {
+        let subject = Subject {
+            process: replica.id(),
+            leads: replica.leads().await?,
+        };
+        sizes.insert(subject, Size::of(subject.process)?);
+    }
     let services = soak.test.services().list(&Default::default()).await?;
     Ok(Round {
         disruptions,
@@ -136,7 +142,7 @@ pub async fn play(soak: &mut Soak, processes: Processes) -> Result<Round> {
             .sum::<usize>()
             - soak.others.len(),
         converged_after,
-        sizes: sizes.collect::<Result<_>>()?,
+        sizes,
     })
 }
 
