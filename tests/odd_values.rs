@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use http::Request;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Service;
 use serde_json::{Value, json};
 use testbed::environment::SOON;
@@ -13,17 +14,23 @@ use testbed::{Environment, eventually};
 /// itself: it refuses all patches of the object.
 const LATE: &str = "9999-12-31T23:59:59-23:59";
 
-/// A request without types.
+/// A request without types about the Services of the test.
 async fn request(test: &Environment, method: &str, path: &str, body: Value) -> Result<Value> {
+    let namespace = &test.namespace;
+    let path = format!("/api/v1/namespaces/{namespace}/services{path}");
+    request_at(test, method, &path, body).await
+}
+
+/// A request without types.
+async fn request_at(test: &Environment, method: &str, path: &str, body: Value) -> Result<Value> {
     let kind = if method == "PATCH" {
         "application/merge-patch+json"
     } else {
         "application/json"
     };
-    let namespace = &test.namespace;
     let request = Request::builder()
         .method(method)
-        .uri(format!("/api/v1/namespaces/{namespace}/services{path}"))
+        .uri(path)
         .header("Content-Type", kind)
         .body(serde_json::to_vec(&body)?)?;
     let answer = test.client().request(request).await;
@@ -36,7 +43,10 @@ async fn create(test: &Environment, name: &str, path: &str, odd: Value) -> Resul
         "apiVersion": "v1", "kind": "Service",
         "metadata": {
             "name": name,
-            "annotations": {"mycloud.com/enable": "true", "mycloud.com/provider": "cloud1"},
+            "annotations": {
+                "mycloud.com/enable": "true", "mycloud.com/provider": "cloud1",
+                "example.com/long": "x".repeat(20_000),
+            },
         },
         "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
     });
@@ -73,17 +83,67 @@ async fn a_service_with_values_that_only_go_reads_hides_no_other() -> Result<()>
     }]}});
     create(&test, "late-manager", "", manager).await?;
 
-    let _replica = test.sole_replica().await?;
+    let replica = test.sole_replica().await?;
     test.service("plain").provider("cloud1").create().await?;
     test.until_ready("plain").await?;
-    let ready = eventually("the timeless Service to be ready", SOON, async || {
-        let service = request(&test, "GET", "/timeless", Value::Null).await?;
-        let ours = condition(&service, "mycloud.com/LoadBalancerReady");
-        let is_ready = ours.is_some_and(|ours| ours["status"] == "True");
-        Ok(is_ready.then_some(service))
-    })
-    .await?;
+    let until_ready = async |name: &str| {
+        eventually("the odd Service to be ready", SOON, async || {
+            let service = request(&test, "GET", &format!("/{name}"), Value::Null).await?;
+            let ours = condition(&service, "mycloud.com/LoadBalancerReady");
+            let is_ready = ours.is_some_and(|ours| ours["status"] == "True");
+            Ok(is_ready.then_some(service))
+        })
+        .await
+    };
+    let ready = until_ready("timeless").await?;
+    until_ready("late-manager").await?;
+    // kube-apiserver refuses its finalizer, and repeats the whole object when it does.
+    test.until_event("late", "SyncLoadBalancerFailed").await?;
+    let log = std::fs::read_to_string(replica.log_path())?;
+    let longest = log.lines().map(str::len).max().unwrap_or_default();
+    ensure!(longest < 3000, "a line of {longest} bytes: {log}");
     let [was, is] = [&before, &ready].map(|service| condition(service, "example.com/Theirs"));
     ensure!(was.is_some() && was == is, "{was:?} became {is:?}");
+    Ok(())
+}
+
+/// A Lease with a time that the typed Lease cannot read kept every replica from leading.
+#[tokio::test]
+async fn a_lease_with_values_that_only_go_reads_is_taken_all_the_same() -> Result<()> {
+    let test = Environment::own("odd-lease").await?;
+    let node = NewNode::new("node", [127, 10, 0, 1].into());
+    node.create(&test.client()).await?;
+    test.allow_election().await?;
+    let namespace = &test.namespace;
+    let leases = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"name": "my-cloud-controller-manager"},
+        "spec": {"holderIdentity": "dead", "leaseDurationSeconds": 2},
+    });
+    request_at(&test, "POST", &leases, lease).await?;
+    let late = "9999-12-31T23:59:59.000000-23:59";
+    let odd = json!({
+        "metadata": {"managedFields": [{
+            "manager": "other", "operation": "Update", "apiVersion": "coordination.k8s.io/v1",
+            "time": LATE, "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:renewTime": {}}},
+        }]},
+        "spec": {"renewTime": late, "acquireTime": late},
+    });
+    let path = format!("{leases}/my-cloud-controller-manager");
+    let shown = request_at(&test, "PATCH", &path, odd).await?;
+    let typed = serde_json::from_value::<Lease>(shown.clone());
+    ensure!(typed.is_err(), "nothing is odd about {shown}");
+
+    let replica = testbed::Replica::start(test.candidate("only")).await?;
+    eventually("the replica to lead", SOON, async || {
+        Ok(replica.leads().await?.then_some(()))
+    })
+    .await?;
+    let log = std::fs::read_to_string(replica.log_path())?;
+    ensure!(
+        log.contains("another process holds the Lease") && log.contains("\"dead\""),
+        "{log}"
+    );
     Ok(())
 }

@@ -61,10 +61,21 @@ where
     Ok(Field { value, is_odd })
 }
 
-/// Reads a time; `None` for anything else, also for a time that Go admits and [`Timestamp`]
-/// does not, such as one in the year 10000.
+/// Reads a time. One that Go admits and [`Timestamp`] does not, such as one in the year
+/// 10000, is odd.
+pub(super) fn time_field<'de, D>(json: D) -> Result<Field<Option<Timestamp>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let text = text_field(json)?;
+    let value: Option<Timestamp> = text.value.as_ref().and_then(|time| time.parse().ok());
+    let is_odd = text.is_odd || text.value.is_some() && value.is_none();
+    Ok(Field { value, is_odd })
+}
+
+/// Reads a time; `None` for anything else.
 pub(super) fn time<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Timestamp>, D::Error> {
-    Ok(text(json)?.and_then(|time| time.parse().ok()))
+    Ok(time_field(json)?.value)
 }
 
 /// Reads a deletionTimestamp. The object is being deleted even if the time is one that

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::MetadataKeys;
-use super::lenient::{self, Entries};
+use super::lenient::{self, Entries, Field};
 use super::service_object::Service;
 use crate::plan::annotation::ENABLE;
 
@@ -21,7 +21,7 @@ pub fn requested_at(service: &Service, metadata_keys: &MetadataKeys) -> Option<T
     let owners = service.field_owners.iter();
     let written = owners
         .filter(|owner| owner.has_requested(&enable))
-        .filter_map(|owner| owner.time)
+        .filter_map(|owner| owner.time.value)
         .max();
     let created = service.metadata.creation_timestamp.as_ref();
     // The recorded time is that of a trimmed Service, which has no field owners.
@@ -35,13 +35,19 @@ pub fn requested_at(service: &Service, metadata_keys: &MetadataKeys) -> Option<T
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct FieldOwner {
-    #[serde(deserialize_with = "lenient::time")]
-    time: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::time_field")]
+    time: Field<Option<Timestamp>>,
     #[serde(deserialize_with = "lenient::object")]
     fields_v1: OwnedFields,
 }
 
 impl FieldOwner {
+    /// Whether the time is one that no server can read: kube-apiserver refuses every patch
+    /// of an object with such an entry.
+    pub(super) fn is_odd(&self) -> bool {
+        self.time.is_odd
+    }
+
     fn has_requested(&self, enable: &str) -> bool {
         let OwnedFields { metadata, spec } = &self.fields_v1;
         let mut switches = metadata.switches.0.iter();

@@ -40,6 +40,8 @@ pub struct Service {
     /// Set by [`Service::trim`].
     pub(super) requested_at: Option<Timestamp>,
     unreadable: Box<[&'static str]>,
+    /// Whether a time in `managedFields` is one that no server can read.
+    pub(super) has_odd_owner: bool,
 }
 
 /// The part of `spec` that the plan reads.

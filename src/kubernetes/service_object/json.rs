@@ -181,6 +181,7 @@ impl From<ServiceJson> for Service {
             ingress: ingress.into_iter().filter_map(self::ingress).collect(),
             spec,
             annotations: annotations.0,
+            has_odd_owner: metadata.managed_fields.iter().any(FieldOwner::is_odd),
             field_owners: metadata.managed_fields,
             requested_at: None,
             unreadable: odd.into(),

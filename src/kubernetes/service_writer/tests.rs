@@ -22,6 +22,26 @@ fn writer() -> ServiceWriter {
 }
 
 #[tokio::test]
+async fn a_patch_replaces_managed_fields_that_the_api_server_cannot_read() {
+    for (time, expected) in [
+        ("10000-01-01T23:58:59Z", json!([{}])),
+        ("2026-01-01T00:00:00Z", Value::Null),
+    ] {
+        let service = json!({"metadata": {
+            "name": "web", "namespace": "shop", "managedFields": [{"manager": "m", "time": time}],
+        }});
+        let service: Service = serde_json::from_value(service).expect("a Service");
+        let service = writer().trimmed(service);
+        let change = ServicePatch {
+            finalizer: Some(true),
+            ..ServicePatch::default()
+        };
+        let patch = writer().merge_patch(&service, &change).expect("a change");
+        assert_eq!(patch["metadata"]["managedFields"], expected, "{time}");
+    }
+}
+
+#[tokio::test]
 async fn the_conditions_of_others_are_repeated_as_they_are() {
     let theirs = [
         json!({"type": "a", "status": "True", "reason": "", "message": "", "lastTransitionTime": null}),
