@@ -1,9 +1,13 @@
 //! The JSON of the API, and its conversion to and from the types of the plan.
 
 mod field;
+mod owner;
 mod page;
 mod request;
 mod response;
+mod spec;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
