@@ -98,8 +98,11 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
                 if unconfirmed {
                     plan.waiting.insert(Waiting::NodesUnconfirmed);
                 }
-                let read = observed.as_requested(cloud, found);
-                mutations.extend(update(wanted, cloud, &read, &nodes));
+                // Back ends that cannot be read are not taken away either.
+                if !(nodes.is_empty() && has_unread_nodes(observed, found)) {
+                    let read = observed.as_requested(cloud, found);
+                    mutations.extend(update(wanted, cloud, &read, &nodes));
+                }
             }
             Some(CloudView::NameTaken | CloudView::NotConfigured | CloudView::Unreachable)
             | None => {}
@@ -190,6 +193,12 @@ fn backends(observed: &Observed, found: &LoadBalancer) -> (NodeAddresses, bool) 
         return (found.spec.nodes.clone(), true);
     }
     (addresses.clone(), false)
+}
+
+/// Whether a load balancer may have back ends that this program cannot read, while no
+/// Node is known and that is not confirmed.
+fn has_unread_nodes(observed: &Observed, found: &LoadBalancer) -> bool {
+    !found.is_understood && !observed.backends.none_confirmed
 }
 
 fn update(

@@ -67,6 +67,7 @@ fn in_sync(desired: &Desired, mut observed: Observed) -> Observed {
             name: request.name.clone(),
             owner: Some(request.owner.clone()),
             spec: request.spec.clone(),
+            is_understood: true,
             addresses: Addresses {
                 ips: vec![Ipv4Addr::new(203, 0, 113, 1).into()],
                 hostname: None,

@@ -3,7 +3,7 @@
 //!
 //! An answer that exceeds a bound of its size is a protocol error of that cloud
 //! ([`ErrorKind::Protocol`](super::ErrorKind::Protocol)); a list that does has no result, so
-//! that nothing is concluded from a part of it. `docs/verification.md` repeats the numbers.
+//! that nothing is concluded from a part of it. `SECURITY.md` repeats the numbers.
 
 use std::time::Duration;
 

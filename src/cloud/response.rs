@@ -33,12 +33,9 @@ impl Response {
         profile: Profile,
         operation: &Operation,
     ) -> Result<&[u8], CloudError> {
-        let fields = serde_json::from_slice::<ErrorBody>(&self.body).ok();
+        let fields = serde_json::from_slice::<ErrorBody<'_>>(&self.body).ok();
         let err = fields.as_ref().and_then(|fields| fields.err.as_deref());
-        let code = fields
-            .as_ref()
-            .and_then(|fields| fields.code.as_deref())
-            .and_then(|code| code.parse::<ApiCode>().ok());
+        let code = fields.as_ref().and_then(ErrorBody::code);
         let text = excerpt(err.unwrap_or_default().as_bytes());
         let error = |kind, message| CloudError::new(operation.clone(), kind, message);
         if let Some(code) = code {

@@ -1,13 +1,19 @@
 //! The JSON of the API, and its conversion to and from the types of the plan.
 
 mod field;
+mod owner;
 mod page;
 mod request;
 mod response;
+mod spec;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use field::{Field, Shown};
 
 pub(super) use page::read_page;
 pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody};
@@ -59,10 +65,21 @@ impl fmt::Display for ApiCode {
 
 /// The fields of every response.
 #[derive(Debug, Deserialize)]
-pub(super) struct ErrorBody {
+pub(super) struct ErrorBody<'a> {
     /// Empty for success; `None` only in a response that is not from this API.
     pub(super) err: Option<String>,
-    pub(super) code: Option<String>,
+    #[serde(borrow, default)]
+    code: Field<'a>,
+}
+
+impl ErrorBody<'_> {
+    /// The code; `None` if there is none of the closed set.
+    pub(super) fn code(&self) -> Option<ApiCode> {
+        match field::text(self.code) {
+            Shown::Value(code) => code.parse().ok(),
+            Shown::Nothing | Shown::Unknown => None,
+        }
+    }
 }
 
 /// A listener. Its field names differ from the serialization of the plan.

@@ -72,10 +72,12 @@ pub async fn report(
 /// Remembers what the next attempt compares with.
 fn remember(service: &ObservedService, result: &ApplyResult, context: &Context) {
     let (memory, uid) = (&context.memory, &service.view.uid);
-    if result.observed.kept.is_empty() {
+    let mut kept = result.observed.kept.clone();
+    kept.retain(|cloud, _| result.observed.load_balancer(cloud).is_some());
+    if kept.is_empty() {
         memory.kept.forget(uid);
     } else {
-        memory.kept.insert(uid, result.observed.kept.clone());
+        memory.kept.insert(uid, kept);
     }
     // Without an error the status has what the plan wanted to publish.
     if result.errors.is_empty() && matches!(service.desired, Desired::Managed(_)) {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A set of Node addresses. A clone shares the allocation, because thousands of load
+/// A set of Node addresses; an IPv4 address that is written as an IPv6 address is the IPv4
+/// address. A clone shares the allocation, because thousands of load
 /// balancers have the same thousand Nodes.
 #[derive(Clone, Default, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<IpAddr>")]
@@ -62,6 +63,9 @@ impl fmt::Debug for NodeAddresses {
 
 impl From<Vec<IpAddr>> for NodeAddresses {
     fn from(mut addresses: Vec<IpAddr>) -> Self {
+        for address in &mut addresses {
+            *address = address.to_canonical();
+        }
         addresses.sort_unstable();
         addresses.dedup();
         Self(addresses.into())
@@ -98,6 +102,12 @@ mod tests {
         assert_eq!(set.len(), 2);
         assert!(set.contains(&IpAddr::from([10, 0, 0, 2])));
         assert_ne!(set, self::set(&[1, 3]));
+    }
+
+    #[test]
+    fn an_ipv4_address_in_the_form_of_ipv6_is_that_address() {
+        let mapped: IpAddr = "::ffff:10.0.0.1".parse().expect("an address");
+        assert_eq!(NodeAddresses::from([mapped]), set(&[1]));
     }
 
     #[test]

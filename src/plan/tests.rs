@@ -88,6 +88,15 @@ fn kinds(plan: &Plan) -> Vec<String> {
     plan.actions.iter().map(name).collect()
 }
 
+/// A load balancer with these back ends and a value that this program does not know.
+fn unread(found: LoadBalancer, nodes: &Backends) -> CloudView {
+    CloudView::Present(Box::new(LoadBalancer {
+        spec: found.spec_with_nodes(&nodes.addresses),
+        is_understood: false,
+        ..found
+    }))
+}
+
 struct Case {
     reason: &'static str,
     service: ServiceView,
@@ -221,6 +230,27 @@ fn plans() {
             expect: &["Update", "Publish"],
         },
         Case {
+            reason: "a value that is not known is not as requested",
+            service: in_sync.clone(),
+            views: vec![("cloud1", unread(found.clone(), &one))],
+            backends: one.clone(),
+            expect: &["ConfirmLive", "Update", "Publish"],
+        },
+        Case {
+            reason: "back ends that cannot be read are not taken away by one observation",
+            service: in_sync.clone(),
+            views: vec![("cloud1", unread(found.clone(), &Backends::default()))],
+            backends: Backends::default(),
+            expect: &[],
+        },
+        Case {
+            reason: "a load balancer that is only partly understood can be deleted",
+            service: deleting.clone(),
+            views: vec![("cloud1", unread(found.clone(), &one))],
+            backends: one.clone(),
+            expect: &["ConfirmLive", "Delete", "ConfirmGone", "RemoveFinalizer"],
+        },
+        Case {
             reason: "a deleted Service loses its finalizer last",
             service: deleting.clone(),
             views: vec![("cloud1", present())],
@@ -324,6 +354,27 @@ fn plans() {
         let plan = plan(&desired(&case.service, &cluster(), &clouds()), &observed);
         assert_eq!(kinds(&plan), case.expect, "{}: {plan:?}", case.reason);
     }
+}
+
+#[test]
+fn an_address_that_is_refused_is_an_error_of_the_cloud() {
+    let base = service("cloud1");
+    let mut found = load_balancer(&base, &nodes(&["10.0.0.1"]));
+    found.addresses = Addresses {
+        refused: Some("its address 127.0.0.1 is a loopback address".into()),
+        ..Addresses::default()
+    };
+    let Desired::Managed(wanted) = desired(&base, &cluster(), &clouds()) else {
+        panic!("fixture is managed");
+    };
+    let mut observed = Observed::of_service(&base, nodes(&["10.0.0.1"]));
+    let view = CloudView::Present(Box::new(found.clone()));
+    observed.clouds.insert(CloudName::new("cloud1"), view);
+    let refused = found.addresses.refused.clone().expect("a reason");
+    let expected = Waiting::CloudError(CloudName::new("cloud1"), refused);
+    assert_eq!(unready(&wanted, &observed), BTreeSet::from([expected]));
+    let publication = observed.publication(&wanted.clouds);
+    assert!(publication.ingress.is_empty() && !publication.record.is_empty());
 }
 
 #[test]

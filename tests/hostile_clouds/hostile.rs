@@ -11,9 +11,9 @@ use testbed::{Environment, Replica, eventually};
 
 use crate::server::OddCloud;
 
-/// What the process may occupy at its highest, in KiB: an unoptimised binary has 60 MiB with
-/// a good cloud, and the bounds of `src/cloud/bounds.rs` allow some 60 MiB for a cloud.
-const MEMORY_KIB: u64 = 160 << 10;
+/// What the process may occupy at its highest, in KiB: the memory limit of `deploy/`, which
+/// the last measured peak of the unoptimised binary, 79 MiB, is well below.
+const MEMORY_KIB: u64 = 128 << 10;
 /// What the log of a test may have in bytes.
 const LOG: usize = 1 << 20;
 const FORGED: &str = "x\n{\"level\":\"INFO\",\"message\":\"FORGED\"}\n";
@@ -91,7 +91,7 @@ async fn a_hostile_cloud_costs_no_service_of_another() -> Result<()> {
         bad.provider("cloud1").create().await?;
     }
     eventually("every kind of list to have come", SOON, async || {
-        Ok((hostile.calls("list").len() > 50).then_some(()))
+        Ok((hostile.calls("list").len() > 12).then_some(()))
     })
     .await?;
     for number in 0..5 {
@@ -101,7 +101,7 @@ async fn a_hostile_cloud_costs_no_service_of_another() -> Result<()> {
     }
     let lists = hostile.calls("list").len();
     eventually("further lists", SOON, async || {
-        Ok((hostile.calls("list").len() > lists + 50).then_some(()))
+        Ok((hostile.calls("list").len() > lists + 12).then_some(()))
     })
     .await?;
     test.delete("good-0").await?;

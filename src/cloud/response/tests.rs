@@ -113,6 +113,14 @@ fn responses_of_the_standard_api() {
         (
             Create,
             200,
+            r#"{"err":"","code":0}"#,
+            None,
+            "200",
+            "nor is one that is no text",
+        ),
+        (
+            Create,
+            200,
             r#"{"err":"lb not found"}"#,
             Some(Unspecified),
             "unspecified",

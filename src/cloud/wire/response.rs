@@ -1,23 +1,15 @@
 //! The load balancer in a response.
 
-use std::net::IpAddr;
-
 use serde::Deserialize;
 
-use super::field::{self, BackEnds, Field, FirstTexts, Shown};
-use super::{ListenerBody, SessionAffinityBody};
+use super::field::{self, Field, FirstTexts, Shown};
+use super::owner::OwnerBody;
 use crate::cloud::address_policy::AddressPolicy;
 use crate::cloud::body::excerpt;
 use crate::cloud::{Profile, Which};
 use crate::plan::CreateRequest;
-use crate::plan::canonical;
-use crate::plan::load_balancer::{
-    Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
-};
-use crate::plan::naming::{
-    ClusterId, LoadBalancerId, LoadBalancerName, Owner, ServiceUid, is_dns_label, is_dns_subdomain,
-    is_plain,
-};
+use crate::plan::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
+use crate::plan::naming::{LoadBalancerId, LoadBalancerName, Owner};
 
 /// A load balancer in a response. Only id, name and owner must be readable: they suffice to
 /// delete it. A value of another field that this program does not know costs its field only.
@@ -29,26 +21,26 @@ pub(in crate::cloud) struct LoadBalancerBody<'a> {
     #[serde(borrow)]
     name: Field<'a>,
     #[serde(borrow)]
-    nodes: Field<'a>,
+    pub(super) nodes: Field<'a>,
     #[serde(borrow)]
-    port: Field<'a>,
+    pub(super) port: Field<'a>,
     #[serde(borrow)]
-    node_port: Field<'a>,
+    pub(super) node_port: Field<'a>,
     #[serde(borrow)]
-    spec: Field<'a>,
+    pub(super) spec: Field<'a>,
     #[serde(borrow)]
-    bandwidth: Field<'a>,
+    pub(super) bandwidth: Field<'a>,
     #[serde(borrow)]
     ip: Field<'a>,
     // The profile basic does not have the following fields.
     #[serde(borrow)]
-    listeners: Field<'a>,
+    pub(super) listeners: Field<'a>,
     #[serde(borrow)]
-    algorithm: Field<'a>,
+    pub(super) algorithm: Field<'a>,
     #[serde(borrow)]
-    session_affinity: Field<'a>,
+    pub(super) session_affinity: Field<'a>,
     #[serde(borrow)]
-    source_ranges: Field<'a>,
+    pub(super) source_ranges: Field<'a>,
     #[serde(borrow)]
     owner: Field<'a>,
     #[serde(borrow)]
@@ -231,73 +223,6 @@ impl LoadBalancerBody<'_> {
             Shown::Unknown => State::Provisioning,
         }
     }
-
-    /// The spec, and whether every field of it is known. `requested` has the fields that
-    /// the response lacks.
-    fn into_spec(self, requested: Option<&LoadBalancerSpec>) -> (LoadBalancerSpec, bool) {
-        let listeners = self.listeners(requested);
-        let nodes = Shown::<BackEnds>::from(self.nodes);
-        let algorithm = Shown::<Algorithm>::from(self.algorithm);
-        let affinity = Shown::<SessionAffinityBody>::from(self.session_affinity)
-            .map(|affinity| affinity.client_seconds());
-        let ranges = Shown::<Vec<String>>::from(self.source_ranges).map(canonical::ranges);
-        let (spec, bandwidth) = (field::text(self.spec), field::text(self.bandwidth));
-        let bandwidth = bandwidth.map(canonical::bandwidth);
-        let has_names = matches!(&nodes, Shown::Value(nodes) if nodes.has_others);
-        let is_understood = !(has_names
-            || nodes.is_unknown()
-            || listeners.is_unknown()
-            || algorithm.is_unknown()
-            || affinity.is_unknown()
-            || ranges.is_unknown()
-            || spec.is_unknown()
-            || bandwidth.is_unknown());
-        let nodes = nodes.map(|nodes| nodes.addresses.into_iter().map(canonical_node).collect());
-        let assumed = requested.cloned().unwrap_or_default();
-        let spec = LoadBalancerSpec {
-            nodes: nodes.unwrap_or(assumed.nodes),
-            listeners: listeners.unwrap_or(assumed.listeners),
-            spec: spec.unwrap_or(assumed.spec),
-            bandwidth: bandwidth.unwrap_or(assumed.bandwidth),
-            algorithm: algorithm.unwrap_or(assumed.algorithm),
-            source_ranges: ranges.unwrap_or(assumed.source_ranges),
-            client_affinity_seconds: affinity.unwrap_or(assumed.client_affinity_seconds),
-        };
-        (spec, is_understood)
-    }
-
-    /// The listeners; without a list of them, the one of `port` and `nodePort`, which may
-    /// be the first of those that were requested.
-    fn listeners(&self, requested: Option<&LoadBalancerSpec>) -> Shown<Vec<Listener>> {
-        let list = Shown::<Vec<ListenerBody>>::from(self.listeners);
-        if self.listeners.is_some() {
-            return list.map(|list| list.into_iter().map(Listener::from).collect());
-        }
-        let ports = (Shown::from(self.port), Shown::from(self.node_port));
-        let (port, node_port) = match ports {
-            (Shown::Value(port), Shown::Value(node_port)) => (port, node_port),
-            (Shown::Unknown, _) | (_, Shown::Unknown) => return Shown::Unknown,
-            (Shown::Nothing, _) | (_, Shown::Nothing) => return Shown::Nothing,
-        };
-        let requested = requested.map(|spec| &spec.listeners);
-        let is_first = |listeners: &&Vec<Listener>| {
-            let first = listeners.first();
-            first.is_some_and(|first| (first.port, first.node_port) == (port, node_port))
-        };
-        Shown::Value(requested.filter(is_first).cloned().unwrap_or_else(|| {
-            vec![Listener {
-                name: String::new(),
-                protocol: Protocol::Tcp,
-                port,
-                node_port,
-            }]
-        }))
-    }
-}
-
-/// A cloud may show an IPv4 back end as an IPv6 address that has it.
-fn canonical_node(node: IpAddr) -> IpAddr {
-    node.to_canonical()
 }
 
 fn identifier<T: Clone>(
@@ -324,51 +249,4 @@ fn of_name(shown: LoadBalancer, name: &LoadBalancerName) -> Result<LoadBalancer,
         return Err(format!("the response describes {shown}, not {name}"));
     }
     Ok(shown)
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct OwnerBody {
-    cluster: Option<String>,
-    namespace: Option<String>,
-    name: Option<String>,
-    uid: Option<String>,
-}
-
-impl OwnerBody {
-    /// Converts an owner; `None` unless it has a cluster and a UID, because an incomplete
-    /// owner proves nothing.
-    ///
-    /// # Errors
-    /// A text that no Service has, which would be a part of the URL of a request to the
-    /// API server.
-    fn into_owner(self) -> Result<Option<Owner>, String> {
-        let texts = [self.cluster, self.uid, self.namespace, self.name];
-        let [cluster, uid, namespace, name] = texts.map(Option::unwrap_or_default);
-        if cluster.is_empty() || uid.is_empty() {
-            return Ok(None);
-        }
-        let rules = [
-            ("cluster", is_plain(&cluster), &cluster),
-            ("uid", is_plain(&uid), &uid),
-            (
-                "namespace",
-                namespace.is_empty() || is_dns_label(&namespace),
-                &namespace,
-            ),
-            ("name", name.is_empty() || is_dns_subdomain(&name), &name),
-        ];
-        for (field, is_valid, text) in rules {
-            if !is_valid {
-                let text = excerpt(text.as_bytes());
-                return Err(format!("the {field} \"{text}\" of the owner is invalid"));
-            }
-        }
-        Ok(Some(Owner {
-            cluster: ClusterId::new(cluster),
-            namespace,
-            name,
-            uid: ServiceUid::new(uid),
-        }))
-    }
 }

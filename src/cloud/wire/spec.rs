@@ -1,0 +1,74 @@
+//! The spec of a load balancer in a response.
+
+use super::field::{self, BackEnds, Shown};
+use super::response::LoadBalancerBody;
+use super::{ListenerBody, SessionAffinityBody};
+use crate::plan::canonical;
+use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
+
+impl LoadBalancerBody<'_> {
+    /// The spec, and whether every field of it is known. `requested` has the fields that
+    /// the response lacks.
+    pub(super) fn into_spec(
+        self,
+        requested: Option<&LoadBalancerSpec>,
+    ) -> (LoadBalancerSpec, bool) {
+        let listeners = self.listeners(requested);
+        let nodes = Shown::<BackEnds>::from(self.nodes);
+        let algorithm = Shown::<Algorithm>::from(self.algorithm);
+        let affinity = Shown::<SessionAffinityBody>::from(self.session_affinity)
+            .map(|affinity| affinity.client_seconds());
+        let ranges = Shown::<Vec<String>>::from(self.source_ranges).map(canonical::ranges);
+        let (spec, bandwidth) = (field::text(self.spec), field::text(self.bandwidth));
+        let bandwidth = bandwidth.map(canonical::bandwidth);
+        let has_names = matches!(&nodes, Shown::Value(nodes) if nodes.has_others);
+        let is_understood = !(has_names
+            || nodes.is_unknown()
+            || listeners.is_unknown()
+            || algorithm.is_unknown()
+            || affinity.is_unknown()
+            || ranges.is_unknown()
+            || spec.is_unknown()
+            || bandwidth.is_unknown());
+        let nodes = nodes.map(|nodes| nodes.addresses.into());
+        let assumed = requested.cloned().unwrap_or_default();
+        let spec = LoadBalancerSpec {
+            nodes: nodes.unwrap_or(assumed.nodes),
+            listeners: listeners.unwrap_or(assumed.listeners),
+            spec: spec.unwrap_or(assumed.spec),
+            bandwidth: bandwidth.unwrap_or(assumed.bandwidth),
+            algorithm: algorithm.unwrap_or(assumed.algorithm),
+            source_ranges: ranges.unwrap_or(assumed.source_ranges),
+            client_affinity_seconds: affinity.unwrap_or(assumed.client_affinity_seconds),
+        };
+        (spec, is_understood)
+    }
+
+    /// The listeners; without a list of them, the one of `port` and `nodePort`, which may
+    /// be the first of those that were requested.
+    fn listeners(&self, requested: Option<&LoadBalancerSpec>) -> Shown<Vec<Listener>> {
+        let list = Shown::<Vec<ListenerBody>>::from(self.listeners);
+        if self.listeners.is_some() {
+            return list.map(|list| list.into_iter().map(Listener::from).collect());
+        }
+        let ports = (Shown::from(self.port), Shown::from(self.node_port));
+        let (port, node_port) = match ports {
+            (Shown::Value(port), Shown::Value(node_port)) => (port, node_port),
+            (Shown::Unknown, _) | (_, Shown::Unknown) => return Shown::Unknown,
+            (Shown::Nothing, _) | (_, Shown::Nothing) => return Shown::Nothing,
+        };
+        let requested = requested.map(|spec| &spec.listeners);
+        let is_first = |listeners: &&Vec<Listener>| {
+            let first = listeners.first();
+            first.is_some_and(|first| (first.port, first.node_port) == (port, node_port))
+        };
+        Shown::Value(requested.filter(is_first).cloned().unwrap_or_else(|| {
+            vec![Listener {
+                name: String::new(),
+                protocol: Protocol::Tcp,
+                port,
+                node_port,
+            }]
+        }))
+    }
+}

@@ -1,0 +1,200 @@
+//! Whatever a cloud answers, what is read from it keeps the rules.
+
+use proptest::collection::{hash_map, vec};
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::cloud::address_policy::AddressPolicy;
+use crate::cloud::{Profile, Which, bounds};
+use crate::plan::load_balancer::{LoadBalancer, State};
+use crate::plan::naming::{LoadBalancerId, LoadBalancerName, is_dns_label, is_plain};
+
+const FIELDS: [&str; 17] = [
+    "lbId",
+    "name",
+    "nodes",
+    "port",
+    "nodePort",
+    "spec",
+    "bandwidth",
+    "ip",
+    "listeners",
+    "algorithm",
+    "sessionAffinity",
+    "sourceRanges",
+    "owner",
+    "ips",
+    "hostname",
+    "state",
+    "message",
+];
+
+/// Texts that some field knows, and any other.
+fn text() -> impl Strategy<Value = String> {
+    let known = [
+        "lb-1",
+        "web",
+        "TCP",
+        "HTTP",
+        "127.0.0.1",
+        "192.0.2.1",
+        "::1",
+        "::ffff:10.0.0.1",
+        "0.0.0.0",
+        "10.0.0.0/8",
+        "active",
+        "error",
+        "5M",
+        "1000M",
+        "LB.example.com.",
+        "x,y",
+        "a\nb",
+        "../..",
+        "round-robin",
+        "weighted",
+        "",
+    ];
+    prop_oneof![
+        4 => prop::sample::select(known.to_vec()).prop_map(str::to_owned),
+        1 => ".{0,40}",
+        1 => Just("y".repeat(300)),
+    ]
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| json!(number)),
+        text().prop_map(Value::from),
+    ];
+    let keys = prop::sample::select(vec![
+        "name",
+        "protocol",
+        "port",
+        "nodePort",
+        "type",
+        "timeoutSeconds",
+        "cluster",
+        "namespace",
+        "uid",
+    ]);
+    leaf.prop_recursive(3, 40, 20, move |inner| {
+        let object = hash_map(keys.clone(), inner.clone(), 0..5);
+        let object = object.prop_map(|fields| {
+            let fields = fields.into_iter();
+            let fields = fields.map(|(name, value)| (name.to_owned(), value));
+            Value::Object(fields.collect::<Map<_, _>>())
+        });
+        prop_oneof![vec(inner, 0..20).prop_map(Value::Array), object]
+    })
+}
+
+fn body() -> impl Strategy<Value = Value> {
+    let fields = hash_map(prop::sample::select(&FIELDS[..]), value(), 0..FIELDS.len());
+    (fields, any::<bool>()).prop_map(|(fields, is_named)| {
+        let mut body = json!({"err": ""});
+        for (name, value) in fields {
+            body[name] = value;
+        }
+        if is_named {
+            body["lbId"] = json!("lb-1");
+            body["name"] = json!("web");
+        }
+        body
+    })
+}
+
+fn check(found: &LoadBalancer) {
+    let (id, name) = (found.id.as_str(), found.name.as_str());
+    assert!(
+        is_plain(id) && !id.contains(',') && is_plain(name),
+        "{found:?}"
+    );
+    assert!(found.addresses.ips.len() <= bounds::ADDRESSES);
+    assert!(
+        found
+            .addresses
+            .ips
+            .iter()
+            .all(|ip| !ip.is_loopback() && !ip.is_unspecified())
+    );
+    let hostname = found.addresses.hostname.iter();
+    assert!(
+        hostname
+            .clone()
+            .all(|name| name.len() <= 253 && is_plain(name))
+    );
+    if let Some(owner) = &found.owner {
+        let namespace = owner.namespace.as_str();
+        assert!(namespace.is_empty() || is_dns_label(namespace), "{owner:?}");
+    }
+    if let State::Error(message) = &found.state {
+        check_text(message);
+    }
+    found
+        .addresses
+        .refused
+        .iter()
+        .for_each(|text| check_text(text));
+}
+
+fn check_text(text: &str) {
+    assert!(
+        text.len() < 3000 && !text.contains(char::is_control),
+        "{text}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_answer_is_read_by_the_rules(body in body(), is_basic: bool) {
+        let text = body.to_string();
+        let policy = AddressPolicy::default();
+        let profile = if is_basic { Profile::Basic } else { Profile::Standard };
+        let reading = Reading { profile, addresses: &policy };
+        let read = || serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
+        let (id, name) = (LoadBalancerId::new("lb-1"), LoadBalancerName::new("web"));
+        let before = LoadBalancer::plain("lb-1", name.clone(), None);
+        let request = crate::plan::CreateRequest {
+            name: name.clone(),
+            owner: crate::plan::naming::Owner {
+                cluster: crate::plan::naming::ClusterId::new("cluster"),
+                namespace: "default".into(),
+                name: "web".into(),
+                uid: crate::plan::naming::ServiceUid::new("uid"),
+            },
+            spec: before.spec.clone(),
+        };
+        let results = [
+            read().listed(reading),
+            read().found(reading, Which::Id(&id)),
+            read().found(reading, Which::Name(&name)),
+            read().created(reading, &request),
+            read().updated(reading, &before, &request),
+        ];
+        for result in results {
+            match result {
+                Ok(found) => check(&found),
+                Err(message) => check_text(&message),
+            }
+        }
+    }
+
+    #[test]
+    fn any_page_is_read_to_its_end_or_refused(bytes: Vec<u8>, items in vec(value(), 0..10)) {
+        let _ = read_page(&bytes, |_| Ok(()));
+        let page = json!({"err": "", "items": items, "nextPageToken": null}).to_string();
+        let mut count = 0;
+        let read = read_page(page.as_bytes(), |_| {
+            count += 1;
+            Ok(())
+        });
+        prop_assert_eq!(read.expect("a page"), None);
+        prop_assert_eq!(count, items.len());
+        let cut = &page.as_bytes()[..page.len() / 2];
+        prop_assert!(read_page(cut, |_| Ok(())).is_err());
+    }
+}
