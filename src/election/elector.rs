@@ -36,6 +36,7 @@ enum LeadershipEnd {
     Requested,
     DeadlinePassed,
     HolderChanged(String),
+    TimeWentBack,
 }
 
 /// Holds one leadership. Its drop, in whatever way it happens, ends the permits
@@ -76,6 +77,12 @@ impl Elector {
                 (self.observe)(Observation::Lost);
                 Err(ElectionError::LostToAnother { term, holder })
             }
+            LeadershipEnd::TimeWentBack => {
+                (self.observe)(Observation::Lost);
+                // Otherwise a standby waits until the Lease expires.
+                let _ = self.try_release(self.timing.request_timeout()).await;
+                Err(ElectionError::TimeWentBack { term })
+            }
         }
     }
 
@@ -114,6 +121,7 @@ impl Elector {
                     self.log.failed(&error);
                 }
             }
+            self.record_offset().await;
             let next = started + self.timing.standby_pause();
             tokio::select! {
                 () = self.release.cancelled() => return None,
@@ -163,6 +171,23 @@ impl Elector {
         *named = Some(holder);
     }
 
+    /// Tells the other replicas that the data of the API server went back in time, before
+    /// one of them acquires the Lease with a term that clouds have outgrown.
+    async fn record_offset(&mut self) {
+        if !self.observed_lease.lacks_offset() {
+            return;
+        }
+        let offset = self.observed_lease.offset();
+        tracing::warn!(
+            offset,
+            "the data of the API server went back in time, as after a restore of etcd; terms continue from the highest version of the Lease before"
+        );
+        if let Err(error) = self.lease.record_offset().await {
+            // The next attempt reads the Lease again.
+            self.log.failed(&error);
+        }
+    }
+
     fn begin(&self, term: Term, deadline: Moment) -> Result<LeadershipGuard, ElectionError> {
         let leadership = Leadership::granted(term, deadline, self.clock.clone());
         let watchdog = Watchdog::guard(
@@ -197,6 +222,7 @@ impl Elector {
     async fn keep_renewing(&mut self, leadership: &Leadership) -> LeadershipEnd {
         let mut records = self.observed_lease.subscribe();
         let mut next = Instant::now() + self.timing.retry_period;
+        let offset = self.observed_lease.offset();
         loop {
             tokio::select! {
                 () = sleep_until(next) => {}
@@ -219,6 +245,10 @@ impl Elector {
                     }
                     self.log.succeeded();
                     (self.observe)(Observation::Renewed { took });
+                    // The renewal has written the new offset into the Lease.
+                    if self.observed_lease.offset() > offset {
+                        return LeadershipEnd::TimeWentBack;
+                    }
                 }
                 Attempt::HeldBy(holder) => return LeadershipEnd::HolderChanged(holder),
                 // Another client wrote at the same time: read the holder again soon.

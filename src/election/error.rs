@@ -28,6 +28,12 @@ pub enum ElectionError {
         /// The new holder; empty if there is none.
         holder: String,
     },
+    /// The data of the API server went back in time, so that a later leader could have a
+    /// lower term; the next one has a higher one.
+    #[error(
+        "leadership of term {term} was given up: the data of the API server went back in time, as after a restore of etcd"
+    )]
+    TimeWentBack { term: Term },
     /// The process stopped, but the release failed, so that a standby has to wait until
     /// the Lease expires.
     #[error("the Lease of term {term} was not released: {reason}")]

@@ -4,8 +4,12 @@
 use std::sync::Arc;
 
 use http::{Request, Response};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use kube::client::Body;
 use kube_leader_election::{LeaseLock, LeaseLockParams, LeaseLockResult};
+use serde_json::json;
 use tower::{BoxError, Layer, Service};
 
 use super::Candidate;
@@ -21,7 +25,7 @@ pub(super) enum Attempt {
     /// We hold the Lease, by a write sent at `sent`. `term` is meaningful only if this
     /// attempt acquired the Lease rather than renewed it.
     Held {
-        /// The `resourceVersion` of the write.
+        /// The `resourceVersion` of the write, and the offset of terms.
         term: Term,
         /// Just before the write was sent.
         sent: Moment,
@@ -45,6 +49,10 @@ pub(super) enum ReleaseOutcome {
 /// The Lease, as one identity acquires, renews and releases it.
 pub(super) struct HeldLease {
     lock: LeaseLock,
+    /// Goes through the layer too.
+    leases: Api<Lease>,
+    name: String,
+    observed_lease: Arc<ObservedLease>,
     layer: LeaseLayer,
     identity: String,
 }
@@ -61,7 +69,7 @@ impl HeldLease {
         let timeout = candidate.timing.request_timeout();
         let layer = LeaseLayer::new(
             &candidate.identity,
-            observed_lease,
+            observed_lease.clone(),
             candidate.clock.clone(),
             timeout,
         );
@@ -72,6 +80,9 @@ impl HeldLease {
             lease_ttl: candidate.timing.lease_duration,
         };
         Self {
+            leases: Api::namespaced(client.clone(), &candidate.namespace),
+            name: candidate.lease.clone(),
+            observed_lease,
             lock: LeaseLock::new(client, &candidate.namespace, parameters),
             layer,
             identity: candidate.identity.clone(),
@@ -91,13 +102,23 @@ impl HeldLease {
         }
         match (version(&lease.metadata), self.layer.last_write_sent()) {
             (Some(version), Some(sent)) => Attempt::Held {
-                term: Term::new(version),
+                term: Term::new(self.observed_lease.offset().saturating_add(version)),
                 sent,
             },
             _ => Attempt::Failed(LeaseError::Unreadable(
                 "the response to a write has no resourceVersion".to_owned(),
             )),
         }
+    }
+
+    /// Writes the offset of terms that this process knows into the Lease, whoever holds it,
+    /// so that the next holder has a term that is greater than all before. The layer adds
+    /// it to the patch, with the version of the last read as precondition.
+    pub(super) async fn record_offset(&self) -> Result<(), LeaseError> {
+        let nothing_else = Patch::Merge(json!({}));
+        let parameters = PatchParams::default();
+        let patched = self.leases.patch(&self.name, &parameters, &nothing_else);
+        patched.await.map(drop).map_err(LeaseError::from)
     }
 
     /// Empties the holder if this identity is the holder, as client-go does. The

@@ -10,6 +10,7 @@
 //! - A patch gets the `resourceVersion` of the read before it, so that of two
 //!   replicas that read the same Lease one gets 409. It also replaces values that no
 //!   server can read.
+//! - A write carries the offset of terms, if there is one.
 //! - A create fails while the holder of a deleted Lease may be alive.
 //! - Every request has a deadline, and the time of sending a write is recorded.
 
@@ -24,13 +25,13 @@ use k8s_openapi::api::coordination::v1::LeaseSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::client::Body;
 use parking_lot::{Mutex, MutexGuard};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
 use super::clock::{Clock, Moment};
 use super::lease_object::LeaseObject;
-use super::observed_lease::{ObservedLease, Source, holder, version};
+use super::observed_lease::{ObservedLease, Source, TERM_OFFSET, holder, version};
 
 const LONG_AGO: Timestamp = Timestamp::UNIX_EPOCH;
 /// The first day of 9999, not the last representable time, because durations are
@@ -108,11 +109,13 @@ impl LeaseLayer {
         let mut exchange = self.exchange();
         let body = if method == Method::PATCH {
             let read = exchange.read.take().ok_or(LayerError::PatchWithoutRead)?;
-            with_precondition(&body, &read)?
+            self.with_metadata(&body, Some(&read))?
         } else if method == Method::POST
             && let Some(holder) = self.observed_lease.living_holder(&self.identity)
         {
             return Err(LayerError::HolderMayLive { holder }.into());
+        } else if method == Method::POST {
+            self.with_metadata(&body, None)?
         } else {
             body
         };
@@ -121,6 +124,22 @@ impl LeaseLayer {
             exchange.unconfirmed = true;
         }
         Ok(body)
+    }
+
+    /// Adds the `resourceVersion` of the read as a precondition and the offset of terms, if
+    /// there is one, to a Lease or a merge patch of it.
+    fn with_metadata(&self, body: &[u8], read: Option<&LeaseObject>) -> Result<Vec<u8>, BoxError> {
+        let mut metadata = Map::new();
+        if let Some(read) = read {
+            let version = read.metadata.resource_version.clone();
+            metadata.insert("resourceVersion".to_owned(), version.into());
+        }
+        let offset = self.observed_lease.offset();
+        if offset > 0 {
+            let annotations = json!({ TERM_OFFSET: offset.to_string() });
+            metadata.insert("annotations".to_owned(), annotations);
+        }
+        with_metadata(body, metadata, read)
     }
 
     /// Records the response and returns its body for kube-leader-election.
@@ -157,22 +176,26 @@ impl LeaseLayer {
     }
 }
 
-/// Adds the `resourceVersion` of the read to a merge patch.
-fn with_precondition(patch: &[u8], read: &LeaseObject) -> Result<Vec<u8>, BoxError> {
-    let mut patch: Value = serde_json::from_slice(patch)?;
-    let fields = patch.as_object_mut().ok_or(LayerError::NotAPatch)?;
-    read.repair(fields);
+/// Adds fields to the metadata of a Lease or a merge patch. kube-leader-election sets no
+/// annotations.
+fn with_metadata(
+    body: &[u8],
+    added: Map<String, Value>,
+    read: Option<&LeaseObject>,
+) -> Result<Vec<u8>, BoxError> {
+    let mut body: Value = serde_json::from_slice(body)?;
+    let fields = body.as_object_mut().ok_or(LayerError::NotAPatch)?;
+    if let Some(read) = read {
+        read.repair(fields);
+    }
     let metadata = fields
         .entry("metadata")
-        .or_insert_with(|| Value::Object(serde_json::Map::new()));
+        .or_insert_with(|| Value::Object(Map::new()));
     metadata
         .as_object_mut()
         .ok_or(LayerError::NotAPatch)?
-        .insert(
-            "resourceVersion".to_owned(),
-            read.metadata.resource_version.clone().into(),
-        );
-    Ok(serde_json::to_vec(&patch)?)
+        .extend(added);
+    Ok(serde_json::to_vec(&body)?)
 }
 
 /// The spec with every field that kube-leader-election requires, and with a

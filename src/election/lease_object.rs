@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
+use super::observed_lease::TERM_OFFSET;
+
 /// A Lease as the API server shows it. Reading one never fails: a field with an unexpected
 /// value counts as missing. A holder is one whatever its value is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LeaseObject {
-    /// Name, namespace and resourceVersion. The other fields are empty.
+    /// Name, namespace, resourceVersion and the offset of terms. The other fields are empty.
     pub(super) metadata: ObjectMeta,
     pub(super) spec: LeaseSpec,
     /// The fields of `spec` that cannot be read.
@@ -82,6 +84,8 @@ impl LeaseObject {
                 name: text(&metadata["name"]),
                 namespace: text(&metadata["namespace"]),
                 resource_version: text(&metadata["resourceVersion"]),
+                annotations: text(&metadata["annotations"][TERM_OFFSET])
+                    .map(|offset| [(TERM_OFFSET.to_owned(), offset)].into()),
                 ..ObjectMeta::default()
             },
             spec: read,

@@ -13,6 +13,10 @@ use tokio::time::Instant;
 
 use super::lease_object::LeaseObject;
 
+/// The annotation of the Lease with the offset of terms, a whole number. It is there after
+/// etcd was restored from a backup: see [`ObservedLease::offset`].
+pub(super) const TERM_OFFSET: &str = "my-cloud-controller-manager/term-offset";
+
 /// The source of an observation.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source {
@@ -36,6 +40,10 @@ pub(super) struct ObservedRecord {
     updated: Instant,
     /// True if the Lease was deleted since; `spec` still has its last holder.
     deleted: bool,
+    /// The offset that the annotation of the Lease has.
+    recorded_offset: u64,
+    /// The offset that follows from everything that was observed.
+    offset: u64,
 }
 
 /// The newest record, shared by the requests, the watch and the elector.
@@ -50,6 +58,15 @@ pub(super) struct ObservedLease {
 /// which etcd has always provided.
 pub(super) fn version(metadata: &ObjectMeta) -> Option<u64> {
     metadata.resource_version.as_ref()?.parse().ok()
+}
+
+/// The offset of terms in the annotation of the Lease; 0 if it has none.
+fn term_offset(lease: &LeaseObject) -> u64 {
+    let annotations = lease.metadata.annotations.as_ref();
+    let offset = annotations.and_then(|annotations| annotations.get(TERM_OFFSET));
+    offset
+        .and_then(|offset| offset.parse().ok())
+        .unwrap_or_default()
 }
 
 /// The holder of the Lease; `None` if it has none.
@@ -80,6 +97,8 @@ impl ObservedLease {
             since: now,
             updated: now,
             deleted: false,
+            recorded_offset: 0,
+            offset: 0,
         });
         Self {
             records,
@@ -96,9 +115,17 @@ impl ObservedLease {
     pub(super) fn record(&self, version: u64, lease: &LeaseObject, source: Source) {
         let now = Instant::now();
         let spec = lease.spec.clone();
+        let recorded_offset = term_offset(lease);
         self.records.send_if_modified(|record| {
             let (is_newer, restored) = compare(record, version, source);
             if is_newer {
+                if restored {
+                    // No term so far was greater than the known version and its offset.
+                    let known = record.version.unwrap_or_default();
+                    record.offset = record.offset.saturating_add(known);
+                }
+                record.recorded_offset = recorded_offset;
+                record.offset = record.offset.max(recorded_offset);
                 // An edit of the metadata alone does not prove that the holder is alive. A
                 // field that cannot be read may be what a renewal has changed.
                 let is_renewed = record.spec != spec || lease.is_odd();
@@ -117,6 +144,18 @@ impl ObservedLease {
     pub(super) fn record_deletion(&self) {
         self.records
             .send_if_modified(|record| !std::mem::replace(&mut record.deleted, true));
+    }
+
+    /// What to add to a `resourceVersion` of the Lease for a term that is greater than all
+    /// terms before: 0, unless the data of the API server went back in time.
+    pub(super) fn offset(&self) -> u64 {
+        self.records.borrow().offset
+    }
+
+    /// Whether the Lease lacks the offset that this process knows.
+    pub(super) fn lacks_offset(&self) -> bool {
+        let record = self.records.borrow();
+        record.version.is_some() && record.recorded_offset < record.offset
     }
 
     /// When a standby may take the Lease of the observed holder; `None` if the Lease
@@ -280,6 +319,39 @@ mod tests {
         assert!(
             observed_lease.may_be_taken(8, &lease_of("other", 15)),
             "now it ran out"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_restore_terms_go_on_from_the_highest_version_before() {
+        let observed_lease = observed_lease();
+        observed_lease.record(900, &lease_of("other", 15), response());
+        assert_eq!(
+            (observed_lease.offset(), observed_lease.lacks_offset()),
+            (0, false)
+        );
+        observed_lease.record(8, &lease_of("other", 15), Source::Watch);
+        assert_eq!(observed_lease.offset(), 0, "an old event");
+        tokio::time::advance(SECOND).await;
+        observed_lease.record(8, &lease_of("other", 15), response());
+        assert_eq!(
+            (observed_lease.offset(), observed_lease.lacks_offset()),
+            (900, true)
+        );
+        let mut annotated = lease_of("other", 15);
+        let annotation = (TERM_OFFSET.to_owned(), "900".to_owned());
+        annotated.metadata.annotations = Some([annotation].into());
+        observed_lease.record(9, &annotated, response());
+        assert_eq!(
+            (observed_lease.offset(), observed_lease.lacks_offset()),
+            (900, false)
+        );
+        tokio::time::advance(SECOND).await;
+        observed_lease.record(7, &lease_of("other", 15), response());
+        assert_eq!(
+            observed_lease.offset(),
+            909,
+            "and once more, to before the annotation"
         );
     }
 

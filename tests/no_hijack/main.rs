@@ -5,9 +5,10 @@
 //! [`claims`]: a Service names it; [`names`]: it has our name, or was given
 //! away; [`recreated`]: it was made for a Service of the same name before;
 //! [`two_clusters`]: another cluster has a Service of the same name on the same
-//! cloud; [`mistaken_cloud`]: the cloud takes it for what was asked for.
+//! cloud; [`cloned_cluster`]: another cluster has the same id; [`mistaken_cloud`]: the cloud takes it for what was asked for.
 
 mod claims;
+mod cloned_cluster;
 mod mistaken_cloud;
 mod names;
 mod recreated;

@@ -64,7 +64,7 @@ async fn the_record_decides_which_one_is_published() -> Result<()> {
     };
     test.until("web", "the recorded one to be published", is_published)
         .await?;
-    ensure!(test.cloud1.inventory() == [second.clone()]);
+    ensure!(test.cloud1.inventory() == [second]);
     Ok(())
 }
 

@@ -82,6 +82,6 @@ async fn installations_side_by_side_have_load_balancers_of_their_own() -> Result
     let _first = test.sole_replica().await?;
     test.delete("web").await?;
     test.until_gone("web").await?;
-    ensure!(test.cloud1.inventory() == [other.clone()]);
+    ensure!(test.cloud1.inventory() == std::slice::from_ref(other));
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::cloud::ErrorKind;
 use crate::controller::attempt::ObservedService;
-use crate::controller::error::Unfinished;
+use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::plan::annotation::Problem;
 use crate::plan::load_balancer::LoadBalancer;
@@ -110,7 +111,7 @@ fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Optio
 /// balancers serve all the same.
 pub(super) fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
     let message = match unfinished {
-        Unfinished::Failed(error) => format!("Error syncing load balancer: {error}"),
+        Unfinished::Failed(error) => format!("Error syncing load balancer: {error}{}", hint(error)),
         Unfinished::Waiting(waiting) => match waiting {
             Waiting::Provisioning(cloud) => {
                 format!("The load balancer on {cloud} is being provisioned")
@@ -149,6 +150,16 @@ pub(super) fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
     };
     let reason = condition_reason(unfinished.reason());
     Some(Readiness::new(reason, message))
+}
+
+/// What an error means that the cloud's own text does not explain.
+pub(super) fn hint(error: &ReconcileError) -> &'static str {
+    match error {
+        ReconcileError::Cloud(error) if error.kind() == ErrorKind::Fenced => {
+            "; this replica holds the Lease, so another cluster with the same cluster id writes to this cloud (a cloned cluster needs another clusterId), or etcd was restored from a backup"
+        }
+        _ => "",
+    }
 }
 
 /// The condition's reason for a reason of metrics and logs.

@@ -1,5 +1,6 @@
 //! The log lines of an attempt: its actions, its waits and its errors.
 
+use super::condition::hint;
 use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService};
 use crate::controller::error::Unfinished;
@@ -28,7 +29,8 @@ pub fn log_result(
     let errors = result.errors.iter().filter(|error| !error.is_superseded());
     for error in errors.filter(|error| context.log_throttle.should_log(error.log_key())) {
         let reason = Unfinished::Failed(error).reason().as_str();
-        tracing::warn!(reason, %error, "failed to sync the load balancer; the attempt will be retried");
+        let hint = hint(error);
+        tracing::warn!(reason, %error, "failed to sync the load balancer; the attempt will be retried{hint}");
     }
 }
 

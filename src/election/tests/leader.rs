@@ -156,3 +156,29 @@ async fn two_candidates_never_lead_at_once_and_terms_increase() {
     terms.dedup();
     assert_eq!(terms.len(), 2, "{terms:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_lease_went_back_in_time_makes_way_for_a_higher_term() {
+    let server = Server::default();
+    server.state().restore(900);
+    let mut candidate = start("us", &server);
+    let before = candidate.leads().await.term().value();
+    sleep(10 * SECOND).await;
+    let highest = server.version();
+    // The backup is from within this leadership.
+    server.state().restore(7);
+    server.put(&lease_of("us", 15));
+    let error = candidate.lost().await;
+    assert!(
+        matches!(error, ElectionError::TimeWentBack { .. }),
+        "{error}"
+    );
+    assert_eq!(server.spec("holderIdentity"), "", "released");
+    let mut next = start("next", &server);
+    let term = next.leads().await.term().value();
+    assert!(
+        term > highest && highest > before,
+        "{before} {highest} {term}"
+    );
+    assert!(server.version() < 100);
+}

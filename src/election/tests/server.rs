@@ -81,6 +81,11 @@ impl Server {
         state.lease.as_ref().expect("a Lease")["spec"][field].clone()
     }
 
+    pub(super) fn annotation(&self, name: &str) -> Value {
+        let state = self.state();
+        state.lease.as_ref().expect("a Lease")["metadata"]["annotations"][name].clone()
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.state().version
     }
@@ -138,6 +143,11 @@ impl Server {
 }
 
 impl State {
+    /// Continues with the versions of an earlier time.
+    pub(super) fn restore(&mut self, version: u64) {
+        self.version = version;
+    }
+
     fn handle(&mut self, method: &Method, body: Value) -> (u16, Value) {
         match (method.as_str(), self.lease.clone()) {
             ("GET", Some(lease)) => (200, lease),

@@ -8,7 +8,7 @@ use tokio::time::{Instant, advance, sleep};
 use super::candidate::{SECOND, start};
 use super::lease_of;
 use super::server::{Fault, Server};
-use crate::election::observed_lease::Source;
+use crate::election::observed_lease::{Source, TERM_OFFSET};
 
 #[tokio::test(start_paused = true)]
 async fn an_acquisition_without_an_answer_leads_from_the_next_write_on() {
@@ -87,4 +87,28 @@ async fn a_standby_outlasts_an_api_server_that_is_down_or_rejects() {
         server.work();
         candidate.leads().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restore_of_etcd_the_next_term_is_greater_than_all_before() {
+    let server = Server::default();
+    server.state().restore(900);
+    server.put(&lease_of("other", 15));
+    let mut standby = start("us", &server);
+    sleep(3 * SECOND).await;
+    let highest = server.version();
+    server.state().restore(7);
+    server.put(&lease_of("other", 15));
+    // One that knows nothing of the time before acquires the Lease all the same.
+    sleep(5 * SECOND).await;
+    assert_eq!(server.annotation(TERM_OFFSET), highest.to_string());
+    let mut ignorant = start("ignorant", &server);
+    sleep(30 * SECOND).await;
+    let (one, other) = (&mut standby, &mut ignorant);
+    let leadership = tokio::select! {
+        leadership = one.leads() => leadership,
+        leadership = other.leads() => leadership,
+    };
+    assert!(server.version() < 100);
+    assert!(leadership.term().value() > highest, "{}", leadership.term());
 }
