@@ -45,6 +45,9 @@ pub struct ObservedService {
     pub nodes: Option<NodeSet>,
     /// Whether the status of our condition was "True".
     pub was_ready: bool,
+    /// Whether the Service was edited since this leader saw it in sync; `None` if this
+    /// leader has not seen that.
+    pub is_edited: Option<bool>,
     pub started: Instant,
 }
 

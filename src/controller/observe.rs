@@ -39,12 +39,13 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         // condition is removed once the Service is not managed any more.
         if view.deleting || condition.is_none() {
             tracing::trace!(?reason, "the Service is not managed by this controller");
-            memory.provisioning.forget(&view.uid);
+            memory.changes.forget(&view.uid);
             return Err(Skip::UntilChange);
         }
         desired = Desired::Released(Release::Stays(reason));
     }
     let was_ready = condition.is_some_and(|condition| condition.status == "True");
+    let is_edited = memory.drift.is_edited(&view.uid, spec_hash);
     Ok(ObservedService {
         object,
         view,
@@ -52,6 +53,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         spec_hash,
         nodes,
         was_ready,
+        is_edited,
         started,
     })
 }

@@ -2,6 +2,7 @@
 //! of the next attempt. Never fails the reconcile.
 //! [`explain_wait`] reports a Service that waits for its first attempt.
 
+pub mod changes;
 pub mod condition;
 pub mod events;
 mod log;
