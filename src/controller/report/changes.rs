@@ -225,6 +225,9 @@ impl<'a> Subject<'a> {
             (None, _) if is_unknown => return None,
             (_, Some(false)) => Change::Repair,
             _ if is_moved => Change::Move,
+            // The leader before left it ready: the Nodes have changed, or it was changed at
+            // the cloud, more likely than that an edit fell between two leaders.
+            (_, None) if self.service.was_ready => Change::Repair,
             _ => Change::Edit,
         };
         Some(self.new_change(cloud, change))

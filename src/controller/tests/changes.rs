@@ -145,8 +145,14 @@ async fn the_kind_follows_from_what_the_leader_has_seen() {
         (
             was.clone(),
             false,
+            Change::Repair,
+            "ready under the leader before",
+        ),
+        (
+            served("False", "SyncFailed", json!({})),
+            false,
             Change::Edit,
-            "perhaps edited before this leader",
+            "not ready under the leader before",
         ),
     ];
     for (now, has_seen, expected, why) in cases {
@@ -176,16 +182,29 @@ async fn the_kind_follows_from_what_the_leader_has_seen() {
 #[tokio::test(start_paused = true)]
 async fn a_new_leader_takes_the_age_from_the_condition() {
     let cases = [
-        ("False", "SyncFailed", HOUR, "it has failed for an hour"),
-        ("True", "Ready", Duration::ZERO, "it was ready for an hour"),
+        (
+            "False",
+            "SyncFailed",
+            HOUR,
+            Change::Edit,
+            "it has failed for an hour",
+        ),
+        (
+            "True",
+            "Ready",
+            Duration::ZERO,
+            Change::Repair,
+            "it was ready for an hour",
+        ),
         (
             "False",
             "InvalidConfiguration",
             Duration::ZERO,
+            Change::Edit,
             "it was invalid for an hour, which its owner has just corrected",
         ),
     ];
-    for (status, reason, age, why) in cases {
+    for (status, reason, age, change, why) in cases {
         let now = served(status, reason, edited());
         let server = ApiServer::with(Some(&now));
         let denied = cloud(
@@ -196,8 +215,8 @@ async fn a_new_leader_takes_the_age_from_the_condition() {
             },
         );
         let context = attempt(&now, &server, &denied).await;
-        assert_eq!(pending(&context), [(0, Change::Edit)], "{why}");
-        let oldest = oldest(&context, Change::Edit);
+        assert_eq!(pending(&context), [(0, change)], "{why}");
+        let oldest = oldest(&context, change);
         let most = age + Duration::from_secs(60);
         assert!((age..most).contains(&oldest), "{why}: {oldest:?}");
     }
