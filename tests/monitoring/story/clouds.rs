@@ -37,7 +37,11 @@ impl Story {
             ("MyCloudLBOrphans", CLOUD2),
         ];
         // The slower windows of the burn rate, and load balancers that lack a change of the Nodes.
-        let may: [Expected; 2] = [BURNS, ("MyCloudLBRepairOverdue", CLOUD1)];
+        let may: [Expected; 3] = [
+            BURNS,
+            ("MyCloudLBRepairOverdue", CLOUD1),
+            ("MyCloudLBNothingProvisioned", CLOUD1),
+        ];
         self.chapter("cloud1 fails", &[&on_cloud1[..], &beside, &may].concat());
         let world = &self.world;
         let down = FaultKind::FailBefore(Failure::code(Code::Unavailable));

@@ -21,9 +21,10 @@ impl Story {
     /// cloud2 has revoked our right to write. Each part begins while those before it go on.
     pub async fn refusals(&mut self) -> Result<()> {
         let overdue: Expected = ("MyCloudLBProvisioningOverdue", CLOUD2);
+        let nothing: Expected = ("MyCloudLBNothingProvisioned", CLOUD2);
         self.chapter(
             "cloud2 refuses our credentials for everybody",
-            &[overdue, BURNS2],
+            &[overdue, nothing, BURNS2],
         );
         for verb in [Verb::Create, Verb::Update] {
             let denied = FaultKind::FailBefore(Failure::code(Code::PermissionDenied));
@@ -33,6 +34,7 @@ impl Story {
                 .set_fault(Fault::new(denied).on(verb));
         }
         self.world.services("cloud2", refused()).await?;
+        self.until_firing(&[nothing]).await?;
         self.deletion_on_a_cloud_that_left().await?;
         self.refused_edit().await?;
         self.move_to_a_cloud_that_is_down().await?;
