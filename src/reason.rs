@@ -11,8 +11,10 @@ pub enum Reason {
     CloudThrottled,
     /// The cloud is unreachable or failed.
     CloudUnavailable,
-    /// The cloud rejected the request.
+    /// The cloud rejected the request as invalid.
     CloudRejected,
+    /// The cloud refused our credentials or their rights, or the credentials are missing.
+    CloudDenied,
     /// The quota of the account is exhausted.
     Quota,
     /// Another client wrote first.
@@ -66,6 +68,7 @@ impl Reason {
             Self::CloudThrottled
             | Self::CloudUnavailable
             | Self::CloudRejected
+            | Self::CloudDenied
             | Self::Quota
             | Self::Conflict
             | Self::Timeout

@@ -9,9 +9,9 @@ mod metrics;
 pub mod traces;
 
 pub use metrics::{
-    Described as DescribedMetric, ExpositionFormat as MetricsFormat, Label as MetricLabel,
-    LogLines, MetricKind, Metrics, OBJECTIVE, PendingServices, ReconcileResult,
-    Values as LabelValues,
+    Change, CloudChanges, Described as DescribedMetric, ExpositionFormat as MetricsFormat,
+    Label as MetricLabel, LogLines, MetricKind, Metrics, NOT_CONFIGURED, OBJECTIVE,
+    PendingServices, ReconcileResult, Values as LabelValues,
 };
 
 use logs::{LogFilter, LogFormat, LogsError};

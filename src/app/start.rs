@@ -35,6 +35,7 @@ use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::watch::WatchTiming;
 use crate::kubernetes::watch_metrics::WatchMetrics;
 use crate::plan::naming::{CloudName, ClusterId};
+use crate::telemetry::NOT_CONFIGURED;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::logs::LogFilter;
 
@@ -228,7 +229,7 @@ impl Components {
         })
     }
 
-    /// Updates the gauges of the queue and of the pending Services before each scrape.
+    /// Updates the gauges of the queue and of the pending changes before each scrape.
     fn export_memory(&self, context: &Arc<Context>) {
         let (memory, queue) = (context.memory.clone(), context.queue.clone());
         let pulses = self.pulses.clone();
@@ -247,9 +248,12 @@ impl Components {
             metrics
                 .workqueue
                 .show(state.depth, state.longest_running, state.unfinished);
+            let changes = memory.changes.summarize(&clouds);
+            let names = clouds.iter().map(CloudName::as_str);
+            for (cloud, changes) in names.chain([NOT_CONFIGURED]).zip(&changes) {
+                metrics.show_changes(cloud, changes);
+            }
             for cloud in &clouds {
-                let pending = memory.provisioning.pending_at(cloud);
-                metrics.provisioning.show(cloud.as_str(), pending);
                 let waiting = queue.waiting_for(cloud);
                 metrics.workqueue.show_waiting(cloud.as_str(), waiting);
             }

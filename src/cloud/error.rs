@@ -149,8 +149,22 @@ impl CloudError {
     pub fn is_terminal(&self) -> bool {
         matches!(
             self.kind,
-            ErrorKind::Rejected(_) | ErrorKind::NameTaken | ErrorKind::Unsupported
+            ErrorKind::Rejected(_)
+                | ErrorKind::NameTaken
+                | ErrorKind::Credentials
+                | ErrorKind::Unsupported
         )
+    }
+
+    /// Whether the owner of the Service can correct the cause, and nobody else: the cloud
+    /// finds what the Service asks for invalid. Credentials, rights and quota are those of
+    /// this installation.
+    pub fn is_up_to_the_owner(&self) -> bool {
+        matches!(self.verb(), Verb::Create | Verb::Update)
+            && matches!(
+                self.kind,
+                ErrorKind::Rejected(Rejection::InvalidArgument) | ErrorKind::Unsupported
+            )
     }
 
     pub fn reason(&self) -> Reason {
@@ -167,8 +181,12 @@ impl ErrorKind {
             | ErrorKind::Redirected
             | ErrorKind::Connect
             | ErrorKind::ConnectionLost => Reason::CloudUnavailable,
-            ErrorKind::Rejected(Rejection::QuotaExceeded) => Reason::Quota,
-            ErrorKind::Rejected(_) | ErrorKind::Credentials => Reason::CloudRejected,
+            ErrorKind::Rejected(rejection) => match rejection {
+                Rejection::InvalidArgument => Reason::CloudRejected,
+                Rejection::QuotaExceeded => Reason::Quota,
+                Rejection::PermissionDenied | Rejection::Unauthenticated => Reason::CloudDenied,
+            },
+            ErrorKind::Credentials => Reason::CloudDenied,
             ErrorKind::NameTaken | ErrorKind::Conflict | ErrorKind::NotFound => Reason::Conflict,
             ErrorKind::Timeout | ErrorKind::Busy => Reason::Timeout,
             ErrorKind::Protocol => Reason::Protocol,

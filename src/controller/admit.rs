@@ -5,7 +5,7 @@
 use super::Context;
 use super::attempt::{ObservedClouds, ObservedService, Skip};
 use super::observe::cloud_query::{CloudQuery, cloud_queries};
-use super::report::metrics;
+use super::report::changes;
 use super::workqueue::{CloudSet, Need, Work};
 use crate::plan::{Action, Backends, Desired, Plan, Urgency, plan};
 use crate::priority::Priority;
@@ -57,7 +57,7 @@ pub fn admit<'a>(
             after_list: known.is_none() && !is_listed,
         };
         if !work.admit(&need) {
-            metrics::count_waiting(service, context);
+            changes::record_wait(service, context);
             return Err(Skip::UntilPlace(need));
         }
     }

@@ -49,6 +49,9 @@ pub struct ObservedService {
     pub was_ready: bool,
     /// What the clouds keep otherwise than it was requested, by earlier attempts.
     pub kept: BTreeMap<CloudName, Kept>,
+    /// Whether the Service was edited since this leader saw it in sync; `None` if this
+    /// leader has not seen that.
+    pub is_edited: Option<bool>,
     pub started: Instant,
 }
 

@@ -131,6 +131,23 @@ impl<'a> Unfinished<'a> {
         }
     }
 
+    /// The cloud that it is about.
+    pub fn cloud(self) -> Option<&'a CloudName> {
+        match self {
+            Self::Failed(ReconcileError::Cloud(error)) => Some(error.cloud()),
+            Self::Failed(_) => None,
+            Self::Waiting(waiting) => waiting.cloud(),
+        }
+    }
+
+    /// Whether only the owner of the Service can correct the cause.
+    pub fn is_up_to_the_owner(self) -> bool {
+        match self {
+            Self::Failed(ReconcileError::Cloud(error)) => error.is_up_to_the_owner(),
+            Self::Failed(_) | Self::Waiting(_) => false,
+        }
+    }
+
     /// Whether the attempt counts as failed. The error behind an unreachable cloud
     /// and an invalid Service are counted where they occur.
     pub fn is_failure(self) -> bool {

@@ -1,13 +1,13 @@
 //! The state of each Service that this replica keeps between two reconciles. A new
 //! leader starts without it: the clouds' lists show what it needs.
 
+pub mod changes;
 pub mod drift;
 pub mod event_dedup;
 pub mod mutation_cache;
 pub mod node_sync;
 pub mod pending_creates;
 pub mod per_service;
-pub mod provisioning;
 pub mod requeue;
 
 use std::collections::{BTreeMap, HashSet};
@@ -16,13 +16,13 @@ use super::report::spans::ProvisioningTraces;
 use crate::plan::kept::Kept;
 use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::record::Ingress;
+use changes::PendingChanges;
 use drift::Drift;
 use event_dedup::EventDedup;
 use mutation_cache::MutationCache;
 use node_sync::NodeSync;
 use pending_creates::PendingCreates;
 use per_service::PerService;
-use provisioning::ProvisioningClock;
 use requeue::RequeuePolicy;
 
 /// Every per-Service store of this replica.
@@ -38,8 +38,8 @@ pub struct Memory {
     pub mutation_cache: MutationCache,
     /// The creates whose response was lost.
     pub pending_creates: PendingCreates,
-    /// The Services that wait for an address.
-    pub provisioning: ProvisioningClock,
+    /// What the clouds do not have yet, and since when.
+    pub changes: PendingChanges,
     /// The traces of the Services that wait for their first address.
     pub provisioning_traces: ProvisioningTraces,
     /// The load balancers that have the current Nodes as back ends.
@@ -60,7 +60,7 @@ impl Memory {
             event_dedup,
             mutation_cache,
             pending_creates,
-            provisioning,
+            changes,
             provisioning_traces,
             node_sync,
             kept,
@@ -71,7 +71,7 @@ impl Memory {
         event_dedup.forget(uid);
         mutation_cache.forget(uid);
         pending_creates.forget(uid);
-        provisioning.forget(uid);
+        changes.forget(uid);
         provisioning_traces.forget(uid);
         node_sync.forget(uid);
         kept.forget(uid);
@@ -89,7 +89,7 @@ impl Memory {
             // A watch that was restarted may show an old list without a living Service,
             // and nothing else would lead to its pending create.
             pending_creates: _,
-            provisioning,
+            changes,
             provisioning_traces,
             node_sync,
             kept,
@@ -99,7 +99,7 @@ impl Memory {
         drift.retain(alive);
         event_dedup.retain(alive);
         mutation_cache.retain(alive);
-        provisioning.retain(alive);
+        changes.retain(alive);
         provisioning_traces.retain(alive);
         node_sync.retain(alive);
         kept.retain(alive);

@@ -39,13 +39,14 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         // condition is removed once the Service is not managed any more.
         if view.deleting || condition.is_none() {
             tracing::trace!(?reason, "the Service is not managed by this controller");
-            memory.provisioning.forget(&view.uid);
+            memory.changes.forget(&view.uid);
             return Err(Skip::UntilChange);
         }
         desired = Desired::Released(Release::Stays(reason));
     }
     let was_ready = condition.is_some_and(|condition| condition.status == "True");
     let kept = memory.kept.get(&view.uid).unwrap_or_default();
+    let is_edited = memory.drift.is_edited(&view.uid, spec_hash);
     Ok(ObservedService {
         object,
         view,
@@ -54,6 +55,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         nodes,
         was_ready,
         kept,
+        is_edited,
         started,
     })
 }

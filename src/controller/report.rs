@@ -3,6 +3,7 @@
 //! [`explain_wait`] reports a Service that waits for its first attempt, and
 //! [`explain_unreadable`] one that cannot be read.
 
+pub mod changes;
 pub mod condition;
 pub mod events;
 mod log;

@@ -3,6 +3,7 @@
 //! against a real control plane.
 
 pub(super) mod api_server;
+mod changes;
 pub(super) mod cloud;
 mod drift;
 pub(super) mod leader;

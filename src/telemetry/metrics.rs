@@ -7,6 +7,7 @@
 //! others begin with `mycloud_lb_`. `docs/metrics.md` is generated from the registered
 //! metrics.
 
+mod changes;
 mod cloud;
 mod election;
 mod events;
@@ -29,6 +30,7 @@ use std::time::SystemTime;
 use prometheus::Registry;
 
 use crate::plan::naming::CloudName;
+use changes::ChangeMetrics;
 use cloud::CloudMetrics;
 use election::ElectionMetrics;
 use events::EventMetrics;
@@ -43,9 +45,10 @@ use reconcile::ReconcileMetrics;
 use registry::Registrar;
 use workqueue::WorkqueueMetrics;
 
+pub use changes::{Change, CloudChanges, NOT_CONFIGURED, PendingServices};
 pub use exposition::ExpositionFormat;
 pub use process_info::LogLines;
-pub use provisioning::{OBJECTIVE, PendingServices};
+pub use provisioning::OBJECTIVE;
 pub use reconcile::ReconcileResult;
 pub use registry::{Described, Label, MetricKind, Values};
 
@@ -63,6 +66,7 @@ pub struct Metrics {
     pub workqueue: WorkqueueMetrics,
     pub cloud: CloudMetrics,
     pub provisioning: ProvisioningMetrics,
+    changes: ChangeMetrics,
     pub inventory: InventoryMetrics,
     pub nodes: NodeMetrics,
     pub kubernetes: KubernetesMetrics,
@@ -91,6 +95,7 @@ impl Metrics {
         let workqueue = WorkqueueMetrics::register(registrar)?;
         let cloud = CloudMetrics::register(registrar)?;
         let provisioning = ProvisioningMetrics::register(registrar)?;
+        let changes = ChangeMetrics::register(registrar)?;
         let inventory = InventoryMetrics::register(registrar)?;
         let nodes = NodeMetrics::register(registrar)?;
         let kubernetes = KubernetesMetrics::register(registrar)?;
@@ -109,6 +114,7 @@ impl Metrics {
             workqueue,
             cloud,
             provisioning,
+            changes,
             inventory,
             nodes,
             kubernetes,

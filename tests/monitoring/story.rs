@@ -12,6 +12,7 @@ mod collector;
 mod faster;
 mod panels;
 mod recovery;
+mod refusals;
 mod replicas;
 mod substitute;
 mod world;
@@ -38,6 +39,7 @@ async fn the_boards_and_alerts_follow_the_story() -> Result<()> {
     story.calm().await?;
     story.clouds_in_trouble().await?;
     story.recovery().await?;
+    story.refusals().await?;
     story.leader_killed().await?;
     story.leaders_change().await?;
     story.two_leaders().await?;

@@ -22,8 +22,15 @@ them with `max by (cloud)`, not with `sum`.
 const NOTES: &str = "
 The provisioning of a Service starts when its `enable` annotation or its type was last written, according
 to `managedFields`, so that a new leader measures from the same moment. Another edit by the same field
-manager moves that moment. The current leader keeps the first one, unless the Service could not be
-provisioned until a person acted (`provisioning_failures`, an invalid value).
+manager moves that moment. The current leader keeps the first one. If only the owner of the Service could
+correct what prevented it (the reason `cloud_rejected` or `unsupported`, an invalid value), their edit begins
+a new wait. Credentials, rights and quota are not the owner's.
+
+A change (label `change`) is what a Service asks for and a cloud does not have: an `edit`; a `move` to another
+cloud; a `repair` of what nobody edited; a `delete`, also on the cloud that a Service has left. Its age starts
+with the deletion of the Service, or when the leader first sees the change. For a new leader it starts when
+the condition of the Service became `False`. The cloud `not_configured` stands for all clouds that Services have on
+record and the configuration lacks.
 
 The `process_*` metrics are those of other programs, except that CPU time has fractions of a second:
 `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`,

@@ -174,6 +174,7 @@ fn condition_reason(reason: Reason) -> ConditionReason {
         Reason::CloudThrottled
         | Reason::CloudUnavailable
         | Reason::CloudRejected
+        | Reason::CloudDenied
         | Reason::Quota
         | Reason::Conflict
         | Reason::Timeout

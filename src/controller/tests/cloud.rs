@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::cloud::{Cloud, CloudError, Which};
+use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Verb, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, State};
-use crate::plan::naming::{ClusterId, LoadBalancerId};
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId};
 use crate::priority::Priority;
 
 /// The scripted responses and the recorded calls.
@@ -17,6 +17,10 @@ use crate::priority::Priority;
 pub(in crate::controller) struct Scripted {
     pub(in crate::controller) by_name: Option<LoadBalancer>,
     pub(in crate::controller) by_id: Option<LoadBalancer>,
+    /// The failure of each query.
+    pub(in crate::controller) hides: Option<ErrorKind>,
+    /// The failure of each create and update.
+    pub(in crate::controller) refuses: Option<ErrorKind>,
     /// Whether a list never ends.
     pub(in crate::controller) hangs: bool,
     /// The verb of each call, and the id if it has one.
@@ -26,6 +30,13 @@ pub(in crate::controller) struct Scripted {
 impl Scripted {
     fn record(&self, call: impl Into<String>) {
         self.calls.lock().expect("a lock").push(call.into());
+    }
+
+    fn fail(verb: Verb, kind: Option<ErrorKind>) -> Result<(), CloudError> {
+        let cloud = CloudName::new("cloud1");
+        kind.map_or(Ok(()), |kind| {
+            Err(CloudError::new(Operation { cloud, verb }, kind, "scripted"))
+        })
     }
 
     pub(in crate::controller) fn calls(&self) -> Vec<String> {
@@ -81,7 +92,8 @@ impl Cloud for Scripted {
                 self.by_id.clone().filter(|_| !is_gone)
             }
         };
-        std::future::ready(Ok(found)).boxed()
+        let failed = Self::fail(Verb::Query, self.hides);
+        std::future::ready(failed.map(|()| found)).boxed()
     }
 
     fn list<'a>(
@@ -102,7 +114,8 @@ impl Cloud for Scripted {
         priority: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
         self.record(format!("create{}", suffix(priority)));
-        std::future::ready(Ok(made(request, "lb-new"))).boxed()
+        let failed = Self::fail(Verb::Create, self.refuses);
+        std::future::ready(failed.map(|()| made(request, "lb-new"))).boxed()
     }
 
     fn update<'a>(
@@ -114,7 +127,8 @@ impl Cloud for Scripted {
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
         let id = before.id.as_str();
         self.record(format!("update {id}{}", suffix(priority)));
-        std::future::ready(Ok(made(request, id))).boxed()
+        let failed = Self::fail(Verb::Update, self.refuses);
+        std::future::ready(failed.map(|()| made(request, id))).boxed()
     }
 
     fn delete<'a>(

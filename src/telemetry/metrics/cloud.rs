@@ -46,10 +46,11 @@ const DURATIONS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 
 const WAITS: [f64; 10] = [0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0];
 
 /// The reasons of retries whose series exist from the start.
-const RETRY_REASONS: [Reason; 3] = [
+const RETRY_REASONS: [Reason; 4] = [
     Reason::CloudThrottled,
     Reason::CloudUnavailable,
     Reason::CloudRejected,
+    Reason::CloudDenied,
 ];
 
 pub struct CloudMetrics {

@@ -2,13 +2,14 @@
 //! service level indicator.
 //!
 //! A histogram contains only what has ended. A Service that never gets its address is
-//! in the gauges pending, overdue and oldest.
+//! in the gauges pending, overdue and oldest, and `late` counts it against the objective.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prometheus::IntCounterVec;
 
+use super::changes::PendingServices;
 use super::exemplars::Histograms;
 use super::leader_gauges::LeaderGauges;
 use super::registry::{Label, Registrar};
@@ -23,28 +24,19 @@ const BUCKETS: [f64; 11] = [
 ];
 /// The reasons for which a Service gets no address until a user or operator changes
 /// something.
-const TERMINAL: [Reason; 5] = [
+const TERMINAL: [Reason; 6] = [
     Reason::Quota,
     Reason::CloudRejected,
+    Reason::CloudDenied,
     Reason::NameTaken,
     Reason::CloudFailed,
     Reason::Unsupported,
 ];
 
-/// The Services that wait for their first address from a cloud.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PendingServices {
-    pub pending: usize,
-    /// Services that have waited for longer than [`OBJECTIVE`], without the Services that
-    /// the cloud rejects until a user changes them.
-    pub overdue: usize,
-    /// The time that the longest waiting Service has waited.
-    pub oldest: Duration,
-}
-
 pub struct ProvisioningMetrics {
     started: IntCounterVec,
     durations: Histograms,
+    late: IntCounterVec,
     failures: IntCounterVec,
     removals: Histograms,
     pending_now: LeaderGauges,
@@ -60,7 +52,7 @@ impl ProvisioningMetrics {
         Ok(Self {
             started: registrar.counter(
                 "mycloud_lb_provisioning_started_total",
-                "Services that requested a load balancer.",
+                "Services that requested a load balancer, each counted once.",
                 cloud(),
             )?,
             durations: registrar.histogram(
@@ -68,6 +60,11 @@ impl ProvisioningMetrics {
                 "Time from the request of a Service for a load balancer to the address in its status.",
                 cloud(),
                 &BUCKETS,
+            )?,
+            late: registrar.counter(
+                "mycloud_lb_provisioning_late_total",
+                "Services that had no address after 60 s, without those that only their owner can correct; counted when the time has passed, whether they get an address later or not.",
+                cloud(),
             )?,
             failures: registrar.counter(
                 "mycloud_lb_provisioning_failures_total",
@@ -87,12 +84,12 @@ impl ProvisioningMetrics {
             )?,
             overdue: registrar.leader_gauge(
                 "mycloud_lb_provisioning_overdue",
-                "Services that have waited for their first address from the cloud for more than 60 s, without the Services that the cloud rejects until a user changes them.",
+                "Services that have waited for their first address from the cloud for more than 60 s, without those that only their owner can correct.",
                 cloud(),
             )?,
             oldest: registrar.leader_gauge(
                 "mycloud_lb_provisioning_oldest_pending_seconds",
-                "Time that the longest waiting Service has waited for its first address from the cloud, rejected Services included; 0 if no Service waits.",
+                "Time that the longest waiting Service has waited for its first address from the cloud, without those that only their owner can correct; 0 if no Service waits.",
                 cloud(),
             )?,
         })
@@ -106,8 +103,13 @@ impl ProvisioningMetrics {
     }
 
     /// Observes the time until a Service has its address from a cloud.
-    pub fn served(&self, cloud: &str, waited: Duration) {
+    pub(super) fn served(&self, cloud: &str, waited: Duration) {
         self.durations.observe(&[cloud], waited.as_secs_f64());
+    }
+
+    /// Counts Services that had no address within [`OBJECTIVE`].
+    pub fn late(&self, cloud: &str, services: u64) {
+        self.late.with_label_values(&[cloud]).inc_by(services);
     }
 
     /// Counts a failed attempt for a Service without an address that cannot succeed until
@@ -118,12 +120,12 @@ impl ProvisioningMetrics {
     }
 
     /// Observes the time until the load balancer of a deleted Service was deleted.
-    pub fn removed(&self, cloud: &str, took: Duration) {
+    pub(super) fn removed(&self, cloud: &str, took: Duration) {
         self.removals.observe(&[cloud], took.as_secs_f64());
     }
 
     /// Sets the gauges of the pending Services of a cloud.
-    pub fn show(&self, cloud: &str, services: PendingServices) {
+    pub(super) fn show(&self, cloud: &str, services: PendingServices) {
         let PendingServices {
             pending,
             overdue,

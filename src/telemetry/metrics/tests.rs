@@ -184,25 +184,61 @@ fn provisioning_exports_pending_and_served_services() {
     metrics.leader(true);
     let late = Duration::from_secs(61);
     metrics.provisioning.started(&cloud1());
-    metrics.provisioning.served("cloud1", late);
-    let services = PendingServices {
-        pending: 2,
-        overdue: 1,
-        oldest: late,
-    };
-    metrics.provisioning.show("cloud1", services);
+    metrics.reached("cloud1", Change::Create, late);
+    let mut changes = CloudChanges::default();
+    changes.add(Change::Create, late, false);
+    changes.add(Change::Create, 2 * late, true);
+    changes.newly_late = 1;
+    metrics.show_changes("cloud1", &changes);
     let of = |name: &str| format!("mycloud_lb_provisioning_{name}{{cloud=\"cloud1\"}}");
     for (name, value) in [
         ("started_total", 1),
         ("pending", 2),
         ("overdue", 1),
         ("oldest_pending_seconds", 61),
+        ("late_total", 1),
         ("duration_seconds_count", 1),
     ] {
         assert_line(&metrics, &format!("{} {value}", of(name)));
     }
     let in_time = "mycloud_lb_provisioning_duration_seconds_bucket{cloud=\"cloud1\",le=\"60\"}";
     assert_line(&metrics, &format!("{in_time} 0"));
+}
+
+#[test]
+fn changes_are_exported_by_their_kind() {
+    let metrics = metrics();
+    metrics.leader(true);
+    let minutes = Duration::from_secs(301);
+    let mut changes = CloudChanges::default();
+    changes.add(Change::Edit, minutes, false);
+    changes.add(Change::Delete, minutes, false);
+    metrics.show_changes("cloud1", &changes);
+    metrics.show_changes(NOT_CONFIGURED, &changes);
+    metrics.reached("cloud1", Change::Move, minutes);
+    metrics.reached("cloud1", Change::Delete, minutes);
+    let of = |name: &str, cloud: &str, change: &str| {
+        format!("mycloud_lb_change_{name}{{change=\"{change}\",cloud=\"{cloud}\"}}")
+    };
+    for (series, value) in [
+        (of("pending", "cloud1", "edit"), 1),
+        (of("pending", "cloud1", "move"), 0),
+        (of("overdue", "cloud1", "edit"), 1),
+        (of("oldest_pending_seconds", "cloud1", "delete"), 301),
+        (of("overdue", NOT_CONFIGURED, "delete"), 1),
+        (of("duration_seconds_count", "cloud1", "move"), 1),
+        (of("duration_seconds_count", "cloud1", "edit"), 0),
+        (
+            "mycloud_lb_deprovisioning_duration_seconds_count{cloud=\"cloud1\"}".into(),
+            1,
+        ),
+    ] {
+        assert_line(&metrics, &format!("{series} {value}"));
+    }
+    assert!(
+        !text(&metrics).contains("provisioning_pending{cloud=\"not_configured\"}"),
+        "no Service is created there"
+    );
 }
 
 #[test]
@@ -333,6 +369,7 @@ fn an_exemplar_names_the_trace_of_an_observation() {
 #[test]
 fn labels_stay_within_the_closed_list() {
     let allowed = [
+        "change",
         "cloud",
         "code",
         "controller",

@@ -8,17 +8,24 @@ use testbed::cloud::{self, Code, Failure, Fault, FaultKind, Plant, Verb};
 
 use super::alerts::{Expected, fires};
 use super::bystanders::Edits;
-use super::chapters::{CLOUD1, CLOUD2, MANY, Story};
+use super::chapters::{BURNS, CLOUD1, CLOUD2, MANY, Story};
 use super::recovery::LATE;
 use super::world::NODES;
 
+/// The edits that each chapter makes reach cloud2 late, or not before the next.
+const EDITS2: Expected = ("MyCloudLBEditOverdue", CLOUD2);
 /// The limit of the rounds of edits; the alert needs a quarter of a minute of them.
 const MOST_ROUNDS: usize = 60;
 
 impl Story {
     /// cloud1 fails for more than a minute. Meanwhile cloud2 is slow, throttles, pauses and hangs.
     pub async fn clouds_in_trouble(&mut self) -> Result<()> {
-        let on_cloud1: [Expected; 5] = [
+        let page: Expected = (BURNS.0, &[("cloud", "cloud1"), ("long", "1h")]);
+        let slow_page: Expected = (BURNS.0, &[("cloud", "cloud1"), ("long", "6h")]);
+        let on_cloud1: [Expected; 8] = [
+            page,
+            slow_page,
+            ("MyCloudLBEditOverdue", CLOUD1),
             ("MyCloudLBCloudErrors", CLOUD1),
             ("MyCloudLBCloudUnavailable", CLOUD1),
             ("MyCloudLBReconcileErrors", &[]),
@@ -29,7 +36,13 @@ impl Story {
             ("MyCloudLBTraceExportFailing", &[]),
             ("MyCloudLBOrphans", CLOUD2),
         ];
-        self.chapter("cloud1 fails", &[&on_cloud1[..], &beside].concat());
+        // The slower windows of the burn rate, and load balancers that lack a change of the Nodes.
+        let may: [Expected; 3] = [
+            BURNS,
+            ("MyCloudLBRepairOverdue", CLOUD1),
+            ("MyCloudLBNothingProvisioned", CLOUD1),
+        ];
+        self.chapter("cloud1 fails", &[&on_cloud1[..], &beside, &may].concat());
         let world = &self.world;
         let down = FaultKind::FailBefore(Failure::code(Code::Unavailable));
         world.test.cloud1.set_fault(Fault::new(down));
@@ -102,7 +115,11 @@ impl Story {
             ("MyCloudLBNodeSyncErrors", CLOUD2),
         ];
         let paused: Expected = ("MyCloudLBCloudPaused", CLOUD2);
-        self.chapter("cloud2 throttles", &throttled);
+        let repairs: Expected = ("MyCloudLBRepairOverdue", CLOUD2);
+        self.chapter(
+            "cloud2 throttles",
+            &[&throttled[..], &[repairs, EDITS2]].concat(),
+        );
         self.only_the_orphan_fails().await?;
         let cloud2 = &self.world.test.cloud2;
         let throttle = |retry_after_seconds| FaultKind::Throttle {
@@ -127,7 +144,7 @@ impl Story {
     async fn cloud2_is_slow(&mut self) -> Result<()> {
         let slow: Expected = ("MyCloudLBNodeSyncSlow", CLOUD2);
         let waits: Expected = ("MyCloudLBReconcileStuck", &[]);
-        self.chapter("cloud2 is slow", &[slow, waits]);
+        self.chapter("cloud2 is slow", &[slow, waits, EDITS2]);
         let latency = FaultKind::Latency { millis: 2500 };
         let test = &self.world.test;
         test.cloud2.set_fault(Fault::new(latency).on(Verb::Update));

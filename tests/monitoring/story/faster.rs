@@ -14,9 +14,13 @@ pub const TIMES: f64 = 60.0;
 
 /// The limits in seconds, and their faster values. The duration of a Node sync depends on the machine
 /// too, so its limit is divided less. The silence of a watch depends on the API server and stays.
-const LIMITS: [(&str, &str, &str); 4] = [
+const LIMITS: [(&str, &str, &str); 8] = [
     ("MyCloudLBReconcileStuck", "> 300", "> 5"),
     ("MyCloudLBCloudUnavailable", "> 600", "> 10"),
+    ("MyCloudLBEditOverdue", "> 300", "> 5"),
+    ("MyCloudLBMoveOverdue", "> 600", "> 10"),
+    ("MyCloudLBRepairOverdue", "> 900", "> 15"),
+    ("MyCloudLBDeletionOverdue", "> 1800", "> 30"),
     ("MyCloudLBOrphanScanStale", "> 1800", "> 30"),
     ("MyCloudLBNodeSyncSlow", "> 60", "> 8"),
 ];
