@@ -106,10 +106,15 @@ impl Components {
         let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
         self.spawn("event-writer", write_events);
-        let kind = self.config.node_address_type;
+        let settings = self.config.node_settings();
         let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
-        let watch_nodes =
-            node_watch::follow(client.clone(), kind, self.nodes.clone(), watch_metrics);
+        let watch_nodes = node_watch::follow(
+            client.clone(),
+            settings,
+            context.roles.clone(),
+            self.nodes.clone(),
+            watch_metrics,
+        );
         self.spawn("node-watch", watch_nodes);
         let node_changes = node_changes::run(self.nodes.subscribe(), context.clone());
         self.spawn("node-changes", node_changes);

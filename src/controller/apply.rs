@@ -18,6 +18,7 @@ use crate::kubernetes::service_object::Service;
 use crate::plan::execution::{Certainty, Effect, Execution, Reach};
 use crate::plan::{Action, Outcome, Waiting};
 use crate::telemetry::traces;
+use clouds::Requests;
 
 /// Performs a plan.
 pub async fn apply(
@@ -124,8 +125,12 @@ impl Executor<'_> {
                 cloud,
                 id,
                 request,
+                fallbacks,
                 urgency,
-            } => self.update(cloud, id, request, *urgency).await,
+            } => {
+                let requests = Requests { request, fallbacks };
+                self.update(cloud, id, requests, *urgency).await
+            }
             Action::Publish { clouds } => self.publish(clouds, observed).await,
             Action::AwaitServing { clouds } => {
                 match clouds.iter().find(|cloud| !observed.serves(cloud)) {

@@ -43,7 +43,8 @@ pub struct ObservedService {
     pub spec_hash: SpecHash,
     /// `None` until all Nodes are listed.
     pub nodes: Option<NodeSet>,
-    /// Whether the status of our condition was "True".
+    /// Whether every load balancer served, by our condition: its status was "True", or
+    /// only Nodes were missing.
     pub was_ready: bool,
     pub started: Instant,
 }

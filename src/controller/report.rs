@@ -51,9 +51,14 @@ pub async fn report(
     }
     metrics::count_attempt(service, &result, &pending, context);
     // A load balancer that is left on a cloud which is no longer configured does not
-    // keep the others from being in sync.
-    let is_left = |waiting: &Waiting| matches!(waiting, Waiting::CloudNotConfigured(_));
-    if result.errors.is_empty() && pending.iter().all(is_left) {
+    // keep the others from being in sync; nor does a lack of Nodes, whose end is a change.
+    let is_in_sync = |waiting: &Waiting| {
+        matches!(
+            waiting,
+            Waiting::CloudNotConfigured(_) | Waiting::NoEligibleNodes
+        )
+    };
+    if result.errors.is_empty() && pending.iter().all(is_in_sync) {
         context.memory.drift.mark_in_sync(service);
     }
     requeue(service, &result, &pending, context)
@@ -103,7 +108,7 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
     let stays = |waiting: &&Waiting| {
         matches!(
             waiting,
-            Waiting::NodesUnconfirmed
+            Waiting::NoEligibleNodes
                 | Waiting::CloudNotConfigured(_)
                 | Waiting::StillDeleting(..)
                 | Waiting::RepairSlot(_)

@@ -165,7 +165,9 @@ fn address(json: AddressJson) -> Option<(NodeAddressType, IpAddr)> {
         "ExternalIP" => NodeAddressType::External,
         _ => return None,
     };
-    Some((kind, json.address?.parse().ok()?))
+    let address: IpAddr = json.address?.parse().ok()?;
+    // An IPv4 address that is mapped into IPv6 is made plain.
+    Some((kind, address.to_canonical()))
 }
 
 #[cfg(test)]

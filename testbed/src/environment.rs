@@ -160,6 +160,16 @@ impl Environment {
         Self::on(control_plane, self.namespace.clone(), false, clouds).await
     }
 
+    /// Gives it a Node, without which no Service becomes ready.
+    ///
+    /// # Errors
+    /// kube-apiserver refused it.
+    pub async fn with_node(self) -> Result<Self> {
+        let node = NewNode::new("node", SHARED_NODES[0].parse()?);
+        node.create(&self.client()).await?;
+        Ok(self)
+    }
+
     async fn on(
         control_plane: ControlPlane,
         namespace: String,
@@ -228,7 +238,7 @@ impl Environment {
             None => (self.cloud1.endpoint(), self.cloud2.endpoint()),
         };
         format!(
-            "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\n{extra}\nclouds:\n\
+            "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\nallowLoopbackNodes: true\n{extra}\nclouds:\n\
              \x20 - {{name: cloud1, endpoint: \"{cloud1}\", requestTimeout: {timeout}{places}}}\n\
              \x20 - {{name: cloud2, endpoint: \"{cloud2}\", requestTimeout: {timeout}{places}}}\n"
         )

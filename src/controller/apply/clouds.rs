@@ -1,12 +1,20 @@
 //! The effects on a cloud.
 
 use super::{Executor, Interruption};
-use crate::cloud::{CloudError, ErrorKind, Operation, Verb, Which};
+use crate::cloud::{CloudError, ErrorKind, Operation, Rejection, Verb, Which};
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::ReconcileError;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{CreateRequest, Outcome, Urgency, Waiting};
 use crate::priority::Priority;
+
+/// What an update sends.
+#[derive(Clone, Copy)]
+pub(super) struct Requests<'a> {
+    pub request: &'a CreateRequest,
+    /// Sent in this order if the cloud rejects the request.
+    pub fallbacks: &'a [CreateRequest],
+}
 
 impl Executor<'_> {
     pub(super) async fn create(
@@ -43,13 +51,14 @@ impl Executor<'_> {
         &self,
         name: &CloudName,
         id: &LoadBalancerId,
-        request: &CreateRequest,
+        requests: Requests<'_>,
         urgency: Urgency,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let permit = self.leadership.permit()?;
         let priority = self.priority(name, urgency);
-        let updated = cloud.client.update(&permit, id, request, priority).await;
+        let client = &cloud.client;
+        let updated = client.update(&permit, id, requests.request, priority).await;
         if urgency == Urgency::Background {
             self.count_node_sync(name, updated.is_ok());
         }
@@ -61,9 +70,37 @@ impl Executor<'_> {
             Err(error) => {
                 // The state of the load balancer is unknown: the next attempt queries it.
                 cloud.inventory.forget(id);
+                if may_concern_the_content(&error) {
+                    self.fall_back(cloud, id, requests.fallbacks).await?;
+                }
                 Err(error.into())
             }
         }
+    }
+
+    /// Sends the part of a rejected request that the cloud takes, so that at least the
+    /// back ends follow the Nodes. The rejection stays the error of the attempt.
+    async fn fall_back(
+        &self,
+        cloud: &CloudHandle,
+        id: &LoadBalancerId,
+        fallbacks: &[CreateRequest],
+    ) -> Result<(), Interruption> {
+        for request in fallbacks {
+            let permit = self.leadership.permit()?;
+            let priority = Priority::Background;
+            match cloud.client.update(&permit, id, request, priority).await {
+                Ok(updated) => {
+                    let back_ends = updated.spec.nodes.len();
+                    tracing::info!(%id, back_ends, "the cloud rejected an update and took the same back ends without what it may have rejected");
+                    cloud.inventory.record(updated);
+                    return Ok(());
+                }
+                Err(error) if may_concern_the_content(&error) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     /// Deletes a load balancer after a query has shown that it is still ours: the
@@ -147,4 +184,14 @@ impl Executor<'_> {
         // A plan acts only on observed clouds, which are all configured.
         self.context.clouds.get(name).ok_or(ReconcileError::Changed)
     }
+}
+
+/// Whether a cloud may take an update with another content.
+fn may_concern_the_content(error: &CloudError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Rejected(Rejection::InvalidArgument | Rejection::QuotaExceeded)
+            | ErrorKind::Unsupported
+            | ErrorKind::Unspecified
+    )
 }

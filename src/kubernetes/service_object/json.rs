@@ -9,6 +9,7 @@ use super::{Service, ServiceSpec};
 use crate::kubernetes::condition::Condition;
 use crate::kubernetes::lenient::{self, Entries};
 use crate::kubernetes::managed_fields::FieldOwner;
+use crate::plan::node_addresses::IpFamily;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
 
@@ -72,6 +73,8 @@ struct SpecJson {
     session_affinity: Option<String>,
     #[serde(deserialize_with = "lenient::object")]
     session_affinity_config: AffinityJson,
+    #[serde(deserialize_with = "lenient::texts")]
+    ip_families: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -179,6 +182,10 @@ impl From<SpecJson> for ServiceSpec {
         Self {
             is_load_balancer: json.kind.as_deref() == Some("LoadBalancer"),
             client_affinity_seconds: client_affinity(&json),
+            ip_family: match json.ip_families.first().map(String::as_str) {
+                Some("IPv6") => IpFamily::V6,
+                _ => IpFamily::V4,
+            },
             class: json.load_balancer_class,
             ports: json.ports.into_iter().filter_map(port).collect(),
             source_ranges: json.load_balancer_source_ranges,

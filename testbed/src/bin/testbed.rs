@@ -79,7 +79,7 @@ impl Clouds {
         let config = directory.path().join("config.yaml");
         let (one, two) = (cloud1.endpoint(), cloud2.endpoint());
         let text = format!(
-            "clouds:\n- {{name: cloud1, endpoint: \"{one}\"}}\n- {{name: cloud2, endpoint: \"{two}\"}}\n"
+            "allowLoopbackNodes: true\nclouds:\n- {{name: cloud1, endpoint: \"{one}\"}}\n- {{name: cloud2, endpoint: \"{two}\"}}\n"
         );
         std::fs::write(&config, text)?;
         Ok(Self {
