@@ -10,3 +10,4 @@ mod live;
 mod proof;
 mod publication;
 mod takeover;
+mod wait;

@@ -84,7 +84,7 @@ async fn a_back_end_that_the_cloud_refuses_keeps_no_dead_node() -> Result<()> {
     until_back_ends(&test, [ip(2)]).await?;
     test.until_reason("one", "SyncFailed").await?;
 
-    // An edit that a cloud refuses holds no Node up either: it waits alone.
+    // The cloud takes it later.
     for cloud in test.clouds() {
         cloud.clear_faults();
     }

@@ -74,7 +74,8 @@ fn without_nodes(wanted: &Wanted, observed: &Observed) -> Option<Readiness> {
     Some(Readiness::new(reason, message))
 }
 
-fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
+/// The condition of a Service with these problems.
+pub fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
     let problems: Vec<String> = problems
         .iter()
         .map(|problem| problem.describe(prefix))
