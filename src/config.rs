@@ -27,9 +27,11 @@ pub use metrics::MetricsConfig;
 use crate::args::{Args, Command};
 use crate::cloud::RestSettings;
 use crate::controller::orphans::OrphanPolicy;
-use crate::kubernetes::node::NodeAddressType;
+use crate::kubernetes::node::{AddressRule, NodeAddressType};
+use crate::kubernetes::node_watch::NodeSettings;
 use crate::plan::Clouds;
 use crate::plan::naming::ClusterId;
+use crate::plan::node_hold::HoldSettings;
 use crate::telemetry::logs::LogFormat;
 
 /// The configuration of the program.
@@ -41,6 +43,13 @@ pub struct Config {
     pub annotation_prefix: String,
     /// The type of the Node addresses that are back ends. Default internal.
     pub node_address_type: NodeAddressType,
+    /// Whether loopback addresses of Nodes are usable. Default false.
+    pub allow_loopback_nodes: bool,
+    /// How long no Node must have been eligible before load balancers are emptied: 100 ms
+    /// to 7 days. Default 5 min.
+    pub no_nodes_grace_period: Duration,
+    /// Whether eligible Nodes without a usable address count as no Node. Default false.
+    pub empty_without_addresses: bool,
     /// The policy for orphans. Default delete.
     pub orphans: OrphanPolicy,
     /// Minimum age of an orphan that the sweep deletes: 100 ms to 7 days. Default 10 min.
@@ -125,6 +134,20 @@ pub fn field_names() -> impl Iterator<Item = String> {
 }
 
 impl Config {
+    /// How Nodes become back ends.
+    pub fn node_settings(&self) -> NodeSettings {
+        NodeSettings {
+            rule: AddressRule {
+                kind: self.node_address_type,
+                allow_loopback: self.allow_loopback_nodes,
+            },
+            hold: HoldSettings {
+                no_nodes_grace_period: self.no_nodes_grace_period,
+                empty_without_addresses: self.empty_without_addresses,
+            },
+        }
+    }
+
     /// The capabilities of each cloud.
     pub fn capabilities(&self) -> Clouds {
         let clouds = self.clouds.iter();
@@ -150,6 +173,9 @@ impl Config {
             cluster_id: file.cluster_id,
             annotation_prefix: file.annotation_prefix,
             node_address_type: file.node_address_type,
+            allow_loopback_nodes: file.allow_loopback_nodes,
+            no_nodes_grace_period: file.no_nodes_grace_period,
+            empty_without_addresses: file.empty_without_addresses,
             orphans: file.orphans,
             orphan_grace_period: file.orphan_grace_period,
             sweep_interval: file.sweep_interval,

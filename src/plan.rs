@@ -16,6 +16,7 @@ pub mod kept;
 pub mod load_balancer;
 pub mod naming;
 pub mod node_addresses;
+pub mod node_hold;
 pub mod observed;
 pub mod orphan;
 pub mod record;
@@ -24,11 +25,11 @@ pub mod service;
 use std::collections::BTreeSet;
 
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
-pub use desired::{Clouds, Desired, NotOurs, Release, Wanted, clouds_to_query, desired};
+pub use desired::{Clouds, Desired, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired};
 pub use observed::{Backends, CloudView, Observed};
 
 use load_balancer::{LoadBalancer, State};
-use naming::CloudName;
+use naming::{CloudName, Owner};
 use node_addresses::NodeAddresses;
 
 /// Plans the actions that bring the clouds and the Service to the desired state.
@@ -42,7 +43,7 @@ use node_addresses::NodeAddresses;
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     match desired {
         Desired::Unmanaged(reason) => Plan::waiting(Waiting::NotOurs(*reason)),
-        Desired::Invalid(problems) => Plan::waiting(Waiting::Invalid(problems.clone())),
+        Desired::Invalid(invalid) => plan_invalid(invalid, observed),
         Desired::Released(release) => plan_release(*release, observed),
         Desired::Managed(wanted) => plan_wanted(wanted, observed),
     }
@@ -87,17 +88,47 @@ fn has_published(observed: &Observed) -> bool {
     observed.finalizer && (is_recorded || observed.present().next().is_some())
 }
 
+/// Only a user can correct the Service, but its load balancers serve: a Node that has
+/// left must not stay a back end because of a typing error.
+fn plan_invalid(invalid: &Invalid, observed: &Observed) -> Plan {
+    let mut plan = Plan::waiting(Waiting::Invalid(invalid.problems.clone()));
+    for (cloud, view) in &observed.clouds {
+        match view {
+            CloudView::Present(found) => {
+                let update = follow_nodes(&invalid.owner, cloud, found, observed);
+                plan.actions.extend(update);
+            }
+            CloudView::Unreachable => {
+                plan.waiting
+                    .insert(Waiting::CloudUnreachable(cloud.clone()));
+            }
+            CloudView::Absent | CloudView::NameTaken | CloudView::NotConfigured => {}
+        }
+    }
+    plan
+}
+
 fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
     let mut mutations = Vec::new();
+    if observed.backends.addresses.is_empty() {
+        plan.waiting.insert(Waiting::NoEligibleNodes);
+    }
+    // What the user no longer names serves until its successor does.
+    if !unready(wanted, observed).is_empty() {
+        for (cloud, found) in observed.present() {
+            // What a wanted cloud shows too is updated there.
+            let is_other_name = observed.also_on(&wanted.clouds, cloud, found).is_some();
+            if !wanted.clouds.contains(cloud) && !is_other_name {
+                mutations.extend(follow_nodes(&wanted.owner, cloud, found, observed));
+            }
+        }
+    }
     for cloud in &wanted.clouds {
         match observed.clouds.get(cloud) {
             Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
             Some(CloudView::Present(found)) => {
-                let (nodes, unconfirmed) = backends(observed, found);
-                if unconfirmed {
-                    plan.waiting.insert(Waiting::NodesUnconfirmed);
-                }
+                let nodes = backends(observed, found);
                 // Back ends that cannot be read are not taken away either.
                 if !(nodes.is_empty() && has_unread_nodes(observed, found)) {
                     let read = observed.as_requested(cloud, found);
@@ -123,7 +154,7 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     let can_serve = can_serve(&plan.waiting);
     let leftovers = leftovers(wanted, observed, &mut plan.waiting);
     plan.waiting.extend(shown_twice(wanted, observed));
-    let may_break = can_serve && !leftovers.is_empty();
+    let may_break = can_serve && !leftovers.is_empty() && !has_the_last_back_ends(wanted, observed);
     let created = mutations.iter().filter_map(|action| match action {
         Action::Create { cloud, .. } => Some(cloud),
         _ => None,
@@ -164,7 +195,21 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
 fn can_serve(waiting: &BTreeSet<Waiting>) -> bool {
     waiting
         .iter()
-        .all(|reason| matches!(reason, Waiting::NodesUnconfirmed))
+        .all(|reason| matches!(reason, Waiting::NoEligibleNodes))
+}
+
+/// Whether only load balancers that the user no longer names have back ends: they serve,
+/// and their successors were created while no Node was eligible, which may be a mistake.
+fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
+    let Backends {
+        addresses,
+        none_confirmed,
+    } = &observed.backends;
+    let mut present = observed.present();
+    addresses.is_empty()
+        && !none_confirmed
+        && present
+            .any(|(cloud, found)| !wanted.clouds.contains(cloud) && !found.spec.nodes.is_empty())
 }
 
 fn request(wanted: &Wanted, nodes: &NodeAddresses) -> CreateRequest {
@@ -182,17 +227,17 @@ fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
     }
 }
 
-/// The desired back ends, and whether the Nodes still have to be confirmed: one
-/// observation without Nodes never takes all back ends from a load balancer.
-fn backends(observed: &Observed, found: &LoadBalancer) -> (NodeAddresses, bool) {
+/// The desired back ends. That no Node is eligible takes them from a load balancer only
+/// once it has lasted ([`node_hold`]).
+fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
     let Backends {
         addresses,
         none_confirmed,
     } = &observed.backends;
     if addresses.is_empty() && !none_confirmed && !found.spec.nodes.is_empty() {
-        return (found.spec.nodes.clone(), true);
+        return found.spec.nodes.clone();
     }
-    (addresses.clone(), false)
+    addresses.clone()
 }
 
 /// Whether a load balancer may have back ends that this program cannot read, while no
@@ -220,12 +265,70 @@ fn update(
     } else {
         Urgency::User
     };
+    let mut fallbacks = Vec::new();
+    if !only_nodes && found.spec.nodes != *nodes {
+        fallbacks.extend(request_with_nodes(&wanted.owner, found, nodes));
+    }
+    fallbacks.extend(without_gone_nodes(&wanted.owner, found, nodes));
     Some(Action::Update {
         cloud: cloud.clone(),
         id: found.id.clone(),
         request,
+        fallbacks,
         urgency,
     })
+}
+
+/// The update of a load balancer's back ends alone; `None` if it has them.
+fn follow_nodes(
+    owner: &Owner,
+    cloud: &CloudName,
+    found: &LoadBalancer,
+    observed: &Observed,
+) -> Option<Action> {
+    let nodes = backends(observed, found);
+    if found.state == State::Deleting || found.spec.nodes == nodes {
+        return None;
+    }
+    let read = observed.as_requested(cloud, found);
+    Some(Action::Update {
+        cloud: cloud.clone(),
+        id: found.id.clone(),
+        request: request_with_nodes(owner, &read, &nodes)?,
+        fallbacks: without_gone_nodes(owner, &read, &nodes)
+            .into_iter()
+            .collect(),
+        urgency: Urgency::Background,
+    })
+}
+
+/// The request for what a load balancer has, with other back ends; `None` if it has values
+/// that are not known here, which the request would take from it.
+fn request_with_nodes(
+    owner: &Owner,
+    found: &LoadBalancer,
+    nodes: &NodeAddresses,
+) -> Option<CreateRequest> {
+    found.is_understood.then(|| CreateRequest {
+        name: found.name.clone(),
+        owner: owner.clone(),
+        spec: found.spec_with_nodes(nodes),
+    })
+}
+
+/// The request that only takes out the Nodes that are gone. A cloud that cannot take one
+/// of the new Nodes rejects the whole list. `None` if that would change nothing, or would
+/// leave no back end.
+fn without_gone_nodes(
+    owner: &Owner,
+    found: &LoadBalancer,
+    nodes: &NodeAddresses,
+) -> Option<CreateRequest> {
+    let known = found.spec.nodes.iter().copied();
+    let left: NodeAddresses = known.filter(|node| nodes.contains(node)).collect();
+    let is_of_use = !left.is_empty() && left.len() < found.spec.nodes.len() && left != *nodes;
+    let request = is_of_use.then(|| request_with_nodes(owner, found, &left));
+    request.flatten()
 }
 
 /// Whether an action updates more than back ends. Planned from an old state of the

@@ -45,8 +45,8 @@ pub enum Reason {
     Deleting,
     /// The repair of drift waits for its slot.
     Drift,
-    /// The absence of all Nodes is not confirmed yet.
-    NodesUnconfirmed,
+    /// No Node can be a back end.
+    NoEligibleNodes,
     /// The Service belongs to another controller.
     NotOurs,
     /// This replica is not the leader any more.
@@ -84,7 +84,7 @@ impl Reason {
             Self::Provisioning
             | Self::Deleting
             | Self::Drift
-            | Self::NodesUnconfirmed
+            | Self::NoEligibleNodes
             | Self::NotOurs
             | Self::NotLeader
             | Self::Stopping => false,

@@ -29,7 +29,7 @@ async fn let_write(test: &Environment, allowed: bool) -> Result<()> {
 
 #[tokio::test]
 async fn a_refused_write_is_made_up_for() -> Result<()> {
-    let test = Environment::own("refused").await?;
+    let test = Environment::own("refused").await?.with_node().await?;
     let _replica = test.sole_replica().await?;
     test.service("known").provider("cloud1").create().await?;
     test.until_ready("known").await?;

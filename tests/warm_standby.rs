@@ -6,7 +6,7 @@ use testbed::{Environment, Replica};
 
 #[tokio::test]
 async fn a_blind_replica_leaves_the_lease_to_one_that_sees() -> Result<()> {
-    let test = Environment::own("warm").await?;
+    let test = Environment::own("warm").await?.with_node().await?;
     let blind = Replica::launch(test.blind("blind").await?)?;
     // It has had its chance: everything that it may see, it has seen.
     let listed = "mycloud_lb_healthcheck{name=\"services-synced\",type=\"readyz\"}";

@@ -73,7 +73,6 @@ fn in_sync(desired: &Desired, mut observed: Observed) -> Observed {
                 hostname: None,
                 refused: None,
             },
-            is_understood: true,
             state: State::Active,
         };
         let view = CloudView::Present(Box::new(created));

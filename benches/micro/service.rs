@@ -43,6 +43,7 @@ pub fn service() -> ServiceView {
         ports: vec![port("http", 80), port("https", 443)],
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
+        ip_family: Default::default(),
         finalizer: true,
         record: Record::default(),
         published: Vec::new(),

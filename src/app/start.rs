@@ -116,7 +116,7 @@ impl Components {
         let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
         self.spawn("event-writer", write_events);
-        self.watch_nodes(watch_client, timing);
+        self.watch_nodes(watch_client, timing, context.roles.clone());
         self.follow_data_version(client.clone(), timing, &context);
         let node_changes = node_changes::run(self.nodes.subscribe(), context.clone());
         self.spawn("node-changes", node_changes);
@@ -132,12 +132,12 @@ impl Components {
         Ok(())
     }
 
-    fn watch_nodes(&mut self, client: Client, timing: WatchTiming) {
+    fn watch_nodes(&mut self, client: Client, timing: WatchTiming, roles: watch::Receiver<Role>) {
         let client = pulse::listening(client, self.pulses.nodes.clone());
-        let kind = self.config.node_address_type;
+        let settings = self.config.node_settings();
         let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
         let (sets, eras) = (self.nodes.clone(), self.eras.subscribe());
-        let follow = node_watch::follow(client, timing, eras, kind, sets, watch_metrics);
+        let follow = node_watch::follow(client, timing, eras, settings, roles, sets, watch_metrics);
         self.spawn("node-watch", follow);
         let (pulses, sees) = (self.pulses.clone(), self.sees.clone());
         self.spawn("sight", sight::follow(pulses, timing.blind_after(), sees));

@@ -17,10 +17,13 @@ use crate::kubernetes::node::NodeAddressType;
 use crate::plan::annotation::DEFAULT_PREFIX;
 use crate::plan::naming::ClusterId;
 
-pub(super) const FIELDS: [&str; 10] = [
+pub(super) const FIELDS: [&str; 13] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",
+    "allowLoopbackNodes",
+    "noNodesGracePeriod",
+    "emptyWithoutAddresses",
     "orphans",
     "orphanGracePeriod",
     "sweepInterval",
@@ -37,6 +40,7 @@ const ADDRESS_TYPES: [(&str, NodeAddressType); 2] = [
     ("internal", NodeAddressType::Internal),
     ("external", NodeAddressType::External),
 ];
+const SWITCH: [(&str, bool); 2] = [("true", true), ("false", false)];
 const ORPHANS: [(&str, OrphanPolicy); 2] = [
     ("delete", OrphanPolicy::Delete),
     ("report", OrphanPolicy::Report),
@@ -48,6 +52,9 @@ pub struct FileSettings {
     pub cluster_id: Option<ClusterId>,
     pub annotation_prefix: String,
     pub node_address_type: NodeAddressType,
+    pub allow_loopback_nodes: bool,
+    pub no_nodes_grace_period: Duration,
+    pub empty_without_addresses: bool,
     pub orphans: OrphanPolicy,
     pub orphan_grace_period: Duration,
     pub sweep_interval: Duration,
@@ -62,6 +69,9 @@ impl Default for FileSettings {
             cluster_id: None,
             annotation_prefix: DEFAULT_PREFIX.into(),
             node_address_type: NodeAddressType::Internal,
+            allow_loopback_nodes: false,
+            no_nodes_grace_period: Duration::from_secs(5 * 60),
+            empty_without_addresses: false,
             orphans: OrphanPolicy::Delete,
             orphan_grace_period: Duration::from_secs(10 * 60),
             sweep_interval: Duration::from_secs(5 * 60),
@@ -110,7 +120,19 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
     };
     let service_ranges = section.read_list("serviceCidrs", validation::range, errors);
     let clouds = read_clouds(file, &section, &service_ranges, errors);
+    let switch = |name: &str, standard: bool, errors: &mut ConfigErrors| {
+        section
+            .read(name, validation::one_of(&SWITCH), errors)
+            .unwrap_or(standard)
+    };
     FileSettings {
+        allow_loopback_nodes: switch("allowLoopbackNodes", standard.allow_loopback_nodes, errors),
+        no_nodes_grace_period: period("noNodesGracePeriod", standard.no_nodes_grace_period, errors),
+        empty_without_addresses: switch(
+            "emptyWithoutAddresses",
+            standard.empty_without_addresses,
+            errors,
+        ),
         orphan_grace_period: period("orphanGracePeriod", standard.orphan_grace_period, errors),
         sweep_interval: period("sweepInterval", standard.sweep_interval, errors),
         drift_interval: period("driftInterval", standard.drift_interval, errors),

@@ -47,6 +47,9 @@ fn without_a_file_everything_has_its_default() {
     assert_eq!(config.cluster_id, None);
     assert_eq!(config.annotation_prefix, "mycloud.com");
     assert_eq!(config.node_address_type, NodeAddressType::Internal);
+    assert!(!config.allow_loopback_nodes);
+    assert_eq!(config.no_nodes_grace_period, Duration::from_secs(300));
+    assert!(!config.empty_without_addresses);
     assert_eq!(config.orphans, OrphanPolicy::Delete);
     assert_eq!(config.orphan_grace_period, Duration::from_secs(600));
     assert_eq!(config.sweep_interval, Duration::from_secs(300));
@@ -83,6 +86,9 @@ fn an_empty_file_and_the_documented_file_mean_the_defaults() {
 clusterId: \"\"
 annotationPrefix: mycloud.com
 nodeAddressType: internal
+allowLoopbackNodes: false
+noNodesGracePeriod: 5m
+emptyWithoutAddresses: false
 orphans: delete
 orphanGracePeriod: 10m
 sweepInterval: 5m
@@ -127,6 +133,7 @@ fn every_field_is_read() {
     let path = token.0.display();
     let text = format!(
         "clusterId: 0017\nannotationPrefix: lb.example.org\nnodeAddressType: external\n\
+         allowLoopbackNodes: true\nnoNodesGracePeriod: 2m\nemptyWithoutAddresses: true\n\
          orphans: report\norphanGracePeriod: 1h\nsweepInterval: 90s\ndriftInterval: 1m30s\n\
          clouds:\n- {{name: east, endpoint: 'https://lb.east:8443', requestTimeout: 1.5s, concurrency: 4,\n   \
          requestsPerSecond: 25, profile: basic, tokenFile: {path}, caFile: {path}}}\n"
@@ -135,6 +142,12 @@ fn every_field_is_read() {
     assert_eq!(config.cluster_id, Some(ClusterId::new("0017")));
     assert_eq!(config.annotation_prefix, "lb.example.org");
     assert_eq!(config.node_address_type, NodeAddressType::External);
+    let settings = config.node_settings();
+    assert!(settings.rule.allow_loopback && settings.hold.empty_without_addresses);
+    assert_eq!(
+        settings.hold.no_nodes_grace_period,
+        Duration::from_secs(120)
+    );
     assert_eq!(config.orphans, OrphanPolicy::Report);
     assert_eq!(config.orphan_grace_period, Duration::from_secs(3600));
     assert_eq!(config.sweep_interval, config.drift_interval);
@@ -169,7 +182,7 @@ clouds:
   - just-a-name
 ";
     let expected = [
-        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds",
+        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, allowLoopbackNodes, noNodesGracePeriod, emptyWithoutAddresses, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds",
         "2: orphans: found \"keep\": it must be delete or report",
         "3: driftInterval: found \"0s\": it must be a duration such as 15s, 1m30s or 250ms, from 100ms to 168h",
         "4: orphans: found a repeated field: a field may appear only once",

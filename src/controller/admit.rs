@@ -32,7 +32,8 @@ pub fn admit<'a>(
     work: &Work,
     context: &'a Context,
 ) -> Result<Admitted<'a>, Skip> {
-    let nodes = service.nodes.clone().ok_or(Skip::UntilChange)?;
+    let nodes = service.nodes.as_ref().ok_or(Skip::UntilChange)?;
+    let backends = nodes.backends(service.view.ip_family);
     let queries = cloud_queries(service, context);
     let clouds: CloudSet = queries
         .iter()
@@ -44,7 +45,7 @@ pub fn admit<'a>(
         .iter()
         .map(|query| Some((query.name.clone(), query.known(is_listed)?)))
         .collect();
-    let known = known.map(|known| ObservedClouds::of(service, nodes.backends.clone(), known));
+    let known = known.map(|known| ObservedClouds::of(service, backends.clone(), known));
     let planned = known
         .as_ref()
         .map(|known| plan(&service.desired, &known.observed));
@@ -65,7 +66,7 @@ pub fn admit<'a>(
         Some(known) => Admitted::Known(known),
         None => Admitted::Queries {
             queries,
-            backends: nodes.backends,
+            backends: backends.clone(),
             priority,
         },
     })
@@ -73,6 +74,10 @@ pub fn admit<'a>(
 
 /// Whether a user waits for this attempt.
 fn priority(service: &ObservedService, planned: Option<&Plan>, context: &Context) -> Priority {
+    if matches!(service.desired, Desired::Invalid(_)) {
+        // Only the Nodes can change something at a cloud.
+        return Priority::Background;
+    }
     let (view, drift) = (&service.view, &context.memory.drift);
     let is_repair = drift.is_queued(&view.uid, service.spec_hash);
     let is_edit = match drift.is_edited(&view.uid, service.spec_hash) {

@@ -18,6 +18,7 @@ use crate::kubernetes::service_object::Service;
 use crate::plan::execution::{Certainty, Effect, Execution, Reach};
 use crate::plan::{Action, Outcome, Waiting};
 use crate::telemetry::traces;
+use clouds::Requests;
 
 /// Performs a plan.
 pub async fn apply(
@@ -124,13 +125,15 @@ impl Executor<'_> {
                 cloud,
                 id,
                 request,
+                fallbacks,
                 urgency,
             } => {
                 let before = observed
                     .load_balancer(cloud)
                     .filter(|known| known.id == *id);
                 let before = before.ok_or(ReconcileError::Changed)?;
-                self.update(cloud, before, request, *urgency).await
+                let requests = Requests { request, fallbacks };
+                self.update(cloud, before, requests, *urgency).await
             }
             Action::Publish { clouds } => self.publish(clouds, observed).await,
             Action::AwaitServing { clouds } => {

@@ -45,7 +45,8 @@ pub struct ObservedService {
     pub spec_hash: SpecHash,
     /// `None` until all Nodes are listed.
     pub nodes: Option<NodeSet>,
-    /// Whether the status of our condition was "True".
+    /// Whether every load balancer served, by our condition: its status was "True", or
+    /// only Nodes were missing.
     pub was_ready: bool,
     /// What the clouds keep otherwise than it was requested, by earlier attempts.
     pub kept: BTreeMap<CloudName, Kept>,

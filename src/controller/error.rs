@@ -125,7 +125,7 @@ impl<'a> Unfinished<'a> {
                 Waiting::Provisioning(_) => Reason::Provisioning,
                 Waiting::CloudError(..) => Reason::CloudFailed,
                 Waiting::Deleting(_) | Waiting::StillDeleting(..) => Reason::Deleting,
-                Waiting::NodesUnconfirmed => Reason::NodesUnconfirmed,
+                Waiting::NoEligibleNodes => Reason::NoEligibleNodes,
                 Waiting::RepairSlot(_) => Reason::Drift,
             },
         }

@@ -12,10 +12,7 @@ use crate::priority::Priority;
 pub async fn run(mut nodes: watch::Receiver<Option<NodeSet>>, context: Arc<Context>) {
     while nodes.changed().await.is_ok() {
         if let Some(nodes) = &*nodes.borrow_and_update() {
-            context
-                .metrics
-                .nodes
-                .changed(nodes.eligible, nodes.excluded);
+            context.metrics.nodes.changed(nodes);
             context.memory.node_sync.nodes_changed();
         }
         context.enqueue_all(Priority::Background);

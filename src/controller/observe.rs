@@ -11,6 +11,7 @@ use futures::future::join_all;
 use super::Context;
 use super::admit::Admitted;
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
+use crate::kubernetes::condition::ConditionReason;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
 use crate::plan::{CloudView, Desired, Release, desired};
@@ -44,7 +45,9 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         }
         desired = Desired::Released(Release::Stays(reason));
     }
-    let was_ready = condition.is_some_and(|condition| condition.status == "True");
+    let no_nodes = <&str>::from(ConditionReason::NoEligibleNodes);
+    let was_ready = condition
+        .is_some_and(|condition| condition.status == "True" || condition.reason == no_nodes);
     let kept = memory.kept.get(&view.uid).unwrap_or_default();
     let is_edited = memory.drift.is_edited(&view.uid, spec_hash);
     Ok(ObservedService {

@@ -55,15 +55,16 @@ pub async fn report(
     }
     metrics::count_attempt(service, &result, &pending, context);
     // A load balancer that is left on a cloud which is no longer configured, or that is
-    // not deleted because it is in use, does not keep the others from being in sync.
-    let is_left = |waiting: &Waiting| {
+    // not deleted because it is in use, does not keep the others from being in sync; nor
+    // does a lack of Nodes, whose end is a change.
+    let is_in_sync = |waiting: &Waiting| {
         matches!(
             waiting,
-            Waiting::CloudNotConfigured(_) | Waiting::ShownTwice { .. }
+            Waiting::CloudNotConfigured(_) | Waiting::ShownTwice { .. } | Waiting::NoEligibleNodes
         )
     };
     let is_unmet = result.has_unmet_create();
-    if result.errors.is_empty() && pending.iter().all(is_left) && !is_unmet {
+    if result.errors.is_empty() && pending.iter().all(is_in_sync) && !is_unmet {
         context.memory.drift.mark_in_sync(service);
     }
     remember(service, &result, context);
@@ -132,7 +133,7 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
     let stays = |waiting: &&Waiting| {
         matches!(
             waiting,
-            Waiting::NodesUnconfirmed
+            Waiting::NoEligibleNodes
                 | Waiting::CloudNotConfigured(_)
                 | Waiting::ShownTwice { .. }
                 | Waiting::StillDeleting(..)

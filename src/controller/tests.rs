@@ -11,3 +11,4 @@ mod live;
 mod proof;
 mod publication;
 mod takeover;
+mod wait;

@@ -28,6 +28,8 @@ pub enum ConditionReason {
     /// The load balancer was deleted outside the cluster, as many others; its repair is
     /// queued.
     Drifted,
+    /// The load balancers have addresses, but no Node can be their back end.
+    NoEligibleNodes,
     /// A call to the cloud or the API server failed and is retried.
     SyncFailed,
 }

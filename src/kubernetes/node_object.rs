@@ -185,7 +185,9 @@ fn address(json: AddressJson, odd: &mut Vec<&'static str>) -> Option<(NodeAddres
         "ExternalIP" => NodeAddressType::External,
         _ => return None,
     };
-    Some((kind, address?.parse().ok()?))
+    let address: IpAddr = address?.parse().ok()?;
+    // An IPv4 address that is mapped into IPv6 is made plain.
+    Some((kind, address.to_canonical()))
 }
 
 #[cfg(test)]

@@ -1,25 +1,31 @@
 //! The set of back ends from the Nodes. Changes are coalesced: a roll-out of a hundred
 //! Nodes causes a few updates of each load balancer rather than a hundred.
 
+mod judge;
+mod seen;
+
 use std::future::ready;
 use std::time::Duration;
 
 use futures::StreamExt;
 use kube::Client;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::node::NodeAddressType;
-use super::node::{address, is_eligible};
+use super::node::AddressRule;
 use super::node_object::Node;
 use super::unreadable::UnreadableObjects;
 use super::watch::WatchTiming;
 use super::watch_metrics::WatchMetrics;
+use crate::election::Role;
 use crate::error_chain::with_causes;
 use crate::plan::Backends;
+use crate::plan::node_addresses::IpFamily;
+use crate::plan::node_hold::HoldSettings;
+use judge::Judge;
 
 /// The first change after a calm is published after this time, with those that came
 /// meanwhile;
@@ -28,19 +34,49 @@ const FIRST: Duration = Duration::from_millis(250);
 const QUIET: Duration = Duration::from_secs(1);
 /// but no later than after this time, which is also how long a calm takes.
 const MAX_DELAY: Duration = Duration::from_secs(10);
-/// Time limit for the live list.
-const LIST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How Nodes become back ends.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeSettings {
+    pub rule: AddressRule,
+    pub hold: HoldSettings,
+}
 
 /// The current set of Nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSet {
     /// Incremented by each change.
     pub version: u64,
-    pub backends: Backends,
-    /// The number of Nodes that are back ends.
+    /// The back ends of Services whose first family is IPv4.
+    pub v4: Backends,
+    /// The back ends of Services whose first family is IPv6.
+    pub v6: Backends,
+    /// The number of Nodes that can be back ends now, whatever is held.
     pub eligible: i64,
-    /// The number of Nodes that are not eligible or have no address of the type.
+    /// The number of Nodes that are not eligible or have no usable address of the type.
     pub excluded: i64,
+    /// The number of addresses of eligible Nodes that no cloud can reach.
+    pub unusable_addresses: i64,
+}
+
+impl NodeSet {
+    /// The back ends of this family.
+    pub fn backends(&self, family: IpFamily) -> &Backends {
+        match family {
+            IpFamily::V4 => &self.v4,
+            IpFamily::V6 => &self.v6,
+        }
+    }
+
+    /// Shares the allocations of equal sets with all load balancers that have them.
+    fn share(&mut self, before: &Self) {
+        let families = [(&mut self.v4, &before.v4), (&mut self.v6, &before.v6)];
+        for (now, before) in families {
+            if now.addresses == before.addresses {
+                now.addresses = before.addresses.clone();
+            }
+        }
+    }
 }
 
 /// Watches the Nodes for ever; `sets` is `None` until the first list is complete.
@@ -48,7 +84,8 @@ pub async fn follow(
     client: Client,
     timing: WatchTiming,
     eras: watch::Receiver<u64>,
-    kind: NodeAddressType,
+    settings: NodeSettings,
+    roles: watch::Receiver<Role>,
     sets: watch::Sender<Option<NodeSet>>,
     mut watch_metrics: WatchMetrics,
 ) {
@@ -56,7 +93,7 @@ pub async fn follow(
     let (store, writer) = reflector::store();
     let mut unreadable = UnreadableObjects::new("node", watch_metrics.metrics());
     let changed = Notify::new();
-    let mut seen = NodeSet::default();
+    let mut fingerprint = 0;
     let events = super::watch::events(api.clone(), timing, eras).filter_map(|event| {
         let is_named = unreadable.observe(&event);
         ready(
@@ -74,9 +111,10 @@ pub async fn follow(
             // Nodes report their status all the time; that must not delay a change of
             // the back ends.
             Ok(_) => {
-                let now = node_set(store.state().iter().map(AsRef::as_ref), kind);
-                if now != seen {
-                    seen = now;
+                let nodes = store.state();
+                let now = seen::fingerprint(nodes.iter().map(AsRef::as_ref), settings.rule);
+                if now != fingerprint {
+                    fingerprint = now;
                     changed.notify_one();
                 }
             }
@@ -92,26 +130,24 @@ pub async fn follow(
         if store.wait_until_ready().await.is_err() {
             return;
         }
+        let mut judge = Judge::new(settings, store.clone(), api.clone(), roles.clone());
+        let mut lead = Leading(roles);
         let mut before = NodeSet::default();
         let mut published = Instant::now();
         loop {
-            let (mut set, confirmed) = confirmed_set(&store, kind, &api, &before).await;
+            let (mut set, look_again) = judge.next(&before).await;
             set.version = before.version;
-            if set.backends.addresses == before.backends.addresses {
-                // Equal sets share one allocation with all load balancers that have them.
-                set.backends.addresses = before.backends.addresses.clone();
-            }
+            set.share(&before);
             if set != before || before.version == 0 {
                 set.version += 1;
                 before = set.clone();
                 published = Instant::now();
                 sets.send_replace(Some(set));
             }
-            if confirmed {
-                changed.notified().await;
-            } else {
-                // Check again without a change, because there may never be one.
-                let _ = timeout(MAX_DELAY, changed.notified()).await;
+            tokio::select! {
+                () = changed.notified() => {}
+                () = after(look_again) => {}
+                () = lead.begins() => continue,
             }
             if published.elapsed() < MAX_DELAY {
                 quiet_period(&changed).await;
@@ -123,58 +159,29 @@ pub async fn follow(
     futures::future::join(reflect, publish).await;
 }
 
-/// Waits until the changes pause.
-async fn quiet_period(changed: &Notify) {
-    let limit = Instant::now() + MAX_DELAY;
-    while timeout(QUIET, changed.notified()).await.is_ok() {
-        if Instant::now() >= limit {
-            return;
-        }
+/// Sleeps; for ever without a duration.
+async fn after(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => sleep(duration).await,
+        None => std::future::pending().await,
     }
 }
 
-/// Returns the set to use, and whether it is confirmed. A set without Nodes, or without
-/// more than half of the previous Nodes, must be confirmed by a live list and, a little
-/// later, by the watch; until then the previous set stays.
-async fn confirmed_set(
-    store: &Store<Node>,
-    kind: NodeAddressType,
-    api: &Api<Node>,
-    before: &NodeSet,
-) -> (NodeSet, bool) {
-    let watched = || node_set(store.state().iter().map(AsRef::as_ref), kind);
-    let set = watched();
-    let (addresses, known) = (&set.backends.addresses, &before.backends.addresses);
-    let left = known.iter().filter(|known| addresses.contains(known));
-    let most_disappeared = 2 * left.count() < known.len();
-    if !set.backends.addresses.is_empty() && !most_disappeared {
-        return (set, true);
-    }
-    let live = timeout(LIST_DEADLINE, api.list(&ListParams::default())).await;
-    let list_agrees = match live {
-        Ok(Ok(live)) => node_set(live.iter(), kind).backends == set.backends,
-        Ok(Err(_)) | Err(_) => false,
-    };
-    if list_agrees {
-        sleep(QUIET).await;
-        let mut again = watched();
-        if again.backends == set.backends {
-            again.backends.none_confirmed = again.backends.addresses.is_empty();
-            return (again, true);
+/// The changes of the role to that of the leader.
+struct Leading(watch::Receiver<Role>);
+
+impl Leading {
+    async fn begins(&mut self) {
+        loop {
+            if self.0.changed().await.is_err() {
+                // The process is about to end.
+                std::future::pending::<()>().await;
+            }
+            if matches!(*self.0.borrow_and_update(), Role::Leader(_)) {
+                return;
+            }
         }
     }
-    tracing::warn!(
-        eligible = set.eligible,
-        before = before.eligible,
-        "most Nodes disappeared from the watch and a live list does not confirm it; load balancers keep their back ends"
-    );
-    // There is no previous set before the first one.
-    let previous = if before.version == 0 {
-        set
-    } else {
-        before.clone()
-    };
-    (previous, false)
 }
 
 /// The event with the last readable state of its Node; `None` if there is nothing to change.
@@ -186,28 +193,28 @@ fn readable(
     use watcher::Event;
     match event {
         Ok(Event::Apply(node)) if !node.unreadable().is_empty() => None,
-        Ok(Event::InitApply(node)) if !node.unreadable().is_empty() => {
-            let before = store.get(&ObjectRef::from_obj(&node))?;
-            Some(Ok(Event::InitApply(Node::clone(&before))))
-        }
+        Ok(Event::InitApply(node)) => Some(Ok(Event::InitApply(last_readable(node, store)?))),
         event => Some(event),
     }
 }
 
-fn node_set<'a>(nodes: impl Iterator<Item = &'a Node>, kind: NodeAddressType) -> NodeSet {
-    let mut set = NodeSet::default();
-    let mut addresses = Vec::new();
-    for node in nodes {
-        match address(node, kind).filter(|_| is_eligible(node)) {
-            Some(address) => {
-                addresses.push(address);
-                set.eligible += 1;
-            }
-            None => set.excluded += 1,
+/// The Node of a list, or its last known state if it cannot be read; `None` if there is none.
+fn last_readable(node: Node, store: &Store<Node>) -> Option<Node> {
+    if node.unreadable().is_empty() {
+        return Some(node);
+    }
+    let known = store.get(&ObjectRef::from_obj(&node))?;
+    Some(Node::clone(&known))
+}
+
+/// Waits until the changes pause.
+async fn quiet_period(changed: &Notify) {
+    let limit = Instant::now() + MAX_DELAY;
+    while timeout(QUIET, changed.notified()).await.is_ok() {
+        if Instant::now() >= limit {
+            return;
         }
     }
-    set.backends.addresses = addresses.into();
-    set
 }
 
 #[cfg(test)]

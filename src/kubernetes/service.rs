@@ -40,6 +40,7 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         ports: spec.ports.clone(),
         source_ranges: spec.source_ranges.clone(),
         client_affinity_seconds: spec.client_affinity_seconds,
+        ip_family: spec.ip_family,
         finalizer: has_finalizer(service, metadata_keys),
         record,
         published: service.ingress.clone(),
@@ -72,6 +73,7 @@ fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::node_addresses::IpFamily;
     use serde_json::json;
 
     fn read(service: serde_json::Value) -> ServiceView {
@@ -94,6 +96,24 @@ mod tests {
         assert_eq!(service.ports[0].protocol, "TCP", "the API's default");
         assert_eq!(service.ports[1].node_port, None, "zero is not allocated");
         assert_eq!(service.published.len(), 2);
+        assert_eq!(service.ip_family, IpFamily::V4, "the default");
         assert!(!service.record.is_empty());
+    }
+
+    #[test]
+    fn the_first_family_of_the_service_counts() {
+        let cases = [
+            (json!(["IPv4"]), IpFamily::V4),
+            (json!(["IPv4", "IPv6"]), IpFamily::V4),
+            (json!(["IPv6", "IPv4"]), IpFamily::V6),
+            (json!([]), IpFamily::V4),
+        ];
+        for (families, expected) in cases {
+            let found = read(json!({
+                "metadata": {"namespace": "default", "name": "web", "uid": "u"},
+                "spec": {"type": "LoadBalancer", "ipFamilies": families},
+            }));
+            assert_eq!(found.ip_family, expected, "{families}");
+        }
     }
 }

@@ -16,6 +16,7 @@ use kube::core::NamespaceResourceScope;
 use super::MetadataKeys;
 use super::condition::Condition;
 use super::managed_fields::{self, FieldOwner};
+use crate::plan::node_addresses::IpFamily;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
 
@@ -52,6 +53,7 @@ pub(super) struct ServiceSpec {
     pub(super) ports: Vec<PortView>,
     pub(super) source_ranges: Vec<String>,
     pub(super) client_affinity_seconds: Option<u32>,
+    pub(super) ip_family: IpFamily,
 }
 
 impl Service {

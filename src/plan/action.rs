@@ -33,6 +33,9 @@ pub enum Action {
         cloud: CloudName,
         id: LoadBalancerId,
         request: CreateRequest,
+        /// What to send instead, in this order, if the cloud rejects the request: the
+        /// back ends must follow the Nodes whatever it is that the cloud rejects.
+        fallbacks: Vec<CreateRequest>,
         urgency: Urgency,
     },
     /// Write record, status and condition in one patch, with the result of
@@ -164,8 +167,9 @@ pub enum Waiting {
     CloudError(CloudName, String),
     /// The load balancer of our name is being deleted, so it cannot be used.
     Deleting(CloudName),
-    /// No Node is eligible, and no live list has confirmed that.
-    NodesUnconfirmed,
+    /// No Node can be a back end. A load balancer keeps the back ends that it has until
+    /// this has lasted; a new one has none.
+    NoEligibleNodes,
     /// The cloud still has a load balancer whose deletion was requested.
     StillDeleting(CloudName, LoadBalancerId),
     /// Two clouds show the same load balancer, so both lead to one account; it is deleted
@@ -193,7 +197,7 @@ impl Waiting {
             | Self::ShownTwice {
                 clouds: [cloud, _], ..
             } => Some(cloud),
-            Self::NotOurs(_) | Self::Invalid(_) | Self::NodesUnconfirmed => None,
+            Self::NotOurs(_) | Self::Invalid(_) | Self::NoEligibleNodes => None,
         }
     }
 }

@@ -32,9 +32,9 @@ pub enum Desired {
     /// The Service is no longer managed: its load balancers are deleted, then our
     /// finalizer, record and condition are removed.
     Released(Release),
-    /// The Service is managed and its configuration is invalid: nothing changes
-    /// until a user edits it.
-    Invalid(Vec<Problem>),
+    /// The Service is managed and its configuration is invalid: until a user edits it,
+    /// only the back ends of its load balancers change.
+    Invalid(Box<Invalid>),
     Managed(Box<Wanted>),
 }
 
@@ -58,6 +58,14 @@ pub enum Release {
     Deleted,
     /// The Service object stays; it no longer asks for our load balancers.
     Stays(NotOurs),
+}
+
+/// A managed Service whose configuration is invalid.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Invalid {
+    pub owner: Owner,
+    /// Never empty.
+    pub problems: Vec<Problem>,
 }
 
 /// The load balancers that a managed Service asks for. With the addresses of the
@@ -120,7 +128,9 @@ pub fn clouds_to_query(
 ) -> BTreeSet<CloudName> {
     let mut queried: BTreeSet<CloudName> = service.record.clouds().cloned().collect();
     match desired {
-        Desired::Unmanaged(_) | Desired::Invalid(_) => return BTreeSet::new(),
+        Desired::Unmanaged(_) => return BTreeSet::new(),
+        // Only what exists is of interest.
+        Desired::Invalid(_) => {}
         Desired::Managed(wanted) => queried.extend(wanted.clouds.iter().cloned()),
         Desired::Released(_) => {
             let mut problems = Vec::new();
@@ -171,7 +181,10 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         }
     }
     if !problems.is_empty() {
-        return Desired::Invalid(problems);
+        return Desired::Invalid(Box::new(Invalid {
+            owner: service.owner(cluster),
+            problems,
+        }));
     }
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),

@@ -8,6 +8,28 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+/// An IP family. A load balancer has back ends of one family.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum IpFamily {
+    /// IPv4, which is also the family of a Service that names none.
+    #[default]
+    V4,
+    V6,
+}
+
+impl IpFamily {
+    /// The family of an address.
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() {
+            Self::V4
+        } else {
+            Self::V6
+        }
+    }
+}
+
 /// A set of Node addresses; an IPv4 address that is written as an IPv6 address is the IPv4
 /// address. A clone shares the allocation, because thousands of load
 /// balancers have the same thousand Nodes.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
+use super::node_addresses::IpFamily;
 use super::record::{Ingress, Record};
 
 /// The parts of a Service that the plan reads.
@@ -28,6 +29,8 @@ pub struct ServiceView {
     pub source_ranges: Vec<String>,
     /// Timeout of session affinity `ClientIP` in seconds; `None` without affinity.
     pub client_affinity_seconds: Option<u32>,
+    /// The first of `spec.ipFamilies`, which the back ends have.
+    pub ip_family: IpFamily,
     /// Whether the Service has our finalizer.
     pub finalizer: bool,
     /// The record in our annotations.

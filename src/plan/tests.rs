@@ -6,6 +6,7 @@ use super::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
 use super::desired::Capabilities;
 use super::load_balancer::{Addresses, LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
+use super::node_addresses::IpFamily;
 use super::record::{Ingress, Record};
 use super::service::{PortView, ServiceView};
 use super::*;
@@ -41,6 +42,7 @@ fn service(provider: &str) -> ServiceView {
         }],
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
+        ip_family: IpFamily::V4,
         finalizer: true,
         record: Record::default(),
         published: Vec::new(),
@@ -148,6 +150,23 @@ fn plans() {
     let provisioning = LoadBalancer {
         state: State::Provisioning,
         addresses: Addresses::default(),
+        ..found.clone()
+    };
+    let without_back_ends = || {
+        let mut found = on_cloud2.clone();
+        found.spec.nodes = Backends::default().addresses;
+        CloudView::Present(Box::new(found))
+    };
+    let not_understood = LoadBalancer {
+        is_understood: false,
+        ..found.clone()
+    };
+    let on_both = ServiceView {
+        annotations: service("cloud1,cloud2").annotations,
+        ..in_sync.clone()
+    };
+    let failed = LoadBalancer {
+        state: State::Error("no capacity".into()),
         ..found.clone()
     };
     let foreign_class = ServiceView {
@@ -288,10 +307,10 @@ fn plans() {
         },
         Case {
             reason: "a move waits until the new load balancer has an address",
-            service: moved,
+            service: moved.clone(),
             views: vec![
                 ("cloud1", present()),
-                ("cloud2", CloudView::Present(Box::new(provisioning))),
+                ("cloud2", CloudView::Present(Box::new(provisioning.clone()))),
             ],
             backends: one.clone(),
             expect: &["Publish"],
@@ -301,7 +320,7 @@ fn plans() {
             service: moved_from_many,
             views: vec![
                 ("cloud1", present()),
-                ("cloud2", CloudView::Present(Box::new(on_cloud2))),
+                ("cloud2", CloudView::Present(Box::new(on_cloud2.clone()))),
                 ("cloud3", CloudView::Unreachable),
                 ("cloud4", CloudView::NotConfigured),
             ],
@@ -338,10 +357,83 @@ fn plans() {
         },
         Case {
             reason: "an invalid value leaves the load balancer unchanged",
-            service: bad,
+            service: bad.clone(),
             views: vec![("cloud1", present())],
+            backends: one.clone(),
+            expect: &[],
+        },
+        Case {
+            reason: "a Node that left does not stay a back end because of an invalid value",
+            service: bad.clone(),
+            views: vec![("cloud1", present()), ("cloud2", CloudView::Unreachable)],
+            backends: nodes(&["10.0.0.9"]),
+            expect: &["Update"],
+        },
+        Case {
+            reason: "an invalid value is no reason to empty a load balancer",
+            service: bad.clone(),
+            views: vec![("cloud1", present())],
+            backends: Backends::default(),
+            expect: &[],
+        },
+        Case {
+            reason: "what still serves follows the Nodes while its successor is refused",
+            service: moved.clone(),
+            views: vec![("cloud1", present()), ("cloud2", CloudView::NameTaken)],
+            backends: nodes(&["10.0.0.9"]),
+            expect: &["Update", "Publish"],
+        },
+        Case {
+            reason: "a move that is complete does not update what it deletes",
+            service: moved.clone(),
+            views: vec![
+                ("cloud1", present()),
+                ("cloud2", CloudView::Present(Box::new(on_cloud2.clone()))),
+            ],
+            backends: nodes(&["10.0.0.9"]),
+            expect: &[
+                "ConfirmLive",
+                "Update",
+                "Publish",
+                "AwaitServing",
+                "Delete",
+                "ConfirmGone",
+                "Publish",
+            ],
+        },
+        Case {
+            reason: "one load balancer under two names is updated under the wanted one",
+            service: moved.clone(),
+            views: vec![
+                ("cloud1", CloudView::Present(Box::new(provisioning.clone()))),
+                ("cloud2", CloudView::Present(Box::new(provisioning))),
+            ],
+            backends: nodes(&["10.0.0.9"]),
+            expect: &["Update", "Publish"],
+        },
+        Case {
+            reason: "what is not known here would be lost with an update of the back ends",
+            service: bad.clone(),
+            views: vec![("cloud1", CloudView::Present(Box::new(not_understood)))],
             backends: nodes(&["10.0.0.9"]),
             expect: &[],
+        },
+        Case {
+            reason: "a move does not delete the last back ends while no Node is eligible",
+            service: moved.clone(),
+            views: vec![("cloud1", present()), ("cloud2", without_back_ends())],
+            backends: Backends::default(),
+            expect: &["Publish"],
+        },
+        Case {
+            reason: "the other cloud's load balancer follows the Nodes if one has failed",
+            service: on_both,
+            views: vec![
+                ("cloud1", CloudView::Present(Box::new(failed))),
+                ("cloud2", present()),
+            ],
+            backends: nodes(&["10.0.0.9"]),
+            expect: &["Update", "Update", "Publish"],
         },
     ];
     for case in cases {
@@ -401,9 +493,10 @@ fn every_problem_of_a_service_is_reported() {
     let mut wrong = service("cloud3");
     wrong.annotations.insert(LB_BANDWIDTH.into(), "0M".into());
     wrong.ports[0].protocol = "SCTP".into();
-    let Desired::Invalid(problems) = desired(&wrong, &cluster(), &clouds()) else {
+    let Desired::Invalid(invalid) = desired(&wrong, &cluster(), &clouds()) else {
         panic!("three mistakes");
     };
+    let problems = invalid.problems;
     let subjects: Vec<_> = problems
         .iter()
         .map(|problem| problem.describe("mycloud.com"))
@@ -564,5 +657,88 @@ fn a_release_queries_the_clouds_on_record() {
         let queried = clouds_to_query(&service, &desired, clouds);
         let queried: Vec<&str> = queried.iter().map(CloudName::as_str).collect();
         assert_eq!(queried.join(","), expected, "{reason}");
+    }
+}
+
+/// The back ends that an update sends, then those of its fallbacks.
+fn sent_back_ends(service: &ServiceView, found: &LoadBalancer, backends: Backends) -> Vec<String> {
+    let mut observed = Observed::of_service(service, backends);
+    let present = CloudView::Present(Box::new(found.clone()));
+    observed.clouds = BTreeMap::from([(CloudName::new("cloud1"), present)]);
+    let plan = plan(&desired(service, &cluster(), &clouds()), &observed);
+    let mut sent = Vec::new();
+    for action in &plan.actions {
+        if let Action::Update {
+            request, fallbacks, ..
+        } = action
+        {
+            sent.extend([request].into_iter().chain(fallbacks).map(|request| {
+                let bandwidth = &request.spec.bandwidth;
+                let nodes = request.spec.nodes.iter().map(ToString::to_string);
+                format!("{bandwidth} {}", nodes.collect::<Vec<_>>().join(","))
+            }));
+        }
+    }
+    sent
+}
+
+#[test]
+fn what_a_cloud_may_reject_is_followed_by_what_it_takes() {
+    let in_sync = service("cloud1");
+    let mut edited = in_sync.clone();
+    edited.annotations.insert(LB_BANDWIDTH.into(), "7M".into());
+    let mut bad = in_sync.clone();
+    bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
+    let before = nodes(&["10.0.0.1", "10.0.0.2"]);
+    let found = load_balancer(&in_sync, &before);
+    let cases: [(&str, &ServiceView, &[&str], &[&str]); 7] = [
+        (
+            "a Node joins",
+            &in_sync,
+            &["10.0.0.1", "10.0.0.2", "10.0.0.3"],
+            &["5M 10.0.0.1,10.0.0.2,10.0.0.3"],
+        ),
+        ("a Node leaves", &in_sync, &["10.0.0.1"], &["5M 10.0.0.1"]),
+        (
+            "one leaves, and one that the cloud cannot take joins",
+            &in_sync,
+            &["10.0.0.1", "10.0.0.3"],
+            &["5M 10.0.0.1,10.0.0.3", "5M 10.0.0.1"],
+        ),
+        (
+            "all are replaced: nothing is emptied",
+            &in_sync,
+            &["10.0.0.3"],
+            &["5M 10.0.0.3"],
+        ),
+        (
+            "an edit alone",
+            &edited,
+            &["10.0.0.1", "10.0.0.2"],
+            &["7M 10.0.0.1,10.0.0.2"],
+        ),
+        (
+            "an edit that the cloud may reject, and Nodes that changed",
+            &edited,
+            &["10.0.0.1", "10.0.0.3"],
+            &[
+                "7M 10.0.0.1,10.0.0.3",
+                "5M 10.0.0.1,10.0.0.3",
+                "5M 10.0.0.1",
+            ],
+        ),
+        (
+            "an invalid Service keeps the rest of what it has",
+            &bad,
+            &["10.0.0.1", "10.0.0.3"],
+            &["5M 10.0.0.1,10.0.0.3", "5M 10.0.0.1"],
+        ),
+    ];
+    for (reason, service, now, expected) in cases {
+        assert_eq!(
+            sent_back_ends(service, &found, nodes(now)),
+            expected,
+            "{reason}"
+        );
     }
 }

@@ -165,6 +165,16 @@ impl Environment {
         Self::on(control_plane, self.namespace.clone(), false, clouds).await
     }
 
+    /// Gives it a Node, without which no Service becomes ready.
+    ///
+    /// # Errors
+    /// kube-apiserver refused it.
+    pub async fn with_node(self) -> Result<Self> {
+        let node = NewNode::new("node", SHARED_NODES[0].parse()?);
+        node.create(&self.client()).await?;
+        Ok(self)
+    }
+
     async fn on(
         control_plane: ControlPlane,
         namespace: String,
@@ -234,7 +244,7 @@ impl Environment {
         };
         let rest = format!("requestTimeout: {timeout}{places}, {SIMULATED_ADDRESSES}");
         format!(
-            "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\n{extra}\nclouds:\n\
+            "clusterId: \"{cluster}\"\nannotationPrefix: {prefix}\nallowLoopbackNodes: true\n{extra}\nclouds:\n\
              \x20 - {{name: cloud1, endpoint: \"{cloud1}\", {rest}}}\n\
              \x20 - {{name: cloud2, endpoint: \"{cloud2}\", {rest}}}\n"
         )

@@ -166,6 +166,26 @@ pub async fn set_node_ready(client: &Client, name: &str, ready: bool) -> Result<
     Ok(())
 }
 
+/// Replaces the addresses, as a kubelet or a cloud's Node controller does.
+///
+/// # Errors
+/// There is no such Node.
+pub async fn set_node_addresses(
+    client: &Client,
+    name: &str,
+    addresses: &[(&str, &str)],
+) -> Result<()> {
+    let addresses = addresses
+        .iter()
+        .map(|(kind, address)| json!({"type": kind, "address": address}));
+    let patch = json!({ "status": { "addresses": addresses.collect::<Vec<_>>() } });
+    let patched = api(client)
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await;
+    patched.with_context(|| format!("setting the addresses of Node {name}"))?;
+    Ok(())
+}
+
 fn api(client: &Client) -> Api<Node> {
     Api::all(client.clone())
 }

@@ -162,6 +162,7 @@ pub fn service(facts: Facts) -> ServiceView {
         }],
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
+        ip_family: Default::default(),
         finalizer: facts.finalizer,
         record: facts.published.get().record.clone(),
         published: facts.published.get().ingress.clone(),

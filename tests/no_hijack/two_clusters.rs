@@ -62,8 +62,8 @@ async fn lists(test: &Environment, more: usize) -> Result<()> {
 
 #[tokio::test]
 async fn clusters_leave_each_others_load_balancers_alone() -> Result<()> {
-    let one = Environment::own("two-clusters").await?;
-    let other = one.beside("two-clusters-other").await?;
+    let one = Environment::own("two-clusters").await?.with_node().await?;
+    let other = one.beside("two-clusters-other").await?.with_node().await?;
     ensure!(one.namespace == other.namespace);
     let (one, other) = (Cluster::new(one).await?, Cluster::new(other).await?);
     ensure!(one.own.id != other.own.id && one.own.name != other.own.name);

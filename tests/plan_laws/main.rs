@@ -10,6 +10,7 @@
 //! | [`world`], [`cloud`], [`sweep`] | the world that these runs change |
 //! | [`executor`], [`fault`] | carries plans out by the shipped `Execution`, with faults |
 //! | [`invariants`], [`settled`] | what must hold at every moment, and at the end |
+//! | [`node_hold`] | the laws of the never-empty rule |
 //! | [`several`] | the laws of several Services |
 //! | [`story`], [`stories`], [`user`] | what happens to them, how it is drawn, the edits of users |
 //! | [`coverage`] | whether the stories are about what the laws are about |
@@ -21,6 +22,7 @@ mod expected;
 mod fault;
 mod generate;
 mod invariants;
+mod node_hold;
 mod runs;
 mod scene;
 mod settled;
@@ -75,10 +77,87 @@ proptest! {
 
     #[test]
     fn what_is_not_managed_is_left_alone(scene in scenes()) {
-        if matches!(scene.desired(), Desired::Unmanaged(_) | Desired::Invalid(_)) {
+        if matches!(scene.desired(), Desired::Unmanaged(_)) {
             let plan = scene.plan();
             prop_assert!(plan.actions.is_empty(), "{:#?}", plan.actions);
             prop_assert!(!plan.waiting.is_empty(), "without a reason");
+        }
+    }
+
+    #[test]
+    fn what_is_invalid_keeps_all_but_its_back_ends(scene in scenes()) {
+        if !matches!(scene.desired(), Desired::Invalid(_)) {
+            return Ok(());
+        }
+        let (plan, observed) = (scene.plan(), scene.observed());
+        prop_assert!(!plan.waiting.is_empty(), "without a reason");
+        for action in plan.actions {
+            let Action::Update { cloud, request, urgency, .. } = &action else {
+                return Err(TestCaseError::fail(format!("{action:?}")));
+            };
+            let Some(CloudView::Present(found)) = observed.clouds.get(cloud) else {
+                return Err(TestCaseError::fail(format!("{action:?} without a load balancer")));
+            };
+            prop_assert_eq!(&request.spec, &found.spec_with_nodes(&scene.nodes.addresses()));
+            prop_assert_eq!(*urgency, Urgency::Background);
+        }
+    }
+
+    #[test]
+    fn back_ends_follow_the_nodes_whatever_else_is_wrong(scene in scenes()) {
+        let (desired, observed, actions) = (scene.desired(), scene.observed(), scene.plan().actions);
+        if matches!(desired, Desired::Unmanaged(_) | Desired::Released(_)) || !is_sure_of_nodes(&observed) {
+            return Ok(());
+        }
+        let is_replaced = scene.wanted_clouds().is_some_and(|wanted| observed.serves_on(&wanted));
+        let now = &observed.backends.addresses;
+        for (cloud, found) in observed.present() {
+            let is_leftover = scene.wanted_clouds().is_some_and(|wanted| !wanted.contains(cloud));
+            if found.spec.nodes == *now || found.state == State::Deleting || (is_leftover && is_replaced) {
+                continue;
+            }
+            let follows = |action: &Action| match action {
+                Action::Update { cloud: at, request, .. } => at == cloud && request.spec.nodes == *now,
+                _ => false,
+            };
+            prop_assert!(actions.iter().any(follows), "{cloud} does not get {now:?}: {actions:#?}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_after_a_rejection_only_takes_out_what_is_gone(scene in scenes()) {
+        let observed = scene.observed();
+        for action in scene.plan().actions {
+            let Action::Update { cloud, request, fallbacks, .. } = &action else {
+                continue;
+            };
+            let Some(CloudView::Present(found)) = observed.clouds.get(cloud) else {
+                continue;
+            };
+            for fallback in fallbacks {
+                let nodes = &fallback.spec.nodes;
+                prop_assert_eq!(&fallback.spec, &found.spec_with_nodes(nodes), "{}", cloud);
+                prop_assert!(!nodes.is_empty() || observed.backends.none_confirmed, "{fallback:?}");
+                prop_assert_ne!(&fallback.spec, &request.spec);
+                prop_assert_ne!(nodes, &found.spec.nodes);
+                let lives = |node| request.spec.nodes.contains(node);
+                prop_assert!(nodes.iter().all(lives), "{fallback:?} has a Node that is gone");
+            }
+        }
+    }
+
+    #[test]
+    fn a_move_never_deletes_the_last_back_ends_on_one_look(scene in scenes()) {
+        let observed = scene.observed();
+        if scene.wanted_clouds().is_none() || is_sure_of_nodes(&observed) {
+            return Ok(());
+        }
+        for action in scene.plan().actions {
+            if let Action::Delete { cloud, .. } = &action
+                && let Some(CloudView::Present(found)) = observed.clouds.get(cloud)
+            {
+                prop_assert!(found.spec.nodes.is_empty(), "{cloud} still serves: {action:?}");
+            }
         }
     }
 
@@ -240,6 +319,10 @@ proptest! {
             prop_assert_ne!(&kept, &found.spec, "it would change nothing");
             let only_nodes = kept == found.spec_with_nodes(&request.spec.nodes);
             let mut expected = wanted_request(scene.nodes);
+            if !scene.wanted_clouds().is_some_and(|wanted| wanted.contains(&cloud)) {
+                // What the user does not name any more, or has made invalid.
+                expected.spec = found.spec_with_nodes(&scene.nodes.addresses());
+            }
             if !is_sure_of_nodes(&observed) {
                 expected.spec.nodes = found.spec.nodes.clone();
             }

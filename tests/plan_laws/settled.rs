@@ -92,7 +92,9 @@ fn expect_service(world: &World, service: &ServiceView, round: &Round) -> Result
         }
     }
     match world.desired(service) {
-        Desired::Unmanaged(_) | Desired::Invalid(_) => Ok(()),
+        Desired::Unmanaged(_) => Ok(()),
+        Desired::Invalid(_) if service.finalizer => follows_the_nodes(world, service, |_| true),
+        Desired::Invalid(_) => Ok(()),
         Desired::Released(_) if round.plan.waiting.is_empty() => {
             Err("the finalizer is still there".into())
         }
@@ -126,7 +128,7 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
         Waiting::CloudError(cloud, message) => is_in(cloud, &State::Error(message.clone())),
         // Each cloud of the worlds has addresses of its own.
         Waiting::ShownTwice { .. } => false,
-        Waiting::NodesUnconfirmed => !world.is_sure_of_nodes(),
+        Waiting::NoEligibleNodes => world.backends.addresses.is_empty(),
         // Time went by.
         Waiting::Provisioning(_) | Waiting::Deleting(_) => false,
         // A plan waits for neither: they come from applying and from pacing it.
@@ -160,8 +162,12 @@ fn managed(
     let leftover = world.reachable().find(|(name, cloud)| {
         !wanted.clouds.contains(*name) && cloud.of(&wanted.owner).next().is_some()
     });
+    if !all_serve {
+        follows_the_nodes(world, service, |cloud| !wanted.clouds.contains(cloud))?;
+    }
     if let Some((cloud, _)) = leftover
         && all_serve
+        && world.is_sure_of_nodes()
     {
         return Err(format!(
             "{cloud} still has a load balancer that no Service wants"
@@ -193,6 +199,25 @@ fn managed(
             ))
         }
     })
+}
+
+/// Whether the load balancers on these clouds have the Nodes as back ends.
+fn follows_the_nodes(
+    world: &World,
+    service: &ServiceView,
+    is_meant: impl Fn(&CloudName) -> bool,
+) -> Result<(), String> {
+    let (owner, nodes) = (service.owner(&cluster()), &world.backends.addresses);
+    if !world.is_sure_of_nodes() {
+        return Ok(());
+    }
+    for (name, cloud) in world.reachable().filter(|(name, _)| is_meant(name)) {
+        let found = cloud.of(&owner).next();
+        if let Some(found) = found.filter(|found| found.spec.nodes != *nodes) {
+            return Err(format!("{name} has other back ends: {found:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// The load balancer on a cloud that is wanted, if it can be had there.

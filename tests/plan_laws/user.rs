@@ -52,6 +52,7 @@ impl World {
             ports: Vec::new(),
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
+            ip_family: Default::default(),
             finalizer: false,
             record: Record::default(),
             published: Vec::new(),

@@ -111,7 +111,7 @@ impl World {
         let service = self.services.get(key)?.clone();
         let desired = self.desired(&service);
         let mut observed = Observed::of_service(&service, self.backends.clone());
-        if matches!(desired, Desired::Unmanaged(_) | Desired::Invalid(_)) {
+        if matches!(desired, Desired::Unmanaged(_)) {
             return Some((service, desired, observed));
         }
         let owner = service.owner(&cluster());

@@ -51,7 +51,8 @@ async fn marks_of_another_prefix_keep_a_load_balancer() -> Result<()> {
 /// Without a `clusterId`: owners and names differ.
 #[tokio::test]
 async fn installations_side_by_side_have_load_balancers_of_their_own() -> Result<()> {
-    let mut test = Environment::own("installations").await?;
+    let test = Environment::own("installations").await?;
+    let mut test = test.with_node().await?;
     test.extra_config = QUICK.into();
     let first = test.sole_replica().await?;
     ready(&test, "web").await?;

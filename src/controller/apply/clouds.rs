@@ -1,13 +1,21 @@
 //! The effects on a cloud.
 
 use super::{Executor, Interruption};
-use crate::cloud::{CloudError, ErrorKind, Operation, Verb, Which};
+use crate::cloud::{CloudError, ErrorKind, Operation, Rejection, Verb, Which};
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::ReconcileError;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{CreateRequest, Desired, Observed, Outcome, Urgency, Waiting};
 use crate::priority::Priority;
+
+/// What an update sends.
+#[derive(Clone, Copy)]
+pub(super) struct Requests<'a> {
+    pub request: &'a CreateRequest,
+    /// Sent in this order if the cloud rejects the request.
+    pub fallbacks: &'a [CreateRequest],
+}
 
 impl Executor<'_> {
     pub(super) async fn create(
@@ -44,13 +52,14 @@ impl Executor<'_> {
         &self,
         name: &CloudName,
         before: &LoadBalancer,
-        request: &CreateRequest,
+        requests: Requests<'_>,
         urgency: Urgency,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let permit = self.leadership.permit()?;
         let priority = self.priority(name, urgency);
-        let updated = cloud.client.update(&permit, before, request, priority);
+        let client = &cloud.client;
+        let updated = client.update(&permit, before, requests.request, priority);
         let updated = updated.await;
         if urgency == Urgency::Background {
             self.count_node_sync(name, updated.is_ok());
@@ -63,9 +72,38 @@ impl Executor<'_> {
             Err(error) => {
                 // The state of the load balancer is unknown: the next attempt queries it.
                 cloud.inventory.forget(&before.id);
+                if may_concern_the_content(&error) {
+                    self.fall_back(cloud, before, requests.fallbacks).await?;
+                }
                 Err(error.into())
             }
         }
+    }
+
+    /// Sends the part of a rejected request that the cloud takes, so that at least the
+    /// back ends follow the Nodes. The rejection stays the error of the attempt.
+    async fn fall_back(
+        &self,
+        cloud: &CloudHandle,
+        before: &LoadBalancer,
+        fallbacks: &[CreateRequest],
+    ) -> Result<(), Interruption> {
+        for request in fallbacks {
+            let permit = self.leadership.permit()?;
+            let priority = Priority::Background;
+            let updated = cloud.client.update(&permit, before, request, priority);
+            match updated.await {
+                Ok(updated) => {
+                    let (id, back_ends) = (&before.id, updated.spec.nodes.len());
+                    tracing::info!(%id, back_ends, "the cloud rejected an update and took the same back ends without what it may have rejected");
+                    cloud.inventory.record(updated);
+                    return Ok(());
+                }
+                Err(error) if may_concern_the_content(&error) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     /// Deletes a load balancer after a query has shown that it is still ours: the
@@ -189,4 +227,14 @@ impl Executor<'_> {
         // A plan acts only on observed clouds, which are all configured.
         self.context.clouds.get(name).ok_or(ReconcileError::Changed)
     }
+}
+
+/// Whether a cloud may take an update with another content.
+fn may_concern_the_content(error: &CloudError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Rejected(Rejection::InvalidArgument | Rejection::QuotaExceeded)
+            | ErrorKind::Unsupported
+            | ErrorKind::Unspecified
+    )
 }

@@ -90,7 +90,7 @@ impl Requeue {
             }
             // A Node change reconciles every Service; configuring a cloud needs a restart.
             // The time of a repair's slot comes from the pacing.
-            Waiting::NodesUnconfirmed
+            Waiting::NoEligibleNodes
             | Waiting::RepairSlot(_)
             | Waiting::CloudNotConfigured(_)
             | Waiting::ShownTwice { .. }
@@ -286,7 +286,7 @@ mod tests {
                 Requeue::AwaitChange,
                 "a restart",
             ),
-            (Waiting::NodesUnconfirmed, Requeue::AwaitChange, "a Node"),
+            (Waiting::NoEligibleNodes, Requeue::AwaitChange, "a Node"),
             (Waiting::Provisioning(cloud()), Requeue::Poll, "the cloud"),
             (
                 Waiting::CloudUnreachable(cloud()),

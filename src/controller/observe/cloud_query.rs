@@ -43,7 +43,7 @@ pub fn cloud_queries<'a>(
     service: &'a ObservedService,
     context: &'a Context,
 ) -> Vec<CloudQuery<'a>> {
-    if matches!(service.desired, Desired::Unmanaged(_) | Desired::Invalid(_)) {
+    if matches!(service.desired, Desired::Unmanaged(_)) {
         return Vec::new();
     }
     let (view, memory) = (&service.view, &context.memory);

@@ -29,11 +29,12 @@ pub fn readiness<'a>(
     match &service.desired {
         Desired::Unmanaged(_) => None,
         Desired::Released(_) => failed.or_else(|| waiting.into_iter().find_map(explain)),
-        Desired::Invalid(problems) => Some(invalid(problems, prefix)),
+        Desired::Invalid(found) => Some(invalid(&found.problems, prefix)),
         Desired::Managed(wanted) => Some(
             failed
                 .or_else(|| queued_repair(&waiting, observed))
                 .or_else(|| not_serving(&unready(wanted, observed)))
+                .or_else(|| without_nodes(wanted, observed))
                 .unwrap_or_else(|| ready(wanted, observed, &waiting)),
         ),
     }
@@ -54,7 +55,28 @@ fn not_serving(waiting: &BTreeSet<Waiting>) -> Option<Readiness> {
     waiting.iter().map(Unfinished::Waiting).find_map(explain)
 }
 
-fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
+/// Load balancers that have addresses, and either no back ends or those of before.
+fn without_nodes(wanted: &Wanted, observed: &Observed) -> Option<Readiness> {
+    if !observed.backends.addresses.is_empty() {
+        return None;
+    }
+    let mut found = observed.present();
+    let keeps_some =
+        found.any(|(cloud, found)| wanted.clouds.contains(cloud) && !found.spec.nodes.is_empty());
+    let consequence = if keeps_some {
+        "load balancers keep the back ends that they have"
+    } else {
+        "the load balancers have no back ends"
+    };
+    let message = format!(
+        "No Node is eligible as a back end, or none has a usable address of the configured type; {consequence}"
+    );
+    let reason = condition_reason(Reason::NoEligibleNodes);
+    Some(Readiness::new(reason, message))
+}
+
+/// The condition of a Service with these problems.
+pub fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
     let problems: Vec<String> = problems
         .iter()
         .map(|problem| problem.describe(prefix))
@@ -142,7 +164,8 @@ pub(super) fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             Waiting::RepairSlot(cloud) => format!(
                 "The load balancer on {cloud} was deleted outside the cluster; a new one is queued because repairs are rate-limited"
             ),
-            Waiting::NodesUnconfirmed
+            // Its message depends on the load balancers.
+            Waiting::NoEligibleNodes
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_)
             | Waiting::StillDeleting(..) => return None,
@@ -171,6 +194,7 @@ fn condition_reason(reason: Reason) -> ConditionReason {
         Reason::NotConfigured | Reason::SharedAccount => ConditionReason::CloudNotConfigured,
         Reason::CloudFailed => ConditionReason::CloudError,
         Reason::Drift => ConditionReason::Drifted,
+        Reason::NoEligibleNodes => ConditionReason::NoEligibleNodes,
         Reason::CloudThrottled
         | Reason::CloudUnavailable
         | Reason::CloudRejected
@@ -182,7 +206,6 @@ fn condition_reason(reason: Reason) -> ConditionReason {
         | Reason::Fenced
         | Reason::Unsupported
         | Reason::Kubernetes
-        | Reason::NodesUnconfirmed
         | Reason::NotOurs
         | Reason::NotLeader
         | Reason::Stopping => ConditionReason::SyncFailed,

@@ -41,15 +41,6 @@ pub fn emit_before_apply(paced: &PacedPlan, service: &ObservedService, context: 
                         request.name
                     ),
                 );
-                if request.spec.nodes.is_empty() {
-                    emit(
-                        EventReason::UnAvailableLoadBalancer,
-                        &format!(
-                            "There is no eligible Node: load balancer {} on {cloud} is created without back ends",
-                            request.name
-                        ),
-                    );
-                }
             }
             Action::Update {
                 cloud,
@@ -138,6 +129,7 @@ pub fn emit_condition_change(service: &ObservedService, readiness: &Readiness, c
         ConditionReason::Provisioning | ConditionReason::Drifted => return,
         ConditionReason::InvalidConfiguration => EventReason::InvalidConfiguration,
         ConditionReason::NotOwned => EventReason::LoadBalancerNotOwned,
+        ConditionReason::NoEligibleNodes => EventReason::UnAvailableLoadBalancer,
         ConditionReason::CloudNotConfigured
         | ConditionReason::CloudError
         | ConditionReason::SyncFailed => EventReason::SyncLoadBalancerFailed,

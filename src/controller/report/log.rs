@@ -118,13 +118,8 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
         Waiting::Deleting(cloud) => {
             tracing::info!(%cloud, "waiting for the cloud to delete the load balancer before a new one is created");
         }
-        Waiting::NodesUnconfirmed => {
-            tracing::info!(
-                "no Node is eligible; keeping the back ends until a live list confirms it"
-            );
-        }
-        // Common while many load balancers are deleted or repaired, and shown by
-        // the condition, Events and metrics.
-        Waiting::RepairSlot(..) | Waiting::StillDeleting(..) => {}
+        // Common while many load balancers are deleted or repaired, or the same for all of
+        // them, and shown by the condition, Events and metrics.
+        Waiting::RepairSlot(..) | Waiting::StillDeleting(..) | Waiting::NoEligibleNodes => {}
     }
 }

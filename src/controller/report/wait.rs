@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::events::emit_condition_change;
 use super::write_condition;
 use crate::controller::Context;
 use crate::controller::observe::observe_service;
@@ -12,7 +13,7 @@ use crate::kubernetes::service_object::Service;
 use crate::plan::Desired;
 
 /// Explains in the condition what a Service waits for, unless its load balancer serves
-/// or has failed.
+/// or has failed. What is invalid needs no turn to be explained.
 pub async fn explain_wait(
     watched: Arc<Service>,
     clouds: &CloudSet,
@@ -26,18 +27,30 @@ pub async fn explain_wait(
     let condition = find(&service.object, context.metadata_keys.condition());
     let explains_less =
         |condition: &Condition| condition.reason == <&str>::from(ConditionReason::Provisioning);
-    let is_managed = matches!(service.desired, Desired::Managed(_));
-    if !is_managed || !condition.is_none_or(explains_less) {
-        return;
-    }
+    let readiness = match &service.desired {
+        Desired::Managed(_) if condition.is_none_or(explains_less) => turn(clouds),
+        Desired::Invalid(found) => {
+            let prefix = context.metadata_keys.prefix();
+            let readiness = super::condition::invalid(&found.problems, prefix);
+            if condition.is_some_and(|condition| readiness.matches(condition)) {
+                return;
+            }
+            emit_condition_change(&service, &readiness, context);
+            readiness
+        }
+        _ => return,
+    };
+    // A failure is logged there, and costs only the explanation.
+    let _ = write_condition(&service, &service.object, &readiness, leadership, context).await;
+}
+
+fn turn(clouds: &CloudSet) -> Readiness {
     let clouds: Vec<&str> = clouds.iter().map(|cloud| cloud.as_str()).collect();
-    let readiness = Readiness::new(
+    Readiness::new(
         ConditionReason::Provisioning,
         format!(
             "Waiting for a turn at {}: as many load balancers as its limit of concurrent calls allows are being changed",
             clouds.join(", ")
         ),
-    );
-    // A failure is logged there, and costs only the explanation.
-    let _ = write_condition(&service, &service.object, &readiness, leadership, context).await;
+    )
 }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::kubernetes::node::{self, is_eligible};
+use crate::kubernetes::node::{self, AddressRule, is_eligible};
+use crate::plan::node_addresses::IpFamily;
 
 /// How kube-apiserver shows `9999-12-31T23:59:59-23:59`.
 const YEAR_10000: &str = "10000-01-01T23:58:59Z";
@@ -28,7 +29,7 @@ fn whole() -> Value {
 
 fn is_back_end(json: Value) -> bool {
     let node: Node = serde_json::from_value(json).expect("anything is read");
-    is_eligible(&node) && node::address(&node, NodeAddressType::Internal).is_some()
+    is_eligible(&node) && node::address(&node, AddressRule::default(), IpFamily::V4).is_some()
 }
 
 /// With the typed Node of k8s-openapi, each of these hid all Nodes of the cluster.

@@ -1,12 +1,15 @@
 //! The back ends while the watch is behind or ahead of a live list.
 
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 
 use http::{Request, Response};
 use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::election::sole_leader;
+use crate::kubernetes::node::NodeAddressType;
 
 /// A Node whose address ends in its number.
 fn node(number: u8) -> Node {
@@ -20,77 +23,185 @@ fn json(number: u8) -> Value {
     })
 }
 
-/// The result for these watched Nodes and this live list, after three Nodes before;
-/// `live` is `None` for an API server that fails.
-async fn result_of(watched: &[u8], live: Option<&[u8]>) -> (NodeSet, bool) {
-    let (store, mut writer) = reflector::store();
-    for number in watched {
-        writer.apply_watcher_event(&watcher::Event::Apply(node(*number)));
+const SETTINGS: NodeSettings = NodeSettings {
+    rule: AddressRule {
+        kind: NodeAddressType::Internal,
+        allow_loopback: false,
+    },
+    hold: HoldSettings {
+        no_nodes_grace_period: GRACE,
+        empty_without_addresses: false,
+    },
+};
+const GRACE: Duration = Duration::from_secs(300);
+
+/// The watch, the API server's live list and the judge of both.
+struct Cluster {
+    watch: reflector::store::Writer<Node>,
+    /// The Nodes of a live list; `None` for an API server that fails.
+    live: Arc<Mutex<Option<Vec<u8>>>>,
+    roles: watch::Sender<Role>,
+    judge: Judge,
+    before: NodeSet,
+}
+
+impl Cluster {
+    /// A leader's, which has seen three Nodes.
+    async fn with_three_nodes() -> Self {
+        let mut cluster = Self::new(Role::Leader(sole_leader(1)));
+        cluster.show(&[1, 2, 3], Some(&[1, 2, 3]));
+        cluster.next().await;
+        cluster
     }
-    let (code, answer) = match live {
-        Some(live) => {
-            let nodes: Vec<Value> = live.iter().copied().map(json).collect();
-            (200, json!({"metadata": {}, "items": nodes}))
+
+    fn new(role: Role) -> Self {
+        let (store, watch) = reflector::store();
+        let live = Arc::new(Mutex::new(None::<Vec<u8>>));
+        let nodes = live.clone();
+        let list = tower::service_fn(move |_: Request<Body>| {
+            let (code, answer) = match &*nodes.lock().expect("a lock") {
+                Some(live) => {
+                    let nodes: Vec<Value> = live.iter().copied().map(json).collect();
+                    (200, json!({"metadata": {}, "items": nodes}))
+                }
+                None => (500, json!({})),
+            };
+            let body = serde_json::to_vec(&answer).expect("JSON");
+            let answer = Response::builder().status(code).body(Body::from(body));
+            ready(Ok::<_, Infallible>(answer.expect("an answer")))
+        });
+        let api = Api::all(Client::new(list, "default"));
+        let (sender, roles) = watch::channel(role);
+        Self {
+            watch,
+            live,
+            roles: sender,
+            judge: Judge::new(SETTINGS, store, api, roles),
+            before: NodeSet::default(),
         }
-        None => (500, json!({})),
-    };
-    let body = serde_json::to_vec(&answer).expect("JSON");
-    let list = tower::service_fn(move |_: Request<Body>| {
-        let answer = Response::builder().status(code);
-        let answer = answer.body(Body::from(body.clone())).expect("an answer");
-        async move { Ok::<_, Infallible>(answer) }
-    });
-    let three = [1, 2, 3].map(node);
-    let before = NodeSet {
-        version: 1,
-        ..node_set(three.iter(), NodeAddressType::Internal)
-    };
-    let api = Api::all(Client::new(list, "default"));
-    confirmed_set(&store, NodeAddressType::Internal, &api, &before).await
+    }
+
+    /// Sets what the watch and a live list show.
+    fn show(&mut self, watched: &[u8], live: Option<&[u8]>) {
+        self.watch.apply_watcher_event(&watcher::Event::Init);
+        for number in watched {
+            let node = node(*number);
+            self.watch
+                .apply_watcher_event(&watcher::Event::InitApply(node));
+        }
+        self.watch.apply_watcher_event(&watcher::Event::InitDone);
+        *self.live.lock().expect("a lock") = live.map(<[u8]>::to_vec);
+    }
+
+    async fn next(&mut self) -> (usize, bool) {
+        let (mut set, _) = self.judge.next(&self.before).await;
+        set.version = self.before.version + 1;
+        self.before = set;
+        let Backends {
+            addresses,
+            none_confirmed,
+        } = &self.before.v4;
+        (addresses.len(), *none_confirmed)
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_loss_of_most_nodes_must_be_confirmed_by_a_live_list() {
-    type Case = (
-        &'static [u8],
-        Option<&'static [u8]>,
-        usize,
-        bool,
-        &'static str,
-    );
+    type Case = (&'static [u8], Option<&'static [u8]>, usize, &'static str);
     let cases: [Case; 6] = [
         (
             &[1, 2],
             None,
             2,
-            true,
             "one of three disappeared: no list is needed",
         ),
         (
             &[1],
             Some(&[1]),
             1,
-            true,
-            "two of three disappeared, and the live list confirms it",
+            "two of three were deleted, and the live list confirms it",
         ),
-        (&[1], Some(&[1, 2, 3]), 3, false, "the watch is behind"),
-        (&[1], None, 3, false, "the list fails"),
+        (&[1], Some(&[1, 2, 3]), 3, "the watch is behind"),
+        (&[1], None, 3, "the list fails"),
         (
             &[],
             Some(&[]),
             0,
-            true,
             "all disappeared, and the live list confirms it",
         ),
-        (&[], Some(&[1]), 3, false, "the live list has one Node"),
+        (&[], Some(&[1]), 3, "the live list has one Node"),
     ];
-    for (watched, live, count, is_sure, why) in cases {
-        let (set, confirmed) = result_of(watched, live).await;
-        assert_eq!(set.backends.addresses.len(), count, "{why}");
-        assert_eq!(confirmed, is_sure, "{why}");
-        let none = set.backends.addresses.is_empty();
-        assert_eq!(set.backends.none_confirmed, none, "{why}");
+    for (watched, live, count, why) in cases {
+        let mut cluster = Cluster::with_three_nodes().await;
+        cluster.show(watched, live);
+        assert_eq!(cluster.next().await, (count, false), "{why}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn load_balancers_are_emptied_only_when_the_watch_and_a_live_list_agree_in_the_end() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    cluster.show(&[], Some(&[]));
+    assert_eq!(cluster.next().await, (0, false), "they are kept");
+    tokio::time::advance(GRACE).await;
+    cluster.show(&[], None);
+    assert_eq!(cluster.next().await, (0, false), "the list fails");
+    cluster.show(&[], Some(&[1]));
+    assert_eq!(cluster.next().await, (0, false), "the list contradicts");
+    cluster.show(&[], Some(&[]));
+    assert_eq!(cluster.next().await, (0, false), "the time begins anew");
+    tokio::time::advance(GRACE).await;
+    assert_eq!(cluster.next().await, (0, true), "it has lasted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_leader_begins_anew() {
+    let mut cluster = Cluster::new(Role::Standby);
+    cluster.show(&[], Some(&[]));
+    cluster.next().await;
+    tokio::time::advance(2 * GRACE).await;
+    assert_eq!(
+        cluster.next().await,
+        (0, false),
+        "a standby confirms nothing"
+    );
+    cluster.roles.send_replace(Role::Leader(sole_leader(1)));
+    assert_eq!(
+        cluster.next().await,
+        (0, false),
+        "it has just begun to lead"
+    );
+    tokio::time::advance(GRACE).await;
+    assert_eq!(
+        cluster.next().await,
+        (0, true),
+        "it has seen none for long enough"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_family_has_its_own_back_ends() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    let both = json!({"metadata": {"name": "n9"}, "status": {"addresses": [
+        {"type": "InternalIP", "address": "fd00::9"}, {"type": "InternalIP", "address": "10.0.0.9"},
+        {"type": "InternalIP", "address": "fe80::9"},
+    ]}});
+    let node = serde_json::from_value(both).expect("a Node");
+    cluster
+        .watch
+        .apply_watcher_event(&watcher::Event::Apply(node));
+    cluster.next().await;
+    let set = &cluster.before;
+    let of = |family| {
+        let all = set.backends(family).addresses.iter();
+        all.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of(IpFamily::V4),
+        ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9"]
+    );
+    assert_eq!(of(IpFamily::V6), ["fd00::9"]);
+    assert_eq!((set.eligible, set.unusable_addresses), (4, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use super::{Service, ServiceSpec};
 use crate::kubernetes::condition::Condition;
 use crate::kubernetes::lenient::{self, Entries, Field};
 use crate::kubernetes::managed_fields::FieldOwner;
+use crate::plan::node_addresses::IpFamily;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
 
@@ -73,6 +74,8 @@ struct SpecJson {
     session_affinity: Field<Option<String>>,
     #[serde(deserialize_with = "lenient::object_field")]
     session_affinity_config: Field<AffinityJson>,
+    #[serde(deserialize_with = "lenient::texts_field")]
+    ip_families: Field<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -202,11 +205,16 @@ impl SpecJson {
             odd.push("spec.ports");
         }
         let ranges = self.load_balancer_source_ranges;
+        let families = self.ip_families.read("spec.ipFamilies", odd);
         ServiceSpec {
             is_load_balancer: kind.as_deref() == Some("LoadBalancer"),
             client_affinity_seconds: match affinity.as_deref() {
                 Some("ClientIP") => client_affinity(self.session_affinity_config, odd),
                 _ => None,
+            },
+            ip_family: match families.first().map(String::as_str) {
+                Some("IPv6") => IpFamily::V6,
+                _ => IpFamily::V4,
             },
             class: self.load_balancer_class.read("spec.loadBalancerClass", odd),
             ports,

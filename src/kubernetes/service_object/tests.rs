@@ -39,6 +39,7 @@ fn whole() -> Value {
             "type": "LoadBalancer", "loadBalancerClass": "example.com/class",
             "ports": [{"name": "http", "protocol": "TCP", "port": 80, "targetPort": "http", "nodePort": 30080}],
             "loadBalancerSourceRanges": ["192.0.2.0/24"],
+            "ipFamilies": ["IPv6", "IPv4"],
             "sessionAffinity": "ClientIP",
             "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}},
         },
@@ -74,6 +75,7 @@ fn all_that_is_needed_is_read() {
     );
     assert_eq!(view.source_ranges, ["192.0.2.0/24"]);
     assert_eq!(view.client_affinity_seconds, Some(60));
+    assert_eq!(view.ip_family, IpFamily::V6);
     assert_eq!(view.published.len(), 1);
     assert_eq!(service.resource_version().as_deref(), Some("10"));
     assert_eq!(json!(service.conditions), whole()["status"]["conditions"]);
@@ -204,6 +206,8 @@ fn a_service_is_unreadable_if_a_needed_value_has_another_shape() {
             "/spec/sessionAffinityConfig/clientIP/timeoutSeconds",
             "spec.sessionAffinityConfig",
         ),
+        ("/spec/ipFamilies", "spec.ipFamilies"),
+        ("/spec/ipFamilies/0", "spec.ipFamilies"),
         ("/status", "status"),
         ("/status/conditions", "status.conditions"),
         ("/status/conditions/0", "status.conditions"),

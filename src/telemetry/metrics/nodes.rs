@@ -6,6 +6,7 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 
 use super::exemplars::Histograms;
 use super::registry::{Label, Registrar};
+use crate::kubernetes::node_watch::NodeSet;
 
 const BUCKETS: [f64; 12] = [
     0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0,
@@ -13,6 +14,7 @@ const BUCKETS: [f64; 12] = [
 
 pub struct NodeMetrics {
     nodes: IntGaugeVec,
+    unusable_addresses: IntGaugeVec,
     syncs: Histograms,
     errors: IntCounterVec,
 }
@@ -24,8 +26,13 @@ impl NodeMetrics {
         Ok(Self {
             nodes: registrar.gauge(
                 "mycloud_lb_nodes",
-                "Nodes that are back ends (eligible) and Nodes that are not (excluded).",
+                "Nodes that can be back ends (eligible) and Nodes that cannot (excluded). Load balancers may keep excluded Nodes for a while.",
                 vec![Label::of("state", &["eligible", "excluded"])],
+            )?,
+            unusable_addresses: registrar.gauge(
+                "mycloud_lb_node_unusable_addresses",
+                "Addresses of eligible Nodes that no cloud can reach (unspecified, loopback, link-local, multicast). They are left out of the back ends; the log names the Nodes.",
+                vec![],
             )?,
             syncs: registrar.histogram(
                 "mycloud_lb_node_sync_duration_seconds",
@@ -41,10 +48,14 @@ impl NodeMetrics {
         })
     }
 
-    /// Records a change of the Nodes: the number of back ends and of excluded Nodes.
-    pub fn changed(&self, eligible: i64, excluded: i64) {
-        self.nodes.with_label_values(&["eligible"]).set(eligible);
-        self.nodes.with_label_values(&["excluded"]).set(excluded);
+    /// Records a change of the Nodes.
+    pub fn changed(&self, now: &NodeSet) {
+        let eligible = self.nodes.with_label_values(&["eligible"]);
+        eligible.set(now.eligible);
+        let excluded = self.nodes.with_label_values(&["excluded"]);
+        excluded.set(now.excluded);
+        let unusable = self.unusable_addresses.with_label_values::<&str>(&[]);
+        unusable.set(now.unusable_addresses);
     }
 
     /// Records that a load balancer got the current Nodes, `took` after their change.

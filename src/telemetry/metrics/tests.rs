@@ -57,6 +57,7 @@ fn known_series_exist_at_zero_from_the_start() {
         "mycloud_lb_cloud_api_paused{cloud=\"cloud1\"} 0",
         "mycloud_lb_provisioning_duration_seconds_bucket{cloud=\"cloud1\",le=\"60\"} 0",
         "mycloud_lb_nodes{state=\"excluded\"} 0",
+        "mycloud_lb_node_unusable_addresses 0",
         "mycloud_lb_watch_errors_total{error=\"stream\",kind=\"node\"} 0",
         "mycloud_lb_trace_spans_total{result=\"failed\"} 0",
         "workqueue_depth{name=\"service\"} 0",

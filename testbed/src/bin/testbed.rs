@@ -80,7 +80,8 @@ impl Clouds {
         let config = directory.path().join("config.yaml");
         let (one, two) = (cloud1.endpoint(), cloud2.endpoint());
         let text = format!(
-            "clouds:\n- {{name: cloud1, endpoint: \"{one}\", {SIMULATED_ADDRESSES}}}\n\
+            "allowLoopbackNodes: true\nclouds:\n\
+             - {{name: cloud1, endpoint: \"{one}\", {SIMULATED_ADDRESSES}}}\n\
              - {{name: cloud2, endpoint: \"{two}\", {SIMULATED_ADDRESSES}}}\n"
         );
         std::fs::write(&config, text)?;

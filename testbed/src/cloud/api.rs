@@ -15,7 +15,7 @@ use super::call::Call;
 use super::connection::Connection;
 use super::engine::Engine;
 use super::event::{Effect, Outcome, Verb};
-use super::fault::{FaultKind, LateReply, Struck};
+use super::fault::{Failure, FaultKind, LateReply, Struck};
 use super::operation::{self, Blur};
 use super::refusal::{Code, Refusal};
 
@@ -156,6 +156,16 @@ async fn reply(engine: Arc<Engine>, call: Arc<Call>, sequence: u64, struck: Stru
                 .map_or(truth, |another| Answer::success(&another))
         }
         FaultKind::OmitField { field } => truly(&blur).await.without(&field),
+        FaultKind::RefuseBackEnd { address } => {
+            let nodes = call.shown()["nodes"].as_array();
+            let is_meant =
+                |nodes: &Vec<serde_json::Value>| nodes.iter().any(|node| *node == address);
+            if nodes.is_some_and(is_meant) {
+                Answer::failure(&Failure::code(Code::InvalidArgument), profile)
+            } else {
+                truly(&blur).await
+            }
+        }
         FaultKind::Redirect { location } => Answer::redirect(location),
     })
 }

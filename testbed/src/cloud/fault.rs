@@ -146,6 +146,8 @@ pub enum FaultKind {
     },
     /// It is carried out, and the answer shows this load balancer instead.
     AnswerAnother { id: String },
+    /// A list of back ends that contains this address is refused as invalid.
+    RefuseBackEnd { address: String },
     /// 307 to this place, not carried out.
     Redirect {
         /// Header `Location`.
@@ -212,6 +214,7 @@ impl FaultKind {
             Self::OversizedBody { .. } => "oversizedBody",
             Self::OmitField { .. } => "omitField",
             Self::AnswerAnother { .. } => "answerAnother",
+            Self::RefuseBackEnd { .. } => "refuseBackEnd",
             Self::Redirect { .. } => "redirect",
         }
     }
@@ -221,6 +224,7 @@ impl FaultKind {
         match self {
             Self::ListIncomplete { .. } => verb == Verb::List,
             Self::Stale => matches!(verb, Verb::List | Verb::Query),
+            Self::RefuseBackEnd { .. } => matches!(verb, Verb::Create | Verb::Update),
             Self::AnswerAnother { .. } => {
                 matches!(verb, Verb::Query | Verb::Create | Verb::Update)
             }

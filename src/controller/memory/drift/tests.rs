@@ -49,6 +49,7 @@ fn update(cloud: &str, urgency: Urgency) -> Action {
         cloud: CloudName::new(cloud),
         id: LoadBalancerId::new("lb-1"),
         request: request(),
+        fallbacks: Vec::new(),
         urgency,
     }
 }

@@ -1,13 +1,19 @@
-//! Nodes that come and go reach every load balancer, in few updates, and never
-//! by mistake as "none".
+//! Nodes that come and go reach every load balancer, in few updates.
+//!
+//! [`never_empty`]: never by mistake as "none"; [`addresses`]: with an address that clouds
+//! can reach; [`follow`]: whatever else is wrong with the Service or its cloud.
+
+mod addresses;
+mod follow;
+mod never_empty;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use anyhow::{Result, ensure};
-use testbed::cloud::{CloudSimulator, Verb};
+use anyhow::{Context, Result, ensure};
+use testbed::cloud::{CloudSimulator, Event, Verb};
 use testbed::environment::SOON;
-use testbed::nodes::{NewNode, create_node, delete_node, label_node, taint_node};
+use testbed::nodes::{create_node, delete_node, label_node, taint_node};
 use testbed::{Environment, eventually};
 
 const EXCLUDE: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
@@ -37,12 +43,75 @@ async fn until_back_ends(
     wanted: impl IntoIterator<Item = IpAddr>,
 ) -> Result<()> {
     let wanted: BTreeSet<IpAddr> = wanted.into_iter().collect();
-    eventually(&format!("the back ends {wanted:?}"), SOON, async || {
-        let found = [back_ends(&test.cloud1), back_ends(&test.cloud2)];
-        ensure!(found.iter().all(|found| *found == wanted), "{found:?}");
+    for cloud in test.clouds() {
+        until_back_ends_on(cloud, wanted.iter().copied()).await?;
+    }
+    Ok(())
+}
+
+async fn until_back_ends_on(
+    cloud: &CloudSimulator,
+    wanted: impl IntoIterator<Item = IpAddr>,
+) -> Result<()> {
+    let wanted: BTreeSet<IpAddr> = wanted.into_iter().collect();
+    let what = format!("the back ends {wanted:?} on {}", cloud.name());
+    eventually(&what, SOON, async || {
+        let found = back_ends(cloud);
+        ensure!(found == wanted, "{found:?}");
         Ok(Some(()))
     })
     .await
+}
+
+/// Waits until cloud1's load balancer has this back end, among others.
+async fn until_back_end(test: &Environment, address: IpAddr) -> Result<()> {
+    eventually(&format!("back end {address}"), SOON, async || {
+        Ok(back_ends(&test.cloud1).contains(&address).then_some(()))
+    })
+    .await
+}
+
+/// Waits until cloud1's load balancer does not have this back end.
+async fn until_no_back_end(test: &Environment, address: IpAddr) -> Result<()> {
+    eventually(&format!("no back end {address}"), SOON, async || {
+        Ok((!back_ends(&test.cloud1).contains(&address)).then_some(()))
+    })
+    .await
+}
+
+/// Edits a Service and waits until its cloud has the edit. Returns the update, which shows
+/// the back ends that are wanted by then.
+async fn edit_reaches(test: &Environment, cloud: &CloudSimulator, name: &str) -> Result<Event> {
+    let seen = cloud.last_sequence();
+    test.annotate(name, &[("lb-bandwidth", Some("77M"))])
+        .await?;
+    eventually("the edit to reach the cloud", SOON, async || {
+        let events = cloud.events_after(seen);
+        let is_edit = |event: &Event| {
+            event.verb == Verb::Update
+                && event.request["bandwidth"] == "77M"
+                && event.finished_micros.is_some()
+        };
+        Ok(events.into_iter().find(is_edit))
+    })
+    .await
+}
+
+/// The back ends that a create or an update asks for.
+fn requested(event: &Event) -> Result<BTreeSet<IpAddr>> {
+    let nodes = event.request["nodes"].clone();
+    serde_json::from_value(nodes).context("back ends")
+}
+
+/// Whether no call has taken the back ends of a load balancer away.
+fn ensure_never_emptied(test: &Environment) -> Result<()> {
+    for cloud in test.clouds() {
+        for call in cloud.mutations() {
+            let is_empty = call.request["nodes"] == serde_json::json!([]);
+            ensure!(call.verb != Verb::Update || !is_empty, "{call:?}");
+        }
+    }
+    Ok(())
 }
 
 fn updates(cloud: &CloudSimulator) -> usize {
@@ -103,84 +172,4 @@ async fn nodes_that_come_and_go_reach_every_load_balancer() -> Result<()> {
     until_back_ends(&test, std::iter::once(1).chain(11..=19).map(ip)).await?;
     ensure!(updates(&test.cloud1) == before + 1, "the Node that went");
     Ok(())
-}
-
-#[tokio::test]
-async fn external_addresses_are_used_where_they_are_asked_for() -> Result<()> {
-    let mut test = Environment::own("nodes-external").await?;
-    let client = test.client();
-    let external = |last| IpAddr::from([127, 10, 2, last]);
-    let node = |name: &str, last| NewNode::new(name, ip(last));
-    node("n1", 1)
-        .external_ip(external(1))
-        .create(&client)
-        .await?;
-    node("n2", 2)
-        .external_ip(external(2))
-        .create(&client)
-        .await?;
-    node("internal-only", 3).create(&client).await?;
-    test.extra_config = "nodeAddressType: external".into();
-    let _replica = test.sole_replica().await?;
-    on_both_clouds(&test).await?;
-    until_back_ends(&test, [external(1), external(2)]).await
-}
-
-/// Times at which a replica listed the Nodes beside its watch.
-fn live_lists(test: &Environment) -> Result<usize> {
-    let events = test.control_plane.audit_events()?;
-    let lists = events.iter().filter(|event| {
-        event.resource == "nodes" && event.verb == "list" && event.user.contains("cloud-controller")
-    });
-    Ok(lists.count())
-}
-
-#[tokio::test]
-async fn that_there_is_no_node_is_believed_only_when_it_is_seen_twice() -> Result<()> {
-    let test = Environment::own("nodes-none").await?;
-    let client = test.client();
-    create_nodes(&test, 1..=2).await?;
-    let _replica = test.sole_replica().await?;
-    on_both_clouds(&test).await?;
-    until_back_ends(&test, [ip(1), ip(2)]).await?;
-
-    // Gone at the first look, back at the second.
-    let before = live_lists(&test)?;
-    delete_node(&client, "n1").await?;
-    delete_node(&client, "n2").await?;
-    eventually("the Nodes to be listed live", SOON, async || {
-        Ok((live_lists(&test)? > before).then_some(()))
-    })
-    .await?;
-    create_nodes(&test, 3..=3).await?;
-    until_back_ends(&test, [ip(3)]).await?;
-    for cloud in [&test.cloud1, &test.cloud2] {
-        for call in cloud.mutations() {
-            ensure!(call.request["nodes"] != serde_json::json!([]), "{call:?}");
-        }
-    }
-    ensure!(
-        test.events("one", "UnAvailableLoadBalancer")
-            .await?
-            .is_empty()
-    );
-
-    // Gone for good.
-    delete_node(&client, "n3").await?;
-    until_back_ends(&test, []).await?;
-    ensure!(
-        test.cloud1.inventory().len() == 1,
-        "it stays, with its address"
-    );
-    for name in ["one", "two"] {
-        let note = test.until_event(name, "UnAvailableLoadBalancer").await?;
-        ensure!(note.contains("no eligible Node"), "{note}");
-    }
-
-    // A Service that comes now has a load balancer too, and hears why nothing answers.
-    test.service("late").provider("cloud1").create().await?;
-    test.until_ready("late").await?;
-    test.until_event("late", "UnAvailableLoadBalancer").await?;
-    create_nodes(&test, 4..=4).await?;
-    until_back_ends(&test, [ip(4)]).await
 }
