@@ -5,11 +5,12 @@
 //!
 //! Read in this order: [`service`] (the input), [`desired`], [`observed`],
 //! [`action`] (the output), [`plan`], then [`execution`] (the order of effects).
-//! [`orphan`] is the rule of the sweep.
+//! [`orphan`] is the rule of the sweep; [`excerpt`] shortens values that messages repeat.
 
 pub mod action;
 pub mod annotation;
 pub mod desired;
+pub mod excerpt;
 pub mod execution;
 pub mod load_balancer;
 pub mod naming;

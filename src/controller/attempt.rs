@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{ReconcileError, Unfinished};
+use super::memory::own_writes::Part;
 use super::observe::cloud_query::QueryResult;
 use super::workqueue::Need;
 use crate::cloud::CloudError;
@@ -130,6 +131,8 @@ pub struct ApplyResult {
     pub disowned: Vec<(CloudName, LoadBalancerId)>,
     /// The repairs of drift, those that wait for their slot included.
     pub repairs: Repairs,
+    /// The parts of the Service that another writer had changed, and that were restored.
+    pub restored: BTreeSet<Part>,
 }
 
 impl ApplyResult {
@@ -144,15 +147,5 @@ impl ApplyResult {
             Waiting::RepairSlot(cloud) => Some(cloud),
             _ => None,
         })
-    }
-
-    /// Whether the attempt only restored the addresses of a Service that was ready,
-    /// which means that another writer changes them.
-    pub fn restores_status(&self, service: &ObservedService) -> bool {
-        matches!(self.actions[..], [Action::Publish { .. }])
-            && !service.view.published.is_empty()
-            && service.view.record == self.observed.record
-            && service.view.published != self.observed.ingress
-            && service.was_ready
     }
 }

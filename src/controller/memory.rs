@@ -2,9 +2,11 @@
 //! leader starts without it: the clouds' lists show what it needs.
 
 pub mod drift;
+pub mod edits;
 pub mod event_dedup;
 pub mod mutation_cache;
 pub mod node_sync;
+pub mod own_writes;
 pub mod pending_creates;
 pub mod per_service;
 pub mod provisioning;
@@ -15,9 +17,11 @@ use std::collections::HashSet;
 use super::report::spans::ProvisioningTraces;
 use crate::plan::naming::ServiceUid;
 use drift::Drift;
+use edits::EditBudget;
 use event_dedup::EventDedup;
 use mutation_cache::MutationCache;
 use node_sync::NodeSync;
+use own_writes::OwnWrites;
 use pending_creates::PendingCreates;
 use provisioning::ProvisioningClock;
 use requeue::RequeuePolicy;
@@ -27,12 +31,16 @@ use requeue::RequeuePolicy;
 pub struct Memory {
     /// The delays until the next attempts.
     pub requeue: RequeuePolicy,
+    /// The edits that users may still make without a delay.
+    pub edits: EditBudget,
     /// The Services that were in sync, and the slots of repairs.
     pub drift: Drift,
     /// The Events that were emitted already.
     pub event_dedup: EventDedup,
     /// Our own writes that the watch has not shown yet.
     pub mutation_cache: MutationCache,
+    /// The content of our last writes, to notice that another writer undoes them.
+    pub own_writes: OwnWrites,
     /// The creates whose response was lost.
     pub pending_creates: PendingCreates,
     /// The Services that wait for an address.
@@ -49,18 +57,22 @@ impl Memory {
         // Destructured exhaustively: a store that is left out does not compile.
         let Self {
             requeue,
+            edits,
             drift,
             event_dedup,
             mutation_cache,
+            own_writes,
             pending_creates,
             provisioning,
             provisioning_traces,
             node_sync,
         } = self;
         requeue.forget(uid);
+        edits.forget(uid);
         drift.forget(uid);
         event_dedup.forget(uid);
         mutation_cache.forget(uid);
+        own_writes.forget(uid);
         pending_creates.forget(uid);
         provisioning.forget(uid);
         provisioning_traces.forget(uid);
@@ -72,9 +84,11 @@ impl Memory {
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
         let Self {
             requeue,
+            edits,
             drift,
             event_dedup,
             mutation_cache,
+            own_writes,
             // A watch that was restarted may show an old list without a living Service,
             // and nothing else would lead to its pending create.
             pending_creates: _,
@@ -83,9 +97,11 @@ impl Memory {
             node_sync,
         } = self;
         requeue.retain(alive);
+        edits.retain(alive);
         drift.retain(alive);
         event_dedup.retain(alive);
         mutation_cache.retain(alive);
+        own_writes.retain(alive);
         provisioning.retain(alive);
         provisioning_traces.retain(alive);
         node_sync.retain(alive);

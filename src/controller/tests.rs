@@ -9,3 +9,4 @@ pub(super) mod leader;
 mod live;
 mod proof;
 mod takeover;
+mod webhooks;

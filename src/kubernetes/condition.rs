@@ -1,11 +1,14 @@
 //! The condition `LoadBalancerReady`, for users and for `kubectl wait`.
 
+use std::borrow::Cow;
+
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strum::{IntoStaticStr, VariantNames};
 
 use super::service_object::Service;
+use crate::plan::excerpt::{self, MESSAGE_LIMIT};
 
 /// The format of times in the API, with seconds.
 const TIME: &str = "%Y-%m-%dT%H:%M:%SZ";
@@ -50,11 +53,16 @@ impl Readiness {
         if self.is_ready() { "True" } else { "False" }
     }
 
+    /// The message as it is written: on one line, and within [`MESSAGE_LIMIT`].
+    fn written_message(&self) -> Cow<'_, str> {
+        excerpt::message(&self.message, MESSAGE_LIMIT)
+    }
+
     /// Whether the condition already has this content.
     pub fn matches(&self, condition: &Condition) -> bool {
         condition.status == self.status()
             && condition.reason == <&str>::from(self.reason)
-            && condition.message == self.message
+            && condition.message == self.written_message()
     }
 
     /// Converts to a condition; the transition time changes only with the status
@@ -65,7 +73,7 @@ impl Readiness {
             type_: kind.to_owned(),
             status: self.status().to_owned(),
             reason: <&str>::from(self.reason).to_owned(),
-            message: self.message.clone(),
+            message: self.written_message().into_owned(),
             last_transition_time: unchanged
                 .and_then(|before| before.last_transition_time.clone())
                 .or_else(|| Some(Timestamp::now().strftime(TIME).to_string())),
@@ -144,4 +152,25 @@ impl From<Condition> for Map<String, Value> {
 pub fn find<'a>(service: &'a Service, kind: &str) -> Option<&'a Condition> {
     let mut conditions = service.conditions.iter();
     conditions.find(|condition| condition.type_ == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_and_matches_itself() {
+        let readiness = Readiness {
+            reason: ConditionReason::SyncFailed,
+            message: "a\n".repeat(100_000),
+        };
+        let written = readiness.condition("type", None);
+        assert!(
+            written.message.len() <= MESSAGE_LIMIT,
+            "{}",
+            written.message.len()
+        );
+        assert!(!written.message.contains('\n'), "{}", written.message);
+        assert!(readiness.matches(&written), "it is not written again");
+    }
 }

@@ -3,6 +3,11 @@
 use std::time::Duration;
 
 use crate::election::LeadershipLost;
+use crate::plan::excerpt;
+
+/// Maximum size in bytes of a message of the API server that is repeated: half of what a
+/// condition may have.
+const STATUS_LIMIT: usize = excerpt::MESSAGE_LIMIT / 2;
 
 /// A failed request to the API server, classified.
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +67,16 @@ impl From<kube::Error> for KubernetesError {
             .as_ref()
             .map(|details| details.retry_after_seconds)
             .filter(|seconds| *seconds > 0);
+        // It repeats values of users, and the text of webhooks.
+        let message = excerpt::message(&status.message, STATUS_LIMIT).into_owned();
         match status.code {
             409 => Self::Conflict,
             404 => Self::Gone,
-            401 | 403 => Self::Forbidden(status.message.clone()),
-            400 | 405 | 413 | 415 | 422 => Self::Rejected(status.message.clone()),
+            401 | 403 => Self::Forbidden(message),
+            400 | 405 | 413 | 415 | 422 => Self::Rejected(message),
             _ => match delay {
                 Some(seconds) => Self::Throttled(Duration::from_secs(u64::from(seconds))),
-                None => Self::Unavailable(status.message.clone()),
+                None => Self::Unavailable(message),
             },
         }
     }

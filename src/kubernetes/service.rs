@@ -45,15 +45,17 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
 }
 
 fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<String, String> {
-    let ours = |(name, value): (&str, &str)| {
-        Some((metadata_keys.strip(name)?.to_owned(), value.to_owned()))
+    let read = |(name, value): (&str, &str)| {
+        let name = metadata_keys.read(name)?;
+        Some((name.to_owned(), value.to_owned()))
     };
-    service.annotations().filter_map(ours).collect()
+    service.annotations().filter_map(read).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::annotation::SOURCE_RANGES;
     use serde_json::json;
 
     fn read(service: serde_json::Value) -> ServiceView {
@@ -77,5 +79,22 @@ mod tests {
         assert_eq!(service.ports[1].node_port, None, "zero is not allocated");
         assert_eq!(service.published.len(), 2);
         assert!(!service.record.is_empty());
+    }
+
+    #[test]
+    fn reads_the_source_ranges_of_other_controllers_also_after_trim() {
+        let mut service: Service = serde_json::from_value(json!({
+            "metadata": {"namespace": "default", "name": "web", "uid": "u",
+                "annotations": {SOURCE_RANGES: "192.0.2.0/24", "service.beta.kubernetes.io/other": "x"}},
+        }))
+        .expect("a Service");
+        let keys = MetadataKeys::new("mycloud.com");
+        for trimmed in [false, true] {
+            let view = view(&service, &keys).expect("complete");
+            let ranges = view.annotations.get(SOURCE_RANGES).map(String::as_str);
+            assert_eq!(ranges, Some("192.0.2.0/24"), "trimmed: {trimmed}");
+            assert_eq!(view.annotations.len(), 1, "trimmed: {trimmed}");
+            service.trim(&keys);
+        }
     }
 }

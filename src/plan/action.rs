@@ -168,6 +168,23 @@ pub enum Waiting {
     RepairSlot(CloudName),
 }
 
+impl Waiting {
+    /// The cloud that is waited for.
+    pub fn cloud(&self) -> Option<&CloudName> {
+        match self {
+            Self::CloudUnreachable(cloud)
+            | Self::CloudNotConfigured(cloud)
+            | Self::NameTaken(cloud)
+            | Self::Provisioning(cloud)
+            | Self::CloudError(cloud, _)
+            | Self::Deleting(cloud)
+            | Self::StillDeleting(cloud, _)
+            | Self::RepairSlot(cloud) => Some(cloud),
+            Self::NotOurs(_) | Self::Invalid(_) | Self::NodesUnconfirmed => None,
+        }
+    }
+}
+
 /// The actions to perform, and the reasons for which a part has to wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Plan {

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::load_balancer::Addresses;
 use super::naming::{CloudName, LoadBalancerId};
 
+/// Maximum size of an id in a record, in bytes.
+const ID_LIMIT: usize = 253;
+
 /// The load balancers of a Service by cloud: the annotations `lb-id` and `lb-cloud`,
 /// two lists in the same order.
 ///
@@ -19,8 +22,8 @@ use super::naming::{CloudName, LoadBalancerId};
 pub struct Record(BTreeMap<CloudName, LoadBalancerId>);
 
 impl Record {
-    /// Parses the two annotations. Incomplete pairs are dropped: a query by name
-    /// gives the same information.
+    /// Parses the two annotations. Incomplete pairs are dropped, and pairs that no
+    /// controller wrote: a query by name gives the same information.
     pub fn parse(ids: Option<&str>, clouds: Option<&str>) -> Self {
         let list = |text: Option<&str>| -> Vec<String> {
             text.unwrap_or_default()
@@ -31,7 +34,7 @@ impl Record {
         let pairs = list(clouds).into_iter().zip(list(ids));
         Self(
             pairs
-                .filter(|(cloud, id)| !cloud.is_empty() && !id.is_empty())
+                .filter(|(cloud, id)| is_cloud_name(cloud) && is_id(id))
                 .map(|(cloud, id)| (CloudName::new(cloud), LoadBalancerId::new(id)))
                 .collect(),
         )
@@ -59,6 +62,18 @@ impl Record {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether a cloud of this name can be configured: it is a DNS label.
+fn is_cloud_name(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(is_plain)
+}
+
+/// Whether this may be an id: visible ASCII characters, 253 at most. Messages and log lines
+/// repeat ids.
+fn is_id(id: &str) -> bool {
+    (1..=ID_LIMIT).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl FromIterator<(CloudName, LoadBalancerId)> for Record {
@@ -122,11 +137,24 @@ mod tests {
 
     #[test]
     fn incomplete_annotations_are_no_record() {
+        let (long_name, long_id) = ("c".repeat(64), "1".repeat(ID_LIMIT + 1));
         let cases = [
             (None, None, "nothing written yet"),
             (Some("lb-1"), None, "an id without its cloud"),
             (Some(""), Some(""), "empty annotations"),
             (Some(","), Some("cloud1,cloud2"), "clouds without ids"),
+            (
+                Some("lb-1"),
+                Some("cloud 1\nINFO forged"),
+                "no name of a cloud",
+            ),
+            (
+                Some("lb-1"),
+                Some(&long_name),
+                "too long for a name of a cloud",
+            ),
+            (Some("lb\n1"), Some("cloud1"), "no id"),
+            (Some(&long_id), Some("cloud1"), "too long for an id"),
         ];
         for (ids, clouds, reason) in cases {
             assert!(Record::parse(ids, clouds).is_empty(), "{reason}");

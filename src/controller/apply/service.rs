@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Executor, Interruption};
 use crate::controller::error::{ReconcileError, Unfinished};
+use crate::controller::memory::own_writes::changed;
 use crate::controller::report::condition;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
@@ -22,9 +23,11 @@ impl Executor<'_> {
             reason: ConditionReason::Provisioning,
             message: "Ensuring load balancer".into(),
         };
+        // Another writer has removed the finalizer alone: the load balancer still serves.
+        let still_serves = self.service.was_ready && !self.service.view.record.is_empty();
         let patch = ServicePatch {
             finalizer: Some(true),
-            readiness: Some(&readiness),
+            readiness: (!still_serves).then_some(&readiness),
             ..ServicePatch::default()
         };
         self.patch(&patch).await?;
@@ -95,13 +98,19 @@ impl Executor<'_> {
 
     /// Patches the Service and keeps the response for the next write.
     async fn patch(&mut self, patch: &ServicePatch<'_>) -> Result<(), ReconcileError> {
-        let response = self
-            .context
+        let (context, view) = (self.context, &self.service.view);
+        let changed = changed(&self.object, patch, &context.metadata_keys);
+        let response = context
             .services
             .patch(self.leadership, &self.object, patch)
             .await;
         match response {
-            Ok(Some(written)) => self.record_written(written),
+            Ok(Some(written)) => {
+                let own_writes = &context.memory.own_writes;
+                let restored = own_writes.record(&view.uid, self.service.spec_hash, changed);
+                self.restored.extend(restored);
+                self.record_written(written);
+            }
             Ok(None) => {}
             Err(KubernetesError::Conflict) => {
                 // Read the newer state now, so that the next attempt need not wait for

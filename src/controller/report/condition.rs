@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::controller::attempt::ObservedService;
 use crate::controller::error::Unfinished;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
-use crate::plan::annotation::Problem;
+use crate::plan::annotation::{Problem, describe_problems};
 use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
 use crate::reason::Reason;
 
@@ -52,13 +52,9 @@ fn not_serving(waiting: &BTreeSet<Waiting>) -> Option<Readiness> {
 }
 
 fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
-    let problems: Vec<String> = problems
-        .iter()
-        .map(|problem| problem.describe(prefix))
-        .collect();
     Readiness {
         reason: ConditionReason::InvalidConfiguration,
-        message: problems.join("; "),
+        message: describe_problems(problems, prefix),
     }
 }
 

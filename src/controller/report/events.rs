@@ -2,13 +2,15 @@
 //! (k8s.io/cloud-provider) where the meaning is the same.
 
 use crate::controller::Context;
-use crate::controller::attempt::{ApplyResult, ObservedService, Repair};
+use crate::controller::attempt::{ApplyResult, ObservedService, Repair, SpecHash};
 use crate::controller::pace::PacedPlan;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::events::EventReason;
-use crate::plan::annotation::{self, UnknownAnnotation};
+use crate::kubernetes::service_object::Service;
+use crate::plan::annotation;
 use crate::plan::naming::CloudName;
-use crate::plan::{Action, Desired, Urgency, Waiting};
+use crate::plan::service::ServiceView;
+use crate::plan::{Action, Desired, NotOurs, Urgency, Waiting};
 
 /// Emits the Events that announce the actions of a plan: once for each spec. A retry
 /// after a failure emits none; a retry after a write conflict may.
@@ -151,12 +153,42 @@ pub fn emit_warnings(
     context: &Context,
 ) {
     let warnings = warnings(service, result, readiness, context.metadata_keys.prefix());
-    if warnings.is_empty() || !context.memory.event_dedup.mark_warned(service) {
+    if warnings.is_empty() {
         return;
     }
+    let reasons = warnings.iter().map(|(reason, _)| *reason);
+    let dedup = &context.memory.event_dedup;
+    let new = dedup.mark_warned(&service.view.uid, service.spec_hash, reasons);
     for (reason, note) in warnings {
-        context.events.emit(&service.object, reason, note);
+        if new.contains(&reason) {
+            context.events.emit(&service.object, reason, note);
+        }
     }
+}
+
+/// Emits an Event if only the value of the switch keeps a Service from being managed: it is
+/// probably meant as a yes. There is nothing else to do for such a Service.
+pub fn emit_unclear_switch(
+    object: &Service,
+    view: &ServiceView,
+    reason: NotOurs,
+    context: &Context,
+) {
+    if reason != NotOurs::SwitchUnclear || view.deleting {
+        return;
+    }
+    let reason = EventReason::InvalidConfiguration;
+    let (dedup, spec_hash) = (&context.memory.event_dedup, SpecHash::of(view));
+    if dedup.mark_warned(&view.uid, spec_hash, [reason]).is_empty() {
+        return;
+    }
+    let value = view.annotations.get(annotation::ENABLE);
+    let problem = annotation::unclear_switch(value.map(String::as_str));
+    let note = format!(
+        "{}; this Service gets no load balancer",
+        problem.describe(context.metadata_keys.prefix())
+    );
+    context.events.emit(object, reason, note);
 }
 
 fn warnings(
@@ -166,9 +198,13 @@ fn warnings(
     prefix: &str,
 ) -> Vec<(EventReason, String)> {
     let mut warnings = Vec::new();
-    if result.restores_status(service) {
-        let note = "Another writer changed status.loadBalancer; the addresses are restored, with growing delays if that repeats";
-        warnings.push((EventReason::StatusOverwritten, note.to_owned()));
+    if !result.restored.is_empty() {
+        let parts: Vec<&str> = result.restored.iter().map(|part| part.into()).collect();
+        let note = format!(
+            "Another writer changed or removed {}; this controller restores it, with growing delays if that repeats",
+            parts.join(", ")
+        );
+        warnings.push((EventReason::StatusOverwritten, note));
     }
     // Otherwise the condition names the cloud.
     if readiness.is_some_and(Readiness::is_ready) {
@@ -182,13 +218,8 @@ fn warnings(
     }
     // A misspelt annotation may be what makes the Service invalid.
     if let Desired::Managed(_) | Desired::Invalid(_) = &service.desired {
-        let unknown = annotation::unknown(service.view.annotations.keys());
-        warnings.extend(unknown.into_iter().map(|UnknownAnnotation { name, nearest }| {
-            let note = format!(
-                "Annotation {prefix}/{name} is unknown and ignored; the most similar known annotation is {prefix}/{nearest}"
-            );
-            (EventReason::UnknownAnnotation, note)
-        }));
+        let unknown = annotation::describe_unknown(service.view.annotations.keys(), prefix);
+        warnings.extend(unknown.map(|note| (EventReason::UnknownAnnotation, note)));
     }
     warnings.extend(result.disowned.iter().map(|(cloud, id)| {
         let note = format!(

@@ -11,14 +11,26 @@ use serde_json::{Value, json};
 
 use crate::kubernetes::service_object::Service;
 
-/// The live Service and the number of patches.
 #[derive(Clone, Default)]
-pub(in crate::controller) struct ApiServer(Arc<Mutex<(Option<Value>, usize)>>);
+pub(in crate::controller) struct ApiServer(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    live: Option<Value>,
+    patches: usize,
+    /// Changes each object before it is stored, as an admission webhook does.
+    admission: Option<fn(&mut Value)>,
+    /// Whether every patch is answered with 409.
+    refuses: bool,
+}
 
 impl ApiServer {
     pub(in crate::controller) fn with(live: Option<&Service>) -> Self {
-        let live = live.map(|live| json!(live));
-        Self(Arc::new(Mutex::new((live, 0))))
+        let state = State {
+            live: live.map(|live| json!(live)),
+            ..State::default()
+        };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     pub(in crate::controller) fn client(&self) -> Client {
@@ -31,11 +43,21 @@ impl ApiServer {
     }
 
     pub(in crate::controller) fn patches(&self) -> usize {
-        self.0.lock().expect("a lock").1
+        self.0.lock().expect("a lock").patches
+    }
+
+    /// Changes each object before it is stored.
+    pub(in crate::controller) fn admission(&self, webhook: fn(&mut Value)) {
+        self.0.lock().expect("a lock").admission = Some(webhook);
+    }
+
+    /// Answers every patch with 409.
+    pub(in crate::controller) fn refuse_patches(&self) {
+        self.0.lock().expect("a lock").refuses = true;
     }
 
     pub(in crate::controller) fn live(&self) -> Service {
-        let live = self.0.lock().expect("a lock").0.clone();
+        let live = self.0.lock().expect("a lock").live.clone();
         serde_json::from_value(live.unwrap_or_default()).expect("a Service")
     }
 
@@ -43,15 +65,24 @@ impl ApiServer {
         let (head, body) = request.into_parts();
         let patch = body.collect_bytes().await.expect("a body");
         let mut state = self.0.lock().expect("a lock");
-        let (live, patches) = &mut *state;
+        let State {
+            live,
+            patches,
+            admission,
+            refuses,
+        } = &mut *state;
         let (code, body) = match live {
             None => failure(404),
             Some(live) if head.method == Method::PATCH => {
                 *patches += 1;
                 let patch: Value = serde_json::from_slice(&patch).expect("a patch");
                 let version = |of: &Value| of["metadata"]["resourceVersion"].clone();
-                if version(&patch).is_null() || version(&patch) == version(live) {
+                let is_current = version(&patch).is_null() || version(&patch) == version(live);
+                if is_current && !*refuses {
                     merge(live, patch);
+                    if let Some(webhook) = admission {
+                        webhook(live);
+                    }
                     (200, live.clone())
                 } else {
                     failure(409)
