@@ -6,6 +6,7 @@ use clap::Parser;
 use my_cloud_controller_manager::app;
 use my_cloud_controller_manager::args::Args;
 use my_cloud_controller_manager::config::Start;
+use my_cloud_controller_manager::telemetry::logs;
 
 /// Exit code for errors in the flags or the configuration file, the same as clap's.
 const CONFIG_ERROR: u8 = 2;
@@ -22,11 +23,12 @@ fn main() -> ExitCode {
     };
     match app::execute(start) {
         Ok(output) => {
+            logs::flush();
             print!("{output}");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            logs::last_words(&error.to_string());
             ExitCode::FAILURE
         }
     }

@@ -5,12 +5,13 @@
 //!
 //! Read in this order: [`service`] (the input), [`desired`], [`observed`],
 //! [`action`] (the output), [`plan`], then [`execution`] (the order of effects).
-//! [`orphan`] is the rule of the sweep.
+//! [`orphan`] is the rule of the sweep; [`excerpt`] shortens values that messages repeat.
 
 pub mod action;
 pub mod annotation;
 pub mod canonical;
 pub mod desired;
+pub mod excerpt;
 pub mod execution;
 pub mod kept;
 pub mod load_balancer;

@@ -115,6 +115,40 @@ async fn settings_change_in_place() -> Result<()> {
     ensure_same_place(&test, &before, &after)
 }
 
+/// Users who come from another controller restrict their clients by its annotation.
+#[tokio::test]
+async fn the_source_ranges_of_other_controllers_are_heeded_where_the_field_is_empty() -> Result<()>
+{
+    const ANNOTATION: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+    let test = Environment::shared("edit-ranges").await?;
+    let _replica = test.sole_replica().await?;
+    let service = test.service("web").provider("cloud1");
+    let ranges = "192.0.2.0/24, 198.51.100.0/24";
+    service.annotation(ANNOTATION, ranges).create().await?;
+    test.until_ready("web").await?;
+    let found = || test.cloud1.inventory()[0].settings.source_ranges.clone();
+    ensure!(
+        found() == ["192.0.2.0/24", "198.51.100.0/24"],
+        "{:?}",
+        found()
+    );
+    let until = async |ranges: &[&str]| {
+        eventually(&format!("the source ranges {ranges:?}"), SOON, async || {
+            Ok((found() == ranges).then_some(()))
+        })
+        .await
+    };
+    let field = json!({"spec": {"loadBalancerSourceRanges": ["203.0.113.0/24"]}});
+    test.edit("web", field).await?;
+    until(&["203.0.113.0/24"]).await?;
+    let field = json!({"spec": {"loadBalancerSourceRanges": null}});
+    test.edit("web", field).await?;
+    until(&["192.0.2.0/24", "198.51.100.0/24"]).await?;
+    let none = json!({"metadata": {"annotations": {ANNOTATION: null}}});
+    test.edit("web", none).await?;
+    until(&[]).await
+}
+
 /// The cloud has no business with labels, and we have none with them either.
 #[tokio::test]
 async fn what_the_cloud_need_not_know_causes_no_call_and_no_write() -> Result<()> {

@@ -270,6 +270,128 @@ async fn a_wrong_service_that_is_disabled_is_rid_of_our_condition() -> Result<()
     Ok(())
 }
 
+/// A typing error in the switch is no "off".
+#[tokio::test]
+async fn only_a_plain_no_takes_a_load_balancer_away() -> Result<()> {
+    let test = Environment::shared("switch").await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    let before = test.until_ready("web").await?;
+    let made = test.cloud1.inventory();
+    for value in ["True", "true ", "true\n", "1", "ture", ""] {
+        test.annotate("web", &[("enable", Some(value))]).await?;
+        let named = format!("/enable is {value:?}");
+        let is_named = |service: &_| {
+            let (_, reason, message) = test.condition(service).unwrap_or_default();
+            reason == "InvalidConfiguration" && message.contains(&named)
+        };
+        let wrong = test.until("web", "the value to be named", is_named).await?;
+        ensure!(addresses(&wrong) == addresses(&before), "{value:?}");
+        ensure!(test.record(&wrong) == test.record(&before), "{value:?}");
+    }
+    test.annotate("web", &[("enable", Some("true"))]).await?;
+    test.until_ready("web").await?;
+    ensure!(
+        test.cloud1.inventory() == made,
+        "{:?}",
+        test.cloud1.inventory()
+    );
+    ensure!(test.cloud1.mutations().len() == 1, "only the create");
+
+    test.annotate("web", &[("enable", Some("No"))]).await?;
+    let is_let_go = |service: &_| test.ensure_unmarked(service).is_ok();
+    test.until("web", "our marks to be gone", is_let_go).await?;
+    ensure!(test.cloud1.inventory().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_near_miss_on_a_service_that_is_not_ours_is_an_event_and_nothing_else() -> Result<()> {
+    let test = Environment::shared("near-miss").await?;
+    let _replica = test.sole_replica().await?;
+    let created = test
+        .service("web")
+        .provider("cloud1")
+        .ours("enable", "True");
+    let created = created.create().await?;
+    let note = test.until_event("web", "InvalidConfiguration").await?;
+    ensure!(
+        note.contains("/enable is \"True\"") && note.contains("\"true\""),
+        "{note}"
+    );
+    test.service("barrier").provider("cloud2").create().await?;
+    test.until_ready("barrier").await?;
+    let after = test.get("web").await?;
+    ensure!(after.metadata.resource_version == created.metadata.resource_version);
+    ensure!(calls(&test.cloud1).is_empty(), "{:?}", calls(&test.cloud1));
+    ensure!(test.events("web", "InvalidConfiguration").await?.len() == 1);
+
+    test.annotate("web", &[("enable", Some("true"))]).await?;
+    test.until_ready("web").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_huge_value_is_repeated_short_and_escaped() -> Result<()> {
+    let test = Environment::shared("huge").await?;
+    let replica = test.sole_replica().await?;
+    let log_before = std::fs::read_to_string(replica.log_path())?.len();
+    let provider = "\u{1}".repeat(200_000);
+    test.service("web").provider(&provider).create().await?;
+    let message = test.until_reason("web", "InvalidConfiguration").await?;
+    ensure!(message.len() <= 1024, "{} bytes", message.len());
+    ensure!(message.contains("(200000 bytes)"), "{message}");
+    let note = test.until_event("web", "InvalidConfiguration").await?;
+    ensure!(note == message, "{note}");
+    // A record that nobody of us wrote names a cloud, with a line for the log in it.
+    let forged = format!("cloud9\nFORGED {}", "x".repeat(10_000));
+    let record = [("lb-id", Some("lb-1")), ("lb-cloud", Some(&*forged))];
+    test.annotate("web", &record).await?;
+    test.annotate("web", &[("provider", Some("cloud1"))])
+        .await?;
+    test.until_ready("web").await?;
+    let log = std::fs::read_to_string(replica.log_path())?;
+    ensure!(!log.contains("\nFORGED"), "a line was forged");
+    ensure!(
+        log.len() - log_before < 20_000,
+        "{} bytes of log",
+        log.len() - log_before
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_unknown_annotations_are_one_event_and_no_lines() -> Result<()> {
+    const UNKNOWN: usize = 8_000;
+    let test = Environment::shared("unknown").await?;
+    let replica = test.sole_replica().await?;
+    let series = |level: &str| format!("mycloud_lb_log_events_total{{level=\"{level}\"}}");
+    let dropped = "mycloud_lb_events_dropped_total{reason=\"service_full\"}";
+    let mut service = test.service("web").provider("cloud1");
+    for number in 0..UNKNOWN {
+        service = service.ours(&format!("u{number}"), "");
+    }
+    service.create().await?;
+    test.until_ready("web").await?;
+    let note = test.until_event("web", "UnknownAnnotation").await?;
+    ensure!(
+        note.contains(&format!(" and {} more", UNKNOWN - 3)),
+        "{note}"
+    );
+    for turn in 0..5 {
+        let value = format!("{turn}");
+        test.annotate("web", &[("u0", Some(&value))]).await?;
+    }
+    test.service("barrier").provider("cloud2").create().await?;
+    test.until_ready("barrier").await?;
+    let notes = test.events("web", "UnknownAnnotation").await?;
+    ensure!(notes.len() == 1, "{} Events", notes.len());
+    ensure!(replica.value(dropped).await? == 0.0);
+    ensure!(replica.value(&series("warn")).await? <= 2.0);
+    ensure!(replica.value(&series("info")).await? <= 40.0);
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_unknown_annotation_finds_its_nearest() -> Result<()> {
     let test = Environment::shared("nearest").await?;

@@ -29,11 +29,11 @@ async fn create_what_is_not_ours(test: &Environment) -> Result<Vec<(String, Valu
             .ours("enable", "false")
             .create()
             .await?,
-        service("enable-capital")
-            .ours("enable", "True")
+        service("enable-off")
+            .ours("enable", " Off")
             .create()
             .await?,
-        service("enable-yes").ours("enable", "yes").create().await?,
+        service("enable-zero").ours("enable", "0").create().await?,
         service("foreign-class")
             .field("loadBalancerClass", json!("example.com/other"))
             .create()

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::Criterion;
-use my_cloud_controller_manager::plan::annotation::{LB_BANDWIDTH, PROVIDER, unknown};
+use my_cloud_controller_manager::plan::annotation::{LB_BANDWIDTH, PROVIDER, describe_unknown};
 
 use crate::service::{clouds, desired_of, service};
 
@@ -24,7 +24,7 @@ pub fn bench(criterion: &mut Criterion) {
     let misspelt = service().annotations.into_keys();
     let misspelt: Vec<String> = misspelt.map(|name| name + "s").collect();
     group.bench_function("four misspelt names", |bencher| {
-        bencher.iter(|| unknown(black_box(&misspelt).iter()));
+        bencher.iter(|| describe_unknown(black_box(&misspelt).iter(), "mycloud.com"));
     });
     group.finish();
 }

@@ -4,6 +4,8 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::telemetry::logs;
+
 /// Exit code after a second signal: 128 + SIGTERM, as a shell would report it.
 const SECOND_SIGNAL_EXIT: i32 = 143;
 
@@ -33,6 +35,7 @@ impl Signals {
             on_signal.cancel();
             next(&mut terminate, &mut interrupt).await;
             tracing::warn!("received a second signal; the process exits at once");
+            logs::flush();
             std::process::exit(SECOND_SIGNAL_EXIT);
         });
         Self { requested }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::Context;
 use super::attempt::{ApplyResult, ObservedClouds, ObservedService, Repairs};
 use super::error::ReconcileError;
+use super::memory::own_writes::Part;
 use super::pace::PacedPlan;
 use super::report::{events, metrics};
 use crate::election::Leadership;
@@ -48,6 +49,7 @@ pub async fn apply(
         object: service.object.clone(),
         errors: errors.into_values().map(ReconcileError::from).collect(),
         waiting,
+        restored: BTreeSet::new(),
     };
     let mut actions = Vec::new();
     while let Some(effect) = execution.next() {
@@ -77,6 +79,7 @@ pub async fn apply(
         waiting: executor.waiting,
         disowned,
         repairs: executor.repairs,
+        restored: executor.restored,
     }
 }
 
@@ -90,6 +93,8 @@ struct Executor<'a> {
     object: Arc<Service>,
     errors: Vec<ReconcileError>,
     waiting: BTreeSet<Waiting>,
+    /// As in [`ApplyResult`].
+    restored: BTreeSet<Part>,
 }
 
 /// The reason for which an action did not succeed.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{ReconcileError, Unfinished};
+use super::memory::own_writes::Part;
 use super::observe::cloud_query::QueryResult;
 use super::workqueue::Need;
 use crate::cloud::CloudError;
@@ -144,6 +145,8 @@ pub struct ApplyResult {
     pub disowned: Vec<(CloudName, LoadBalancerId)>,
     /// The repairs of drift, those that wait for their slot included.
     pub repairs: Repairs,
+    /// The parts of the Service that another writer had changed, and that were restored.
+    pub restored: BTreeSet<Part>,
 }
 
 impl ApplyResult {

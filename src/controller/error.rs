@@ -48,6 +48,14 @@ impl ReconcileError {
         }
     }
 
+    /// The cloud that failed; `None` if the error concerns the whole attempt.
+    pub fn cloud(&self) -> Option<&CloudName> {
+        match self {
+            Self::Cloud(error) => Some(error.cloud()),
+            Self::Kubernetes(_) | Self::Changed | Self::NotLeader(_) | Self::Stopping => None,
+        }
+    }
+
     /// Whether the failed request may have taken effect.
     pub fn certainty(&self) -> Certainty {
         match self {

@@ -3,9 +3,11 @@
 
 pub mod changes;
 pub mod drift;
+pub mod edits;
 pub mod event_dedup;
 pub mod mutation_cache;
 pub mod node_sync;
+pub mod own_writes;
 pub mod pending_creates;
 pub mod per_service;
 pub mod requeue;
@@ -18,9 +20,11 @@ use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::record::Ingress;
 use changes::PendingChanges;
 use drift::Drift;
+use edits::EditBudget;
 use event_dedup::EventDedup;
 use mutation_cache::MutationCache;
 use node_sync::NodeSync;
+use own_writes::OwnWrites;
 use pending_creates::PendingCreates;
 use per_service::PerService;
 use requeue::RequeuePolicy;
@@ -30,12 +34,16 @@ use requeue::RequeuePolicy;
 pub struct Memory {
     /// The delays until the next attempts.
     pub requeue: RequeuePolicy,
+    /// The edits that users may still make without a delay.
+    pub edits: EditBudget,
     /// The Services that were in sync, and the slots of repairs.
     pub drift: Drift,
     /// The Events that were emitted already.
     pub event_dedup: EventDedup,
     /// Our own writes that the watch has not shown yet.
     pub mutation_cache: MutationCache,
+    /// The content of our last writes, to notice that another writer undoes them.
+    pub own_writes: OwnWrites,
     /// The creates whose response was lost.
     pub pending_creates: PendingCreates,
     /// What the clouds do not have yet, and since when.
@@ -56,9 +64,11 @@ impl Memory {
         // Destructured exhaustively: a store that is left out does not compile.
         let Self {
             requeue,
+            edits,
             drift,
             event_dedup,
             mutation_cache,
+            own_writes,
             pending_creates,
             changes,
             provisioning_traces,
@@ -67,9 +77,11 @@ impl Memory {
             published,
         } = self;
         requeue.forget(uid);
+        edits.forget(uid);
         drift.forget(uid);
         event_dedup.forget(uid);
         mutation_cache.forget(uid);
+        own_writes.forget(uid);
         pending_creates.forget(uid);
         changes.forget(uid);
         provisioning_traces.forget(uid);
@@ -83,9 +95,11 @@ impl Memory {
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
         let Self {
             requeue,
+            edits,
             drift,
             event_dedup,
             mutation_cache,
+            own_writes,
             // A watch that was restarted may show an old list without a living Service,
             // and nothing else would lead to its pending create.
             pending_creates: _,
@@ -96,9 +110,11 @@ impl Memory {
             published,
         } = self;
         requeue.retain(alive);
+        edits.retain(alive);
         drift.retain(alive);
         event_dedup.retain(alive);
         mutation_cache.retain(alive);
+        own_writes.retain(alive);
         changes.retain(alive);
         provisioning_traces.retain(alive);
         node_sync.retain(alive);

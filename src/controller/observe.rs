@@ -4,16 +4,18 @@ pub mod cloud_query;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
 use super::Context;
 use super::admit::Admitted;
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
+use super::report::events::emit_unclear_switch;
 use crate::kubernetes::condition::ConditionReason;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
+use crate::plan::service::ServiceView;
 use crate::plan::{CloudView, Desired, Release, desired};
 use cloud_query::QueryResult;
 
@@ -29,10 +31,6 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     let view = service::view(&object, keys).ok_or(Skip::Unreadable)?;
     let spec_hash = SpecHash::of(&view);
     let nodes = context.watched.nodes.borrow().clone();
-    let version = nodes.as_ref().map_or(0, |nodes| nodes.version);
-    if let Some(remaining) = memory.requeue.remaining(&view.uid, spec_hash, version) {
-        return Err(Skip::For(remaining));
-    }
     let condition = condition::find(&object, keys.condition());
     let mut desired = desired(&view, &context.cluster, &context.capabilities);
     if let Desired::Unmanaged(reason) = desired {
@@ -40,10 +38,15 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         // condition is removed once the Service is not managed any more.
         if view.deleting || condition.is_none() {
             tracing::trace!(?reason, "the Service is not managed by this controller");
+            emit_unclear_switch(&object, &view, reason, context);
             memory.changes.forget(&view.uid);
             return Err(Skip::UntilChange);
         }
         desired = Desired::Released(Release::Stays(reason));
+    }
+    let version = nodes.as_ref().map_or(0, |nodes| nodes.version);
+    if let Some(delay) = delay(&view, spec_hash, version, context) {
+        return Err(Skip::For(delay));
     }
     let no_nodes = <&str>::from(ConditionReason::NoEligibleNodes);
     let was_ready = condition
@@ -61,6 +64,20 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         is_edited,
         started,
     })
+}
+
+/// The time until an attempt may begin.
+fn delay(
+    view: &ServiceView,
+    spec_hash: SpecHash,
+    nodes: u64,
+    context: &Context,
+) -> Option<Duration> {
+    let memory = &context.memory;
+    // A deletion is the last edit of all.
+    let edit = memory.edits.delay(&view.uid, spec_hash);
+    let edit = edit.filter(|_| !view.deleting);
+    edit.or_else(|| memory.requeue.remaining(&view.uid, spec_hash, nodes))
 }
 
 /// Queries the clouds of a Service concurrently, unless the inventories have answered.

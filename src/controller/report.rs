@@ -20,12 +20,14 @@ use std::time::Duration;
 
 use super::Context;
 use super::attempt::{ApplyResult, ObservedService};
-use super::error::{ReconcileError, Unfinished};
-use super::memory::requeue::Requeue;
+use super::error::ReconcileError;
+use super::memory::own_writes::{Part, changed};
+use super::memory::requeue::{AttemptInput, Requeue};
 use crate::election::Leadership;
 use crate::kubernetes::condition::{Readiness, find};
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServicePatch;
+use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::{Desired, Waiting, unready};
 use crate::telemetry::traces;
 
@@ -46,13 +48,15 @@ pub async fn report(
     if let Some(readiness) = readiness.as_ref().filter(|_| has_changed) {
         events::emit_condition_change(service, readiness, context);
     }
-    events::emit_warnings(service, &result, readiness.as_ref(), context);
     let pending = pending(service, &result);
     if let Some(readiness) = &readiness {
         let object = &result.object;
-        let written = write_condition(service, object, readiness, leadership, context).await;
-        result.errors.extend(written.err());
+        match write_condition(service, object, readiness, leadership, context).await {
+            Ok(restored) => result.restored.extend(restored),
+            Err(error) => result.errors.push(error),
+        }
     }
+    events::emit_warnings(service, &result, readiness.as_ref(), context);
     metrics::count_attempt(service, &result, &pending, context);
     // A load balancer that is left on a cloud which is no longer configured, or that is
     // not deleted because it is in use, does not keep the others from being in sync; nor
@@ -144,18 +148,20 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
     pending
 }
 
-/// Writes the condition, unless a write of the plan has set it already.
+/// Writes the condition, unless a write of the plan has set it already. Returns the parts of
+/// the Service that were restored.
 async fn write_condition(
     service: &ObservedService,
     object: &Service,
     readiness: &Readiness,
     leadership: &Leadership,
     context: &Context,
-) -> Result<(), ReconcileError> {
+) -> Result<BTreeSet<Part>, ReconcileError> {
     let patch = ServicePatch {
         readiness: Some(readiness),
         ..ServicePatch::default()
     };
+    let changed = changed(object, &patch, &context.metadata_keys);
     let written = context
         .services
         .patch(leadership, object, &patch)
@@ -163,11 +169,12 @@ async fn write_condition(
         .inspect_err(
             |error| tracing::debug!(%error, "failed to write the condition of the Service"),
         )?;
-    if let Some(written) = written {
-        let cache = &context.memory.mutation_cache;
-        cache.record_written(&service.view.uid, written.into());
-    }
-    Ok(())
+    let Some(written) = written else {
+        return Ok(BTreeSet::new());
+    };
+    let (uid, memory) = (&service.view.uid, &context.memory);
+    memory.mutation_cache.record_written(uid, written.into());
+    Ok(memory.own_writes.record(uid, service.spec_hash, changed))
 }
 
 fn requeue(
@@ -176,19 +183,18 @@ fn requeue(
     pending: &BTreeSet<Waiting>,
     context: &Context,
 ) -> Option<Duration> {
-    let unfinished = Unfinished::all(&result.errors, pending);
-    // Restoring the status against another writer must not become a hot loop.
-    let restores = result.restores_status(service).then_some(Requeue::Poll);
+    let restores = (!result.restored.is_empty()).then_some(Requeue::Restore);
     let slots = result.repairs.values().filter_map(|repair| repair.wait);
-    let requeues = unfinished
-        .map(Requeue::after)
+    let requeues = Requeue::of_attempt(&result.errors, pending)
         .chain(slots.map(Requeue::Slot))
         .chain(result.has_unmet_create().then_some(Requeue::Poll))
         .chain(restores);
-    context.memory.requeue.schedule(
-        &service.view.uid,
-        service.spec_hash,
-        service.nodes_version(),
-        requeues,
-    )
+    let is_kept = |found: &LoadBalancer| found.state != State::Deleting;
+    let input = AttemptInput {
+        spec_hash: service.spec_hash,
+        nodes: service.nodes_version(),
+        follows_nodes: result.observed.present().any(|(_, found)| is_kept(found)),
+    };
+    let requeue = &context.memory.requeue;
+    requeue.schedule(&service.view.uid, input, requeues)
 }

@@ -12,3 +12,4 @@ mod proof;
 mod publication;
 mod takeover;
 mod wait;
+mod webhooks;

@@ -5,36 +5,24 @@
 //! operation in which it is stuck. The watchdog is a thread of the operating system,
 //! so it works even if every thread of the runtime is blocked.
 
-use std::io::Write;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::leadership::Leadership;
+use crate::telemetry::logs;
 
 /// Ends a stuck process; it is not expected to return.
 pub(super) type EndProcess = Arc<dyn Fn() + Send + Sync>;
 
-/// Time limit for writing the reason to standard error.
-const WRITE_LIMIT: Duration = Duration::from_secs(1);
-
-/// Writes the reason to standard error and exits with 1. Log lines go there too, and
-/// a full pipe may be the cause of the stuck process: then it exits without a message.
+/// Writes the reason to standard error and exits with 1. If nobody reads standard error, it
+/// exits all the same.
 pub(super) fn end_process() {
-    let (finished, wait) = mpsc::channel::<()>();
-    let write_reason = move || {
-        let reason =
-            "leadership ended and the process did not react: the process is stuck and exits now";
-        // There is no place left to report a failure of this write.
-        let _ = writeln!(std::io::stderr(), "{reason}");
-        drop(finished);
-    };
-    if thread::Builder::new().spawn(write_reason).is_ok() {
-        let _ = wait.recv_timeout(WRITE_LIMIT);
-    }
+    logs::last_words(
+        "leadership ended and the process did not react: the process is stuck and exits now",
+    );
     std::process::exit(1);
 }
 

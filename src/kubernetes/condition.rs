@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use strum::{IntoStaticStr, VariantNames};
 
 use super::service_object::Service;
+use crate::plan::excerpt::{self, MESSAGE_LIMIT};
 
 /// The format of times in the API, with seconds.
 const TIME: &str = "%Y-%m-%dT%H:%M:%SZ";
@@ -34,10 +35,6 @@ pub enum ConditionReason {
     SyncFailed,
 }
 
-/// The longest message of a condition in bytes, as of the note of an Event: the whole
-/// Service is limited, and everybody who watches it receives the message.
-pub const MESSAGE_LIMIT: usize = 1024;
-
 /// The content of the condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
@@ -48,15 +45,9 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// The content with this message, which is truncated if it is too long.
-    pub fn new(reason: ConditionReason, message: impl Into<String>) -> Self {
-        const ELLIPSIS: char = '\u{2026}';
-        let mut message = message.into();
-        if message.len() > MESSAGE_LIMIT {
-            let end = message.floor_char_boundary(MESSAGE_LIMIT - ELLIPSIS.len_utf8());
-            message.truncate(end);
-            message.push(ELLIPSIS);
-        }
+    /// The content with this message, on one line and within [`MESSAGE_LIMIT`].
+    pub fn new(reason: ConditionReason, message: impl AsRef<str>) -> Self {
+        let message = excerpt::message(message.as_ref(), MESSAGE_LIMIT).into_owned();
         Self { reason, message }
     }
 
@@ -178,5 +169,18 @@ mod tests {
         let short = "x".repeat(MESSAGE_LIMIT);
         let readiness = Readiness::new(ConditionReason::SyncFailed, short.clone());
         assert_eq!(readiness.message, short);
+    }
+
+    #[test]
+    fn a_long_message_is_cut_and_matches_itself() {
+        let readiness = Readiness::new(ConditionReason::SyncFailed, "a\n".repeat(100_000));
+        let written = readiness.condition("type", None);
+        assert!(
+            written.message.len() <= MESSAGE_LIMIT,
+            "{}",
+            written.message.len()
+        );
+        assert!(!written.message.contains('\n'), "{}", written.message);
+        assert!(readiness.matches(&written), "it is not written again");
     }
 }

@@ -1,5 +1,7 @@
 //! The names of our metadata on a Service, all under one configurable prefix.
 
+use crate::plan::annotation::SOURCE_RANGES;
+
 /// The name of the finalizer, without its prefix.
 const FINALIZER: &str = "load-balancer";
 
@@ -50,6 +52,15 @@ impl MetadataKeys {
     /// The full name of one of our annotations.
     pub fn annotation(&self, name: &str) -> String {
         format!("{}/{name}", self.prefix)
+    }
+
+    /// The name by which the plan reads an annotation: without our prefix, or the whole of
+    /// the only one that it reads of others; `None` if it does not read it.
+    pub fn read<'a>(&self, annotation: &'a str) -> Option<&'a str> {
+        match self.strip(annotation) {
+            None if annotation == SOURCE_RANGES => Some(annotation),
+            stripped => stripped,
+        }
     }
 
     /// The name of an annotation without our prefix; `None` with another prefix.

@@ -64,15 +64,17 @@ fn has_finalizer(service: &Service, metadata_keys: &MetadataKeys) -> bool {
 }
 
 fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<String, String> {
-    let ours = |(name, value): (&str, &str)| {
-        Some((metadata_keys.strip(name)?.to_owned(), value.to_owned()))
+    let read = |(name, value): (&str, &str)| {
+        let name = metadata_keys.read(name)?;
+        Some((name.to_owned(), value.to_owned()))
     };
-    service.annotations().filter_map(ours).collect()
+    service.annotations().filter_map(read).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::annotation::SOURCE_RANGES;
     use crate::plan::node_addresses::IpFamily;
     use serde_json::json;
 
@@ -114,6 +116,23 @@ mod tests {
                 "spec": {"type": "LoadBalancer", "ipFamilies": families},
             }));
             assert_eq!(found.ip_family, expected, "{families}");
+        }
+    }
+
+    #[test]
+    fn reads_the_source_ranges_of_other_controllers_also_after_trim() {
+        let mut service: Service = serde_json::from_value(json!({
+            "metadata": {"namespace": "default", "name": "web", "uid": "u",
+                "annotations": {SOURCE_RANGES: "192.0.2.0/24", "service.beta.kubernetes.io/other": "x"}},
+        }))
+        .expect("a Service");
+        let keys = MetadataKeys::new("mycloud.com");
+        for trimmed in [false, true] {
+            let view = view(&service, &keys).expect("complete");
+            let ranges = view.annotations.get(SOURCE_RANGES).map(String::as_str);
+            assert_eq!(ranges, Some("192.0.2.0/24"), "trimmed: {trimmed}");
+            assert_eq!(view.annotations.len(), 1, "trimmed: {trimmed}");
+            service.trim(&keys);
         }
     }
 }

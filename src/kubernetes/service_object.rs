@@ -34,7 +34,7 @@ pub struct Service {
     /// The readable addresses of `status.loadBalancer.ingress`.
     pub(super) ingress: Vec<Ingress>,
     pub(super) spec: ServiceSpec,
-    /// In no order. Only those with our prefix after [`Service::trim`].
+    /// In no order. Only those that the plan reads after [`Service::trim`].
     annotations: Vec<(Box<str>, Box<str>)>,
     /// Empty after [`Service::trim`].
     pub(super) field_owners: Vec<FieldOwner>,
@@ -63,7 +63,7 @@ impl Service {
         self.requested_at = managed_fields::requested_at(self, metadata_keys);
         self.field_owners = Vec::new();
         self.annotations
-            .retain(|(name, _)| metadata_keys.strip(name).is_some());
+            .retain(|(name, _)| metadata_keys.read(name).is_some());
         self.annotations.shrink_to_fit();
     }
 

@@ -32,6 +32,12 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Maximum number of new reads after conflicts, before the whole attempt is retried.
 const RETRIES: usize = 8;
 
+/// A conflict of a write with itself: a webhook or a policy answers so.
+const UNCHANGED: &str = "it reported a conflict although the Service is unchanged; an admission webhook or policy may be the cause";
+
+/// The answer to a write shows another state.
+const NOT_KEPT: &str = "it accepted the write but did not keep the finalizer, the record or the addresses; an admission webhook or policy may have removed them";
+
 /// Reads and patches Services.
 pub struct ServiceWriter {
     client: Client,
@@ -111,6 +117,9 @@ impl ServiceWriter {
     /// [`KubernetesError::NotLeader`] if the leadership ended before the request was sent,
     /// [`KubernetesError::Unreadable`] if the patch would have to repeat a list of others of
     /// which a part cannot be read.
+    /// [`KubernetesError::Rejected`] also if the answer shows that the finalizer or the
+    /// publication was not kept, or if the API server reports a conflict although nothing
+    /// has changed.
     pub async fn patch(
         &self,
         leadership: &Leadership,
@@ -118,6 +127,7 @@ impl ServiceWriter {
         change: &ServicePatch<'_>,
     ) -> Result<Option<Service>, KubernetesError> {
         let planned_for = view(service, &self.metadata_keys);
+        let mut version = service.resource_version();
         let mut written = self.patch_exactly(leadership, service, change).await;
         for _ in 0..RETRIES {
             let (Err(KubernetesError::Conflict), Some(view_before)) = (&written, &planned_for)
@@ -126,6 +136,10 @@ impl ServiceWriter {
             };
             let live = self.get(&view_before.key).await?;
             let live = live.ok_or(KubernetesError::Gone)?;
+            if live.resource_version() == version {
+                return Err(KubernetesError::Rejected(UNCHANGED.into()));
+            }
+            version = live.resource_version();
             if view(&live, &self.metadata_keys) != planned_for {
                 break;
             }
@@ -160,7 +174,23 @@ impl ServiceWriter {
         end_span(trace, &result);
         let code = result.as_ref().map_or_else(KubernetesError::code, |_| "ok");
         self.metrics.kubernetes.write("patch_service", code);
-        result.map(|service| Some(self.trimmed(service)))
+        let written = self.trimmed(result?);
+        if self.has_kept(&written, change) {
+            Ok(Some(written))
+        } else {
+            Err(KubernetesError::Rejected(NOT_KEPT.into()))
+        }
+    }
+
+    /// Whether the answer to a write has the finalizer, the record and the addresses of it.
+    /// An admission webhook can change the object before it is stored.
+    fn has_kept(&self, written: &Service, change: &ServicePatch<'_>) -> bool {
+        let essential = ServicePatch {
+            readiness: None,
+            remove_condition: false,
+            ..change.clone()
+        };
+        self.merge_patch(written, &essential).is_none()
     }
 
     fn trimmed(&self, mut service: Service) -> Service {

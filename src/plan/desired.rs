@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::annotation::{self, Problem, Subject};
+use super::annotation::{self, Problem, Subject, Switch};
 use super::canonical;
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
@@ -43,8 +43,10 @@ pub enum Desired {
 pub enum NotOurs {
     /// `spec.type` is not `LoadBalancer`.
     NotLoadBalancer,
-    /// The annotation `enable` is not `true`.
+    /// The annotation `enable` is missing or says no.
     NotEnabled,
+    /// The annotation `enable` says neither yes nor no.
+    SwitchUnclear,
     /// `spec.loadBalancerClass` names another controller.
     ForeignClass,
     /// The Service is being deleted and does not have our finalizer.
@@ -91,21 +93,30 @@ impl Wanted {
 
 /// Derives the desired state from a Service.
 pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
+    let switch = service.annotations.get(annotation::ENABLE);
+    let switch = switch.map(String::as_str);
+    // Another writer may have removed the finalizer alone.
+    let is_marked = service.finalizer || !service.record.is_empty();
     let not_ours = if !service.is_load_balancer {
         Some(NotOurs::NotLoadBalancer)
     } else if service.class.is_some() {
         Some(NotOurs::ForeignClass)
-    } else if service
-        .annotations
-        .get(annotation::ENABLE)
-        .is_none_or(|value| value != "true")
-    {
-        Some(NotOurs::NotEnabled)
     } else {
-        None
+        match Switch::parse(switch) {
+            Switch::On => None,
+            Switch::Off => Some(NotOurs::NotEnabled),
+            Switch::Unclear => Some(NotOurs::SwitchUnclear),
+        }
     };
     match (service.finalizer, service.deleting, not_ours) {
         (true, true, _) => Desired::Released(Release::Deleted),
+        // A typing error in the switch must not delete a load balancer.
+        (_, false, Some(NotOurs::SwitchUnclear)) if is_marked => {
+            Desired::Invalid(Box::new(Invalid {
+                owner: service.owner(cluster),
+                problems: vec![annotation::unclear_switch(switch)],
+            }))
+        }
         (true, false, Some(reason)) => Desired::Released(Release::Stays(reason)),
         (false, _, Some(reason)) => Desired::Unmanaged(reason),
         (false, true, None) => Desired::Unmanaged(NotOurs::Deleting),
@@ -160,6 +171,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     let bandwidth = annotation::parse_bandwidth(value(annotation::LB_BANDWIDTH).unwrap_or("5M"));
     let algorithm =
         annotation::parse_algorithm(value(annotation::ALGORITHM).unwrap_or("round-robin"));
+    let source_ranges = source_ranges(service);
     let listeners: Vec<Listener> = service
         .ports
         .iter()
@@ -172,12 +184,12 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         spec: spec.map_err(&mut keep).unwrap_or_default(),
         bandwidth: bandwidth.map_err(&mut keep).unwrap_or_default(),
         algorithm: algorithm.map_err(&mut keep).unwrap_or_default(),
-        source_ranges: canonical::ranges(&service.source_ranges),
+        source_ranges: source_ranges.map_err(&mut keep).unwrap_or_default(),
         client_affinity_seconds: service.client_affinity_seconds,
     };
     for cloud in &chosen {
         if clouds.get(cloud) == Some(&Capabilities::Basic) {
-            problems.extend(beyond_basic(cloud, &template));
+            problems.extend(beyond_basic(cloud, &template, service));
         }
     }
     if !problems.is_empty() {
@@ -191,6 +203,16 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         clouds: chosen,
         template,
     }))
+}
+
+/// The source ranges in the field, or in the annotation where the field is empty.
+fn source_ranges(service: &ServiceView) -> Result<Vec<String>, Problem> {
+    if !service.source_ranges.is_empty() {
+        return Ok(canonical::ranges(&service.source_ranges));
+    }
+    let value = service.annotations.get(annotation::SOURCE_RANGES);
+    let ranges = annotation::parse_source_ranges(value.map_or("", String::as_str))?;
+    Ok(canonical::ranges(&ranges))
 }
 
 fn chosen_clouds(
@@ -249,7 +271,11 @@ fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
 }
 
 /// The first field of a spec that a cloud of the basic profile does not support.
-fn beyond_basic(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
+fn beyond_basic(
+    cloud: &CloudName,
+    spec: &LoadBalancerSpec,
+    service: &ServiceView,
+) -> Option<Problem> {
     let field = |name: &str| Subject::Field(name.into());
     let is_tcp = |listener: &Listener| listener.protocol == Protocol::Tcp;
     let (subject, value, supported, example) = if spec.listeners.len() > 1 {
@@ -267,12 +293,14 @@ fn beyond_basic(cloud: &CloudName, spec: &LoadBalancerSpec) -> Option<Problem> {
             "\"TCP\"",
         )
     } else if !spec.source_ranges.is_empty() {
-        (
-            field("spec.loadBalancerSourceRanges"),
-            spec.source_ranges.join(","),
-            "no source ranges",
-            "an empty list",
-        )
+        let (subject, example) = if service.source_ranges.is_empty() {
+            let annotation = format!("annotation {}", annotation::SOURCE_RANGES);
+            (Subject::Field(annotation), "\"\"")
+        } else {
+            (field("spec.loadBalancerSourceRanges"), "an empty list")
+        };
+        let ranges = spec.source_ranges.join(",");
+        (subject, ranges, "no source ranges", example)
     } else if spec.client_affinity_seconds.is_some() {
         (
             field("spec.sessionAffinity"),

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::load_balancer::Addresses;
-use super::naming::{CloudName, LoadBalancerId};
+use super::naming::{CloudName, LoadBalancerId, is_dns_label};
 
 /// The load balancers of a Service by cloud: the annotations `lb-id` and `lb-cloud`,
 /// two lists in the same order.
@@ -23,8 +23,8 @@ use super::naming::{CloudName, LoadBalancerId};
 pub struct Record(BTreeMap<CloudName, Option<LoadBalancerId>>);
 
 impl Record {
-    /// Parses the two annotations. An id without its cloud, and one that no cloud can have
-    /// given, are dropped: a query by name gives the same information.
+    /// Parses the two annotations. An id without its cloud, one that no cloud can have
+    /// given, and a cloud that cannot be configured are dropped: a query by name gives the same information.
     pub fn parse(ids: Option<&str>, clouds: Option<&str>) -> Self {
         let list = |text: Option<&str>| -> Vec<String> {
             text.unwrap_or_default()
@@ -39,7 +39,7 @@ impl Record {
         let pairs = list(clouds).into_iter().zip(ids);
         Self(
             pairs
-                .filter(|(cloud, _)| !cloud.is_empty())
+                .filter(|(cloud, _)| is_dns_label(cloud))
                 .map(|(cloud, id)| {
                     let id = id.and_then(|id| LoadBalancerId::parse(&id).ok());
                     (CloudName::new(cloud), id)
@@ -202,10 +202,21 @@ mod tests {
 
     #[test]
     fn ids_without_a_cloud_are_no_record() {
+        let long_name = "c".repeat(64);
         let cases = [
             (Some("lb-1"), None, "an id without its cloud"),
             (Some(""), Some(""), "empty annotations"),
             (Some("lb-1,lb-2"), Some(","), "ids without clouds"),
+            (
+                Some("lb-1"),
+                Some("cloud 1\nINFO forged"),
+                "no name of a cloud",
+            ),
+            (
+                Some("lb-1"),
+                Some(&long_name),
+                "too long for a name of a cloud",
+            ),
         ];
         for (ids, clouds, reason) in cases {
             assert!(Record::parse(ids, clouds).is_empty(), "{reason}");

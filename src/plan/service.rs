@@ -21,7 +21,8 @@ pub struct ServiceView {
     pub is_load_balancer: bool,
     /// `spec.loadBalancerClass`.
     pub class: Option<String>,
-    /// The annotations with our prefix, named without it (`provider`, `lb-spec`, …).
+    /// The annotations with our prefix, named without it (`provider`, `lb-spec`, …), and
+    /// [`SOURCE_RANGES`](super::annotation::SOURCE_RANGES) by its full name.
     pub annotations: BTreeMap<String, String>,
     /// `spec.ports`, in order.
     pub ports: Vec<PortView>,

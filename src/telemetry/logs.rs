@@ -1,6 +1,8 @@
-//! Log lines on standard error, as text or JSON; [`filter`] selects the lines.
+//! Log lines on standard error, as text or JSON; [`filter`] selects the lines, and
+//! [`line_queue`] keeps tasks from waiting for standard error.
 
 mod filter;
+mod line_queue;
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
@@ -16,9 +18,11 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use filter::{FilterError, LogFilter};
+pub use line_queue::{flush, last_words};
 
 use super::LogLines;
 use super::traces;
+use line_queue::LineQueue;
 
 /// The format of the log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,13 +38,15 @@ pub enum LogFormat {
 pub enum LogsError {
     #[error("a log subscriber is already installed")]
     Installed(#[from] tracing_subscriber::util::TryInitError),
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
 /// Starts logging. `verbosity` is 0 to 10; the variable `RUST_LOG` overrides it.
-/// The returned handle can replace the filter.
+/// The returned handle can replace the filter. [`flush`] is for the end of the process.
 ///
 /// # Errors
-/// A subscriber was installed before.
+/// A subscriber was installed before, or the thread that writes the lines cannot start.
 pub fn init(format: LogFormat, verbosity: u8, count: LogLines) -> Result<LogFilter, LogsError> {
     let requested = std::env::var("RUST_LOG")
         .ok()
@@ -50,8 +56,11 @@ pub fn init(format: LogFormat, verbosity: u8, count: LogLines) -> Result<LogFilt
         Some((Err(error), _)) => (filter::of_verbosity(verbosity), Some(error)),
         None => (filter::of_verbosity(verbosity), None),
     };
-    let (subscriber, filter) = subscriber(format, filter, Some(count), stderr);
+    let queue = LineQueue::start(stderr(), count.dropped())?;
+    let lines = queue.clone();
+    let (subscriber, filter) = subscriber(format, filter, Some(count), move || lines.clone());
     subscriber.try_init()?;
+    queue.install();
     if let Some(error) = invalid {
         tracing::warn!(%error, "RUST_LOG is invalid and is ignored");
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Executor, Interruption};
 use crate::controller::error::{ReconcileError, Unfinished};
+use crate::controller::memory::own_writes::changed;
 use crate::controller::report::condition;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
@@ -28,12 +29,14 @@ impl Executor<'_> {
         };
         publication.record.announce(announced);
         let readiness = Readiness::new(ConditionReason::Provisioning, "Ensuring load balancer");
+        let still_serves = self.service.was_ready && !self.service.view.record.is_empty();
         let patch = ServicePatch {
             finalizer: Some(true),
             publication: Some(&publication),
             keep_ingress: true,
-            // A Service that serves elsewhere stays ready.
-            readiness: (!observed.finalizer).then_some(&readiness),
+            // A Service that serves stays ready: on another cloud, or while another writer
+            // removes the finalizer alone.
+            readiness: (!observed.finalizer && !still_serves).then_some(&readiness),
             ..ServicePatch::default()
         };
         self.patch(&patch).await?;
@@ -121,13 +124,19 @@ impl Executor<'_> {
 
     /// Patches the Service and keeps the response for the next write.
     async fn patch(&mut self, patch: &ServicePatch<'_>) -> Result<(), ReconcileError> {
-        let response = self
-            .context
+        let (context, view) = (self.context, &self.service.view);
+        let changed = changed(&self.object, patch, &context.metadata_keys);
+        let response = context
             .services
             .patch(self.leadership, &self.object, patch)
             .await;
         match response {
-            Ok(Some(written)) => self.record_written(written),
+            Ok(Some(written)) => {
+                let own_writes = &context.memory.own_writes;
+                let restored = own_writes.record(&view.uid, self.service.spec_hash, changed);
+                self.restored.extend(restored);
+                self.record_written(written);
+            }
             Ok(None) => {}
             Err(KubernetesError::Conflict) => {
                 // Read the newer state now, so that the next attempt need not wait for

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::per_service::PerService;
 use crate::controller::attempt::{ObservedService, SpecHash};
+use crate::kubernetes::events::EventReason;
 use crate::plan::naming::ServiceUid;
 
 /// The Events that were emitted for each Service.
@@ -12,8 +13,8 @@ pub struct EventDedup(PerService<EmittedEvents>);
 
 struct EmittedEvents {
     spec_hash: SpecHash,
-    /// Whether the warnings about this spec were emitted.
-    warned: bool,
+    /// The warnings about this spec that were emitted.
+    warned: Vec<EventReason>,
     /// The fingerprint of the last failure; messages may differ between attempts (in a
     /// request id, a timestamp).
     failure: Option<String>,
@@ -22,33 +23,43 @@ struct EmittedEvents {
 impl EventDedup {
     fn with<T>(
         &self,
-        service: &ObservedService,
+        uid: &ServiceUid,
+        spec_hash: SpecHash,
         update: impl FnOnce(&mut EmittedEvents) -> T,
     ) -> T {
         let none_yet = || EmittedEvents {
-            spec_hash: service.spec_hash,
-            warned: false,
+            spec_hash,
+            warned: Vec::new(),
             failure: None,
         };
         let mut all = self.0.lock();
-        let emitted = all.entry(service.view.uid.clone()).or_insert_with(none_yet);
-        if emitted.spec_hash != service.spec_hash {
+        let emitted = all.entry(uid.clone()).or_insert_with(none_yet);
+        if emitted.spec_hash != spec_hash {
             *emitted = none_yet();
         }
         update(emitted)
     }
 
-    /// Whether to emit the warnings about this spec: true once for each spec.
-    pub fn mark_warned(&self, service: &ObservedService) -> bool {
-        self.with(service, |emitted| {
-            !std::mem::replace(&mut emitted.warned, true)
+    /// The reasons of warnings to emit, of those that concern this spec: each once.
+    pub fn mark_warned(
+        &self,
+        uid: &ServiceUid,
+        spec_hash: SpecHash,
+        reasons: impl IntoIterator<Item = EventReason>,
+    ) -> Vec<EventReason> {
+        self.with(uid, spec_hash, |emitted| {
+            let mut new: Vec<_> = reasons.into_iter().collect();
+            new.retain(|reason| !emitted.warned.contains(reason));
+            new.dedup();
+            emitted.warned.extend(&new);
+            new
         })
     }
 
     /// Records the fingerprint of a failed attempt. Returns whether it differs from
     /// that of the attempt before; always true for a success.
     pub fn record_failure(&self, service: &ObservedService, failure: Option<String>) -> bool {
-        self.with(service, |emitted| {
+        self.with(&service.view.uid, service.spec_hash, |emitted| {
             let is_new = failure.is_none() || emitted.failure != failure;
             emitted.failure = failure;
             is_new

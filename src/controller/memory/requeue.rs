@@ -1,6 +1,10 @@
 //! The requeue policy: decides when to try again.
+//!
+//! Any repetition of the same action on the same input goes through it, and each kind of
+//! repetition has a delay that doubles: a failure, a cloud that works, a conflict, and the
+//! repair of what another writer undoes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,7 +15,7 @@ use crate::controller::attempt::SpecHash;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::KubernetesError;
 use crate::plan::Waiting;
-use crate::plan::naming::ServiceUid;
+use crate::plan::naming::{CloudName, ServiceUid};
 
 /// The first delay after a failure.
 const BACKOFF: Duration = Duration::from_secs(5);
@@ -23,14 +27,20 @@ const POLL: Duration = Duration::from_secs(1);
 const POLL_LIMIT: Duration = Duration::from_secs(30);
 /// The longest delay of all: an [`Instant`] must be able to represent its end.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// The delay of [`Requeue::Immediately`], which limits a loop of conflicts.
+/// The first delay of [`Requeue::Immediately`]. It doubles too, because a conflict may
+/// repeat for ever: a webhook that answers 409, or a cloud whose two answers about one load
+/// balancer differ.
 const IMMEDIATELY: Duration = Duration::from_millis(20);
+/// The first delay of [`Requeue::Restore`].
+const RESTORE: Duration = Duration::from_secs(1);
 
 /// The delay until the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
-    /// 20 ms: a newer state is known.
+    /// 20 ms, doubling to 300 s: a newer state is known.
     Immediately,
+    /// 1 s, doubling to 300 s: another writer undoes our writes.
+    Restore,
     /// Exactly the delay that the other side requested.
     After(Duration),
     /// Until the slot of a repair; other parts of the attempt may be retried earlier.
@@ -44,6 +54,25 @@ pub enum Requeue {
 }
 
 impl Requeue {
+    /// The delays for the errors and the waits of an attempt. A wait for a cloud on which
+    /// the attempt failed has none: looking again at what is not there yet would repeat the
+    /// failed call, sooner than its backoff.
+    pub fn of_attempt(
+        errors: &[ReconcileError],
+        waiting: &BTreeSet<Waiting>,
+    ) -> impl Iterator<Item = Self> {
+        let failures = errors.iter().filter(|error| !error.is_superseded());
+        // An error without a cloud failed for all of them.
+        let failed: Vec<_> = failures.map(ReconcileError::cloud).collect();
+        let is_failed =
+            |cloud: &CloudName| failed.iter().any(|one| one.is_none_or(|one| one == cloud));
+        let mut delays: Vec<Self> = errors.iter().map(Self::after_error).collect();
+        let waits = waiting.iter();
+        let waits = waits.filter(|waiting| !waiting.cloud().is_some_and(is_failed));
+        delays.extend(waits.map(Self::after_waiting));
+        delays.into_iter()
+    }
+
     /// The delay for an error or a wait.
     pub fn after(unfinished: Unfinished<'_>) -> Self {
         match unfinished {
@@ -100,12 +129,23 @@ impl Requeue {
     }
 }
 
+/// The input of an attempt. A change of it may end the delay.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptInput {
+    pub spec_hash: SpecHash,
+    /// The version of the Nodes.
+    pub nodes: u64,
+    /// Whether the Service has a load balancer, whose back ends follow the Nodes.
+    pub follows_nodes: bool,
+}
+
 #[derive(Debug)]
 struct Entry {
-    spec_hash: SpecHash,
-    /// The version of the Nodes in the attempt.
-    nodes: u64,
+    input: AttemptInput,
+    /// Attempts that failed, waited or restored.
     attempts: u32,
+    /// Attempts that only conflicted.
+    conflicts: u32,
     not_before: Instant,
 }
 
@@ -114,17 +154,17 @@ struct Entry {
 pub struct RequeuePolicy(PerService<Entry>);
 
 impl RequeuePolicy {
-    /// The remaining delay of a Service. A change of the Nodes ends the delay, without
-    /// resetting the count of attempts: removed back ends must not wait for the backoff
-    /// of another cloud.
+    /// The remaining delay of a Service. A change of the Nodes ends the delay of a Service
+    /// with a load balancer, without resetting the count of attempts: removed back ends must
+    /// not wait for the backoff of another cloud. It does not end that of a create.
     pub fn remaining(&self, uid: &ServiceUid, spec_hash: SpecHash, nodes: u64) -> Option<Duration> {
         let mut entries = self.0.lock();
         let entry = entries.get(uid)?;
-        if entry.spec_hash != spec_hash {
+        if entry.input.spec_hash != spec_hash {
             entries.remove(uid);
             return None;
         }
-        if entry.nodes != nodes {
+        if entry.input.nodes != nodes && entry.input.follows_nodes {
             return None;
         }
         let remaining = entry.not_before.saturating_duration_since(Instant::now());
@@ -133,11 +173,17 @@ impl RequeuePolicy {
 
     /// The number of failed or polling attempts at the current spec.
     pub fn attempts(&self, uid: &ServiceUid, spec_hash: SpecHash) -> u32 {
+        let (attempts, _) = self.counts(uid, spec_hash);
+        attempts
+    }
+
+    /// The attempts and the conflicts at the current spec.
+    fn counts(&self, uid: &ServiceUid, spec_hash: SpecHash) -> (u32, u32) {
         let entries = self.0.lock();
         let entry = entries
             .get(uid)
-            .filter(|entry| entry.spec_hash == spec_hash);
-        entry.map_or(0, |entry| entry.attempts)
+            .filter(|entry| entry.input.spec_hash == spec_hash);
+        entry.map_or((0, 0), |entry| (entry.attempts, entry.conflicts))
     }
 
     /// Records the end of an attempt with all of its delays, of which the shortest
@@ -146,16 +192,16 @@ impl RequeuePolicy {
     pub fn schedule(
         &self,
         uid: &ServiceUid,
-        spec_hash: SpecHash,
-        nodes: u64,
+        input: AttemptInput,
         delays: impl Iterator<Item = Requeue>,
     ) -> Option<Duration> {
-        let attempts = self.attempts(uid, spec_hash);
+        let (attempts, conflicts) = self.counts(uid, input.spec_hash);
         let wait = |delay| match delay {
             Requeue::AwaitChange | Requeue::Immediately | Requeue::Slot(_) => None,
             Requeue::After(wait) => Some(wait),
             Requeue::Poll => Some(grown(POLL, POLL_LIMIT, attempts)),
             Requeue::Backoff => Some(grown(BACKOFF, BACKOFF_LIMIT, attempts)),
+            Requeue::Restore => Some(grown(RESTORE, BACKOFF_LIMIT, attempts)),
         };
         let shorter = |one: Option<Duration>, other| one.into_iter().chain(other).min();
         let (mut shortest, mut slot, mut immediately) = (None, None, false);
@@ -168,10 +214,16 @@ impl RequeuePolicy {
         }
         // A conflict does not count as a failed attempt, and does not shorten the
         // backoff of a cloud that failed.
-        let (wait, attempts) = match (shortest, slot) {
-            (Some(wait), slot) => (slot.map_or(wait, |slot| slot.min(wait)), attempts + 1),
-            (None, _) if immediately => (IMMEDIATELY, attempts),
-            (None, Some(slot)) => (slot, attempts),
+        let (wait, attempts, conflicts) = match (shortest, slot) {
+            (Some(wait), slot) => {
+                let wait = slot.map_or(wait, |slot| slot.min(wait));
+                (wait, attempts.saturating_add(1), conflicts)
+            }
+            (None, _) if immediately => {
+                let wait = grown(IMMEDIATELY, BACKOFF_LIMIT, conflicts);
+                (wait, attempts, conflicts.saturating_add(1))
+            }
+            (None, Some(slot)) => (slot, attempts, 0),
             (None, None) => {
                 self.forget(uid);
                 return None;
@@ -179,9 +231,9 @@ impl RequeuePolicy {
         };
         let wait = wait.min(LONGEST);
         let entry = Entry {
-            spec_hash,
-            nodes,
+            input,
             attempts,
+            conflicts,
             not_before: Instant::now() + wait,
         };
         self.0.insert(uid, entry);
@@ -209,6 +261,12 @@ mod tests {
     use super::*;
 
     const SPEC: SpecHash = SpecHash::for_test(1);
+    /// An attempt for a Service with a load balancer.
+    const INPUT: AttemptInput = AttemptInput {
+        spec_hash: SPEC,
+        nodes: 1,
+        follows_nodes: true,
+    };
 
     fn one(delay: Requeue) -> impl Iterator<Item = Requeue> {
         std::iter::once(delay)
@@ -220,7 +278,7 @@ mod tests {
         let uid = ServiceUid::new("u");
         for expected in [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0] {
             let wait = policy
-                .schedule(&uid, SPEC, 1, one(Requeue::Backoff))
+                .schedule(&uid, INPUT, one(Requeue::Backoff))
                 .expect("a delay")
                 .as_secs_f64();
             assert!(
@@ -238,8 +296,8 @@ mod tests {
             "an edit ends the delay"
         );
         assert_eq!(policy.attempts(&uid, SPEC), 0, "and resets the count");
-        policy.schedule(&uid, SPEC, 1, one(Requeue::Backoff));
-        policy.schedule(&uid, SPEC, 1, one(Requeue::AwaitChange));
+        policy.schedule(&uid, INPUT, one(Requeue::Backoff));
+        policy.schedule(&uid, INPUT, one(Requeue::AwaitChange));
         assert!(
             policy.remaining(&uid, SPEC, 1).is_none(),
             "a success ends the delay"
@@ -251,7 +309,7 @@ mod tests {
         let policy = RequeuePolicy::default();
         let waits: HashSet<_> = (0..10)
             .map(|number| ServiceUid::new(format!("{number}")))
-            .map(|uid| policy.schedule(&uid, SPEC, 1, one(Requeue::Backoff)))
+            .map(|uid| policy.schedule(&uid, INPUT, one(Requeue::Backoff)))
             .collect();
         assert!(waits.len() > 1, "{waits:?}");
     }
@@ -260,7 +318,7 @@ mod tests {
     async fn the_delay_of_one_service_does_not_delay_others() {
         let policy = RequeuePolicy::default();
         let (slow, other) = (ServiceUid::new("slow"), ServiceUid::new("other"));
-        policy.schedule(&slow, SPEC, 1, one(Requeue::Backoff));
+        policy.schedule(&slow, INPUT, one(Requeue::Backoff));
         assert!(policy.remaining(&slow, SPEC, 1).is_some());
         assert!(policy.remaining(&other, SPEC, 1).is_none());
         assert_eq!(policy.attempts(&other, SPEC), 0);
@@ -309,7 +367,7 @@ mod tests {
         let uid = ServiceUid::new("u");
         let wait = Duration::from_secs(7);
         assert_eq!(
-            policy.schedule(&uid, SPEC, 1, one(Requeue::After(wait))),
+            policy.schedule(&uid, INPUT, one(Requeue::After(wait))),
             Some(wait)
         );
         tokio::time::advance(Duration::from_millis(6_999)).await;
@@ -355,8 +413,7 @@ mod tests {
         for (delays, expected, reason) in cases {
             let wait = RequeuePolicy::default().schedule(
                 &ServiceUid::new("u"),
-                SPEC,
-                1,
+                INPUT,
                 delays.iter().copied(),
             );
             let longest = expected.map(Duration::from_millis);
@@ -368,10 +425,95 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn conflicts_without_end_are_backed_off_and_do_not_count_as_failures() {
+        let policy = RequeuePolicy::default();
+        let uid = ServiceUid::new("u");
+        let mut expected = IMMEDIATELY;
+        for number in 0..20 {
+            let wait = policy.schedule(&uid, INPUT, one(Requeue::Immediately));
+            let wait = wait.expect("a delay");
+            let longest = expected.min(BACKOFF_LIMIT);
+            assert!(
+                wait <= longest && wait >= longest.mul_f64(0.8),
+                "{number}: {wait:?}"
+            );
+            expected *= 2;
+        }
+        assert_eq!(policy.attempts(&uid, SPEC), 0);
+        policy.schedule(&uid, INPUT, one(Requeue::AwaitChange));
+        let wait = policy.schedule(&uid, INPUT, one(Requeue::Immediately));
+        assert!(
+            wait <= Some(IMMEDIATELY),
+            "a success ends the series: {wait:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_change_does_not_lift_the_delay_of_a_create() {
+        let policy = RequeuePolicy::default();
+        let (create, update) = (ServiceUid::new("create"), ServiceUid::new("update"));
+        let without = AttemptInput {
+            follows_nodes: false,
+            ..INPUT
+        };
+        policy.schedule(&create, without, one(Requeue::Backoff));
+        policy.schedule(&update, INPUT, one(Requeue::Backoff));
+        assert!(policy.remaining(&create, SPEC, 2).is_some());
+        assert!(policy.remaining(&update, SPEC, 2).is_none());
+    }
+
+    #[test]
+    fn looking_again_does_not_shorten_the_backoff_of_a_failed_call() {
+        use Requeue::{Backoff, Immediately, Poll};
+        let failed = |cloud: &str| {
+            let operation = crate::cloud::Operation {
+                cloud: CloudName::new(cloud),
+                verb: crate::cloud::Verb::Create,
+            };
+            let kind = ErrorKind::Unavailable { retry_after: None };
+            ReconcileError::from(crate::cloud::CloudError::new(operation, kind, "500"))
+        };
+        let provisioning = |cloud: &str| Waiting::Provisioning(CloudName::new(cloud));
+        let rejected = || ReconcileError::from(KubernetesError::Rejected("no".into()));
+        let cases = [
+            (
+                vec![failed("cloud1")],
+                vec!["cloud1"],
+                vec![Backoff],
+                "a create fails",
+            ),
+            (
+                vec![failed("cloud1")],
+                vec!["cloud1", "cloud2"],
+                vec![Backoff, Poll],
+                "the other cloud is working",
+            ),
+            (
+                vec![rejected()],
+                vec!["cloud1", "cloud2"],
+                vec![Backoff],
+                "the write to the Service fails for all clouds",
+            ),
+            (
+                vec![ReconcileError::Changed],
+                vec!["cloud1"],
+                vec![Immediately, Poll],
+                "nothing failed",
+            ),
+            (vec![], vec!["cloud1"], vec![Poll], "the cloud is working"),
+        ];
+        for (errors, waiting, expected, reason) in cases {
+            let waiting = waiting.into_iter().map(provisioning).collect();
+            let delays: Vec<_> = Requeue::of_attempt(&errors, &waiting).collect();
+            assert_eq!(delays, expected, "{reason}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_wait_is_longer_than_a_clock_can_hold() {
         let policy = RequeuePolicy::default();
         let uid = ServiceUid::new("u");
-        policy.schedule(&uid, SPEC, 1, one(Requeue::After(Duration::MAX)));
+        policy.schedule(&uid, INPUT, one(Requeue::After(Duration::MAX)));
         assert_eq!(policy.remaining(&uid, SPEC, 1), Some(LONGEST));
     }
 

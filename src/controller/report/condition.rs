@@ -6,7 +6,7 @@ use crate::cloud::ErrorKind;
 use crate::controller::attempt::ObservedService;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
-use crate::plan::annotation::Problem;
+use crate::plan::annotation::{Problem, describe_problems};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::CloudName;
 use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
@@ -77,11 +77,8 @@ fn without_nodes(wanted: &Wanted, observed: &Observed) -> Option<Readiness> {
 
 /// The condition of a Service with these problems.
 pub fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
-    let problems: Vec<String> = problems
-        .iter()
-        .map(|problem| problem.describe(prefix))
-        .collect();
-    Readiness::new(ConditionReason::InvalidConfiguration, problems.join("; "))
+    let message = describe_problems(problems, prefix);
+    Readiness::new(ConditionReason::InvalidConfiguration, message)
 }
 
 fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Readiness {

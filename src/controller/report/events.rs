@@ -3,15 +3,17 @@
 
 use super::condition::explain;
 use crate::controller::Context;
-use crate::controller::attempt::{ApplyResult, ObservedService, Repair};
+use crate::controller::attempt::{ApplyResult, ObservedService, Repair, SpecHash};
 use crate::controller::error::Unfinished;
 use crate::controller::pace::PacedPlan;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::events::EventReason;
-use crate::plan::annotation::{self, UnknownAnnotation};
+use crate::kubernetes::service_object::Service;
+use crate::plan::annotation;
 use crate::plan::naming::CloudName;
 use crate::plan::record::Ingress;
-use crate::plan::{Action, Desired, Urgency, Waiting};
+use crate::plan::service::ServiceView;
+use crate::plan::{Action, Desired, NotOurs, Urgency, Waiting};
 
 /// Emits the Events that announce the actions of a plan: once for each spec. A retry
 /// after a failure emits none; a retry after a write conflict may.
@@ -145,8 +147,7 @@ pub fn emit_warnings(
     readiness: Option<&Readiness>,
     context: &Context,
 ) {
-    let restorer = restorer(service, result, context);
-    if restorer == Some(Changed::ByTheCloud) {
+    if is_changed_by_the_cloud(service, result, context) {
         let note = format!(
             "The addresses of the load balancers changed at the clouds; published {}",
             addresses(&result.observed.ingress)
@@ -154,41 +155,60 @@ pub fn emit_warnings(
         let reason = EventReason::UpdatedLoadBalancer;
         context.events.emit(&service.object, reason, note);
     }
-    let mut warnings = warnings(service, result, readiness, context.metadata_keys.prefix());
-    if restorer == Some(Changed::ByAnotherWriter) {
-        let note = "Another writer changed status.loadBalancer; the addresses are restored, with growing delays if that repeats";
-        warnings.push((EventReason::StatusOverwritten, note.to_owned()));
-    }
-    if warnings.is_empty() || !context.memory.event_dedup.mark_warned(service) {
+    let warnings = warnings(service, result, readiness, context.metadata_keys.prefix());
+    if warnings.is_empty() {
         return;
     }
+    let reasons = warnings.iter().map(|(reason, _)| *reason);
+    let dedup = &context.memory.event_dedup;
+    let new = dedup.mark_warned(&service.view.uid, service.spec_hash, reasons);
     for (reason, note) in warnings {
-        context.events.emit(&service.object, reason, note);
+        if new.contains(&reason) {
+            context.events.emit(&service.object, reason, note);
+        }
     }
 }
 
-/// Who changed the addresses that an attempt restored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Changed {
-    ByAnotherWriter,
-    ByTheCloud,
-}
-
-/// Compares with what we published last; `None` also if this leader has published nothing
-/// yet, so that nobody is blamed for what happened before.
-fn restorer(service: &ObservedService, result: &ApplyResult, context: &Context) -> Option<Changed> {
+/// Whether an attempt published other addresses because the clouds changed them: the Service
+/// still had those that we published last. Nobody is blamed for what happened before this
+/// leader published something.
+fn is_changed_by_the_cloud(
+    service: &ObservedService,
+    result: &ApplyResult,
+    context: &Context,
+) -> bool {
     let ours = context.memory.published.get(&service.view.uid);
-    let ours = ours.filter(|_| result.restores_status(service))?;
-    Some(if ours == service.view.published {
-        Changed::ByTheCloud
-    } else {
-        Changed::ByAnotherWriter
-    })
+    result.restores_status(service) && ours.as_ref() == Some(&service.view.published)
 }
 
 fn addresses(ingress: &[Ingress]) -> String {
     let addresses: Vec<String> = ingress.iter().map(Ingress::to_string).collect();
     addresses.join(", ")
+}
+
+/// Emits an Event if only the value of the switch keeps a Service from being managed: it is
+/// probably meant as a yes. There is nothing else to do for such a Service.
+pub fn emit_unclear_switch(
+    object: &Service,
+    view: &ServiceView,
+    reason: NotOurs,
+    context: &Context,
+) {
+    if reason != NotOurs::SwitchUnclear || view.deleting {
+        return;
+    }
+    let reason = EventReason::InvalidConfiguration;
+    let (dedup, spec_hash) = (&context.memory.event_dedup, SpecHash::of(view));
+    if dedup.mark_warned(&view.uid, spec_hash, [reason]).is_empty() {
+        return;
+    }
+    let value = view.annotations.get(annotation::ENABLE);
+    let problem = annotation::unclear_switch(value.map(String::as_str));
+    let note = format!(
+        "{}; this Service gets no load balancer",
+        problem.describe(context.metadata_keys.prefix())
+    );
+    context.events.emit(object, reason, note);
 }
 
 fn warnings(
@@ -198,6 +218,14 @@ fn warnings(
     prefix: &str,
 ) -> Vec<(EventReason, String)> {
     let mut warnings = Vec::new();
+    if !result.restored.is_empty() {
+        let parts: Vec<&str> = result.restored.iter().map(|part| part.into()).collect();
+        let note = format!(
+            "Another writer changed or removed {}; this controller restores it, with growing delays if that repeats",
+            parts.join(", ")
+        );
+        warnings.push((EventReason::StatusOverwritten, note));
+    }
     // Otherwise the condition names the cloud.
     if readiness.is_some_and(Readiness::is_ready) {
         let left_behind = result.waiting.iter().filter_map(unconfigured);
@@ -216,13 +244,8 @@ fn warnings(
     );
     // A misspelt annotation may be what makes the Service invalid.
     if let Desired::Managed(_) | Desired::Invalid(_) = &service.desired {
-        let unknown = annotation::unknown(service.view.annotations.keys());
-        warnings.extend(unknown.into_iter().map(|UnknownAnnotation { name, nearest }| {
-            let note = format!(
-                "Annotation {prefix}/{name} is unknown and ignored; the most similar known annotation is {prefix}/{nearest}"
-            );
-            (EventReason::UnknownAnnotation, note)
-        }));
+        let unknown = annotation::describe_unknown(service.view.annotations.keys(), prefix);
+        warnings.extend(unknown.map(|note| (EventReason::UnknownAnnotation, note)));
     }
     warnings.extend(result.disowned.iter().map(|(cloud, id)| {
         let note = format!(

@@ -4,9 +4,11 @@ use super::condition::hint;
 use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService};
 use crate::controller::error::Unfinished;
+use crate::plan::annotation::describe_problems;
 use crate::plan::naming::CloudName;
 use crate::plan::record::Ingress;
 use crate::plan::{Action, Observed, Waiting};
+use crate::telemetry::log_throttle::LogKey;
 
 /// Logs the result of an attempt. Errors are throttled; a wait is logged when it begins,
 /// not at each poll.
@@ -23,7 +25,9 @@ pub fn log_result(
     let is_first = requeue.attempts(&service.view.uid, service.spec_hash) == 0;
     if is_first || condition_changes {
         for waiting in &result.waiting {
-            log_waiting(waiting, context.metadata_keys.prefix());
+            if context.log_throttle.should_log(wait_key(waiting, context)) {
+                log_waiting(waiting, context.metadata_keys.prefix());
+            }
         }
     }
     let errors = result.errors.iter().filter(|error| !error.is_superseded());
@@ -31,6 +35,19 @@ pub fn log_result(
         let reason = Unfinished::Failed(error).reason().as_str();
         let hint = hint(error);
         tracing::warn!(reason, %error, "failed to sync the load balancer; the attempt will be retried{hint}");
+    }
+}
+
+/// The key of log lines about waits, for all Services: a cloud that is down makes all of
+/// them wait, and one record may name many clouds.
+fn wait_key(waiting: &Waiting, context: &Context) -> LogKey {
+    let configured = waiting
+        .cloud()
+        .filter(|cloud| context.clouds.contains_key(*cloud));
+    LogKey {
+        cloud: configured.map(ToString::to_string),
+        operation: "wait",
+        reason: Unfinished::Waiting(waiting).reason().as_str(),
     }
 }
 
@@ -87,8 +104,7 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
             tracing::info!(?reason, "the Service is not managed by this controller");
         }
         Waiting::Invalid(problems) => {
-            let problems = problems.iter().map(|problem| problem.describe(prefix));
-            let problems = problems.collect::<Vec<_>>().join("; ");
+            let problems = describe_problems(problems, prefix);
             tracing::info!(
                 problems,
                 "the configuration of the Service is invalid; waiting for an edit"

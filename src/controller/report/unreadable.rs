@@ -21,13 +21,13 @@ pub async fn explain_unreadable(service: &Service, leadership: &Leadership, cont
     if fields.is_empty() || !is_ours {
         return;
     }
-    let readiness = Readiness {
-        reason: ConditionReason::InvalidConfiguration,
-        message: format!(
+    let readiness = Readiness::new(
+        ConditionReason::InvalidConfiguration,
+        format!(
             "The value of {} cannot be read; the load balancers of this Service stay as they are until it is corrected",
             fields.join(", ")
         ),
-    };
+    );
     if find(service, keys.condition()).is_some_and(|before| readiness.matches(before)) {
         return;
     }

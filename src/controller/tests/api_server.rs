@@ -11,22 +11,34 @@ use serde_json::{Value, json};
 
 use crate::kubernetes::service_object::Service;
 
-/// The live Service and the number of patches.
 #[derive(Clone, Default)]
-pub(in crate::controller) struct ApiServer(Arc<Mutex<(Option<Value>, usize)>>, Refusal);
+pub(in crate::controller) struct ApiServer(Arc<Mutex<State>>);
 
-/// Whether patches with an address are refused (422).
-type Refusal = bool;
+#[derive(Default)]
+struct State {
+    live: Option<Value>,
+    patches: usize,
+    /// Changes each object before it is stored, as an admission webhook does.
+    admission: Option<fn(&mut Value)>,
+    /// Whether every patch is answered with 409.
+    refuses: bool,
+    /// Whether each patch with an address is answered with 422.
+    refuses_addresses: bool,
+}
 
 impl ApiServer {
     pub(in crate::controller) fn with(live: Option<&Service>) -> Self {
-        let live = live.map(|live| json!(live));
-        Self(Arc::new(Mutex::new((live, 0))), false)
+        let state = State {
+            live: live.map(|live| json!(live)),
+            ..State::default()
+        };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     /// The server, which refuses each patch with an address.
     pub(in crate::controller) fn refusing_addresses(self) -> Self {
-        Self(self.0, true)
+        self.0.lock().expect("a lock").refuses_addresses = true;
+        self
     }
 
     pub(in crate::controller) fn client(&self) -> Client {
@@ -39,11 +51,21 @@ impl ApiServer {
     }
 
     pub(in crate::controller) fn patches(&self) -> usize {
-        self.0.lock().expect("a lock").1
+        self.0.lock().expect("a lock").patches
+    }
+
+    /// Changes each object before it is stored.
+    pub(in crate::controller) fn admission(&self, webhook: fn(&mut Value)) {
+        self.0.lock().expect("a lock").admission = Some(webhook);
+    }
+
+    /// Answers every patch with 409.
+    pub(in crate::controller) fn refuse_patches(&self) {
+        self.0.lock().expect("a lock").refuses = true;
     }
 
     pub(in crate::controller) fn live(&self) -> Service {
-        let live = self.0.lock().expect("a lock").0.clone();
+        let live = self.0.lock().expect("a lock").live.clone();
         serde_json::from_value(live.unwrap_or_default()).expect("a Service")
     }
 
@@ -51,7 +73,13 @@ impl ApiServer {
         let (head, body) = request.into_parts();
         let patch = body.collect_bytes().await.expect("a body");
         let mut state = self.0.lock().expect("a lock");
-        let (live, patches) = &mut *state;
+        let State {
+            live,
+            patches,
+            admission,
+            refuses,
+            refuses_addresses,
+        } = &mut *state;
         let (code, body) = match live {
             None => failure(404),
             Some(live) if head.method == Method::PATCH => {
@@ -59,10 +87,14 @@ impl ApiServer {
                 let patch: Value = serde_json::from_slice(&patch).expect("a patch");
                 let version = |of: &Value| of["metadata"]["resourceVersion"].clone();
                 let has_address = !patch["status"]["loadBalancer"].is_null();
-                if self.1 && has_address {
+                let is_current = version(&patch).is_null() || version(&patch) == version(live);
+                if *refuses_addresses && has_address {
                     failure(422)
-                } else if version(&patch).is_null() || version(&patch) == version(live) {
+                } else if is_current && !*refuses {
                     merge(live, patch);
+                    if let Some(webhook) = admission {
+                        webhook(live);
+                    }
                     (200, live.clone())
                 } else {
                     failure(409)

@@ -4,10 +4,11 @@ use crate::kubernetes::service_object::Service;
 use opentelemetry::trace::TraceId;
 
 use super::reason::{EventReason, EventType};
+use crate::plan::excerpt;
 use crate::telemetry::traces;
 
 /// Maximum size of a note in the API: 1 KiB.
-pub(super) const NOTE_LIMIT: usize = 1024;
+pub(super) const NOTE_LIMIT: usize = excerpt::MESSAGE_LIMIT;
 
 /// The Service that an Event is about; it need not exist any more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,8 +59,8 @@ pub(super) struct PendingEvent {
 
 impl PendingEvent {
     /// An Event with the active trace, if that is exported.
-    pub(super) fn new(reason: EventReason, mut note: String, time: i64) -> Self {
-        note.truncate(note.floor_char_boundary(NOTE_LIMIT));
+    pub(super) fn new(reason: EventReason, note: String, time: i64) -> Self {
+        let note = excerpt::message(&note, NOTE_LIMIT).into_owned();
         let trace = traces::active().filter(|span| span.is_sampled());
         Self {
             note: note.into(),

@@ -54,10 +54,7 @@ async fn the_conditions_of_others_are_repeated_as_they_are() {
     let service =
         json!({"metadata": {"name": "web", "namespace": "shop"}, "status": {"conditions": all}});
     let service: Service = serde_json::from_value(service).expect("a Service");
-    let readiness = Readiness {
-        reason: ConditionReason::InvalidConfiguration,
-        message: "another".into(),
-    };
+    let readiness = Readiness::new(ConditionReason::InvalidConfiguration, "another");
     let change = ServicePatch {
         readiness: Some(&readiness),
         ..ServicePatch::default()

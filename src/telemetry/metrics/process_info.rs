@@ -12,17 +12,21 @@ const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 pub struct ProcessInfoMetrics {
     healthcheck: IntGaugeVec,
     log_lines: IntCounterVec,
+    dropped_lines: IntCounterVec,
     spans: IntCounterVec,
 }
 
-/// The counters of log lines, by level.
+/// The counters of log lines, by level, and of lines that were dropped.
 #[derive(Clone)]
-pub struct LogLines([IntCounter; 5]);
+pub struct LogLines {
+    levels: [IntCounter; 5],
+    dropped: IntCounter,
+}
 
 impl LogLines {
     /// Counts one line.
     pub fn count(&self, level: Level) {
-        let [error, warn, info, debug, trace] = &self.0;
+        let [error, warn, info, debug, trace] = &self.levels;
         let counter = match level {
             Level::ERROR => error,
             Level::WARN => warn,
@@ -31,6 +35,11 @@ impl LogLines {
             Level::TRACE => trace,
         };
         counter.inc();
+    }
+
+    /// The counter of lines that found no place, because nobody reads standard error.
+    pub fn dropped(&self) -> IntCounter {
+        self.dropped.clone()
     }
 }
 
@@ -55,8 +64,13 @@ impl ProcessInfoMetrics {
             )?,
             log_lines: registrar.counter(
                 "mycloud_lb_log_events_total",
-                "Log lines, by level.",
+                "Log lines, by level, those that were dropped later included.",
                 vec![Label::of("level", &LEVELS)],
+            )?,
+            dropped_lines: registrar.counter(
+                "mycloud_lb_log_lines_dropped_total",
+                "Log lines that were dropped because standard error took no more: the reader of the log has stopped, or is too slow.",
+                Vec::new(),
             )?,
             spans: registrar.counter(
                 "mycloud_lb_trace_spans_total",
@@ -74,7 +88,10 @@ impl ProcessInfoMetrics {
 
     /// The counters of log lines.
     pub fn log_lines(&self) -> LogLines {
-        LogLines(LEVELS.map(|level| self.log_lines.with_label_values(&[level])))
+        LogLines {
+            levels: LEVELS.map(|level| self.log_lines.with_label_values(&[level])),
+            dropped: self.dropped_lines.with_label_values::<&str>(&[]),
+        }
     }
 
     /// The counters for the trace exporter.

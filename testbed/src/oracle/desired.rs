@@ -26,7 +26,7 @@ impl Desired {
         let ours = |name: &str| service.annotations().get(&format!("{prefix}/{name}"));
         let is_ours = spec.type_.as_deref() == Some("LoadBalancer")
             && spec.load_balancer_class.is_none()
-            && ours("enable").is_some_and(|value| value == "true")
+            && ours("enable").is_some_and(|value| is_yes(value))
             && service.metadata.deletion_timestamp.is_none();
         if !is_ours {
             return Self::default();
@@ -67,6 +67,13 @@ impl Desired {
             ..self.settings.clone()
         })
     }
+}
+
+/// The spellings of a yes in the README.
+fn is_yes(value: &str) -> bool {
+    let yes = ["true", "t", "1", "yes", "on"];
+    yes.iter()
+        .any(|word| value.trim().eq_ignore_ascii_case(word))
 }
 
 /// The order of Nodes and listeners means nothing.

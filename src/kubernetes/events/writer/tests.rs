@@ -192,6 +192,27 @@ async fn a_denied_event_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_missing_right_is_one_warning_for_many_events() {
+    let lines = CapturedLogs::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let test = Test::new();
+    test.server.fail_next(&[403; 100]);
+    for number in 0..100 {
+        test.emit(&format!("web-{number}"), EnsuringLoadBalancer, "x");
+    }
+    test.flush().await;
+    test.assert_metric("mycloud_lb_events_failed_total{code=\"forbidden\"} 100");
+    let lines = lines.take();
+    assert_eq!(
+        lines.matches("failed to write an Event").count(),
+        1,
+        "{lines}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_costs_no_event() {
     let test = Test::new();
     test.server.down(true);
