@@ -328,8 +328,7 @@ fn without_gone_nodes(
     let known = found.spec.nodes.iter().copied();
     let left: NodeAddresses = known.filter(|node| nodes.contains(node)).collect();
     let is_of_use = !left.is_empty() && left.len() < found.spec.nodes.len() && left != *nodes;
-    let request = is_of_use.then(|| request_with_nodes(owner, found, &left));
-    request.flatten()
+    request_with_nodes(owner, found, &left).filter(|_| is_of_use)
 }
 
 /// Whether an action updates more than back ends. Planned from an old state of the

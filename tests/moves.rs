@@ -30,16 +30,18 @@ fn address(cloud: &CloudSimulator) -> Result<String> {
     Ok(inventory[0].ip.context("an address")?.to_string())
 }
 
-/// Waits until the record names exactly these clouds and all is well.
+/// Waits until exactly these clouds have a load balancer on record and all is well.
 async fn until_on(test: &Environment, clouds: &str) -> Result<Service> {
     let is_there = |service: &Service| {
         let ready = test
             .condition(service)
             .is_some_and(|(status, _, _)| status == "True");
+        // A create that is only announced has no id.
+        let is_made = |ids: &str| ids.split(',').all(|id| !id.is_empty());
         ready
             && test
                 .record(service)
-                .is_some_and(|(_, recorded)| recorded == clouds)
+                .is_some_and(|(ids, recorded)| recorded == clouds && is_made(ids))
     };
     test.until("web", &format!("web to be on {clouds}"), is_there)
         .await

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER, SOURCE_RANGES};
 use super::desired::Capabilities;
+use super::kept::Kept;
 use super::load_balancer::{Addresses, LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamily;
@@ -822,4 +823,28 @@ fn what_a_cloud_may_reject_is_followed_by_what_it_takes() {
             "{reason}"
         );
     }
+}
+
+#[test]
+fn back_ends_change_without_a_second_request_for_what_the_cloud_keeps_otherwise() {
+    let mut bad = service("cloud1");
+    bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
+    let requested = load_balancer(&service("cloud1"), &nodes(&["10.0.0.1"]));
+    let mut shown = requested.clone();
+    shown.spec.bandwidth = "10M".into();
+    let cloud = CloudName::new("cloud1");
+    let mut observed = Observed::of_service(&bad, nodes(&["10.0.0.9"]));
+    let kept = Kept::of(&requested.spec, &shown).expect("it keeps 10M");
+    observed.kept.insert(cloud.clone(), kept);
+    let present = CloudView::Present(Box::new(shown.clone()));
+    observed.clouds.insert(cloud.clone(), present);
+
+    let plan = plan(&desired(&bad, &cluster(), &clouds()), &observed);
+    let [action @ Action::Update { request, .. }] = &plan.actions[..] else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(request.spec.bandwidth, "5M", "as it was requested before");
+    shown.spec.nodes = request.spec.nodes.clone();
+    observed.record_outcome(action, Outcome::Found(Box::new(shown)));
+    assert!(observed.kept.contains_key(&cloud), "it is still known");
 }

@@ -49,14 +49,14 @@ fn no_hijack(world: &World, state: &State) -> bool {
 
 /// The finalizer alone keeps any load balancer from outliving its Service, at
 /// any moment, whatever crashes, is unreachable or shows old states. It does not
-/// cover a request whose response was lost, nor a create that went unrecorded at
-/// a cloud that the user no longer names: `clouds_to_query` relies on the list of
-/// that cloud. For these cases there is "settled without a leak".
+/// cover a request whose response was lost, nor a cloud that the user took out of
+/// the record: `clouds_to_query` relies on the list of that cloud. For these cases
+/// there is "settled without a leak".
 fn has_service(world: &World, state: &State) -> bool {
     let owner = state.service.map(|live| live.facts);
     let has_fault = state.faults < world.faults;
     state.uncertain
-        || (has_fault && world.scenario.moves())
+        || (has_fault && world.scenario.hides_a_cloud())
         || state.balancers.iter().all(|found| {
             !found.is_ours
                 || owner.is_some_and(|owner| owner.uid == found.id.uid && owner.finalizer)

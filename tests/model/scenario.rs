@@ -60,7 +60,7 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 10] = [
+pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "deleted and recreated",
         edits: &[Edit::Delete, Edit::Recreate],
@@ -119,9 +119,24 @@ pub const SCENARIOS: [Scenario; 10] = [
         planted: Planted::Elsewhere,
         ..PLAIN
     },
+    Scenario {
+        name: "record forged for another cloud",
+        spec: Spec {
+            clouds: SECOND,
+            ..PLAIN.spec
+        },
+        edits: &[Edit::Forge, Edit::Delete],
+        planted: Planted::Elsewhere,
+        ..PLAIN
+    },
 ];
 
 impl Scenario {
+    /// Whether the user takes the only cloud of the Service out of the record.
+    pub fn hides_a_cloud(&self) -> bool {
+        self.edits.contains(&Edit::Forge) && self.spec.clouds & FIRST == 0
+    }
+
     /// Whether the Service names other clouds at some time.
     pub fn moves(&self) -> bool {
         let is_move = |edit: &Edit| matches!(edit, Edit::Clouds(_));

@@ -39,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(300);
 struct Cluster {
     watch: reflector::store::Writer<Node>,
     /// The Nodes of a live list; `None` for an API server that fails.
-    live: Arc<Mutex<Option<Vec<u8>>>>,
+    live: Arc<Mutex<Option<Vec<Value>>>>,
     roles: watch::Sender<Role>,
     judge: Judge,
     before: NodeSet,
@@ -56,14 +56,11 @@ impl Cluster {
 
     fn new(role: Role) -> Self {
         let (store, watch) = reflector::store();
-        let live = Arc::new(Mutex::new(None::<Vec<u8>>));
+        let live = Arc::new(Mutex::new(None::<Vec<Value>>));
         let nodes = live.clone();
         let list = tower::service_fn(move |_: Request<Body>| {
             let (code, answer) = match &*nodes.lock().expect("a lock") {
-                Some(live) => {
-                    let nodes: Vec<Value> = live.iter().copied().map(json).collect();
-                    (200, json!({"metadata": {}, "items": nodes}))
-                }
+                Some(live) => (200, json!({"metadata": {}, "items": live})),
                 None => (500, json!({})),
             };
             let body = serde_json::to_vec(&answer).expect("JSON");
@@ -90,7 +87,8 @@ impl Cluster {
                 .apply_watcher_event(&watcher::Event::InitApply(node));
         }
         self.watch.apply_watcher_event(&watcher::Event::InitDone);
-        *self.live.lock().expect("a lock") = live.map(<[u8]>::to_vec);
+        let live = live.map(|live| live.iter().copied().map(json).collect());
+        *self.live.lock().expect("a lock") = live;
     }
 
     async fn next(&mut self) -> (usize, bool) {
@@ -152,6 +150,16 @@ async fn load_balancers_are_emptied_only_when_the_watch_and_a_live_list_agree_in
     assert_eq!(cluster.next().await, (0, false), "the time begins anew");
     tokio::time::advance(GRACE).await;
     assert_eq!(cluster.next().await, (0, true), "it has lasted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_cannot_be_read_contradicts_nothing() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    cluster.show(&[1], Some(&[1]));
+    if let Some(live) = &mut *cluster.live.lock().expect("a lock") {
+        live[0]["status"]["addresses"] = json!(7);
+    }
+    assert_eq!(cluster.next().await, (1, false), "two of three are gone");
 }
 
 #[tokio::test(start_paused = true)]
