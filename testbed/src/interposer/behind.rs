@@ -108,6 +108,10 @@ impl Behind {
         let services: Api<Service> = Api::namespaced(administrator.clone(), namespace);
         let mut answer = serde_json::to_value(services.get(name).await?)?;
         answer["metadata"]["finalizers"] = patch["metadata"]["finalizers"].clone();
+        let annotations = patch["metadata"]["annotations"].as_object();
+        for (name, value) in annotations.into_iter().flatten() {
+            answer["metadata"]["annotations"][name] = value.clone();
+        }
         services.delete(name, &DeleteParams::default()).await?;
         Ok(axum::Json(answer).into_response())
     }
