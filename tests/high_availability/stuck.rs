@@ -110,32 +110,48 @@ async fn a_log_that_nobody_reads_costs_lines_and_no_leader() -> Result<()> {
     ensure!(leader.leads().await?, "it leads");
     ensure!(test.terms()?.len() == 1, "it led all the time");
 
-    // The reader is back: the last lines are written.
-    put("info").await?;
+    // The reader is back. Lines are dropped until it has caught up; the last ones are not.
+    const CAUGHT_UP: &str = "caught_up=info";
+    const LAST: &str = "shutdown requested";
     let (tell, told) = std::sync::mpsc::channel();
-    std::thread::spawn(move || read_until(&mut unread, "shutdown requested", &tell));
+    std::thread::spawn(move || read_on(&mut unread, &[CAUGHT_UP, LAST], &tell));
+    eventually("the reader to have caught up", SOON, async || {
+        // The filter is named in a line.
+        put("info,caught_up=info").await?;
+        Ok(told.try_iter().any(|text| text == CAUGHT_UP).then_some(()))
+    })
+    .await?;
     leader.terminate()?;
     let status = leader.wait_exit(SOON).await?;
     ensure!(status.code() == Some(0), "{status}");
-    told.recv_timeout(SOON)?;
+    while told.recv_timeout(SOON)? != LAST {}
     drop(log);
     Ok(())
 }
 
-/// Reads on, and tells when the text has come.
-fn read_until(log: &mut PipeReader, text: &str, tell: &Sender<()>) {
+/// Reads on, and tells when one of the texts has come.
+fn read_on(log: &mut PipeReader, texts: &[&'static str], tell: &Sender<&'static str>) {
     let (mut read, mut buffer) = (Vec::new(), [0; 4096]);
+    let longest = texts
+        .iter()
+        .map(|text| text.len())
+        .max()
+        .unwrap_or_default();
     while let Ok(size) = log.read(&mut buffer)
         && size > 0
     {
         let letters = buffer[..size].iter().filter(|letter| **letter != b'\n');
         read.extend(letters);
-        if String::from_utf8_lossy(&read).contains(text) {
+        let lines = String::from_utf8_lossy(&read);
+        let found: Vec<_> = texts.iter().filter(|text| lines.contains(**text)).collect();
+        for text in &found {
             // The test may have ended.
-            let _ = tell.send(());
+            let _ = tell.send(text);
+        }
+        if !found.is_empty() {
             read.clear();
         }
-        let excess = read.len().saturating_sub(text.len());
+        let excess = read.len().saturating_sub(longest);
         read.drain(..excess);
     }
 }
