@@ -38,8 +38,11 @@ async fn grow_older(test: &Environment) -> Result<()> {
 
 #[tokio::test]
 async fn the_cluster_with_the_lower_term_changes_nothing_and_says_why() -> Result<()> {
-    let mut one = Environment::own("cloned-original").await?;
-    let mut other = one.beside("cloned-copy").await?;
+    let mut one = Environment::own("cloned-original")
+        .await?
+        .with_node()
+        .await?;
+    let mut other = one.beside("cloned-copy").await?.with_node().await?;
     for test in [&mut one, &mut other] {
         test.extra_config =
             "sweepInterval: 300ms\norphanGracePeriod: 1s\ndriftInterval: 300ms".into();
