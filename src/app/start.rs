@@ -72,6 +72,8 @@ impl Components {
 
     /// Starts all other components. Waits for the API server without a limit.
     pub(super) async fn start(&mut self) -> Result<(), AppError> {
+        // Before the first wait: a replica that never sees the API server says so.
+        self.export_silence();
         let kubernetes = api_server::client_config(&self.config).await?;
         let timing = WatchTiming::new(self.config.watch_timeout);
         let client_with = |silence| {
@@ -229,10 +231,19 @@ impl Components {
         })
     }
 
+    /// Updates the gauges of the silence of the watches before each scrape.
+    fn export_silence(&self) {
+        let pulses = self.pulses.clone();
+        self.metrics.before_scrape(move |metrics| {
+            for (_, kind, pulse) in pulses.each() {
+                metrics.kubernetes.silence(kind, pulse.silence());
+            }
+        });
+    }
+
     /// Updates the gauges of the queue and of the pending changes before each scrape.
     fn export_memory(&self, context: &Arc<Context>) {
         let (memory, queue) = (context.memory.clone(), context.queue.clone());
-        let pulses = self.pulses.clone();
         let clouds: Vec<CloudName> = self
             .config
             .clouds
@@ -240,9 +251,6 @@ impl Components {
             .map(|cloud| cloud.name.clone())
             .collect();
         self.metrics.before_scrape(move |metrics| {
-            for (_, kind, pulse) in pulses.each() {
-                metrics.kubernetes.silence(kind, pulse.silence());
-            }
             let state = queue.state();
             metrics.reconcile.show_active(state.running);
             metrics

@@ -24,9 +24,9 @@ mod reconcile;
 mod registry;
 mod workqueue;
 
-use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use parking_lot::RwLock;
 use prometheus::Registry;
 
 use crate::plan::naming::CloudName;
@@ -60,7 +60,7 @@ pub struct Metrics {
     exemplars: Exemplars,
     leader_only: LeaderOnly,
     described: Vec<Described>,
-    before_scrape: OnceLock<Update>,
+    before_scrape: RwLock<Vec<Update>>,
     pub election: ElectionMetrics,
     pub reconcile: ReconcileMetrics,
     pub workqueue: WorkqueueMetrics,
@@ -108,7 +108,7 @@ impl Metrics {
             exemplars,
             leader_only,
             described,
-            before_scrape: OnceLock::new(),
+            before_scrape: RwLock::default(),
             election,
             reconcile,
             workqueue,
@@ -137,11 +137,9 @@ impl Metrics {
         self.election.leads(leads);
     }
 
-    /// Registers the update of the gauges before each scrape. Only the first call has an
-    /// effect.
+    /// Registers an update of gauges before each scrape.
     pub fn before_scrape(&self, update: impl Fn(&Self) + Send + Sync + 'static) {
-        // There is one controller in a process.
-        let _ = self.before_scrape.set(Box::new(update));
+        self.before_scrape.write().push(Box::new(update));
     }
 
     /// The registered families, for `docs/metrics.md`.
@@ -154,7 +152,7 @@ impl Metrics {
     /// that runs tasks.
     pub fn gather(&self, format: ExpositionFormat) -> Vec<u8> {
         self.cloud.refresh();
-        if let Some(update) = self.before_scrape.get() {
+        for update in self.before_scrape.read().iter() {
             update(self);
         }
         format.write(&self.registry.gather(), &self.exemplars)
