@@ -407,3 +407,13 @@ fn labels_stay_within_the_closed_list() {
         .count();
     assert!(series < 1000, "{series} series of two clouds at the start");
 }
+
+#[test]
+fn no_unreadable_object_is_zero_and_not_absent() {
+    let metrics = Metrics::for_test(&[]);
+    let text = String::from_utf8(metrics.gather(ExpositionFormat::Text)).expect("text");
+    for kind in ["service", "node"] {
+        let line = format!("mycloud_lb_unreadable_objects{{kind=\"{kind}\"}} 0");
+        assert!(text.lines().any(|found| found == line), "{line}");
+    }
+}
