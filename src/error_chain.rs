@@ -3,6 +3,8 @@
 
 use std::error::Error;
 
+use crate::plan::excerpt::push_on_one_line;
+
 /// Longest text of an error, in characters; of a longer one, the beginning and the end stay.
 /// kube-apiserver repeats a whole object between them when it refuses a patch, and a
 /// condition that repeats that in turn would grow with each attempt.
@@ -51,13 +53,7 @@ pub fn bounded(text: &str) -> String {
 
 fn escaped(text: impl Iterator<Item = char>) -> String {
     let mut line = String::new();
-    for letter in text {
-        if letter.is_control() {
-            line.extend(letter.escape_default());
-        } else {
-            line.push(letter);
-        }
-    }
+    text.for_each(|letter| push_on_one_line(&mut line, letter));
     line
 }
 

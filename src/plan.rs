@@ -116,7 +116,8 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         plan.waiting.insert(Waiting::NoEligibleNodes);
     }
     // What the user no longer names serves until its successor does.
-    if !unready(wanted, observed).is_empty() {
+    let unready = unready(wanted, observed);
+    if !unready.is_empty() {
         for (cloud, found) in observed.present() {
             // What a wanted cloud shows too is updated there.
             let is_other_name = observed.also_on(&wanted.clouds, cloud, found).is_some();
@@ -130,8 +131,9 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
             Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
             Some(CloudView::Present(found)) => {
                 let nodes = backends(observed, found);
-                // Back ends that cannot be read are not taken away either.
-                if !(nodes.is_empty() && has_unread_nodes(observed, found)) {
+                // It may have back ends that cannot be read; they are not taken away either.
+                let is_unsure = !found.is_understood && observed.backends.are_unconfirmed();
+                if !(nodes.is_empty() && is_unsure) {
                     let read = observed.as_requested(cloud, found);
                     mutations.extend(update(wanted, cloud, &read, &nodes));
                 }
@@ -148,8 +150,7 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         }
         _ => true,
     };
-    plan.waiting
-        .extend(unready(wanted, observed).into_iter().filter(is_made));
+    plan.waiting.extend(unready.into_iter().filter(is_made));
     // Computed before the leftovers add their waits, so that a leftover that cannot
     // be deleted does not hold up the others.
     let can_serve = can_serve(&plan.waiting);
@@ -202,13 +203,8 @@ fn can_serve(waiting: &BTreeSet<Waiting>) -> bool {
 /// Whether only load balancers that the user no longer names have back ends: they serve,
 /// and their successors were created while no Node was eligible, which may be a mistake.
 fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
-    let Backends {
-        addresses,
-        none_confirmed,
-    } = &observed.backends;
     let mut present = observed.present();
-    addresses.is_empty()
-        && !none_confirmed
+    observed.backends.are_unconfirmed()
         && present
             .any(|(cloud, found)| !wanted.clouds.contains(cloud) && !found.spec.nodes.is_empty())
 }
@@ -231,20 +227,11 @@ fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
 /// The desired back ends. That no Node is eligible takes them from a load balancer only
 /// once it has lasted ([`node_hold`]).
 fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
-    let Backends {
-        addresses,
-        none_confirmed,
-    } = &observed.backends;
-    if addresses.is_empty() && !none_confirmed && !found.spec.nodes.is_empty() {
-        return found.spec.nodes.clone();
+    let kept = &found.spec.nodes;
+    if observed.backends.are_unconfirmed() && !kept.is_empty() {
+        return kept.clone();
     }
-    addresses.clone()
-}
-
-/// Whether a load balancer may have back ends that this program cannot read, while no
-/// Node is known and that is not confirmed.
-fn has_unread_nodes(observed: &Observed, found: &LoadBalancer) -> bool {
-    !found.is_understood && !observed.backends.none_confirmed
+    observed.backends.addresses.clone()
 }
 
 fn update(

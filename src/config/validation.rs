@@ -12,6 +12,7 @@ use reqwest::Url;
 
 use super::duration;
 use super::error::Violation;
+use crate::plan::naming::{is_dns_label, is_dns_subdomain};
 
 /// A duration in Go's syntax within `range`.
 pub fn duration_in(
@@ -81,7 +82,7 @@ pub fn dns_label(text: &str) -> Result<String, Violation> {
 
 /// A DNS subdomain (RFC 1123): what Kubernetes allows as the name of most objects.
 pub fn dns_subdomain(text: &str) -> Result<String, Violation> {
-    if text.len() <= 253 && text.split('.').all(is_dns_label) {
+    if is_dns_subdomain(text) {
         return Ok(text.to_owned());
     }
     Err(Violation::new(
@@ -103,15 +104,6 @@ pub fn annotation_prefix(text: &str) -> Result<String, Violation> {
         ));
     }
     dns_subdomain(text)
-}
-
-fn is_dns_label(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let at_the_ends = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    (1..=63).contains(&bytes.len())
-        && bytes.iter().all(|byte| at_the_ends(byte) || *byte == b'-')
-        && bytes.first().is_some_and(at_the_ends)
-        && bytes.last().is_some_and(at_the_ends)
 }
 
 /// 1 to 63 characters that are safe in a header, a label and a file name.

@@ -27,8 +27,12 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     let started = Instant::now();
     let (keys, memory) = (&context.metadata_keys, &context.memory);
     let view = service::view(&watched, keys).ok_or(Skip::Unreadable)?;
-    let object = memory.mutation_cache.newest(&view.uid, watched);
-    let view = service::view(&object, keys).ok_or(Skip::Unreadable)?;
+    let object = memory.mutation_cache.newest(&view.uid, watched.clone());
+    let view = if Arc::ptr_eq(&object, &watched) {
+        view
+    } else {
+        service::view(&object, keys).ok_or(Skip::Unreadable)?
+    };
     let spec_hash = SpecHash::of(&view);
     let nodes = context.watched.nodes.borrow().clone();
     let condition = condition::find(&object, keys.condition());

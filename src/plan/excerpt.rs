@@ -46,17 +46,22 @@ pub fn message(text: &str, limit: usize) -> Cow<'_, str> {
     let mut message = String::new();
     for letter in text.chars() {
         let end = message.len();
-        if letter.is_control() {
-            message.extend(letter.escape_default());
-        } else {
-            message.push(letter);
-        }
+        push_on_one_line(&mut message, letter);
         if message.len() > limit {
             message.truncate(end);
             return cut(message, limit).into();
         }
     }
     message.into()
+}
+
+/// Appends a letter; one that could end the line is escaped.
+pub fn push_on_one_line(line: &mut String, letter: char) {
+    if letter.is_control() {
+        line.extend(letter.escape_default());
+    } else {
+        line.push(letter);
+    }
 }
 
 /// The text with a mark at its end, within the limit.

@@ -49,8 +49,16 @@ pub enum CloudView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Backends {
     pub addresses: NodeAddresses,
-    /// Whether the watch, a live list and the watch again showed no eligible Node.
+    /// Whether the lack of eligible Nodes has lasted long enough to be believed
+    /// ([`super::node_hold`]).
     pub none_confirmed: bool,
+}
+
+impl Backends {
+    /// Whether no Node is eligible, which may still be a mistake.
+    pub fn are_unconfirmed(&self) -> bool {
+        self.addresses.is_empty() && !self.none_confirmed
+    }
 }
 
 impl Observed {

@@ -66,7 +66,7 @@ fn outcome(service: &ObservedService, result: &ApplyResult, waits: bool) -> Reco
 
 fn count_retries(result: &ApplyResult, context: &Context) {
     let is_retried = |error: &&ReconcileError| {
-        !error.is_superseded() && Requeue::after(Unfinished::Failed(error)) != Requeue::AwaitChange
+        !error.is_superseded() && Requeue::after_error(error) != Requeue::AwaitChange
     };
     let mut any = false;
     for error in result.errors.iter().filter(is_retried) {
