@@ -3,7 +3,6 @@
 
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Service;
-use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use testbed::cloud::{Code, Failure, Fault, FaultKind, Verb};
 use testbed::{Environment, Replica};
@@ -20,6 +19,15 @@ fn provisioning(metric: &str, cloud: &str) -> String {
     format!("mycloud_lb_provisioning_{metric}{{cloud=\"{cloud}\"}}")
 }
 
+/// A replica that has given the Service `web` its load balancer on cloud1.
+async fn served(test: &str) -> Result<(Environment, Replica)> {
+    let test = Environment::shared(test).await?;
+    let replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    Ok((test, replica))
+}
+
 /// Waits until one change of this kind is pending at the cloud and grows older.
 async fn until_pending(replica: &Replica, cloud: &str, change: &str) -> Result<()> {
     let pending = of("pending", cloud, change);
@@ -29,10 +37,15 @@ async fn until_pending(replica: &Replica, cloud: &str, change: &str) -> Result<(
     Ok(())
 }
 
-/// Waits until the change was made, and measured once.
-async fn until_made(replica: &Replica, cloud: &str, change: &str) -> Result<()> {
+async fn until_none_pending(replica: &Replica, cloud: &str, change: &str) -> Result<()> {
     let pending = of("pending", cloud, change);
     replica.until(&pending, |pending| pending == 0.0).await?;
+    Ok(())
+}
+
+/// Waits until the change was made, and measured once.
+async fn until_made(replica: &Replica, cloud: &str, change: &str) -> Result<()> {
+    until_none_pending(replica, cloud, change).await?;
     let made = of("duration_seconds_count", cloud, change);
     replica.until(&made, |made| made == 1.0).await?;
     Ok(())
@@ -74,10 +87,7 @@ async fn only_what_the_owner_can_correct_is_the_owners() -> Result<()> {
 
 #[tokio::test]
 async fn an_edit_that_the_cloud_refuses_is_pending_until_the_cloud_has_it() -> Result<()> {
-    let test = Environment::shared("edit-refused").await?;
-    let replica = test.sole_replica().await?;
-    test.service("web").provider("cloud1").create().await?;
-    test.until_ready("web").await?;
+    let (test, replica) = served("edit-refused").await?;
     let denied = refuses(Code::PermissionDenied);
     test.cloud1.set_fault(denied.on(Verb::Update));
     test.annotate("web", &[("lb-bandwidth", Some("6M"))])
@@ -89,10 +99,7 @@ async fn an_edit_that_the_cloud_refuses_is_pending_until_the_cloud_has_it() -> R
 
 #[tokio::test]
 async fn an_edit_that_the_cloud_finds_invalid_waits_for_its_owner() -> Result<()> {
-    let test = Environment::shared("edit-invalid").await?;
-    let replica = test.sole_replica().await?;
-    test.service("web").provider("cloud1").create().await?;
-    test.until_ready("web").await?;
+    let (test, replica) = served("edit-invalid").await?;
     let invalid = refuses(Code::InvalidArgument);
     test.cloud1.set_fault(invalid.on(Verb::Update));
     test.annotate("web", &[("lb-bandwidth", Some("6M"))])
@@ -106,10 +113,7 @@ async fn an_edit_that_the_cloud_finds_invalid_waits_for_its_owner() -> Result<()
 
 #[tokio::test]
 async fn a_move_to_a_cloud_that_is_down_is_pending_there() -> Result<()> {
-    let test = Environment::shared("move-down").await?;
-    let replica = test.sole_replica().await?;
-    test.service("web").provider("cloud1").create().await?;
-    test.until_ready("web").await?;
+    let (test, replica) = served("move-down").await?;
     test.cloud2.set_fault(refuses(Code::Unavailable));
     test.annotate("web", &[("provider", Some("cloud2"))])
         .await?;
@@ -122,10 +126,7 @@ async fn a_move_to_a_cloud_that_is_down_is_pending_there() -> Result<()> {
 
 #[tokio::test]
 async fn a_move_leaves_a_deletion_where_the_old_cloud_deletes_nothing() -> Result<()> {
-    let test = Environment::shared("move-from").await?;
-    let replica = test.sole_replica().await?;
-    test.service("web").provider("cloud1").create().await?;
-    test.until_ready("web").await?;
+    let (test, replica) = served("move-from").await?;
     let denied = refuses(Code::PermissionDenied);
     test.cloud1.set_fault(denied.on(Verb::Delete));
     test.annotate("web", &[("provider", Some("cloud2"))])
@@ -133,9 +134,7 @@ async fn a_move_leaves_a_deletion_where_the_old_cloud_deletes_nothing() -> Resul
     until_pending(&replica, "cloud1", "delete").await?;
     until_made(&replica, "cloud2", "move").await?;
     test.cloud1.clear_faults();
-    let pending = of("pending", "cloud1", "delete");
-    replica.until(&pending, |pending| pending == 0.0).await?;
-    Ok(())
+    until_none_pending(&replica, "cloud1", "delete").await
 }
 
 #[tokio::test]
@@ -154,9 +153,7 @@ async fn a_deletion_is_pending_where_it_hangs() -> Result<()> {
     ensure!(replica.value(&of("pending", "cloud1", "delete")).await? == 0.0);
     test.cloud2.clear_faults();
     test.until_gone("web").await?;
-    let pending = of("pending", "cloud2", "delete");
-    replica.until(&pending, |pending| pending == 0.0).await?;
-    Ok(())
+    until_none_pending(&replica, "cloud2", "delete").await
 }
 
 /// The age is that of the deletion, although no replica ran at that time.
@@ -180,14 +177,9 @@ async fn a_deletion_on_a_cloud_that_left_the_configuration_is_pending() -> Resul
     // A time of deletion is in whole seconds.
     ensure!(age > left - 1.0, "{age} s after {left} s");
 
-    let merge = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-    let services = test.services();
-    services
-        .patch("web", &PatchParams::default(), &merge)
+    test.edit("web", json!({"metadata": {"finalizers": null}}))
         .await?;
-    let pending = of("pending", "not_configured", "delete");
-    replica.until(&pending, |pending| pending == 0.0).await?;
-    Ok(())
+    until_none_pending(&replica, "not_configured", "delete").await
 }
 
 #[tokio::test]
@@ -223,16 +215,13 @@ async fn a_service_is_counted_once_however_often_it_is_tried() -> Result<()> {
         .set_fault(refuses(Code::Unavailable).on(Verb::Create));
     test.service("web").provider("cloud1").create().await?;
     let finalizer = test.finalizer();
-    let services = test.services();
     for round in 0..3 {
         let has_finalizer = |service: &Service| {
             let finalizers = service.metadata.finalizers.as_deref().unwrap_or_default();
             finalizers.contains(&finalizer)
         };
         test.until("web", "our finalizer", has_finalizer).await?;
-        let merge = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-        services
-            .patch("web", &PatchParams::default(), &merge)
+        test.edit("web", json!({"metadata": {"finalizers": null}}))
             .await?;
         // An edit ends the backoff.
         let bandwidth = format!("{}M", 10 + round);

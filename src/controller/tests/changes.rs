@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, merge};
 use super::cloud::Scripted;
-use super::leader::{leader, load_balancer, reconcile, service};
+use super::leader::{leader, leader_in_sync, load_balancer, reconcile, service};
 use crate::cloud::{ErrorKind, Rejection};
 use crate::controller::Context;
-use crate::controller::observe::observe_service;
 use crate::kubernetes::service_object::Service;
 use crate::plan::naming::CloudName;
 use crate::telemetry::{Change, MetricsFormat};
@@ -88,16 +87,6 @@ fn oldest(context: &Context, change: Change) -> Duration {
 async fn attempt(service: &Service, server: &ApiServer, cloud: &Arc<Scripted>) -> Arc<Context> {
     let context = leader(server, [cloud, cloud], []);
     reconcile(service.clone(), context.clone()).await;
-    context
-}
-
-/// A leader that has seen this Service in sync.
-fn leader_in_sync(server: &ApiServer, cloud: &Arc<Scripted>, was: &Service) -> Arc<Context> {
-    let context = leader(server, [cloud, cloud], []);
-    let Ok(observed) = observe_service(Arc::new(was.clone()), &context) else {
-        panic!("ours");
-    };
-    context.memory.drift.mark_in_sync(&observed);
     context
 }
 

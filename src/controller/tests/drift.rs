@@ -6,9 +6,7 @@ use serde_json::{Value, json};
 
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
-use super::leader::{leader, load_balancer, reconcile, service};
-use crate::controller::Context;
-use crate::controller::observe::observe_service;
+use super::leader::{leader_in_sync, load_balancer, reconcile, service};
 use crate::kubernetes::service_object::Service;
 use crate::plan::load_balancer::LoadBalancer;
 
@@ -29,16 +27,6 @@ fn edited_at_the_cloud(of: &Service) -> LoadBalancer {
     )
     .spec;
     found
-}
-
-/// A leader that has recorded this Service as in sync.
-fn leader_in_sync(server: &ApiServer, cloud: &Arc<Scripted>, was: &Service) -> Arc<Context> {
-    let context = leader(server, [cloud, cloud], []);
-    let Ok(observed) = observe_service(Arc::new(was.clone()), &context) else {
-        panic!("ours");
-    };
-    context.memory.drift.mark_in_sync(&observed);
-    context
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ use super::cloud::{Scripted, made};
 use crate::controller::Context;
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::context::{Watched, key};
+use crate::controller::observe::observe_service;
 use crate::controller::reconcile::reconcile_object;
 use crate::controller::workqueue::Workqueue;
 use crate::election::{Role, sole_leader};
@@ -77,6 +78,20 @@ pub(in crate::controller) fn leader(
 ) -> Arc<Context> {
     let (_, roles) = watch::channel(Role::Leader(sole_leader(1)));
     replica(roles, server, clouds, shown)
+}
+
+/// A leader that has recorded this Service as in sync.
+pub(in crate::controller) fn leader_in_sync(
+    server: &ApiServer,
+    cloud: &Arc<Scripted>,
+    was: &Service,
+) -> Arc<Context> {
+    let context = leader(server, [cloud, cloud], []);
+    let Ok(observed) = observe_service(Arc::new(was.clone()), &context) else {
+        panic!("ours");
+    };
+    context.memory.drift.mark_in_sync(&observed);
+    context
 }
 
 /// A replica in any role.

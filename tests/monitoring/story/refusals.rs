@@ -2,7 +2,6 @@
 //! configuration: nothing is slow, and only the age of the changes tells.
 
 use anyhow::Result;
-use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use testbed::cloud::{Code, Failure, Fault, FaultKind, Verb};
 
@@ -82,9 +81,8 @@ impl Story {
         let test = &self.world.test;
         test.cloud1.clear_faults();
         test.cloud2.clear_faults();
-        let released = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-        let parameters = PatchParams::default();
-        test.services().patch(LEFT, &parameters, &released).await?;
+        let released = json!({"metadata": {"finalizers": null}});
+        test.edit(LEFT, released).await?;
         for name in refused().chain([EDITED.into(), MOVED.into()]) {
             self.edit_one(&name, "78M").await?;
         }

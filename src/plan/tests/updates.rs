@@ -1,0 +1,110 @@
+//! Updates of back ends, and what follows a rejected one.
+
+use super::*;
+
+/// The back ends that an update sends, then those of its fallbacks.
+fn sent_back_ends(service: &ServiceView, found: &LoadBalancer, backends: Backends) -> Vec<String> {
+    let mut observed = Observed::of_service(service, backends);
+    let present = CloudView::Present(Box::new(found.clone()));
+    observed.clouds = BTreeMap::from([(CloudName::new("cloud1"), present)]);
+    let plan = plan(&desired(service, &cluster(), &clouds()), &observed);
+    let mut sent = Vec::new();
+    for action in &plan.actions {
+        if let Action::Update {
+            request, fallbacks, ..
+        } = action
+        {
+            sent.extend([request].into_iter().chain(fallbacks).map(|request| {
+                let bandwidth = &request.spec.bandwidth;
+                let nodes = request.spec.nodes.iter().map(ToString::to_string);
+                format!("{bandwidth} {}", nodes.collect::<Vec<_>>().join(","))
+            }));
+        }
+    }
+    sent
+}
+
+#[test]
+fn what_a_cloud_may_reject_is_followed_by_what_it_takes() {
+    let in_sync = service("cloud1");
+    let mut edited = in_sync.clone();
+    edited.annotations.insert(LB_BANDWIDTH.into(), "7M".into());
+    let mut bad = in_sync.clone();
+    bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
+    let before = nodes(&["10.0.0.1", "10.0.0.2"]);
+    let found = load_balancer(&in_sync, &before);
+    let cases: [(&str, &ServiceView, &[&str], &[&str]); 7] = [
+        (
+            "a Node joins",
+            &in_sync,
+            &["10.0.0.1", "10.0.0.2", "10.0.0.3"],
+            &["5M 10.0.0.1,10.0.0.2,10.0.0.3"],
+        ),
+        ("a Node leaves", &in_sync, &["10.0.0.1"], &["5M 10.0.0.1"]),
+        (
+            "one leaves, and one that the cloud cannot take joins",
+            &in_sync,
+            &["10.0.0.1", "10.0.0.3"],
+            &["5M 10.0.0.1,10.0.0.3", "5M 10.0.0.1"],
+        ),
+        (
+            "all are replaced: nothing is emptied",
+            &in_sync,
+            &["10.0.0.3"],
+            &["5M 10.0.0.3"],
+        ),
+        (
+            "an edit alone",
+            &edited,
+            &["10.0.0.1", "10.0.0.2"],
+            &["7M 10.0.0.1,10.0.0.2"],
+        ),
+        (
+            "an edit that the cloud may reject, and Nodes that changed",
+            &edited,
+            &["10.0.0.1", "10.0.0.3"],
+            &[
+                "7M 10.0.0.1,10.0.0.3",
+                "5M 10.0.0.1,10.0.0.3",
+                "5M 10.0.0.1",
+            ],
+        ),
+        (
+            "an invalid Service keeps the rest of what it has",
+            &bad,
+            &["10.0.0.1", "10.0.0.3"],
+            &["5M 10.0.0.1,10.0.0.3", "5M 10.0.0.1"],
+        ),
+    ];
+    for (reason, service, now, expected) in cases {
+        assert_eq!(
+            sent_back_ends(service, &found, nodes(now)),
+            expected,
+            "{reason}"
+        );
+    }
+}
+
+#[test]
+fn back_ends_change_without_a_second_request_for_what_the_cloud_keeps_otherwise() {
+    let mut bad = service("cloud1");
+    bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
+    let requested = load_balancer(&service("cloud1"), &nodes(&["10.0.0.1"]));
+    let mut shown = requested.clone();
+    shown.spec.bandwidth = "10M".into();
+    let cloud = CloudName::new("cloud1");
+    let mut observed = Observed::of_service(&bad, nodes(&["10.0.0.9"]));
+    let kept = Kept::of(&requested.spec, &shown).expect("it keeps 10M");
+    observed.kept.insert(cloud.clone(), kept);
+    let present = CloudView::Present(Box::new(shown.clone()));
+    observed.clouds.insert(cloud.clone(), present);
+
+    let plan = plan(&desired(&bad, &cluster(), &clouds()), &observed);
+    let [action @ Action::Update { request, .. }] = &plan.actions[..] else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(request.spec.bandwidth, "5M", "as it was requested before");
+    shown.spec.nodes = request.spec.nodes.clone();
+    observed.record_outcome(action, Outcome::Found(Box::new(shown)));
+    assert!(observed.kept.contains_key(&cloud), "it is still known");
+}
