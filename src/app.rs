@@ -26,6 +26,7 @@ use crate::admin::secure::{SecureMetrics, SecureMetricsError};
 use crate::cloud::CloudSetupError;
 use crate::config::{Config, DEFAULT_LEASE, Start};
 use crate::election::{ElectionError, Role};
+use crate::kubernetes::data_version::Eras;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::plan::naming::CloudName;
@@ -97,7 +98,7 @@ struct Components {
     /// Whether the watches show anything.
     sees: watch::Sender<bool>,
     /// The number of times that the data of the API server went back in time.
-    eras: watch::Sender<u64>,
+    eras: Eras,
     roles: watch::Sender<Role>,
     /// The queue of Events; `None` until its writer exists.
     events: Option<Events>,
@@ -164,7 +165,7 @@ async fn run(config: Config) -> Result<(), AppError> {
         nodes: watch::Sender::new(None),
         pulses: Pulses::default(),
         sees: watch::Sender::new(true),
-        eras: watch::Sender::new(0),
+        eras: Eras::default(),
         roles: watch::Sender::new(Role::Standby),
         events: None,
     };

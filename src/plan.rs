@@ -83,10 +83,11 @@ fn plan_release(release: Release, observed: &Observed) -> Plan {
 }
 
 /// Whether the addresses in the Service's status may be ours. We publish them together
-/// with a record, so the finalizer alone, which anyone may have added, proves nothing.
+/// with the id of the load balancer, so neither the finalizer, which anyone may have added,
+/// nor a cloud that is only announced proves anything.
 fn has_published(observed: &Observed) -> bool {
-    let is_recorded = !observed.record.is_empty();
-    observed.finalizer && (is_recorded || observed.present().next().is_some())
+    let has_id = observed.record.ids().next().is_some();
+    observed.finalizer && (has_id || observed.present().next().is_some())
 }
 
 /// Only a user can correct the Service, but its load balancers serve: a Node that has
@@ -130,10 +131,10 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         match observed.clouds.get(cloud) {
             Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
             Some(CloudView::Present(found)) => {
-                let nodes = backends(observed, found);
                 // It may have back ends that cannot be read; they are not taken away either.
                 let is_unsure = !found.is_understood && observed.backends.are_unconfirmed();
-                if !(nodes.is_empty() && is_unsure) {
+                if !is_unsure {
+                    let nodes = backends(observed, found);
                     let read = observed.as_requested(cloud, found);
                     mutations.extend(update(wanted, cloud, &read, &nodes));
                 }
@@ -200,13 +201,14 @@ fn can_serve(waiting: &BTreeSet<Waiting>) -> bool {
         .all(|reason| matches!(reason, Waiting::NoEligibleNodes))
 }
 
-/// Whether only load balancers that the user no longer names have back ends: they serve,
-/// and their successors were created while no Node was eligible, which may be a mistake.
+/// Whether load balancers that the user no longer names may have the last back ends: they
+/// serve, and their successors were created while no Node was eligible, which may be a
+/// mistake.
 fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
+    let may_have_any = |found: &LoadBalancer| !found.spec.nodes.is_empty() || !found.is_understood;
     let mut present = observed.present();
     observed.backends.are_unconfirmed()
-        && present
-            .any(|(cloud, found)| !wanted.clouds.contains(cloud) && !found.spec.nodes.is_empty())
+        && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && may_have_any(found))
 }
 
 fn request(wanted: &Wanted, nodes: &NodeAddresses) -> CreateRequest {

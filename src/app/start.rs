@@ -101,7 +101,7 @@ impl Components {
         let (store, service_events) = service_watch::services(
             pulse::listening(watch_client.clone(), self.pulses.services.clone()),
             timing,
-            self.eras.subscribe(),
+            self.eras.clone(),
             MetadataKeys::new(&self.config.annotation_prefix),
             self.metrics.clone(),
         );
@@ -138,7 +138,7 @@ impl Components {
         let client = pulse::listening(client, self.pulses.nodes.clone());
         let settings = self.config.node_settings();
         let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
-        let (sets, eras) = (self.nodes.clone(), self.eras.subscribe());
+        let (sets, eras) = (self.nodes.clone(), self.eras.clone());
         let follow = node_watch::follow(client, timing, eras, settings, roles, sets, watch_metrics);
         self.spawn("node-watch", follow);
         let (pulses, sees) = (self.pulses.clone(), self.sees.clone());

@@ -3,6 +3,7 @@
 use reqwest::Response;
 
 use super::bounds::EXCERPT;
+use crate::plan::excerpt::push_on_one_line;
 
 /// The error of [`read`].
 #[derive(Debug)]
@@ -31,18 +32,13 @@ pub(super) async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>
     Ok(body)
 }
 
-/// The first 200 characters. Those that are not visible are escaped, so that the text of a
-/// cloud can neither fill the log nor forge a log line, nor turn its direction.
+/// The first 200 characters, on one line.
 pub(super) fn excerpt(text: &[u8]) -> String {
     // Four bytes hold any character, so the rest need not be decoded.
     let head = &text[..text.len().min(4 * EXCERPT)];
     let mut excerpt = String::new();
     for letter in String::from_utf8_lossy(head).chars().take(EXCERPT) {
-        match letter {
-            '"' | '\'' | '\\' => excerpt.push(letter),
-            // Escapes what is not visible: also line separators and marks of direction.
-            _ => excerpt.extend(letter.escape_debug()),
-        }
+        push_on_one_line(&mut excerpt, letter);
     }
     excerpt
 }

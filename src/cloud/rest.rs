@@ -265,8 +265,19 @@ impl Cloud for RestCloud {
                 body,
                 limit: bounds::ONE,
             };
-            let read = |body: &[u8]| self.changed(Verb::Update, body, Some(before), request);
-            self.api_client.call(span, api_request, read).await
+            let read = |body: &[u8]| {
+                let updated = self.changed(Verb::Update, body, Some(before), request)?;
+                let body = self.parse::<LoadBalancerBody<'_>>(Verb::Update, body)?;
+                Ok((updated, body.shows_changes(self.reading(), before, request)))
+            };
+            let (updated, is_shown) = self.api_client.call(span, api_request, read).await?;
+            if is_shown {
+                return Ok(updated);
+            }
+            // Otherwise what the cloud keeps in its own way would show as drift later.
+            let shown = self.query(Which::Id(id), priority).await;
+            let is_ours = |found: &LoadBalancer| found.belongs_to(&request.owner);
+            Ok(shown.ok().flatten().filter(is_ours).unwrap_or(updated))
         }
         .boxed()
     }

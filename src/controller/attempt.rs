@@ -30,6 +30,13 @@ impl SpecHash {
         Self(hasher.finish())
     }
 
+    /// That of a Service that cannot be read: the hash of the fields that cannot.
+    pub fn of_unreadable(fields: &[&str]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        fields.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+
     #[cfg(test)]
     pub const fn for_test(hash: u64) -> Self {
         Self(hash)

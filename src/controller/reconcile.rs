@@ -76,7 +76,8 @@ pub(super) async fn reconcile_object(
         {
             explain_wait(service, &need.clouds, leadership, context).await;
         } else if skip == Skip::Unreadable {
-            explain_unreadable(&service, leadership, context).await;
+            let delay = explain_unreadable(&service, leadership, context).await;
+            return delay.map_or(Skip::UntilChange, Skip::For);
         }
         skip
     };

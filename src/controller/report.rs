@@ -183,7 +183,10 @@ fn requeue(
     pending: &BTreeSet<Waiting>,
     context: &Context,
 ) -> Option<Duration> {
-    let restores = (!result.restored.is_empty()).then_some(Requeue::Restore);
+    // What another writer undoes must not shorten the backoff of what failed.
+    let has_failed = result.errors.iter().any(|error| !error.is_superseded());
+    let restores = !result.restored.is_empty() && !has_failed;
+    let restores = restores.then_some(Requeue::Restore);
     let slots = result.repairs.values().filter_map(|repair| repair.wait);
     let requeues = Requeue::of_attempt(&result.errors, pending)
         .chain(slots.map(Requeue::Slot))

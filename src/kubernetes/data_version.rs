@@ -2,8 +2,11 @@
 //! backup. A watch from a version that the server has not reached shows nothing, and a state
 //! of ours that counts as newer would hide what is there.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Api, ListParams};
 use tokio::sync::watch;
@@ -31,16 +34,43 @@ pub async fn current(client: &Client) -> Result<u64, KubernetesError> {
     })
 }
 
+/// The eras of the data: one ends when its version goes back. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Eras {
+    current: watch::Sender<u64>,
+    /// The highest version of an object in this era.
+    seen: Arc<AtomicU64>,
+}
+
+impl Eras {
+    /// Tells of each next era.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.current.subscribe()
+    }
+
+    /// Notes an object of a watch. Between two looks, restored data may pass the version of
+    /// the first one; a watch from the version of this object would show nothing then.
+    pub fn note(&self, object: &ObjectMeta) {
+        let version = object.resource_version.as_deref();
+        if let Some(version) = version.and_then(|version| version.parse().ok()) {
+            self.seen.fetch_max(version, Ordering::Relaxed);
+        }
+    }
+
+    /// Ends the current era. The next one begins with this version.
+    pub fn begin_next(&self, version: u64) {
+        self.seen.store(version, Ordering::Relaxed);
+        self.current.send_modify(|era| *era += 1);
+    }
+}
+
 /// Looks at the version for ever; calls `forget` and then begins the next era each time that
 /// it went back. An API server that does not answer proves nothing.
-pub async fn follow(
-    client: Client,
-    interval: Duration,
-    eras: watch::Sender<u64>,
-    forget: impl Fn(),
-) {
-    let mut known = 0;
+pub async fn follow(client: Client, interval: Duration, eras: Eras, forget: impl Fn()) {
+    let mut looked = 0;
     loop {
+        // Before the request: a watch may be ahead of its answer.
+        let known = eras.seen.load(Ordering::Relaxed).max(looked);
         if let Ok(version) = current(&client).await {
             if version < known {
                 tracing::warn!(
@@ -49,9 +79,9 @@ pub async fn follow(
                     "the data of the API server went back in time, as after a restore from a backup; all of it is read anew"
                 );
                 forget();
-                eras.send_modify(|era| *era += 1);
+                eras.begin_next(version);
             }
-            known = version;
+            looked = version;
         }
         sleep(interval).await;
     }
@@ -60,8 +90,7 @@ pub async fn follow(
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use http::{Request, Response};
     use kube::client::Body;
@@ -95,7 +124,8 @@ mod tests {
             (&[10, 8, 7], 2, "it went back twice"),
         ];
         for (versions, expected, why) in cases {
-            let (eras, era) = watch::channel(0);
+            let eras = Eras::default();
+            let era = eras.subscribe();
             let forgotten = AtomicUsize::new(0);
             let forget = || {
                 forgotten.fetch_add(1, Ordering::SeqCst);
@@ -104,6 +134,26 @@ mod tests {
             assert!(timeout(5 * SECOND, follow).await.is_err(), "for ever");
             assert_eq!(*era.borrow(), expected, "{why}");
             assert_eq!(forgotten.into_inner() as u64, expected, "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_watch_has_seen_since_the_last_look_counts_too() {
+        let cases = [(12, 0, "the look sees it too"), (13, 1, "it went back")];
+        for (seen, expected, why) in cases {
+            let eras = Eras::default();
+            let follow = follow(with_versions(&[10, 12]), SECOND, eras.clone(), || {});
+            let watch = async {
+                sleep(SECOND / 2).await;
+                eras.note(&ObjectMeta {
+                    resource_version: Some(format!("{seen}")),
+                    ..ObjectMeta::default()
+                });
+                std::future::pending::<()>().await;
+            };
+            let both = futures::future::join(follow, watch);
+            assert!(timeout(5 * SECOND, both).await.is_err(), "for ever");
+            assert_eq!(*eras.subscribe().borrow(), expected, "{why}");
         }
     }
 }

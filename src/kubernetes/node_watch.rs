@@ -15,6 +15,7 @@ use kube::runtime::watcher;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::data_version::Eras;
 use super::node::AddressRule;
 use super::node_object::Node;
 use super::unreadable::UnreadableObjects;
@@ -83,7 +84,7 @@ impl NodeSet {
 pub async fn follow(
     client: Client,
     timing: WatchTiming,
-    eras: watch::Receiver<u64>,
+    eras: Eras,
     settings: NodeSettings,
     roles: watch::Receiver<Role>,
     sets: watch::Sender<Option<NodeSet>>,
@@ -192,19 +193,23 @@ fn readable(
 ) -> Option<Result<watcher::Event<Node>, watcher::Error>> {
     use watcher::Event;
     match event {
-        Ok(Event::Apply(node)) if !node.unreadable().is_empty() => None,
-        Ok(Event::InitApply(node)) => Some(Ok(Event::InitApply(last_readable(node, store)?))),
+        Ok(Event::Apply(node)) if !node.unreadable().is_empty() => {
+            let is_known = store.get(&ObjectRef::from_obj(&node)).is_some();
+            (!is_known).then_some(Ok(Event::Apply(node)))
+        }
+        Ok(Event::InitApply(node)) => Some(Ok(Event::InitApply(last_readable(node, store)))),
         event => Some(event),
     }
 }
 
-/// The Node of a list, or its last known state if it cannot be read; `None` if there is none.
-fn last_readable(node: Node, store: &Store<Node>) -> Option<Node> {
+/// The Node of a list, or its last known state if it cannot be read. One that was never
+/// readable stays in the list: nothing is known of it, but it is there.
+fn last_readable(node: Node, store: &Store<Node>) -> Node {
     if node.unreadable().is_empty() {
-        return Some(node);
+        return node;
     }
-    let known = store.get(&ObjectRef::from_obj(&node))?;
-    Some(Node::clone(&known))
+    let known = store.get(&ObjectRef::from_obj(&node));
+    known.map_or(node, |known| Node::clone(&known))
 }
 
 /// Waits until the changes pause.

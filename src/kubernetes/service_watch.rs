@@ -8,9 +8,9 @@ use kube::Client;
 use kube::api::Api;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
-use tokio::sync;
 
 use super::MetadataKeys;
+use super::data_version::Eras;
 use super::service_object::Service;
 use super::unreadable::UnreadableObjects;
 use super::watch::{self, WatchTiming};
@@ -21,7 +21,7 @@ use crate::telemetry::Metrics;
 pub fn services(
     client: Client,
     timing: WatchTiming,
-    eras: sync::watch::Receiver<u64>,
+    eras: Eras,
     metadata_keys: MetadataKeys,
     metrics: Arc<Metrics>,
 ) -> (

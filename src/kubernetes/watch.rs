@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
+use http::StatusCode;
 use kube::Resource;
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -13,14 +14,15 @@ use serde::de::DeserializeOwned;
 use tokio::sync;
 use tokio::time::{Instant, sleep};
 
+use super::data_version::Eras;
+
 /// The objects in a page of a list. A page is held as text and as objects at the same
 /// time; of Services with as many annotations as the API takes (256 KiB), 50 are 25 MB.
 const PAGE_SIZE: u32 = 50;
 
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(800);
-/// The longest pause: much shorter than the time after which a watch counts as silent, so
-/// that no pause of ours makes it so.
+/// The longest pause, if the watches last long ([`WatchTiming::longest_pause`]).
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// The pauses begin anew after this time without a failure.
 const CALM: Duration = Duration::from_secs(60);
@@ -51,6 +53,13 @@ impl WatchTiming {
         self.timeout.mul_f64(2.25)
     }
 
+    /// The longest pause after failures: much shorter than what remains, after a dead
+    /// connection was found, of the time until the replica is not ready. So no pause of ours
+    /// makes a watch count as silent.
+    fn longest_pause(self) -> Duration {
+        self.timeout.mul_f64(0.4).min(LONGEST_PAUSE)
+    }
+
     /// A replica that has seen nothing for this time does not lead.
     pub fn blind_after(self) -> Duration {
         3 * self.timeout
@@ -72,16 +81,14 @@ impl WatchTiming {
 }
 
 /// The events of all objects, for ever. After a failure it pauses; it begins anew, from a
-/// list, with each new value of `eras`, and after each failure to start: the API server may
-/// be another one then, or have other data, and would show nothing to a watch from a version
-/// that it has not reached.
+/// list, with each of the `eras`, and after a failure to start ([`needs_a_list`]).
 ///
 /// A store swaps only after the last page of a list (measured with kube-runtime 4.2), so
 /// that nothing may act on an object of a list before.
 pub(super) fn events<K>(
     api: Api<K>,
     timing: WatchTiming,
-    eras: sync::watch::Receiver<u64>,
+    eras: Eras,
 ) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
@@ -90,8 +97,9 @@ where
         events: begin(&api, timing),
         api,
         timing,
+        era: eras.subscribe(),
         eras,
-        pauses: Pauses::default(),
+        pauses: Pauses::new(timing.longest_pause()),
         pause: None,
     };
     stream::unfold(watch, |mut watch| async move {
@@ -113,7 +121,8 @@ struct Watch<K> {
     events: Events<K>,
     api: Api<K>,
     timing: WatchTiming,
-    eras: sync::watch::Receiver<u64>,
+    eras: Eras,
+    era: sync::watch::Receiver<u64>,
     pauses: Pauses,
     /// To be waited for before the next event.
     pause: Option<Duration>,
@@ -134,8 +143,7 @@ where
             };
             let event = tokio::select! {
                 biased;
-                // An error means that the process is about to end.
-                Ok(()) = self.eras.changed() => {
+                Ok(()) = self.era.changed() => {
                     self.begin_anew();
                     continue;
                 }
@@ -147,9 +155,14 @@ where
                 self.pause = Some(self.pauses.next());
                 continue;
             };
+            if let Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) =
+                &event
+            {
+                self.eras.note(object.meta());
+            }
             if let Err(error) = &event {
                 self.pause = Some(self.pauses.next());
-                if could_not_start(error) {
+                if needs_a_list(error) {
                     self.begin_anew();
                 }
             }
@@ -162,28 +175,43 @@ where
     }
 }
 
-/// Whether there was no connection, or the API server refused the watch.
-fn could_not_start(error: &watcher::Error) -> bool {
+/// Whether there was no connection, or the API server refused the watch: it may be another
+/// one now, or have other data, and would show nothing to a watch from a version that it has
+/// not reached. One that is busy or fails is asked for the same watch again: a list would
+/// cost it much more.
+fn needs_a_list(error: &watcher::Error) -> bool {
     use watcher::Error;
-    matches!(
-        error,
-        Error::WatchStartFailed(_) | Error::WatchFailed(kube::Error::Api(_))
-    )
+    match error {
+        Error::WatchStartFailed(kube::Error::Api(status))
+        | Error::WatchFailed(kube::Error::Api(status)) => {
+            status.code != StatusCode::TOO_MANY_REQUESTS.as_u16() && status.code < 500
+        }
+        Error::WatchStartFailed(_) => true,
+        _ => false,
+    }
 }
 
 /// The pauses after failures: each is twice as long as the one before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pauses {
+    longest: Duration,
     /// The last failure, and the pause after it.
     last: Option<(Instant, Duration)>,
 }
 
 impl Pauses {
+    fn new(longest: Duration) -> Self {
+        Self {
+            longest,
+            last: None,
+        }
+    }
+
     fn next(&mut self) -> Duration {
         let now = Instant::now();
         let pause = match self.last {
-            Some((failed, pause)) if now < failed + pause + CALM => (2 * pause).min(LONGEST_PAUSE),
-            _ => FIRST_PAUSE,
+            Some((failed, pause)) if now < failed + pause + CALM => (2 * pause).min(self.longest),
+            _ => FIRST_PAUSE.min(self.longest),
         };
         self.last = Some((now, pause));
         // Replicas that lost the same API server do not come back at the same instant.

@@ -40,7 +40,8 @@ fn escape(letter: char) -> Cow<'static, str> {
 
 /// A whole message, on one line and in at most this number of bytes.
 pub fn message(text: &str, limit: usize) -> Cow<'_, str> {
-    if text.len() <= limit && !text.contains(char::is_control) {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if text.len() <= limit && is_plain {
         return text.into();
     }
     let mut message = String::new();
@@ -55,12 +56,12 @@ pub fn message(text: &str, limit: usize) -> Cow<'_, str> {
     message.into()
 }
 
-/// Appends a letter; one that could end the line is escaped.
+/// Appends a letter; one that is not visible is escaped, so that the text of somebody else
+/// can neither end the line nor turn its direction.
 pub fn push_on_one_line(line: &mut String, letter: char) {
-    if letter.is_control() {
-        line.extend(letter.escape_default());
-    } else {
-        line.push(letter);
+    match letter {
+        '"' | '\'' | '\\' => line.push(letter),
+        _ => line.extend(letter.escape_debug()),
     }
 }
 
@@ -113,6 +114,8 @@ mod tests {
     fn a_message_is_one_line_within_its_limit() {
         assert_eq!(message("all is well", 20), "all is well");
         assert_eq!(message("a\nINFO forged", 20), "a\\nINFO forged");
+        assert_eq!(message("\u{202e}on", 20), "\\u{202e}on", "direction");
+        assert_eq!(message("caf\u{e9} \"à\"", 20), "caf\u{e9} \"à\"");
         for text in ["x".repeat(5_000), "é".repeat(5_000), "\n".repeat(5_000)] {
             let short = message(&text, 100);
             assert!(short.len() <= 100 && short.ends_with('…'), "{short}");

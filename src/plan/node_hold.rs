@@ -37,6 +37,9 @@ pub struct NodeLook {
     pub backends: BTreeMap<IpAddr, String>,
     /// Whether any Node is eligible, with or without an address.
     pub any_eligible: bool,
+    /// Whether there is a Node of which nothing is known, because it cannot be read: it may
+    /// be a back end.
+    pub any_unknown: bool,
     /// The names of all Nodes but those that are being deleted.
     pub existing: BTreeSet<String>,
 }
@@ -134,7 +137,8 @@ impl NodeHold {
     }
 
     fn counts_as_none(&self, look: &NodeLook) -> bool {
-        !look.any_eligible || self.settings.empty_without_addresses
+        let is_mistake = look.any_eligible && !self.settings.empty_without_addresses;
+        !look.any_unknown && !is_mistake
     }
 
     /// Whether load balancers may be emptied now.

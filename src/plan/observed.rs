@@ -153,16 +153,14 @@ impl Observed {
                 None | Some(CloudView::Unreachable | CloudView::NotConfigured)
             )
         };
-        // A create there may still be on its way.
+        // A create there may still be on its way. The id of a load balancer that is lost
+        // stays meanwhile: it tells that the published addresses are ours.
         let is_announced = |cloud: &CloudName| {
             wanted.contains(cloud) && matches!(self.clouds.get(cloud), Some(CloudView::Absent))
         };
-        let kept = self.record.entries().filter_map(|(cloud, id)| {
-            if is_unknown(cloud) {
-                return Some((cloud.clone(), id.clone()));
-            }
-            is_announced(cloud).then(|| (cloud.clone(), None))
-        });
+        let is_kept = |cloud: &CloudName| is_unknown(cloud) || is_announced(cloud);
+        let kept = self.record.entries().filter(|(cloud, _)| is_kept(cloud));
+        let kept = kept.map(|(cloud, id)| (cloud.clone(), id.clone()));
         // What a wanted cloud shows too is recorded there only: the other name of the
         // account may leave the configuration.
         let is_other_name = |(cloud, found): &(&CloudName, &LoadBalancer)| {

@@ -268,6 +268,19 @@ fn plans() {
             expect: &[],
         },
         Case {
+            reason: "nor are those beside them that can be read",
+            service: ServiceView {
+                annotations: [(LB_BANDWIDTH.to_owned(), "9M".to_owned())]
+                    .into_iter()
+                    .chain(in_sync.annotations.clone())
+                    .collect(),
+                ..in_sync.clone()
+            },
+            views: vec![("cloud1", unread(found.clone(), &one))],
+            backends: Backends::default(),
+            expect: &[],
+        },
+        Case {
             reason: "a load balancer that is only partly understood can be deleted",
             service: deleting.clone(),
             views: vec![("cloud1", unread(found.clone(), &one))],
@@ -431,6 +444,16 @@ fn plans() {
             expect: &["Publish"],
         },
         Case {
+            reason: "nor one whose back ends cannot be read",
+            service: moved.clone(),
+            views: vec![
+                ("cloud1", unread(found.clone(), &Backends::default())),
+                ("cloud2", without_back_ends()),
+            ],
+            backends: Backends::default(),
+            expect: &["Publish"],
+        },
+        Case {
             reason: "the other cloud's load balancer follows the Nodes if one has failed",
             service: on_both,
             views: vec![
@@ -453,7 +476,6 @@ fn plans() {
     }
 }
 
-/// A near miss of the switch is no "off": only a plain no, or no annotation, lets go.
 #[test]
 fn an_address_that_is_refused_is_an_error_of_the_cloud() {
     let base = service("cloud1");

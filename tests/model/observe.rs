@@ -3,6 +3,7 @@
 //! `src/controller/observe.rs` and `src/controller/orphans/sweep.rs`; the
 //! decisions are those of the shipped code (`crate::shipped`).
 
+use crate::names;
 use crate::rules::Rule;
 use crate::shipped::{self, ObservedCloud};
 use crate::state::{Balancer, CLOUDS, Facts, Id, Object, Phase, Run, State};
@@ -56,7 +57,8 @@ impl World {
     ) -> ObservedCloud {
         let is_ours = |found: Balancer| found.is_ours && found.id.uid == facts.uid;
         let replica = &mut state.replicas[number];
-        if !facts.finalizer && recorded.is_none() {
+        let record = &facts.published.get().record;
+        if !facts.finalizer && !record.has(&names::cloud_name(cloud)) {
             return ObservedCloud::Absent;
         }
         if let Some(found) = replica.find(cloud, facts.uid) {

@@ -191,7 +191,9 @@ fn managed(
     world.reachable().try_for_each(|(name, cloud)| {
         let there = cloud.of(&wanted.owner).next().map(|ours| &ours.id);
         let recorded = service.record.get(name);
-        if recorded == there {
+        // The id of a lost load balancer stays while its successor is refused.
+        let is_refused = there.is_none() && round.refused.contains(name);
+        if recorded == there || is_refused {
             Ok(())
         } else {
             Err(format!(

@@ -134,7 +134,7 @@ impl World {
             return CloudView::NotConfigured;
         }
         let recorded = service.record.get(name);
-        if !service.finalizer && recorded.is_none() {
+        if !service.finalizer && !service.record.has(name) {
             return CloudView::Absent;
         }
         if !is_reachable {

@@ -52,14 +52,19 @@ impl<T> Shown<T> {
     where
         T: Default,
     {
-        self.unwrap_or(T::default())
+        self.or_assumed(T::default())
     }
 
-    /// The value, or this one if the response shows none that is known.
-    pub(super) fn unwrap_or(self, otherwise: T) -> T {
+    /// The value, or the assumed one if the response shows nothing. One that is not known
+    /// is the default, as in the response to a query.
+    pub(super) fn or_assumed(self, assumed: T) -> T
+    where
+        T: Default,
+    {
         match self {
             Self::Value(value) => value,
-            Self::Nothing | Self::Unknown => otherwise,
+            Self::Nothing => assumed,
+            Self::Unknown => T::default(),
         }
     }
 }

@@ -10,10 +10,11 @@ use crate::cloud::{Profile, Which};
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use crate::plan::naming::{LoadBalancerId, LoadBalancerName, Owner};
+use crate::plan::node_addresses::NodeAddresses;
 
 /// A load balancer in a response. Only id, name and owner must be readable: they suffice to
 /// delete it. A value of another field that this program does not know costs its field only.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(in crate::cloud) struct LoadBalancerBody<'a> {
     #[serde(borrow)]
@@ -90,6 +91,22 @@ impl LoadBalancerBody<'_> {
         of_name(created, &request.name)
     }
 
+    /// Whether the response to an update shows each field that the update changed. Back ends
+    /// do not count: those that are lacking are requested again.
+    pub(in crate::cloud) fn shows_changes(
+        self,
+        reading: Reading<'_>,
+        before: &LoadBalancer,
+        request: &CreateRequest,
+    ) -> bool {
+        let without_nodes = |assumed: &LoadBalancerSpec| {
+            let (mut spec, _) = self.of_profile(reading.profile).into_spec(Some(assumed));
+            spec.nodes = NodeAddresses::default();
+            spec
+        };
+        without_nodes(&before.spec) == without_nodes(&request.spec)
+    }
+
     /// Reads the response to an update of a load balancer that was `before`. What the
     /// response lacks is what was requested or what was known.
     pub(in crate::cloud) fn updated(
@@ -143,10 +160,16 @@ impl LoadBalancerBody<'_> {
         self.read(reading, Assumed::default())
     }
 
-    fn read(mut self, reading: Reading<'_>, assumed: Assumed<'_>) -> Result<LoadBalancer, String> {
-        if reading.profile == Profile::Basic {
-            self = self.only_basic();
-        }
+    fn read(self, reading: Reading<'_>, assumed: Assumed<'_>) -> Result<LoadBalancer, String> {
+        self.of_profile(reading.profile)
+            .read_all(reading.addresses, assumed)
+    }
+
+    fn read_all(
+        self,
+        policy: &AddressPolicy,
+        assumed: Assumed<'_>,
+    ) -> Result<LoadBalancer, String> {
         let id = identifier("lbId", self.lb_id, assumed.id, LoadBalancerId::parse)?;
         let name = identifier("name", self.name, assumed.name, LoadBalancerName::parse)?;
         let owner = match Shown::from(self.owner) {
@@ -154,7 +177,7 @@ impl LoadBalancerBody<'_> {
             Shown::Value(owner) => OwnerBody::into_owner(owner)?,
             Shown::Unknown => return Err("the owner is not an object of texts".into()),
         };
-        let shown = self.addresses(reading.addresses);
+        let shown = self.addresses(policy);
         let state = self.state(assumed.before.filter(|_| shown.is_none()));
         let before = assumed.before.map(|before| before.addresses.clone());
         let (spec, is_understood) = self.into_spec(assumed.spec);
@@ -169,7 +192,11 @@ impl LoadBalancerBody<'_> {
         })
     }
 
-    fn only_basic(self) -> Self {
+    /// Without the fields that a cloud of this profile does not have.
+    fn of_profile(self, profile: Profile) -> Self {
+        if profile == Profile::Standard {
+            return self;
+        }
         Self {
             lb_id: self.lb_id,
             name: self.name,

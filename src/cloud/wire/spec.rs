@@ -33,13 +33,13 @@ impl LoadBalancerBody<'_> {
         let nodes = nodes.map(|nodes| nodes.addresses.into());
         let assumed = requested.cloned().unwrap_or_default();
         let spec = LoadBalancerSpec {
-            nodes: nodes.unwrap_or(assumed.nodes),
-            listeners: listeners.unwrap_or(assumed.listeners),
-            spec: spec.unwrap_or(assumed.spec),
-            bandwidth: bandwidth.unwrap_or(assumed.bandwidth),
-            algorithm: algorithm.unwrap_or(assumed.algorithm),
-            source_ranges: ranges.unwrap_or(assumed.source_ranges),
-            client_affinity_seconds: affinity.unwrap_or(assumed.client_affinity_seconds),
+            nodes: nodes.or_assumed(assumed.nodes),
+            listeners: listeners.or_assumed(assumed.listeners),
+            spec: spec.or_assumed(assumed.spec),
+            bandwidth: bandwidth.or_assumed(assumed.bandwidth),
+            algorithm: algorithm.or_assumed(assumed.algorithm),
+            source_ranges: ranges.or_assumed(assumed.source_ranges),
+            client_affinity_seconds: affinity.or_assumed(assumed.client_affinity_seconds),
         };
         (spec, is_understood)
     }

@@ -1,9 +1,9 @@
 //! Creates whose response was lost: they may have taken effect.
 //!
-//! Such a create is in no record. While the Service names the cloud, the next
-//! attempt finds the load balancer. But if the user names another cloud or deletes
-//! the Service first, nothing else leads to it. After a crash, the list at takeover
-//! shows it, if the cloud has lists (profile `standard`).
+//! The cloud is announced in the record, but anyone may edit the record. So this replica
+//! remembers the create itself: whatever becomes of the Service's annotations, the next
+//! attempt queries the cloud. After a crash, the record leads there, or the list at takeover,
+//! if the cloud has lists (profile `standard`).
 
 use std::collections::BTreeSet;
 

@@ -78,8 +78,8 @@ impl CloudQuery<'_> {
         let Some(cloud) = self.cloud else {
             return Some(CloudView::NotConfigured.into());
         };
-        if !self.service.finalizer && self.service.record.get(&self.name).is_none() {
-            // Our finalizer precedes every create, so there is no load balancer.
+        if !self.service.finalizer && !self.may_have_created() {
+            // Finalizer and announcement precede every create, so there is no load balancer.
             return Some(CloudView::Absent.into());
         }
         let recorded = self.service.record.get(&self.name);
@@ -89,6 +89,13 @@ impl CloudQuery<'_> {
             is_listed && is_serving(known) && self.is_ours(known) && is_recorded(known)
         });
         known.map(|known| CloudView::Present(Box::new(known)).into())
+    }
+
+    /// Whether a create on this cloud may have been sent, even if somebody has taken our
+    /// finalizer away since.
+    fn may_have_created(&self) -> bool {
+        let pending = || self.pending_creates.clouds_for(&self.service.uid);
+        self.service.record.has(&self.name) || pending().contains(&self.name)
     }
 
     pub async fn run(&self, priority: Priority) -> Result<QueryResult, CloudError> {

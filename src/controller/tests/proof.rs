@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::api_server::ApiServer;
+use super::api_server::{ApiServer, merge};
 use super::cloud::Scripted;
 use super::leader::{leader, load_balancer, reconcile, service};
+use crate::controller::context::uid;
 use crate::controller::orphans::OrphanPolicy;
 use crate::controller::orphans::sweep::{Sweep, SweepSettings};
 use crate::plan::load_balancer::LoadBalancer;
@@ -63,5 +64,48 @@ async fn a_renamed_load_balancer_is_found_by_its_recorded_id() {
         reconcile(deleted.clone(), context).await;
         assert_eq!(cloud.mutations(), mutations, "{why}");
         assert_eq!(server.patches(), 1, "the Service is released: {why}");
+    }
+}
+
+/// Somebody took our finalizer away after a create was announced, or after its answer was
+/// lost: the load balancer may exist all the same.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_may_have_been_sent_is_looked_for_also_without_our_finalizer() {
+    let stripped = json!({"metadata": {"finalizers": []}});
+    let mut announced = stripped.clone();
+    merge(
+        &mut announced,
+        json!({"metadata": {"annotations": {"mycloud.com/lb-cloud": "cloud1"}}}),
+    );
+    let cases = [
+        (announced, false, "it was announced"),
+        (stripped, true, "its answer was lost"),
+    ];
+    for (shown, is_pending, why) in cases {
+        let shown = service(shown);
+        let cloud = Arc::new(Scripted {
+            by_name: Some(load_balancer(&shown, "lb-1")),
+            ..Scripted::default()
+        });
+        let context = leader(
+            &ApiServer::with(Some(&shown)),
+            [&cloud, &cloud],
+            [shown.clone()],
+        );
+        if is_pending {
+            let pending = &context.memory.pending_creates;
+            pending.record(&uid(&shown).expect("a UID"), CloudName::new("cloud1"));
+        }
+        reconcile(shown, context).await;
+        let calls = cloud.calls();
+        assert_eq!(
+            calls.first().map(String::as_str),
+            Some("query by name"),
+            "{why}"
+        );
+        assert!(
+            !calls.iter().any(|call| call.starts_with("create")),
+            "{why}: {calls:?}"
+        );
     }
 }

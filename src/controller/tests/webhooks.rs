@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 use serde_json::json;
+use tokio::time::advance;
 
 use super::api_server::ApiServer;
 use super::cloud::Scripted;
 use super::leader::{leader, load_balancer, metadata_keys, reconcile, service};
+use crate::cloud::ErrorKind;
 use crate::controller::Context;
 use crate::controller::attempt::SpecHash;
 use crate::kubernetes::service::view;
@@ -73,6 +75,39 @@ async fn a_conflict_without_a_change_is_backed_off() {
     assert_eq!(cloud.calls(), [""; 0]);
     let delay = delay(&context, &new).expect("a delay");
     assert!(delay >= Duration::from_secs(4), "{delay:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_our_finalizer_away_does_not_shorten_the_backoff_of_a_create() {
+    let stripped = service(json!({"metadata": {"finalizers": []}}));
+    let cloud = Arc::new(Scripted {
+        refuses: Some(ErrorKind::Protocol),
+        ..Scripted::default()
+    });
+    let mut context = None;
+    for least in [4, 8, 16] {
+        let server = ApiServer::with(Some(&stripped));
+        let fresh = || leader(&server, [&cloud, &cloud], [stripped.clone()]);
+        let context = context.get_or_insert_with(fresh);
+        reconcile(stripped.clone(), context.clone()).await;
+        let delay = delay(context, &stripped).expect("a delay");
+        assert!(delay >= Duration::from_secs(least), "{delay:?}");
+        advance(delay).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_undoes_the_explanation_of_an_unreadable_service_is_answered_ever_later() {
+    let unreadable = service(json!({"spec": {"type": 7}}));
+    let server = ApiServer::with(Some(&unreadable));
+    let cloud = Arc::<Scripted>::default();
+    let context = leader(&server, [&cloud, &cloud], [unreadable.clone()]);
+    for (pause, patches) in [(0, 1), (0, 1), (1, 2), (1, 2), (1, 3)] {
+        advance(Duration::from_secs(pause)).await;
+        reconcile(unreadable.clone(), context.clone()).await;
+        assert_eq!(server.patches(), patches);
+    }
+    assert_eq!(cloud.calls(), [""; 0]);
 }
 
 /// A cloud whose answers about one load balancer differ: ours by name, and another's by id.

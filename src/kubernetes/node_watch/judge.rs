@@ -86,9 +86,9 @@ impl Judge {
         }
         self.name_unusable(&seen.unusable);
         let (counts, now) = (seen.counts(), self.started.elapsed());
-        let any_eligible = seen.v4.any_eligible;
+        let mistake = self.mistake(&seen);
         let (v4, v6) = (self.v4.take(seen.v4, now), self.v6.take(seen.v6, now));
-        log_hold(before, &counts, any_eligible, [&v4, &v6]);
+        log_hold(before, &counts, mistake, [&v4, &v6]);
         let look_again = v4.look_again.into_iter().chain(v6.look_again).min();
         let set = NodeSet {
             v4: v4.backends,
@@ -119,6 +119,19 @@ impl Judge {
         self.v4.needs_confirmation(&seen.v4, now) || self.v6.needs_confirmation(&seen.v6, now)
     }
 
+    /// Why no Node can be a back end, if that may be a mistake, which empties nothing.
+    fn mistake(&self, seen: &Seen) -> Option<&'static str> {
+        if seen.v4.any_unknown {
+            Some("some of them cannot be read, and no other is eligible and has an address")
+        } else if seen.v4.any_eligible && !self.settings.hold.empty_without_addresses {
+            Some(
+                "they are eligible, but none has a usable address of the configured nodeAddressType",
+            )
+        } else {
+            None
+        }
+    }
+
     /// Compares a look with a live list and, a little later, with the watch.
     async fn look_again(&self, seen: &Seen) -> SecondLook {
         let params = ListParams::default();
@@ -126,7 +139,7 @@ impl Judge {
             Ok(Ok(live)) => {
                 // As the watch reads them: an unreadable Node contradicts nothing.
                 let nodes = live.items.into_iter();
-                let nodes = nodes.filter_map(|node| last_readable(node, &self.store));
+                let nodes = nodes.map(|node| last_readable(node, &self.store));
                 Seen::of(Vec::from_iter(nodes).iter(), self.settings.rule)
             }
             Ok(Err(_)) | Err(_) => return SecondLook::Failed,
@@ -156,11 +169,12 @@ impl Judge {
 }
 
 /// Logs the begin and the end of a hold.
-fn log_hold(before: &NodeSet, counts: &NodeSet, any_eligible: bool, held: [&Held; 2]) {
+fn log_hold(before: &NodeSet, counts: &NodeSet, mistake: Option<&str>, held: [&Held; 2]) {
     let is_first = before.version == 0 || before.eligible > 0;
-    if any_eligible && counts.eligible == 0 && is_first {
+    if let Some(why) = mistake.filter(|_| counts.eligible == 0 && is_first) {
         tracing::warn!(
-            "Nodes are eligible, but none of them has a usable address of the configured nodeAddressType; load balancers keep their back ends"
+            why,
+            "there are Nodes, but none can be a back end; load balancers keep their back ends"
         );
         return;
     }

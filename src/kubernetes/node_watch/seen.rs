@@ -28,7 +28,11 @@ impl Seen {
         let mut existing = BTreeSet::new();
         for node in nodes {
             let name = node.metadata.name.clone().unwrap_or_default();
-            let is_back_end = is_eligible(node) && seen.add(&name, node, rule);
+            if !node.unreadable().is_empty() {
+                seen.v4.any_unknown = true;
+                seen.v6.any_unknown = true;
+            }
+            let is_back_end = may_serve(node) && seen.add(&name, node, rule);
             if is_back_end {
                 seen.eligible += 1;
             } else {
@@ -71,6 +75,10 @@ impl Seen {
     }
 }
 
+fn may_serve(node: &Node) -> bool {
+    node.unreadable().is_empty() && is_eligible(node)
+}
+
 /// A number that changes with what [`Seen`] shows, in any order of the Nodes. It needs no
 /// memory: it is computed at each event of the watch.
 pub fn fingerprint<'a>(nodes: impl Iterator<Item = &'a Node>, rule: AddressRule) -> u64 {
@@ -78,13 +86,14 @@ pub fn fingerprint<'a>(nodes: impl Iterator<Item = &'a Node>, rule: AddressRule)
         let mut hasher = DefaultHasher::new();
         node.metadata.name.hash(&mut hasher);
         node.metadata.deletion_timestamp.is_some().hash(&mut hasher);
-        if is_eligible(node) {
+        node.unreadable().is_empty().hash(&mut hasher);
+        if may_serve(node) {
             for family in [IpFamily::V4, IpFamily::V6] {
                 address(node, rule, family).hash(&mut hasher);
             }
             unusable_addresses(node, rule).for_each(|address| address.hash(&mut hasher));
         }
-        is_eligible(node).hash(&mut hasher);
+        may_serve(node).hash(&mut hasher);
         hasher.finish()
     };
     nodes.map(one).fold(0, u64::wrapping_add)

@@ -162,6 +162,34 @@ async fn a_node_that_cannot_be_read_contradicts_nothing() {
     assert_eq!(cluster.next().await, (1, false), "two of three are gone");
 }
 
+/// After a restart, nothing is known of a Node that cannot be read.
+#[tokio::test(start_paused = true)]
+async fn nodes_that_were_never_readable_empty_nothing() {
+    let mut cluster = Cluster::new(Role::Leader(sole_leader(1)));
+    let mut odd = json(1);
+    odd["status"]["addresses"] = json!(7);
+    let odd: Node = serde_json::from_value(odd).expect("anything is read");
+    let store = cluster.watch.as_reader();
+    for event in [
+        watcher::Event::Init,
+        watcher::Event::InitApply(odd.clone()),
+        watcher::Event::InitDone,
+        watcher::Event::Apply(odd),
+    ] {
+        if let Some(Ok(event)) = readable(Ok(event), &store) {
+            cluster.watch.apply_watcher_event(&event);
+        }
+    }
+    for _ in 0..3 {
+        assert_eq!(cluster.next().await, (0, false));
+        tokio::time::advance(2 * GRACE).await;
+    }
+    cluster.show(&[], Some(&[]));
+    cluster.next().await;
+    tokio::time::advance(GRACE).await;
+    assert_eq!(cluster.next().await, (0, true), "it is gone");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_leader_begins_anew() {
     let mut cluster = Cluster::new(Role::Standby);

@@ -69,16 +69,16 @@ fn kind(event: &Result<Event<Node>, watcher::Error>) -> &'static str {
         Ok(Event::InitApply(_)) => "object",
         Ok(Event::InitDone) => "listed",
         Ok(Event::Apply(_) | Event::Delete(_)) => "change",
-        Err(error) if could_not_start(error) => "refused",
+        Err(error) if needs_a_list(error) => "refused",
         Err(_) => "failed",
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_the_api_server_refuses_begins_anew_from_a_list() {
-    let (api, requests) = api(Some(503));
-    let (_eras, era) = sync::watch::channel(0);
-    let mut events = std::pin::pin!(events(api, timing(), era));
+    let (api, requests) = api(Some(403));
+    let eras = Eras::default();
+    let mut events = std::pin::pin!(events(api, timing(), eras.clone()));
     for round in 0..3 {
         for expected in ["begin", "object", "listed", "refused"] {
             let event = events.next().await.expect("it never ends");
@@ -89,10 +89,25 @@ async fn a_watch_that_the_api_server_refuses_begins_anew_from_a_list() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_busy_or_failing_api_server_is_not_asked_for_all_objects_again() {
+    for code in [429, 500, 503] {
+        let (api, requests) = api(Some(code));
+        let eras = Eras::default();
+        let mut events = std::pin::pin!(events(api, timing(), eras.clone()));
+        for expected in ["begin", "object", "listed", "failed", "failed", "failed"] {
+            let event = events.next().await.expect("it never ends");
+            assert_eq!(kind(&event), expected, "{code}");
+        }
+        let expected = ["list", "watch 10", "watch 10", "watch 10"];
+        assert_eq!(requests.take(), expected, "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_watch_begins_anew_with_each_era_whatever_it_waits_for() {
     let (api, requests) = api(None);
-    let (eras, era) = sync::watch::channel(0);
-    let mut events = std::pin::pin!(events(api, timing(), era));
+    let eras = Eras::default();
+    let mut events = std::pin::pin!(events(api, timing(), eras.clone()));
     for round in 0..3 {
         for expected in ["begin", "object", "listed"] {
             let event = events.next().await.expect("it never ends");
@@ -101,13 +116,13 @@ async fn a_watch_begins_anew_with_each_era_whatever_it_waits_for() {
         let next = timeout(3600 * SECOND, events.next()).await;
         assert!(next.is_err(), "the watch shows nothing: {next:?}");
         assert_eq!(requests.take(), ["list", "watch 10"], "round {round}");
-        eras.send_modify(|era| *era += 1);
+        eras.begin_next(0);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_pauses_grow_to_a_bound_and_begin_anew_after_a_calm() {
-    let mut pauses = Pauses::default();
+    let mut pauses = Pauses::new(timing().longest_pause());
     let around = |pause: Duration, expected: Duration| {
         let shortest = expected.mul_f64(0.8);
         assert!((shortest..=expected).contains(&pause), "{pause:?}");
@@ -128,6 +143,11 @@ fn a_dead_connection_is_found_before_the_replica_is_not_ready_and_that_before_it
         timing.blind_after(),
     ];
     assert_eq!(bounds.map(|bound| bound.as_secs()), [24, 45, 60]);
-    // One connection is found dead and the next one begins before that.
-    assert!(timing.connection_silence() + LONGEST_PAUSE < timing.not_ready_after());
+    for seconds in [1, 5, 20, 300] {
+        let timing = WatchTiming::new(seconds * SECOND);
+        // One connection is found dead and the next one begins before that.
+        let next = timing.connection_silence() + timing.longest_pause();
+        assert!(next < timing.not_ready_after(), "{seconds} s");
+        assert!(timing.not_ready_after() < timing.blind_after());
+    }
 }

@@ -16,6 +16,8 @@ enum Shown {
     Excluded(u8),
     /// So many Nodes are eligible, and none has an address.
     WithoutAddress(u8),
+    /// No Node is known to be eligible, and one cannot be read.
+    Unreadable,
     /// Another source contradicts the look.
     Contradiction,
 }
@@ -38,6 +40,7 @@ fn look(shown: Shown) -> Option<NodeLook> {
         Shown::Nodes(numbers, existing) => (numbers, existing, true),
         Shown::Excluded(existing) => (&[], existing, false),
         Shown::WithoutAddress(existing) => (&[], existing, true),
+        Shown::Unreadable => (&[], 1, false),
         Shown::Contradiction => return None,
     };
     let name = |number: u8| format!("n{number}");
@@ -50,6 +53,7 @@ fn look(shown: Shown) -> Option<NodeLook> {
         existing: others.chain(numbers.iter().copied().map(name)).collect(),
         backends: backends.collect(),
         any_eligible,
+        any_unknown: matches!(shown, Shown::Unreadable),
     })
 }
 
@@ -72,7 +76,7 @@ fn sent(held: &Held) -> Sent {
 type Story = (&'static str, HoldSettings, Vec<(u64, Shown, Option<Sent>)>);
 
 fn stories() -> Vec<Story> {
-    use self::Shown::{Contradiction, Excluded, Nodes, WithoutAddress};
+    use self::Shown::{Contradiction, Excluded, Nodes, Unreadable, WithoutAddress};
     let emptying = HoldSettings {
         empty_without_addresses: true,
         ..SETTINGS
@@ -92,6 +96,16 @@ fn stories() -> Vec<Story> {
                 (310, Excluded(3), Some(Sent::Emptied)),
                 (400, Excluded(3), Some(Sent::Emptied)),
                 (401, Nodes(&[2], 3), Some(these(&[2]))),
+            ],
+        ),
+        (
+            "a Node that cannot be read may be a back end, however long that lasts",
+            emptying,
+            vec![
+                (0, Unreadable, Some(Sent::Kept(None))),
+                (400, Unreadable, Some(Sent::Kept(None))),
+                (401, Excluded(1), Some(Sent::Kept(Some(300)))),
+                (701, Excluded(1), Some(Sent::Emptied)),
             ],
         ),
         (

@@ -55,8 +55,8 @@ fn addresses_are_cleared_only_where_we_may_have_published_them() {
         (
             recorded(None),
             CloudView::Absent,
-            true,
-            "a create was announced",
+            false,
+            "a create was announced, and nothing published yet",
         ),
         (
             forged,
@@ -77,6 +77,28 @@ fn addresses_are_cleared_only_where_we_may_have_published_them() {
             "{reason}"
         );
     }
+}
+
+#[test]
+fn the_id_of_a_lost_load_balancer_stays_until_the_next_one_has_one() {
+    let service = ServiceView {
+        record: Record::parse(Some("lb-1"), Some("cloud1")),
+        ..service("cloud1")
+    };
+    let mut observed = Observed::of_service(&service, nodes(&["10.0.0.1"]));
+    let cloud = CloudName::new("cloud1");
+    observed.clouds = [(cloud.clone(), CloudView::Absent)].into();
+    let publication = observed.publication(&BTreeSet::from([cloud.clone()]));
+    assert_eq!(
+        publication.record, service.record,
+        "its address is published"
+    );
+    let mut next = load_balancer(&service, &nodes(&[]));
+    next.id = LoadBalancerId::new("lb-2");
+    observed.clouds = [(cloud.clone(), CloudView::Present(Box::new(next)))].into();
+    let publication = observed.publication(&BTreeSet::from([cloud]));
+    let record = Record::parse(Some("lb-2"), Some("cloud1"));
+    assert_eq!(publication.record, record);
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl KubernetesMetrics {
             )?,
             watch_silence: registrar.seconds(
                 "mycloud_lb_watch_silence_seconds",
-                "Time since the last sign of life of a watch: an answer or a part of one.",
+                "Time since the last sign of life of a watch: a part of an answer, or its proper end.",
                 vec![kind()],
             )?,
             data_went_back: registrar.counter(
