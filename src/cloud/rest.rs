@@ -1,5 +1,6 @@
 //! The operations of a cloud over its HTTP API.
 
+mod answer;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,8 @@ use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId};
 use crate::priority::Priority;
 use crate::telemetry::log_throttle::LogThrottle;
+
+pub use answer::{Answer, Asked};
 
 /// A cloud with an HTTP API.
 pub struct RestCloud {
@@ -112,6 +115,15 @@ impl RestCloud {
         DesiredBody::new(self.api_client.profile, id, request)
             .map(|body| json(&body))
             .map_err(|what| self.unsupported(verb, what))
+    }
+
+    /// Reads the response to a query.
+    fn queried(&self, which: Which<'_>, body: &[u8]) -> Result<LoadBalancer, CloudError> {
+        let body = self.parse::<LoadBalancerBody<'_>>(Verb::Query, body)?;
+        let found = body.found(self.reading(), which);
+        let found = found.map_err(|message| self.protocol(Verb::Query, message))?;
+        self.warn_of_refused(Verb::Query, &found);
+        Ok(self.sharing_nodes(found))
     }
 
     /// Reads the response to a create, or to an update of a load balancer that was
@@ -199,13 +211,7 @@ impl Cloud for RestCloud {
             body: json(&QueryBody::from(which)),
             limit: bounds::ONE,
         };
-        let read = move |body: &[u8]| {
-            let body = self.parse::<LoadBalancerBody<'_>>(Verb::Query, body)?;
-            let found = body.found(self.reading(), which);
-            let found = found.map_err(|message| self.protocol(Verb::Query, message))?;
-            self.warn_of_refused(Verb::Query, &found);
-            Ok(self.sharing_nodes(found))
-        };
+        let read = move |body: &[u8]| self.queried(which, body);
         let call = self.api_client.call(span, api_request, read);
         call.map(|result| none_if_not_found(result.map(Some), None))
             .boxed()
