@@ -40,7 +40,7 @@ fn escape(letter: char) -> Cow<'static, str> {
 
 /// A whole message, on one line and in at most this number of bytes.
 pub fn message(text: &str, limit: usize) -> Cow<'_, str> {
-    if text.len() <= limit && !text.contains(char::is_control) {
+    if text.len() <= limit && !text.contains(is_unseen) {
         return text.into();
     }
     let mut message = String::new();
@@ -55,13 +55,19 @@ pub fn message(text: &str, limit: usize) -> Cow<'_, str> {
     message.into()
 }
 
-/// Appends a letter; one that could end the line is escaped.
+/// Appends a letter; one that could end the line or turn its direction is escaped.
 pub fn push_on_one_line(line: &mut String, letter: char) {
-    if letter.is_control() {
+    if is_unseen(letter) {
         line.extend(letter.escape_default());
     } else {
         line.push(letter);
     }
+}
+
+/// Whether a letter is a control character, a separator of lines, or a mark of direction.
+fn is_unseen(letter: char) -> bool {
+    let is_mark = |letter| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') || is_mark(letter)
 }
 
 /// The text with a mark at its end, within the limit.
@@ -113,6 +119,8 @@ mod tests {
     fn a_message_is_one_line_within_its_limit() {
         assert_eq!(message("all is well", 20), "all is well");
         assert_eq!(message("a\nINFO forged", 20), "a\\nINFO forged");
+        assert_eq!(message("a\u{2028}b", 20), "a\\u{2028}b");
+        assert_eq!(message("a\u{202e}b", 20), "a\\u{202e}b");
         for text in ["x".repeat(5_000), "é".repeat(5_000), "\n".repeat(5_000)] {
             let short = message(&text, 100);
             assert!(short.len() <= 100 && short.ends_with('…'), "{short}");
