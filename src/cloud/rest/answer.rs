@@ -96,9 +96,7 @@ impl RestCloud {
     ) -> Result<(Vec<LoadBalancer>, Option<String>), CloudError> {
         let mut listing = Listing::default();
         let read = |body: &[u8]| self.read_page(cluster, body, &mut listing);
-        let token = self
-            .api_client
-            .answered(Verb::List, &answer.into(), read)?;
+        let token = self.api_client.answered(Verb::List, &answer.into(), read)?;
         Ok((listing.found, token))
     }
 }
