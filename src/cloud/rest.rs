@@ -21,7 +21,7 @@ use super::settings::RestSettings;
 use super::span::CallSpan;
 use super::token::TokenFile;
 use super::transport::{self, CloudSetupError};
-use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, QueryBody, Reading};
+use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, Object, QueryBody, Reading};
 use super::{Cloud, Which};
 use super::{body, bounds};
 use crate::election::WritePermit;
@@ -119,7 +119,7 @@ impl RestCloud {
 
     /// Reads the response to a query.
     fn queried(&self, which: Which<'_>, body: &[u8]) -> Result<LoadBalancer, CloudError> {
-        let body = self.parse::<LoadBalancerBody<'_>>(Verb::Query, body)?;
+        let Object(body) = self.parse::<Object<LoadBalancerBody<'_>>>(Verb::Query, body)?;
         let found = body.found(self.reading(), which);
         let found = found.map_err(|message| self.protocol(Verb::Query, message))?;
         self.warn_of_refused(Verb::Query, &found);
@@ -135,7 +135,7 @@ impl RestCloud {
         before: Option<&LoadBalancer>,
         request: &CreateRequest,
     ) -> Result<LoadBalancer, CloudError> {
-        let body = self.parse::<LoadBalancerBody<'_>>(verb, body)?;
+        let Object(body) = self.parse::<Object<LoadBalancerBody<'_>>>(verb, body)?;
         let changed = match before {
             None => body.created(self.reading(), request),
             Some(before) => body.updated(self.reading(), before, request),

@@ -11,7 +11,7 @@ use super::{RestCloud, json};
 use crate::cloud::call::{CallEvent, SkippedItem, Verb};
 use crate::cloud::error::CloudError;
 use crate::cloud::http_client::{ApiRequest, TOO_LARGE};
-use crate::cloud::wire::{ListRequestBody, LoadBalancerBody, read_page};
+use crate::cloud::wire::{ListRequestBody, LoadBalancerBody, Object, read_page};
 use crate::cloud::{Profile, body, bounds};
 use crate::plan::load_balancer::{Listener, LoadBalancer};
 use crate::plan::naming::ClusterId;
@@ -157,9 +157,9 @@ impl RestCloud {
         listing: &mut Listing,
     ) -> Result<(), String> {
         listing.count_item()?;
-        let read = serde_json::from_str::<LoadBalancerBody<'_>>(item.get())
+        let read = serde_json::from_str::<Object<LoadBalancerBody<'_>>>(item.get())
             .map_err(|error| error.to_string())
-            .and_then(|item| item.listed(self.reading()));
+            .and_then(|Object(item)| item.listed(self.reading()));
         let mut found = match read {
             Ok(found) => found,
             Err(error) => {
