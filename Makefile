@@ -121,6 +121,20 @@ deny: $(DENY) ## Licences and sources of the dependencies (installs cargo-deny o
 	$(CARGO) fetch --locked
 	$(DENY) --locked --offline --log-level error check bans licenses sources
 
+FUZZ := target/tools/bin/cargo-fuzz
+$(FUZZ):
+	$(CARGO) install --locked --version 0.13.1 --root target/tools --target-dir target/tools/build cargo-fuzz
+	rm -rf target/tools/build
+
+.PHONY: fuzz
+fuzz: $(FUZZ) ## Fuzzers, MINUTES=2 for each (installs cargo-fuzz and nightly once); TARGET=name, KEEP=1
+	fuzz/run
+
+.PHONY: fuzz-simulator
+fuzz-simulator: ## Schemathesis: the simulator against its OpenAPI document (needs python3 and pip, once)
+	$(CARGO) build --locked --package testbed --bin cloud-simulator
+	BUILT=$(abspath $(BUILT)) testbed/schemathesis/run
+
 .PHONY: model
 model: ## The protocol under the model checker with two faults (about 20 minutes, 4 GB)
 	$(CARGO) test --locked --profile model --test model -- \

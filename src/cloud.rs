@@ -37,7 +37,7 @@ pub use address_policy::AddressPolicy;
 pub use call::{Call, CallEvent, CallObserver, Code, Operation, SkippedItem, Verb};
 pub use error::{CloudError, ErrorKind, Rejection};
 pub use inventory::{Inventory, LoadStamp};
-pub use rest::RestCloud;
+pub use rest::{Answer, Asked, RestCloud};
 pub use settings::RestSettings;
 pub use transport::CloudSetupError;
 pub use wire::ApiCode;

@@ -147,3 +147,42 @@ async fn a_lease_with_values_that_only_go_reads_is_taken_all_the_same() -> Resul
     );
     Ok(())
 }
+
+/// Whoever may update one Service can do this. serde_json builds no value that is nested
+/// deeper than 127 times.
+#[tokio::test]
+async fn managed_fields_that_are_nested_deeply_hide_no_service() -> Result<()> {
+    const DEPTH: usize = 200;
+    let test = Environment::own("nested").await?;
+    let node = NewNode::new("node", [127, 10, 0, 1].into());
+    node.create(&test.client()).await?;
+    test.service("nested").provider("cloud1").create().await?;
+    let nested = format!("{}{{}}{}", r#"{"f:x":"#.repeat(DEPTH), "}".repeat(DEPTH));
+    let entry = format!(
+        r#"{{"manager":"other","operation":"Update","apiVersion":"v1","time":"2026-01-01T00:00:00Z",
+        "fieldsType":"FieldsV1","fieldsV1":{{"f:metadata":{{"f:annotations":{{"f:mycloud.com/enable":{nested}}}}}}}}}"#
+    );
+    let path = format!("/api/v1/namespaces/{}/services/nested", test.namespace);
+    let patch = Request::patch(path)
+        .header("Content-Type", "application/merge-patch+json")
+        .body(format!(r#"{{"metadata":{{"managedFields":[{entry}]}}}}"#).into_bytes())?;
+    let shown = test.client().request_text(patch).await?;
+    ensure!(
+        shown.contains(&nested),
+        "kube-apiserver dropped it: {shown}"
+    );
+
+    let _replica = test.sole_replica().await?;
+    test.service("plain").provider("cloud1").create().await?;
+    test.until_ready("plain").await?;
+    eventually(
+        "the nested Service to have a load balancer",
+        SOON,
+        async || {
+            let inventory = test.cloud1.inventory();
+            let mut owners = inventory.iter().filter_map(|found| found.owner.as_ref());
+            Ok(owners.any(|owner| owner.name == "nested").then_some(()))
+        },
+    )
+    .await
+}

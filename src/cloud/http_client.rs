@@ -200,25 +200,33 @@ impl ApiClient {
             () = sleep(timeout) => return Err(timed_out(format!("no response within {timeout:?}"))),
             () = ended(permit) => return Err(timed_out("leadership ended before the response".into())),
         };
+        let value = self.answered(verb, &response, read)?;
+        Ok((Code::Status(response.status), value))
+    }
+
+    /// Classifies a response, and reads the body of a successful one.
+    pub(super) fn answered<R>(
+        &self,
+        verb: Verb,
+        response: &Response,
+        read: impl FnOnce(&[u8]) -> Result<R, CloudError>,
+    ) -> Result<R, CloudError> {
         let operation = self.operation(verb);
         let value = response.classify(self.profile, &operation).and_then(read);
-        match value {
-            Ok(value) => Ok((Code::Status(response.status), value)),
-            Err(error) => {
-                let is_protocol = error.kind() == ErrorKind::Protocol;
-                if is_protocol && self.should_log(verb, "unknown_answer") {
-                    let body = body::excerpt(&response.body);
-                    let (status, error) = (response.status.as_u16(), error.message());
-                    tracing::warn!(
-                        status,
-                        body,
-                        error,
-                        "the cloud's response does not match the API"
-                    );
-                }
-                Err(error)
-            }
+        if let Err(error) = &value
+            && error.kind() == ErrorKind::Protocol
+            && self.should_log(verb, "unknown_answer")
+        {
+            let body = body::excerpt(&response.body);
+            let (status, error) = (response.status.as_u16(), error.message());
+            tracing::warn!(
+                status,
+                body,
+                error,
+                "the cloud's response does not match the API"
+            );
         }
+        value
     }
 
     async fn exchange(

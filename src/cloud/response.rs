@@ -13,7 +13,7 @@ use super::Profile;
 use super::body::excerpt;
 use super::call::{Code, Operation, Verb};
 use super::error::{CloudError, ErrorKind, Rejection};
-use super::wire::{ApiCode, ErrorBody};
+use super::wire::{ApiCode, ErrorBody, Object};
 
 /// A response that is read but not yet classified.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl Response {
         profile: Profile,
         operation: &Operation,
     ) -> Result<&[u8], CloudError> {
-        let fields = serde_json::from_slice::<ErrorBody<'_>>(&self.body).ok();
+        let fields = serde_json::from_slice::<Object<ErrorBody<'_>>>(&self.body);
+        let fields = fields.map(|Object(fields)| fields).ok();
         let err = fields.as_ref().and_then(|fields| fields.err.as_deref());
         let code = fields.as_ref().and_then(ErrorBody::code);
         let text = excerpt(err.unwrap_or_default().as_bytes());

@@ -1,5 +1,6 @@
 //! The operations of a cloud over its HTTP API.
 
+mod answer;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use super::settings::RestSettings;
 use super::span::CallSpan;
 use super::token::TokenFile;
 use super::transport::{self, CloudSetupError};
-use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, QueryBody, Reading};
+use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, Object, QueryBody, Reading};
 use super::{Cloud, Which};
 use super::{body, bounds};
 use crate::election::WritePermit;
@@ -29,6 +30,8 @@ use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId};
 use crate::priority::Priority;
 use crate::telemetry::log_throttle::LogThrottle;
+
+pub use answer::{Answer, Asked};
 
 /// A cloud with an HTTP API.
 pub struct RestCloud {
@@ -114,6 +117,15 @@ impl RestCloud {
             .map_err(|what| self.unsupported(verb, what))
     }
 
+    /// Reads the response to a query.
+    fn queried(&self, which: Which<'_>, body: &[u8]) -> Result<LoadBalancer, CloudError> {
+        let Object(body) = self.parse::<Object<LoadBalancerBody<'_>>>(Verb::Query, body)?;
+        let found = body.found(self.reading(), which);
+        let found = found.map_err(|message| self.protocol(Verb::Query, message))?;
+        self.warn_of_refused(Verb::Query, &found);
+        Ok(self.sharing_nodes(found))
+    }
+
     /// Reads the response to a create, or to an update of a load balancer that was
     /// `before`.
     fn changed(
@@ -123,7 +135,7 @@ impl RestCloud {
         before: Option<&LoadBalancer>,
         request: &CreateRequest,
     ) -> Result<LoadBalancer, CloudError> {
-        let body = self.parse::<LoadBalancerBody<'_>>(verb, body)?;
+        let Object(body) = self.parse::<Object<LoadBalancerBody<'_>>>(verb, body)?;
         let changed = match before {
             None => body.created(self.reading(), request),
             Some(before) => body.updated(self.reading(), before, request),
@@ -199,13 +211,7 @@ impl Cloud for RestCloud {
             body: json(&QueryBody::from(which)),
             limit: bounds::ONE,
         };
-        let read = move |body: &[u8]| {
-            let body = self.parse::<LoadBalancerBody<'_>>(Verb::Query, body)?;
-            let found = body.found(self.reading(), which);
-            let found = found.map_err(|message| self.protocol(Verb::Query, message))?;
-            self.warn_of_refused(Verb::Query, &found);
-            Ok(self.sharing_nodes(found))
-        };
+        let read = move |body: &[u8]| self.queried(which, body);
         let call = self.api_client.call(span, api_request, read);
         call.map(|result| none_if_not_found(result.map(Some), None))
             .boxed()
@@ -267,7 +273,8 @@ impl Cloud for RestCloud {
             };
             let read = |body: &[u8]| {
                 let updated = self.changed(Verb::Update, body, Some(before), request)?;
-                let body = self.parse::<LoadBalancerBody<'_>>(Verb::Update, body)?;
+                let Object(body) =
+                    self.parse::<Object<LoadBalancerBody<'_>>>(Verb::Update, body)?;
                 Ok((updated, body.shows_changes(self.reading(), before, request)))
             };
             let (updated, is_shown) = self.api_client.call(span, api_request, read).await?;

@@ -1,6 +1,7 @@
 //! The JSON of the API, and its conversion to and from the types of the plan.
 
 mod field;
+mod object;
 mod owner;
 mod page;
 mod request;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use field::{Field, Shown};
 
+pub(super) use object::Object;
 pub(super) use page::read_page;
 pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody};
 pub(super) use response::{LoadBalancerBody, Reading};

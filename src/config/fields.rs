@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use super::error::{ConfigErrors, Location, Violation};
 use super::yaml::{Content, Field, Node};
+use crate::plan::excerpt;
+
+/// Maximum size in bytes of the name of a field in an error.
+const NAME_LIMIT: usize = 100;
 
 /// The fields of a mapping, by name.
 pub struct Fields<'node> {
@@ -74,7 +78,8 @@ impl<'node> Fields<'node> {
         Location::Field {
             file: self.file.to_owned(),
             line,
-            path: format!("{}{name}", self.prefix),
+            // An unknown name may have line breaks, and any length.
+            path: format!("{}{}", self.prefix, excerpt::message(name, NAME_LIMIT)),
         }
     }
 

@@ -350,3 +350,16 @@ fn secure_metrics_need_all_of_their_flags_and_switch_the_plain_ones_off() {
         ]
     );
 }
+
+#[test]
+fn an_error_is_one_short_line_whatever_the_names_in_the_file() {
+    let long = format!("{}: 1\n", "x".repeat(5_000));
+    for text in ["\"a\\nb\": 1\n", "\"a\\u2028b\": 1\n", &long, "? [\n\r"] {
+        let file = TestFile::new("one-line", text);
+        for error in file.errors() {
+            assert!(error.len() < 600, "{error}");
+            let breaks = |letter: char| letter.is_control() || letter == '\u{2028}';
+            assert!(!error.contains(breaks), "{error:?}");
+        }
+    }
+}

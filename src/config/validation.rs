@@ -143,15 +143,19 @@ pub fn endpoint(text: &str) -> Result<Url, Violation> {
     Err(Violation::new(rule))
 }
 
-/// A file that this process can read now.
+/// A regular file that this process can read now. A pipe could wait for its writer for ever,
+/// and a device may have no end.
 pub fn readable_file(text: &str) -> Result<PathBuf, Violation> {
     let path = PathBuf::from(text);
-    let readable = File::open(&path).and_then(|file| file.metadata());
-    match readable {
-        Ok(metadata) if metadata.is_dir() => {
-            Err(Violation::new("it must be a file, not a directory"))
-        }
-        Ok(_) => Ok(path),
+    let opened = std::fs::metadata(&path).and_then(|metadata| match metadata.is_file() {
+        true => File::open(&path).map(Some),
+        false => Ok(None),
+    });
+    match opened {
+        Ok(Some(_)) => Ok(path),
+        Ok(None) => Err(Violation::new(
+            "it must be a regular file, not a directory, a pipe or a device",
+        )),
         Err(error) => Err(Violation::new(format!(
             "it must be a file that can be read ({error})"
         ))),
@@ -289,7 +293,12 @@ mod tests {
         accepts(
             readable_file,
             &[concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")],
-            &[env!("CARGO_MANIFEST_DIR"), "/nowhere/token"],
+            &[
+                env!("CARGO_MANIFEST_DIR"),
+                "/nowhere/token",
+                "/dev/zero",
+                "a\0b",
+            ],
         );
     }
 

@@ -11,6 +11,11 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::DuplicateKeyPolicy;
 use serde_saphyr::{Location, Spanned};
 
+use crate::plan::excerpt;
+
+/// Maximum size in bytes of the parser's message, which may repeat a part of the text.
+const MESSAGE_LIMIT: usize = 300;
+
 /// A node of the document.
 #[derive(Debug)]
 pub struct Node {
@@ -58,7 +63,7 @@ pub fn parse(text: &str) -> Result<Node, NotYaml> {
     let document: Option<Spanned<Raw>> = serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| NotYaml {
             line: error.location().map(|location| location.line()),
-            message: error.to_string().replace('\n', " "),
+            message: one_line(&error.to_string()),
         })?;
     Ok(document.map_or(
         Node {
@@ -67,6 +72,11 @@ pub fn parse(text: &str) -> Result<Node, NotYaml> {
         },
         |raw| node(raw, text),
     ))
+}
+
+fn one_line(message: &str) -> String {
+    let message = message.replace('\n', " ");
+    excerpt::message(&message, MESSAGE_LIMIT).into_owned()
 }
 
 /// A node as the deserializer produces it.

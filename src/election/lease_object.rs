@@ -2,17 +2,23 @@
 //! time in the year 10000, would make it unreadable for every replica, and nobody would
 //! lead any more.
 
+mod shallow;
+
 use std::borrow::Cow;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
 use kube::core::NamespaceResourceScope;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::observed_lease::TERM_OFFSET;
+use shallow::Shallow;
+
+/// Levels of the object, its metadata, the list of `managedFields`, an entry, and its time.
+const LEVELS: usize = 5;
 
 /// A Lease as the API server shows it. Reading one never fails: a field with an unexpected
 /// value counts as missing. A holder is one whatever its value is.
@@ -110,7 +116,7 @@ fn field<T: DeserializeOwned>(
 
 impl<'de> Deserialize<'de> for LeaseObject {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        Ok(Self::read(&Value::deserialize(json)?))
+        Ok(Self::read(&Shallow(LEVELS).deserialize(json)?))
     }
 }
 
@@ -192,6 +198,27 @@ mod tests {
             assert!(typed.is_ok(), "{path}: {typed:?}");
         }
         assert!(!read(whole()).is_odd());
+    }
+
+    /// Beyond 127 levels, serde_json builds no value.
+    #[test]
+    fn what_is_nested_deeply_hides_no_lease() {
+        let nested = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+        let fields = [
+            "/metadata/managedFields/0/manager",
+            "/metadata/managedFields/0/time",
+            "/spec/renewTime",
+            "/spec/holderIdentity",
+        ];
+        for path in fields {
+            let mut json = whole();
+            *json.pointer_mut(path).expect("a field") = "nested".into();
+            let json = json.to_string().replace("\"nested\"", &nested);
+            let lease = serde_json::from_str::<LeaseObject>(&json).expect("anything is read");
+            assert!(lease.spec.holder_identity.is_some(), "{path}");
+            assert_eq!(lease.is_odd(), path == "/spec/renewTime", "{path}");
+            assert_eq!(lease.has_odd_owner, path.ends_with("time"), "{path}");
+        }
     }
 
     #[test]

@@ -11,7 +11,6 @@ use k8s_openapi::jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 /// A value that was read, and whether its JSON has another shape than expected. The value
 /// is then the default, or the readable part of a list. `null` counts as missing, as in Go.
@@ -36,13 +35,7 @@ pub(super) fn text_field<'de, D>(json: D) -> Result<Field<Option<String>>, D::Er
 where
     D: Deserializer<'de>,
 {
-    let json = Value::deserialize(json)?;
-    let is_odd = !json.is_null() && !json.is_string();
-    let value = match json {
-        Value::String(text) => Some(text),
-        _ => None,
-    };
-    Ok(Field { value, is_odd })
+    Ok(Shaped::deserialize(json)?.optional())
 }
 
 /// Reads a text; `None` for anything else.
@@ -55,10 +48,7 @@ pub(super) fn integer_field<'de, D>(json: D) -> Result<Field<Option<i64>>, D::Er
 where
     D: Deserializer<'de>,
 {
-    let json = Value::deserialize(json)?;
-    let value = json.as_i64();
-    let is_odd = !json.is_null() && value.is_none();
-    Ok(Field { value, is_odd })
+    Ok(Shaped::deserialize(json)?.optional())
 }
 
 /// Reads a time. One that Go admits and [`Timestamp`] does not, such as one in the year
@@ -140,10 +130,10 @@ pub(super) fn texts_field<'de, D>(json: D) -> Result<Field<Vec<String>>, D::Erro
 where
     D: Deserializer<'de>,
 {
-    let list = json.deserialize_any(AnyShape::<List<Value>>(PhantomData))?;
+    let list = json.deserialize_any(AnyShape::<List<Shaped<String>>>(PhantomData))?;
     Ok(list.0.field().readable(|element| match element {
-        Value::String(text) => Some(text),
-        _ => None,
+        Shaped::Is(text) => Some(text),
+        Shaped::Missing | Shaped::Odd => None,
     }))
 }
 
@@ -165,7 +155,7 @@ pub(super) trait Entries: Default {
     fn needs(key: &str) -> bool;
 
     /// Adds an entry; returns whether its value could be read.
-    fn insert(&mut self, key: String, value: Value) -> bool;
+    fn insert(&mut self, key: String, value: Shaped<String>) -> bool;
 }
 
 /// Reads the entries of an object that are needed. It is odd if one of them is.
@@ -193,7 +183,7 @@ where
 
 /// What was found where a value of one shape is expected.
 #[derive(Default)]
-enum Shaped<T> {
+pub(super) enum Shaped<T> {
     #[default]
     Missing,
     Odd,
@@ -211,10 +201,59 @@ impl<T: Default> Shaped<T> {
     }
 }
 
+impl<T> Shaped<T> {
+    fn optional(self) -> Field<Option<T>> {
+        let is_odd = matches!(self, Self::Odd);
+        let value = match self {
+            Self::Is(value) => Some(value),
+            Self::Missing | Self::Odd => None,
+        };
+        Field { value, is_odd }
+    }
+}
+
+impl<'de> Shape<'de> for Shaped<String> {
+    fn odd() -> Self {
+        Self::Odd
+    }
+
+    fn from_text(text: &str) -> Self {
+        Self::Is(text.to_owned())
+    }
+}
+
+impl<'de> Shape<'de> for Shaped<i64> {
+    fn odd() -> Self {
+        Self::Odd
+    }
+
+    fn from_integer(number: i64) -> Self {
+        Self::Is(number)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Shaped<T>
+where
+    Self: Shape<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(AnyShape(PhantomData))
+    }
+}
+
 /// A type that is read from any JSON: the default from `null`, [`Shape::odd`] from any other
-/// JSON than the one that it expects.
+/// JSON than the one that it expects. What is not expected is skipped, never built: JSON
+/// that is nested too deeply for serde_json to build would otherwise be an error.
 trait Shape<'de>: Default {
     fn odd() -> Self;
+
+    fn from_text(_: &str) -> Self {
+        Self::odd()
+    }
+
+    fn from_integer(_: i64) -> Self {
+        Self::odd()
+    }
 
     fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
@@ -315,20 +354,20 @@ impl<'de, T: Shape<'de>> Visitor<'de> for AnyShape<T> {
         Ok(T::odd())
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<T, E> {
-        Ok(T::odd())
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        Ok(T::from_integer(number))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<T, E> {
-        Ok(T::odd())
+    fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
+        Ok(i64::try_from(number).map_or_else(|_| T::odd(), T::from_integer))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<T, E> {
         Ok(T::odd())
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<T, E> {
-        Ok(T::odd())
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        Ok(T::from_text(text))
     }
 
     fn visit_unit<E: Error>(self) -> Result<T, E> {

@@ -4,10 +4,9 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::MetadataKeys;
-use super::lenient::{self, Entries, Field};
+use super::lenient::{self, Entries, Field, Shaped};
 use super::service_object::Service;
 use crate::plan::annotation::ENABLE;
 
@@ -89,8 +88,8 @@ impl Entries for Switches {
         name.is_some_and(|name| name.rsplit('/').next() == Some(ENABLE))
     }
 
-    fn insert(&mut self, field: String, value: Value) -> bool {
-        if !value.is_null() {
+    fn insert(&mut self, field: String, value: Shaped<String>) -> bool {
+        if !matches!(value, Shaped::Missing) {
             self.0.extend(field.strip_prefix("f:").map(Box::from));
         }
         true
@@ -103,7 +102,7 @@ fn is_present<'de, D: Deserializer<'de>>(json: D) -> Result<bool, D::Error> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

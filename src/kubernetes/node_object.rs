@@ -10,9 +10,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::core::ClusterResourceScope;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
-use super::lenient::{self, Entries, Field};
+use super::lenient::{self, Entries, Field, Shaped};
 use super::node::{AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeAddressType};
 
 /// A Node as the API server shows it.
@@ -110,9 +109,12 @@ impl Entries for Labels {
         name == EXCLUDE_LABEL
     }
 
-    fn insert(&mut self, _: String, value: Value) -> bool {
+    fn insert(&mut self, _: String, value: Shaped<String>) -> bool {
         // Any value but an explicit "false" excludes the Node.
-        self.exclude = Some(value.as_str().unwrap_or_default().into());
+        self.exclude = Some(match value {
+            Shaped::Is(text) => text.into(),
+            Shaped::Missing | Shaped::Odd => "".into(),
+        });
         true
     }
 }

@@ -116,6 +116,8 @@ mod tests {
         assert_eq!(message("a\nINFO forged", 20), "a\\nINFO forged");
         assert_eq!(message("\u{202e}on", 20), "\\u{202e}on", "direction");
         assert_eq!(message("caf\u{e9} \"à\"", 20), "caf\u{e9} \"à\"");
+        assert_eq!(message("a\u{2028}b", 20), "a\\u{2028}b");
+        assert_eq!(message("a\u{202e}b", 20), "a\\u{202e}b");
         for text in ["x".repeat(5_000), "é".repeat(5_000), "\n".repeat(5_000)] {
             let short = message(&text, 100);
             assert!(short.len() <= 100 && short.ends_with('…'), "{short}");

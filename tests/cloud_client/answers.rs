@@ -31,6 +31,20 @@ async fn answers_that_fail_a_create() {
         (200, "<html>\u{7}", Reason::Protocol, true, "not JSON"),
         (
             200,
+            r#"["gone","NotFound"]"#,
+            Reason::Protocol,
+            true,
+            "a list, not an object",
+        ),
+        (
+            404,
+            r#"["gone"]"#,
+            Reason::Protocol,
+            true,
+            "a list, not an object",
+        ),
+        (
+            200,
             r#"{"err":"","ip":"192.0.2.1"}"#,
             Reason::Protocol,
             true,

@@ -11,7 +11,7 @@ use super::{RestCloud, json};
 use crate::cloud::call::{CallEvent, SkippedItem, Verb};
 use crate::cloud::error::CloudError;
 use crate::cloud::http_client::{ApiRequest, TOO_LARGE};
-use crate::cloud::wire::{ListRequestBody, LoadBalancerBody, read_page};
+use crate::cloud::wire::{ListRequestBody, LoadBalancerBody, Object, read_page};
 use crate::cloud::{Profile, body, bounds};
 use crate::plan::load_balancer::{Listener, LoadBalancer};
 use crate::plan::naming::ClusterId;
@@ -19,8 +19,8 @@ use crate::priority::Priority;
 
 /// A list that is being read.
 #[derive(Default)]
-struct Listing {
-    found: Vec<LoadBalancer>,
+pub(super) struct Listing {
+    pub(super) found: Vec<LoadBalancer>,
     pages: usize,
     /// The items of all pages, also those that were left out.
     items: usize,
@@ -128,13 +128,21 @@ impl RestCloud {
         };
         let span = self.span(Verb::List, &self.urls.list);
         // The page is converted here, so that neither its text nor its JSON outlives the call.
-        let read = |body: &[u8]| {
-            let exceeded = |message| self.protocol(Verb::List, message);
-            listing.count_bytes(body.len()).map_err(exceeded)?;
-            let take = |item: &RawValue| self.take_item(item, cluster, listing);
-            read_page(body, take).map_err(|error| self.mismatch(Verb::List, &error))
-        };
+        let read = |body: &[u8]| self.read_page(cluster, body, listing);
         self.api_client.call(span, api_request, read).await
+    }
+
+    /// Reads the body of a page into the list; returns the token of the next one.
+    pub(super) fn read_page(
+        &self,
+        cluster: &ClusterId,
+        body: &[u8],
+        listing: &mut Listing,
+    ) -> Result<Option<String>, CloudError> {
+        let exceeded = |message| self.protocol(Verb::List, message);
+        listing.count_bytes(body.len()).map_err(exceeded)?;
+        let take = |item: &RawValue| self.take_item(item, cluster, listing);
+        read_page(body, take).map_err(|error| self.mismatch(Verb::List, &error))
     }
 
     /// Adds an item to the list. An unreadable item and one of another cluster cost only
@@ -149,9 +157,9 @@ impl RestCloud {
         listing: &mut Listing,
     ) -> Result<(), String> {
         listing.count_item()?;
-        let read = serde_json::from_str::<LoadBalancerBody<'_>>(item.get())
+        let read = serde_json::from_str::<Object<LoadBalancerBody<'_>>>(item.get())
             .map_err(|error| error.to_string())
-            .and_then(|item| item.listed(self.reading()));
+            .and_then(|Object(item)| item.listed(self.reading()));
         let mut found = match read {
             Ok(found) => found,
             Err(error) => {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::field::{self, Field, FirstTexts, Shown};
+use super::object::Object;
 use super::owner::OwnerBody;
 use crate::cloud::address_policy::AddressPolicy;
 use crate::cloud::body::excerpt;
@@ -174,7 +175,7 @@ impl LoadBalancerBody<'_> {
         let name = identifier("name", self.name, assumed.name, LoadBalancerName::parse)?;
         let owner = match Shown::from(self.owner) {
             Shown::Nothing => assumed.owner.cloned(),
-            Shown::Value(owner) => OwnerBody::into_owner(owner)?,
+            Shown::Value(Object(owner)) => OwnerBody::into_owner(owner)?,
             Shown::Unknown => return Err("the owner is not an object of texts".into()),
         };
         let shown = self.addresses(policy);

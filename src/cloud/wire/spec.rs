@@ -1,6 +1,7 @@
 //! The spec of a load balancer in a response.
 
 use super::field::{self, BackEnds, Shown};
+use super::object::Object;
 use super::response::LoadBalancerBody;
 use super::{ListenerBody, SessionAffinityBody};
 use crate::plan::canonical;
@@ -16,8 +17,8 @@ impl LoadBalancerBody<'_> {
         let listeners = self.listeners(requested);
         let nodes = Shown::<BackEnds>::from(self.nodes);
         let algorithm = Shown::<Algorithm>::from(self.algorithm);
-        let affinity = Shown::<SessionAffinityBody>::from(self.session_affinity)
-            .map(|affinity| affinity.client_seconds());
+        let affinity = Shown::<Object<SessionAffinityBody>>::from(self.session_affinity)
+            .map(|Object(affinity)| affinity.client_seconds());
         let ranges = Shown::<Vec<String>>::from(self.source_ranges).map(canonical::ranges);
         let (spec, bandwidth) = (field::text(self.spec), field::text(self.bandwidth));
         let bandwidth = bandwidth.map(canonical::bandwidth);
@@ -47,9 +48,10 @@ impl LoadBalancerBody<'_> {
     /// The listeners; without a list of them, the one of `port` and `nodePort`, which may
     /// be the first of those that were requested.
     fn listeners(&self, requested: Option<&LoadBalancerSpec>) -> Shown<Vec<Listener>> {
-        let list = Shown::<Vec<ListenerBody>>::from(self.listeners);
+        let list = Shown::<Vec<Object<ListenerBody>>>::from(self.listeners);
         if self.listeners.is_some() {
-            return list.map(|list| list.into_iter().map(Listener::from).collect());
+            let read = |Object(listener)| Listener::from(listener);
+            return list.map(|list| list.into_iter().map(read).collect());
         }
         let ports = (Shown::from(self.port), Shown::from(self.node_port));
         let (port, node_port) = match ports {

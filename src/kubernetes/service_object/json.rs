@@ -3,11 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::{Service, ServiceSpec};
 use crate::kubernetes::condition::Condition;
-use crate::kubernetes::lenient::{self, Entries, Field};
+use crate::kubernetes::lenient::{self, Entries, Field, Shaped};
 use crate::kubernetes::managed_fields::FieldOwner;
 use crate::plan::node_addresses::IpFamily;
 use crate::plan::record::Ingress;
@@ -138,12 +137,12 @@ impl Entries for Annotations {
         !name.starts_with(KUBECTL_DOMAIN)
     }
 
-    fn insert(&mut self, name: String, value: Value) -> bool {
+    fn insert(&mut self, name: String, value: Shaped<String>) -> bool {
         match value {
-            Value::String(value) => self.0.push((name.into(), value.into())),
-            // As Go reads it.
-            Value::Null => self.0.push((name.into(), "".into())),
-            _ => return false,
+            Shaped::Is(value) => self.0.push((name.into(), value.into())),
+            // As Go reads null.
+            Shaped::Missing => self.0.push((name.into(), "".into())),
+            Shaped::Odd => return false,
         }
         true
     }

@@ -231,6 +231,32 @@ fn a_service_is_unreadable_if_a_needed_value_has_another_shape() {
     }
 }
 
+/// serde_json builds no value beyond 127 levels, and `managedFields` may have as many as
+/// whoever may update the Service wants.
+#[test]
+fn what_is_nested_deeply_hides_no_service() {
+    let nested = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let paths = [
+        ("/metadata/managedFields/0/manager", false),
+        ("/metadata/managedFields/0/time", false),
+        (
+            "/metadata/managedFields/0/fieldsV1/f:metadata/f:annotations/f:mycloud.com~1enable",
+            false,
+        ),
+        ("/metadata/annotations/mycloud.com~1enable", true),
+        ("/metadata/finalizers/0", true),
+        ("/spec/type", true),
+        ("/spec/ports/0/port", true),
+    ];
+    for (path, is_needed) in paths {
+        let mut json = whole();
+        *json.pointer_mut(path).expect(path) = "nested".into();
+        let json = json.to_string().replace("\"nested\"", &nested);
+        let service: Service = serde_json::from_str(&json).expect("anything is read");
+        assert_eq!(!service.unreadable().is_empty(), is_needed, "{path}");
+    }
+}
+
 #[test]
 fn it_is_read_from_a_watch_whatever_the_order_of_the_fields() {
     let service = whole();

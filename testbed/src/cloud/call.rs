@@ -76,10 +76,10 @@ impl Call {
         let Some(token) = &self.fencing_token else {
             return Ok(None);
         };
-        let token = token
-            .parse()
-            .map_err(|_| Refusal::invalid(format!("Fencing-Token {token:?} is no whole number")))?;
-        Ok(Some(token))
+        let is_number = token.bytes().all(|byte| byte.is_ascii_digit());
+        let number = token.parse().ok().filter(|_| is_number);
+        let refusal = || Refusal::invalid(format!("Fencing-Token {token:?} is no whole number"));
+        number.ok_or_else(refusal).map(Some)
     }
 
     /// Whether the caller sent this bearer token.

@@ -77,10 +77,10 @@ pub struct HealthCheck {
     #[serde(default)]
     pub protocol: HealthCheckProtocol,
     /// Port on each back end; none for the listener's node port.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
     /// Path for HTTP; none for `/`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
 

@@ -65,10 +65,10 @@ pub(super) async fn carry_out(
 
 /// The basic profile has no fencing.
 fn fence(engine: &Engine, call: &Call) -> Result<(), Refusal> {
-    if !engine.manner.fencing || engine.manner.profile == Profile::Basic {
+    if engine.manner.profile == Profile::Basic {
         return Ok(());
     }
-    match call.fencing_token()? {
+    match call.fencing_token()?.filter(|_| engine.manner.fencing) {
         Some(token) => {
             let cluster = cluster(engine, call);
             engine.inventory().fence(cluster, token)
@@ -102,7 +102,7 @@ async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
         settings: validation::settings(&request)?,
         // The basic profile does not have this header.
         idempotency_key: match profile {
-            Profile::Standard => call.idempotency_key.clone(),
+            Profile::Standard => idempotency_key(call)?,
             Profile::Basic => None,
         },
         state: State::Provisioning,
@@ -121,6 +121,13 @@ async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
     };
     turn.save().await?;
     changed(effect, entry, profile)
+}
+
+fn idempotency_key(call: &Call) -> Result<Option<String>, Refusal> {
+    match call.idempotency_key.as_deref() {
+        Some("") => Err(Refusal::invalid("Idempotency-Key: it must not be empty")),
+        key => Ok(key.map(str::to_owned)),
+    }
 }
 
 async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {
@@ -197,6 +204,10 @@ async fn delete(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
 
 fn query(engine: &Engine, call: &Call, blur: &Blur) -> Result<Done, Refusal> {
     let request: WhichRequest = call.request()?;
+    let is_empty = |text: &Option<String>| text.as_deref() == Some("");
+    if is_empty(&request.lb_id) || is_empty(&request.name) {
+        return Err(Refusal::invalid("lbId, name: they must not be empty"));
+    }
     let (id, name) = (
         request.lb_id.unwrap_or_default(),
         request.name.unwrap_or_default(),
@@ -289,7 +300,7 @@ fn list(engine: &Engine, call: &Call, blur: &Blur) -> Result<Done, Refusal> {
 
 fn page_size(asked: Option<i64>) -> Result<usize, Refusal> {
     match asked {
-        None | Some(0) => Ok(PAGE),
+        None => Ok(PAGE),
         Some(asked @ 1..=LARGEST_PAGE) => Ok(usize::try_from(asked).unwrap_or(PAGE)),
         Some(asked) => Err(Refusal::invalid(format!(
             "pageSize: {asked} is not within 1 to {LARGEST_PAGE}"

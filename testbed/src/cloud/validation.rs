@@ -14,6 +14,8 @@ use super::wire::{ChangeRequest, HealthCheckRequest, ListenerRequest, SessionAff
 
 /// Longest name: one DNS label.
 const NAME_LIMIT: usize = 63;
+/// Digits of a bandwidth.
+const BANDWIDTH_DIGITS: usize = 9;
 /// What Kubernetes gives a session affinity without a timeout: three hours.
 const DEFAULT_AFFINITY_SECONDS: i64 = 10_800;
 
@@ -80,17 +82,16 @@ fn nodes(nodes: Option<&[String]>) -> Result<Vec<IpAddr>, Refusal> {
 
 /// Those of `listeners`, or else the one that `port` and `nodePort` make.
 fn listeners(request: &ChangeRequest) -> Result<Vec<Listener>, Refusal> {
-    let Some(asked) = request
-        .listeners
-        .as_deref()
-        .filter(|asked| !asked.is_empty())
-    else {
+    let Some(asked) = request.listeners.as_deref() else {
         let only = ListenerRequest {
-            port: request.port.unwrap_or_default(),
-            node_port: request.node_port.unwrap_or_default(),
+            port: request.port,
+            node_port: request.node_port,
             ..ListenerRequest::default()
         };
         return Ok(vec![listener("", &only)?]);
+    };
+    let Some(first) = asked.first() else {
+        return Err(Refusal::invalid("listeners: they must not be empty"));
     };
     let mut seen = BTreeSet::new();
     let mut parsed = Vec::with_capacity(asked.len());
@@ -105,12 +106,8 @@ fn listeners(request: &ChangeRequest) -> Result<Vec<Listener>, Refusal> {
         }
         parsed.push(one);
     }
-    let first = &asked[0];
-    if request.port.is_some_and(|port| port != first.port)
-        || request
-            .node_port
-            .is_some_and(|port| port != first.node_port)
-    {
+    let differs = |one: Option<i64>, other: Option<i64>| one.is_some() && one != other;
+    if differs(request.port, first.port) || differs(request.node_port, first.node_port) {
         return Err(Refusal::invalid(
             "port, nodePort: they must be those of the first listener",
         ));
@@ -135,7 +132,8 @@ fn listener(field: &str, asked: &ListenerRequest) -> Result<Listener, Refusal> {
     })
 }
 
-fn port(field: &str, value: i64) -> Result<u16, Refusal> {
+fn port(field: &str, value: Option<i64>) -> Result<u16, Refusal> {
+    let value = value.ok_or_else(|| Refusal::invalid(format!("{field}: missing")))?;
     u16::try_from(value)
         .ok()
         .filter(|port| *port != 0)
@@ -144,12 +142,15 @@ fn port(field: &str, value: i64) -> Result<u16, Refusal> {
 
 fn bandwidth(value: &str) -> Result<String, Refusal> {
     let number = value.strip_suffix(['K', 'M', 'G']).unwrap_or_default();
-    match number.parse::<u64>() {
-        Ok(1..) if number.bytes().all(|byte| byte.is_ascii_digit()) => Ok(value.to_owned()),
-        _ => Err(Refusal::invalid(format!(
-            "bandwidth: {value:?} is not a number and K, M or G, such as 5M"
-        ))),
+    let is_number = (1..=BANDWIDTH_DIGITS).contains(&number.len())
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && !number.starts_with('0');
+    if is_number {
+        return Ok(value.to_owned());
     }
+    Err(Refusal::invalid(format!(
+        "bandwidth: {value:?} is not a number and K, M or G, such as 5M"
+    )))
 }
 
 fn algorithm(value: Option<&str>) -> Result<Algorithm, Refusal> {
@@ -164,22 +165,22 @@ fn algorithm(value: Option<&str>) -> Result<Algorithm, Refusal> {
 }
 
 fn session_affinity(asked: Option<&SessionAffinityRequest>) -> Result<SessionAffinity, Refusal> {
-    match asked.and_then(|asked| asked.kind.as_deref()) {
-        None | Some("None") => Ok(SessionAffinity::None),
-        Some("ClientIP") => {
-            let seconds = asked
-                .and_then(|asked| asked.timeout_seconds)
-                .unwrap_or(DEFAULT_AFFINITY_SECONDS);
-            match u32::try_from(seconds) {
-                Ok(timeout_seconds @ 1..=86_400) => {
-                    Ok(SessionAffinity::ClientIP { timeout_seconds })
-                }
-                _ => Err(Refusal::invalid(format!(
-                    "sessionAffinity.timeoutSeconds: {seconds} is not within 1 to 86400"
-                ))),
-            }
+    let Some(asked) = asked else {
+        return Ok(SessionAffinity::None);
+    };
+    let seconds = asked.timeout_seconds.unwrap_or(DEFAULT_AFFINITY_SECONDS);
+    let timeout_seconds = match u32::try_from(seconds) {
+        Ok(seconds @ 1..=86_400) => seconds,
+        _ => {
+            return Err(Refusal::invalid(format!(
+                "sessionAffinity.timeoutSeconds: {seconds} is not within 1 to 86400"
+            )));
         }
-        Some(other) => Err(Refusal::invalid(format!(
+    };
+    match asked.kind.as_deref() {
+        Some("None") => Ok(SessionAffinity::None),
+        Some("ClientIP") => Ok(SessionAffinity::ClientIP { timeout_seconds }),
+        other => Err(Refusal::invalid(format!(
             "sessionAffinity.type: {other:?} is neither None nor ClientIP"
         ))),
     }
@@ -208,26 +209,30 @@ fn health_check(asked: &HealthCheckRequest) -> Result<HealthCheck, Refusal> {
             }
         },
         port: match asked.port {
-            Some(value) => Some(port("healthCheck.port", value)?),
+            Some(value) => Some(port("healthCheck.port", Some(value))?),
             None => None,
         },
         path: match asked.path.as_deref() {
-            None | Some("") => None,
-            Some(path) if path.starts_with('/') && path.bytes().all(|byte| byte > b' ') => {
+            None => None,
+            Some(path) if path.starts_with('/') && path.bytes().all(is_visible) => {
                 Some(path.to_owned())
             }
             Some(path) => {
                 return Err(Refusal::invalid(format!(
-                    "healthCheck.path: {path:?} must start with / and have no spaces"
+                    "healthCheck.path: {path:?} must start with / and have visible characters only"
                 )));
             }
         },
     })
 }
 
+fn is_visible(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+}
+
 fn address(value: Option<&str>) -> Result<Option<Ipv4Addr>, Refusal> {
     match value {
-        None | Some("") => Ok(None),
+        None => Ok(None),
         Some(value) => value
             .parse()
             .map(Some)

@@ -1,5 +1,7 @@
 //! Requests and answers as JSON. Unknown fields of a request are ignored.
 
+mod field;
+
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
@@ -13,21 +15,37 @@ use super::load_balancer::{LoadBalancer, Owner, Settings, State};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ChangeRequest {
+    #[serde(deserialize_with = "field::given")]
     pub(super) lb_id: Option<String>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) name: Option<String>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) nodes: Option<Vec<String>>,
+    #[serde(deserialize_with = "field::whole")]
     pub(super) port: Option<i64>,
+    #[serde(deserialize_with = "field::whole")]
     pub(super) node_port: Option<i64>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) spec: Option<String>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) bandwidth: Option<String>,
+    #[serde(deserialize_with = "field::objects")]
     pub(super) listeners: Option<Vec<ListenerRequest>>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) algorithm: Option<String>,
+    #[serde(deserialize_with = "field::object")]
     pub(super) session_affinity: Option<SessionAffinityRequest>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) source_ranges: Option<Vec<String>>,
+    #[serde(deserialize_with = "field::object")]
     pub(super) health_check: Option<HealthCheckRequest>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) internal: Option<bool>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) address: Option<String>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) address_families: Option<Vec<String>>,
+    #[serde(deserialize_with = "field::object")]
     pub(super) owner: Option<Owner>,
 }
 
@@ -53,25 +71,33 @@ impl ChangeRequest {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ListenerRequest {
+    #[serde(deserialize_with = "field::given")]
     pub(super) name: Option<String>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) protocol: Option<String>,
-    pub(super) port: i64,
-    pub(super) node_port: i64,
+    #[serde(deserialize_with = "field::whole")]
+    pub(super) port: Option<i64>,
+    #[serde(deserialize_with = "field::whole")]
+    pub(super) node_port: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct SessionAffinityRequest {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "field::given")]
     pub(super) kind: Option<String>,
+    #[serde(deserialize_with = "field::whole")]
     pub(super) timeout_seconds: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct HealthCheckRequest {
+    #[serde(deserialize_with = "field::given")]
     pub(super) protocol: Option<String>,
+    #[serde(deserialize_with = "field::whole")]
     pub(super) port: Option<i64>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) path: Option<String>,
 }
 
@@ -79,7 +105,9 @@ pub(super) struct HealthCheckRequest {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct WhichRequest {
+    #[serde(deserialize_with = "field::given")]
     pub(super) lb_id: Option<String>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) name: Option<String>,
 }
 
@@ -87,14 +115,18 @@ pub(super) struct WhichRequest {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ListRequest {
+    #[serde(deserialize_with = "field::object")]
     pub(super) owner: Option<OwnerFilter>,
+    #[serde(deserialize_with = "field::whole")]
     pub(super) page_size: Option<i64>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) page_token: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct OwnerFilter {
+    #[serde(deserialize_with = "field::given")]
     pub(super) cluster: Option<String>,
 }
 

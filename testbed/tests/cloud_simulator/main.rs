@@ -126,13 +126,16 @@ fn wanted(name: &str, uid: &str) -> Value {
     })
 }
 
-/// `body` with these fields set.
+/// `body` with these fields set; one that is null is removed.
 fn with(mut body: Value, fields: Value) -> Value {
     let Value::Object(fields) = fields else {
         panic!("not an object: {fields}");
     };
     for (name, value) in fields {
         body[name.as_str()] = value;
+    }
+    if let Some(body) = body.as_object_mut() {
+        body.retain(|_, value| !value.is_null());
     }
     body
 }
