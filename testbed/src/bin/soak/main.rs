@@ -1,7 +1,8 @@
 //! `make soak`: three replicas, for minutes or hours, under users who act at
 //! random, clouds that fail at random, changes of load balancers from outside,
 //! and leaders that are killed, frozen and terminated; and, in every third round, under a
-//! hostile cloud, objects that cannot be read, and another controller.
+//! hostile cloud, objects that cannot be read, and another controller, as long as growth is
+//! not measured.
 //!
 //! In reading order: [`rounds`] disturbs, waits until all has converged, and asks
 //! the oracle; [`users`], [`faults`], [`external_changes`] and [`disruptions`] are
