@@ -19,6 +19,7 @@ mod data_plane;
 mod engine;
 mod event;
 mod fault;
+pub mod hostile;
 mod inventory;
 mod load_balancer;
 mod operation;

@@ -158,6 +158,14 @@ async fn handle(State(carrier): State<Carrier>, request: Request) -> Response {
             let shown = view.watch();
             return shown.show(answer_of(carrier.behind.carry(request).await));
         }
+        Kind::Nodes => {
+            let answer = answer_of(carrier.behind.carry(request).await);
+            return view.nodes().answer(answer).await;
+        }
+        Kind::NodeWatch => {
+            let answer = answer_of(carrier.behind.carry(request).await);
+            return view.watch_nodes(answer);
+        }
         Kind::Other => answer_of(carrier.behind.carry(request).await),
     };
     if is_of_services {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use axum::body::Bytes;
 use serde_json::{Value, json};
+use testbed::cloud::hostile::{answer, page};
 use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
 
@@ -16,50 +17,6 @@ use crate::server::OddCloud;
 const MEMORY_KIB: u64 = 128 << 10;
 /// What the log of a test may have in bytes.
 const LOG: usize = 1 << 20;
-const FORGED: &str = "x\n{\"level\":\"INFO\",\"message\":\"FORGED\"}\n";
-
-/// The page of a list, of a kind for each number.
-fn page(number: usize, request: &Value) -> Bytes {
-    let owner = |uid: &str| {
-        let cluster = &request["owner"]["cluster"];
-        json!({"cluster": cluster, "namespace": "a/../../b?x", "name": FORGED, "uid": uid})
-    };
-    let page = match number % 4 {
-        0 => format!(r#"{{"err":"","items":[{}0]}}"#, "0,".repeat(4_000_000)),
-        1 => {
-            let items = vec![r#"{"lbId":1}"#; 5000].join(",");
-            format!(r#"{{"err":"","items":[{items}],"nextPageToken":"{number}"}}"#)
-        }
-        2 => {
-            let item = json!({"lbId": FORGED, "name": FORGED, "owner": owner("1")});
-            let spoof = json!({"lbId": "lb-9", "name": "n", "owner": owner("2")});
-            json!({"err": "", "items": [item, spoof, null, 7]}).to_string()
-        }
-        _ => {
-            let fat = json!({"lbId": "lb-fat", "name": "fat", "spec": "x".repeat(7 << 20)});
-            json!({"err": "", "items": [fat], "nextPageToken": number.to_string()}).to_string()
-        }
-    };
-    Bytes::from(page)
-}
-
-/// The answer about one load balancer, of a kind for each number.
-fn answer(number: usize, good: &Value) -> Bytes {
-    let mut answer = good.clone();
-    match number % 5 {
-        0 => {
-            let addresses = 0..60_000u32;
-            answer["ips"] = addresses
-                .map(|ip| json!(std::net::Ipv4Addr::from(ip)))
-                .collect();
-        }
-        1 => answer["name"] = json!(FORGED.repeat(10_000)),
-        2 => answer["lbId"] = json!("x,lb-2"),
-        3 => answer = json!({"err": FORGED.repeat(10_000)}),
-        _ => answer["ips"] = json!(["127.0.0.1", "169.254.169.254", "10.96.0.1"]),
-    }
-    Bytes::from(answer.to_string())
-}
 
 /// The highest memory that a process had, in KiB.
 fn peak(replica: &Replica) -> Result<u64> {
@@ -78,8 +35,8 @@ async fn a_hostile_cloud_costs_no_service_of_another() -> Result<()> {
     let lists = AtomicUsize::new(0);
     let others = AtomicUsize::new(0);
     hostile.answer(move |verb, request, good| match verb {
-        "list" => page(lists.fetch_add(1, Ordering::Relaxed), request),
-        _ => answer(others.fetch_add(1, Ordering::Relaxed), &good),
+        "list" => page(lists.fetch_add(1, Ordering::Relaxed), request).into(),
+        _ => answer(others.fetch_add(1, Ordering::Relaxed), &good).into(),
     });
     let mut options = test.replica_options("sole");
     options.config_yaml = hostile.as_strange_cloud1(&test, &options.config_yaml);

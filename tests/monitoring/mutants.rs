@@ -19,7 +19,7 @@ use crate::rule_file::{Rule, read, rules, windows_fit};
 const AT_ONCE: usize = 2;
 
 /// Changes without an effect: the alert, the start of the description, and the reason.
-const HARMLESS: [(&str, &str, &str); 10] = [
+const HARMLESS: [(&str, &str, &str); 11] = [
     (
         "MyCloudLBNoLeader",
         "sum is max",
@@ -44,6 +44,11 @@ const HARMLESS: [(&str, &str, &str); 10] = [
         "MyCloudLBCloudUnavailable",
         "0 is 1",
         "one failure is extrapolated to more than 1",
+    ),
+    (
+        "MyCloudLBTermRefused",
+        "0 is 1",
+        "one refusal is extrapolated to more than 1",
     ),
     (
         "MyCloudLBNodeSyncSlow",

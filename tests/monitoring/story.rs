@@ -10,6 +10,7 @@ mod chapters;
 mod clouds;
 mod collector;
 mod faster;
+mod misled;
 mod panels;
 mod recovery;
 mod refusals;
@@ -40,6 +41,8 @@ async fn the_boards_and_alerts_follow_the_story() -> Result<()> {
     story.clouds_in_trouble().await?;
     story.recovery().await?;
     story.refusals().await?;
+    story.term_refused().await?;
+    story.replica_misled().await?;
     story.leader_killed().await?;
     story.leaders_change().await?;
     story.two_leaders().await?;

@@ -32,7 +32,8 @@ text to match (in name, id or owner): {"kind": "throttle", "retryAfterSeconds": 
   failBefore, failAfter {code, status, retryAfterSeconds}   loseReply
   executeLate {delayMillis, reply: "lost" | "hang" | {"fail": {code, status}}}
   listIncomplete {omit}   stale   garbageBody   oversizedBody {bytes}
-  omitField {field}   answerAnother {id}   refuseBackEnd {address}   redirect {location}"#;
+  cutBody   trickle {pauseMillis}   hostile {number}   omitField {field}
+  answerAnother {id}   refuseBackEnd {address}   redirect {location}"#;
 
 /// Simulates a cloud's load balancer API, with real TCP and UDP forwarding from
 /// each load balancer's address to its back ends.

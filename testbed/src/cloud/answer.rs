@@ -1,14 +1,19 @@
 //! Answers as HTTP.
 
-use axum::body::Body;
+use std::io;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use futures::{StreamExt, stream};
 use jiff::fmt::rfc2822;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 
 use super::Profile;
-use super::event::Outcome;
+use super::event::{Outcome, Verb};
 use super::fault::Failure;
+use super::hostile;
 use super::refusal::{Code, Refusal};
 
 /// What becomes of a call.
@@ -22,6 +27,16 @@ pub(super) enum Reply {
     Never,
 }
 
+/// How the body of an answer gets to its caller.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Delivery {
+    Whole,
+    /// The connection closes after half of it.
+    Cut,
+    /// Byte by byte, with a pause after each.
+    Trickle(Duration),
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     status: u16,
@@ -30,6 +45,7 @@ pub(super) struct Answer {
     retry_after: Option<String>,
     location: Option<String>,
     body: String,
+    delivery: Delivery,
 }
 
 impl Answer {
@@ -86,6 +102,23 @@ impl Answer {
         Self { body, ..self }
     }
 
+    /// The same, delivered otherwise.
+    pub(super) fn delivered(self, delivery: Delivery) -> Self {
+        Self { delivery, ..self }
+    }
+
+    /// What a cloud that wants to harm answers instead.
+    pub(super) fn hostile(self, verb: Verb, request: &Value, number: usize) -> Self {
+        let body = match verb {
+            Verb::List => hostile::page(number, request),
+            _ => {
+                let good = serde_json::from_str(&self.body).unwrap_or_default();
+                hostile::answer(number, &good)
+            }
+        };
+        self.with_body(body)
+    }
+
     /// The same, padded to at least this size.
     pub(super) fn padded(self, bytes: usize) -> Self {
         let padding = "x".repeat(bytes.saturating_sub(self.body.len()));
@@ -111,7 +144,7 @@ impl Answer {
     }
 
     pub(super) fn into_response(self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body));
+        let mut response = Response::new(self.delivery.body_of(self.body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
@@ -147,6 +180,7 @@ impl Answer {
             retry_after: None,
             location: None,
             body: body.to_string(),
+            delivery: Delivery::Whole,
         }
     }
 
@@ -157,6 +191,30 @@ impl Answer {
                 self.with_body(Value::Object(body).to_string())
             }
             _ => self,
+        }
+    }
+}
+
+impl Delivery {
+    fn body_of(self, text: String) -> Body {
+        let text = Bytes::from(text);
+        match self {
+            Self::Whole => Body::from(text),
+            Self::Cut => {
+                let half = text.slice(..text.len() / 2);
+                let cut = Err(io::Error::other("injected fault: cut"));
+                Body::from_stream(stream::iter([Ok(half), cut]))
+            }
+            Self::Trickle(pause) => {
+                let bytes = stream::iter(0..text.len());
+                Body::from_stream(bytes.then(move |at| {
+                    let byte = text.slice(at..=at);
+                    async move {
+                        tokio::time::sleep(pause).await;
+                        Ok::<_, io::Error>(byte)
+                    }
+                }))
+            }
         }
     }
 }

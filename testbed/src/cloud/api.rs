@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, DefaultBodyLimit};
 use axum::http::{HeaderMap, Response};
 use axum::routing::post;
 
-use super::answer::{Answer, Reply};
+use super::answer::{Answer, Delivery, Reply};
 use super::call::Call;
 use super::connection::Connection;
 use super::engine::Engine;
@@ -150,6 +150,15 @@ async fn reply(engine: Arc<Engine>, call: Arc<Call>, sequence: u64, struck: Stru
             truly(&blur).await.with_body(garbage)
         }
         FaultKind::OversizedBody { bytes } => truly(&blur).await.padded(bytes),
+        FaultKind::CutBody => truly(&blur).await.delivered(Delivery::Cut),
+        FaultKind::Trickle { pause_millis } => {
+            let pause = Duration::from_millis(pause_millis);
+            truly(&blur).await.delivered(Delivery::Trickle(pause))
+        }
+        FaultKind::Hostile { number } => {
+            let truth = truly(&blur).await;
+            truth.hostile(call.verb, call.shown(), number)
+        }
         FaultKind::AnswerAnother { id } => {
             let truth = truly(&blur).await;
             operation::show(&engine, call.verb, &id)

@@ -139,6 +139,12 @@ pub enum FaultKind {
     GarbageBody,
     /// It is carried out, and the answer is valid JSON of at least this size.
     OversizedBody { bytes: usize },
+    /// It is carried out, and the connection closes in the middle of the answer.
+    CutBody,
+    /// It is carried out, and the answer comes byte by byte, with this pause after each.
+    Trickle { pause_millis: u64 },
+    /// It is carried out, and the answer is that of this number in [`hostile`](super::hostile).
+    Hostile { number: usize },
     /// It is carried out, and the answer lacks this field.
     OmitField {
         /// A top-level field of the answer, such as `lbId`.
@@ -212,6 +218,9 @@ impl FaultKind {
             Self::Stale => "stale",
             Self::GarbageBody => "garbageBody",
             Self::OversizedBody { .. } => "oversizedBody",
+            Self::CutBody => "cutBody",
+            Self::Trickle { .. } => "trickle",
+            Self::Hostile { .. } => "hostile",
             Self::OmitField { .. } => "omitField",
             Self::AnswerAnother { .. } => "answerAnother",
             Self::RefuseBackEnd { .. } => "refuseBackEnd",

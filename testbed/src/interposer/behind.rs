@@ -15,6 +15,9 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 /// Where kube-apiserver has all Services.
 const SERVICES: &str = "/api/v1/services";
 
+/// Where it has all Nodes.
+const NODES: &str = "/api/v1/nodes";
+
 /// What is behind a front.
 pub(super) enum Behind {
     ApiServer {
@@ -33,6 +36,10 @@ pub(super) enum Kind {
     List,
     /// The watch of all Services.
     Watch,
+    /// A read of Nodes.
+    Nodes,
+    /// The watch of all Nodes.
+    NodeWatch,
     Other,
 }
 
@@ -41,13 +48,14 @@ impl Behind {
         let path = request.uri().path();
         let is = |verb: &str| path.ends_with(verb);
         match self {
-            Self::ApiServer { .. } if path == SERVICES => {
-                let query = request.uri().query().unwrap_or_default();
-                match query.split('&').any(|part| part == "watch=true") {
-                    true => Kind::Watch,
-                    false => Kind::List,
-                }
-            }
+            Self::ApiServer { .. } if path == SERVICES => match is_watch(request) {
+                true => Kind::Watch,
+                false => Kind::List,
+            },
+            Self::ApiServer { .. } if path.starts_with(NODES) => match is_watch(request) {
+                true => Kind::NodeWatch,
+                false => Kind::Nodes,
+            },
             Self::ApiServer { .. }
                 if request.method() == Method::PATCH && path.contains("/services/") =>
             {
@@ -115,6 +123,11 @@ impl Behind {
         services.delete(name, &DeleteParams::default()).await?;
         Ok(axum::Json(answer).into_response())
     }
+}
+
+fn is_watch(request: &Request) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    query.split('&').any(|part| part == "watch=true")
 }
 
 /// Passes a request on to kube-apiserver, and its answer back as it comes.

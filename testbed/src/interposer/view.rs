@@ -1,5 +1,5 @@
 //! What replicas are shown of Services: the truth, or what it was. Reads of a
-//! single Service, and all writes, pass whatever is shown.
+//! single Service, and all writes, pass whatever is shown. Nodes can be shown otherwise too.
 
 mod missed;
 mod old_list;
@@ -9,7 +9,9 @@ mod shown;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use axum::body::Body;
 use axum::response::Response;
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::WatchEvent;
 use parking_lot::Mutex;
@@ -20,7 +22,7 @@ use crate::eventually::SOON;
 use missed::Missed;
 pub use old_list::OldList;
 pub(super) use rewrite::Rewrite;
-use shown::Shown;
+use shown::{Shown, lines};
 
 /// What replicas are shown of Services.
 pub struct View {
@@ -28,6 +30,8 @@ pub struct View {
     missed: Missed,
     old: Mutex<Option<OldList>>,
     rewrite: Rewrite,
+    /// The same for Nodes.
+    nodes: Rewrite,
     silent: watch::Sender<bool>,
     /// Watches of an earlier era have ended.
     era: watch::Sender<u64>,
@@ -42,6 +46,7 @@ impl View {
             missed: Missed::default(),
             old: Mutex::new(None),
             rewrite: Rewrite::default(),
+            nodes: Rewrite::default(),
             silent: watch::Sender::new(false),
             era: watch::Sender::new(1),
             watched: watch::Sender::new(0),
@@ -85,6 +90,24 @@ impl View {
         self.end_watches();
     }
 
+    /// From now on each Node is shown as this function makes it. Watches go on: a Node is
+    /// shown so after its next change.
+    pub fn rewrite_nodes(&self, change: impl Fn(&mut serde_json::Value) + Send + Sync + 'static) {
+        self.nodes.set(change);
+    }
+
+    /// How Nodes are shown.
+    pub(super) fn nodes(&self) -> &Rewrite {
+        &self.nodes
+    }
+
+    /// The answer to a watch of the Nodes.
+    pub(super) fn watch_nodes(self: Arc<Self>, answer: Response) -> Response {
+        let (parts, body) = answer.into_parts();
+        let shown = lines(body).map(move |line| Ok::<_, axum::Error>(self.nodes.line(line)));
+        Response::from_parts(parts, Body::from_stream(shown))
+    }
+
     /// Lists and watches of Services, also those that have begun, carry nothing from now on,
     /// and are not closed.
     pub fn silence(&self) {
@@ -108,6 +131,7 @@ impl View {
     pub fn show_truth(&self) {
         *self.old.lock() = None;
         self.rewrite.clear();
+        self.nodes.clear();
         self.missed.clear();
         self.thaw();
         self.end_watches();

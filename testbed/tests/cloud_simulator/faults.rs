@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use testbed::cloud::{Code, Effect, Failure, Fault, FaultKind, LateReply, Outcome, Verb};
+use testbed::cloud::{Code, Effect, Failure, Fault, FaultKind, LateReply, Outcome, Verb, hostile};
 
 use super::{Cloud, until, wanted};
 
@@ -282,6 +282,34 @@ async fn a_body_can_be_garbage_or_too_large_or_lack_a_field() {
         "{without}"
     );
     assert_eq!(made(&cloud), 3, "all were carried out");
+}
+
+#[tokio::test]
+async fn a_body_can_break_off_or_take_for_ever() {
+    for kind in [FaultKind::CutBody, FaultKind::Trickle { pause_millis: 500 }] {
+        let cloud = cloud_with(kind.clone()).await;
+        let answer = impatient(&cloud, ON_ITS_WAY).await;
+        let error = answer.expect_err("half an answer");
+        let is_slow = matches!(kind, FaultKind::Trickle { .. });
+        assert_eq!(error.is_timeout(), is_slow, "{kind:?}: {error:?}");
+        assert_eq!(made(&cloud), 1, "{kind:?}: it was carried out");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_can_be_hostile() {
+    let (cloud, mut seen) = (Cloud::quiet().await, Vec::new());
+    for number in 0..hostile::ANSWERS {
+        let kind = FaultKind::Hostile { number };
+        cloud.simulator.set_fault(Fault::new(kind).times(2));
+        let one = wanted(&format!("web-{number}"), &format!("u{number}"));
+        seen.push(cloud.call(Verb::Create, &one).await.text);
+        seen.push(cloud.call(Verb::List, &json!({})).await.text);
+    }
+    assert_eq!(made(&cloud), hostile::ANSWERS, "all were carried out");
+    let longest = seen.iter().map(String::len).max();
+    assert!(longest > Some(7 << 20), "{longest:?}");
+    assert!(seen.iter().any(|text| text.contains("x,lb-2")));
 }
 
 #[tokio::test]

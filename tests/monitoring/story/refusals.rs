@@ -6,6 +6,7 @@ use serde_json::json;
 use testbed::cloud::{Code, Failure, Fault, FaultKind, Verb};
 
 use super::alerts::{Expected, until_calm};
+use super::bystanders::Edits;
 use super::chapters::{BURNS, CLOUD1, CLOUD2, Story};
 
 /// More than the ten Services that a burn rate requires.
@@ -74,6 +75,21 @@ impl Story {
         test.annotate(MOVED, &[("provider", Some("cloud1"))])
             .await?;
         self.until_firing(&[overdue]).await
+    }
+
+    /// As a cloud does that has seen a higher term of another cluster with the same id.
+    pub async fn term_refused(&mut self) -> Result<()> {
+        let refused: Expected = ("MyCloudLBTermRefused", CLOUD2);
+        self.chapter("cloud2 refuses the term", &[refused]);
+        let fenced = FaultKind::FailBefore(Failure::code(Code::FailedPrecondition));
+        let cloud2 = &self.world.test.cloud2;
+        cloud2.set_fault(Fault::new(fenced).on(Verb::Update));
+        let edits = Edits::start(&self.world.test, EDITED);
+        self.until_firing(&[refused]).await?;
+        drop(edits);
+        self.world.test.cloud2.clear_faults();
+        self.edit_one(EDITED, "79M").await?;
+        until_calm(&self.world.prometheus, &[BURNS, BURNS2]).await
     }
 
     async fn end_of_refusals(&mut self) -> Result<()> {

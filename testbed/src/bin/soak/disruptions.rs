@@ -47,13 +47,15 @@ pub struct Disruptions {
 }
 
 impl Disruptions {
-    /// Starts the replicas; logs of those that end go to this directory.
+    /// Starts the replicas, which reach kube-apiserver by this kubeconfig; logs of those that
+    /// end go to this directory.
     ///
     /// # Errors
     /// One did not become ready.
-    pub async fn start(test: &Environment, logs: &Path) -> Result<Self> {
+    pub async fn start(test: &Environment, kubeconfig: &Path, logs: &Path) -> Result<Self> {
         let options = |pod| ReplicaOptions {
             lease: QUICK_LEASE,
+            kubeconfig: kubeconfig.to_owned(),
             ..test.replica_options(pod)
         };
         Ok(Self {
@@ -67,6 +69,14 @@ impl Disruptions {
 
     pub fn replicas(&self) -> &Replicas {
         &self.replicas
+    }
+
+    /// The ids of the processes.
+    pub fn processes(&self) -> Vec<u32> {
+        self.replicas
+            .iter()
+            .map(|(_, replica)| replica.id())
+            .collect()
     }
 
     /// Disrupts the leader; another is in its place when this returns.

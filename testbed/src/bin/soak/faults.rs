@@ -16,7 +16,9 @@ const LATE: u8 = 2;
 
 /// Whether the outcome of this call is unknown to its caller.
 pub fn is_unknown(call: &Event) -> bool {
-    matches!(call.fault.as_deref(), Some("loseReply" | "executeLate"))
+    let unknown = ["loseReply", "executeLate", "cutBody", "trickle", "hostile"];
+    let fault = call.fault.as_deref();
+    fault.is_some_and(|fault| unknown.contains(&fault))
 }
 
 /// Sets faults, some for all writes and more for single calls again and again, until dropped.

@@ -1,10 +1,13 @@
 //! `make soak`: three replicas, for minutes or hours, under users who act at
 //! random, clouds that fail at random, changes of load balancers from outside,
-//! and leaders that are killed, frozen and terminated.
+//! and leaders that are killed, frozen and terminated; and, in every third round, under a
+//! hostile cloud, objects that cannot be read, and another controller, as long as growth is
+//! not measured.
 //!
 //! In reading order: [`rounds`] disturbs, waits until all has converged, and asks
 //! the oracle; [`users`], [`faults`], [`external_changes`] and [`disruptions`] are
-//! the disturbances; [`soak`] is what runs; [`gauges`] measures the processes.
+//! the disturbances, and [`trouble`] and [`poison`] those of every third round; [`soak`] is
+//! what runs; [`gauges`] measures the processes.
 //!
 //! The actions are chosen by a seed, which is printed; their times depend on the
 //! machine. In the last third of the time the processes run on undisturbed, so
@@ -14,9 +17,12 @@ mod disruptions;
 mod external_changes;
 mod faults;
 mod gauges;
+mod poison;
 mod rounds;
 mod soak;
+mod trouble;
 mod users;
+mod writes;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -27,8 +33,10 @@ use testbed::parse_duration;
 
 use crate::external_changes::ExternalChanges;
 use crate::gauges::Growth;
-use crate::rounds::{Processes, Writes};
+use crate::rounds::Processes;
 use crate::soak::Soak;
+use crate::trouble::Trouble;
+use crate::writes::Writes;
 
 /// Runs my-cloud-controller-manager for a long time while everything fails.
 #[derive(Parser)]
@@ -68,16 +76,19 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<()> {
     let start = Instant::now();
     let mut growth = Growth::default();
     let (mut number, mut writes, mut changes) = (0, Writes::default(), ExternalChanges::default());
-    while start.elapsed() < duration {
+    let (mut troubled, mut trouble) = (0, Trouble::default());
+    while start.elapsed() < duration || number < rounds::FEWEST {
         number += 1;
         let processes = match start.elapsed() < disturbed {
             true => Processes::Disturbed,
             false => Processes::LeftAlone,
         };
-        let round = rounds::play(&mut soak, processes).await;
+        let round = rounds::play(&mut soak, number, processes).await;
         let round = round.with_context(|| format!("in round {number}; {}", soak.log_location()))?;
         writes += round.writes;
         changes += round.external_changes;
+        troubled += usize::from(round.trouble.is_some());
+        trouble += round.trouble.unwrap_or_default();
         if processes == Processes::LeftAlone {
             growth.note(&round.sizes);
         }
@@ -91,6 +102,7 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<()> {
     growth.check(duration)?;
     rounds::leave(&mut soak).await?;
     println!("{number} rounds; {writes}; {changes}");
+    println!("{troubled} rounds of trouble; {trouble}");
     println!("{}", soak.summary());
     Ok(())
 }

@@ -1,9 +1,8 @@
-//! A round: disruptions, faults and users at once, and then the wait until all
-//! has converged, which the oracle checks.
+//! A round: disruptions, faults and users at once, or the trouble that others make, and
+//! then the wait until all has converged, which the oracle checks.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -19,12 +18,28 @@ use crate::external_changes::ExternalChanges;
 use crate::faults;
 use crate::gauges::{Size, Subject};
 use crate::soak::Soak;
+use crate::trouble::{self, Trouble};
+use crate::writes::Writes;
 
 /// How long users and faults last; a disruption that has begun then ends.
 const ACTIVE: Duration = Duration::from_secs(12);
 
 /// Services that failed often wait for up to 20 s.
 const CONVERGED: Duration = Duration::from_secs(120);
+
+/// Of so many rounds, one is of trouble.
+const EVERY: usize = 3;
+/// Which one: also the shortest soak has two rounds.
+const TROUBLED: usize = 2;
+/// So many rounds have both kinds.
+pub const FEWEST: usize = TROUBLED;
+
+/// Whether a round is one of trouble. Hostile answers raise the memory that the allocator keeps,
+/// each time by another part, so there are none while the growth of a process is measured.
+fn is_troubled(number: usize, processes: Processes) -> bool {
+    let is_first = number <= FEWEST;
+    number % EVERY == TROUBLED && (is_first || processes == Processes::Disturbed)
+}
 
 /// Whether the leader is disrupted in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +54,8 @@ pub enum Processes {
 pub struct Round {
     disruptions: Vec<Disruption>,
     pub external_changes: ExternalChanges,
+    /// If it was a round of trouble; the others have none.
+    pub trouble: Option<Trouble>,
     pub writes: Writes,
     services: usize,
     load_balancers: usize,
@@ -46,54 +63,16 @@ pub struct Round {
     pub sizes: BTreeMap<Subject, Size>,
 }
 
-/// Mutating calls of the clouds.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Writes {
-    pub all: usize,
-    /// Those that a fault struck.
-    pub struck: usize,
-    /// Those whose outcome was unknown to the caller.
-    pub unknown: usize,
-}
-
-impl Writes {
-    fn note(&mut self, call: &Event) {
-        self.all += 1;
-        self.struck += usize::from(call.fault.is_some());
-        self.unknown += usize::from(faults::is_unknown(call));
-    }
-}
-
-impl AddAssign for Writes {
-    fn add_assign(&mut self, other: Self) {
-        self.all += other.all;
-        self.struck += other.struck;
-        self.unknown += other.unknown;
-    }
-}
-
-impl fmt::Display for Writes {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            all,
-            struck,
-            unknown,
-        } = self;
-        write!(
-            formatter,
-            "{all:3} writes to clouds, {struck:3} struck, {unknown:3} with an unknown outcome"
-        )
-    }
-}
-
 impl fmt::Display for Round {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{}; {}; leaders {:?}; converged after {:4.1} s: {:2} Services, {:2} load balancers; ",
+            "{}; {}; converged after {:4.1} s: {:2} Services, {:2} load balancers; ",
             self.writes,
-            self.external_changes,
-            self.disruptions,
+            match &self.trouble {
+                Some(trouble) => trouble.to_string(),
+                None => format!("{}; leaders {:?}", self.external_changes, self.disruptions),
+            },
             self.converged_after.as_secs_f64(),
             self.services,
             self.load_balancers,
@@ -107,9 +86,15 @@ impl fmt::Display for Round {
 ///
 /// # Errors
 /// Something is not as it must be.
-pub async fn play(soak: &mut Soak, processes: Processes) -> Result<Round> {
+pub async fn play(soak: &mut Soak, number: usize, processes: Processes) -> Result<Round> {
     let before = [&soak.test.cloud1, &soak.test.cloud2].map(|cloud| last(cloud));
-    let (disruptions, external_changes) = disturb(soak, processes).await?;
+    let (mut disruptions, mut external_changes) = Default::default();
+    let mut trouble = None;
+    if is_troubled(number, processes) {
+        trouble = Some(trouble::play(soak, number).await?);
+    } else {
+        (disruptions, external_changes) = disturb(soak, processes).await?;
+    }
     let start = Instant::now();
     converge(soak).await?;
     let converged_after = start.elapsed();
@@ -134,6 +119,7 @@ pub async fn play(soak: &mut Soak, processes: Processes) -> Result<Round> {
     Ok(Round {
         disruptions,
         external_changes,
+        trouble,
         writes,
         services: services.items.len(),
         load_balancers: clouds
@@ -242,6 +228,7 @@ pub async fn leave(soak: &mut Soak) -> Result<()> {
     for user in &soak.users {
         user.leave(&soak.test, &soak.history).await?;
     }
+    soak.poison.leave(&soak.test).await?;
     converge(soak).await?;
     for cloud in soak.test.clouds() {
         let left = cloud.inventory();

@@ -12,6 +12,7 @@ use testbed::nodes::NewNode;
 use testbed::oracle::{DesiredHistory, Ledger, Nodes};
 
 use crate::disruptions::Disruptions;
+use crate::poison::{self, Poison};
 use crate::users::User;
 
 /// Short, so that what one round left is found before the next.
@@ -22,6 +23,7 @@ const USERS: usize = 4;
 /// What runs during the soak, and what the oracle needs to check it.
 pub struct Soak {
     pub disruptions: Disruptions,
+    pub poison: Poison,
     pub test: Environment,
     pub users: Vec<User>,
     pub rng: Rng,
@@ -50,16 +52,23 @@ impl Soak {
         test.extra_config = INTERVALS.into();
         test.request_timeout = "2s".into();
         let mut nodes = Nodes::new();
-        for (name, address) in [("one", [127, 10, 0, 1]), ("two", [127, 10, 0, 2])] {
+        for (name, address) in [("one", [127, 10, 0, 1]), (poison::NODE, [127, 10, 0, 2])] {
             let address = IpAddr::from(address);
             NewNode::new(name, address).create(&test.client()).await?;
             nodes.insert(address);
         }
         let logs = std::env::temp_dir().join(format!("soak-{seed}"));
         std::fs::create_dir_all(&logs)?;
+        let late = IpAddr::from([127, 10, 0, 3]);
+        let poison = Poison::start(&test, late).await?;
+        nodes.insert(late);
+        let others = others(&test).await?;
+        let disruptions = Disruptions::start(&test, &poison.kubeconfig, &logs).await?;
+        poison.provide(&test).await?;
         Ok(Self {
-            others: others(&test).await?,
-            disruptions: Disruptions::start(&test, &logs).await?,
+            others,
+            disruptions,
+            poison,
             users: (0..USERS)
                 .map(|number| User::new(number, rng.fork()))
                 .collect(),

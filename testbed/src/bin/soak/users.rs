@@ -178,7 +178,11 @@ fn annotation(test: &Environment, name: &str, value: Value) -> Value {
     json!({"metadata": {"annotations": {name: value}}})
 }
 
-async fn delete(test: &Environment, history: &DesiredHistory, service: &Service) -> Result<()> {
+/// Deletes a Service, which from now on asks for nothing.
+///
+/// # Errors
+/// kube-apiserver refused.
+pub async fn delete(test: &Environment, history: &DesiredHistory, service: &Service) -> Result<()> {
     let uid = service.uid().context("a UID")?;
     let sent = Timestamp::now();
     test.delete(&service.name_any()).await?;
@@ -186,7 +190,8 @@ async fn delete(test: &Environment, history: &DesiredHistory, service: &Service)
     Ok(())
 }
 
-fn note(test: &Environment, history: &DesiredHistory, service: &Service, sent: Timestamp) {
+/// Notes what a Service asks for since a request that was sent then.
+pub fn note(test: &Environment, history: &DesiredHistory, service: &Service, sent: Timestamp) {
     let clouds = Desired::of(service, &test.prefix).clouds;
     let uid = service.uid().unwrap_or_default();
     history.record(&uid, &clouds, sent, Timestamp::now());

@@ -80,7 +80,7 @@ async fn reached<T, E>(wait: impl Future<Output = Result<T, E>>) {
 }
 
 /// A body, line by line; an error ends it.
-fn lines(body: Body) -> impl Stream<Item = Bytes> {
+pub(super) fn lines(body: Body) -> impl Stream<Item = Bytes> {
     let chunks = body.into_data_stream();
     stream::unfold((chunks, Vec::new()), |(mut chunks, mut rest)| async move {
         loop {

@@ -1,0 +1,54 @@
+//! Answers of a cloud that wants to harm: what no cloud should answer, in kinds that are told
+//! apart by a number.
+
+use serde_json::{Value, json};
+
+/// A text that would forge a line of the log if it were repeated as it is.
+pub const FORGED: &str = "x\n{\"level\":\"INFO\",\"message\":\"FORGED\"}\n";
+
+/// Kinds of pages of a list.
+pub const PAGES: usize = 4;
+/// Kinds of answers about one load balancer.
+pub const ANSWERS: usize = 5;
+
+/// A page of a list; `request` is what it answers.
+pub fn page(number: usize, request: &Value) -> String {
+    let owner = |uid: &str| {
+        let cluster = &request["owner"]["cluster"];
+        json!({"cluster": cluster, "namespace": "a/../../b?x", "name": FORGED, "uid": uid})
+    };
+    match number % PAGES {
+        0 => format!(r#"{{"err":"","items":[{}0]}}"#, "0,".repeat(4_000_000)),
+        1 => {
+            let items = vec![r#"{"lbId":1}"#; 5000].join(",");
+            format!(r#"{{"err":"","items":[{items}],"nextPageToken":"{number}"}}"#)
+        }
+        2 => {
+            let item = json!({"lbId": FORGED, "name": FORGED, "owner": owner("1")});
+            let spoof = json!({"lbId": "lb-9", "name": "n", "owner": owner("2")});
+            json!({"err": "", "items": [item, spoof, null, 7]}).to_string()
+        }
+        _ => {
+            let fat = json!({"lbId": "lb-fat", "name": "fat", "spec": "x".repeat(7 << 20)});
+            json!({"err": "", "items": [fat], "nextPageToken": number.to_string()}).to_string()
+        }
+    }
+}
+
+/// The answer about one load balancer; `good` is what a good cloud would answer.
+pub fn answer(number: usize, good: &Value) -> String {
+    let mut answer = good.clone();
+    match number % ANSWERS {
+        0 => {
+            let addresses = 0..60_000u32;
+            answer["ips"] = addresses
+                .map(|ip| json!(std::net::Ipv4Addr::from(ip)))
+                .collect();
+        }
+        1 => answer["name"] = json!(FORGED.repeat(10_000)),
+        2 => answer["lbId"] = json!("x,lb-2"),
+        3 => answer = json!({"err": FORGED.repeat(10_000)}),
+        _ => answer["ips"] = json!(["127.0.0.1", "169.254.169.254", "10.96.0.1"]),
+    }
+    answer.to_string()
+}
