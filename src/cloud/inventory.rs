@@ -34,14 +34,18 @@ struct Entries {
     /// Boxed, because a map has free places of the size of its values.
     by_name: HashMap<LoadBalancerName, Box<LoadBalancer>>,
     names: HashMap<LoadBalancerId, LoadBalancerName>,
+    /// Those of which only the answer to a create is known.
+    unshown: HashSet<LoadBalancerId>,
 }
 
 impl Entries {
     fn insert(&mut self, found: LoadBalancer) {
         let (id, name) = (found.id.clone(), found.name.clone());
+        self.unshown.remove(&id);
         let replaced = self.by_name.insert(name.clone(), found.into());
         if let Some(replaced) = replaced.filter(|replaced| replaced.id != id) {
             self.names.remove(&replaced.id);
+            self.unshown.remove(&replaced.id);
         }
         let before = self.names.insert(id, name.clone());
         if let Some(renamed) = before.filter(|before| *before != name) {
@@ -51,6 +55,7 @@ impl Entries {
 
     /// Removes the load balancer of this id and returns its name.
     fn remove(&mut self, id: &LoadBalancerId) -> Option<LoadBalancerName> {
+        self.unshown.remove(id);
         let name = self.names.remove(id)?;
         self.by_name.remove(&name);
         Some(name)
@@ -60,6 +65,8 @@ impl Entries {
         self.by_name.retain(|_, found| keeps(found));
         let by_name = &self.by_name;
         self.names.retain(|_, name| by_name.contains_key(name));
+        let names = &self.names;
+        self.unshown.retain(|id| names.contains_key(id));
     }
 }
 
@@ -67,6 +74,15 @@ impl Entries {
 struct ChangesSince {
     recorded: HashSet<LoadBalancerName>,
     forgotten: HashSet<LoadBalancerId>,
+}
+
+impl InventoryState {
+    fn record(&mut self, found: LoadBalancer) {
+        if let Some(since) = &mut self.since {
+            since.recorded.insert(found.name.clone());
+        }
+        self.entries.insert(found);
+    }
 }
 
 impl Inventory {
@@ -109,13 +125,20 @@ impl Inventory {
         true
     }
 
-    /// Records a load balancer from the response to a create, an update or a query.
+    /// Records a load balancer from the response to an update or a query.
     pub fn record(&self, found: LoadBalancer) {
-        let mut state = self.state();
-        if let Some(since) = &mut state.since {
-            since.recorded.insert(found.name.clone());
-        }
-        state.entries.insert(found);
+        self.state().record(found);
+    }
+
+    /// Records a load balancer from the response to a create. It is found by [`find_shown`]
+    /// only once the cloud has shown it: the response need not have a name or an owner, and
+    /// that of a faulty cloud may have the id of somebody else's.
+    ///
+    /// [`find_shown`]: Self::find_shown
+    pub fn record_created(&self, created: LoadBalancer) {
+        let (id, mut state) = (created.id.clone(), self.state());
+        state.record(created);
+        state.entries.unshown.insert(id);
     }
 
     /// Removes a load balancer that does not exist any more, or whose state is unknown.
@@ -139,6 +162,14 @@ impl Inventory {
             .by_name
             .get(name)
             .map(|found| (**found).clone())
+    }
+
+    /// The same, unless only the answer to its create is known.
+    pub fn find_shown(&self, name: &LoadBalancerName) -> Option<LoadBalancer> {
+        let state = self.state();
+        let found = state.entries.by_name.get(name)?;
+        let is_shown = !state.entries.unshown.contains(&found.id);
+        is_shown.then(|| (**found).clone())
     }
 
     /// Whether the inventory has a load balancer of this name.

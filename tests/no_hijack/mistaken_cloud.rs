@@ -3,8 +3,9 @@
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
-use testbed::Environment;
 use testbed::cloud::{Fault, FaultKind, Verb};
+use testbed::environment::SOON;
+use testbed::{Environment, eventually};
 
 use super::{Theirs, another_cluster, ensure_own, made_for};
 
@@ -107,5 +108,32 @@ async fn what_a_create_was_answered_with_is_not_deleted() -> Result<()> {
     test.delete("web").await?;
     test.until_gone("web").await?;
     ensure!(made_for(&test.cloud1, &service).is_empty());
+    theirs.ensure_untouched()
+}
+
+/// Nor updated, not even if the cloud would refuse that.
+#[tokio::test]
+async fn what_a_create_was_answered_with_is_not_updated() -> Result<()> {
+    let test = Environment::shared("mistaken-update").await?;
+    let theirs = mistaken(&test, Verb::Create).await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    test.annotate("web", &[("lb-bandwidth", Some("9M"))])
+        .await?;
+    let is_own = |service: &Service| ensure_own(&test, &test.cloud1, service).is_ok();
+    test.until("web", "its own record", is_own).await?;
+    eventually("the edit to be applied", SOON, async || {
+        let own = test.cloud1.inventory().into_iter();
+        let mut own = own.filter(|found| found.id != theirs.id());
+        Ok(own
+            .any(|found| found.settings.bandwidth == "9M")
+            .then_some(()))
+    })
+    .await?;
+    let updates = test.cloud1.events().into_iter();
+    let mut updates = updates.filter(|event| event.verb == Verb::Update);
+    let of_theirs = updates.find(|update| update.request["lbId"] == theirs.id());
+    ensure!(of_theirs.is_none(), "{of_theirs:?}");
     theirs.ensure_untouched()
 }

@@ -86,3 +86,22 @@ fn only_the_load_begun_last_counts() {
     assert!(!inventory.load(second, vec![load_balancer("from before", "2")]));
     assert!(inventory.is_empty());
 }
+
+#[test]
+fn what_only_the_answer_to_a_create_has_is_not_shown() {
+    let inventory = Inventory::new();
+    let created = load_balancer("web", "lb-1");
+    inventory.record_created(created.clone());
+    assert_eq!(inventory.find_shown(&created.name), None);
+    assert_eq!(inventory.find(&created.name), Some(created.clone()));
+    inventory.record(created.clone());
+    assert_eq!(
+        inventory.find_shown(&created.name),
+        Some(created.clone()),
+        "a query"
+    );
+    inventory.record_created(created.clone());
+    let stamp = inventory.begin_load();
+    assert!(inventory.load(stamp, vec![created.clone()]));
+    assert_eq!(inventory.find_shown(&created.name), Some(created), "a list");
+}

@@ -44,7 +44,7 @@ impl Executor<'_> {
             };
             return Err(CloudError::new(operation, ErrorKind::NameTaken, message).into());
         }
-        cloud.inventory.record(created.clone());
+        cloud.inventory.record_created(created.clone());
         Ok(Outcome::Found(Box::new(created)))
     }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use fastrand::Rng;
-use testbed::cloud::{CloudSimulator, Fault, FaultKind, LoadBalancer, Verb, hostile};
+use testbed::cloud::{CloudSimulator, Fault, FaultKind, LoadBalancer, hostile};
 use testbed::environment::SOON;
 use testbed::eventually;
 
@@ -23,12 +23,7 @@ pub fn turn(cloud: &CloudSimulator, others: &[LoadBalancer], rng: &mut Rng) {
     for (index, kind) in kinds.iter().enumerate() {
         let left = kinds.len() - index;
         let percent = u8::try_from(100 / left).unwrap_or(100);
-        let mut fault = Fault::new(kind.clone()).percent(percent);
-        // The answer to a create is no more than an id: nobody can see that it is another's.
-        if matches!(kind, FaultKind::AnswerAnother { .. }) {
-            fault = fault.on(Verb::Query);
-        }
-        cloud.set_fault(fault);
+        cloud.set_fault(Fault::new(kind.clone()).percent(percent));
     }
 }
 
