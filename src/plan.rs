@@ -227,13 +227,16 @@ fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
 }
 
 /// The desired back ends. That no Node is eligible takes them from a load balancer only
-/// once it has lasted ([`node_hold`]).
+/// once it has lasted ([`node_hold`]), and nothing does while a Node cannot be read.
 fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
-    let kept = &found.spec.nodes;
-    if observed.backends.are_unconfirmed() && !kept.is_empty() {
+    let (seen, kept) = (&observed.backends, &found.spec.nodes);
+    if seen.are_unconfirmed() && !kept.is_empty() {
         return kept.clone();
     }
-    observed.backends.addresses.clone()
+    if seen.some_unknown {
+        return seen.addresses.iter().chain(kept.iter()).copied().collect();
+    }
+    seen.addresses.clone()
 }
 
 fn update(

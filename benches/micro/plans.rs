@@ -41,7 +41,7 @@ fn backends(nodes: u32) -> Backends {
     let addresses = (0..nodes).map(|node| IpAddr::from(Ipv4Addr::from(first + node)));
     Backends {
         addresses: addresses.collect(),
-        none_confirmed: false,
+        ..Backends::default()
     }
 }
 

@@ -282,9 +282,16 @@ impl Cloud for RestCloud {
                 return Ok(updated);
             }
             // Otherwise what the cloud keeps in its own way would show as drift later.
-            let shown = self.query(Which::Id(id), priority).await;
-            let is_ours = |found: &LoadBalancer| found.belongs_to(&request.owner);
-            Ok(shown.ok().flatten().filter(is_ours).unwrap_or(updated))
+            match self.query(Which::Id(id), priority).await {
+                Ok(Some(found)) if found.belongs_to(&request.owner) => Ok(found),
+                Ok(_) => {
+                    let message = format!("{id} is not there, or not ours, after its update");
+                    Err(self
+                        .api_client
+                        .error(Verb::Update, ErrorKind::Conflict, message))
+                }
+                Err(_) => Ok(updated),
+            }
         }
         .boxed()
     }

@@ -142,10 +142,14 @@ impl Executor<'_> {
             }
             Action::Publish { clouds } => self.publish(clouds, observed).await,
             Action::AwaitServing { clouds } => {
-                match clouds.iter().find(|cloud| !observed.serves(cloud)) {
-                    None => Ok(Outcome::Done),
-                    Some(cloud) => Err(Interruption::Waiting(Waiting::Provisioning(cloud.clone()))),
+                if let Some(cloud) = clouds.iter().find(|cloud| !observed.serves(cloud)) {
+                    return Err(Interruption::Waiting(Waiting::Provisioning(cloud.clone())));
                 }
+                let present = observed.present();
+                for (cloud, found) in present.filter(|(cloud, _)| clouds.contains(*cloud)) {
+                    self.ensure_shown(cloud, found).await?;
+                }
+                Ok(Outcome::Done)
             }
             Action::Delete { cloud, id } => {
                 self.ensure_unwanted(cloud, id, observed).await?;

@@ -118,6 +118,7 @@ impl ObservedClouds {
                 .extend(disowned.map(|id| (name.clone(), id)));
             clouds.observed.clouds.insert(name, view);
         }
+        clouds.observed.forget_resolved();
         clouds
     }
 }

@@ -38,7 +38,7 @@ pub async fn current(client: &Client) -> Result<u64, KubernetesError> {
 #[derive(Clone, Debug, Default)]
 pub struct Eras {
     current: watch::Sender<u64>,
-    /// The highest version of an object in this era.
+    /// The highest version of a Service in this era.
     seen: Arc<AtomicU64>,
 }
 
@@ -48,7 +48,7 @@ impl Eras {
         self.current.subscribe()
     }
 
-    /// Notes an object of a watch. Between two looks, restored data may pass the version of
+    /// Notes a Service of the watch, which is of the kind that the looks list. Between two looks, restored data may pass the version of
     /// the first one; a watch from the version of this object would show nothing then.
     pub fn note(&self, object: &ObjectMeta) {
         let version = object.resource_version.as_deref();

@@ -30,8 +30,18 @@ pub fn services(
 ) {
     let (store, writer) = reflector::store();
     let mut unreadable = UnreadableObjects::new("service", metrics);
+    let noted = eras.clone();
     let events = watch::events(Api::<Service>::all(client), timing, eras)
+        .inspect(move |event| note(event, &noted))
         .modify(move |service| service.trim(&metadata_keys))
         .filter(move |event| ready(unreadable.observe(event)));
     (store, reflector::reflector(writer, events))
+}
+
+/// Only Services: a cluster may keep its Nodes in another etcd, with versions of its own.
+fn note(event: &Result<watcher::Event<Service>, watcher::Error>, eras: &Eras) {
+    use watcher::Event;
+    if let Ok(Event::Apply(service) | Event::InitApply(service) | Event::Delete(service)) = event {
+        eras.note(&service.metadata);
+    }
 }

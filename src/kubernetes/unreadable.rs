@@ -12,6 +12,9 @@ use super::service_object::Service;
 use crate::telemetry::Metrics;
 use crate::telemetry::log_throttle::{LogKey, LogThrottle};
 
+/// Unreadable objects of a list that one log line names.
+const NAMED: usize = 20;
+
 /// An object of which a part may be unreadable.
 pub(super) trait Lenient: Resource<DynamicType = ()> {
     /// The names of the unreadable fields.
@@ -72,7 +75,9 @@ impl UnreadableObjects {
                 true
             }
             Ok(Event::InitDone) => {
-                self.known = self.listed.take().unwrap_or_default();
+                let listed = self.listed.take().unwrap_or_default();
+                self.name_listed(&listed);
+                self.known = listed;
                 true
             }
             Err(_) => true,
@@ -100,7 +105,8 @@ impl UnreadableObjects {
             self.known.remove(&name);
             return true;
         }
-        if self.known.get(&name).is_none_or(|known| known != fields) {
+        let is_known = self.known.get(&name).is_some_and(|known| known == fields);
+        if self.listed.is_none() && !is_known {
             self.log(|kind| {
                 tracing::warn!(kind, name, ?fields, "an object has values that cannot be read; nothing is changed because of it until they are corrected");
             });
@@ -108,6 +114,22 @@ impl UnreadableObjects {
         let known = self.listed.as_mut().unwrap_or(&mut self.known);
         known.insert(name, fields.to_vec());
         true
+    }
+
+    /// Names those of a list that were readable before, in one line.
+    fn name_listed(&self, listed: &BTreeMap<String, Vec<&'static str>>) {
+        let is_new = |(name, fields): &(&String, &Vec<_>)| self.known.get(*name) != Some(fields);
+        let new: Vec<_> = listed.iter().filter(is_new).collect();
+        if !new.is_empty() {
+            let (count, objects) = (new.len(), &new[..new.len().min(NAMED)]);
+            let kind = self.kind;
+            tracing::warn!(
+                kind,
+                count,
+                ?objects,
+                "objects of a list have values that cannot be read; nothing is changed because of them until they are corrected"
+            );
+        }
     }
 
     fn log(&self, line: impl FnOnce(&str)) {

@@ -24,6 +24,9 @@ const PAGE_SIZE: u32 = 50;
 const FIRST_PAUSE: Duration = Duration::from_millis(800);
 /// The longest pause, if the watches last long ([`WatchTiming::longest_pause`]).
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// After so many failures in a row, about half a minute, a list is worth its cost: the API
+/// server may never take the version of the watch.
+const PATIENCE: u32 = 6;
 /// The pauses begin anew after this time without a failure.
 const CALM: Duration = Duration::from_secs(60);
 
@@ -81,7 +84,8 @@ impl WatchTiming {
 }
 
 /// The events of all objects, for ever. After a failure it pauses; it begins anew, from a
-/// list, with each of the `eras`, and after a failure to start ([`needs_a_list`]).
+/// list, with each of the `eras`, after a failure to start ([`needs_a_list`]) and after many
+/// failures.
 ///
 /// A store swaps only after the last page of a list (measured with kube-runtime 4.2), so
 /// that nothing may act on an object of a list before.
@@ -98,8 +102,8 @@ where
         api,
         timing,
         era: eras.subscribe(),
-        eras,
         pauses: Pauses::new(timing.longest_pause()),
+        failures: 0,
         pause: None,
     };
     stream::unfold(watch, |mut watch| async move {
@@ -121,9 +125,10 @@ struct Watch<K> {
     events: Events<K>,
     api: Api<K>,
     timing: WatchTiming,
-    eras: Eras,
     era: sync::watch::Receiver<u64>,
     pauses: Pauses,
+    /// The failures in a row.
+    failures: u32,
     /// To be waited for before the next event.
     pause: Option<Duration>,
 }
@@ -155,22 +160,21 @@ where
                 self.pause = Some(self.pauses.next());
                 continue;
             };
-            if let Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) =
-                &event
-            {
-                self.eras.note(object.meta());
-            }
             if let Err(error) = &event {
                 self.pause = Some(self.pauses.next());
-                if needs_a_list(error) {
+                self.failures += 1;
+                if needs_a_list(error) || self.failures >= PATIENCE {
                     self.begin_anew();
                 }
+            } else {
+                self.failures = 0;
             }
             return event;
         }
     }
 
     fn begin_anew(&mut self) {
+        self.failures = 0;
         self.events = begin(&self.api, self.timing);
     }
 }

@@ -81,6 +81,13 @@ impl NodeHold {
 
     /// Takes a look into account. `now` is any clock that does not go back.
     pub fn take(&mut self, look: NodeLook, now: Duration) -> Held {
+        let some_unknown = look.any_unknown;
+        let mut held = self.take_known(look, now);
+        held.backends.some_unknown = some_unknown;
+        held
+    }
+
+    fn take_known(&mut self, look: NodeLook, now: Duration) -> Held {
         if look.backends.is_empty() {
             return self.take_none(&look, now);
         }
@@ -169,7 +176,7 @@ fn held(addresses: impl Iterator<Item = IpAddr>, look_again: Option<Duration>) -
     Held {
         backends: Backends {
             addresses: addresses.collect(),
-            none_confirmed: false,
+            ..Backends::default()
         },
         look_again,
     }

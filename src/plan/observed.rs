@@ -52,6 +52,9 @@ pub struct Backends {
     /// Whether the lack of eligible Nodes has lasted long enough to be believed
     /// ([`super::node_hold`]).
     pub none_confirmed: bool,
+    /// Whether there are Nodes of which nothing is known, because they cannot be read. They
+    /// may be back ends, so none is taken away meanwhile.
+    pub some_unknown: bool,
 }
 
 impl Backends {
@@ -93,6 +96,16 @@ impl Observed {
             Some(kept) => Cow::Owned(kept.as_requested(found)),
             None => Cow::Borrowed(found),
         }
+    }
+
+    /// Forgets what a cloud kept otherwise than requested, where it does so no more. The
+    /// answer that showed it may have lagged behind.
+    pub fn forget_resolved(&mut self) {
+        let (kept, clouds) = (&mut self.kept, &self.clouds);
+        kept.retain(|cloud, kept| match clouds.get(cloud) {
+            Some(CloudView::Present(found)) => kept.as_requested(found) != **found,
+            _ => true,
+        });
     }
 
     /// Whether each of these clouds has a load balancer that clients can reach.
@@ -141,8 +154,9 @@ impl Observed {
 
     /// The record and addresses to publish in the Service.
     ///
-    /// The record keeps clouds whose state is unknown (unreachable or not configured), and
-    /// announced ones while they are wanted.
+    /// The record keeps clouds whose state is unknown (unreachable or not configured),
+    /// announced ones while they are wanted, and the ids of lost load balancers while the
+    /// addresses in the status may be theirs.
     /// Published addresses are replaced only when every wanted cloud serves: neither
     /// an unreachable cloud nor a move removes an address before its successor exists.
     pub fn publication(&self, wanted: &BTreeSet<CloudName>) -> Publication {
@@ -153,14 +167,18 @@ impl Observed {
                 None | Some(CloudView::Unreachable | CloudView::NotConfigured)
             )
         };
-        // A create there may still be on its way. The id of a load balancer that is lost
-        // stays meanwhile: it tells that the published addresses are ours.
+        // A create there may still be on its way.
         let is_announced = |cloud: &CloudName| {
             wanted.contains(cloud) && matches!(self.clouds.get(cloud), Some(CloudView::Absent))
         };
-        let is_kept = |cloud: &CloudName| is_unknown(cloud) || is_announced(cloud);
-        let kept = self.record.entries().filter(|(cloud, _)| is_kept(cloud));
-        let kept = kept.map(|(cloud, id)| (cloud.clone(), id.clone()));
+        // The id of a lost load balancer tells that the addresses are ours while they stay.
+        let addresses_stay = !self.ingress.is_empty() && !self.serves_on(wanted);
+        let kept = self.record.entries().filter_map(|(cloud, id)| {
+            if is_unknown(cloud) || (id.is_some() && addresses_stay) {
+                return Some((cloud.clone(), id.clone()));
+            }
+            is_announced(cloud).then(|| (cloud.clone(), None))
+        });
         // What a wanted cloud shows too is recorded there only: the other name of the
         // account may leave the configuration.
         let is_other_name = |(cloud, found): &(&CloudName, &LoadBalancer)| {

@@ -61,7 +61,7 @@ fn nodes(addresses: &[&str]) -> Backends {
         .collect();
     Backends {
         addresses,
-        none_confirmed: false,
+        ..Backends::default()
     }
 }
 
@@ -242,6 +242,16 @@ fn plans() {
             views: vec![("cloud1", present())],
             backends: Backends::default(),
             expect: &[],
+        },
+        Case {
+            reason: "a Node that cannot be read may be any of the back ends",
+            service: in_sync.clone(),
+            views: vec![("cloud1", present())],
+            backends: Backends {
+                some_unknown: true,
+                ..nodes(&["10.0.0.9"])
+            },
+            expect: &["Update", "Publish"],
         },
         Case {
             reason: "the confirmed absence of all Nodes empties the load balancer",
@@ -495,4 +505,23 @@ fn an_address_that_is_refused_is_an_error_of_the_cloud() {
     assert_eq!(unready(&wanted, &observed), BTreeSet::from([expected]));
     let publication = observed.publication(&wanted.clouds);
     assert!(publication.ingress.is_empty() && !publication.record.is_empty());
+}
+
+#[test]
+fn while_a_node_cannot_be_read_back_ends_only_join() {
+    let base = service("cloud1");
+    let found = load_balancer(&base, &nodes(&["10.0.0.1", "10.0.0.2"]));
+    let cases: [(&[&str], &[&str]); 3] = [
+        (&["10.0.0.1"], &["10.0.0.1", "10.0.0.2"]),
+        (&["10.0.0.3"], &["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
+        (&[], &["10.0.0.1", "10.0.0.2"]),
+    ];
+    for (seen, expected) in cases {
+        let seen = Backends {
+            some_unknown: true,
+            ..nodes(seen)
+        };
+        let observed = Observed::of_service(&base, seen);
+        assert_eq!(backends(&observed, &found), nodes(expected).addresses);
+    }
 }

@@ -1,30 +1,92 @@
 //! Answers that lack fields, or have values that this program does not know.
 
-use my_cloud_controller_manager::cloud::{Cloud, Profile, Which};
+use my_cloud_controller_manager::cloud::{Cloud, CloudError, ErrorKind, Profile, Which};
 use my_cloud_controller_manager::plan::load_balancer::{LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{ClusterId, LoadBalancerId};
 use my_cloud_controller_manager::priority::Priority;
 use serde_json::{Value, json};
 
-use crate::edge::{Edge, known, permit, plain_request, rich_request};
+use crate::edge::{Edge, answer, known, permit, plain_request, rich_request};
 
-/// The result of an update that is answered with this.
+/// The result of an update that is answered with this, and the query after it with nothing
+/// that could be read.
 async fn updated(profile: Profile, before: &LoadBalancer, body: Value) -> LoadBalancer {
-    let edge = Edge::always(200, &[], body.to_string()).await;
+    let unreadable = (503, json!({}));
+    let updated = updated_and_queried(profile, before, body, unreadable).await;
+    let updated = updated.expect("updated");
+    assert_eq!(updated.spec.bandwidth, "7M", "as requested");
+    updated
+}
+
+/// The result of an update of the bandwidth to 7M with this answer, and with this one to the
+/// query after it.
+async fn updated_and_queried(
+    profile: Profile,
+    before: &LoadBalancer,
+    body: Value,
+    query: (u16, Value),
+) -> Result<LoadBalancer, CloudError> {
+    let edge = Edge::start(move |_, seen| {
+        let is_query = seen.path.ends_with("query");
+        let (code, body) = if is_query {
+            query.clone()
+        } else {
+            (200, body.clone())
+        };
+        Box::pin(async move { answer(code, body.to_string()) })
+    });
     let mut request = match profile {
         Profile::Standard => rich_request("web"),
         Profile::Basic => plain_request("web"),
     };
     request.spec.bandwidth = "7M".into();
-    let cloud = edge.client(profile);
+    let cloud = edge.await.client(profile);
     let permit = permit();
-    let updated = cloud.update(&permit, before, &request, Priority::User);
-    let updated = updated.await.expect("updated");
-    assert_eq!(
-        updated.spec.bandwidth, request.spec.bandwidth,
-        "as requested"
-    );
-    updated
+    cloud
+        .update(&permit, before, &request, Priority::User)
+        .await
+}
+
+#[tokio::test]
+async fn a_query_tells_what_an_update_that_says_nothing_has_done() {
+    let before = known(&plain_request("web"));
+    let owner = plain_request("web").owner;
+    let shown = |cluster: &str, bandwidth: &str| {
+        json!({"err": "", "lbId": "lb-1", "name": before.name, "ip": "192.0.2.1", "bandwidth": bandwidth,
+            "owner": {"cluster": cluster, "uid": owner.uid.as_str(), "namespace": owner.namespace, "name": owner.name}})
+    };
+    let ours = owner.cluster.as_str();
+    let cases = [
+        (
+            200,
+            shown(ours, "5M"),
+            Some("5M"),
+            "the cloud keeps its own value",
+        ),
+        (200, shown(ours, "7M"), Some("7M"), "as requested"),
+        (
+            200,
+            shown("another", "7M"),
+            None,
+            "it has another owner now",
+        ),
+        (
+            404,
+            json!({"err": "gone", "code": "NotFound"}),
+            None,
+            "it is gone",
+        ),
+    ];
+    for (code, body, expected, why) in cases {
+        let said = json!({"err": ""});
+        let updated = updated_and_queried(Profile::Standard, &before, said, (code, body)).await;
+        let bandwidth = updated.map(|updated| updated.spec.bandwidth);
+        match (bandwidth, expected) {
+            (Ok(bandwidth), Some(expected)) => assert_eq!(bandwidth, expected, "{why}"),
+            (Err(error), None) => assert_eq!(error.kind(), ErrorKind::Conflict, "{why}"),
+            (bandwidth, _) => panic!("{why}: {bandwidth:?}"),
+        }
+    }
 }
 
 #[tokio::test]

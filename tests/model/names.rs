@@ -84,7 +84,7 @@ pub fn address(id: Id) -> IpAddr {
 pub fn backends() -> Backends {
     Backends {
         addresses: NodeAddresses::from([Ipv4Addr::new(10, 0, 0, 1).into()]),
-        none_confirmed: false,
+        ..Backends::default()
     }
 }
 

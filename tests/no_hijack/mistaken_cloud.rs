@@ -1,6 +1,6 @@
 //! A cloud that answers with somebody else's load balancer.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use testbed::cloud::{Fault, FaultKind, Verb};
@@ -135,5 +135,35 @@ async fn what_a_create_was_answered_with_is_not_updated() -> Result<()> {
     let mut updates = updates.filter(|event| event.verb == Verb::Update);
     let of_theirs = updates.find(|update| update.request["lbId"] == theirs.id());
     ensure!(of_theirs.is_none(), "{of_theirs:?}");
+    theirs.ensure_untouched()
+}
+
+/// Nor does it let a move delete what serves.
+#[tokio::test]
+async fn what_a_create_was_answered_with_ends_no_move() -> Result<()> {
+    let test = Environment::shared("mistaken-move").await?;
+    let theirs = mistaken(&test, Verb::Create).await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud2").create().await?;
+    test.until_ready("web").await?;
+    test.annotate("web", &[("provider", Some("cloud1"))])
+        .await?;
+    let is_own = |service: &Service| ensure_own(&test, &test.cloud1, service).is_ok();
+    let service = test.until("web", "its own record", is_own).await?;
+    eventually("the old load balancer to be gone", SOON, async || {
+        let is_gone = made_for(&test.cloud2, &service).is_empty();
+        Ok(is_gone.then_some(()))
+    })
+    .await?;
+    let queries = test.cloud1.events().into_iter();
+    let mut queries = queries.filter(|event| event.verb == Verb::Query);
+    let deletes = test.cloud2.events().into_iter();
+    let mut deletes = deletes.filter(|event| event.verb == Verb::Delete);
+    let (query, delete) = (queries.next(), deletes.next());
+    let query = query.context("cloud1 was asked")?;
+    ensure!(
+        query.at < delete.context("a delete")?.at,
+        "{query:?} is too late"
+    );
     theirs.ensure_untouched()
 }

@@ -189,7 +189,7 @@ proptest! {
         let again = Step { after: MOST_GONE_HOLD.as_secs(), ..step };
         let (look, held) = story.take(&again);
         if !look.backends.is_empty() {
-            let backends = Backends { addresses: look.backends.into_keys().collect(), none_confirmed: false };
+            let backends = Backends { addresses: look.backends.into_keys().collect(), ..Backends::default() };
             prop_assert_eq!(held, Held { backends, look_again: None });
         }
     }

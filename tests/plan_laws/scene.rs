@@ -139,6 +139,7 @@ impl Nodes {
         Backends {
             addresses: self.addresses(),
             none_confirmed: self == Self::NoneConfirmed,
+            ..Backends::default()
         }
     }
 }

@@ -191,9 +191,9 @@ fn managed(
     world.reachable().try_for_each(|(name, cloud)| {
         let there = cloud.of(&wanted.owner).next().map(|ours| &ours.id);
         let recorded = service.record.get(name);
-        // The id of a lost load balancer stays while its successor is refused.
-        let is_refused = there.is_none() && round.refused.contains(name);
-        if recorded == there || is_refused {
+        // The id of a lost load balancer stays while its address does.
+        let is_lost = there.is_none() && !all_serve && !service.published.is_empty();
+        if recorded == there || is_lost {
             Ok(())
         } else {
             Err(format!(

@@ -63,6 +63,7 @@ pub(super) fn backends(choices: &mut Choices<'_>) -> Backends {
     Backends {
         addresses: nodes(choices),
         none_confirmed: choices.flag(),
+        some_unknown: false,
     }
 }
 

@@ -100,12 +100,12 @@ impl LoadBalancerBody<'_> {
         before: &LoadBalancer,
         request: &CreateRequest,
     ) -> bool {
-        let without_nodes = |assumed: &LoadBalancerSpec| {
+        let shown = |assumed: &LoadBalancerSpec| {
             let (mut spec, _) = self.of_profile(reading.profile).into_spec(Some(assumed));
             spec.nodes = NodeAddresses::default();
             spec
         };
-        without_nodes(&before.spec) == without_nodes(&request.spec)
+        shown(&request.spec).is_met_by(&shown(&before.spec))
     }
 
     /// Reads the response to an update of a load balancer that was `before`. What the

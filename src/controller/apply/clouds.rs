@@ -56,6 +56,7 @@ impl Executor<'_> {
         urgency: Urgency,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
+        self.ensure_shown(name, before).await?;
         let permit = self.leadership.permit()?;
         let priority = self.priority(name, urgency);
         let client = &cloud.client;
@@ -104,6 +105,30 @@ impl Executor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Continues only if the cloud itself has shown this load balancer to be ours: the
+    /// answer to a create has neither name nor owner, and proves nothing.
+    pub(super) async fn ensure_shown(
+        &self,
+        name: &CloudName,
+        found: &LoadBalancer,
+    ) -> Result<(), Interruption> {
+        let cloud = self.cloud(name)?;
+        if cloud.inventory.find_shown(&found.name).is_some() {
+            return Ok(());
+        }
+        let owner = self.service.view.owner(&self.context.cluster);
+        match self.query_by_id(name, &found.id).await? {
+            Some(shown) if shown.belongs_to(&owner) => {
+                cloud.inventory.record(shown);
+                Ok(())
+            }
+            _ => {
+                cloud.inventory.forget(&found.id);
+                Err(ReconcileError::Changed.into())
+            }
+        }
     }
 
     /// Deletes a load balancer after a query has shown that it is still ours: the

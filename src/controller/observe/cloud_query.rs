@@ -73,8 +73,7 @@ impl CloudQuery<'_> {
     }
 
     /// The result without a call; `None` if the cloud has to be queried, for example
-    /// because the load balancer does not serve, its owner has changed, or only the answer to
-    /// its create is known.
+    /// because the load balancer does not serve or its owner has changed.
     pub fn known(&self, is_listed: bool) -> Option<QueryResult> {
         let Some(cloud) = self.cloud else {
             return Some(CloudView::NotConfigured.into());
@@ -85,7 +84,7 @@ impl CloudQuery<'_> {
         }
         let recorded = self.service.record.get(&self.name);
         let is_recorded = |known: &LoadBalancer| recorded.is_none_or(|id| *id == known.id);
-        let known = cloud.inventory.find_shown(&self.load_balancer);
+        let known = cloud.inventory.find(&self.load_balancer);
         let known = known.filter(|known| {
             is_listed && is_serving(known) && self.is_ours(known) && is_recorded(known)
         });

@@ -98,6 +98,7 @@ impl Cluster {
         let Backends {
             addresses,
             none_confirmed,
+            some_unknown: _,
         } = &self.before.v4;
         (addresses.len(), *none_confirmed)
     }

@@ -65,6 +65,7 @@ fn sent(held: &Held) -> Sent {
     let Backends {
         addresses,
         none_confirmed,
+        some_unknown: _,
     } = &held.backends;
     match (addresses.is_empty(), none_confirmed) {
         (false, _) => Sent::These(addresses.iter().map(last).collect()),

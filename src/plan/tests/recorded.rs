@@ -83,16 +83,23 @@ fn addresses_are_cleared_only_where_we_may_have_published_them() {
 fn the_id_of_a_lost_load_balancer_stays_until_the_next_one_has_one() {
     let service = ServiceView {
         record: Record::parse(Some("lb-1"), Some("cloud1")),
+        published: vec![Ingress::Ip("192.0.2.55".parse().expect("address"))],
         ..service("cloud1")
     };
     let mut observed = Observed::of_service(&service, nodes(&["10.0.0.1"]));
     let cloud = CloudName::new("cloud1");
-    observed.clouds = [(cloud.clone(), CloudView::Absent)].into();
-    let publication = observed.publication(&BTreeSet::from([cloud.clone()]));
-    assert_eq!(
-        publication.record, service.record,
-        "its address is published"
-    );
+    for (view, wanted) in [
+        (CloudView::Absent, "cloud1"),
+        (CloudView::NameTaken, "cloud1"),
+        (CloudView::Absent, "cloud2"),
+    ] {
+        observed.clouds = [(cloud.clone(), view)].into();
+        let publication = observed.publication(&BTreeSet::from([CloudName::new(wanted)]));
+        assert_eq!(
+            publication.record, service.record,
+            "its address is published"
+        );
+    }
     let mut next = load_balancer(&service, &nodes(&[]));
     next.id = LoadBalancerId::new("lb-2");
     observed.clouds = [(cloud.clone(), CloudView::Present(Box::new(next)))].into();
