@@ -131,8 +131,8 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         match observed.clouds.get(cloud) {
             Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
             Some(CloudView::Present(found)) => {
-                // It may have back ends that cannot be read; they are not taken away either.
-                let is_unsure = !found.is_understood && observed.backends.are_unconfirmed();
+                // Back ends that cannot be read are not taken away either.
+                let is_unsure = found.has_other_back_ends && observed.backends.are_unconfirmed();
                 if !is_unsure {
                     let nodes = backends(observed, found);
                     let read = observed.as_requested(cloud, found);
@@ -201,14 +201,14 @@ fn can_serve(waiting: &BTreeSet<Waiting>) -> bool {
         .all(|reason| matches!(reason, Waiting::NoEligibleNodes))
 }
 
-/// Whether load balancers that the user no longer names may have the last back ends: they
+/// Whether only load balancers that the user no longer names have back ends: they
 /// serve, and their successors were created while no Node was eligible, which may be a
 /// mistake.
 fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
-    let may_have_any = |found: &LoadBalancer| !found.spec.nodes.is_empty() || !found.is_understood;
+    let has_any = |found: &LoadBalancer| !found.spec.nodes.is_empty() || found.has_other_back_ends;
     let mut present = observed.present();
     observed.backends.are_unconfirmed()
-        && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && may_have_any(found))
+        && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && has_any(found))
 }
 
 fn request(wanted: &Wanted, nodes: &NodeAddresses) -> CreateRequest {

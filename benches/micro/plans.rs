@@ -68,6 +68,7 @@ fn in_sync(desired: &Desired, mut observed: Observed) -> Observed {
             owner: Some(request.owner.clone()),
             spec: request.spec.clone(),
             is_understood: true,
+            has_other_back_ends: false,
             addresses: Addresses {
                 ips: vec![Ipv4Addr::new(203, 0, 113, 1).into()],
                 hostname: None,

@@ -76,6 +76,7 @@ pub fn load_balancer(profile: Profile) -> LoadBalancer {
         owner: (profile == Profile::Standard).then_some(request.owner),
         spec: request.spec,
         is_understood: true,
+        has_other_back_ends: false,
         addresses: Addresses {
             ips: vec![[192, 0, 2, 1].into()],
             hostname: None,

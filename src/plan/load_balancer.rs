@@ -104,6 +104,9 @@ pub struct LoadBalancer {
     /// Whether every field of `spec` is known to this program. A load balancer with a
     /// listener of an unknown protocol, for example, is not as it was requested.
     pub is_understood: bool,
+    /// Whether it has back ends that `spec` lacks because they cannot be read, such as the
+    /// name of a machine.
+    pub has_other_back_ends: bool,
     /// Empty while it is being provisioned.
     pub addresses: Addresses,
     pub state: State,
@@ -199,6 +202,7 @@ impl LoadBalancer {
                 client_affinity_seconds: None,
             },
             is_understood: true,
+            has_other_back_ends: false,
             addresses: Addresses::default(),
             state: State::Active,
         }

@@ -75,6 +75,7 @@ fn load_balancer(service: &ServiceView, nodes: &Backends) -> LoadBalancer {
         owner: Some(wanted.owner.clone()),
         spec: wanted.spec(&nodes.addresses),
         is_understood: true,
+        has_other_back_ends: false,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("address")],
             hostname: None,
@@ -95,11 +96,12 @@ fn kinds(plan: &Plan) -> Vec<String> {
     plan.actions.iter().map(name).collect()
 }
 
-/// A load balancer with these back ends and a value that this program does not know.
+/// A load balancer with these back ends and others that cannot be read.
 fn unread(found: LoadBalancer, nodes: &Backends) -> CloudView {
     CloudView::Present(Box::new(LoadBalancer {
         spec: found.spec_with_nodes(&nodes.addresses),
         is_understood: false,
+        has_other_back_ends: true,
         ..found
     }))
 }
@@ -289,6 +291,16 @@ fn plans() {
             views: vec![("cloud1", unread(found.clone(), &one))],
             backends: Backends::default(),
             expect: &[],
+        },
+        Case {
+            reason: "another value that is not known keeps no edit back",
+            service: in_sync.clone(),
+            views: vec![(
+                "cloud1",
+                CloudView::Present(Box::new(not_understood.clone())),
+            )],
+            backends: Backends::default(),
+            expect: &["ConfirmLive", "Update", "Publish"],
         },
         Case {
             reason: "a load balancer that is only partly understood can be deleted",

@@ -161,6 +161,7 @@ pub fn known(request: &CreateRequest) -> LoadBalancer {
         owner: Some(request.owner.clone()),
         spec: request.spec.clone(),
         is_understood: true,
+        has_other_back_ends: false,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("address")],
             ..Addresses::default()

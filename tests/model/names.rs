@@ -118,6 +118,7 @@ pub fn load_balancer(found: Balancer) -> LoadBalancer {
             client_affinity_seconds: None,
         },
         is_understood: true,
+        has_other_back_ends: false,
         addresses: Addresses {
             ips: is_served.then(|| address(found.id)).into_iter().collect(),
             hostname: None,

@@ -77,6 +77,7 @@ impl Cloud {
             owner: (!self.forgetful).then(|| request.owner.clone()),
             spec: self.kept(&request.spec),
             is_understood: true,
+            has_other_back_ends: false,
             addresses,
             state,
         };

@@ -168,6 +168,7 @@ impl Scene {
             owner: (!cloud.forgetful).then(owner),
             spec,
             is_understood: true,
+            has_other_back_ends: false,
             addresses: Addresses {
                 ips: has_address.then(|| address(index)).into_iter().collect(),
                 hostname: None,
@@ -348,6 +349,7 @@ fn under_our_name(index: usize) -> LoadBalancer {
         owner: Some(of_another),
         spec: wanted_spec(Nodes::One),
         is_understood: true,
+        has_other_back_ends: false,
         addresses: Addresses {
             ips: vec![address(100 + index)],
             hostname: None,

@@ -203,6 +203,7 @@ impl Theirs {
             owner,
             spec: wanted_spec(Nodes::One),
             is_understood: true,
+            has_other_back_ends: false,
             addresses: Addresses {
                 ips: vec![address(100 + self as usize)],
                 hostname: None,

@@ -98,6 +98,7 @@ fn load_balancer(choices: &mut Choices<'_>) -> LoadBalancer {
         id: LoadBalancerId::new(choices.pick(&["lb-1", "lb-2", "x"])),
         name: choices.pick(&[ours.name.clone(), renamed]),
         is_understood: !choices.flag(),
+        has_other_back_ends: false,
         addresses: Addresses {
             ips: ips(choices),
             hostname: None,

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::field::{self, Field, FirstTexts, Shown};
 use super::object::Object;
 use super::owner::OwnerBody;
+use super::spec::ReadSpec;
 use crate::cloud::address_policy::AddressPolicy;
 use crate::cloud::body::excerpt;
 use crate::cloud::{Profile, Which};
@@ -101,7 +102,8 @@ impl LoadBalancerBody<'_> {
         request: &CreateRequest,
     ) -> bool {
         let shown = |assumed: &LoadBalancerSpec| {
-            let (mut spec, _) = self.of_profile(reading.profile).into_spec(Some(assumed));
+            let body = self.of_profile(reading.profile);
+            let mut spec = body.into_spec(Some(assumed)).spec;
             spec.nodes = NodeAddresses::default();
             spec
         };
@@ -181,13 +183,18 @@ impl LoadBalancerBody<'_> {
         let shown = self.addresses(policy);
         let state = self.state(assumed.before.filter(|_| shown.is_none()));
         let before = assumed.before.map(|before| before.addresses.clone());
-        let (spec, is_understood) = self.into_spec(assumed.spec);
+        let ReadSpec {
+            spec,
+            is_understood,
+            has_other_back_ends,
+        } = self.into_spec(assumed.spec);
         Ok(LoadBalancer {
             id,
             name,
             owner,
             spec,
             is_understood,
+            has_other_back_ends,
             addresses: shown.or(before).unwrap_or_default(),
             state,
         })

@@ -7,13 +7,18 @@ use super::{ListenerBody, SessionAffinityBody};
 use crate::plan::canonical;
 use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
 
+/// The spec in a response.
+pub(super) struct ReadSpec {
+    pub(super) spec: LoadBalancerSpec,
+    /// Whether every field of it is known.
+    pub(super) is_understood: bool,
+    /// Whether it lacks back ends because they cannot be read.
+    pub(super) has_other_back_ends: bool,
+}
+
 impl LoadBalancerBody<'_> {
-    /// The spec, and whether every field of it is known. `requested` has the fields that
-    /// the response lacks.
-    pub(super) fn into_spec(
-        self,
-        requested: Option<&LoadBalancerSpec>,
-    ) -> (LoadBalancerSpec, bool) {
+    /// Reads the spec. `requested` has the fields that the response lacks.
+    pub(super) fn into_spec(self, requested: Option<&LoadBalancerSpec>) -> ReadSpec {
         let listeners = self.listeners(requested);
         let nodes = Shown::<BackEnds>::from(self.nodes);
         let algorithm = Shown::<Algorithm>::from(self.algorithm);
@@ -23,8 +28,8 @@ impl LoadBalancerBody<'_> {
         let (spec, bandwidth) = (field::text(self.spec), field::text(self.bandwidth));
         let bandwidth = bandwidth.map(canonical::bandwidth);
         let has_names = matches!(&nodes, Shown::Value(nodes) if nodes.has_others);
-        let is_understood = !(has_names
-            || nodes.is_unknown()
+        let has_other_back_ends = has_names || nodes.is_unknown();
+        let is_understood = !(has_other_back_ends
             || listeners.is_unknown()
             || algorithm.is_unknown()
             || affinity.is_unknown()
@@ -42,7 +47,11 @@ impl LoadBalancerBody<'_> {
             source_ranges: ranges.or_assumed(assumed.source_ranges),
             client_affinity_seconds: affinity.or_assumed(assumed.client_affinity_seconds),
         };
-        (spec, is_understood)
+        ReadSpec {
+            spec,
+            is_understood,
+            has_other_back_ends,
+        }
     }
 
     /// The listeners; without a list of them, the one of `port` and `nodePort`, which may

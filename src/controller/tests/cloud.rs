@@ -66,6 +66,7 @@ pub(in crate::controller) fn made(request: &CreateRequest, id: &str) -> LoadBala
         owner: Some(request.owner.clone()),
         spec: request.spec.clone(),
         is_understood: true,
+        has_other_back_ends: false,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("an address")],
             hostname: None,
