@@ -111,7 +111,7 @@ async fn the_load_balancer_of_a_service_that_cannot_be_read_stays() -> Result<()
     .await?;
     let log = std::fs::read_to_string(replica.log_path())?;
     ensure!(
-        log.contains("/odd\"") && log.contains("cannot be read"),
+        log.contains("/odd (spec.type)") && log.contains("cannot be read"),
         "{log}"
     );
 

@@ -121,12 +121,14 @@ impl UnreadableObjects {
         let is_new = |(name, fields): &(&String, &Vec<_>)| self.known.get(*name) != Some(fields);
         let new: Vec<_> = listed.iter().filter(is_new).collect();
         if !new.is_empty() {
-            let (count, objects) = (new.len(), &new[..new.len().min(NAMED)]);
-            let kind = self.kind;
+            let named = new.iter().take(NAMED);
+            let named = named.map(|(name, fields)| format!("{name} ({})", fields.join(", ")));
+            let objects = named.collect::<Vec<_>>().join(", ");
+            let (count, kind) = (new.len(), self.kind);
             tracing::warn!(
                 kind,
                 count,
-                ?objects,
+                objects,
                 "objects of a list have values that cannot be read; nothing is changed because of them until they are corrected"
             );
         }
