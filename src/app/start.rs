@@ -138,7 +138,7 @@ impl Components {
         let client = pulse::listening(client, self.pulses.nodes.clone());
         let settings = self.config.node_settings();
         let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
-        let (sets, eras) = (self.nodes.clone(), self.eras.clone());
+        let (sets, eras) = (self.nodes.clone(), self.eras.subscribe());
         let follow = node_watch::follow(client, timing, eras, settings, roles, sets, watch_metrics);
         self.spawn("node-watch", follow);
         let (pulses, sees) = (self.pulses.clone(), self.sees.clone());

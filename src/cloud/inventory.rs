@@ -130,11 +130,11 @@ impl Inventory {
         self.state().record(found);
     }
 
-    /// Records a load balancer from the response to a create. It is found by [`find_shown`]
-    /// only once the cloud has shown it: the response need not have a name or an owner, and
-    /// that of a faulty cloud may have the id of somebody else's.
+    /// Records a load balancer from the response to a create. It [`is_shown`] only once
+    /// a later answer shows it: the response need not have a name or an owner, and that of a
+    /// faulty cloud may have the id of somebody else's.
     ///
-    /// [`find_shown`]: Self::find_shown
+    /// [`is_shown`]: Self::is_shown
     pub fn record_created(&self, created: LoadBalancer) {
         let (id, mut state) = (created.id.clone(), self.state());
         state.record(created);
@@ -164,12 +164,10 @@ impl Inventory {
             .map(|found| (**found).clone())
     }
 
-    /// The same, unless only the answer to its create is known.
-    pub fn find_shown(&self, name: &LoadBalancerName) -> Option<LoadBalancer> {
-        let state = self.state();
-        let found = state.entries.by_name.get(name)?;
-        let is_shown = !state.entries.unshown.contains(&found.id);
-        is_shown.then(|| (**found).clone())
+    /// Whether more than the answer to a create tells of the load balancer with this id.
+    pub fn is_shown(&self, id: &LoadBalancerId) -> bool {
+        let Entries { names, unshown, .. } = &self.state().entries;
+        names.contains_key(id) && !unshown.contains(id)
     }
 
     /// Whether the inventory has a load balancer of this name.

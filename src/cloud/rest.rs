@@ -119,23 +119,22 @@ impl RestCloud {
 
     /// Reads the response to a query.
     fn queried(&self, which: Which<'_>, body: &[u8]) -> Result<LoadBalancer, CloudError> {
-        let Object(body) = self.parse::<Object<LoadBalancerBody<'_>>>(Verb::Query, body)?;
+        let body = self.load_balancer(Verb::Query, body)?;
         let found = body.found(self.reading(), which);
         let found = found.map_err(|message| self.protocol(Verb::Query, message))?;
         self.warn_of_refused(Verb::Query, &found);
         Ok(self.sharing_nodes(found))
     }
 
-    /// Reads the response to a create, or to an update of a load balancer that was
+    /// Converts the response to a create, or to an update of a load balancer that was
     /// `before`.
     fn changed(
         &self,
         verb: Verb,
-        body: &[u8],
+        body: LoadBalancerBody<'_>,
         before: Option<&LoadBalancer>,
         request: &CreateRequest,
     ) -> Result<LoadBalancer, CloudError> {
-        let Object(body) = self.parse::<Object<LoadBalancerBody<'_>>>(verb, body)?;
         let changed = match before {
             None => body.created(self.reading(), request),
             Some(before) => body.updated(self.reading(), before, request),
@@ -175,6 +174,16 @@ impl RestCloud {
     fn sharing_nodes(&self, mut found: LoadBalancer) -> LoadBalancer {
         found.spec.nodes = self.node_addresses.shared(found.spec.nodes);
         found
+    }
+
+    /// Reads the body of a response about one load balancer.
+    fn load_balancer<'b>(
+        &self,
+        verb: Verb,
+        body: &'b [u8],
+    ) -> Result<LoadBalancerBody<'b>, CloudError> {
+        let Object(body) = self.parse(verb, body)?;
+        Ok(body)
     }
 
     fn parse<'b, T: Deserialize<'b>>(&self, verb: Verb, body: &'b [u8]) -> Result<T, CloudError> {
@@ -243,7 +252,10 @@ impl Cloud for RestCloud {
                 body,
                 limit: bounds::ONE,
             };
-            let read = |body: &[u8]| self.changed(Verb::Create, body, None, request);
+            let read = |body: &[u8]| {
+                let body = self.load_balancer(Verb::Create, body)?;
+                self.changed(Verb::Create, body, None, request)
+            };
             self.api_client.call(span, api_request, read).await
         }
         .boxed()
@@ -272,9 +284,8 @@ impl Cloud for RestCloud {
                 limit: bounds::ONE,
             };
             let read = |body: &[u8]| {
+                let body = self.load_balancer(Verb::Update, body)?;
                 let updated = self.changed(Verb::Update, body, Some(before), request)?;
-                let Object(body) =
-                    self.parse::<Object<LoadBalancerBody<'_>>>(Verb::Update, body)?;
                 Ok((updated, body.shows_changes(self.reading(), before, request)))
             };
             let (updated, is_shown) = self.api_client.call(span, api_request, read).await?;

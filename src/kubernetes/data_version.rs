@@ -48,8 +48,9 @@ impl Eras {
         self.current.subscribe()
     }
 
-    /// Notes a Service of the watch, which is of the kind that the looks list. Between two looks, restored data may pass the version of
-    /// the first one; a watch from the version of this object would show nothing then.
+    /// Notes a Service of the watch, which is of the kind that the looks list. Between two
+    /// looks, restored data may pass the version of the first one; a watch from the version
+    /// of this object would show nothing then.
     pub fn note(&self, object: &ObjectMeta) {
         let version = object.resource_version.as_deref();
         if let Some(version) = version.and_then(|version| version.parse().ok()) {

@@ -15,7 +15,6 @@ use kube::runtime::watcher;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::data_version::Eras;
 use super::node::AddressRule;
 use super::node_object::Node;
 use super::unreadable::UnreadableObjects;
@@ -84,7 +83,7 @@ impl NodeSet {
 pub async fn follow(
     client: Client,
     timing: WatchTiming,
-    eras: Eras,
+    eras: watch::Receiver<u64>,
     settings: NodeSettings,
     roles: watch::Receiver<Role>,
     sets: watch::Sender<Option<NodeSet>>,

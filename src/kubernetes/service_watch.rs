@@ -30,9 +30,8 @@ pub fn services(
 ) {
     let (store, writer) = reflector::store();
     let mut unreadable = UnreadableObjects::new("service", metrics);
-    let noted = eras.clone();
-    let events = watch::events(Api::<Service>::all(client), timing, eras)
-        .inspect(move |event| note(event, &noted))
+    let events = watch::events(Api::<Service>::all(client), timing, eras.subscribe())
+        .inspect(move |event| note(event, &eras))
         .modify(move |service| service.trim(&metadata_keys))
         .filter(move |event| ready(unreadable.observe(event)));
     (store, reflector::reflector(writer, events))

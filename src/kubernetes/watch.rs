@@ -14,8 +14,6 @@ use serde::de::DeserializeOwned;
 use tokio::sync;
 use tokio::time::{Instant, sleep};
 
-use super::data_version::Eras;
-
 /// The objects in a page of a list. A page is held as text and as objects at the same
 /// time; of Services with as many annotations as the API takes (256 KiB), 50 are 25 MB.
 const PAGE_SIZE: u32 = 50;
@@ -84,7 +82,7 @@ impl WatchTiming {
 }
 
 /// The events of all objects, for ever. After a failure it pauses; it begins anew, from a
-/// list, with each of the `eras`, after a failure to start ([`needs_a_list`]) and after many
+/// list, with each new value of `eras`, after a failure to start ([`needs_a_list`]) and after many
 /// failures.
 ///
 /// A store swaps only after the last page of a list (measured with kube-runtime 4.2), so
@@ -92,7 +90,7 @@ impl WatchTiming {
 pub(super) fn events<K>(
     api: Api<K>,
     timing: WatchTiming,
-    eras: Eras,
+    eras: sync::watch::Receiver<u64>,
 ) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
@@ -101,7 +99,7 @@ where
         events: begin(&api, timing),
         api,
         timing,
-        era: eras.subscribe(),
+        eras,
         pauses: Pauses::new(timing.longest_pause()),
         failures: 0,
         pause: None,
@@ -125,7 +123,7 @@ struct Watch<K> {
     events: Events<K>,
     api: Api<K>,
     timing: WatchTiming,
-    era: sync::watch::Receiver<u64>,
+    eras: sync::watch::Receiver<u64>,
     pauses: Pauses,
     /// The failures in a row.
     failures: u32,
@@ -148,7 +146,8 @@ where
             };
             let event = tokio::select! {
                 biased;
-                Ok(()) = self.era.changed() => {
+                // An error means that the process is about to end.
+                Ok(()) = self.eras.changed() => {
                     self.begin_anew();
                     continue;
                 }

@@ -71,8 +71,12 @@ impl RestCloud {
         };
         let read = |body: &[u8]| match asked {
             Asked::Query(which) => self.queried(which, body).map(Some),
-            Asked::Create(request) => self.changed(verb, body, None, request).map(Some),
+            Asked::Create(request) => {
+                let body = self.load_balancer(verb, body)?;
+                self.changed(verb, body, None, request).map(Some)
+            }
             Asked::Update { before, request } => {
+                let body = self.load_balancer(verb, body)?;
                 self.changed(verb, body, Some(before), request).map(Some)
             }
             Asked::Delete => Ok(None),

@@ -115,7 +115,7 @@ impl Executor<'_> {
         found: &LoadBalancer,
     ) -> Result<(), Interruption> {
         let cloud = self.cloud(name)?;
-        if cloud.inventory.find_shown(&found.name).is_some() {
+        if cloud.inventory.is_shown(&found.id) {
             return Ok(());
         }
         let owner = self.service.view.owner(&self.context.cluster);

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::*;
+use crate::kubernetes::data_version::Eras;
 use crate::kubernetes::node_object::Node;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -78,7 +79,7 @@ fn kind(event: &Result<Event<Node>, watcher::Error>) -> &'static str {
 async fn a_watch_that_the_api_server_refuses_begins_anew_from_a_list() {
     let (api, requests) = api(Some(403));
     let eras = Eras::default();
-    let mut events = std::pin::pin!(events(api, timing(), eras.clone()));
+    let mut events = std::pin::pin!(events(api, timing(), eras.subscribe()));
     for round in 0..3 {
         for expected in ["begin", "object", "listed", "refused"] {
             let event = events.next().await.expect("it never ends");
@@ -93,7 +94,7 @@ async fn a_busy_or_failing_api_server_is_not_asked_for_all_objects_again() {
     for code in [429, 500, 503] {
         let (api, requests) = api(Some(code));
         let eras = Eras::default();
-        let mut events = std::pin::pin!(events(api, timing(), eras.clone()));
+        let mut events = std::pin::pin!(events(api, timing(), eras.subscribe()));
         for round in 0..2 {
             for expected in ["begin", "object", "listed"] {
                 let event = events.next().await.expect("it never ends");
@@ -114,7 +115,7 @@ async fn a_busy_or_failing_api_server_is_not_asked_for_all_objects_again() {
 async fn a_watch_begins_anew_with_each_era_whatever_it_waits_for() {
     let (api, requests) = api(None);
     let eras = Eras::default();
-    let mut events = std::pin::pin!(events(api, timing(), eras.clone()));
+    let mut events = std::pin::pin!(events(api, timing(), eras.subscribe()));
     for round in 0..3 {
         for expected in ["begin", "object", "listed"] {
             let event = events.next().await.expect("it never ends");

@@ -201,3 +201,24 @@ fn a_release_queries_the_clouds_on_record() {
         assert_eq!(queried.join(","), expected, "{reason}");
     }
 }
+
+#[test]
+fn an_address_that_is_refused_is_an_error_of_the_cloud() {
+    let base = service("cloud1");
+    let mut found = load_balancer(&base, &nodes(&["10.0.0.1"]));
+    found.addresses = Addresses {
+        refused: Some("its address 127.0.0.1 is a loopback address".into()),
+        ..Addresses::default()
+    };
+    let Desired::Managed(wanted) = desired(&base, &cluster(), &clouds()) else {
+        panic!("fixture is managed");
+    };
+    let mut observed = Observed::of_service(&base, nodes(&["10.0.0.1"]));
+    let view = CloudView::Present(Box::new(found.clone()));
+    observed.clouds.insert(CloudName::new("cloud1"), view);
+    let refused = found.addresses.refused.clone().expect("a reason");
+    let expected = Waiting::CloudError(CloudName::new("cloud1"), refused);
+    assert_eq!(unready(&wanted, &observed), BTreeSet::from([expected]));
+    let publication = observed.publication(&wanted.clouds);
+    assert!(publication.ingress.is_empty() && !publication.record.is_empty());
+}

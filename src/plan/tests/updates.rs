@@ -108,3 +108,22 @@ fn back_ends_change_without_a_second_request_for_what_the_cloud_keeps_otherwise(
     observed.record_outcome(action, Outcome::Found(Box::new(shown)));
     assert!(observed.kept.contains_key(&cloud), "it is still known");
 }
+
+#[test]
+fn while_a_node_cannot_be_read_back_ends_only_join() {
+    let base = service("cloud1");
+    let found = load_balancer(&base, &nodes(&["10.0.0.1", "10.0.0.2"]));
+    let cases: [(&[&str], &[&str]); 3] = [
+        (&["10.0.0.1"], &["10.0.0.1", "10.0.0.2"]),
+        (&["10.0.0.3"], &["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
+        (&[], &["10.0.0.1", "10.0.0.2"]),
+    ];
+    for (seen, expected) in cases {
+        let seen = Backends {
+            some_unknown: true,
+            ..nodes(seen)
+        };
+        let observed = Observed::of_service(&base, seen);
+        assert_eq!(backends(&observed, &found), nodes(expected).addresses);
+    }
+}

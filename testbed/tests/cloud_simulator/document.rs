@@ -151,3 +151,58 @@ async fn real_answers_have_the_documents_fields() {
         document.check("Error", &absent, profile);
     }
 }
+
+/// Schemathesis (`make fuzz-simulator`) found each of these accepted.
+#[tokio::test]
+async fn what_the_document_does_not_allow_is_refused() {
+    let cloud = Cloud::quiet().await;
+    let change = |field: &str, value: Value| {
+        let mut body = wanted("web", "u1");
+        body[field] = value;
+        body
+    };
+    let creates = [
+        change("owner", json!(["cluster", "n", "n", "u1"])),
+        change("owner", Value::Null),
+        change("spec", Value::Null),
+        change("listeners", json!([])),
+        change("listeners", json!([["http", "TCP", 80, 30_080]])),
+        change("bandwidth", json!("05M")),
+        change("bandwidth", json!("0M")),
+        change("address", json!("")),
+        change("sessionAffinity", json!({})),
+        change(
+            "sessionAffinity",
+            json!({ "type": "None", "timeoutSeconds": 0 }),
+        ),
+        change("healthCheck", json!({ "path": "" })),
+        change("healthCheck", json!({ "path": "/a\u{e9}" })),
+        change("port", json!(80.5)),
+    ];
+    let others = [
+        (Verb::Query, json!({ "lbId": null, "name": "web" })),
+        (Verb::Query, json!({ "lbId": "", "name": "web" })),
+        (Verb::List, json!({ "pageSize": 0 })),
+        (Verb::List, json!({ "pageToken": null })),
+        (Verb::List, json!({ "owner": [] })),
+    ];
+    let creates = creates.into_iter().map(|body| (Verb::Create, body));
+    for (verb, body) in creates.chain(others) {
+        let answer = cloud.call(verb, &body).await;
+        assert_eq!(answer.status, 400, "{body}: {answer:?}");
+        assert_eq!(answer.text("code"), "InvalidArgument", "{body}");
+    }
+    for (header, value) in [("Idempotency-Key", ""), ("Fencing-Token", "+5")] {
+        let request = cloud.request(Verb::Create, &wanted("web", "u1"));
+        let answer = request
+            .header(header, value)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), 400, "{header}: {value:?}");
+    }
+    // A number is whole however it is written.
+    let whole = change("port", json!(80.0));
+    let created = cloud.call(Verb::Create, &whole).await;
+    assert_eq!(created.status, 200, "{created:?}");
+}
