@@ -183,15 +183,11 @@ fn requeue(
     pending: &BTreeSet<Waiting>,
     context: &Context,
 ) -> Option<Duration> {
-    // What another writer undoes must not shorten the backoff of what failed.
-    let has_failed = result.errors.iter().any(|error| !error.is_superseded());
-    let restores = !result.restored.is_empty() && !has_failed;
-    let restores = restores.then_some(Requeue::Restore);
     let slots = result.repairs.values().filter_map(|repair| repair.wait);
-    let requeues = Requeue::of_attempt(&result.errors, pending)
+    let has_restored = !result.restored.is_empty();
+    let requeues = Requeue::of_attempt(&result.errors, pending, has_restored)
         .chain(slots.map(Requeue::Slot))
-        .chain(result.has_unmet_create().then_some(Requeue::Poll))
-        .chain(restores);
+        .chain(result.has_unmet_create().then_some(Requeue::Poll));
     let is_kept = |found: &LoadBalancer| found.state != State::Deleting;
     let input = AttemptInput {
         spec_hash: service.spec_hash,

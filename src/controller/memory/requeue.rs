@@ -54,12 +54,14 @@ pub enum Requeue {
 }
 
 impl Requeue {
-    /// The delays for the errors and the waits of an attempt. A wait for a cloud on which
-    /// the attempt failed has none: looking again at what is not there yet would repeat the
-    /// failed call, sooner than its backoff.
+    /// The delays for the errors and the waits of an attempt, and for what it restored. A
+    /// wait for a cloud on which the attempt failed has none: looking again at what is not
+    /// there yet would repeat the failed call, sooner than its backoff. Nor does a restore
+    /// beside a failure have one.
     pub fn of_attempt(
         errors: &[ReconcileError],
         waiting: &BTreeSet<Waiting>,
+        has_restored: bool,
     ) -> impl Iterator<Item = Self> {
         let failures = errors.iter().filter(|error| !error.is_superseded());
         // An error without a cloud failed for all of them.
@@ -70,6 +72,7 @@ impl Requeue {
         let waits = waiting.iter();
         let waits = waits.filter(|waiting| !waiting.cloud().is_some_and(is_failed));
         delays.extend(waits.map(Self::after_waiting));
+        delays.extend((has_restored && failed.is_empty()).then_some(Self::Restore));
         delays.into_iter()
     }
 

@@ -241,8 +241,16 @@ fn looking_again_does_not_shorten_the_backoff_of_a_failed_call() {
     ];
     for (errors, waiting, expected, reason) in cases {
         let waiting = waiting.into_iter().map(provisioning).collect();
-        let delays: Vec<_> = Requeue::of_attempt(&errors, &waiting).collect();
-        assert_eq!(delays, expected, "{reason}");
+        let delays = |has_restored| Requeue::of_attempt(&errors, &waiting, has_restored);
+        let after: Vec<_> = delays(false).collect();
+        assert_eq!(after, expected, "{reason}");
+        let after_restore: Vec<_> = delays(true).collect();
+        let counts = after_restore.contains(&Requeue::Restore);
+        assert_eq!(
+            counts,
+            !expected.contains(&Backoff),
+            "{reason}, and a restore"
+        );
     }
 }
 
