@@ -71,6 +71,10 @@ dashboards: boards ## Boards, PrometheusRule and the pictures in docs/images (No
 boards: ## Only dashboards/*.json and the PrometheusRule; RUNBOOK=URL of your runbook for the alerts' links
 	@$(CARGO) xtask boards $(if $(RUNBOOK),--runbook $(RUNBOOK))
 
+.PHONY: annotations
+annotations: ## The table of the annotations in README.md, from their declarations
+	@$(CARGO) xtask annotations
+
 .PHONY: metrics-reference
 metrics-reference: ## docs/metrics.md, from the metrics that the program registers
 	@$(CARGO) xtask metrics-reference

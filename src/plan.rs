@@ -20,6 +20,7 @@ pub mod node_addresses;
 pub mod node_hold;
 pub mod observed;
 pub mod orphan;
+pub mod problem;
 pub mod record;
 pub mod service;
 

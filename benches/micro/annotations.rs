@@ -16,7 +16,10 @@ pub fn bench(criterion: &mut Criterion) {
     });
     let mut invalid = service();
     let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let wrong = [set(PROVIDER, "cloud1,cloud3"), set(LB_BANDWIDTH, "fast")];
+    let wrong = [
+        set(PROVIDER.name(), "cloud1,cloud3"),
+        set(LB_BANDWIDTH.name(), "fast"),
+    ];
     invalid.annotations.extend(wrong);
     group.bench_function("two invalid values", |bencher| {
         bencher.iter(|| desired_of(black_box(&invalid), &clouds));

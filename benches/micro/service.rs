@@ -17,10 +17,10 @@ pub fn clouds() -> Clouds {
 /// A valid Service with two ports.
 pub fn service() -> ServiceView {
     let annotations = [
-        (ENABLE, "true"),
-        (PROVIDER, "cloud1"),
-        (LB_BANDWIDTH, "10M"),
-        (ALGORITHM, "least-connections"),
+        (ENABLE.name(), "true"),
+        (PROVIDER.name(), "cloud1"),
+        (LB_BANDWIDTH.name(), "10M"),
+        (ALGORITHM.name(), "least-connections"),
     ];
     let port = |name: &str, port| PortView {
         name: name.into(),

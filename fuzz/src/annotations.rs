@@ -18,14 +18,14 @@ use super::desired_state;
 
 /// The names that a digit at the beginning of a line stands for.
 const NAMES: [&str; 8] = [
-    ENABLE,
-    PROVIDER,
-    LB_SPEC,
-    LB_BANDWIDTH,
-    ALGORITHM,
-    LB_ID,
-    LB_CLOUD,
-    SOURCE_RANGES,
+    ENABLE.name(),
+    PROVIDER.name(),
+    LB_SPEC.name(),
+    LB_BANDWIDTH.name(),
+    ALGORITHM.name(),
+    LB_ID.name,
+    LB_CLOUD.name,
+    SOURCE_RANGES.name(),
 ];
 
 /// Six choices about the Service, then the annotations: `0true`, `1cloud1`, or a name that
@@ -96,7 +96,7 @@ impl Service<'_> {
             client_affinity_seconds: self.affinity,
             ip_family: IpFamily::V4,
             finalizer: self.finalizer,
-            record: Record::parse(value(LB_ID), value(LB_CLOUD)),
+            record: Record::parse(value(LB_ID.name), value(LB_CLOUD.name)),
             published: Vec::new(),
             annotations,
         }

@@ -2,12 +2,13 @@
 
 use my_cloud_controller_manager::kubernetes::condition::{ConditionReason, Readiness};
 use my_cloud_controller_manager::plan::annotation::{
-    ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, describe_problems, describe_unknown,
+    ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, describe_unknown,
 };
 use my_cloud_controller_manager::plan::desired::Capabilities;
 use my_cloud_controller_manager::plan::excerpt::MESSAGE_LIMIT;
 use my_cloud_controller_manager::plan::load_balancer::{LoadBalancerSpec, Protocol};
 use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
+use my_cloud_controller_manager::plan::problem::describe_problems;
 use my_cloud_controller_manager::plan::record::Record;
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{
@@ -22,7 +23,7 @@ pub fn check(view: &ServiceView) -> Desired {
     let (cluster, clouds) = (world::cluster(), world::clouds());
     let desired = desired(view, &cluster, &clouds);
     let queried = clouds_to_query(view, &desired, &clouds);
-    let switch = view.annotations.get(ENABLE).map(String::as_str);
+    let switch = view.annotations.get(ENABLE.name()).map(String::as_str);
     let is_on = switch == Some("true") && view.is_load_balancer && view.class.is_none();
     match &desired {
         Desired::Unmanaged(_) => {
@@ -73,7 +74,7 @@ fn check_wanted(wanted: &Wanted, view: &ServiceView) {
     assert_eq!(spec.listeners.len(), view.ports.len());
     let asked = view
         .annotations
-        .get(LB_BANDWIDTH)
+        .get(LB_BANDWIDTH.name())
         .map_or("5M", |text| text.trim());
     assert_eq!(kilobits(&spec.bandwidth), kilobits(asked), "{asked}");
     let mut is_known = spec.spec.chars().map(|letter| letter.is_ascii_graphic());
@@ -119,6 +120,6 @@ fn check_record(view: &ServiceView) {
         view.record
     );
     let annotation = |name: &str| view.annotations.get(name).map(String::as_str);
-    let read = Record::parse(annotation(LB_ID), annotation(LB_CLOUD));
+    let read = Record::parse(annotation(LB_ID.name), annotation(LB_CLOUD.name));
     assert!(read.ids().all(|id| world::is_id(id.as_str())));
 }

@@ -41,9 +41,9 @@ pub fn claim(
     let view = view(service, keys);
     let is_unmanaged =
         |view: &ServiceView| matches!(desired(view, cluster, clouds), Desired::Unmanaged(_));
-    let ours = keys.annotation(LB_ID);
+    let ours = keys.annotation(LB_ID.name);
     let is_of_others =
-        |name: &str| MetadataKeys::is_annotation_of_any_prefix(name, LB_ID) && name != ours;
+        |name: &str| MetadataKeys::is_annotation_of_any_prefix(name, LB_ID.name) && name != ours;
     let named = service
         .annotations()
         .filter(|(name, _)| is_of_others(name))

@@ -16,7 +16,7 @@ use crate::plan::annotation::ENABLE;
 /// which have the time and the fields of each manager. A later edit of other fields by
 /// the same manager moves it.
 pub fn requested_at(service: &Service, metadata_keys: &MetadataKeys) -> Option<Timestamp> {
-    let enable = metadata_keys.annotation(ENABLE);
+    let enable = metadata_keys.annotation(ENABLE.name());
     let owners = service.field_owners.iter();
     let written = owners
         .filter(|owner| owner.has_requested(&enable))
@@ -85,7 +85,7 @@ struct Switches(Vec<Box<str>>);
 impl Entries for Switches {
     fn needs(field: &str) -> bool {
         let name = field.strip_prefix("f:");
-        name.is_some_and(|name| name.rsplit('/').next() == Some(ENABLE))
+        name.is_some_and(|name| name.rsplit('/').next() == Some(ENABLE.name()))
     }
 
     fn insert(&mut self, field: String, value: Shaped<String>) -> bool {

@@ -1,6 +1,6 @@
 //! The names of our metadata on a Service, all under one configurable prefix.
 
-use crate::plan::annotation::SOURCE_RANGES;
+use crate::plan::annotation;
 
 /// The name of the finalizer, without its prefix.
 const FINALIZER: &str = "load-balancer";
@@ -55,10 +55,10 @@ impl MetadataKeys {
     }
 
     /// The name by which the plan reads an annotation: without our prefix, or the whole of
-    /// the only one that it reads of others; `None` if it does not read it.
+    /// one that others define; `None` if it does not read it.
     pub fn read<'a>(&self, annotation: &'a str) -> Option<&'a str> {
         match self.strip(annotation) {
-            None if annotation == SOURCE_RANGES => Some(annotation),
+            None if annotation::is_of_others(annotation) => Some(annotation),
             stripped => stripped,
         }
     }

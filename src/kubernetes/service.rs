@@ -26,8 +26,8 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
     };
     let annotations = annotations(service, metadata_keys);
     let record = Record::parse(
-        annotations.get(LB_ID).map(String::as_str),
-        annotations.get(LB_CLOUD).map(String::as_str),
+        annotations.get(LB_ID.name).map(String::as_str),
+        annotations.get(LB_CLOUD.name).map(String::as_str),
     );
     let spec = &service.spec;
     Some(ServiceView {
@@ -123,13 +123,16 @@ mod tests {
     fn reads_the_source_ranges_of_other_controllers_also_after_trim() {
         let mut service: Service = serde_json::from_value(json!({
             "metadata": {"namespace": "default", "name": "web", "uid": "u",
-                "annotations": {SOURCE_RANGES: "192.0.2.0/24", "service.beta.kubernetes.io/other": "x"}},
+                "annotations": {SOURCE_RANGES.name(): "192.0.2.0/24", "service.beta.kubernetes.io/other": "x"}},
         }))
         .expect("a Service");
         let keys = MetadataKeys::new("mycloud.com");
         for trimmed in [false, true] {
             let view = view(&service, &keys).expect("complete");
-            let ranges = view.annotations.get(SOURCE_RANGES).map(String::as_str);
+            let ranges = view
+                .annotations
+                .get(SOURCE_RANGES.name())
+                .map(String::as_str);
             assert_eq!(ranges, Some("192.0.2.0/24"), "trimmed: {trimmed}");
             assert_eq!(view.annotations.len(), 1, "trimmed: {trimmed}");
             service.trim(&keys);

@@ -257,7 +257,7 @@ impl ServiceWriter {
         let record = &publication.record;
         let (ids, clouds) = (record.id_annotation(), record.cloud_annotation());
         let mut annotations = Map::new();
-        for (name, value) in [(LB_ID, ids), (LB_CLOUD, clouds)] {
+        for (name, value) in [(LB_ID.name, ids), (LB_CLOUD.name, clouds)] {
             let name = self.metadata_keys.annotation(name);
             if service.annotation(&name) != value.as_deref() {
                 annotations.insert(name, json!(value));

@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::annotation::Problem;
 use super::desired::NotOurs;
 use super::load_balancer::{LoadBalancer, LoadBalancerSpec};
 use super::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
+use super::problem::Problem;
 
 /// One action of a plan. Actions run in order, and the first that fails ends the
 /// plan for its cloud. An action contains all of its parameters, so that the

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::annotation::{self, Problem, Subject, Switch};
+use super::annotation::{self, Switch};
 use super::canonical;
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
+use super::problem::{Problem, Subject};
 use super::service::{PortView, ServiceView};
 
 /// The features that a cloud supports.
@@ -93,19 +94,18 @@ impl Wanted {
 
 /// Derives the desired state from a Service.
 pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
-    let switch = service.annotations.get(annotation::ENABLE);
-    let switch = switch.map(String::as_str);
     // Another writer may have removed the finalizer alone.
     let is_marked = service.finalizer || !service.record.is_empty();
+    let switch = annotation::ENABLE.optional(&service.annotations);
     let not_ours = if !service.is_load_balancer {
         Some(NotOurs::NotLoadBalancer)
     } else if service.class.is_some() {
         Some(NotOurs::ForeignClass)
     } else {
-        match Switch::parse(switch) {
-            Switch::On => None,
-            Switch::Off => Some(NotOurs::NotEnabled),
-            Switch::Unclear => Some(NotOurs::SwitchUnclear),
+        match &switch {
+            Ok(Some(Switch::On)) => None,
+            Ok(Some(Switch::Off) | None) => Some(NotOurs::NotEnabled),
+            Err(_) => Some(NotOurs::SwitchUnclear),
         }
     };
     match (service.finalizer, service.deleting, not_ours) {
@@ -114,7 +114,7 @@ pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> D
         (_, false, Some(NotOurs::SwitchUnclear)) if is_marked => {
             Desired::Invalid(Box::new(Invalid {
                 owner: service.owner(cluster),
-                problems: vec![annotation::unclear_switch(switch)],
+                problems: switch.err().into_iter().collect(),
             }))
         }
         (true, false, Some(reason)) => Desired::Released(Release::Stays(reason)),
@@ -144,18 +144,15 @@ pub fn clouds_to_query(
         Desired::Invalid(_) => {}
         Desired::Managed(wanted) => queried.extend(wanted.clouds.iter().cloned()),
         Desired::Released(_) => {
-            let mut problems = Vec::new();
-            let provider = service.annotations.get(annotation::PROVIDER);
-            let named = chosen_clouds(provider.map(|value| value.trim()), clouds, &mut problems);
             let has_record = !queried.is_empty();
-            if problems.is_empty() {
-                let lists = |cloud: &CloudName| clouds.get(cloud) == Some(&Capabilities::Full);
-                let named = named
-                    .into_iter()
-                    .filter(|cloud| !has_record || !lists(cloud));
-                queried.extend(named);
-            } else if !has_record {
-                queried.extend(clouds.keys().cloned());
+            let lists = |cloud: &CloudName| clouds.get(cloud) == Some(&Capabilities::Full);
+            match chosen_clouds(service, clouds) {
+                Ok(named) => {
+                    let named = named.into_iter();
+                    queried.extend(named.filter(|cloud| !has_record || !lists(cloud)));
+                }
+                Err(_) if !has_record => queried.extend(clouds.keys().cloned()),
+                Err(_) => {}
             }
         }
     }
@@ -163,30 +160,10 @@ pub fn clouds_to_query(
 }
 
 fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
-    let mut problems = Vec::new();
-    let value = |name: &str| service.annotations.get(name).map(|value| value.trim());
-    let chosen = chosen_clouds(value(annotation::PROVIDER), clouds, &mut problems);
-    let mut keep = |problem: Problem| problems.push(problem);
-    let spec = annotation::parse_spec(value(annotation::LB_SPEC).unwrap_or("standard"));
-    let bandwidth = annotation::parse_bandwidth(value(annotation::LB_BANDWIDTH).unwrap_or("5M"));
-    let algorithm =
-        annotation::parse_algorithm(value(annotation::ALGORITHM).unwrap_or("round-robin"));
-    let source_ranges = source_ranges(service);
-    let listeners: Vec<Listener> = service
-        .ports
-        .iter()
-        .enumerate()
-        .filter_map(|(index, port)| listener(index, port).map_err(&mut keep).ok())
-        .collect();
-    let template = LoadBalancerSpec {
-        nodes: NodeAddresses::default(),
-        listeners,
-        spec: spec.map_err(&mut keep).unwrap_or_default(),
-        bandwidth: bandwidth.map_err(&mut keep).unwrap_or_default(),
-        algorithm: algorithm.map_err(&mut keep).unwrap_or_default(),
-        source_ranges: source_ranges.map_err(&mut keep).unwrap_or_default(),
-        client_affinity_seconds: service.client_affinity_seconds,
-    };
+    let mut problems = Problems::default();
+    let chosen = problems.keep(chosen_clouds(service, clouds));
+    let template = template(service, &mut problems);
+    let Problems(mut problems) = problems;
     for cloud in &chosen {
         if clouds.get(cloud) == Some(&Capabilities::Basic) {
             problems.extend(beyond_basic(cloud, &template, service));
@@ -205,41 +182,65 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     }))
 }
 
+/// The problems that were found so far.
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// The value; in place of an invalid one any other, because all problems are told at once.
+    fn keep<T: Default>(&mut self, value: Result<T, Problem>) -> T {
+        value.unwrap_or_else(|problem| {
+            self.0.push(problem);
+            T::default()
+        })
+    }
+}
+
+/// The spec that a Service declares, without back ends.
+fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec {
+    let annotations = &service.annotations;
+    let ports = service.ports.iter().enumerate();
+    let listeners = ports.map(|(index, port)| listener(index, port).map(|found| vec![found]));
+    LoadBalancerSpec {
+        nodes: NodeAddresses::default(),
+        spec: problems.keep(annotation::LB_SPEC.value(annotations)),
+        bandwidth: problems.keep(annotation::LB_BANDWIDTH.value(annotations)),
+        algorithm: problems.keep(annotation::ALGORITHM.value(annotations)),
+        source_ranges: problems.keep(source_ranges(service)),
+        listeners: listeners.flat_map(|found| problems.keep(found)).collect(),
+        client_affinity_seconds: service.client_affinity_seconds,
+    }
+}
+
 /// The source ranges in the field, or in the annotation where the field is empty.
 fn source_ranges(service: &ServiceView) -> Result<Vec<String>, Problem> {
     if !service.source_ranges.is_empty() {
         return Ok(canonical::ranges(&service.source_ranges));
     }
-    let value = service.annotations.get(annotation::SOURCE_RANGES);
-    let ranges = annotation::parse_source_ranges(value.map_or("", String::as_str))?;
-    Ok(canonical::ranges(&ranges))
+    annotation::SOURCE_RANGES.value(&service.annotations)
 }
 
-fn chosen_clouds(
-    value: Option<&str>,
-    clouds: &Clouds,
-    problems: &mut Vec<Problem>,
-) -> BTreeSet<CloudName> {
+/// The clouds that a Service names.
+fn chosen_clouds(service: &ServiceView, clouds: &Clouds) -> Result<BTreeSet<CloudName>, Problem> {
     let allowed: Vec<&str> = clouds.keys().map(CloudName::as_str).collect();
-    let rule = format!(
-        "it must be one or more of {}, separated by commas",
-        allowed.join(", ")
-    );
-    let example = format!("{:?}", allowed.first().copied().unwrap_or("cloud1"));
-    let chosen: BTreeSet<CloudName> = value
-        .unwrap_or_default()
-        .split(',')
-        .map(|name| CloudName::new(name.trim()))
-        .collect();
-    if !chosen.iter().all(|cloud| clouds.contains_key(cloud)) {
-        problems.push(Problem::annotation(
-            annotation::PROVIDER,
-            value,
-            &rule,
-            &example,
-        ));
+    let of_configuration = |problem: Problem| Problem {
+        rule: format!(
+            "it must be one or more of {}, separated by commas",
+            allowed.join(", ")
+        ),
+        example: format!("{:?}", allowed.first().copied().unwrap_or("cloud1")),
+        ..problem
+    };
+    let provider = annotation::PROVIDER;
+    let chosen = provider.value(&service.annotations);
+    let chosen = chosen.map_err(&of_configuration)?;
+    if chosen.iter().all(|cloud| clouds.contains_key(cloud)) {
+        return Ok(chosen);
     }
-    chosen
+    let value = service.annotations.get(provider.name());
+    Err(of_configuration(
+        provider.about.problem(value.map(String::as_str)),
+    ))
 }
 
 fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
@@ -276,7 +277,7 @@ fn beyond_basic(
     spec: &LoadBalancerSpec,
     service: &ServiceView,
 ) -> Option<Problem> {
-    let field = |name: &str| Subject::Field(name.into());
+    let field = Subject::field;
     let is_tcp = |listener: &Listener| listener.protocol == Protocol::Tcp;
     let (subject, value, supported, example) = if spec.listeners.len() > 1 {
         (
@@ -294,8 +295,10 @@ fn beyond_basic(
         )
     } else if !spec.source_ranges.is_empty() {
         let (subject, example) = if service.source_ranges.is_empty() {
-            let annotation = format!("annotation {}", annotation::SOURCE_RANGES);
-            (Subject::Field(annotation), "\"\"")
+            (
+                Subject::Annotation(annotation::SOURCE_RANGES.name()),
+                "\"\"",
+            )
         } else {
             (field("spec.loadBalancerSourceRanges"), "an empty list")
         };
@@ -310,7 +313,7 @@ fn beyond_basic(
         )
     } else if spec.algorithm != Default::default() {
         (
-            Subject::Annotation(annotation::ALGORITHM),
+            Subject::Annotation(annotation::ALGORITHM.name()),
             spec.algorithm.as_str().to_owned(),
             "only round-robin",
             "\"round-robin\"",

@@ -67,7 +67,10 @@ impl ServiceView {
     /// ends every backoff.
     pub fn user_input(&self) -> Self {
         let mut annotations = self.annotations.clone();
-        for ours in [super::annotation::LB_ID, super::annotation::LB_CLOUD] {
+        for ours in [
+            super::annotation::LB_ID.name,
+            super::annotation::LB_CLOUD.name,
+        ] {
             annotations.remove(ours);
         }
         Self {

@@ -36,7 +36,7 @@ fn service(provider: &str) -> ServiceView {
         deleting: false,
         is_load_balancer: true,
         class: None,
-        annotations: [(ENABLE, "true"), (PROVIDER, provider)]
+        annotations: [(ENABLE.name(), "true"), (PROVIDER.name(), provider)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         ports: vec![PortView {
@@ -181,7 +181,8 @@ fn plans() {
         ..fresh.clone()
     };
     let mut bad = in_sync.clone();
-    bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
+    bad.annotations
+        .insert(LB_BANDWIDTH.name().into(), "fast".into());
 
     let mut named_port = in_sync.clone();
     named_port.ports[0].name = "http".into();
@@ -282,7 +283,7 @@ fn plans() {
         Case {
             reason: "nor are those beside them that can be read",
             service: ServiceView {
-                annotations: [(LB_BANDWIDTH.to_owned(), "9M".to_owned())]
+                annotations: [(LB_BANDWIDTH.name().to_owned(), "9M".to_owned())]
                     .into_iter()
                     .chain(in_sync.annotations.clone())
                     .collect(),

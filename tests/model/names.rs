@@ -148,10 +148,10 @@ pub fn service(facts: Facts) -> ServiceView {
         is_load_balancer: facts.spec.kind != Kind::ClusterIp,
         class: None,
         annotations: BTreeMap::from([
-            (ENABLE.into(), enable.to_string()),
-            (PROVIDER.into(), named.join(",")),
+            (ENABLE.name().into(), enable.to_string()),
+            (PROVIDER.name().into(), named.join(",")),
             (
-                LB_BANDWIDTH.into(),
+                LB_BANDWIDTH.name().into(),
                 BANDWIDTHS[usize::from(facts.spec.bandwidth)].into(),
             ),
         ]),

@@ -8,7 +8,7 @@ use my_cloud_controller_manager::telemetry::Metrics;
 use serde_json::Value;
 
 use crate::board::{self, Board};
-use crate::{grafana, metrics_reference, prometheus_rule};
+use crate::{annotations, grafana, metrics_reference, prometheus_rule};
 
 /// Path from the root of the repository, and content.
 pub type File = (String, String);
@@ -33,6 +33,13 @@ pub fn metrics_reference() -> Result<File> {
     let metrics = Metrics::new(&[], DEFAULT_LEASE)?;
     let text = metrics_reference::text(metrics.described());
     Ok(("docs/metrics.md".into(), text))
+}
+
+/// The README with the table of the annotations.
+pub fn annotations(repository: &Path) -> Result<File> {
+    let path = "README.md";
+    let readme = std::fs::read_to_string(repository.join(path)).context(path)?;
+    Ok((path.into(), annotations::in_readme(&readme)?))
 }
 
 /// Writes the files; returns the paths of those that were different.
@@ -85,6 +92,11 @@ mod tests {
         for file in &files {
             assert_current(file, "make boards");
         }
+    }
+
+    #[test]
+    fn the_annotations_of_the_readme_are_those_declared() {
+        assert_current(&annotations(&repository()).unwrap(), "make annotations");
     }
 
     #[test]

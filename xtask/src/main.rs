@@ -1,5 +1,6 @@
 //! `cargo xtask COMMAND`: writes the files of this repository that have a source elsewhere.
 
+mod annotations;
 mod board;
 mod generated;
 mod grafana;
@@ -28,6 +29,8 @@ enum Command {
         #[arg(long, value_name = "URL")]
         runbook: Option<String>,
     },
+    /// Write the table of the annotations in README.md from their declarations.
+    Annotations,
     /// Write docs/metrics.md from the metrics that the program registers.
     MetricsReference,
 }
@@ -41,6 +44,7 @@ fn main() -> Result<()> {
             }
             generated::boards_and_rule(&repository)?
         }
+        Command::Annotations => vec![generated::annotations(&repository)?],
         Command::MetricsReference => vec![generated::metrics_reference()?],
     };
     for path in generated::write(&repository, files)? {

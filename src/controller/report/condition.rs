@@ -6,9 +6,9 @@ use crate::cloud::ErrorKind;
 use crate::controller::attempt::ObservedService;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
-use crate::plan::annotation::{Problem, describe_problems};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::CloudName;
+use crate::plan::problem::{Problem, describe_problems};
 use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
 use crate::reason::Reason;
 

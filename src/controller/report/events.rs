@@ -202,8 +202,9 @@ pub fn emit_unclear_switch(
     if dedup.mark_warned(&view.uid, spec_hash, [reason]).is_empty() {
         return;
     }
-    let value = view.annotations.get(annotation::ENABLE);
-    let problem = annotation::unclear_switch(value.map(String::as_str));
+    let Err(problem) = annotation::ENABLE.optional(&view.annotations) else {
+        return;
+    };
     let note = format!(
         "{}; this Service gets no load balancer",
         problem.describe(context.metadata_keys.prefix())

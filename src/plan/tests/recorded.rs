@@ -66,7 +66,7 @@ fn addresses_are_cleared_only_where_we_may_have_published_them() {
         ),
     ];
     for (mut service, view, clear_status, reason) in cases {
-        service.annotations.remove(ENABLE);
+        service.annotations.remove(ENABLE.name());
         let mut observed = Observed::of_service(&service, nodes(&[]));
         observed.clouds = [(CloudName::new("cloud1"), view)].into();
         let plan = plan(&desired(&service, &cluster(), &clouds()), &observed);

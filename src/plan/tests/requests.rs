@@ -15,8 +15,8 @@ fn only_a_plain_no_lets_go() {
     };
     let outcome = |service: &ServiceView, value: Option<&str>| {
         let mut service = service.clone();
-        service.annotations.remove(ENABLE);
-        let switch = value.map(|value| (ENABLE.to_owned(), value.to_owned()));
+        service.annotations.remove(ENABLE.name());
+        let switch = value.map(|value| (ENABLE.name().to_owned(), value.to_owned()));
         service.annotations.extend(switch);
         match desired(&service, &cluster(), &clouds()) {
             Desired::Managed(_) => "managed",
@@ -59,7 +59,7 @@ fn the_annotation_of_others_restricts_where_the_field_is_empty() {
         service.source_ranges = field.iter().map(|range| (*range).to_owned()).collect();
         service
             .annotations
-            .insert(SOURCE_RANGES.into(), annotation.into());
+            .insert(SOURCE_RANGES.name().into(), annotation.into());
         match desired(&service, &cluster(), &clouds()) {
             Desired::Managed(wanted) => wanted.spec(&NodeAddresses::default()).source_ranges,
             other => vec![format!("{other:?}")],
@@ -85,7 +85,9 @@ fn the_annotation_of_others_restricts_where_the_field_is_empty() {
 #[test]
 fn every_problem_of_a_service_is_reported() {
     let mut wrong = service("cloud3");
-    wrong.annotations.insert(LB_BANDWIDTH.into(), "0M".into());
+    wrong
+        .annotations
+        .insert(LB_BANDWIDTH.name().into(), "0M".into());
     wrong.ports[0].protocol = "SCTP".into();
     let Desired::Invalid(invalid) = desired(&wrong, &cluster(), &clouds()) else {
         panic!("three mistakes");

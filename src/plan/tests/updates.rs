@@ -28,9 +28,12 @@ fn sent_back_ends(service: &ServiceView, found: &LoadBalancer, backends: Backend
 fn what_a_cloud_may_reject_is_followed_by_what_it_takes() {
     let in_sync = service("cloud1");
     let mut edited = in_sync.clone();
-    edited.annotations.insert(LB_BANDWIDTH.into(), "7M".into());
+    edited
+        .annotations
+        .insert(LB_BANDWIDTH.name().into(), "7M".into());
     let mut bad = in_sync.clone();
-    bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
+    bad.annotations
+        .insert(LB_BANDWIDTH.name().into(), "fast".into());
     let before = nodes(&["10.0.0.1", "10.0.0.2"]);
     let found = load_balancer(&in_sync, &before);
     let cases: [(&str, &ServiceView, &[&str], &[&str]); 7] = [
@@ -88,7 +91,8 @@ fn what_a_cloud_may_reject_is_followed_by_what_it_takes() {
 #[test]
 fn back_ends_change_without_a_second_request_for_what_the_cloud_keeps_otherwise() {
     let mut bad = service("cloud1");
-    bad.annotations.insert(LB_BANDWIDTH.into(), "fast".into());
+    bad.annotations
+        .insert(LB_BANDWIDTH.name().into(), "fast".into());
     let requested = load_balancer(&service("cloud1"), &nodes(&["10.0.0.1"]));
     let mut shown = requested.clone();
     shown.spec.bandwidth = "10M".into();

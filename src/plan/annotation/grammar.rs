@@ -1,0 +1,122 @@
+//! The grammars of the values of annotations. Space around a value is ignored. A function
+//! gives `None` for a value that breaks its grammar; the rule in words stands in the
+//! catalogue.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::plan::canonical;
+use crate::plan::load_balancer::Algorithm;
+use crate::plan::naming::CloudName;
+
+/// Names of clouds, separated by commas. Whether they are configured is not judged here.
+pub(super) fn clouds(value: &str) -> Option<BTreeSet<CloudName>> {
+    let names = value.split(',').map(str::trim);
+    Some(names.map(CloudName::new).collect())
+}
+
+/// CIDRs, separated by commas, in canonical form. An empty value has none.
+pub(super) fn source_ranges(value: &str) -> Option<Vec<String>> {
+    let value = value.trim();
+    if value.is_empty() {
+        return Some(Vec::new());
+    }
+    let ranges: Vec<&str> = value.split(',').map(str::trim).collect();
+    let are_cidrs = ranges.iter().all(|range| is_cidr(range));
+    are_cidrs.then(|| canonical::ranges(&ranges))
+}
+
+fn is_cidr(range: &str) -> bool {
+    let Some((address, length)) = range.split_once('/') else {
+        return false;
+    };
+    let longest = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    let is_number = length.bytes().all(|digit| digit.is_ascii_digit());
+    is_number && length.parse::<u8>().is_ok_and(|length| length <= longest)
+}
+
+/// 1 to 63 letters, digits, `.`, `_` or `-`.
+pub(super) fn name(value: &str) -> Option<String> {
+    let value = value.trim();
+    let is_plain =
+        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+    let is_name = (1..=63).contains(&value.len()) && value.chars().all(is_plain);
+    is_name.then(|| value.to_owned())
+}
+
+/// A bandwidth in canonical form.
+pub(super) fn bandwidth(value: &str) -> Option<String> {
+    let value = value.trim();
+    let number = value.strip_suffix(['K', 'M', 'G'])?;
+    let is_number = (1..=9).contains(&number.len())
+        && number.bytes().all(|digit| digit.is_ascii_digit())
+        && !number.starts_with('0');
+    is_number.then(|| canonical::bandwidth(value.to_owned()))
+}
+
+pub(super) fn algorithm(value: &str) -> Option<Algorithm> {
+    let mut all = [
+        Algorithm::RoundRobin,
+        Algorithm::LeastConnections,
+        Algorithm::SourceHash,
+    ]
+    .into_iter();
+    all.find(|known| known.as_str() == value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bandwidth_is_a_number_and_a_unit() {
+        let good = ["5M", "100K", "10G", "999999999M", " 5M"];
+        let bad = [
+            "",
+            "M",
+            "5",
+            "5m",
+            "0M",
+            "-1M",
+            "1.5M",
+            "05M",
+            "5MB",
+            "5 M",
+            "1234567890M",
+        ];
+        assert!(good.iter().all(|value| bandwidth(value).is_some()));
+        for value in bad {
+            assert_eq!(bandwidth(value), None, "{value:?} is no bandwidth");
+        }
+    }
+
+    #[test]
+    fn source_ranges_are_cidrs_and_nothing_else() {
+        let good: [(&str, &[&str]); 4] = [
+            ("", &[]),
+            ("  ", &[]),
+            ("192.0.2.0/24", &["192.0.2.0/24"]),
+            (
+                " 10.0.0.0/8 , 2001:db8::/32 ",
+                &["10.0.0.0/8", "2001:db8::/32"],
+            ),
+        ];
+        for (value, expected) in good {
+            assert_eq!(source_ranges(value).expect(value), expected);
+        }
+        for value in [
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/8,",
+            "office",
+            "10.0.0.0/+8",
+        ] {
+            assert_eq!(source_ranges(value), None, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn annotations(name: &str, value: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(name.to_owned(), value.to_owned())])
+}
+
+/// Whether it takes a value.
+fn takes(about: &About, value: &str) -> bool {
+    fn read<T>(annotation: &Annotation<T>, value: &str) -> bool {
+        let found = annotation.optional(&annotations(annotation.name(), value));
+        found.is_ok_and(|found| found.is_some())
+    }
+    match about.name {
+        "enable" => read(&ENABLE, value),
+        "provider" => read(&PROVIDER, value),
+        "lb-spec" => read(&LB_SPEC, value),
+        "lb-bandwidth" => read(&LB_BANDWIDTH, value),
+        "algorithm" => read(&ALGORITHM, value),
+        name if name == SOURCE_RANGES.name() => read(&SOURCE_RANGES, value),
+        name => panic!("{name} is in no row"),
+    }
+}
+
+#[test]
+fn each_declaration_takes_its_example_and_its_default() {
+    for about in ALL {
+        if about.when_changed == WhenChanged::Restored {
+            continue;
+        }
+        assert!(takes(about, about.example), "{}: its example", about.name);
+        if let WhenAbsent::Value(default) = about.when_absent {
+            assert!(takes(about, default), "{}: its default", about.name);
+        }
+    }
+}
+
+#[test]
+fn each_name_is_declared_once() {
+    let names: BTreeSet<&str> = ALL.iter().map(|about| about.name).collect();
+    assert_eq!(names.len(), ALL.len());
+}
+
+#[test]
+fn without_the_annotation_the_default_counts() {
+    let none = BTreeMap::new();
+    assert_eq!(LB_BANDWIDTH.value(&none), Ok("5M".to_owned()));
+    assert_eq!(SOURCE_RANGES.value(&none), Ok(Vec::new()));
+    assert_eq!(ENABLE.optional(&none), Ok(None));
+    let missing = PROVIDER.value(&none).expect_err("required");
+    assert_eq!(missing.value, None);
+}
+
+#[test]
+fn a_problem_names_value_rule_and_example() {
+    let fast = annotations("lb-bandwidth", "fast");
+    let problem = LB_BANDWIDTH.value(&fast).expect_err("not a bandwidth");
+    assert_eq!(
+        problem.describe("mycloud.com"),
+        "annotation mycloud.com/lb-bandwidth is \"fast\": it must be a positive whole number of \
+         at most 9 digits, followed by 'K', 'M' or 'G', for example \"10M\""
+    );
+}
+
+#[test]
+fn at_most_three_unknown_annotations_are_named() {
+    let unknown = |number: usize| {
+        let names: Vec<String> = (0..number).map(|index| format!("u{index}")).collect();
+        describe_unknown(names.iter(), "mycloud.com")
+    };
+    assert_eq!(unknown(0), None);
+    assert!(
+        unknown(1)
+            .expect("one")
+            .starts_with("Annotation mycloud.com/u0 is unknown")
+    );
+    let many = unknown(15_000).expect("many");
+    assert!(
+        many.contains("mycloud.com/u2 ") && !many.contains("mycloud.com/u3 "),
+        "{many}"
+    );
+    assert!(many.contains(" and 14997 more are unknown"), "{many}");
+    assert!(many.len() < excerpt::MESSAGE_LIMIT, "{many}");
+    let known = ALL.map(|about| about.name.to_owned());
+    assert_eq!(describe_unknown(known.iter(), "mycloud.com"), None);
+}
+
+#[test]
+fn a_misspelt_annotation_is_matched_to_the_nearest_known_one() {
+    for (typed, meant) in [
+        ("bandwith", "lb-bandwidth"),
+        ("providr", "provider"),
+        ("lbspec", "lb-spec"),
+    ] {
+        assert_eq!(nearest(typed), meant, "{typed}");
+    }
+}
