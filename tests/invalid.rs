@@ -61,7 +61,7 @@ fn mistakes() -> Vec<Mistake> {
             &[("provider", "cloud1"), ("lb-bandwidth", "fast")],
             &[
                 "/lb-bandwidth is \"fast\"",
-                "K, M or G",
+                "'K', 'M' or 'G'",
                 "for example \"10M\"",
             ],
             ("lb-bandwidth", "10M"),
@@ -69,7 +69,11 @@ fn mistakes() -> Vec<Mistake> {
         annotation(
             "bandwidth-empty",
             &[("provider", "cloud1"), ("lb-bandwidth", "")],
-            &["/lb-bandwidth is \"\":", "K, M or G", "for example \"10M\""],
+            &[
+                "/lb-bandwidth is \"\":",
+                "'K', 'M' or 'G'",
+                "for example \"10M\"",
+            ],
             ("lb-bandwidth", "10M"),
         ),
         annotation(
