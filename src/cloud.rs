@@ -27,8 +27,8 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::election::WritePermit;
+use crate::plan::Capabilities;
 use crate::plan::CreateRequest;
-use crate::plan::desired::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName};
 use crate::priority::Priority;
@@ -109,8 +109,8 @@ impl Profile {
     /// The capabilities of a cloud with this profile.
     pub fn capabilities(self) -> Capabilities {
         match self {
-            Self::Standard => Capabilities::Full,
-            Self::Basic => Capabilities::Basic,
+            Self::Standard => Capabilities::standard(),
+            Self::Basic => Capabilities::basic(),
         }
     }
 }

@@ -10,6 +10,7 @@
 pub mod action;
 pub mod annotation;
 pub mod canonical;
+pub mod capabilities;
 pub mod desired;
 pub mod excerpt;
 pub mod execution;
@@ -27,7 +28,8 @@ pub mod service;
 use std::collections::BTreeSet;
 
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
-pub use desired::{Clouds, Desired, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired};
+pub use capabilities::{Capabilities, Clouds};
+pub use desired::{Desired, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired};
 pub use observed::{Backends, CloudView, Observed};
 
 use load_balancer::{LoadBalancer, State};

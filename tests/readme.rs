@@ -19,8 +19,8 @@ use my_cloud_controller_manager::kubernetes::condition::ConditionReason;
 use my_cloud_controller_manager::kubernetes::events::EventReason;
 use my_cloud_controller_manager::kubernetes::service::view;
 use my_cloud_controller_manager::kubernetes::service_object::Service;
+use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::annotation;
-use my_cloud_controller_manager::plan::desired::Capabilities;
 use my_cloud_controller_manager::plan::naming::{CloudName, ClusterId};
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{Clouds, Desired, desired};
@@ -54,7 +54,7 @@ fn the_defaults_of_the_annotations_are_those_of_the_code() -> Result<()> {
     for port in &mut view.ports {
         port.node_port = Some(30080);
     }
-    let clouds = Clouds::from([(CloudName::new("cloud1"), Capabilities::Full)]);
+    let clouds = Clouds::from([(CloudName::new("cloud1"), Capabilities::standard())]);
     let desired = |view: &ServiceView| desired(view, &ClusterId::new("cluster"), &clouds);
     ensure!(
         matches!(desired(&view), Desired::Managed(_)),

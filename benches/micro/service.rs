@@ -1,7 +1,7 @@
 //! A Service of a user, as the plan reads it.
 
+use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::annotation::{ALGORITHM, ENABLE, LB_BANDWIDTH, PROVIDER};
-use my_cloud_controller_manager::plan::desired::Capabilities;
 use my_cloud_controller_manager::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
 use my_cloud_controller_manager::plan::record::Record;
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
@@ -10,7 +10,7 @@ use my_cloud_controller_manager::plan::{Clouds, Desired, desired};
 /// The configured clouds.
 pub fn clouds() -> Clouds {
     ["cloud1", "cloud2"]
-        .map(|name| (CloudName::new(name), Capabilities::Full))
+        .map(|name| (CloudName::new(name), Capabilities::standard()))
         .into()
 }
 

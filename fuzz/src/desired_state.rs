@@ -1,10 +1,10 @@
 //! The properties of the desired state of any Service.
 
 use my_cloud_controller_manager::kubernetes::condition::{ConditionReason, Readiness};
+use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::annotation::{
     ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, describe_unknown,
 };
-use my_cloud_controller_manager::plan::desired::Capabilities;
 use my_cloud_controller_manager::plan::excerpt::MESSAGE_LIMIT;
 use my_cloud_controller_manager::plan::load_balancer::{LoadBalancerSpec, Protocol};
 use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
@@ -84,7 +84,7 @@ fn check_wanted(wanted: &Wanted, view: &ServiceView) {
         let is_range = |range: &String| range.parse::<ipnet::IpNet>().is_ok();
         assert!(spec.source_ranges.iter().all(is_range), "{spec:?}");
     }
-    let is_basic = |cloud| clouds.get(cloud) == Some(&Capabilities::Basic);
+    let is_basic = |cloud| clouds.get(cloud) == Some(&Capabilities::basic());
     if wanted.clouds.iter().any(is_basic) {
         assert!(is_for_basic(&spec), "{spec:?}");
     }

@@ -3,13 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use my_cloud_controller_manager::cloud::{AddressPolicy, Profile, RestCloud, RestSettings};
-use my_cloud_controller_manager::plan::desired::{Capabilities, Clouds};
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
 };
 use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid,
 };
+use my_cloud_controller_manager::plan::{Capabilities, Clouds};
 use my_cloud_controller_manager::plan::{CreateRequest, naming};
 use tokio::runtime::{Builder, Runtime};
 
@@ -37,8 +37,8 @@ pub fn cloud_name(name: &str) -> CloudName {
 /// Two clouds, one of each profile.
 pub fn clouds() -> Clouds {
     Clouds::from([
-        (cloud_name("cloud1"), Capabilities::Full),
-        (cloud_name("cloud2"), Capabilities::Basic),
+        (cloud_name("cloud1"), Capabilities::standard()),
+        (cloud_name("cloud2"), Capabilities::basic()),
     ])
 }
 

@@ -17,6 +17,7 @@ use crate::plan::load_balancer::State;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::service::ServiceView;
 use crate::plan::{Action, Backends, Desired, Observed, Waiting};
+use crate::reason::Reason;
 
 /// A hash of the user's input in a Service. A change of it ends every delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +162,13 @@ impl ApplyResult {
     /// The errors, then the waits.
     pub fn unfinished(&self) -> impl Iterator<Item = Unfinished<'_>> {
         Unfinished::all(&self.errors, &self.waiting)
+    }
+
+    /// Why the Service itself is refused; `None` if it is not.
+    pub fn refusal(&self) -> Option<Reason> {
+        let mut waiting = self.waiting.iter();
+        let invalid = waiting.find(|waiting| matches!(waiting, Waiting::Invalid(_)))?;
+        Some(Unfinished::Waiting(invalid).reason())
     }
 
     /// The clouds on which a repair waits for its slot.

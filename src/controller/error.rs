@@ -8,6 +8,7 @@ use crate::kubernetes::KubernetesError;
 use crate::plan::Waiting;
 use crate::plan::execution::Certainty;
 use crate::plan::naming::CloudName;
+use crate::plan::problem::{self, ProblemKind};
 use crate::reason::Reason;
 use crate::telemetry::log_throttle::LogKey;
 
@@ -125,7 +126,10 @@ impl<'a> Unfinished<'a> {
             },
             Self::Waiting(waiting) => match waiting {
                 Waiting::NotOurs(_) => Reason::NotOurs,
-                Waiting::Invalid(_) => Reason::InvalidSpec,
+                Waiting::Invalid(problems) => match problem::kind(problems) {
+                    ProblemKind::Invalid => Reason::InvalidSpec,
+                    ProblemKind::Unsupported => Reason::Unsupported,
+                },
                 Waiting::CloudUnreachable(_) => Reason::CloudUnavailable,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
                 Waiting::ShownTwice { .. } => Reason::SharedAccount,

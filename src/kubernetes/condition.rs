@@ -20,6 +20,8 @@ pub enum ConditionReason {
     Provisioning,
     /// The specification of the Service is invalid.
     InvalidConfiguration,
+    /// A cloud cannot do what the Service asks of it.
+    Unsupported,
     /// A load balancer of another owner has the name at the cloud.
     NotOwned,
     /// The configuration does not have the cloud.

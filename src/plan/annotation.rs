@@ -12,7 +12,7 @@ pub use catalogue::{
 pub use switch::Switch;
 
 use super::excerpt;
-use super::problem::{Problem, Subject};
+use super::problem::{Problem, ProblemKind, Subject};
 
 /// The prefix of all names of ours on a Service, unless another one is configured.
 pub const DEFAULT_PREFIX: &str = "mycloud.com";
@@ -72,6 +72,7 @@ impl About {
     /// The problem of this value, or of the missing annotation.
     pub(super) fn problem(&self, value: Option<&str>) -> Problem {
         Problem {
+            kind: ProblemKind::Invalid,
             subject: Subject::Annotation(self.name),
             value: value.map(str::to_owned),
             rule: format!("it must be {}", self.rule.replace('`', "'")),

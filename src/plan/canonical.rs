@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-/// The factor between two units of bandwidth.
-const UNIT: u64 = 1000;
+/// The units of bandwidth in kilobits per second, the largest first.
+const UNITS: [(char, u64); 3] = [('G', 1_000_000), ('M', 1_000), ('K', 1)];
 
 /// Source ranges in ascending order of their canonical form, each once.
 pub fn ranges<T: AsRef<str>>(ranges: impl IntoIterator<Item = T>) -> Vec<String> {
@@ -29,16 +29,20 @@ pub fn bandwidth(text: String) -> String {
 }
 
 fn parse(text: &str) -> Option<String> {
-    let units = [('G', UNIT * UNIT), ('M', UNIT), ('K', 1)];
-    let (_, factor) = units.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
+    let kilobits = kilobits(text)?;
+    let is_whole = |(_, factor): &(char, u64)| kilobits % factor == 0;
+    let (unit, factor) = UNITS.into_iter().find(is_whole)?;
+    Some(format!("{}{unit}", kilobits / factor))
+}
+
+/// The kilobits per second of a bandwidth; `None` for a text that is none.
+pub fn kilobits(text: &str) -> Option<u64> {
+    let (_, factor) = UNITS.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
     let digits = &text[..text.len() - 1];
     if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    let kilobits = digits.parse::<u64>().ok()?.checked_mul(factor)?;
-    let is_whole = |(_, factor): &(char, u64)| kilobits % factor == 0;
-    let (unit, factor) = units.into_iter().find(is_whole)?;
-    Some(format!("{}{unit}", kilobits / factor))
+    digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 #[cfg(test)]

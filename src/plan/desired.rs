@@ -1,28 +1,17 @@
 //! The desired state of a Service's load balancers, as the Service declares it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::annotation::{self, Switch};
 use super::canonical;
+use super::capabilities::{Clouds, Feature, Need};
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
-use super::problem::{Problem, Subject};
+use super::problem::{Problem, ProblemKind, Subject};
 use super::service::{PortView, ServiceView};
-
-/// The features that a cloud supports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Capabilities {
-    /// Every field of a [`LoadBalancerSpec`].
-    Full,
-    /// One TCP port, spec and bandwidth.
-    Basic,
-}
-
-/// The configured clouds and the features that each supports.
-pub type Clouds = BTreeMap<CloudName, Capabilities>;
 
 /// The desired state of a Service's load balancers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -145,7 +134,8 @@ pub fn clouds_to_query(
         Desired::Managed(wanted) => queried.extend(wanted.clouds.iter().cloned()),
         Desired::Released(_) => {
             let has_record = !queried.is_empty();
-            let lists = |cloud: &CloudName| clouds.get(cloud) == Some(&Capabilities::Full);
+            let lists =
+                |cloud: &CloudName| clouds.get(cloud).is_some_and(|can| can.has(Feature::List));
             match chosen_clouds(service, clouds) {
                 Ok(named) => {
                     let named = named.into_iter();
@@ -164,10 +154,8 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     let chosen = problems.keep(chosen_clouds(service, clouds));
     let template = template(service, &mut problems);
     let Problems(mut problems) = problems;
-    for cloud in &chosen {
-        if clouds.get(cloud) == Some(&Capabilities::Basic) {
-            problems.extend(beyond_basic(cloud, &template, service));
-        }
+    if problems.is_empty() {
+        problems = unsupported(&chosen, &template, service, clouds);
     }
     if !problems.is_empty() {
         return Desired::Invalid(Box::new(Invalid {
@@ -245,6 +233,7 @@ fn chosen_clouds(service: &ServiceView, clouds: &Clouds) -> Result<BTreeSet<Clou
 
 fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
     let problem = |field: &str, value: Option<String>, rule: &str, example: &str| Problem {
+        kind: ProblemKind::Invalid,
         subject: Subject::Field(format!("spec.ports[{index}].{field}")),
         value,
         rule: rule.into(),
@@ -271,60 +260,120 @@ fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
     })
 }
 
-/// The first field of a spec that a cloud of the basic profile does not support.
-fn beyond_basic(
-    cloud: &CloudName,
-    spec: &LoadBalancerSpec,
+/// What the Service asks for and a cloud that it names cannot do.
+fn unsupported(
+    chosen: &BTreeSet<CloudName>,
+    template: &LoadBalancerSpec,
     service: &ServiceView,
-) -> Option<Problem> {
-    let field = Subject::field;
-    let is_tcp = |listener: &Listener| listener.protocol == Protocol::Tcp;
-    let (subject, value, supported, example) = if spec.listeners.len() > 1 {
-        (
-            field("spec.ports"),
-            format!("{} ports", spec.listeners.len()),
-            "only one port",
+    clouds: &Clouds,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for demand in demands(template, service) {
+        let has_it = |cloud: &&CloudName| {
+            let capabilities = clouds.get(*cloud);
+            capabilities.is_some_and(|can| demand.need.is_met_by(can))
+        };
+        let lacking = chosen.iter().filter(|cloud| !has_it(cloud));
+        let able: Vec<&str> = clouds
+            .keys()
+            .filter(has_it)
+            .map(CloudName::as_str)
+            .collect();
+        problems.extend(lacking.map(|cloud| demand.unmet_by(cloud, &able)));
+    }
+    problems
+}
+
+/// A value of a Service and what it needs of each cloud.
+struct Demand<'a> {
+    need: Need<'a>,
+    subject: Subject,
+    value: String,
+    /// A value that needs less.
+    example: &'static str,
+}
+
+impl Demand<'_> {
+    fn unmet_by(&self, cloud: &CloudName, able: &[&str]) -> Problem {
+        let others = match able {
+            [] => String::new(),
+            able => format!(" ({} can)", able.join(", ")),
+        };
+        Problem {
+            kind: ProblemKind::Unsupported,
+            subject: self.subject.clone(),
+            value: Some(self.value.clone()),
+            rule: format!("{cloud} does not support {}{others}", self.need),
+            example: self.example.to_owned(),
+        }
+    }
+}
+
+/// All that a Service needs of a cloud, in the order in which problems are told.
+fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Demand<'a>> {
+    let demand = |need, subject, value: &str, example| Demand {
+        need,
+        subject,
+        value: value.to_owned(),
+        example,
+    };
+    let spec = &*template.spec;
+    let (ports, number) = (&template.listeners, template.listeners.len());
+    let mut demands = vec![
+        demand(
+            Need::Spec(spec),
+            Subject::Annotation(annotation::LB_SPEC.name()),
+            spec,
+            "\"standard\"",
+        ),
+        demand(
+            Need::Bandwidth(spec, &template.bandwidth),
+            Subject::Annotation(annotation::LB_BANDWIDTH.name()),
+            &template.bandwidth,
+            "\"5M\"",
+        ),
+        demand(
+            Need::Listeners(spec, number),
+            Subject::field("spec.ports"),
+            &format!("{number} ports"),
             "one Service for each port",
-        )
-    } else if !spec.listeners.iter().all(is_tcp) {
-        (
-            field("spec.ports[0].protocol"),
-            "UDP".into(),
-            "only TCP",
+        ),
+    ];
+    demands.extend(ports.iter().enumerate().map(|(index, port)| {
+        demand(
+            Need::Protocol(port.protocol),
+            Subject::Field(format!("spec.ports[{index}].protocol")),
+            port.protocol.as_str(),
             "\"TCP\"",
         )
-    } else if !spec.source_ranges.is_empty() {
+    }));
+    demands.push(demand(
+        Need::Algorithm(template.algorithm),
+        Subject::Annotation(annotation::ALGORITHM.name()),
+        template.algorithm.as_str(),
+        "\"round-robin\"",
+    ));
+    if !template.source_ranges.is_empty() {
         let (subject, example) = if service.source_ranges.is_empty() {
-            (
-                Subject::Annotation(annotation::SOURCE_RANGES.name()),
-                "\"\"",
-            )
+            let annotation = annotation::SOURCE_RANGES.name();
+            (Subject::Annotation(annotation), "\"\"")
         } else {
-            (field("spec.loadBalancerSourceRanges"), "an empty list")
+            (
+                Subject::field("spec.loadBalancerSourceRanges"),
+                "an empty list",
+            )
         };
-        let ranges = spec.source_ranges.join(",");
-        (subject, ranges, "no source ranges", example)
-    } else if spec.client_affinity_seconds.is_some() {
-        (
-            field("spec.sessionAffinity"),
-            "ClientIP".into(),
-            "no session affinity",
+        let ranges = template.source_ranges.join(",");
+        let need = Need::Feature(Feature::SourceRanges);
+        demands.push(demand(need, subject, &ranges, example));
+    }
+    if template.client_affinity_seconds.is_some() {
+        demands.push(demand(
+            Need::Feature(Feature::Affinity),
+            Subject::field("spec.sessionAffinity"),
+            "ClientIP",
             "\"None\"",
-        )
-    } else if spec.algorithm != Default::default() {
-        (
-            Subject::Annotation(annotation::ALGORITHM.name()),
-            spec.algorithm.as_str().to_owned(),
-            "only round-robin",
-            "\"round-robin\"",
-        )
-    } else {
-        return None;
-    };
-    Some(Problem {
-        subject,
-        value: Some(value),
-        rule: format!("{cloud} (profile basic) supports {supported}"),
-        example: example.into(),
-    })
+        ));
+    }
+    demands
 }

@@ -15,6 +15,18 @@ pub enum Protocol {
     Udp,
 }
 
+impl Protocol {
+    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+
+    /// The value of `spec.ports[].protocol`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+}
+
 /// One port of a load balancer, forwarded to a node port of every back end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Listener {
@@ -41,6 +53,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    pub const ALL: [Self; 3] = [Self::RoundRobin, Self::LeastConnections, Self::SourceHash];
+
     /// The value of the annotation `algorithm`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@ const PROBLEMS_NAMED: usize = 5;
 /// An invalid value in a Service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Problem {
+    pub kind: ProblemKind,
     pub subject: Subject,
     /// The value in the Service; `None` if it is missing.
     pub value: Option<String>,
@@ -18,6 +19,21 @@ pub struct Problem {
     pub rule: String,
     /// A valid value.
     pub example: String,
+}
+
+/// Who can mend a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ProblemKind {
+    /// No cloud takes the value.
+    Invalid,
+    /// A cloud that the Service names cannot do what the value asks for.
+    Unsupported,
+}
+
+/// The kind of all problems of a Service together: it is invalid if one value is.
+pub fn kind(problems: &[Problem]) -> ProblemKind {
+    let kinds = problems.iter().map(|problem| problem.kind);
+    kinds.min().unwrap_or(ProblemKind::Invalid)
 }
 
 /// The annotation or field that has an invalid value.
@@ -48,6 +64,7 @@ impl Problem {
     /// prefix of annotations.
     pub fn describe(&self, prefix: &str) -> String {
         let Self {
+            kind: _,
             subject,
             value,
             rule,
@@ -80,6 +97,7 @@ mod tests {
 
     fn problem(value: &str) -> Problem {
         Problem {
+            kind: ProblemKind::Invalid,
             subject: Subject::Annotation("lb-bandwidth"),
             value: Some(value.to_owned()),
             rule: "it must be a number".into(),

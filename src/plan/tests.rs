@@ -6,8 +6,8 @@ mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Capabilities;
 use super::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER, SOURCE_RANGES};
-use super::desired::Capabilities;
 use super::kept::Kept;
 use super::load_balancer::{Addresses, LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
@@ -22,7 +22,7 @@ fn cluster() -> ClusterId {
 
 fn clouds() -> Clouds {
     ["cloud1", "cloud2"]
-        .map(|name| (CloudName::new(name), Capabilities::Full))
+        .map(|name| (CloudName::new(name), Capabilities::standard()))
         .into()
 }
 

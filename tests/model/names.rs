@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
-use my_cloud_controller_manager::plan::desired::Capabilities;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
 };
@@ -25,7 +25,7 @@ pub fn cluster() -> ClusterId {
 
 pub fn clouds() -> Clouds {
     (0..CLOUDS)
-        .map(|cloud| (cloud_name(cloud), Capabilities::Full))
+        .map(|cloud| (cloud_name(cloud), Capabilities::standard()))
         .collect()
 }
 

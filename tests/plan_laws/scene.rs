@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use my_cloud_controller_manager::plan::desired::Capabilities;
+use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, LoadBalancer, LoadBalancerSpec, State,
 };
@@ -192,7 +192,7 @@ impl Scene {
         let configured = |index: &usize| self.clouds[*index].there != There::NotConfigured;
         (0..self.clouds.len())
             .filter(configured)
-            .map(|index| (cloud_name(index), Capabilities::Full))
+            .map(|index| (cloud_name(index), Capabilities::standard()))
             .collect()
     }
 

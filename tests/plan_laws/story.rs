@@ -1,6 +1,6 @@
 //! Several Services in one world, and what happens to them.
 
-use my_cloud_controller_manager::plan::desired::Capabilities;
+use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::load_balancer::{Addresses, LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{
     ClusterId, LoadBalancerId, LoadBalancerName, Owner, ServiceKey, ServiceUid,
@@ -142,7 +142,7 @@ impl World {
             world.clouds.insert(cloud_name(index), cloud);
             world
                 .configured
-                .insert(cloud_name(index), Capabilities::Full);
+                .insert(cloud_name(index), Capabilities::standard());
         }
         world
     }

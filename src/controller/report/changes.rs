@@ -276,9 +276,13 @@ impl<'a> Subject<'a> {
 
     /// Whether the Service was invalid until the edit that this attempt is the first to see.
     fn was_invalid(&self) -> bool {
-        let invalid = <&str>::from(ConditionReason::InvalidConfiguration);
+        let invalid = [
+            ConditionReason::InvalidConfiguration,
+            ConditionReason::Unsupported,
+        ];
+        let invalid = invalid.map(<&str>::from);
         self.condition
-            .is_some_and(|condition| condition.reason == invalid)
+            .is_some_and(|condition| invalid.contains(&condition.reason.as_str()))
     }
 
     /// Measures what the first attempt has brought about. What was pending is measured by

@@ -8,7 +8,7 @@ use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::CloudName;
-use crate::plan::problem::{Problem, describe_problems};
+use crate::plan::problem::{self, Problem, ProblemKind, describe_problems};
 use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
 use crate::reason::Reason;
 
@@ -78,7 +78,11 @@ fn without_nodes(wanted: &Wanted, observed: &Observed) -> Option<Readiness> {
 /// The condition of a Service with these problems.
 pub fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
     let message = describe_problems(problems, prefix);
-    Readiness::new(ConditionReason::InvalidConfiguration, message)
+    let reason = match problem::kind(problems) {
+        ProblemKind::Invalid => ConditionReason::InvalidConfiguration,
+        ProblemKind::Unsupported => ConditionReason::Unsupported,
+    };
+    Readiness::new(reason, message)
 }
 
 fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Readiness {
@@ -187,6 +191,7 @@ fn condition_reason(reason: Reason) -> ConditionReason {
     match reason {
         Reason::Provisioning | Reason::Deleting => ConditionReason::Provisioning,
         Reason::InvalidSpec => ConditionReason::InvalidConfiguration,
+        Reason::Unsupported => ConditionReason::Unsupported,
         Reason::NameTaken => ConditionReason::NotOwned,
         Reason::NotConfigured | Reason::SharedAccount => ConditionReason::CloudNotConfigured,
         Reason::CloudFailed => ConditionReason::CloudError,
@@ -201,7 +206,6 @@ fn condition_reason(reason: Reason) -> ConditionReason {
         | Reason::Timeout
         | Reason::Protocol
         | Reason::Fenced
-        | Reason::Unsupported
         | Reason::Kubernetes
         | Reason::NotOurs
         | Reason::NotLeader

@@ -130,6 +130,7 @@ pub fn emit_condition_change(service: &ObservedService, readiness: &Readiness, c
         // Events for these were emitted before the plan was applied.
         ConditionReason::Provisioning | ConditionReason::Drifted => return,
         ConditionReason::InvalidConfiguration => EventReason::InvalidConfiguration,
+        ConditionReason::Unsupported => EventReason::Unsupported,
         ConditionReason::NotOwned => EventReason::LoadBalancerNotOwned,
         ConditionReason::NoEligibleNodes => EventReason::UnAvailableLoadBalancer,
         ConditionReason::CloudNotConfigured

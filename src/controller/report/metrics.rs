@@ -39,8 +39,8 @@ pub fn count_attempt(
     spans::describe_result(result, outcome);
     let reconcile = &context.metrics.reconcile;
     reconcile.finished(outcome, service.started.elapsed());
-    if outcome == ReconcileResult::TerminalError {
-        reconcile.failed(Reason::InvalidSpec);
+    if let Some(refusal) = result.refusal() {
+        reconcile.failed(refusal);
     }
     // Each reason counts once, even if several clouds have it.
     let failures = result.unfinished().filter(|one| one.is_failure());

@@ -19,7 +19,6 @@ use crate::kubernetes::{managed_fields, service};
 use crate::plan::naming::{Owner, ServiceKey, ServiceUid};
 use crate::plan::service::ServiceView;
 use crate::plan::{Desired, desired};
-use crate::reason::Reason;
 use crate::telemetry::ReconcileResult;
 use crate::telemetry::traces::{self, LazySpan, ProvisioningTrace, SpanDescription};
 
@@ -122,10 +121,10 @@ pub fn describe_result(result: &ApplyResult, outcome: ReconcileResult) {
     if let Some(error) = failure {
         let reason = Unfinished::Failed(error).reason();
         traces::fail(reason.as_str(), error.to_string());
-    } else if outcome == ReconcileResult::TerminalError {
+    } else if let Some(refusal) = result.refusal() {
         traces::fail(
-            Reason::InvalidSpec.as_str(),
-            "the configuration of the Service is invalid".into(),
+            refusal.as_str(),
+            "the configuration of the Service is invalid, or no cloud supports it".into(),
         );
     }
 }

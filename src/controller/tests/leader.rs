@@ -21,7 +21,7 @@ use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
-use crate::plan::desired::Capabilities;
+use crate::plan::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId};
 use crate::plan::node_addresses::NodeAddresses;
@@ -54,7 +54,7 @@ pub(in crate::controller) fn service(changes: Value) -> Service {
 /// The load balancer of a Service.
 pub(in crate::controller) fn load_balancer(of: &Service, id: &str) -> LoadBalancer {
     let view = view(of, &metadata_keys()).expect("a whole Service");
-    let capabilities = names().map(|name| (name, Capabilities::Full)).into();
+    let capabilities = names().map(|name| (name, Capabilities::standard())).into();
     let Desired::Managed(wanted) = desired(&view, &cluster(), &capabilities) else {
         panic!("ours");
     };
@@ -114,7 +114,7 @@ pub(in crate::controller) fn replica(
     let handle = |cloud: &Arc<Scripted>| CloudHandle::new(cloud.clone());
     let context = Context {
         cluster: cluster(),
-        capabilities: names().map(|name| (name, Capabilities::Full)).into(),
+        capabilities: names().map(|name| (name, Capabilities::standard())).into(),
         clouds: names().into_iter().zip(clouds.map(handle)).collect(),
         watched: Watched {
             services: services_store,

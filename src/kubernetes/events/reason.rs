@@ -30,6 +30,8 @@ pub enum EventReason {
     DeletedLoadBalancer,
     /// The specification of the Service is invalid.
     InvalidConfiguration,
+    /// A cloud cannot do what the Service asks of it.
+    Unsupported,
     /// An annotation with our prefix is unknown.
     UnknownAnnotation,
     /// The Service refers to a load balancer of another owner, which is left alone.
@@ -54,6 +56,7 @@ impl EventReason {
             Self::SyncLoadBalancerFailed
             | Self::UnAvailableLoadBalancer
             | Self::InvalidConfiguration
+            | Self::Unsupported
             | Self::UnknownAnnotation
             | Self::LoadBalancerNotOwned
             | Self::OrphanedLoadBalancer

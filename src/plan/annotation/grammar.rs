@@ -59,12 +59,7 @@ pub(super) fn bandwidth(value: &str) -> Option<String> {
 }
 
 pub(super) fn algorithm(value: &str) -> Option<Algorithm> {
-    let mut all = [
-        Algorithm::RoundRobin,
-        Algorithm::LeastConnections,
-        Algorithm::SourceHash,
-    ]
-    .into_iter();
+    let mut all = Algorithm::ALL.into_iter();
     all.find(|known| known.as_str() == value.trim())
 }
 

@@ -146,8 +146,8 @@ fn a_create_is_announced_in_the_record_first() {
 fn a_release_queries_the_clouds_on_record() {
     let full = clouds();
     let basic = [
-        ("cloud1", Capabilities::Full),
-        ("cloud2", Capabilities::Basic),
+        ("cloud1", Capabilities::standard()),
+        ("cloud2", Capabilities::basic()),
     ];
     let basic: Clouds = basic.map(|(name, can)| (CloudName::new(name), can)).into();
     let none = Record::default();

@@ -1,6 +1,8 @@
 //! What a Service asks for: the switch, the source ranges, and the problems of its values.
 
 use super::*;
+use crate::plan::capabilities::Limits;
+use crate::plan::problem::{self, ProblemKind, describe_problems};
 
 #[test]
 fn only_a_plain_no_lets_go() {
@@ -102,4 +104,113 @@ fn every_problem_of_a_service_is_reported() {
         subjects[0].contains("cloud1, cloud2"),
         "allowed clouds are listed: {subjects:?}"
     );
+}
+
+/// A Service on cloud2, which has the smallest API; cloud1 has all of it.
+#[test]
+fn what_a_cloud_cannot_do_is_told_with_the_clouds_that_can() {
+    let can = [
+        ("cloud1", Capabilities::standard()),
+        ("cloud2", Capabilities::basic()),
+    ];
+    let clouds: Clouds = can.map(|(name, can)| (CloudName::new(name), can)).into();
+    let plain = || service("cloud2");
+    let udp = |mut service: ServiceView| {
+        service.ports[0].protocol = "UDP".into();
+        service
+    };
+    let two_ports = |mut service: ServiceView| {
+        service.ports.push(service.ports[0].clone());
+        service
+    };
+    let annotated = |name: &str, value: &str| {
+        let mut service = plain();
+        service.annotations.insert(name.into(), value.into());
+        service
+    };
+    let ranges = vec!["192.0.2.0/24".to_owned()];
+    let cases = [
+        (
+            udp(plain()),
+            "spec.ports[0].protocol is \"UDP\": cloud2 does not support the protocol UDP (cloud1 can)",
+        ),
+        (
+            two_ports(plain()),
+            "spec.ports is \"2 ports\": cloud2 does not support 2 ports on a load balancer of the spec standard",
+        ),
+        (
+            annotated("algorithm", "source-hash"),
+            "annotation mycloud.com/algorithm is \"source-hash\": cloud2 does not support the algorithm",
+        ),
+        (
+            annotated(SOURCE_RANGES.name(), "192.0.2.0/24"),
+            "annotation service.beta.kubernetes.io/load-balancer-source-ranges is \"192.0.2.0/24\": cloud2",
+        ),
+        (
+            ServiceView {
+                source_ranges: ranges,
+                ..plain()
+            },
+            "spec.loadBalancerSourceRanges is \"192.0.2.0/24\": cloud2 does not support source ranges",
+        ),
+        (
+            ServiceView {
+                client_affinity_seconds: Some(60),
+                ..plain()
+            },
+            "spec.sessionAffinity is \"ClientIP\": cloud2 does not support session affinity",
+        ),
+        (
+            udp(two_ports(service("cloud1,cloud2"))),
+            "cloud2 does not support 2 ports",
+        ),
+    ];
+    for (service, expected) in cases {
+        let Desired::Invalid(invalid) = desired(&service, &cluster(), &clouds) else {
+            panic!("{expected}");
+        };
+        let message = describe_problems(&invalid.problems, "mycloud.com");
+        assert!(
+            message.starts_with(expected) || message.contains(expected),
+            "{message}"
+        );
+        assert_eq!(problem::kind(&invalid.problems), ProblemKind::Unsupported);
+    }
+    for service in [plain(), udp(two_ports(service("cloud1")))] {
+        let found = desired(&service, &cluster(), &clouds);
+        assert!(matches!(found, Desired::Managed(_)), "{found:?}");
+    }
+}
+
+#[test]
+fn the_limits_of_a_spec_count() {
+    let gold = Limits {
+        listeners: Some(1),
+        bandwidth: Some(10_000),
+    };
+    let specs = BTreeMap::from([("gold".to_owned(), gold)]);
+    let can = Capabilities {
+        specs: Some(specs),
+        ..Capabilities::standard()
+    };
+    let clouds = Clouds::from([(CloudName::new("cloud1"), can)]);
+    let of = |spec: &str, bandwidth: &str| {
+        let mut service = service("cloud1");
+        for (name, value) in [("lb-spec", spec), ("lb-bandwidth", bandwidth)] {
+            service.annotations.insert(name.into(), value.into());
+        }
+        desired(&service, &cluster(), &clouds)
+    };
+    assert!(matches!(of("gold", "10M"), Desired::Managed(_)));
+    for (spec, bandwidth, expected) in [
+        ("gold", "11M", "a bandwidth of 11M with the spec gold"),
+        ("gold", "1G", "a bandwidth of 1G with the spec gold"),
+        ("standard", "5M", "the spec standard"),
+    ] {
+        let Desired::Invalid(invalid) = of(spec, bandwidth) else {
+            panic!("{expected}");
+        };
+        let message = describe_problems(&invalid.problems, "mycloud.com");
+        assert!(message.contains(expected), "{message}");
+    }
 }
