@@ -79,7 +79,8 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<()> {
     let (mut troubled, mut trouble) = (0, Trouble::default());
     while start.elapsed() < duration || number < rounds::FEWEST {
         number += 1;
-        let processes = match start.elapsed() < disturbed {
+        let is_early = start.elapsed() < disturbed || number <= rounds::FEWEST;
+        let processes = match is_early && !disturbed.is_zero() {
             true => Processes::Disturbed,
             false => Processes::LeftAlone,
         };

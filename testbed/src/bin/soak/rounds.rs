@@ -91,7 +91,7 @@ pub async fn play(soak: &mut Soak, number: usize, processes: Processes) -> Resul
     let (mut disruptions, mut external_changes) = Default::default();
     let mut trouble = None;
     if is_troubled(number, processes) {
-        trouble = Some(trouble::play(soak, number).await?);
+        trouble = Some(trouble::play(soak, number, processes).await?);
     } else {
         (disruptions, external_changes) = disturb(soak, processes).await?;
     }
