@@ -11,6 +11,8 @@ use testbed::environment::{QUICK_LEASE, SOON};
 use testbed::{Environment, Replica, ReplicaOptions, Replicas, eventually};
 use tokio::time::sleep;
 
+use crate::gauges::ALLOCATOR;
+
 const PODS: [&str; 3] = ["a", "b", "c"];
 
 /// How a line of the log begins that explains why a process gave up: the Lease
@@ -53,9 +55,11 @@ impl Disruptions {
     /// # Errors
     /// One did not become ready.
     pub async fn start(test: &Environment, kubeconfig: &Path, logs: &Path) -> Result<Self> {
+        let (name, value) = ALLOCATOR;
         let options = |pod| ReplicaOptions {
             lease: QUICK_LEASE,
             kubeconfig: kubeconfig.to_owned(),
+            env: vec![(name.into(), value.into())],
             ..test.replica_options(pod)
         };
         Ok(Self {
