@@ -80,11 +80,11 @@ metrics-reference: ## docs/metrics.md, from the metrics that the program registe
 	@$(CARGO) xtask metrics-reference
 
 .PHONY: soak
-soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for the same choices, UNDISTURBED=1 kills none
+soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for the same choices, UNDISTURBED=1 kills none, TROUBLE=1 for hostile clouds only
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
 	wait $$assets
-	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED)) $(if $(UNDISTURBED),--undisturbed)
+	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED)) $(if $(UNDISTURBED),--undisturbed) $(if $(TROUBLE),--trouble)
 
 HARNESS := $(or $(CARGO_TARGET_DIR),target)/harness/bench
 BINARY ?= $(or $(CARGO_TARGET_DIR),target)/release/my-cloud-controller-manager

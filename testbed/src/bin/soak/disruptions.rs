@@ -11,6 +11,8 @@ use testbed::environment::{QUICK_LEASE, SOON};
 use testbed::{Environment, Replica, ReplicaOptions, Replicas, eventually};
 use tokio::time::sleep;
 
+use crate::gauges::ALLOCATOR;
+
 const PODS: [&str; 3] = ["a", "b", "c"];
 
 /// How a line of the log begins that explains why a process gave up: the Lease
@@ -53,9 +55,11 @@ impl Disruptions {
     /// # Errors
     /// One did not become ready.
     pub async fn start(test: &Environment, kubeconfig: &Path, logs: &Path) -> Result<Self> {
+        let (name, value) = ALLOCATOR;
         let options = |pod| ReplicaOptions {
             lease: QUICK_LEASE,
             kubeconfig: kubeconfig.to_owned(),
+            env: vec![(name.into(), value.into())],
             ..test.replica_options(pod)
         };
         Ok(Self {
@@ -85,12 +89,35 @@ impl Disruptions {
     /// It did not end as it should, or there is no leader.
     pub async fn disrupt(&mut self, rng: &mut Rng) -> Result<Disruption> {
         let leader = self.leader().await?;
-        let replica = &mut self.replicas[leader];
         let disruption = match rng.u8(0..3) {
             0 => Disruption::Killed,
             1 => Disruption::Frozen,
             _ => Disruption::Terminated,
         };
+        self.strike(leader, disruption).await?;
+        Ok(disruption)
+    }
+
+    /// Kills or stops each replica, one after the other. What runs when this returns began
+    /// meanwhile, and one of it leads.
+    ///
+    /// # Errors
+    /// As [`Disruptions::disrupt`].
+    pub async fn replace_all(&mut self, rng: &mut Rng) -> Result<()> {
+        for process in self.processes() {
+            let mut now = self.processes().into_iter();
+            // One that gave up meanwhile has been replaced.
+            if let Some(index) = now.position(|now| now == process) {
+                let ends = [Disruption::Killed, Disruption::Terminated];
+                self.strike(index, ends[rng.usize(..ends.len())]).await?;
+            }
+        }
+        self.leader().await?;
+        Ok(())
+    }
+
+    async fn strike(&mut self, index: usize, disruption: Disruption) -> Result<()> {
+        let replica = &mut self.replicas[index];
         self.last = Some((replica.id(), disruption));
         match disruption {
             Disruption::Killed => replica.kill(),
@@ -100,8 +127,7 @@ impl Disruptions {
                 replica.wait_exit(SOON).await?;
             }
         }
-        self.replace_ended().await?;
-        Ok(disruption)
+        self.replace_ended().await
     }
 
     /// As a kubelet would: another process for each that has ended.

@@ -6,14 +6,25 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-/// More is a leak, whatever happened: the memory limit of `deploy/`. A hostile cloud takes a
-/// process half of the way.
+/// What replicas are run with so that their resident memory is what they use, as with musl's
+/// allocator, which the image has: each buffer of this many bytes or more goes back to the kernel
+/// at once. Otherwise glibc raises that size to the largest buffer that was ever freed, and each
+/// of its arenas keeps twice as much: after the pages of 8 MB of a hostile cloud a leader that
+/// used 3 MiB held 55 MiB more, taken in steps at any time. A leak could not be told from them.
+pub const ALLOCATOR: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "131072");
+
+/// More, at any moment, is too much whatever happened: the memory limit of `deploy/`. The answers
+/// of a hostile cloud take a debug build to 70 MiB for a moment.
 const MOST_MEMORY: u64 = 128 * 1024;
 const MOST_FILES: usize = 128;
 
-/// More than this, on top of a fifth, is growth.
-const MEMORY_SLACK: u64 = 4 * 1024;
-const FILES_SLACK: usize = 10;
+/// More than this is growth, in rounds of any kind. What varies are connections, and the Events
+/// that are remembered for six minutes: in rounds of trouble only, a leader went from 38 to 40
+/// MiB, and one that leaked 80 KiB with each answer that does not match the API grew by 1 MiB in
+/// each round.
+const MEMORY_SLACK: u64 = 8 * 1024;
+/// Connections: after rounds of trouble a leader had 27 to 43 files, in no order.
+const FILES_SLACK: usize = 20;
 
 /// A shorter soak has too few rounds to compare.
 const SHORT: Duration = Duration::from_secs(8 * 60);
@@ -35,17 +46,20 @@ impl Size {
     /// It has ended, or is larger than it ever needs to be.
     pub fn of(process: u32) -> Result<Self> {
         let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-        let memory = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|rest| rest.split_whitespace().next());
+        let kib = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = value.and_then(|rest| rest.split_whitespace().next());
+            anyhow::Ok(number.context(name.to_owned())?.parse::<u64>()?)
+        };
         let size = Self {
-            memory: memory.context("VmRSS")?.parse()?,
+            memory: kib("VmRSS:")?,
             files: std::fs::read_dir(format!("/proc/{process}/fd"))?.count(),
         };
+        let most = kib("VmHWM:")?;
         ensure!(
-            size.memory <= MOST_MEMORY && size.files <= MOST_FILES,
-            "process {process}: {size}"
+            most <= MOST_MEMORY && size.files <= MOST_FILES,
+            "process {process}: {size}, {} MiB at most",
+            most / 1024
         );
         Ok(size)
     }
@@ -105,7 +119,7 @@ impl Growth {
             let (first, last) = (median(&sizes[..part]), median(&sizes[sizes.len() - part..]));
             println!("{subject}: from {first} to {last}, {} rounds", sizes.len());
             ensure!(
-                last.memory <= first.memory * 6 / 5 + MEMORY_SLACK
+                last.memory <= first.memory + MEMORY_SLACK
                     && last.files <= first.files + FILES_SLACK,
                 "{subject} has grown from {first} to {last}"
             );

@@ -1,8 +1,7 @@
 //! `make soak`: three replicas, for minutes or hours, under users who act at
 //! random, clouds that fail at random, changes of load balancers from outside,
 //! and leaders that are killed, frozen and terminated; and, in every third round, under a
-//! hostile cloud, objects that cannot be read, and another controller, as long as growth is
-//! not measured.
+//! hostile cloud, objects that cannot be read, and another controller.
 //!
 //! In reading order: [`rounds`] disturbs, waits until all has converged, and asks
 //! the oracle; [`users`], [`faults`], [`external_changes`] and [`disruptions`] are
@@ -33,7 +32,7 @@ use testbed::parse_duration;
 
 use crate::external_changes::ExternalChanges;
 use crate::gauges::Growth;
-use crate::rounds::Processes;
+use crate::rounds::{Kind, Processes};
 use crate::soak::Soak;
 use crate::trouble::Trouble;
 use crate::writes::Writes;
@@ -50,6 +49,9 @@ struct Arguments {
     /// Never disrupt the leader: for leaks over hours
     #[arg(long)]
     undisturbed: bool,
+    /// Each round is one of trouble: for what hostile answers leave in memory
+    #[arg(long)]
+    trouble: bool,
 }
 
 #[tokio::main]
@@ -79,17 +81,21 @@ async fn run(arguments: &Arguments, seed: u64) -> Result<()> {
     let (mut troubled, mut trouble) = (0, Trouble::default());
     while start.elapsed() < duration || number < rounds::FEWEST {
         number += 1;
-        let processes = match start.elapsed() < disturbed {
-            true => Processes::Disturbed,
-            false => Processes::LeftAlone,
+        let is_early = start.elapsed() < disturbed || number <= rounds::FEWEST;
+        let kind = Kind {
+            is_troubled: arguments.trouble || rounds::is_troubled(number),
+            processes: match is_early && !disturbed.is_zero() {
+                true => Processes::Disturbed,
+                false => Processes::LeftAlone,
+            },
         };
-        let round = rounds::play(&mut soak, number, processes).await;
+        let round = rounds::play(&mut soak, number, kind).await;
         let round = round.with_context(|| format!("in round {number}; {}", soak.log_location()))?;
         writes += round.writes;
         changes += round.external_changes;
         troubled += usize::from(round.trouble.is_some());
         trouble += round.trouble.unwrap_or_default();
-        if processes == Processes::LeftAlone {
+        if kind.processes == Processes::LeftAlone {
             growth.note(&round.sizes);
         }
         let time = start.elapsed().as_secs();

@@ -3,6 +3,7 @@
 //! kube-apiserver shows are shown for the time of a round.
 
 mod admitted;
+mod back_end;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -19,12 +20,24 @@ use testbed::nodes::label_node;
 use testbed::{Environment, eventually};
 
 use crate::disruptions::Disruptions;
+use back_end::Served;
+pub use back_end::has_node;
 
 /// A Service on both clouds that is shown as unreadable.
 const SERVICE: &str = "poison";
 /// A Node that is shown as unreadable.
 pub const NODE: &str = "two";
+/// Its address, by which load balancers have it as a back end.
+pub const NODE_ADDRESS: [u8; 4] = [127, 10, 0, 2];
 const TOUCHED: &str = "example.com/touched";
+
+/// What stays while objects cannot be read.
+pub struct Stays {
+    /// The load balancers of the unreadable Service, as they are.
+    of_service: Vec<LoadBalancer>,
+    /// Those of any Service that have the unreadable Node as a back end.
+    served: Served,
+}
 
 /// Between the replicas and kube-apiserver.
 pub struct Poison {
@@ -67,12 +80,15 @@ impl Poison {
         Ok(())
     }
 
-    /// From now on a Service and a Node cannot be read; gives the load balancers that stay.
+    /// From now on a Service and a Node cannot be read; gives what stays.
     ///
     /// # Errors
     /// kube-apiserver did not answer.
-    pub async fn show(&self, test: &Environment) -> Result<Vec<LoadBalancer>> {
-        let stays = of_service(test).await?;
+    pub async fn show(&self, test: &Environment) -> Result<Stays> {
+        let stays = Stays {
+            of_service: of_service(test).await?,
+            served: Served::now(test)?,
+        };
         self.interposer.view().rewrite(|service| {
             if service["metadata"]["name"] == SERVICE {
                 service["spec"]["type"] = json!(7);
@@ -107,19 +123,20 @@ impl Poison {
         .await
     }
 
-    /// Fails if a load balancer of the unreadable Service is not as it was.
+    /// Fails if a load balancer of the unreadable Service is not as it was, or if one lost the
+    /// unreadable Node; gives the number of those that have kept it.
     ///
     /// # Errors
     /// The message has it.
-    pub fn ensure_untouched(&self, test: &Environment, stays: &[LoadBalancer]) -> Result<()> {
+    pub fn ensure_untouched(&self, test: &Environment, stays: &Stays) -> Result<usize> {
         let there = test.clouds().map(|cloud| cloud.inventory()).concat();
-        for was in stays {
+        for was in &stays.of_service {
             ensure!(
                 there.contains(was),
                 "the load balancer of a Service that cannot be read has changed: {was:?}"
             );
         }
-        Ok(())
+        stays.served.ensure_kept(test)
     }
 
     /// All is shown as it is again.

@@ -34,11 +34,18 @@ const TROUBLED: usize = 2;
 /// So many rounds have both kinds.
 pub const FEWEST: usize = TROUBLED;
 
-/// Whether a round is one of trouble. Hostile answers raise the memory that the allocator keeps,
-/// each time by another part, so there are none while the growth of a process is measured.
-fn is_troubled(number: usize, processes: Processes) -> bool {
-    let is_first = number <= FEWEST;
-    number % EVERY == TROUBLED && (is_first || processes == Processes::Disturbed)
+/// Whether a round is one of trouble.
+pub fn is_troubled(number: usize) -> bool {
+    number % EVERY == TROUBLED
+}
+
+/// What happens in a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Whether others make trouble; otherwise clouds fail and load balancers are changed from
+    /// outside.
+    pub is_troubled: bool,
+    pub processes: Processes,
 }
 
 /// Whether the leader is disrupted in a round.
@@ -86,14 +93,14 @@ impl fmt::Display for Round {
 ///
 /// # Errors
 /// Something is not as it must be.
-pub async fn play(soak: &mut Soak, number: usize, processes: Processes) -> Result<Round> {
+pub async fn play(soak: &mut Soak, number: usize, kind: Kind) -> Result<Round> {
     let before = [&soak.test.cloud1, &soak.test.cloud2].map(|cloud| last(cloud));
     let (mut disruptions, mut external_changes) = Default::default();
     let mut trouble = None;
-    if is_troubled(number, processes) {
-        trouble = Some(trouble::play(soak, number).await?);
+    if kind.is_troubled {
+        trouble = Some(trouble::play(soak, number, kind.processes).await?);
     } else {
-        (disruptions, external_changes) = disturb(soak, processes).await?;
+        (disruptions, external_changes) = disturb(soak, kind.processes).await?;
     }
     let start = Instant::now();
     converge(soak).await?;

@@ -52,7 +52,10 @@ impl Soak {
         test.extra_config = INTERVALS.into();
         test.request_timeout = "2s".into();
         let mut nodes = Nodes::new();
-        for (name, address) in [("one", [127, 10, 0, 1]), (poison::NODE, [127, 10, 0, 2])] {
+        for (name, address) in [
+            ("one", [127, 10, 0, 1]),
+            (poison::NODE, poison::NODE_ADDRESS),
+        ] {
             let address = IpAddr::from(address);
             NewNode::new(name, address).create(&test.client()).await?;
             nodes.insert(address);

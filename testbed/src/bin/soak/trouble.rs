@@ -2,10 +2,14 @@
 //! another controller writes to our Services and makes load balancers with our names. All of it
 //! at once, while users act. No process is touched, and the other cloud does its work: its
 //! Services are served meanwhile, and not only afterwards.
+//!
+//! When the cloud is good again and the objects still cannot be read, all processes are
+//! replaced ([`successors`]).
 
 mod bystander;
 mod hostile_cloud;
 mod other_hand;
+mod successors;
 
 use std::fmt;
 use std::ops::AddAssign;
@@ -19,6 +23,7 @@ use testbed::oracle::DesiredHistory;
 use tokio_util::sync::CancellationToken;
 
 use crate::disruptions::Disruptions;
+use crate::rounds::Processes;
 use crate::soak::Soak;
 use bystander::Bystander;
 use other_hand::OtherHand;
@@ -48,14 +53,19 @@ pub struct Trouble {
     slowest: Duration,
     /// Processes that lost their Lease, as happens on a busy machine.
     gave_up: usize,
+    /// Load balancers that kept a Node which could not be read, by those that led before,
+    kept: usize,
+    /// and those that kept it by replicas which have never read it.
+    kept_by_successors: usize,
 }
 
-/// Plays the trouble of a round, and ends it.
+/// Plays the trouble of a round, and ends it; replaces the processes at its end, unless they are
+/// left alone.
 ///
 /// # Errors
 /// A Service of the good cloud was not served, something of others was touched, or a process
 /// ended for another reason than a lost Lease.
-pub async fn play(soak: &mut Soak, round: usize) -> Result<Trouble> {
+pub async fn play(soak: &mut Soak, round: usize, processes: Processes) -> Result<Trouble> {
     let Soak {
         test,
         users,
@@ -97,9 +107,17 @@ pub async fn play(soak: &mut Soak, round: usize) -> Result<Trouble> {
         anyhow::Ok(bystander)
     };
     let (bystander, _) = tokio::try_join!(trouble, try_join_all(acting))?;
-    poison.ensure_untouched(test, &stays)?;
+    let kept = poison.ensure_untouched(test, &stays)?;
     end(disruptions, &before, gave_up).await?;
+    let gave_up = disruptions.gave_up - gave_up;
     let hostile_answers = hostile_cloud::end(scene.hostile, since);
+    let mut kept_by_successors = 0;
+    if processes == Processes::Disturbed {
+        disruptions.replace_all(rng).await?;
+        poison.until_seen(disruptions).await?;
+        successors::act(scene, hand.both()).await?;
+        kept_by_successors = poison.ensure_untouched(test, &stays)?;
+    }
     poison.hide(test).await?;
     let acts = hand.leave().await?;
     Ok(Trouble {
@@ -107,7 +125,9 @@ pub async fn play(soak: &mut Soak, round: usize) -> Result<Trouble> {
         acts,
         served: bystander.served,
         slowest: bystander.slowest,
-        gave_up: disruptions.gave_up - gave_up,
+        gave_up,
+        kept,
+        kept_by_successors,
     })
 }
 
@@ -134,6 +154,8 @@ impl AddAssign for Trouble {
         self.served += other.served;
         self.slowest = self.slowest.max(other.slowest);
         self.gave_up += other.gave_up;
+        self.kept += other.kept;
+        self.kept_by_successors += other.kept_by_successors;
     }
 }
 
@@ -145,11 +167,14 @@ impl fmt::Display for Trouble {
             served,
             slowest,
             gave_up,
+            kept,
+            kept_by_successors,
         } = self;
         write!(
             formatter,
             "trouble: {hostile_answers} hostile answers, {acts} acts of another controller, \
-             {served} Services served meanwhile in {:.1} s at most, {gave_up} processes gave up",
+             {served} Services served meanwhile in {:.1} s at most, {gave_up} processes gave up, \
+             an unreadable Node kept by {kept} load balancers and under new leaders by {kept_by_successors}",
             slowest.as_secs_f64(),
         )
     }

@@ -66,6 +66,11 @@ impl<'a> OtherHand<'a> {
         Ok(hand)
     }
 
+    /// The name of its Service on both clouds.
+    pub fn both(&self) -> &str {
+        &self.both
+    }
+
     /// Does all that it does, and waits until the Service on the good cloud is right again.
     ///
     /// # Errors
