@@ -14,6 +14,7 @@ pub mod capabilities;
 pub mod desired;
 pub mod excerpt;
 pub mod execution;
+pub mod health_check;
 pub mod kept;
 pub mod load_balancer;
 pub mod naming;
@@ -214,18 +215,18 @@ fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
         && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && has_any(found))
 }
 
-fn request(wanted: &Wanted, nodes: &NodeAddresses) -> CreateRequest {
+fn request(wanted: &Wanted, cloud: &CloudName, nodes: &NodeAddresses) -> CreateRequest {
     CreateRequest {
         name: wanted.owner.load_balancer_name(),
         owner: wanted.owner.clone(),
-        spec: wanted.spec(nodes),
+        spec: wanted.spec(cloud, nodes),
     }
 }
 
 fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
     Action::Create {
         cloud: cloud.clone(),
-        request: request(wanted, &observed.backends.addresses),
+        request: request(wanted, cloud, &observed.backends.addresses),
     }
 }
 
@@ -251,7 +252,7 @@ fn update(
     if found.state == State::Deleting {
         return None;
     }
-    let request = request(wanted, nodes);
+    let request = request(wanted, cloud, nodes);
     if found.meets(&request.spec) {
         return None;
     }

@@ -20,7 +20,8 @@ use my_cloud_controller_manager::kubernetes::events::EventReason;
 use my_cloud_controller_manager::kubernetes::service::view;
 use my_cloud_controller_manager::kubernetes::service_object::Service;
 use my_cloud_controller_manager::plan::Capabilities;
-use my_cloud_controller_manager::plan::annotation;
+use my_cloud_controller_manager::plan::annotation::{self, WhenAbsent};
+use my_cloud_controller_manager::plan::capabilities::Feature;
 use my_cloud_controller_manager::plan::naming::{CloudName, ClusterId};
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{Clouds, Desired, desired};
@@ -38,7 +39,7 @@ fn each_annotation_has_its_row() -> Result<()> {
     )
 }
 
-/// The manifest on the first screen, with and without the defaults of the table.
+/// The manifest on the first screen, with and without the defaults of the declarations.
 #[test]
 fn the_defaults_of_the_annotations_are_those_of_the_code() -> Result<()> {
     let english = Document::read(ENGLISH)?;
@@ -54,7 +55,11 @@ fn the_defaults_of_the_annotations_are_those_of_the_code() -> Result<()> {
     for port in &mut view.ports {
         port.node_port = Some(30080);
     }
-    let clouds = Clouds::from([(CloudName::new("cloud1"), Capabilities::standard())]);
+    let can = Capabilities {
+        features: Feature::ALL.into(),
+        ..Capabilities::standard()
+    };
+    let clouds = Clouds::from([(CloudName::new("cloud1"), can)]);
     let desired = |view: &ServiceView| desired(view, &ClusterId::new("cluster"), &clouds);
     ensure!(
         matches!(desired(&view), Desired::Managed(_)),
@@ -62,10 +67,11 @@ fn the_defaults_of_the_annotations_are_those_of_the_code() -> Result<()> {
         desired(&view)
     );
 
-    let rows = english.rows("annotation")?.iter();
-    let defaults = rows.filter_map(|row| Some((code_in(&row[0])[0], *code_in(&row[3]).first()?)));
-    let defaults: Vec<(&str, &str)> = defaults.collect();
-    ensure!(defaults.len() == 3, "{defaults:?}");
+    let defaults = annotation::ALL.map(|about| match about.when_absent {
+        WhenAbsent::Value(default) => Some((about.name, default)),
+        WhenAbsent::Invalid | WhenAbsent::Means(_) => None,
+    });
+    let defaults: Vec<(&str, &str)> = defaults.into_iter().flatten().collect();
     for (name, _) in &defaults {
         view.annotations.remove(*name);
     }

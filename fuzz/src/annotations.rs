@@ -95,6 +95,7 @@ impl Service<'_> {
             source_ranges: Vec::new(),
             client_affinity_seconds: self.affinity,
             ip_family: IpFamily::V4,
+            health_check_node_port: None,
             finalizer: self.finalizer,
             record: Record::parse(value(LB_ID.name), value(LB_CLOUD.name)),
             published: Vec::new(),

@@ -46,7 +46,8 @@ pub fn check(view: &ServiceView) -> Desired {
             check_wanted(wanted, view);
         }
     }
-    if let Some(text) = describe_unknown(view.annotations.keys(), "mycloud.com") {
+    let ports = view.ports.iter().map(|port| &*port.name);
+    if let Some(text) = describe_unknown(view.annotations.keys(), ports, "mycloud.com") {
         assert_one_short_line(&text);
     }
     check_record(view);
@@ -67,8 +68,9 @@ fn check_problems(invalid: &Invalid) {
 }
 
 fn check_wanted(wanted: &Wanted, view: &ServiceView) {
-    let (clouds, spec) = (world::clouds(), wanted.spec(&NodeAddresses::default()));
-    assert!(!wanted.clouds.is_empty());
+    let clouds = world::clouds();
+    let cloud = wanted.clouds.first().expect("a cloud");
+    let spec = wanted.spec(cloud, &NodeAddresses::default());
     assert!(wanted.clouds.iter().all(|cloud| clouds.contains_key(cloud)));
     assert_eq!(wanted.owner, view.owner(&world::cluster()));
     assert_eq!(spec.listeners.len(), view.ports.len());

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use my_cloud_controller_manager::cloud::{AddressPolicy, Profile, RestCloud, RestSettings};
+use my_cloud_controller_manager::plan::health_check::HealthCheck;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
 };
@@ -57,6 +58,7 @@ pub fn request() -> CreateRequest {
                 protocol: Protocol::Tcp,
                 port: 80,
                 node_port: 30080,
+                health_check: HealthCheck::Unspecified,
             }],
             spec: "standard".into(),
             bandwidth: "10M".into(),

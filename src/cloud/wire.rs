@@ -1,6 +1,7 @@
 //! The JSON of the API, and its conversion to and from the types of the plan.
 
 mod field;
+mod health_check;
 mod object;
 mod owner;
 mod page;
@@ -15,12 +16,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use field::{Field, Shown};
+use health_check::HealthCheckBody;
 
 pub(super) use object::Object;
 pub(super) use page::read_page;
 pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody};
 pub(super) use response::{LoadBalancerBody, Reading};
 
+use crate::plan::health_check::HealthCheck;
 use crate::plan::load_balancer::{Listener, Protocol};
 
 /// The codes of the API: a closed set. Any other text counts as no code.
@@ -94,6 +97,8 @@ struct ListenerBody {
     protocol: Protocol,
     port: u16,
     node_port: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    health_check: Option<HealthCheckBody>,
 }
 
 fn tcp() -> Protocol {
@@ -107,6 +112,7 @@ impl From<&Listener> for ListenerBody {
             protocol: listener.protocol,
             port: listener.port,
             node_port: listener.node_port,
+            health_check: HealthCheckBody::of(&listener.health_check),
         }
     }
 }
@@ -118,6 +124,9 @@ impl From<ListenerBody> for Listener {
             protocol: body.protocol,
             port: body.port,
             node_port: body.node_port,
+            health_check: body
+                .health_check
+                .map_or_else(HealthCheck::default, |check| check.read(body.node_port)),
         }
     }
 }

@@ -41,6 +41,7 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         source_ranges: spec.source_ranges.clone(),
         client_affinity_seconds: spec.client_affinity_seconds,
         ip_family: spec.ip_family,
+        health_check_node_port: spec.health_check_node_port,
         finalizer: has_finalizer(service, metadata_keys),
         record,
         published: service.ingress.clone(),

@@ -54,6 +54,7 @@ pub(super) struct ServiceSpec {
     pub(super) source_ranges: Vec<String>,
     pub(super) client_affinity_seconds: Option<u32>,
     pub(super) ip_family: IpFamily,
+    pub(super) health_check_node_port: Option<u16>,
 }
 
 impl Service {

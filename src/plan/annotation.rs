@@ -4,13 +4,13 @@ mod catalogue;
 mod grammar;
 mod switch;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-pub use catalogue::{
-    ALGORITHM, ALL, ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, LB_SPEC, PROVIDER, SOURCE_RANGES,
-};
+pub use catalogue::*;
 pub use switch::Switch;
 
+use super::capabilities::Feature;
 use super::excerpt;
 use super::problem::{Problem, ProblemKind, Subject};
 
@@ -42,6 +42,19 @@ pub struct About {
     pub example: &'static str,
     pub when_absent: WhenAbsent,
     pub when_changed: WhenChanged,
+    /// Whether `PORT.NAME` sets the value of the port of that name alone.
+    pub per_port: bool,
+    pub needs: Needs,
+}
+
+/// What a value needs of the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    /// A cloud may have only some of the values.
+    Value,
+    /// A cloud may lack it.
+    Feature(Feature),
 }
 
 /// What counts without the annotation.
@@ -71,13 +84,32 @@ pub enum WhenChanged {
 impl About {
     /// The problem of this value, or of the missing annotation.
     pub(super) fn problem(&self, value: Option<&str>) -> Problem {
+        self.problem_of(self.name, value)
+    }
+
+    fn problem_of(&self, name: &str, value: Option<&str>) -> Problem {
         Problem {
             kind: ProblemKind::Invalid,
-            subject: Subject::Annotation(self.name),
+            subject: Subject::annotation(name),
             value: value.map(str::to_owned),
             rule: format!("it must be {}", self.rule.replace('`', "'")),
             example: format!("{:?}", self.example),
         }
+    }
+
+    /// The name of the annotation for one port of a Service.
+    pub fn name_of_port(&self, port: &str) -> String {
+        format!("{port}.{}", self.name)
+    }
+
+    /// The names under which a Service with these ports may have it.
+    pub(super) fn names<'a>(
+        &'a self,
+        ports: impl Iterator<Item = &'a str>,
+    ) -> impl Iterator<Item = Cow<'a, str>> {
+        let of_ports = ports.filter(|port| self.per_port && !port.is_empty());
+        let of_ports = of_ports.map(|port| self.name_of_port(port).into());
+        std::iter::once(self.name.into()).chain(of_ports)
     }
 }
 
@@ -93,18 +125,59 @@ impl<T> Annotation<T> {
     /// # Errors
     /// The value breaks the rule, or the annotation is required and missing.
     pub fn optional(&self, annotations: &BTreeMap<String, String>) -> Result<Option<T>, Problem> {
-        let found = annotations.get(self.name()).map(String::as_str);
+        self.read(annotations, self.name())
+    }
+
+    /// The value for one port: its own, or that of the Service, or the default.
+    ///
+    /// # Errors
+    /// As [`optional`](Self::optional).
+    pub fn of_port(
+        &self,
+        annotations: &BTreeMap<String, String>,
+        port: &str,
+    ) -> Result<Option<T>, Problem> {
+        self.read(annotations, &self.found_name(annotations, port))
+    }
+
+    /// The problem of a value that is valid by itself: what it contradicts.
+    pub(super) fn contradiction(
+        &self,
+        annotations: &BTreeMap<String, String>,
+        port: &str,
+        rule: &str,
+    ) -> Problem {
+        let name = self.found_name(annotations, port);
+        let value = annotations.get(&*name).map(String::as_str);
+        Problem {
+            rule: rule.to_owned(),
+            ..self.about.problem_of(&name, value)
+        }
+    }
+
+    /// The name under which a port has its value.
+    fn found_name(&self, annotations: &BTreeMap<String, String>, port: &str) -> Cow<'static, str> {
+        let own = self.about.name_of_port(port);
+        match annotations.contains_key(&own) {
+            true => own.into(),
+            false => self.name().into(),
+        }
+    }
+
+    fn read(
+        &self,
+        annotations: &BTreeMap<String, String>,
+        name: &str,
+    ) -> Result<Option<T>, Problem> {
+        let found = annotations.get(name).map(String::as_str);
         let value = match (found, self.about.when_absent) {
             (Some(found), _) => found,
             (None, WhenAbsent::Value(default)) => default,
             (None, WhenAbsent::Means(_)) => return Ok(None),
-            (None, WhenAbsent::Invalid) => return Err(self.about.problem(None)),
+            (None, WhenAbsent::Invalid) => return Err(self.about.problem_of(name, None)),
         };
-        let parsed = (self.parse)(value);
-        parsed.map_or_else(
-            || Err(self.about.problem(Some(value))),
-            |value| Ok(Some(value)),
-        )
+        let parsed = (self.parse)(value).map(Some);
+        parsed.ok_or_else(|| self.about.problem_of(name, Some(value)))
     }
 }
 
@@ -116,6 +189,18 @@ impl<T: Default> Annotation<T> {
     pub fn value(&self, annotations: &BTreeMap<String, String>) -> Result<T, Problem> {
         Ok(self.optional(annotations)?.unwrap_or_default())
     }
+
+    /// As [`of_port`](Self::of_port), for an annotation with a default.
+    ///
+    /// # Errors
+    /// As [`optional`](Self::optional).
+    pub fn value_of_port(
+        &self,
+        annotations: &BTreeMap<String, String>,
+        port: &str,
+    ) -> Result<T, Problem> {
+        Ok(self.of_port(annotations, port)?.unwrap_or_default())
+    }
 }
 
 /// Whether this is the full name of an annotation that others define and this program reads.
@@ -124,14 +209,23 @@ pub fn is_of_others(annotation: &str) -> bool {
 }
 
 /// The message about the unknown annotations among those with our prefix; `None` if all
-/// are known. It names the first ones and the number of the others.
+/// are known. It names the first ones and the number of the others. `ports` are the names of
+/// the ports of the Service.
 pub fn describe_unknown<'a>(
     names: impl Iterator<Item = &'a String>,
+    ports: impl Iterator<Item = &'a str> + Clone,
     prefix: &str,
 ) -> Option<String> {
-    let is_unknown = |name: &&String| !ALL.iter().any(|known| known.name == *name);
+    let known = || ALL.iter().flat_map(|about| about.names(ports.clone()));
+    let is_unknown = |name: &&String| !known().any(|known| known == **name);
     let unknown: Vec<&String> = names.filter(is_unknown).collect();
     let full = |name: &str| excerpt::message(&format!("{prefix}/{name}"), NAME_LIMIT).into_owned();
+    let nearest = |name: &str| {
+        // That of another prefix is not meant.
+        let ours = known().filter(|known| !known.contains('/'));
+        let nearest = ours.min_by_key(|known| strsim::levenshtein(name, known));
+        nearest.unwrap_or_default()
+    };
     let (first, others) = unknown.split_first()?;
     if others.is_empty() {
         return Some(format!(
@@ -149,14 +243,6 @@ pub fn describe_unknown<'a>(
         more => format!(" and {more} more"),
     };
     Some(format!("Annotations {named}{more} are unknown and ignored"))
-}
-
-/// The most similar name among those with our prefix.
-fn nearest(name: &str) -> &'static str {
-    let ours = ALL.iter().map(|known| known.name);
-    let ours = ours.filter(|known| !known.contains('/'));
-    let nearest = ours.min_by_key(|known| (strsim::levenshtein(name, known), *known));
-    nearest.unwrap_or_default()
 }
 
 #[cfg(test)]

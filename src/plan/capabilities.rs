@@ -17,18 +17,26 @@ pub enum Feature {
     SourceRanges,
     /// A client address keeps its back end.
     Affinity,
+    /// Each listener has a health check of the caller's choice.
+    HealthChecks,
     /// The load balancers of a cluster can be listed.
     List,
 }
 
 impl Feature {
-    pub const ALL: [Self; 3] = [Self::SourceRanges, Self::Affinity, Self::List];
+    pub const ALL: [Self; 4] = [
+        Self::SourceRanges,
+        Self::Affinity,
+        Self::HealthChecks,
+        Self::List,
+    ];
 
     /// The name in the API of the clouds.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SourceRanges => "sourceRanges",
             Self::Affinity => "affinity",
+            Self::HealthChecks => "healthChecks",
             Self::List => "list",
         }
     }
@@ -39,6 +47,7 @@ impl fmt::Display for Feature {
         formatter.write_str(match self {
             Self::SourceRanges => "source ranges",
             Self::Affinity => "session affinity",
+            Self::HealthChecks => "the choice of health checks",
             Self::List => "a list of load balancers",
         })
     }

@@ -1,12 +1,13 @@
 //! The desired state of a Service's load balancers, as the Service declares it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::annotation::{self, Switch};
+use super::annotation::{self, Needs, Switch};
 use super::canonical;
-use super::capabilities::{Clouds, Feature, Need};
+use super::capabilities::{Capabilities, Clouds, Feature, Need};
+use super::health_check::HealthCheck;
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
@@ -67,16 +68,17 @@ pub struct Wanted {
     pub owner: Owner,
     /// The clouds, with one load balancer on each; never empty.
     pub clouds: BTreeSet<CloudName>,
-    /// The spec without back ends: its `nodes` are empty.
-    template: LoadBalancerSpec,
+    /// For each of the clouds, the spec that it can have, without back ends: `nodes` is empty.
+    templates: BTreeMap<CloudName, LoadBalancerSpec>,
 }
 
 impl Wanted {
-    /// The desired spec with these back ends.
-    pub fn spec(&self, nodes: &NodeAddresses) -> LoadBalancerSpec {
+    /// The desired spec on one of the clouds, with these back ends.
+    pub fn spec(&self, cloud: &CloudName, nodes: &NodeAddresses) -> LoadBalancerSpec {
+        let template = self.templates.get(cloud).cloned();
         LoadBalancerSpec {
             nodes: nodes.clone(),
-            ..self.template.clone()
+            ..template.unwrap_or_default()
         }
     }
 }
@@ -163,11 +165,26 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
             problems,
         }));
     }
+    let templates = chosen.iter().filter_map(|cloud| {
+        let template = within(clouds.get(cloud)?, template.clone());
+        Some((cloud.clone(), template))
+    });
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
+        templates: templates.collect(),
         clouds: chosen,
-        template,
     }))
+}
+
+/// The spec without the defaults that a cloud cannot have. What a user asked for was refused
+/// before.
+fn within(can: &Capabilities, mut template: LoadBalancerSpec) -> LoadBalancerSpec {
+    if !can.has(Feature::HealthChecks) {
+        for listener in &mut template.listeners {
+            listener.health_check = HealthCheck::Unspecified;
+        }
+    }
+    template
 }
 
 /// The problems that were found so far.
@@ -188,7 +205,10 @@ impl Problems {
 fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec {
     let annotations = &service.annotations;
     let ports = service.ports.iter().enumerate();
-    let listeners = ports.map(|(index, port)| listener(index, port).map(|found| vec![found]));
+    let listeners = ports.map(|(index, port)| {
+        let found = listener(service, index, port);
+        found.map(|found| vec![found])
+    });
     LoadBalancerSpec {
         nodes: NodeAddresses::default(),
         spec: problems.keep(annotation::LB_SPEC.value(annotations)),
@@ -231,7 +251,7 @@ fn chosen_clouds(service: &ServiceView, clouds: &Clouds) -> Result<BTreeSet<Clou
     ))
 }
 
-fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
+fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<Listener, Problem> {
     let problem = |field: &str, value: Option<String>, rule: &str, example: &str| Problem {
         kind: ProblemKind::Invalid,
         subject: Subject::Field(format!("spec.ports[{index}].{field}")),
@@ -257,6 +277,13 @@ fn listener(index: usize, port: &PortView) -> Result<Listener, Problem> {
         protocol,
         port: port.port,
         node_port,
+        health_check: HealthCheck::declared(
+            &service.annotations,
+            service.health_check_node_port,
+            port,
+            protocol,
+            node_port,
+        )?,
     })
 }
 
@@ -322,13 +349,13 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
     let mut demands = vec![
         demand(
             Need::Spec(spec),
-            Subject::Annotation(annotation::LB_SPEC.name()),
+            Subject::annotation(annotation::LB_SPEC.name()),
             spec,
             "\"standard\"",
         ),
         demand(
             Need::Bandwidth(spec, &template.bandwidth),
-            Subject::Annotation(annotation::LB_BANDWIDTH.name()),
+            Subject::annotation(annotation::LB_BANDWIDTH.name()),
             &template.bandwidth,
             "\"5M\"",
         ),
@@ -349,14 +376,14 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
     }));
     demands.push(demand(
         Need::Algorithm(template.algorithm),
-        Subject::Annotation(annotation::ALGORITHM.name()),
+        Subject::annotation(annotation::ALGORITHM.name()),
         template.algorithm.as_str(),
         "\"round-robin\"",
     ));
     if !template.source_ranges.is_empty() {
         let (subject, example) = if service.source_ranges.is_empty() {
             let annotation = annotation::SOURCE_RANGES.name();
-            (Subject::Annotation(annotation), "\"\"")
+            (Subject::annotation(annotation), "\"\"")
         } else {
             (
                 Subject::field("spec.loadBalancerSourceRanges"),
@@ -367,6 +394,7 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
         let need = Need::Feature(Feature::SourceRanges);
         demands.push(demand(need, subject, &ranges, example));
     }
+    demands.extend(demands_of_annotations(service));
     if template.client_affinity_seconds.is_some() {
         demands.push(demand(
             Need::Feature(Feature::Affinity),
@@ -374,6 +402,30 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
             "ClientIP",
             "\"None\"",
         ));
+    }
+    demands
+}
+
+/// What the annotations need that are there with our prefix.
+fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
+    let mut demands = Vec::new();
+    for about in annotation::ALL {
+        let Needs::Feature(feature) = about.needs else {
+            continue;
+        };
+        let ports = service.ports.iter().map(|port| &*port.name);
+        let ours = about.names(ports).filter(|name| !name.contains('/'));
+        for name in ours {
+            let Some(value) = service.annotations.get(&*name) else {
+                continue;
+            };
+            demands.push(Demand {
+                need: Need::Feature(feature),
+                subject: Subject::annotation(&name),
+                value: value.clone(),
+                example: "no such annotation",
+            });
+        }
     }
     demands
 }

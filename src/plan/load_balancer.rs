@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::health_check::HealthCheck;
 use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
 use super::node_addresses::NodeAddresses;
 
@@ -37,6 +38,7 @@ pub struct Listener {
     pub port: u16,
     /// Port on each Node, 1 to 65535.
     pub node_port: u16,
+    pub health_check: HealthCheck,
 }
 
 /// The algorithm by which a load balancer picks back ends.
@@ -86,7 +88,7 @@ pub struct LoadBalancerSpec {
 
 impl LoadBalancerSpec {
     /// Whether `found`, a spec that a cloud shows, has all of this. The order of
-    /// listeners is irrelevant. Names of listeners are compared only if the cloud shows
+    /// listeners is irrelevant, and so is a health check that the cloud chose itself. Names of listeners are compared only if the cloud shows
     /// any: a cloud of the basic profile does not store them.
     pub fn is_met_by(&self, found: &Self) -> bool {
         // Spares the comparison with the thousands of listeners of a strange cloud.
@@ -101,8 +103,14 @@ impl LoadBalancerSpec {
         for listener in wanted.listeners.iter_mut().filter(|_| !shows_names) {
             listener.name.clear();
         }
-        wanted.listeners.sort();
-        found.listeners.sort();
+        let order = |listener: &Listener| (listener.port, listener.protocol);
+        wanted.listeners.sort_by_key(order);
+        found.listeners.sort_by_key(order);
+        for (wanted, found) in wanted.listeners.iter().zip(&mut found.listeners) {
+            if wanted.health_check == HealthCheck::Unspecified {
+                found.health_check = HealthCheck::Unspecified;
+            }
+        }
         wanted == found
     }
 }

@@ -40,12 +40,16 @@ pub fn kind(problems: &[Problem]) -> ProblemKind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Subject {
     /// The name without its prefix, or the full name of an annotation that others define.
-    Annotation(&'static str),
+    Annotation(String),
     /// The path in the Service, such as `spec.ports[1].protocol`.
     Field(String),
 }
 
 impl Subject {
+    pub(super) fn annotation(name: &str) -> Self {
+        Self::Annotation(name.to_owned())
+    }
+
     pub(super) fn field(path: &str) -> Self {
         Self::Field(path.to_owned())
     }
@@ -98,7 +102,7 @@ mod tests {
     fn problem(value: &str) -> Problem {
         Problem {
             kind: ProblemKind::Invalid,
-            subject: Subject::Annotation("lb-bandwidth"),
+            subject: Subject::annotation("lb-bandwidth"),
             value: Some(value.to_owned()),
             rule: "it must be a number".into(),
             example: "\"10M\"".into(),
@@ -117,11 +121,11 @@ mod tests {
         let rest = " is \"fast\": it must be a number, for example \"10M\"";
         let cases = [
             (
-                Subject::Annotation("lb-bandwidth"),
+                Subject::annotation("lb-bandwidth"),
                 "annotation mycloud.com/lb-bandwidth",
             ),
             (
-                Subject::Annotation("example.com/ranges"),
+                Subject::annotation("example.com/ranges"),
                 "annotation example.com/ranges",
             ),
             (Subject::field("spec.ports[0].port"), "spec.ports[0].port"),

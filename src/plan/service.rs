@@ -32,6 +32,9 @@ pub struct ServiceView {
     pub client_affinity_seconds: Option<u32>,
     /// The first of `spec.ipFamilies`, which the back ends have.
     pub ip_family: IpFamily,
+    /// `spec.healthCheckNodePort`, which the API server allocates for
+    /// `externalTrafficPolicy: Local`.
+    pub health_check_node_port: Option<u16>,
     /// Whether the Service has our finalizer.
     pub finalizer: bool,
     /// The record in our annotations.

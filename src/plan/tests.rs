@@ -48,6 +48,7 @@ fn service(provider: &str) -> ServiceView {
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
         ip_family: IpFamily::V4,
+        health_check_node_port: None,
         finalizer: true,
         record: Record::default(),
         published: Vec::new(),
@@ -73,7 +74,10 @@ fn load_balancer(service: &ServiceView, nodes: &Backends) -> LoadBalancer {
         id: LoadBalancerId::new("lb-1"),
         name: wanted.owner.load_balancer_name(),
         owner: Some(wanted.owner.clone()),
-        spec: wanted.spec(&nodes.addresses),
+        spec: {
+            let cloud = wanted.clouds.first().expect("a cloud");
+            wanted.spec(cloud, &nodes.addresses)
+        },
         is_understood: true,
         has_other_back_ends: false,
         addresses: Addresses {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use axum::Router;
+use axum::http::StatusCode;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,7 +37,29 @@ impl BackEnd {
         text: impl Into<String>,
     ) -> anyhow::Result<Self> {
         let wanted = SocketAddr::new(ip, port);
-        let text = text.into();
+        Self::answering(wanted, protocol, StatusCode::OK, text.into()).await
+    }
+
+    /// Starts a back end that answers any HTTP/1.1 request with 503, as kube-proxy does at
+    /// the health check port of a Node without an endpoint.
+    ///
+    /// # Errors
+    /// The port is taken.
+    pub async fn start_refusing(
+        ip: IpAddr,
+        port: u16,
+        text: impl Into<String>,
+    ) -> anyhow::Result<Self> {
+        let (wanted, status) = (SocketAddr::new(ip, port), StatusCode::SERVICE_UNAVAILABLE);
+        Self::answering(wanted, Protocol::Tcp, status, text.into()).await
+    }
+
+    async fn answering(
+        wanted: SocketAddr,
+        protocol: Protocol,
+        status: StatusCode,
+        text: String,
+    ) -> anyhow::Result<Self> {
         let answered = Arc::new(AtomicU64::new(0));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let what = || format!("a back end on {wanted} ({protocol:?})");
@@ -44,7 +67,7 @@ impl BackEnd {
             Protocol::Tcp => {
                 let listener = TcpListener::bind(wanted).await.with_context(what)?;
                 let address = listener.local_addr().with_context(what)?;
-                let serving = serve_http(listener, text, answered.clone(), stop.clone());
+                let serving = serve_http(listener, (status, text), answered.clone(), stop.clone());
                 tasks.spawn(serving);
                 address
             }
@@ -90,14 +113,14 @@ impl Drop for BackEnd {
 
 async fn serve_http(
     listener: TcpListener,
-    text: String,
+    (status, text): (StatusCode, String),
     answered: Arc<AtomicU64>,
     stop: CancellationToken,
 ) -> io::Result<()> {
     let body = text + "\n";
     let router = Router::new().fallback(async move || {
         answered.fetch_add(1, Ordering::Relaxed);
-        body.clone()
+        (status, body.clone())
     });
     axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())

@@ -1,5 +1,8 @@
 //! Replaces kube-proxy and the pods: on every Node, at every node port of every
 //! Service, a back end answers with the names of both.
+//!
+//! For a Service with `externalTrafficPolicy: Local`, only Nodes with an endpoint in its
+//! EndpointSlices have one, and the port of its health check tells which Nodes those are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -8,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::reflector::{self, Lookup, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -18,8 +22,20 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::back_end::BackEnd;
 use crate::cloud::Protocol;
 
-/// The names of the Node and the Service for each socket.
-type Desired = BTreeMap<(SocketAddr, Protocol), (String, String)>;
+/// The label of an EndpointSlice that names its Service.
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// What answers at each socket.
+type Desired = BTreeMap<(SocketAddr, Protocol), Answer>;
+
+/// What a socket answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Answer {
+    /// The names of the Node and the Service.
+    BackEnd(String, String),
+    /// Whether a Node has an endpoint, as kube-proxy tells it.
+    Health(bool),
+}
 
 /// The sockets that answer at present.
 #[derive(Clone, Default)]
@@ -63,10 +79,12 @@ impl NodePorts {
 async fn follow(client: Client, served: watch::Sender<Served>) {
     let (nodes, node_changes) = watched::<Node>(&client);
     let (services, service_changes) = watched::<Service>(&client);
-    let mut changes = stream::select(node_changes.boxed(), service_changes.boxed());
+    let (slices, slice_changes) = watched::<EndpointSlice>(&client);
+    let objects = stream::select(service_changes.boxed(), slice_changes.boxed());
+    let mut changes = stream::select(node_changes.boxed(), objects);
     let mut running = BTreeMap::new();
     while changes.next().await.is_some() {
-        let desired = desired(&nodes.state(), &services.state());
+        let desired = desired(&nodes.state(), &services.state(), &slices.state());
         let errors = update(desired, &mut running).await;
         served.send_replace(Served {
             sockets: running.keys().copied().collect(),
@@ -88,36 +106,78 @@ where
     (store, changes.map(drop))
 }
 
-fn desired(nodes: &[Arc<Node>], services: &[Arc<Service>]) -> Desired {
-    let addresses = nodes
-        .iter()
-        .filter_map(|node| Some((node.name_any(), internal_ip(node)?)));
-    addresses
-        .flat_map(|(node, address)| {
-            services.iter().flat_map(move |service| {
-                let names = (node.clone(), service.name_any());
+fn desired(
+    nodes: &[Arc<Node>],
+    services: &[Arc<Service>],
+    slices: &[Arc<EndpointSlice>],
+) -> Desired {
+    let mut desired = Desired::new();
+    for node in nodes {
+        let (name, Some(address)) = (node.name_any(), internal_ip(node)) else {
+            continue;
+        };
+        for service in services {
+            let health = health_check_port(service);
+            let has_endpoint = health.is_none() || has_endpoint(service, &name, slices);
+            if let Some(port) = health {
+                let socket = (SocketAddr::new(address, port), Protocol::Tcp);
+                desired.insert(socket, Answer::Health(has_endpoint));
+            }
+            if has_endpoint {
+                let answer = Answer::BackEnd(name.clone(), service.name_any());
                 let sockets = sockets(service, address).into_iter();
-                sockets.map(move |socket| (socket, names.clone()))
-            })
-        })
-        .collect()
+                desired.extend(sockets.map(|socket| (socket, answer.clone())));
+            }
+        }
+    }
+    desired
+}
+
+/// The port at which kube-proxy tells whether a Node has an endpoint.
+fn health_check_port(service: &Service) -> Option<u16> {
+    let port = service.spec.as_ref()?.health_check_node_port?;
+    u16::try_from(port).ok().filter(|port| *port != 0)
+}
+
+fn has_endpoint(service: &Service, node: &str, slices: &[Arc<EndpointSlice>]) -> bool {
+    let is_of_service = |slice: &&Arc<EndpointSlice>| {
+        slice.metadata.namespace == service.metadata.namespace
+            && slice.labels().get(SERVICE_NAME) == Some(&service.name_any())
+    };
+    let mut endpoints = slices
+        .iter()
+        .filter(is_of_service)
+        .flat_map(|slice| slice.endpoints.iter().flatten());
+    endpoints.any(|endpoint| endpoint.node_name.as_deref() == Some(node))
 }
 
 /// Stops the back ends that are no longer desired and starts those that are
 /// missing; gives the errors.
 async fn update(
     desired: Desired,
-    running: &mut BTreeMap<(SocketAddr, Protocol), BackEnd>,
+    running: &mut BTreeMap<(SocketAddr, Protocol), (Answer, BackEnd)>,
 ) -> Vec<String> {
-    running.retain(|socket, _| desired.contains_key(socket));
+    let stays = |socket: &_, (answer, _): &(Answer, BackEnd)| desired.get(socket) == Some(answer);
+    let gone = running.extract_if(.., |socket, served| !stays(socket, served));
+    for (_, (_, back_end)) in gone.collect::<Vec<_>>() {
+        back_end.stop().await;
+    }
     let mut errors = Vec::new();
-    for ((address, protocol), (node, service)) in desired {
+    for ((address, protocol), answer) in desired {
         if running.contains_key(&(address, protocol)) {
             continue;
         }
-        let text = format!("{node} (Service {service})");
-        match BackEnd::start(address.ip(), address.port(), protocol, text).await {
-            Ok(back_end) => drop(running.insert((address, protocol), back_end)),
+        let (ip, port) = (address.ip(), address.port());
+        let started = match &answer {
+            Answer::BackEnd(node, service) => {
+                let text = format!("{node} (Service {service})");
+                BackEnd::start(ip, port, protocol, text).await
+            }
+            Answer::Health(true) => BackEnd::start(ip, port, protocol, "healthy").await,
+            Answer::Health(false) => BackEnd::start_refusing(ip, port, "no endpoint").await,
+        };
+        match started {
+            Ok(back_end) => drop(running.insert((address, protocol), (answer, back_end))),
             Err(error) => errors.push(format!("{error:#}")),
         }
     }

@@ -14,6 +14,7 @@ use my_cloud_controller_manager::cloud::{
 };
 use my_cloud_controller_manager::election::{WritePermit, sole_leader};
 use my_cloud_controller_manager::plan::CreateRequest;
+use my_cloud_controller_manager::plan::health_check::HealthCheck;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
 };
@@ -185,6 +186,7 @@ pub fn plain_request(name: &str) -> CreateRequest {
                 protocol: Protocol::Tcp,
                 port: 80,
                 node_port: 30080,
+                health_check: HealthCheck::Unspecified,
             }],
             spec: "standard".into(),
             bandwidth: "5M".into(),
@@ -206,6 +208,7 @@ pub fn rich_request(name: &str) -> CreateRequest {
                 protocol,
                 port,
                 node_port: 30000 + port,
+                health_check: HealthCheck::Unspecified,
             })
             .into(),
         spec: "high-performance".into(),

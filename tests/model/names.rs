@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
+use my_cloud_controller_manager::plan::health_check::HealthCheck;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
 };
@@ -110,6 +111,7 @@ pub fn load_balancer(found: Balancer) -> LoadBalancer {
                 protocol: Protocol::Tcp,
                 port: 80,
                 node_port: 30080,
+                health_check: HealthCheck::Unspecified,
             }],
             spec: "standard".into(),
             bandwidth: BANDWIDTHS[usize::from(found.bandwidth)].into(),
@@ -164,6 +166,7 @@ pub fn service(facts: Facts) -> ServiceView {
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
         ip_family: Default::default(),
+        health_check_node_port: None,
         finalizer: facts.finalizer,
         record: facts.published.get().record.clone(),
         published: facts.published.get().ingress.clone(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use my_cloud_controller_manager::plan::CreateRequest;
+use my_cloud_controller_manager::plan::health_check::HealthCheck;
 use my_cloud_controller_manager::plan::load_balancer::{
     Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol,
 };
@@ -42,6 +43,7 @@ pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
             protocol: Protocol::Tcp,
             port: 80,
             node_port: 30080,
+            health_check: HealthCheck::Unspecified,
         }],
         spec: "standard".into(),
         bandwidth: "5M".into(),
@@ -61,6 +63,7 @@ pub fn spec_of(service: &ServiceView, nodes: &NodeAddresses) -> LoadBalancerSpec
         },
         port: port.port,
         node_port: port.node_port.unwrap_or_default(),
+        health_check: HealthCheck::Unspecified,
     };
     LoadBalancerSpec {
         nodes: nodes.clone(),

@@ -236,6 +236,7 @@ impl Scene {
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
             ip_family: IpFamily::V4,
+            health_check_node_port: None,
             finalizer: self.finalizer,
             record: self.record(),
             published: match self.published {

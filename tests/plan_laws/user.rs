@@ -53,6 +53,7 @@ impl World {
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
             ip_family: Default::default(),
+            health_check_node_port: None,
             finalizer: false,
             record: Record::default(),
             published: Vec::new(),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
-use my_cloud_controller_manager::plan::annotation::{ALL, About, WhenAbsent, WhenChanged};
+use my_cloud_controller_manager::plan::annotation::{ALL, About, Needs, WhenAbsent, WhenChanged};
 
 const BEGIN: &str = "<!-- written by make annotations -->\n";
 const END: &str = "<!-- end -->\n";
@@ -21,7 +21,8 @@ pub fn in_readme(readme: &str) -> Result<String> {
 
 fn table() -> String {
     let mut table = String::from(
-        "| annotation | meaning | value | default | effect of a change |\n|---|---|---|---|---|\n",
+        "| annotation | meaning | value | default | effect of a change | needs of the cloud |\n\
+         |---|---|---|---|---|---|\n",
     );
     for about in ALL {
         // Writing to a String cannot fail.
@@ -38,6 +39,8 @@ fn row(about: &About) -> String {
         example: _,
         when_absent,
         when_changed,
+        per_port,
+        needs,
     } = about;
     let default = match when_absent {
         WhenAbsent::Invalid => "required".to_owned(),
@@ -52,5 +55,14 @@ fn row(about: &About) -> String {
         WhenChanged::Updates => "updated in place",
         WhenChanged::Restored => "none: the controller writes it",
     };
-    format!("| `{name}` | {help} | {rule} | {default} | {effect} |")
+    let needs = match needs {
+        Needs::Nothing => String::new(),
+        Needs::Value => "the value".to_owned(),
+        Needs::Feature(feature) => format!("`{}`", feature.as_str()),
+    };
+    let names = match per_port {
+        true => format!("`{name}`, per port too"),
+        false => format!("`{name}`"),
+    };
+    format!("| {names} | {help} | {rule} | {default} | {effect} | {needs} |")
 }

@@ -53,6 +53,7 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         source_ranges: Vec::new(),
         client_affinity_seconds: choices.pick(&[None, Some(600)]),
         ip_family: IpFamily::V4,
+        health_check_node_port: None,
         finalizer: choices.flag(),
         record: Record::parse(Some(ids), Some(recorded)),
         published: ips(choices).into_iter().map(Ingress::Ip).collect(),

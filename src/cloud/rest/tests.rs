@@ -12,6 +12,7 @@ use super::*;
 use crate::cloud::Profile;
 use crate::cloud::{CallEvent, ErrorKind};
 use crate::election::{Leadership, sole_leader};
+use crate::plan::health_check::HealthCheck;
 use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
 use crate::plan::naming::CloudName;
 use crate::plan::naming::{Owner, ServiceUid};
@@ -37,6 +38,7 @@ fn request() -> CreateRequest {
                 protocol: Protocol::Tcp,
                 port: 80,
                 node_port: 30080,
+                health_check: HealthCheck::Unspecified,
             }],
             spec: "standard".into(),
             bandwidth: "5M".into(),

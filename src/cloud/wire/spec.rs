@@ -5,6 +5,7 @@ use super::object::Object;
 use super::response::LoadBalancerBody;
 use super::{ListenerBody, SessionAffinityBody};
 use crate::plan::canonical;
+use crate::plan::health_check::HealthCheck;
 use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
 
 /// The spec in a response.
@@ -79,6 +80,7 @@ impl LoadBalancerBody<'_> {
                 protocol: Protocol::Tcp,
                 port,
                 node_port,
+                health_check: HealthCheck::Unspecified,
             }]
         }))
     }

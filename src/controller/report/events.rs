@@ -246,7 +246,9 @@ fn warnings(
     );
     // A misspelt annotation may be what makes the Service invalid.
     if let Desired::Managed(_) | Desired::Invalid(_) = &service.desired {
-        let unknown = annotation::describe_unknown(service.view.annotations.keys(), prefix);
+        let view = &service.view;
+        let ports = view.ports.iter().map(|port| &*port.name);
+        let unknown = annotation::describe_unknown(view.annotations.keys(), ports, prefix);
         warnings.extend(unknown.map(|note| (EventReason::UnknownAnnotation, note)));
     }
     warnings.extend(result.disowned.iter().map(|(cloud, id)| {

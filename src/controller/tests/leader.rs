@@ -61,7 +61,7 @@ pub(in crate::controller) fn load_balancer(of: &Service, id: &str) -> LoadBalanc
     let request = CreateRequest {
         name: wanted.owner.load_balancer_name(),
         owner: wanted.owner.clone(),
-        spec: wanted.spec(&NodeAddresses::default()),
+        spec: wanted.spec(&names()[0], &NodeAddresses::default()),
     };
     made(&request, id)
 }

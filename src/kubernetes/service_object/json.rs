@@ -75,6 +75,8 @@ struct SpecJson {
     session_affinity_config: Field<AffinityJson>,
     #[serde(deserialize_with = "lenient::texts_field")]
     ip_families: Field<Vec<String>>,
+    #[serde(deserialize_with = "lenient::integer_field")]
+    health_check_node_port: Field<Option<i64>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -215,6 +217,7 @@ impl SpecJson {
                 Some("IPv6") => IpFamily::V6,
                 _ => IpFamily::V4,
             },
+            health_check_node_port: health_check_node_port(self.health_check_node_port, odd),
             class: self.load_balancer_class.read("spec.loadBalancerClass", odd),
             ports,
             source_ranges: ranges.read("spec.loadBalancerSourceRanges", odd),
@@ -242,6 +245,16 @@ fn port(json: PortJson) -> Option<PortView> {
         },
     };
     odd.is_empty().then_some(view)
+}
+
+/// The node port of the health check; zero means none.
+fn health_check_node_port(field: Field<Option<i64>>, odd: &mut Vec<&'static str>) -> Option<u16> {
+    const NAME: &str = "spec.healthCheckNodePort";
+    let number = u16::try_from(field.read(NAME, odd)?);
+    if number.is_err() {
+        odd.push(NAME);
+    }
+    number.ok().filter(|port| *port != 0)
 }
 
 /// The timeout of the session affinity; the default of Kubernetes is three hours.

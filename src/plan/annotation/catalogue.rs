@@ -6,17 +6,26 @@
 
 use std::collections::BTreeSet;
 
-use super::{About, Annotation, Switch, WhenAbsent, WhenChanged, grammar};
+use super::{About, Annotation, Needs, Switch, WhenAbsent, WhenChanged, grammar};
+use crate::plan::capabilities::Feature;
+use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::Algorithm;
 use crate::plan::naming::CloudName;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 8] = [
+pub const ALL: [&About; 15] = [
     &ENABLE.about,
     &PROVIDER.about,
     &LB_SPEC.about,
     &LB_BANDWIDTH.about,
     &ALGORITHM.about,
+    &HEALTH_CHECK_PROTOCOL.about,
+    &HEALTH_CHECK_PORT.about,
+    &HEALTH_CHECK_PATH.about,
+    &HEALTH_CHECK_INTERVAL.about,
+    &HEALTH_CHECK_TIMEOUT.about,
+    &HEALTH_CHECK_HEALTHY_THRESHOLD.about,
+    &HEALTH_CHECK_UNHEALTHY_THRESHOLD.about,
     &SOURCE_RANGES.about,
     &LB_ID,
     &LB_CLOUD,
@@ -31,6 +40,8 @@ pub const ENABLE: Annotation<Switch> = Annotation {
         example: "true",
         when_absent: WhenAbsent::Means("disabled"),
         when_changed: WhenChanged::Switches,
+        per_port: false,
+        needs: Needs::Nothing,
     },
     parse: Switch::parse,
 };
@@ -43,6 +54,8 @@ pub const PROVIDER: Annotation<BTreeSet<CloudName>> = Annotation {
         example: "cloud1",
         when_absent: WhenAbsent::Invalid,
         when_changed: WhenChanged::Moves,
+        per_port: false,
+        needs: Needs::Nothing,
     },
     parse: grammar::clouds,
 };
@@ -55,6 +68,8 @@ pub const LB_SPEC: Annotation<String> = Annotation {
         example: "standard",
         when_absent: WhenAbsent::Value("standard"),
         when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Value,
     },
     parse: grammar::name,
 };
@@ -67,6 +82,8 @@ pub const LB_BANDWIDTH: Annotation<String> = Annotation {
         example: "10M",
         when_absent: WhenAbsent::Value("5M"),
         when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Value,
     },
     parse: grammar::bandwidth,
 };
@@ -79,8 +96,112 @@ pub const ALGORITHM: Annotation<Algorithm> = Annotation {
         example: "round-robin",
         when_absent: WhenAbsent::Value("round-robin"),
         when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Value,
     },
     parse: grammar::algorithm,
+};
+
+pub const HEALTH_CHECK_PROTOCOL: Annotation<ProbeProtocol> = Annotation {
+    about: About {
+        name: "health-check-protocol",
+        help: "how a load balancer asks a Node whether it serves",
+        rule: "`tcp`, `http` or `none`",
+        example: "http",
+        when_absent: WhenAbsent::Means(
+            "`http` with `externalTrafficPolicy: Local`, else `tcp`; for UDP the cloud decides",
+        ),
+        when_changed: WhenChanged::Updates,
+        per_port: true,
+        needs: Needs::Feature(Feature::HealthChecks),
+    },
+    parse: grammar::probe_protocol,
+};
+
+pub const HEALTH_CHECK_PORT: Annotation<u16> = Annotation {
+    about: About {
+        name: "health-check-port",
+        help: "the port of the Node that is asked",
+        rule: "a port from 1 to 65535",
+        example: "10256",
+        when_absent: WhenAbsent::Means(
+            "with `externalTrafficPolicy: Local` the `healthCheckNodePort`, else the node port",
+        ),
+        when_changed: WhenChanged::Updates,
+        per_port: true,
+        needs: Needs::Feature(Feature::HealthChecks),
+    },
+    parse: grammar::port,
+};
+
+pub const HEALTH_CHECK_PATH: Annotation<String> = Annotation {
+    about: About {
+        name: "health-check-path",
+        help: "the path of a health check over HTTP",
+        rule: "a path that begins with `/`, of at most 255 visible ASCII characters",
+        example: "/healthz",
+        when_absent: WhenAbsent::Means("`/healthz` on the `healthCheckNodePort`, else `/`"),
+        when_changed: WhenChanged::Updates,
+        per_port: true,
+        needs: Needs::Feature(Feature::HealthChecks),
+    },
+    parse: grammar::path,
+};
+
+pub const HEALTH_CHECK_INTERVAL: Annotation<u32> = Annotation {
+    about: About {
+        name: "health-check-interval",
+        help: "the time from one question to the next",
+        rule: "whole seconds or minutes, from `1s` to `300s`",
+        example: "5s",
+        when_absent: WhenAbsent::Value("5s"),
+        when_changed: WhenChanged::Updates,
+        per_port: true,
+        needs: Needs::Feature(Feature::HealthChecks),
+    },
+    parse: grammar::seconds,
+};
+
+pub const HEALTH_CHECK_TIMEOUT: Annotation<u32> = Annotation {
+    about: About {
+        name: "health-check-timeout",
+        help: "the time in which a Node must answer; at most the interval",
+        rule: "whole seconds or minutes, from `1s` to `300s`",
+        example: "3s",
+        when_absent: WhenAbsent::Value("3s"),
+        when_changed: WhenChanged::Updates,
+        per_port: true,
+        needs: Needs::Feature(Feature::HealthChecks),
+    },
+    parse: grammar::seconds,
+};
+
+pub const HEALTH_CHECK_HEALTHY_THRESHOLD: Annotation<u32> = Annotation {
+    about: About {
+        name: "health-check-healthy-threshold",
+        help: "the answers in a row after which a Node counts as healthy",
+        rule: "a whole number from 1 to 10",
+        example: "2",
+        when_absent: WhenAbsent::Value("2"),
+        when_changed: WhenChanged::Updates,
+        per_port: true,
+        needs: Needs::Feature(Feature::HealthChecks),
+    },
+    parse: grammar::threshold,
+};
+
+pub const HEALTH_CHECK_UNHEALTHY_THRESHOLD: Annotation<u32> = Annotation {
+    about: About {
+        name: "health-check-unhealthy-threshold",
+        help: "the failures in a row after which a Node counts as unhealthy",
+        rule: "a whole number from 1 to 10",
+        example: "3",
+        when_absent: WhenAbsent::Value("3"),
+        when_changed: WhenChanged::Updates,
+        per_port: true,
+        needs: Needs::Feature(Feature::HealthChecks),
+    },
+    parse: grammar::threshold,
 };
 
 /// The annotation of other controllers, which upstream's helper (k8s.io/cloud-provider,
@@ -94,6 +215,8 @@ pub const SOURCE_RANGES: Annotation<Vec<String>> = Annotation {
         example: "192.0.2.0/24,198.51.100.0/24",
         when_absent: WhenAbsent::Means("all"),
         when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Feature(Feature::SourceRanges),
     },
     parse: grammar::source_ranges,
 };
@@ -105,6 +228,8 @@ pub const LB_ID: About = About {
     example: "lb-1a2b,lb-3c4d",
     when_absent: WhenAbsent::Means(""),
     when_changed: WhenChanged::Restored,
+    per_port: false,
+    needs: Needs::Nothing,
 };
 
 pub const LB_CLOUD: About = About {
@@ -115,4 +240,6 @@ pub const LB_CLOUD: About = About {
     example: "cloud1,cloud2",
     when_absent: WhenAbsent::Means(""),
     when_changed: WhenChanged::Restored,
+    per_port: false,
+    needs: Needs::Nothing,
 };

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::plan::canonical;
+use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::Algorithm;
 use crate::plan::naming::CloudName;
 
@@ -61,6 +62,48 @@ pub(super) fn bandwidth(value: &str) -> Option<String> {
 pub(super) fn algorithm(value: &str) -> Option<Algorithm> {
     let mut all = Algorithm::ALL.into_iter();
     all.find(|known| known.as_str() == value.trim())
+}
+
+pub(super) fn probe_protocol(value: &str) -> Option<ProbeProtocol> {
+    match value.trim() {
+        "tcp" => Some(ProbeProtocol::Tcp),
+        "http" => Some(ProbeProtocol::Http),
+        "none" => Some(ProbeProtocol::None),
+        _ => None,
+    }
+}
+
+pub(super) fn port(value: &str) -> Option<u16> {
+    let port = number(value.trim())?;
+    u16::try_from(port).ok().filter(|port| *port != 0)
+}
+
+/// A path of a URL.
+pub(super) fn path(value: &str) -> Option<String> {
+    let value = value.trim();
+    let is_path = value.starts_with('/') && value.len() <= 255;
+    let is_visible = value.bytes().all(|byte| byte.is_ascii_graphic());
+    (is_path && is_visible).then(|| value.to_owned())
+}
+
+/// A time of 1 to 300 seconds, as `5s` or `1m`.
+pub(super) fn seconds(value: &str) -> Option<u32> {
+    let value = value.trim();
+    let seconds = match value.strip_suffix('m') {
+        Some(minutes) => number(minutes)?.checked_mul(60)?,
+        None => number(value.strip_suffix('s')?)?,
+    };
+    (1..=300).contains(&seconds).then_some(seconds)
+}
+
+pub(super) fn threshold(value: &str) -> Option<u32> {
+    number(value.trim()).filter(|number| (1..=10).contains(number))
+}
+
+/// A whole number without a sign.
+fn number(digits: &str) -> Option<u32> {
+    let are_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
+    digits.parse().ok().filter(|_| are_digits)
 }
 
 #[cfg(test)]

@@ -18,6 +18,13 @@ fn takes(about: &About, value: &str) -> bool {
         "lb-spec" => read(&LB_SPEC, value),
         "lb-bandwidth" => read(&LB_BANDWIDTH, value),
         "algorithm" => read(&ALGORITHM, value),
+        "health-check-protocol" => read(&HEALTH_CHECK_PROTOCOL, value),
+        "health-check-port" => read(&HEALTH_CHECK_PORT, value),
+        "health-check-path" => read(&HEALTH_CHECK_PATH, value),
+        "health-check-interval" => read(&HEALTH_CHECK_INTERVAL, value),
+        "health-check-timeout" => read(&HEALTH_CHECK_TIMEOUT, value),
+        "health-check-healthy-threshold" => read(&HEALTH_CHECK_HEALTHY_THRESHOLD, value),
+        "health-check-unhealthy-threshold" => read(&HEALTH_CHECK_UNHEALTHY_THRESHOLD, value),
         name if name == SOURCE_RANGES.name() => read(&SOURCE_RANGES, value),
         name => panic!("{name} is in no row"),
     }
@@ -67,7 +74,7 @@ fn a_problem_names_value_rule_and_example() {
 fn at_most_three_unknown_annotations_are_named() {
     let unknown = |number: usize| {
         let names: Vec<String> = (0..number).map(|index| format!("u{index}")).collect();
-        describe_unknown(names.iter(), "mycloud.com")
+        describe_unknown(names.iter(), std::iter::empty(), "mycloud.com")
     };
     assert_eq!(unknown(0), None);
     assert!(
@@ -83,7 +90,11 @@ fn at_most_three_unknown_annotations_are_named() {
     assert!(many.contains(" and 14997 more are unknown"), "{many}");
     assert!(many.len() < excerpt::MESSAGE_LIMIT, "{many}");
     let known = ALL.map(|about| about.name.to_owned());
-    assert_eq!(describe_unknown(known.iter(), "mycloud.com"), None);
+    let known = known.iter();
+    assert_eq!(
+        describe_unknown(known, std::iter::empty(), "mycloud.com"),
+        None
+    );
 }
 
 #[test]
@@ -92,7 +103,18 @@ fn a_misspelt_annotation_is_matched_to_the_nearest_known_one() {
         ("bandwith", "lb-bandwidth"),
         ("providr", "provider"),
         ("lbspec", "lb-spec"),
+        ("web.health-check-pth", "web.health-check-path"),
+        ("wbe.health-check-path", "web.health-check-path"),
     ] {
-        assert_eq!(nearest(typed), meant, "{typed}");
+        let names = [typed.to_owned()];
+        let message = describe_unknown(names.iter(), ["web", "dns"].into_iter(), "mycloud.com");
+        let message = message.expect("unknown");
+        assert!(
+            message.ends_with(&format!(" mycloud.com/{meant}")),
+            "{message}"
+        );
     }
+    let of_port = ["web.health-check-path".to_owned()];
+    let of_port = describe_unknown(of_port.iter(), ["web"].into_iter(), "mycloud.com");
+    assert_eq!(of_port, None, "the annotation of a port");
 }

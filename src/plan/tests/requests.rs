@@ -63,7 +63,10 @@ fn the_annotation_of_others_restricts_where_the_field_is_empty() {
             .annotations
             .insert(SOURCE_RANGES.name().into(), annotation.into());
         match desired(&service, &cluster(), &clouds()) {
-            Desired::Managed(wanted) => wanted.spec(&NodeAddresses::default()).source_ranges,
+            Desired::Managed(wanted) => {
+                let spec = wanted.spec(&CloudName::new("cloud1"), &NodeAddresses::default());
+                spec.source_ranges
+            }
             other => vec![format!("{other:?}")],
         }
     };

@@ -29,6 +29,9 @@ pub struct Listener {
     pub port: u16,
     /// Port of each back end, 1 to 65535.
     pub node_port: u16,
+    /// Its own health check, instead of that of the load balancer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
 }
 
 /// How a back end is picked for a connection.
@@ -68,6 +71,8 @@ pub enum HealthCheckProtocol {
     Tcp,
     /// It answers an HTTP GET with 2xx.
     Http,
+    /// It is not asked.
+    None,
 }
 
 /// A health check other than the default, which connects to the node port.
@@ -82,6 +87,18 @@ pub struct HealthCheck {
     /// Path for HTTP; none for `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Seconds, 1 to 300. Kept; the simulator asks more often, so that tests are fast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval_seconds: Option<u32>,
+    /// Seconds, 1 to 300. Kept, not enforced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u32>,
+    /// Answers in a row, 1 to 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthy_threshold: Option<u32>,
+    /// Failures in a row, 1 to 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy_threshold: Option<u32>,
 }
 
 /// Who a load balancer belongs to.
@@ -144,6 +161,7 @@ impl Default for Settings {
                 protocol: Protocol::Tcp,
                 port: 80,
                 node_port: 30_080,
+                health_check: None,
             }],
             spec: "standard".into(),
             bandwidth: "5M".into(),

@@ -51,11 +51,7 @@ pub(super) fn settings(request: &ChangeRequest) -> Result<Settings, Refusal> {
         algorithm: algorithm(request.algorithm.as_deref())?,
         session_affinity: session_affinity(request.session_affinity.as_ref())?,
         source_ranges: source_ranges(request.source_ranges.as_deref().unwrap_or_default())?,
-        health_check: request
-            .health_check
-            .as_ref()
-            .map(health_check)
-            .transpose()?,
+        health_check: health_check("healthCheck", request.health_check.as_ref())?,
         internal: request.internal.unwrap_or_default(),
         address: address(request.address.as_deref())?,
         address_families: families(request.address_families.as_deref().unwrap_or_default())?,
@@ -129,6 +125,7 @@ fn listener(field: &str, asked: &ListenerRequest) -> Result<Listener, Refusal> {
         },
         port: port(&format!("{field}port"), asked.port)?,
         node_port: port(&format!("{field}nodePort"), asked.node_port)?,
+        health_check: health_check(&format!("{field}healthCheck"), asked.health_check.as_ref())?,
     })
 }
 
@@ -197,19 +194,34 @@ fn source_ranges(ranges: &[String]) -> Result<Vec<String>, Refusal> {
     Ok(ranges.to_vec())
 }
 
-fn health_check(asked: &HealthCheckRequest) -> Result<HealthCheck, Refusal> {
-    Ok(HealthCheck {
+fn health_check(
+    field: &str,
+    asked: Option<&HealthCheckRequest>,
+) -> Result<Option<HealthCheck>, Refusal> {
+    let Some(asked) = asked else {
+        return Ok(None);
+    };
+    let within = |name: &str, value: Option<i64>, most: u32| match value.map(u32::try_from) {
+        None => Ok(None),
+        Some(Ok(number)) if (1..=most).contains(&number) => Ok(Some(number)),
+        Some(_) => Err(Refusal::invalid(format!(
+            "{field}.{name}: {} is not within 1 to {most}",
+            value.unwrap_or_default()
+        ))),
+    };
+    Ok(Some(HealthCheck {
         protocol: match asked.protocol.as_deref() {
             None | Some("TCP") => HealthCheckProtocol::Tcp,
             Some("HTTP") => HealthCheckProtocol::Http,
+            Some("NONE") => HealthCheckProtocol::None,
             Some(other) => {
                 return Err(Refusal::invalid(format!(
-                    "healthCheck.protocol: {other:?} is neither TCP nor HTTP"
+                    "{field}.protocol: {other:?} is none of TCP, HTTP, NONE"
                 )));
             }
         },
         port: match asked.port {
-            Some(value) => Some(port("healthCheck.port", Some(value))?),
+            Some(value) => Some(port(&format!("{field}.port"), Some(value))?),
             None => None,
         },
         path: match asked.path.as_deref() {
@@ -219,11 +231,15 @@ fn health_check(asked: &HealthCheckRequest) -> Result<HealthCheck, Refusal> {
             }
             Some(path) => {
                 return Err(Refusal::invalid(format!(
-                    "healthCheck.path: {path:?} must start with / and have visible characters only"
+                    "{field}.path: {path:?} must start with / and have visible characters only"
                 )));
             }
         },
-    })
+        interval_seconds: within("intervalSeconds", asked.interval_seconds, 300)?,
+        timeout_seconds: within("timeoutSeconds", asked.timeout_seconds, 300)?,
+        healthy_threshold: within("healthyThreshold", asked.healthy_threshold, 10)?,
+        unhealthy_threshold: within("unhealthyThreshold", asked.unhealthy_threshold, 10)?,
+    }))
 }
 
 fn is_visible(byte: u8) -> bool {

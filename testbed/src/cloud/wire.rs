@@ -79,6 +79,8 @@ pub(super) struct ListenerRequest {
     pub(super) port: Option<i64>,
     #[serde(deserialize_with = "field::whole")]
     pub(super) node_port: Option<i64>,
+    #[serde(deserialize_with = "field::object")]
+    pub(super) health_check: Option<HealthCheckRequest>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -99,6 +101,14 @@ pub(super) struct HealthCheckRequest {
     pub(super) port: Option<i64>,
     #[serde(deserialize_with = "field::given")]
     pub(super) path: Option<String>,
+    #[serde(deserialize_with = "field::whole")]
+    pub(super) interval_seconds: Option<i64>,
+    #[serde(deserialize_with = "field::whole")]
+    pub(super) timeout_seconds: Option<i64>,
+    #[serde(deserialize_with = "field::whole")]
+    pub(super) healthy_threshold: Option<i64>,
+    #[serde(deserialize_with = "field::whole")]
+    pub(super) unhealthy_threshold: Option<i64>,
 }
 
 /// `delete` (by `lbId` only) and `query`.

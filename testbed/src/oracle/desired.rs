@@ -95,5 +95,6 @@ fn listener(port: &ServicePort) -> Option<Listener> {
         },
         port: port.port.try_into().ok()?,
         node_port: port.node_port?.try_into().ok()?,
+        health_check: None,
     })
 }

@@ -19,27 +19,34 @@ pub(super) async fn watch(pool: Arc<Pool>, protocol: Protocol, period: Duration)
         let check = pool.health_check();
         let looks = pool.backends().into_iter().map(|backend| {
             let check = check.clone();
-            async move { backend.found(serves(backend.address, protocol, check).await) }
+            async move {
+                let answers = serves(backend.address, protocol, check.as_ref()).await;
+                backend.found(answers, check.as_ref());
+            }
         });
         futures::future::join_all(looks).await;
         tokio::time::sleep(period).await;
     }
 }
 
-async fn serves(backend: SocketAddr, protocol: Protocol, check: Option<HealthCheck>) -> bool {
+async fn serves(backend: SocketAddr, protocol: Protocol, check: Option<&HealthCheck>) -> bool {
+    let default = HealthCheck::default();
     let check = match (check, protocol) {
         (Some(check), _) => check,
-        (None, Protocol::Tcp) => HealthCheck::default(),
+        (None, Protocol::Tcp) => &default,
         // UDP reports nothing until it is used; one that was refused gets another
         // chance with every look.
         (None, Protocol::Udp) => return true,
     };
     let port = check.port.unwrap_or(backend.port());
     let target = SocketAddr::new(backend.ip(), port);
+    if check.protocol == HealthCheckProtocol::None {
+        return true;
+    }
     let look = async {
         let mut stream = TcpStream::connect(target).await?;
         match check.protocol {
-            HealthCheckProtocol::Tcp => Ok(true),
+            HealthCheckProtocol::Tcp | HealthCheckProtocol::None => Ok(true),
             HealthCheckProtocol::Http => {
                 answers(&mut stream, target, check.path.as_deref().unwrap_or("/")).await
             }

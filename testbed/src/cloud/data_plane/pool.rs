@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -19,6 +19,8 @@ pub(super) struct Backend {
     pub(super) address: SocketAddr,
     /// Whether the last look found it serving; a new one is trusted.
     healthy: AtomicBool,
+    /// How many looks in a row found the opposite.
+    against: AtomicU32,
     open: AtomicUsize,
 }
 
@@ -27,6 +29,7 @@ impl Backend {
         Self {
             address,
             healthy: AtomicBool::new(true),
+            against: AtomicU32::new(0),
             open: AtomicUsize::new(0),
         }
     }
@@ -36,8 +39,30 @@ impl Backend {
         self.healthy.load(Ordering::Relaxed)
     }
 
-    /// Notes what a look at it found.
-    pub(super) fn found(&self, healthy: bool) {
+    /// Notes what a look at it found. Only so many looks in a row as the health check says
+    /// change its health.
+    pub(super) fn found(&self, healthy: bool, check: Option<&HealthCheck>) {
+        if self.is_healthy() == healthy {
+            self.against.store(0, Ordering::Relaxed);
+            return;
+        }
+        let threshold = check.and_then(|check| match healthy {
+            true => check.healthy_threshold,
+            false => check.unhealthy_threshold,
+        });
+        let against = self.against.fetch_add(1, Ordering::Relaxed) + 1;
+        if against >= threshold.unwrap_or(1) {
+            self.set(healthy);
+        }
+    }
+
+    /// A connection to it failed, which no look has to confirm.
+    pub(super) fn failed(&self) {
+        self.set(false);
+    }
+
+    fn set(&self, healthy: bool) {
+        self.against.store(0, Ordering::Relaxed);
         if self.healthy.swap(healthy, Ordering::Relaxed) != healthy {
             let health = if healthy {
                 "serves again"
@@ -209,7 +234,10 @@ fn rules(settings: &Settings, listener: &Listener, before: &[Arc<Backend>]) -> R
                     .unwrap_or_else(|_| IpNet::from(IpAddr::from([0; 4])))
             })
             .collect(),
-        health_check: settings.health_check.clone(),
+        health_check: listener
+            .health_check
+            .clone()
+            .or_else(|| settings.health_check.clone()),
     }
 }
 
@@ -293,9 +321,9 @@ mod tests {
     fn an_unhealthy_back_end_is_skipped_unless_all_are() {
         let settings = settings(2, Algorithm::RoundRobin);
         let pool = pool(&settings);
-        pool.backends()[0].found(false);
+        pool.backends()[0].failed();
         assert!((0..4).all(|_| first(&pool, 1) == settings.nodes[1]));
-        pool.backends()[1].found(false);
+        pool.backends()[1].failed();
         assert_eq!(pool.candidates(IpAddr::from([10, 0, 0, 1])).len(), 2);
     }
 }

@@ -72,7 +72,7 @@ async fn connect(from: SocketAddr, pool: &Pool) -> Option<(TcpStream, OpenConnec
                 pool.chosen(from.ip(), backend.address);
                 return Some((stream, open));
             }
-            Ok(Err(_)) | Err(_) => backend.found(false),
+            Ok(Err(_)) | Err(_) => backend.failed(),
         }
     }
     None

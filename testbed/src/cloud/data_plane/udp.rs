@@ -91,7 +91,7 @@ async fn pass_on(
             flows.insert(client, flow);
             return;
         }
-        flow.backend.found(false);
+        flow.backend.failed();
     }
 }
 
@@ -133,7 +133,7 @@ async fn carry_back(
                 let _ = listener.send_to(&datagram[..length], client).await;
             }
             Err(_) => {
-                backend.found(false);
+                backend.failed();
                 return;
             }
         }

@@ -1,0 +1,101 @@
+//! The health check of a listener.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::health_check::{HealthCheck, Probe, Timing};
+
+/// A health check. A number that is missing is 0, which no request has.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct HealthCheckBody {
+    protocol: ProtocolBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    timing: Option<TimingBody>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum ProtocolBody {
+    #[default]
+    Tcp,
+    Http,
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TimingBody {
+    #[serde(default)]
+    interval_seconds: u32,
+    #[serde(default)]
+    timeout_seconds: u32,
+    #[serde(default)]
+    healthy_threshold: u32,
+    #[serde(default)]
+    unhealthy_threshold: u32,
+}
+
+impl HealthCheckBody {
+    /// `None` if the cloud decides.
+    pub(super) fn of(health_check: &HealthCheck) -> Option<Self> {
+        let (probe, timing) = match health_check {
+            HealthCheck::Unspecified => return None,
+            HealthCheck::Off => {
+                return Some(Self {
+                    protocol: ProtocolBody::None,
+                    ..Self::default()
+                });
+            }
+            HealthCheck::On { probe, timing } => (probe, timing),
+        };
+        let (protocol, port, path) = match probe {
+            Probe::Tcp { port } => (ProtocolBody::Tcp, *port, None),
+            Probe::Http { port, path } => (ProtocolBody::Http, *port, Some(path.clone())),
+        };
+        let Timing {
+            interval_seconds,
+            timeout_seconds,
+            healthy_threshold,
+            unhealthy_threshold,
+        } = *timing;
+        Some(Self {
+            protocol,
+            port: Some(port),
+            path,
+            timing: Some(TimingBody {
+                interval_seconds,
+                timeout_seconds,
+                healthy_threshold,
+                unhealthy_threshold,
+            }),
+        })
+    }
+
+    /// The health check of a listener with this node port.
+    pub(super) fn read(self, node_port: u16) -> HealthCheck {
+        let port = self.port.unwrap_or(node_port);
+        let probe = match self.protocol {
+            ProtocolBody::None => return HealthCheck::Off,
+            ProtocolBody::Tcp => Probe::Tcp { port },
+            ProtocolBody::Http => Probe::Http {
+                port,
+                path: self.path.unwrap_or_else(|| "/".to_owned()),
+            },
+        };
+        let timing = self.timing;
+        let number = |of: fn(&TimingBody) -> u32| timing.as_ref().map_or(0, of);
+        HealthCheck::On {
+            probe,
+            timing: Timing {
+                interval_seconds: number(|timing| timing.interval_seconds),
+                timeout_seconds: number(|timing| timing.timeout_seconds),
+                healthy_threshold: number(|timing| timing.healthy_threshold),
+                unhealthy_threshold: number(|timing| timing.unhealthy_threshold),
+            },
+        }
+    }
+}
