@@ -79,6 +79,13 @@ impl LoadBalancerSpec {
         if self.listeners.len() != found.listeners.len() {
             return false;
         }
+        let (wanted, found) = self.compared_with(found);
+        wanted == found
+    }
+
+    /// This spec and `found` as they are compared: without the differences that mean
+    /// nothing.
+    pub fn compared_with(&self, found: &Self) -> (Self, Self) {
         let shows_names = found
             .listeners
             .iter()
@@ -89,7 +96,7 @@ impl LoadBalancerSpec {
         }
         wanted.listeners.sort();
         found.listeners.sort();
-        wanted == found
+        (wanted, found)
     }
 }
 

@@ -127,7 +127,7 @@ fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Optio
 
 /// The condition for an unfinished part of the attempt; `None` if the load
 /// balancers serve all the same.
-pub(super) fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
+pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
     let message = match unfinished {
         Unfinished::Failed(error) => format!("Error syncing load balancer: {error}{}", hint(error)),
         Unfinished::Waiting(waiting) => match waiting {
