@@ -153,22 +153,27 @@ fn keep_node_ports(spec: &mut Value, live: &Value) {
     };
     let number = |port: &Value| port["nodePort"].as_u64().filter(|number| *number > 0);
     let mut used: BTreeSet<u64> = ports.iter().filter_map(number).collect();
-    let identity = |port: &Value| {
-        let protocol = port["protocol"].as_str().unwrap_or("TCP").to_owned();
-        (port["port"].as_u64(), protocol)
-    };
-    let name = |port: &Value| port["name"].as_str().unwrap_or_default().to_owned();
-    let by_identity = |one: &Value, other: &Value| identity(one) == identity(other);
-    let by_name = |one: &Value, other: &Value| name(one) == name(other);
-    let same: [&dyn Fn(&Value, &Value) -> bool; 2] = [&by_identity, &by_name];
-    for is_same in same {
+    let identities: [fn(&Value) -> String; 2] = [port_and_protocol, port_name];
+    for identity in identities {
         for port in ports.iter_mut().filter(|port| number(port).is_none()) {
-            let kept = known.iter().find(|known| is_same(port, known));
+            let kept = known.iter().find(|known| identity(known) == identity(port));
             if let Some(kept) = kept.and_then(number).filter(|kept| used.insert(*kept)) {
                 port["nodePort"] = json!(kept);
             }
         }
     }
+}
+
+fn port_and_protocol(port: &Value) -> String {
+    format!(
+        "{}/{}",
+        port["port"],
+        port["protocol"].as_str().unwrap_or("TCP")
+    )
+}
+
+fn port_name(port: &Value) -> String {
+    port["name"].as_str().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

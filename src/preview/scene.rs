@@ -28,7 +28,7 @@ use crate::priority::Priority;
 pub enum Shows {
     #[default]
     Nothing,
-    Found(LoadBalancer),
+    Found(Box<LoadBalancer>),
     Fails,
     Hangs,
 }
@@ -77,7 +77,7 @@ impl Scene {
         scene.annotate("lb-id", "lb-1");
         scene.annotate("lb-cloud", "cloud1");
         scene.service["status"] = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}});
-        scene.cloud1 = Shows::Found(load_balancer());
+        scene.cloud1 = Shows::Found(load_balancer().into());
         scene
     }
 
@@ -162,7 +162,7 @@ impl Cloud for Shows {
     ) -> BoxFuture<'a, Result<Option<LoadBalancer>, CloudError>> {
         match self {
             Self::Nothing => std::future::ready(Ok(None)).boxed(),
-            Self::Found(found) => std::future::ready(Ok(Some(found.clone()))).boxed(),
+            Self::Found(found) => std::future::ready(Ok(Some(LoadBalancer::clone(found)))).boxed(),
             Self::Fails => std::future::ready(Err(failure(Verb::Query))).boxed(),
             Self::Hangs => std::future::pending().boxed(),
         }
@@ -173,7 +173,7 @@ impl Cloud for Shows {
         _: &'a ClusterId,
     ) -> BoxFuture<'a, Result<Vec<LoadBalancer>, CloudError>> {
         match self {
-            Self::Found(found) => std::future::ready(Ok(vec![found.clone()])).boxed(),
+            Self::Found(found) => std::future::ready(Ok(vec![LoadBalancer::clone(found)])).boxed(),
             Self::Nothing => std::future::ready(Ok(Vec::new())).boxed(),
             Self::Fails => std::future::ready(Err(failure(Verb::List))).boxed(),
             Self::Hangs => std::future::pending().boxed(),

@@ -1,13 +1,14 @@
 use serde_json::json;
 
 use crate::plan::load_balancer::State;
+use crate::plan::naming::CloudName;
 use crate::preview::losses::{Loss, losses};
 use crate::preview::scene::{Scene, Shows, load_balancer};
 
 fn load_balancer_1() -> Loss {
     let found = load_balancer();
     Loss::LoadBalancer {
-        cloud: crate::plan::naming::CloudName::new("cloud1"),
+        cloud: CloudName::new("cloud1"),
         id: found.id,
     }
 }
@@ -84,7 +85,7 @@ async fn a_loss_is_a_deleted_load_balancer_or_an_address_that_leaves() {
         ),
         (
             "the cloud works on it, and the address stays meanwhile",
-            with(&|scene| scene.cloud1 = Shows::Found(provisioning())),
+            with(&|scene| scene.cloud1 = Shows::Found(provisioning().into())),
             vec![],
         ),
         (

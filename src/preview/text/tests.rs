@@ -64,7 +64,7 @@ async fn many_back_ends_are_counted_and_a_cloud_cannot_forge_lines() {
     let mut found = load_balancer();
     found.spec.nodes = (1..=250).map(|last| [10, 1, 0, last].into()).collect();
     found.spec.spec = "large\nService default/other".into();
-    scene.cloud1 = Shows::Found(found);
+    scene.cloud1 = Shows::Found(found.into());
     let text = scene.report().await.text();
     assert!(text.contains("removed 10.1.0.1, "), "{text}");
     assert!(text.contains(" and 240 more\n"), "{text}");

@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::plan::load_balancer::State;
+use crate::plan::load_balancer::{LoadBalancer, State};
+use crate::plan::naming::{Owner, ServiceUid};
 use crate::preview::scene::{Scene, Shows, load_balancer};
 
 /// Each row: a reason, a change of a Service in sync, the verdict, a part of the sentence.
@@ -49,10 +50,10 @@ const ROWS: &[Row] = &[
     (
         "a cloud that works",
         |scene| {
-            scene.cloud1 = Shows::Found(crate::plan::load_balancer::LoadBalancer {
+            scene.cloud1 = Shows::Found(Box::new(LoadBalancer {
                 state: State::Provisioning,
                 ..load_balancer()
-            });
+            }));
         },
         Verdict::Waiting,
         "is being provisioned",
@@ -61,11 +62,11 @@ const ROWS: &[Row] = &[
         "a name that is taken",
         |scene| {
             let mut found = load_balancer();
-            found.owner = found.owner.map(|owner| crate::plan::naming::Owner {
-                uid: crate::plan::naming::ServiceUid::new("other"),
+            found.owner = found.owner.map(|owner| Owner {
+                uid: ServiceUid::new("other"),
                 ..owner
             });
-            scene.cloud1 = Shows::Found(found);
+            scene.cloud1 = Shows::Found(found.into());
         },
         Verdict::Waiting,
         "has the name that this Service needs but does not belong to it",
@@ -96,7 +97,8 @@ async fn every_verdict_has_its_reason_in_a_sentence() {
 }
 
 /// Each row: the change of a Service that was never ours, and a part of the sentence.
-const NOT_OURS: &[(fn(&mut Scene), &str)] = &[
+type NotOursRow = (fn(&mut Scene), &'static str);
+const NOT_OURS: &[NotOursRow] = &[
     (
         |scene| scene.service["metadata"]["annotations"] = json!({}),
         "annotation mycloud.com/enable is missing: set it to \"true\"",
