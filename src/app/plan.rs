@@ -37,7 +37,6 @@ const LOSS: u8 = 3;
 /// output.
 pub async fn run(config: &Config, flags: &PlanArgs) -> Result<Output, AppError> {
     let command = Command::new(config).await?;
-    let objects = command.objects(flags).await?;
     let cluster = api_server::read_cluster_id(config, &command.client).await;
     let cluster = cluster.map_err(|error| {
         failed(
@@ -50,14 +49,17 @@ pub async fn run(config: &Config, flags: &PlanArgs) -> Result<Output, AppError> 
     let never = CancellationToken::new();
     let survey = Survey::new(
         cluster,
-        command.keys,
+        command.keys.clone(),
         config.capabilities(),
         clouds::clients(config, Arc::new(|_| {}), &LogThrottle::default(), &never)?,
         first_look(&nodes, config.node_settings()),
     );
     if flags.all {
+        // Before the Services: one that is deleted in between must not seem to have lost
+        // its load balancer.
         survey.list_clouds().await;
     }
+    let objects = command.objects(flags).await?;
     let previews = futures::stream::iter(&objects)
         .map(|(object, origin)| survey.preview(object, *origin, Remembered::default()))
         .buffered(SERVICES_AT_ONCE);

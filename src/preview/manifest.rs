@@ -1,5 +1,7 @@
 //! A Service in a manifest, as it would be after `kubectl apply`: pure.
 
+mod last_applied;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
@@ -13,8 +15,6 @@ use crate::plan::service::PortView;
 pub const NOT_ALLOCATED: u16 = 0;
 /// The UID of a Service that the cluster does not have. No UID looks like this.
 const NO_UID: &str = "not applied yet";
-/// Where `kubectl apply` keeps the manifest of the last time.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The Services in a file of one or more documents, and the number of other objects.
 ///
@@ -87,8 +87,7 @@ pub fn applied(
         object["metadata"]["name"] = json!(key.name);
         return object;
     };
-    let before = live["metadata"]["annotations"][LAST_APPLIED].as_str();
-    let before = before.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let before = last_applied::fields(live);
     let before = before.map(|before| users_part(&before, keys));
     let mut object = merge(live.clone(), before.as_ref(), &wanted);
     keep_node_ports(&mut object["spec"], &live["spec"]);
@@ -114,7 +113,7 @@ fn users_part(object: &Value, keys: &MetadataKeys) -> Value {
         for ours in [LB_ID, LB_CLOUD] {
             annotations.remove(&keys.annotation(ours));
         }
-        annotations.remove(LAST_APPLIED);
+        annotations.remove(last_applied::ANNOTATION);
     }
     let spec = match object["spec"].clone() {
         Value::Null => json!({}),

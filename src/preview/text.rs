@@ -14,7 +14,7 @@ use crate::plan::excerpt;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::{CloudView, Desired};
 pub(super) use value::line;
-use value::{VALUE_LIMIT, joined, members_of, plain};
+use value::{joined, members_of, plain, short};
 
 impl Report {
     /// The report as text, with a section for each Service.
@@ -32,7 +32,10 @@ impl Report {
                     text,
                     "This replica is a standby: it does nothing by itself."
                 )?,
-                (true, None) => writeln!(text, "This replica leads.")?,
+                (true, None) => writeln!(
+                    text,
+                    "This replica leads. A load balancer that serves is shown as the cloud showed it last."
+                )?,
                 (true, Some(delay)) => writeln!(
                     text,
                     "This replica leads; its next attempt, unless something changes, is in {delay:.1?}."
@@ -60,7 +63,7 @@ pub(super) fn heading(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Changes => "there is something to do",
         Verdict::Waiting => "nothing to do now",
-        Verdict::Invalid => "nothing to do: the configuration of the Service is invalid",
+        Verdict::Invalid => "its configuration is invalid, so at most its back ends are changed",
         Verdict::Unreadable => "nothing to do: the Service cannot be read",
         Verdict::InSync => "nothing to do: it is in sync",
         Verdict::NotManaged => "nothing to do: the Service is not managed by this controller",
@@ -119,7 +122,8 @@ impl Planned {
                 Some(id) => format!("{id} on {cloud}"),
                 None => format!("a create on {cloud} is announced"),
             });
-        let addresses = observed.ingress.iter().map(ToString::to_string);
+        let addresses = observed.ingress.iter();
+        let addresses = addresses.map(|address| short(&address.to_string()));
         writeln!(text, "Observed")?;
         writeln!(
             text,
@@ -133,7 +137,8 @@ impl Planned {
             writeln!(
                 text,
                 "  condition: {} ({}): {message}",
-                condition.reason, condition.status
+                short(&condition.reason),
+                short(&condition.status)
             )?;
         }
         let (nodes, backends) = (self.nodes, &observed.backends.addresses);
@@ -168,11 +173,12 @@ fn write_load_balancer(text: &mut String, cloud: &str, found: &LoadBalancer) -> 
         State::Provisioning => "provisioning".to_owned(),
         State::Active => "active".to_owned(),
         State::Deleting => "deleting".to_owned(),
-        State::Error(message) => format!("failed: {}", excerpt::message(message, VALUE_LIMIT)),
+        State::Error(message) => format!("failed: {}", short(message)),
     };
     let addresses = &found.addresses;
     let ips = addresses.ips.iter().map(ToString::to_string);
-    let addresses = joined(ips.chain(addresses.hostname.clone()));
+    let hostname = addresses.hostname.as_deref().map(short);
+    let addresses = joined(ips.chain(hostname));
     let (id, nodes) = (&found.id, found.spec.nodes.len());
     writeln!(
         text,
@@ -204,7 +210,9 @@ pub(super) fn describe_loss(loss: &Loss) -> String {
         Loss::LoadBalancer { cloud, id } => {
             format!("load balancer {id} on {cloud} would be deleted")
         }
-        Loss::Address { address } => format!("address {address} would leave the Service"),
+        Loss::Address { address } => {
+            format!("address {} would leave the Service", short(address))
+        }
     }
 }
 

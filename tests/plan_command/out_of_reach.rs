@@ -80,8 +80,12 @@ async fn what_cannot_be_read_is_named_on_one_line() -> Result<()> {
         &output,
         &["cannot read the Nodes", "cannot list resource \"nodes\""],
     )?;
-    let output = other.run(&["--all"]).await?;
+    let rules = json!([{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]);
+    let third = Person::with_rules(&test, "third", &rules).await?;
+    let output = third.run(&["--all"]).await?;
     ensure_one_complaint(&output, &["cannot list resource \"services\""])?;
+    let output = third.run(&["-n", namespace, "web"]).await?;
+    ensure_one_complaint(&output, &["cannot get resource \"services\""])?;
     // The cluster id is not configured: it is the UID of a namespace.
     other.configure(|config| config.replacen(&format!("\"{namespace}\""), "\"\"", 1))?;
     let output = other.run(&["-n", namespace, "web"]).await?;

@@ -1,3 +1,4 @@
+use super::last_applied::ANNOTATION as LAST_APPLIED;
 use super::*;
 
 fn keys() -> MetadataKeys {
@@ -120,6 +121,42 @@ fn without_a_last_manifest_nothing_goes() {
     let manifest = json!({"metadata": {"name": "web"}, "spec": {"type": "LoadBalancer"}});
     let object = applied(&manifest, Some(&live), &key_of_web(), &keys());
     assert_eq!(object, live);
+}
+
+/// `kubectl apply --server-side`, Flux and Argo CD keep no annotation.
+#[test]
+fn what_a_server_side_apply_owned_goes_too() {
+    let mut live = live(&Value::Null);
+    live["metadata"]["annotations"][LAST_APPLIED] = Value::Null;
+    let owned = json!({
+        "f:metadata": {"f:annotations": {".": {}, "f:mycloud.com/enable": {}, "f:mycloud.com/lb-spec": {}}},
+        "f:spec": {"f:loadBalancerSourceRanges": {}, "f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {"f:name": {}}}},
+    });
+    let apply = json!({"manager": "kubectl", "operation": "Apply", "fieldsV1": owned});
+    let update = json!({"manager": "ours", "operation": "Update", "fieldsV1": {"f:metadata": {
+        "f:annotations": {"f:mycloud.com/algorithm": {}}}}});
+    let manifest = json!({
+        "metadata": {"name": "web", "annotations": {"mycloud.com/enable": "true"}},
+        "spec": {"type": "LoadBalancer", "ports": [{"name": "a", "port": 80}]},
+    });
+    let after = |owners: Value| {
+        let mut live = live.clone();
+        live["metadata"]["managedFields"] = owners;
+        applied(&manifest, Some(&live), &key_of_web(), &keys())
+    };
+    let object = after(json!([update.clone(), apply.clone()]));
+    let annotations = &object["metadata"]["annotations"];
+    assert_eq!(annotations["mycloud.com/lb-spec"], Value::Null);
+    assert_eq!(
+        annotations["mycloud.com/algorithm"], "source-hash",
+        "of another"
+    );
+    assert_eq!(object["spec"]["loadBalancerSourceRanges"], Value::Null);
+    assert_eq!(object["spec"]["ports"][0]["nodePort"], 30080);
+
+    let object = after(json!([update, apply.clone(), apply]));
+    let annotations = &object["metadata"]["annotations"];
+    assert_eq!(annotations["mycloud.com/lb-spec"], "large", "two appliers");
 }
 
 #[test]

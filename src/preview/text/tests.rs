@@ -64,9 +64,16 @@ async fn many_back_ends_are_counted_and_a_cloud_cannot_forge_lines() {
     let mut found = load_balancer();
     found.spec.nodes = (1..=250).map(|last| [10, 1, 0, last].into()).collect();
     found.spec.spec = "large\nService default/other".into();
+    found.addresses.hostname = Some("a\nService default/b".into());
+    scene.service["status"]["loadBalancer"]["ingress"] = json!([{"hostname": "c\nd"}]);
+    let condition = json!({"type": "mycloud.com/LoadBalancerReady", "reason": "e\nf", "status": "g\nh", "message": "i\nj"});
+    scene.service["status"]["conditions"] = json!([condition]);
     scene.cloud1 = Shows::Found(found.into());
     let text = scene.report().await.text();
     assert!(text.contains("removed 10.1.0.1, "), "{text}");
+    let starts = |line: &str| ["Service default/b", "d", "f", "h", "j"].contains(&line.trim());
+    assert!(!text.lines().any(starts), "{text}");
+    assert!(text.contains("condition: e\\nf (g\\nh): i\\nj\n"), "{text}");
     assert!(text.contains(" and 240 more\n"), "{text}");
     assert!(
         text.contains("spec: large\\nService default/other -> standard\n"),

@@ -9,7 +9,7 @@ use crate::preview::differences::{Change, Difference};
 /// back ends. The JSON has all.
 const MEMBERS: usize = 10;
 /// Maximum size of a value in the text in bytes.
-pub const VALUE_LIMIT: usize = 200;
+const VALUE_LIMIT: usize = 200;
 
 /// A difference as one line.
 pub fn line(difference: &Difference) -> String {
@@ -47,7 +47,12 @@ pub fn plain(value: &Value) -> String {
         Value::Array(members) => members_of(members),
         value => value.to_string(),
     };
-    excerpt::message(&text, VALUE_LIMIT).into_owned()
+    short(&text)
+}
+
+/// A text on one line, cut.
+pub fn short(text: &str) -> String {
+    excerpt::message(text, VALUE_LIMIT).into_owned()
 }
 
 /// The parts, separated by commas.
