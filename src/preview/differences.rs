@@ -119,7 +119,8 @@ fn compare_fields(
     }
 }
 
-/// Lists are sets: of ports by their number, of other things by their value.
+/// The order of a list means nothing: ports are compared by their number, other things by
+/// their value.
 fn compare_lists(path: &str, from: &[Value], to: &[Value], differences: &mut Vec<Difference>) {
     let (mut removed, mut added) = (without(from, to), without(to, from));
     if let (Some(before), Some(after)) = (by_port(&removed), by_port(&added)) {
@@ -138,10 +139,20 @@ fn compare_lists(path: &str, from: &[Value], to: &[Value], differences: &mut Vec
     }
 }
 
+/// The items that the others lack; of equal items, as many as they lack.
 fn without(items: &[Value], others: &[Value]) -> Vec<Value> {
-    // A thousand Nodes on both sides are common.
-    let others: BTreeSet<String> = others.iter().map(Value::to_string).collect();
-    let is_new = |item: &&Value| !others.contains(&item.to_string());
+    // By text, because a thousand Nodes on both sides are common.
+    let mut left = BTreeMap::<String, usize>::new();
+    for other in others {
+        *left.entry(other.to_string()).or_default() += 1;
+    }
+    let is_new = |item: &&Value| match left.get_mut(&item.to_string()) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
     items.iter().filter(is_new).cloned().collect()
 }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::{NodeCounts, Origin, Planned, Preview, manifest};
-use crate::cloud::{Cloud, ErrorKind};
+use crate::cloud::Cloud;
 use crate::controller::attempt::ObservedClouds;
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::memory::pending_creates::PendingCreates;
@@ -75,11 +75,12 @@ impl Survey {
             match cloud.client.list(&self.cluster).await {
                 // Rejected only if a later list began.
                 Ok(found) => drop(cloud.inventory.load(stamp, found)),
-                Err(error) if error.kind() == ErrorKind::Unsupported => {}
-                Err(error) => {
+                Err(error) if is_out_of_reach(error.reason()) => {
                     let error = error.to_string();
                     self.out_of_reach.lock().insert(name.clone(), error);
                 }
+                // There is no list, or it is of no use: load balancers are queried.
+                Err(_) => {}
             }
         });
         join_all(lists).await;

@@ -120,6 +120,13 @@ fn what_the_plan_does_not_compare_is_no_difference() {
 }
 
 #[test]
+fn of_equal_members_the_number_counts() {
+    let mut found = Vec::new();
+    compare("list", &json!([1, 1, 2]), &json!([1, 2, 2]), &mut found);
+    assert_eq!(found, [members("list", json!([2]), json!([1]))]);
+}
+
+#[test]
 fn a_field_that_this_code_does_not_know_is_compared_too() {
     let mut found = Vec::new();
     let (from, to) = (
