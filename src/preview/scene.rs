@@ -1,37 +1,26 @@
 //! A Service, two clouds and a Node for the tests of previews.
 
+mod shows;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::survey::{Remembered, Survey};
 use super::{Origin, Planned, Preview, Report};
-use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Verb, Which};
-use crate::election::WritePermit;
+use crate::cloud::Cloud;
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::node::{AddressRule, NodeAddressType};
 use crate::kubernetes::node_object::Node;
 use crate::kubernetes::node_watch::{NodeSettings, first_look};
-use crate::plan::CreateRequest;
 use crate::plan::desired::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
-use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid};
+use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
 use crate::plan::node_hold::HoldSettings;
-use crate::priority::Priority;
 
-/// What a cloud answers to each query; it never expects a write.
-#[derive(Clone, Default)]
-pub enum Shows {
-    #[default]
-    Nothing,
-    Found(Box<LoadBalancer>),
-    Fails,
-    Hangs,
-}
+pub use shows::Shows;
 
 /// The default configuration.
 const NODES: NodeSettings = NodeSettings {
@@ -147,63 +136,4 @@ pub fn load_balancer() -> LoadBalancer {
     found.spec.nodes = ["10.0.0.1".parse().expect("an address")].into();
     found.addresses.ips = vec!["192.0.2.1".parse().expect("an address")];
     found
-}
-
-fn failure(verb: Verb) -> CloudError {
-    let cloud = CloudName::new("cloud1");
-    CloudError::new(Operation { cloud, verb }, ErrorKind::Connect, "refused")
-}
-
-impl Cloud for Shows {
-    fn query<'a>(
-        &'a self,
-        _: Which<'a>,
-        _: Priority,
-    ) -> BoxFuture<'a, Result<Option<LoadBalancer>, CloudError>> {
-        match self {
-            Self::Nothing => std::future::ready(Ok(None)).boxed(),
-            Self::Found(found) => std::future::ready(Ok(Some(LoadBalancer::clone(found)))).boxed(),
-            Self::Fails => std::future::ready(Err(failure(Verb::Query))).boxed(),
-            Self::Hangs => std::future::pending().boxed(),
-        }
-    }
-
-    fn list<'a>(
-        &'a self,
-        _: &'a ClusterId,
-    ) -> BoxFuture<'a, Result<Vec<LoadBalancer>, CloudError>> {
-        match self {
-            Self::Found(found) => std::future::ready(Ok(vec![LoadBalancer::clone(found)])).boxed(),
-            Self::Nothing => std::future::ready(Ok(Vec::new())).boxed(),
-            Self::Fails => std::future::ready(Err(failure(Verb::List))).boxed(),
-            Self::Hangs => std::future::pending().boxed(),
-        }
-    }
-
-    fn create<'a>(
-        &'a self,
-        _: &'a WritePermit,
-        _: &'a CreateRequest,
-        _: Priority,
-    ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
-        unreachable!("a preview writes nothing")
-    }
-
-    fn update<'a>(
-        &'a self,
-        _: &'a WritePermit,
-        _: &'a LoadBalancer,
-        _: &'a CreateRequest,
-        _: Priority,
-    ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
-        unreachable!("a preview writes nothing")
-    }
-
-    fn delete<'a>(
-        &'a self,
-        _: &'a WritePermit,
-        _: &'a LoadBalancerId,
-    ) -> BoxFuture<'a, Result<(), CloudError>> {
-        unreachable!("a preview writes nothing")
-    }
 }
