@@ -216,6 +216,65 @@ async fn a_manifest_is_planned_before_it_is_applied() -> Result<()> {
     Ok(())
 }
 
+/// The plan of a manifest is that of the Service once the manifest is applied.
+#[tokio::test]
+async fn a_manifest_is_planned_as_the_api_server_applies_it() -> Result<()> {
+    let test = Environment::shared("plan-applied").await?;
+    let person = Person::reader(&test).await?;
+    let (namespace, prefix) = (&test.namespace, &test.prefix);
+    let manifest = |ours: &[(&str, &str)], fields: Value| {
+        let ours = ours.iter();
+        let ours: Value = ours
+            .map(|(name, value)| (format!("{prefix}/{name}"), json!(value)))
+            .collect();
+        let mut manifest = json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "web", "namespace": namespace, "annotations": ours},
+            "spec": {"type": "LoadBalancer", "ports": [
+                {"name": "http", "port": 80, "protocol": "TCP"}, {"name": "dns", "port": 53, "protocol": "UDP"}]},
+        });
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            manifest["spec"][name] = value.clone();
+        }
+        manifest.to_string()
+    };
+    let on = [("enable", "true"), ("provider", "cloud1")];
+    let large = [on[0], on[1], ("lb-spec", "large")];
+    let ranges = json!({"loadBalancerSourceRanges": ["192.0.2.0/24"]});
+    test.control_plane.apply(&manifest(&large, ranges)).await?;
+    let replica = test.sole_replica().await?;
+    test.until_ready("web").await?;
+    drop(replica);
+    // By another hand than the manifest's, which does not take it away.
+    test.annotate("web", &[("algorithm", Some("source-hash"))])
+        .await?;
+    let ports = json!({"ports": [{"name": "www", "port": 80, "protocol": "TCP"}]});
+    let next = manifest(&on, ports);
+    let output = person
+        .run_with_input(&["-f", "-", "-o", "json"], &next)
+        .await?;
+    let planned = services(&output)?.remove(0);
+    test.control_plane.apply(&next).await?;
+    let applied = person.plan("web").await?;
+    for field in ["desired", "differences", "actions", "verdict", "uid"] {
+        ensure!(
+            planned[field] == applied[field],
+            "{field}: {planned:#} and {applied:#}"
+        );
+    }
+    let fields = planned["differences"].as_array().into_iter().flatten();
+    let fields: Vec<&str> = fields.filter_map(|one| one["field"].as_str()).collect();
+    let expected = [
+        "algorithm",
+        "listeners[80/TCP].name",
+        "listeners",
+        "sourceRanges",
+        "spec",
+    ];
+    ensure!(fields == expected, "{planned:#}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_check_before_an_upgrade_fails_exactly_if_something_would_be_lost() -> Result<()> {
     let test = Environment::shared("plan-all").await?;
