@@ -24,7 +24,7 @@ pub use election::{DEFAULT_LEASE, DEFAULT_NAMESPACE, ElectionConfig};
 pub use error::{ConfigError, ConfigErrors, Location};
 pub use metrics::MetricsConfig;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, PlanArgs};
 use crate::cloud::RestSettings;
 use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::node::{AddressRule, NodeAddressType};
@@ -88,6 +88,8 @@ pub enum Start {
     Checked(String),
     /// List the orphans of the configured clouds.
     Orphans(Box<Config>),
+    /// Show the plan of Services.
+    Plan(Box<Config>, Box<PlanArgs>),
 }
 
 impl Start {
@@ -101,15 +103,24 @@ impl Start {
                 check_config(file).map(|config| Self::Checked(config.summary(file)))
             }
             Some(Command::Orphans { config, kubeconfig }) => {
-                let args = Args {
-                    config: config.clone(),
-                    kubeconfig: kubeconfig.clone(),
-                    ..Args::default()
-                };
-                Config::load(&args).map(|config| Self::Orphans(Box::new(config)))
+                let config = Config::load(&with_files(config, kubeconfig))?;
+                Ok(Self::Orphans(Box::new(config)))
+            }
+            Some(Command::Plan(plan)) => {
+                let config = Config::load(&with_files(&plan.config, &plan.kubeconfig))?;
+                Ok(Self::Plan(Box::new(config), Box::new(plan.clone())))
             }
             None => Config::load(args).map(|config| Self::Run(Box::new(config))),
         }
+    }
+}
+
+/// The flags of a command that reads the cluster and the clouds.
+fn with_files(config: &Option<PathBuf>, kubeconfig: &Option<String>) -> Args {
+    Args {
+        config: config.clone(),
+        kubeconfig: kubeconfig.clone(),
+        ..Args::default()
     }
 }
 

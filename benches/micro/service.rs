@@ -44,6 +44,7 @@ pub fn service() -> ServiceView {
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
         ip_family: Default::default(),
+        health_check_node_port: None,
         finalizer: true,
         record: Record::default(),
         published: Vec::new(),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use kube::Client;
 use kube::runtime::reflector::Store;
 use tokio::net::TcpListener;
@@ -35,6 +36,7 @@ use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::watch::WatchTiming;
 use crate::kubernetes::watch_metrics::WatchMetrics;
 use crate::plan::naming::{CloudName, ClusterId};
+use crate::preview;
 use crate::telemetry::NOT_CONFIGURED;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::logs::LogFilter;
@@ -50,7 +52,7 @@ impl Components {
         }
         self.add_readiness_checks();
         let metrics = self.config.metrics.plain.then(|| self.metrics.clone());
-        let router = admin::router(self.health.clone(), metrics, filter);
+        let router = admin::router(self.health.clone(), metrics, filter, self.plans.clone());
         self.spawn("admin-server", admin::serve(listener, router));
         tracing::info!(%address, "the admin server is listening");
         Ok(())
@@ -114,6 +116,7 @@ impl Components {
         let context = self.context(services, cluster, store, events, watched_roles)?;
         let context = Arc::new(context);
         self.export_memory(&context);
+        self.show_plans(&context);
         let (finalizer_races, races) = FinalizerRaces::new();
         let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
@@ -239,6 +242,15 @@ impl Components {
                 metrics.kubernetes.silence(kind, pulse.silence());
             }
         });
+    }
+
+    /// Lets the admin server show the plans of Services.
+    fn show_plans(&self, context: &Arc<Context>) {
+        let context = context.clone();
+        self.plans.begin(Box::new(move |key| {
+            let context = context.clone();
+            async move { preview::replica::report(&context, &key).await }.boxed()
+        }));
     }
 
     /// Updates the gauges of the queue and of the pending changes before each scrape.

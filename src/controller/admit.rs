@@ -34,7 +34,7 @@ pub fn admit<'a>(
 ) -> Result<Admitted<'a>, Skip> {
     let nodes = service.nodes.as_ref().ok_or(Skip::UntilChange)?;
     let backends = nodes.backends(service.view.ip_family);
-    let queries = cloud_queries(service, context);
+    let queries = cloud_queries(&service.view, &service.desired, context.sources());
     let clouds: CloudSet = queries
         .iter()
         .filter(|query| query.is_configured())
@@ -45,7 +45,9 @@ pub fn admit<'a>(
         .iter()
         .map(|query| Some((query.name.clone(), query.known(is_listed)?)))
         .collect();
-    let known = known.map(|known| ObservedClouds::of(service, backends.clone(), known));
+    let known = known.map(|known| {
+        ObservedClouds::of(&service.view, service.kept.clone(), backends.clone(), known)
+    });
     let planned = known
         .as_ref()
         .map(|known| plan(&service.desired, &known.observed));

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cloud_handle::CloudHandle;
 use super::memory::Memory;
+use super::observe::cloud_query::Sources;
 use super::workqueue::Workqueue;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::events::Events;
@@ -56,6 +57,16 @@ pub struct Watched {
 }
 
 impl Context {
+    /// What is known of the clouds without a query.
+    pub fn sources(&self) -> Sources<'_> {
+        Sources {
+            cluster: &self.cluster,
+            capabilities: &self.capabilities,
+            clouds: &self.clouds,
+            pending_creates: &self.memory.pending_creates,
+        }
+    }
+
     /// The leadership of this replica; `None` for a standby and while stopping.
     pub fn leadership(&self) -> Option<Leadership> {
         if self.stopping.is_cancelled() {

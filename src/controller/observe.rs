@@ -15,8 +15,9 @@ use super::report::events::emit_unclear_switch;
 use crate::kubernetes::condition::ConditionReason;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
+use crate::plan::naming::{CloudName, ClusterId};
 use crate::plan::service::ServiceView;
-use crate::plan::{CloudView, Desired, Release, desired};
+use crate::plan::{CloudView, Clouds, Desired, Release, desired};
 use cloud_query::QueryResult;
 
 /// Reads the Service from the watch and the mutation cache; sends no request.
@@ -36,17 +37,17 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     let spec_hash = SpecHash::of(&view);
     let nodes = context.watched.nodes.borrow().clone();
     let condition = condition::find(&object, keys.condition());
-    let mut desired = desired(&view, &context.cluster, &context.capabilities);
+    let desired = asked(
+        &view,
+        condition.is_some(),
+        &context.cluster,
+        &context.capabilities,
+    );
     if let Desired::Unmanaged(reason) = desired {
-        // A Service that was always invalid has our condition and no finalizer; the
-        // condition is removed once the Service is not managed any more.
-        if view.deleting || condition.is_none() {
-            tracing::trace!(?reason, "the Service is not managed by this controller");
-            emit_unclear_switch(&object, &view, reason, context);
-            memory.changes.forget(&view.uid);
-            return Err(Skip::UntilChange);
-        }
-        desired = Desired::Released(Release::Stays(reason));
+        tracing::trace!(?reason, "the Service is not managed by this controller");
+        emit_unclear_switch(&object, &view, reason, context);
+        memory.changes.forget(&view.uid);
+        return Err(Skip::UntilChange);
     }
     let version = nodes.as_ref().map_or(0, |nodes| nodes.version);
     if let Some(delay) = delay(&view, spec_hash, version, context) {
@@ -68,6 +69,23 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         is_edited,
         started,
     })
+}
+
+/// The desired state of a Service, with or without our condition.
+pub fn asked(
+    view: &ServiceView,
+    has_condition: bool,
+    cluster: &ClusterId,
+    clouds: &Clouds,
+) -> Desired {
+    match desired(view, cluster, clouds) {
+        // A Service that was always invalid has our condition and no finalizer; the
+        // condition is removed once the Service is not managed any more.
+        Desired::Unmanaged(reason) if has_condition && !view.deleting => {
+            Desired::Released(Release::Stays(reason))
+        }
+        desired => desired,
+    }
 }
 
 /// The time until an attempt may begin.
@@ -108,6 +126,18 @@ pub async fn observe_clouds(
     });
     let results = context.stopping.run_until_cancelled(join_all(queries));
     let results = results.await.ok_or(Skip::UntilChange)?;
+    let (results, errors) = or_unreachable(results);
+    let kept = service.kept.clone();
+    let mut clouds = ObservedClouds::of(&service.view, kept, backends, results);
+    clouds.errors = errors;
+    Ok(clouds)
+}
+
+/// The results of the queries, and the errors of those that failed: the state of such a
+/// cloud is unknown.
+pub fn or_unreachable<E>(
+    results: Vec<(CloudName, Result<QueryResult, E>)>,
+) -> (Vec<(CloudName, QueryResult)>, BTreeMap<CloudName, E>) {
     let mut errors = BTreeMap::new();
     let results = results.into_iter().map(|(name, result)| {
         let result = result.unwrap_or_else(|error| {
@@ -116,7 +146,5 @@ pub async fn observe_clouds(
         });
         (name, result)
     });
-    let mut clouds = ObservedClouds::of(service, backends, results);
-    clouds.errors = errors;
-    Ok(clouds)
+    (results.collect(), errors)
 }

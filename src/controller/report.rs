@@ -112,7 +112,7 @@ fn condition_to_set(
     // yet; the Service must not be reported as ready.
     let superseded = result.errors.iter().any(ReconcileError::is_superseded);
     let readiness = condition::readiness(
-        service,
+        &service.desired,
         &result.observed,
         result.unfinished(),
         keys.prefix(),

@@ -24,8 +24,9 @@ use crate::election::Role;
 use crate::error_chain::with_causes;
 use crate::plan::Backends;
 use crate::plan::node_addresses::IpFamily;
-use crate::plan::node_hold::HoldSettings;
+use crate::plan::node_hold::{HoldSettings, NodeHold};
 use judge::Judge;
+use seen::Seen;
 
 /// The first change after a calm is published after this time, with those that came
 /// meanwhile;
@@ -76,6 +77,19 @@ impl NodeSet {
                 now.addresses = before.addresses.clone();
             }
         }
+    }
+}
+
+/// The set that a process has after its first complete list: nothing is held yet.
+pub fn first_look(nodes: &[Node], settings: NodeSettings) -> NodeSet {
+    let seen = Seen::of(nodes.iter(), settings.rule);
+    let counts = seen.counts();
+    let first = |look| NodeHold::new(settings.hold).take(look, Duration::ZERO);
+    NodeSet {
+        version: 1,
+        v4: first(seen.v4).backends,
+        v6: first(seen.v6).backends,
+        ..counts
     }
 }
 

@@ -11,12 +11,14 @@
 //! | [`executor`], [`fault`] | carries plans out by the shipped `Execution`, with faults |
 //! | [`invariants`], [`settled`] | what must hold at every moment, and at the end |
 //! | [`node_hold`] | the laws of the never-empty rule |
+//! | [`differences`] | the laws of what a person is shown |
 //! | [`several`] | the laws of several Services |
 //! | [`story`], [`stories`], [`user`] | what happens to them, how it is drawn, the edits of users |
 //! | [`coverage`] | whether the stories are about what the laws are about |
 
 mod cloud;
 mod coverage;
+mod differences;
 mod executor;
 mod expected;
 mod fault;

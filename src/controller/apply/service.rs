@@ -68,7 +68,7 @@ impl Executor<'_> {
         let publication = observed.publication(clouds);
         let unfinished = Unfinished::all(&self.errors, &self.waiting);
         let prefix = self.context.metadata_keys.prefix();
-        let readiness = condition::readiness(self.service, observed, unfinished, prefix);
+        let readiness = condition::readiness(&self.service.desired, observed, unfinished, prefix);
         let patch = ServicePatch {
             publication: Some(&publication),
             readiness: readiness.as_ref(),

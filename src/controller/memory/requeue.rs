@@ -167,6 +167,14 @@ impl RequeuePolicy {
         (!remaining.is_zero()).then_some(remaining)
     }
 
+    /// The time until the delay of a Service ends, whatever changes; for people.
+    pub fn next_attempt(&self, uid: &ServiceUid) -> Option<Duration> {
+        let entries = self.0.lock();
+        let not_before = entries.get(uid)?.not_before;
+        let remaining = not_before.saturating_duration_since(Instant::now());
+        (!remaining.is_zero()).then_some(remaining)
+    }
+
     /// The number of failed or polling attempts at the current spec.
     pub fn attempts(&self, uid: &ServiceUid, spec_hash: SpecHash) -> u32 {
         let (attempts, _) = self.counts(uid, spec_hash);

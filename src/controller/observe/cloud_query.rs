@@ -1,16 +1,25 @@
 //! Queries one cloud for one Service: from the inventory if possible, otherwise by a
 //! request.
 
+use std::collections::BTreeMap;
+
 use crate::cloud::{CloudError, Which};
-use crate::controller::Context;
-use crate::controller::attempt::ObservedService;
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::memory::pending_creates::PendingCreates;
 use crate::plan::load_balancer::{LoadBalancer, State};
-use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
-use crate::plan::{CloudView, Desired, clouds_to_query};
+use crate::plan::{CloudView, Clouds, Desired, clouds_to_query};
 use crate::priority::Priority;
+
+/// What is known of the clouds before any of them is queried.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    pub cluster: &'a ClusterId,
+    pub capabilities: &'a Clouds,
+    pub clouds: &'a BTreeMap<CloudName, CloudHandle>,
+    pub pending_creates: &'a PendingCreates,
+}
 
 /// A query of one cloud for one Service.
 pub struct CloudQuery<'a> {
@@ -40,25 +49,25 @@ impl From<CloudView> for QueryResult {
 /// The queries for a Service: of the clouds that it names, and those that its record,
 /// the pending creates or an inventory has a load balancer on.
 pub fn cloud_queries<'a>(
-    service: &'a ObservedService,
-    context: &'a Context,
+    view: &'a ServiceView,
+    desired: &Desired,
+    sources: Sources<'a>,
 ) -> Vec<CloudQuery<'a>> {
-    if matches!(service.desired, Desired::Unmanaged(_)) {
+    if matches!(desired, Desired::Unmanaged(_)) {
         return Vec::new();
     }
-    let (view, memory) = (&service.view, &context.memory);
-    let owner = view.owner(&context.cluster);
+    let owner = view.owner(sources.cluster);
     let load_balancer = owner.load_balancer_name();
-    let mut names = clouds_to_query(view, &service.desired, &context.capabilities);
-    names.extend(memory.pending_creates.clouds_for(&view.uid));
-    for (name, cloud) in &context.clouds {
+    let mut names = clouds_to_query(view, desired, sources.capabilities);
+    names.extend(sources.pending_creates.clouds_for(&view.uid));
+    for (name, cloud) in sources.clouds {
         if cloud.inventory.contains(&load_balancer) {
             names.insert(name.clone());
         }
     }
     let query = |name: CloudName| CloudQuery {
-        pending_creates: &memory.pending_creates,
-        cloud: context.clouds.get(&name),
+        pending_creates: sources.pending_creates,
+        cloud: sources.clouds.get(&name),
         name,
         service: view,
         owner: owner.clone(),

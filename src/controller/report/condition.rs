@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::cloud::ErrorKind;
-use crate::controller::attempt::ObservedService;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::plan::load_balancer::LoadBalancer;
@@ -15,7 +14,7 @@ use crate::reason::Reason;
 /// The condition to set; `None` if there is none to set: the Service is not
 /// ours, or our annotations, finalizer and condition are about to be removed.
 pub fn readiness<'a>(
-    service: &ObservedService,
+    desired: &Desired,
     observed: &Observed,
     unfinished: impl Iterator<Item = Unfinished<'a>>,
     prefix: &str,
@@ -26,7 +25,7 @@ pub fn readiness<'a>(
         .into_iter()
         .filter(|error| error.is_failure())
         .find_map(explain);
-    match &service.desired {
+    match desired {
         Desired::Unmanaged(_) => None,
         Desired::Released(_) => failed.or_else(|| waiting.into_iter().find_map(explain)),
         Desired::Invalid(found) => Some(invalid(&found.problems, prefix)),
@@ -132,7 +131,7 @@ fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Optio
 
 /// The condition for an unfinished part of the attempt; `None` if the load
 /// balancers serve all the same.
-pub(super) fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
+pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
     let message = match unfinished {
         Unfinished::Failed(error) => format!("Error syncing load balancer: {error}{}", hint(error)),
         Unfinished::Waiting(waiting) => match waiting {
