@@ -4,6 +4,7 @@
 //! [`Args`] are the flags as typed; [`Config`] has their values and those of the file.
 //! All errors in the flags and the file are reported at once.
 
+mod class;
 mod cloud;
 pub mod duration;
 mod election;
@@ -27,9 +28,11 @@ pub use metrics::MetricsConfig;
 use crate::args::{Args, Command, PlanArgs};
 use crate::cloud::RestSettings;
 use crate::controller::orphans::OrphanPolicy;
+use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::node::{AddressRule, NodeAddressType};
 use crate::kubernetes::node_watch::NodeSettings;
 use crate::plan::Clouds;
+use crate::plan::class::Classes;
 use crate::plan::naming::ClusterId;
 use crate::plan::node_hold::HoldSettings;
 use crate::telemetry::logs::LogFormat;
@@ -63,6 +66,8 @@ pub struct Config {
     pub watch_timeout: Duration,
     /// The clouds: at least one, with distinct names. Default cloud1 and cloud2.
     pub clouds: Vec<RestSettings>,
+    /// The load balancer classes of this controller. Default none.
+    pub classes: Classes,
     /// The leader election; `None` means that this replica leads without a Lease.
     pub election: Option<ElectionConfig>,
     /// The kubeconfig file; `None` means `KUBECONFIG`, `~/.kube/config` or the pod's
@@ -135,13 +140,17 @@ pub fn check_config(file: &Path) -> Result<Config, ConfigErrors> {
     })
 }
 
-/// Every field of the configuration file, those of a cloud as `clouds[].name`.
+/// Every field of the configuration file, those of a cloud as `clouds[].name`, and those of a
+/// class likewise.
 pub fn field_names() -> impl Iterator<Item = String> {
     let of_file = file::FIELDS.into_iter().map(str::to_owned);
     let of_cloud = cloud::FIELDS
         .into_iter()
         .map(|name| format!("clouds[].{name}"));
-    of_file.chain(of_cloud)
+    let of_class = class::FIELDS
+        .into_iter()
+        .map(|name| format!("loadBalancerClasses[].{name}"));
+    of_file.chain(of_cloud).chain(of_class)
 }
 
 impl Config {
@@ -157,6 +166,11 @@ impl Config {
                 empty_without_addresses: self.empty_without_addresses,
             },
         }
+    }
+
+    /// The names of what is ours on a Service.
+    pub fn metadata_keys(&self) -> MetadataKeys {
+        MetadataKeys::new(&self.annotation_prefix).with_classes(self.classes.clone())
     }
 
     /// The capabilities of each cloud.
@@ -193,6 +207,7 @@ impl Config {
             drift_interval: file.drift_interval,
             watch_timeout: file.watch_timeout,
             clouds: file.clouds,
+            classes: file.classes,
             election: flags.election,
             kubeconfig: flags.kubeconfig,
             admin_address: flags.admin_address,

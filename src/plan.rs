@@ -11,6 +11,7 @@ pub mod action;
 pub mod annotation;
 pub mod canonical;
 pub mod capabilities;
+pub mod class;
 pub mod desired;
 pub mod excerpt;
 pub mod execution;

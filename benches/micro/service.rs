@@ -37,6 +37,7 @@ pub fn service() -> ServiceView {
         deleting: false,
         is_load_balancer: true,
         class: None,
+        refused: Vec::new(),
         annotations: annotations
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),

@@ -11,7 +11,6 @@ use super::{AppError, api_server, clouds, reads};
 use crate::cloud::ErrorKind;
 use crate::config::Config;
 use crate::controller::orphans::claim;
-use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::service_object::Service;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
@@ -78,10 +77,7 @@ async fn live_claims(
 ) -> Result<HashMap<ServiceUid, Claim>, AppError> {
     let services = reads::list::<Service>(client).await;
     let services = services.map_err(|error| AppError::Orphans(error.to_string()))?;
-    let (metadata_keys, clouds) = (
-        MetadataKeys::new(&config.annotation_prefix),
-        config.capabilities(),
-    );
+    let (metadata_keys, clouds) = (config.metadata_keys(), config.capabilities());
     let claims = services.into_iter().filter_map(|service| {
         let uid = ServiceUid::new(service.uid()?);
         Some((uid, claim(&service, &metadata_keys, cluster, &clouds)))

@@ -112,7 +112,7 @@ impl Command {
         let default_namespace = kubernetes.default_namespace.clone();
         let client = Client::try_from(kubernetes);
         let client = client.map_err(|error| AppError::KubernetesConfig(with_causes(&error)))?;
-        let keys = MetadataKeys::new(&config.annotation_prefix);
+        let keys = config.metadata_keys();
         Ok(Self {
             client,
             keys,

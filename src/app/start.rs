@@ -23,7 +23,6 @@ use crate::controller::workqueue::Workqueue;
 use crate::controller::{self, Context, node_changes};
 use crate::election::{self, Candidate, Clock, LeaseHealth, Role};
 use crate::error_chain::with_causes;
-use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::data_version;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
@@ -104,12 +103,12 @@ impl Components {
             pulse::listening(watch_client.clone(), self.pulses.services.clone()),
             timing,
             self.eras.clone(),
-            MetadataKeys::new(&self.config.annotation_prefix),
+            self.config.metadata_keys(),
             self.metrics.clone(),
         );
         let services = ServiceWriter::new(
             client.clone(),
-            MetadataKeys::new(&self.config.annotation_prefix),
+            self.config.metadata_keys(),
             slots,
             self.metrics.clone(),
         );
@@ -199,7 +198,7 @@ impl Components {
         events: Events,
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
-        let metadata_keys = MetadataKeys::new(&self.config.annotation_prefix);
+        let metadata_keys = self.config.metadata_keys();
         let log_throttle = LogThrottle::default();
         let clouds = clouds::clients(
             &self.config,

@@ -26,7 +26,6 @@ const NAME_LIMIT: usize = 320;
 /// An annotation with a value of the type `T`.
 pub struct Annotation<T> {
     pub about: About,
-    /// `None` for a value that breaks the rule.
     parse: fn(&str) -> Option<T>,
 }
 
@@ -92,9 +91,14 @@ impl About {
             kind: ProblemKind::Invalid,
             subject: Subject::annotation(name),
             value: value.map(str::to_owned),
-            rule: format!("it must be {}", self.rule.replace('`', "'")),
+            rule: self.rule_in_words(),
             example: format!("{:?}", self.example),
         }
+    }
+
+    /// The rule as a part of a message.
+    pub fn rule_in_words(&self) -> String {
+        format!("it must be {}", self.rule.replace('`', "'"))
     }
 
     /// The name of the annotation for one port of a Service.
@@ -117,6 +121,11 @@ impl<T> Annotation<T> {
     /// Without our prefix.
     pub const fn name(&self) -> &'static str {
         self.about.name
+    }
+
+    /// A text as a value; `None` if it breaks the rule.
+    pub fn parse(&self, text: &str) -> Option<T> {
+        (self.parse)(text)
     }
 
     /// The value among the annotations of a Service, or the default; `None` if neither is

@@ -36,6 +36,7 @@ fn service(provider: &str) -> ServiceView {
         deleting: false,
         is_load_balancer: true,
         class: None,
+        refused: Vec::new(),
         annotations: [(ENABLE.name(), "true"), (PROVIDER.name(), provider)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),

@@ -149,6 +149,7 @@ pub fn service(facts: Facts) -> ServiceView {
         deleting: facts.deleting,
         is_load_balancer: facts.spec.kind != Kind::ClusterIp,
         class: None,
+        refused: Vec::new(),
         annotations: BTreeMap::from([
             (ENABLE.name().into(), enable.to_string()),
             (PROVIDER.name().into(), named.join(",")),

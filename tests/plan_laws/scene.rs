@@ -217,6 +217,7 @@ impl Scene {
             deleting: self.deleting,
             is_load_balancer: self.kind != Kind::ClusterIp,
             class: (self.kind == Kind::OtherClass).then(|| "other".into()),
+            refused: Vec::new(),
             annotations: [
                 ("enable", enable),
                 ("provider", provider),

@@ -43,6 +43,7 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         deleting: choices.flag(),
         is_load_balancer: !choices.flag(),
         class: choices.pick(&[None, Some("other".to_owned())]),
+        refused: Vec::new(),
         annotations,
         ports: vec![PortView {
             name: String::new(),
