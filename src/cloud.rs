@@ -27,10 +27,9 @@ use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::election::WritePermit;
-use crate::plan::Capabilities;
-use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName};
+use crate::plan::{Capabilities, CreateRequest};
 use crate::priority::Priority;
 
 pub use address_policy::AddressPolicy;
@@ -85,6 +84,27 @@ pub trait Cloud: Send + Sync + 'static {
         permit: &'a WritePermit,
         id: &'a LoadBalancerId,
     ) -> BoxFuture<'a, Result<(), CloudError>>;
+
+    /// Reads what the cloud can do; `None` if its API does not tell, so that it is what its
+    /// [`Profile`] says.
+    fn capabilities(&self) -> BoxFuture<'_, Result<Option<Told>, CloudError>>;
+}
+
+/// What a cloud tells about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What the answer leaves out is what the profile of the cloud says.
+    pub capabilities: Capabilities,
+    pub quota: Quota,
+}
+
+/// Numbers of load balancers of the account; `None` if the cloud does not tell them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// The most that the account may have.
+    pub limit: Option<u64>,
+    /// Those that it has.
+    pub used: Option<u64>,
 }
 
 /// The load balancer to read.

@@ -37,5 +37,16 @@ pub(super) const PAGE_TOKEN: usize = 4 << 10;
 /// Maximum number of addresses of one load balancer: more than any cloud gives one, and
 /// each is an entry of the Service's status.
 pub(super) const ADDRESSES: usize = 16;
+/// Maximum size in bytes of the answer about capabilities: [`CAPABILITY_ITEMS`] specs with the
+/// longest names have 40 KiB.
+pub(super) const CAPABILITIES: usize = 64 << 10;
+/// Maximum number of protocols, algorithms, features and specs each that a cloud may tell: ten
+/// times the sizes that the largest known cloud offers.
+pub(super) const CAPABILITY_ITEMS: usize = 256;
+/// Maximum number of bytes of the name of a spec, as in the annotation `lb-spec`.
+pub(super) const SPEC_NAME: usize = 63;
+/// Maximum of a limit on numbers that a cloud may tell, and of the use of its quota. Further
+/// than any cloud goes, and every number up to it is exact in a metric.
+pub(super) const LIMIT: u64 = 1_000_000_000;
 /// Maximum number of characters of a cloud's text in a log line or a message.
 pub(super) const EXCERPT: usize = 200;

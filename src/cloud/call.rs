@@ -21,6 +21,8 @@ pub enum Verb {
     Query,
     /// Reads one page of the load balancers of a cluster.
     List,
+    /// Reads what the cloud can do.
+    Capabilities,
 }
 
 impl Verb {

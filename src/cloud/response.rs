@@ -94,6 +94,9 @@ impl Response {
             (401, _) => ErrorKind::Rejected(Rejection::Unauthenticated),
             (403, _) => ErrorKind::Rejected(Rejection::PermissionDenied),
             (429, _) => ErrorKind::Throttled { retry_after },
+            // A server without this call, which came later than the others.
+            (404 | 405 | 501, None) if verb == Verb::Capabilities => ErrorKind::Unsupported,
+            (405 | 501, Some(_)) if verb == Verb::Capabilities => ErrorKind::Unsupported,
             (503, _) => ErrorKind::Unavailable { retry_after },
             // 408: the cloud stopped reading the request or working on it; it is unknown which.
             (408 | 500..=599, _) => ErrorKind::Unavailable { retry_after: None },

@@ -1,6 +1,7 @@
 //! The operations of a cloud over its HTTP API.
 
 mod answer;
+mod capabilities;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use super::span::CallSpan;
 use super::token::TokenFile;
 use super::transport::{self, CloudSetupError};
 use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, Object, QueryBody, Reading};
-use super::{Cloud, Which};
+use super::{Cloud, Told, Which};
 use super::{body, bounds};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
@@ -47,6 +48,7 @@ struct ApiUrls {
     update: Url,
     query: Url,
     list: Url,
+    capabilities: Url,
 }
 
 impl RestCloud {
@@ -63,6 +65,7 @@ impl RestCloud {
             update: address(Verb::Update)?,
             query: address(Verb::Query)?,
             list: address(Verb::List)?,
+            capabilities: address(Verb::Capabilities)?,
         };
         let api_client = ApiClient {
             client: transport::client(&settings)?,
@@ -325,6 +328,10 @@ impl Cloud for RestCloud {
         };
         let call = self.api_client.call(span, api_request, |_| Ok(()));
         call.map(|result| none_if_not_found(result, ())).boxed()
+    }
+
+    fn capabilities(&self) -> BoxFuture<'_, Result<Option<Told>, CloudError>> {
+        self.read_capabilities().boxed()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The JSON of the API, and its conversion to and from the types of the plan.
 
+mod capabilities;
 mod field;
 mod health_check;
 mod object;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use field::{Field, Shown};
 use health_check::HealthCheckBody;
 
+pub(super) use capabilities::CapabilitiesBody;
 pub(super) use object::Object;
 pub(super) use page::read_page;
 pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody};

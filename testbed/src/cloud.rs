@@ -14,6 +14,7 @@ mod admin;
 mod answer;
 mod api;
 mod call;
+mod capabilities;
 mod connection;
 mod data_plane;
 mod engine;
@@ -38,6 +39,7 @@ use ipnet::Ipv4Net;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::capabilities::{Capabilities, FEATURES, Limits, Spec};
 pub use self::event::{Effect, Event, Outcome, Verb, most_in_flight};
 pub use self::fault::{Failure, Fault, FaultKind, LateReply};
 pub use self::load_balancer::{
@@ -92,6 +94,8 @@ pub struct CloudSimulatorOptions {
     pub token: Option<String>,
     /// How many load balancers it gives out; none for no limit.
     pub quota: Option<usize>,
+    /// What it tells about itself; none for a cloud that has no such call.
+    pub capabilities: Option<Capabilities>,
     /// Whether it forwards traffic.
     pub data_plane: bool,
     /// Added to ports below 1024 when the data plane takes them, for users who
@@ -117,6 +121,7 @@ impl CloudSimulatorOptions {
             fencing: true,
             token: None,
             quota: None,
+            capabilities: None,
             data_plane: true,
             low_port_offset: 0,
             health_check_period: Duration::from_secs(2),
@@ -165,8 +170,10 @@ impl CloudSimulator {
             .data_plane
             .then(|| DataPlane::new(&options, stop.clone(), tasks.clone()));
         let inventory = Inventory::new(addresses, options.quota, snapshot);
+        let capabilities = options.capabilities.clone();
         let engine = Arc::new(Engine::new(
             manner(options),
+            capabilities,
             inventory,
             data_plane,
             stop,
@@ -241,6 +248,12 @@ impl CloudSimulator {
     /// This instant, as events count: in microseconds from the simulator's start.
     pub fn micros(&self) -> u64 {
         self.engine.events.now()
+    }
+
+    /// Makes it a cloud that can do this; `None` for one that does not tell. What exists
+    /// stays as it is.
+    pub fn set_capabilities(&self, capabilities: Option<Capabilities>) {
+        self.engine.set_capabilities(capabilities);
     }
 
     /// Sets a fault in addition to those that are set. A call is struck by

@@ -27,7 +27,7 @@ fn classify(
 #[test]
 fn responses_of_the_standard_api() {
     use ErrorKind::*;
-    use Verb::{Create, Delete, Query, Update};
+    use Verb::{Capabilities, Create, Delete, Query, Update};
     let wait = Some(Duration::from_secs(7));
     let cases = [
         (
@@ -141,6 +141,30 @@ fn responses_of_the_standard_api() {
             Some(Protocol),
             "protocol",
             "a gateway has no load balancers",
+        ),
+        (
+            Capabilities,
+            404,
+            "<html>404</html>",
+            Some(Unsupported),
+            "404",
+            "a server of before this call",
+        ),
+        (
+            Capabilities,
+            405,
+            r#"{"err":"x"}"#,
+            Some(Unsupported),
+            "405",
+            "a server with other methods at this path",
+        ),
+        (
+            Capabilities,
+            503,
+            "",
+            Some(Unavailable { retry_after: wait }),
+            "503",
+            "says nothing about the call",
         ),
         (
             Delete,

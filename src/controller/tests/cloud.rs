@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Verb, Which};
+use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Told, Verb, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, State};
@@ -139,5 +139,9 @@ impl Cloud for Scripted {
     ) -> BoxFuture<'a, Result<(), CloudError>> {
         self.record(format!("delete {id}"));
         std::future::ready(Ok(())).boxed()
+    }
+
+    fn capabilities(&self) -> BoxFuture<'_, Result<Option<Told>, CloudError>> {
+        std::future::ready(Ok(None)).boxed()
     }
 }

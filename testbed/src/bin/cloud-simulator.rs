@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use ipnet::Ipv4Net;
-use testbed::cloud::{CloudSimulator, CloudSimulatorOptions, Profile};
+use testbed::cloud::{Capabilities, CloudSimulator, CloudSimulatorOptions, Profile};
 use testbed::parse_duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -21,6 +21,8 @@ const ADMIN_API: &str = r#"Admin API, on the same port:
   PUT    /admin/faults                replace them by one fault or a list
   POST   /admin/faults                add one fault or a list
   DELETE /admin/faults                clear them
+  GET    /admin/capabilities          what the cloud tells that it can do
+  PUT    /admin/capabilities          replace it; null for a cloud that does not tell
   POST   /admin/load-balancers        put a load balancer there
   PATCH  /admin/load-balancers/{id}   change one (JSON merge patch)
   DELETE /admin/load-balancers/{id}   remove one
@@ -67,6 +69,10 @@ struct Arguments {
     /// How many load balancers there can be.
     #[arg(long, value_name = "NUMBER")]
     quota: Option<usize>,
+    /// What it can do: `all`, or the JSON of an answer without `err`, such as
+    /// {"features": ["list"]}. Without it, there is no call that tells.
+    #[arg(long, value_name = "JSON", value_parser = parse_capabilities)]
+    capabilities: Option<Capabilities>,
     /// File with the bearer token that callers need.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -76,6 +82,13 @@ struct Arguments {
     /// Do not forward traffic.
     #[arg(long)]
     no_data_plane: bool,
+}
+
+fn parse_capabilities(text: &str) -> Result<Capabilities, String> {
+    match text {
+        "all" => Ok(Capabilities::all()),
+        json => serde_json::from_str(json).map_err(|error| error.to_string()),
+    }
 }
 
 #[tokio::main]
@@ -115,6 +128,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         provisioning: arguments.provisioning,
         deletion: arguments.deletion,
         quota: arguments.quota,
+        capabilities: arguments.capabilities,
         token,
         fencing: !arguments.no_fencing,
         data_plane: !arguments.no_data_plane,

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::capabilities::Capabilities;
 use super::engine::Engine;
 use super::event::Event;
 use super::fault::Fault;
@@ -25,10 +26,12 @@ pub(super) fn routes(engine: Arc<Engine>) -> Router {
         .put(replace_faults)
         .post(add_faults)
         .delete(clear_faults);
+    let capabilities = get(show_capabilities).put(replace_capabilities);
     Router::new()
         .route("/admin/inventory", get(inventory))
         .route("/admin/events", get(events))
         .route("/admin/faults", faults)
+        .route("/admin/capabilities", capabilities)
         .route("/admin/load-balancers", post(plant))
         .route("/admin/load-balancers/{id}", delete(remove).patch(edit))
         .with_state(engine)
@@ -80,6 +83,19 @@ async fn add_faults(
 async fn clear_faults(State(engine): State<Arc<Engine>>) -> StatusCode {
     engine.faults.clear();
     StatusCode::NO_CONTENT
+}
+
+async fn show_capabilities(State(engine): State<Arc<Engine>>) -> Json<Option<Capabilities>> {
+    Json(engine.capabilities())
+}
+
+/// Null makes it a cloud that does not tell.
+async fn replace_capabilities(
+    State(engine): State<Arc<Engine>>,
+    Json(body): Json<Value>,
+) -> Answer<Json<Option<Capabilities>>> {
+    engine.set_capabilities(read(body)?);
+    Ok(Json(engine.capabilities()))
 }
 
 async fn plant(

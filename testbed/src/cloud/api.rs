@@ -22,7 +22,7 @@ use super::refusal::{Code, Refusal};
 /// Largest request: 10,000 nodes fit several times.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// The routes of the five verbs.
+/// The routes of the verbs.
 pub(super) fn routes(engine: &Arc<Engine>) -> Router {
     let mut router = Router::new();
     for verb in Verb::ALL {

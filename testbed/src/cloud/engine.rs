@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Profile;
+use super::capabilities::Capabilities;
 use super::data_plane::DataPlane;
 use super::event::EventLog;
 use super::fault::{Fault, Faults};
@@ -38,6 +39,7 @@ pub(super) struct Engine {
     pub(super) faults: Faults,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
+    capabilities: Mutex<Option<Capabilities>>,
     inventory: Mutex<Inventory>,
     data_plane: Option<DataPlane>,
     turn: tokio::sync::Mutex<()>,
@@ -53,6 +55,7 @@ pub(super) struct Turn<'a> {
 impl Engine {
     pub(super) fn new(
         manner: Manner,
+        capabilities: Option<Capabilities>,
         inventory: Inventory,
         data_plane: Option<DataPlane>,
         stop: CancellationToken,
@@ -64,6 +67,7 @@ impl Engine {
             faults: Faults::default(),
             stop,
             tasks,
+            capabilities: Mutex::new(capabilities),
             inventory: Mutex::new(inventory),
             data_plane,
             turn: tokio::sync::Mutex::default(),
@@ -73,6 +77,15 @@ impl Engine {
     /// What there is. Held only to look, or within a turn.
     pub(super) fn inventory(&self) -> MutexGuard<'_, Inventory> {
         self.inventory.lock()
+    }
+
+    /// What the cloud can do; `None` if it does not tell.
+    pub(super) fn capabilities(&self) -> Option<Capabilities> {
+        self.capabilities.lock().clone()
+    }
+
+    pub(super) fn set_capabilities(&self, capabilities: Option<Capabilities>) {
+        *self.capabilities.lock() = capabilities;
     }
 
     /// Waits for the right to change something.

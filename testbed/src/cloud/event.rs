@@ -23,15 +23,17 @@ pub enum Verb {
     Update,
     Query,
     List,
+    Capabilities,
 }
 
 impl Verb {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Create,
         Self::Delete,
         Self::Update,
         Self::Query,
         Self::List,
+        Self::Capabilities,
     ];
 
     /// As in the path of the call.
@@ -42,6 +44,7 @@ impl Verb {
             Self::Update => "update",
             Self::Query => "query",
             Self::List => "list",
+            Self::Capabilities => "capabilities",
         }
     }
 

@@ -16,6 +16,10 @@ pub enum Protocol {
     Udp,
 }
 
+impl Protocol {
+    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+}
+
 /// One port of a load balancer, forwarded to a port of every back end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -45,6 +49,10 @@ pub enum Algorithm {
     LeastConnections,
     /// By the client's address.
     SourceHash,
+}
+
+impl Algorithm {
+    pub const ALL: [Self; 3] = [Self::RoundRobin, Self::LeastConnections, Self::SourceHash];
 }
 
 /// Whether a client address keeps its back end.

@@ -1,4 +1,4 @@
-//! The five verbs, carried out.
+//! The verbs, carried out.
 
 use std::sync::Arc;
 
@@ -6,13 +6,17 @@ use serde_json::Value;
 
 use super::Profile;
 use super::call::Call;
+use super::capabilities::Limits;
 use super::engine::{Engine, Turn};
 use super::event::{Effect, Verb};
 use super::inventory::{Creation, Entry, NewLoadBalancer, Shelf, same_owner};
-use super::load_balancer::{LoadBalancer, State};
+use super::load_balancer::{LoadBalancer, Settings, State};
 use super::refusal::{Code, Refusal};
 use super::validation;
-use super::wire::{ChangeAnswer, ChangeRequest, FullAnswer, ListAnswer, ListRequest, WhichRequest};
+use super::wire::{
+    CapabilitiesAnswer, ChangeAnswer, ChangeRequest, FullAnswer, ListAnswer, ListRequest,
+    NoRequest, WhichRequest,
+};
 
 /// Items of a page by default.
 const PAGE: usize = 100;
@@ -51,6 +55,7 @@ pub(super) async fn carry_out(
     match call.verb {
         Verb::Query => query(engine, call, blur),
         Verb::List => list(engine, call, blur),
+        Verb::Capabilities => capabilities(engine, call),
         Verb::Create | Verb::Update | Verb::Delete => {
             let turn = engine.turn().await;
             fence(engine, call)?;
@@ -107,6 +112,7 @@ async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
         },
         state: State::Provisioning,
     };
+    check_capabilities(engine, &new.settings)?;
     let creation = engine.inventory().create(new)?;
     let (effect, entry) = match creation {
         Creation::Existing(entry) => (Effect::Existed, entry),
@@ -123,6 +129,11 @@ async fn create(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
     changed(effect, entry, profile)
 }
 
+fn check_capabilities(engine: &Engine, settings: &Settings) -> Result<(), Refusal> {
+    let capabilities = engine.capabilities();
+    capabilities.map_or(Ok(()), |capabilities| capabilities.check(settings))
+}
+
 fn idempotency_key(call: &Call) -> Result<Option<String>, Refusal> {
     match call.idempotency_key.as_deref() {
         Some("") => Err(Refusal::invalid("Idempotency-Key: it must not be empty")),
@@ -137,6 +148,7 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
     let entry = engine.inventory().by_id(&id)?.clone();
     let settings = validation::settings(&request)?;
     check_same(&entry, &request)?;
+    check_capabilities(engine, &settings)?;
     if entry.load_balancer.state == State::Deleting {
         return Err(Refusal::new(
             Code::Conflict,
@@ -295,6 +307,28 @@ fn list(engine: &Engine, call: &Call, blur: &Blur) -> Result<Done, Refusal> {
         effect: Effect::Read,
         on: None,
         answer: json(&answer)?,
+    })
+}
+
+fn capabilities(engine: &Engine, call: &Call) -> Result<Done, Refusal> {
+    let told = engine.capabilities();
+    let told = told.filter(|_| engine.manner.profile == Profile::Standard);
+    let absent = || Refusal::new(Code::NotFound, "this API has no such call");
+    let mut capabilities = told.ok_or_else(absent)?;
+    let _: NoRequest = call.request()?;
+    let used = engine.inventory().shelf().len() as u64;
+    capabilities.limits = capabilities.limits.map(|limits| Limits {
+        used: limits.used.or(Some(used)),
+        ..limits
+    });
+    let answer = json(&CapabilitiesAnswer {
+        capabilities,
+        err: "",
+    })?;
+    Ok(Done {
+        effect: Effect::Read,
+        on: None,
+        answer,
     })
 }
 

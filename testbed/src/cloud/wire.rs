@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Profile;
+use super::capabilities::Capabilities;
 use super::load_balancer::{LoadBalancer, Owner, Settings, State};
 
 /// `create` and `update`: the whole desired state; `update` also has `lbId`.
@@ -231,6 +232,18 @@ impl<'a> FullAnswer<'a> {
             },
         }
     }
+}
+
+/// `capabilities`, which has no fields.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct NoRequest {}
+
+/// The answer to `capabilities`.
+#[derive(Debug, Serialize)]
+pub(super) struct CapabilitiesAnswer {
+    #[serde(flatten)]
+    pub(super) capabilities: Capabilities,
+    pub(super) err: &'static str,
 }
 
 /// The answer to `list`.

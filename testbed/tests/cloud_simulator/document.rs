@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use testbed::cloud::{CloudSimulatorOptions, Code, Profile, Verb};
+use testbed::cloud::{
+    Capabilities, CloudSimulatorOptions, Code, FEATURES, Limits, Profile, Spec, Verb,
+};
 
 use super::{Cloud, quiet, wanted, with};
 
@@ -145,10 +147,45 @@ async fn real_answers_have_the_documents_fields() {
             document.check("ListAnswer", &list, profile);
             document.check("LoadBalancer", &list["items"][0], profile);
         }
+        cloud.simulator.set_capabilities(Some(every_capability()));
+        let told = cloud.call(Verb::Capabilities, &json!({})).await.json();
+        if profile == Profile::Standard {
+            document.check("CapabilitiesAnswer", &told, profile);
+            document.check("SpecLimits", &told["specs"][0], profile);
+        } else {
+            document.check("Error", &told, profile);
+        }
         let deleted = cloud.call(Verb::Delete, &which).await.json();
         document.check("Success", &deleted, profile);
         let absent = cloud.call(Verb::Query, &which).await.json();
         document.check("Error", &absent, profile);
+    }
+}
+
+/// Every field of an answer about capabilities.
+fn every_capability() -> Capabilities {
+    Capabilities {
+        specs: Some(vec![Spec {
+            name: "standard".into(),
+            max_bandwidth: Some("1G".into()),
+            max_listeners: Some(50),
+            max_back_ends: Some(200),
+        }]),
+        limits: Some(Limits {
+            load_balancers: Some(100),
+            used: None,
+        }),
+        ..Capabilities::all()
+    }
+}
+
+#[test]
+fn the_document_names_every_capability() {
+    let document = Document::read();
+    let named = &document.schema("CapabilitiesAnswer")["properties"]["features"]["description"];
+    let named = named.as_str().expect("a text");
+    for feature in FEATURES {
+        assert!(named.contains(&format!("`{feature}`")), "{feature}");
     }
 }
 

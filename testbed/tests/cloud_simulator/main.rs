@@ -7,6 +7,7 @@
 
 mod admin;
 mod api;
+mod capabilities;
 mod document;
 mod faults;
 mod state;
