@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Verb, Which};
+use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Told, Verb, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
@@ -49,6 +49,10 @@ impl Cloud for Shows {
             Self::Fails => std::future::ready(Err(failure(Verb::List))).boxed(),
             Self::Hangs => std::future::pending().boxed(),
         }
+    }
+
+    fn capabilities(&self) -> BoxFuture<'_, Result<Option<Told>, CloudError>> {
+        std::future::ready(Ok(None)).boxed()
     }
 
     fn create<'a>(
