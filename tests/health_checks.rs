@@ -2,23 +2,19 @@
 //! Nodes get traffic.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
-use testbed::cloud::{Capabilities, HealthCheck, HealthCheckProtocol, LoadBalancer};
+use testbed::cloud::{
+    Capabilities, CloudSimulatorOptions, HealthCheck, HealthCheckProtocol, LoadBalancer,
+};
 use testbed::environment::SOON;
 use testbed::node_ports::NodePorts;
 use testbed::{Environment, eventually};
-
-/// On a control plane of its own, because node ports answer on the addresses of Nodes.
-async fn surroundings(name: &str) -> Result<Environment> {
-    let test = Environment::own(name).await?;
-    test.cloud1.set_capabilities(Some(Capabilities::all()));
-    Ok(test)
-}
 
 async fn of(test: &Environment, service: &str) -> Result<LoadBalancer> {
     let uid = test.get(service).await?.metadata.uid.context("a UID")?;
@@ -119,7 +115,13 @@ async fn a_cloud_without_health_checks_gets_none_and_refuses_the_annotation() ->
 /// tells the cloud which of them have an endpoint.
 #[tokio::test]
 async fn with_local_policy_only_nodes_with_an_endpoint_get_traffic() -> Result<()> {
-    let test = surroundings("localpolicy").await?;
+    // On a control plane of its own, because node ports answer on the addresses of Nodes.
+    let real = |cloud: &mut CloudSimulatorOptions| {
+        cloud.data_plane = true;
+        cloud.health_check_period = Duration::from_millis(100);
+    };
+    let test = Environment::own_with("localpolicy", real).await?;
+    test.cloud1.set_capabilities(Some(Capabilities::all()));
     for (name, address) in [
         ("one", "127.40.0.1"),
         ("two", "127.40.0.2"),
