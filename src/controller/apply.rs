@@ -1,12 +1,19 @@
-//! Performs the effects of an [`Execution`] one by one. The execution decides their
-//! order and the consequences of a failure; the effects themselves are in [`service`]
-//! and [`clouds`].
+//! Performs the effects of an [`Execution`], those in different lanes side by side. The
+//! execution decides their order and the consequences of a failure; the effects themselves
+//! are in [`service`] and [`clouds`].
 
 mod clouds;
 mod service;
+mod task;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use parking_lot::Mutex;
+use tokio::time::timeout;
 
 use super::Context;
 use super::attempt::{ApplyResult, ObservedClouds, ObservedService, Repairs};
@@ -16,10 +23,14 @@ use super::pace::PacedPlan;
 use super::report::{events, metrics};
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
-use crate::plan::execution::{Certainty, Effect, Execution, Reach};
-use crate::plan::{Action, Outcome, Waiting};
+use crate::plan::execution::{Certainty, Execution, Lane, Reach};
+use crate::plan::{Action, Waiting};
 use crate::telemetry::traces;
-use clouds::Requests;
+use task::{End, Task};
+
+/// What one cloud has achieved waits this long for the others before it is published, so
+/// that clouds that answer at the same moment need one write. Nobody notices the delay.
+const SAME_MOMENT: Duration = Duration::from_millis(10);
 
 /// Performs a plan.
 pub async fn apply(
@@ -40,46 +51,115 @@ pub async fn apply(
         errors,
         disowned,
     } = clouds;
-    let (mut execution, waiting) = Execution::new(plan, observed);
-    let mut executor = Executor {
+    let (execution, waiting) = Execution::new(plan, observed);
+    let executor = Executor {
         service,
         leadership,
         context,
         repairs,
-        object: service.object.clone(),
+        object: Mutex::new(service.object.clone()),
+        restored: Mutex::default(),
+    };
+    let mut progress = Progress {
+        execution,
+        begun: BTreeSet::new(),
+        actions: Vec::new(),
         errors: errors.into_values().map(ReconcileError::from).collect(),
         waiting,
-        restored: BTreeSet::new(),
     };
-    let mut actions = Vec::new();
-    while let Some(effect) = execution.next() {
-        match effect {
-            Effect::Apply(action) => match executor.perform(action, &execution).await {
-                Ok(outcome) => {
-                    metrics::count_repair(action, &executor.repairs, context);
-                    actions.extend(execution.succeeded(outcome));
-                }
-                Err(interruption) => executor.interrupted(interruption, &mut execution),
-            },
-            Effect::CheckService => {
-                let is_gone = executor.is_service_gone().await;
-                execution.service_checked(is_gone);
-            }
-            Effect::Undo { cloud, id } => {
-                executor.undo_create(cloud, id).await;
-                execution.undone();
-            }
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        let tasks = progress.begin(&executor).into_iter();
+        under_way.extend(tasks.map(|task| executor.perform(task)));
+        // A publication is worth waiting for those that answer at the same moment.
+        let next = if progress.execution.may_publish_early() {
+            timeout(SAME_MOMENT, under_way.next()).await
+        } else {
+            Ok(under_way.next().await)
+        };
+        match next {
+            Ok(Some((lane, end))) => progress.ended(&lane, end, &executor),
+            Ok(None) => break,
+            Err(_) => progress.execution.publish_early(),
         }
     }
+    drop(under_way);
+    let Progress {
+        execution,
+        begun: _,
+        actions,
+        errors,
+        waiting,
+    } = progress;
     ApplyResult {
         observed: execution.into_observed(),
-        object: executor.object,
+        object: executor.object.into_inner(),
         actions,
-        errors: executor.errors,
-        waiting: executor.waiting,
+        errors,
+        waiting,
         disowned,
         repairs: executor.repairs,
-        restored: executor.restored,
+        restored: executor.restored.into_inner(),
+    }
+}
+
+/// An execution, and what its effects have shown so far.
+struct Progress {
+    execution: Execution,
+    /// The lanes of the effects that are being performed.
+    begun: BTreeSet<Lane>,
+    /// As in [`ApplyResult`].
+    actions: Vec<Action>,
+    errors: Vec<ReconcileError>,
+    waiting: BTreeSet<Waiting>,
+}
+
+impl Progress {
+    /// The effects that nobody performs yet.
+    fn begin(&mut self, executor: &Executor<'_>) -> Vec<Task> {
+        let effects = self.execution.effects();
+        let new = effects.filter(|(lane, _)| !self.begun.contains(lane));
+        let tasks: Vec<Task> = new
+            .map(|(lane, effect)| Task::new(lane, effect, self, executor))
+            .collect();
+        self.begun
+            .extend(tasks.iter().map(|task| task.lane.clone()));
+        tasks
+    }
+
+    fn ended(&mut self, lane: &Lane, end: End, executor: &Executor<'_>) {
+        self.begun.remove(lane);
+        match end {
+            End::Action(Ok(outcome)) => {
+                let action = self.execution.succeeded(lane, outcome);
+                if let Some(action) = &action {
+                    metrics::count_repair(action, &executor.repairs, executor.context);
+                }
+                self.actions.extend(action);
+            }
+            End::Action(Err(interruption)) => self.interrupted(lane, interruption, executor),
+            End::ServiceChecked { is_gone } => self.execution.service_checked(is_gone),
+            End::Undone => self.execution.undone(),
+        }
+    }
+
+    fn interrupted(&mut self, lane: &Lane, interruption: Interruption, executor: &Executor<'_>) {
+        let pending_create = match interruption {
+            Interruption::Waiting(waiting) => {
+                self.waiting.insert(waiting);
+                self.execution
+                    .failed(lane, Reach::Action, Certainty::NotDone)
+            }
+            Interruption::Error(error) => {
+                let (reach, certainty) = (reach(&error), error.certainty());
+                self.errors.push(error);
+                self.execution.failed(lane, reach, certainty)
+            }
+        };
+        if let Some(cloud) = pending_create {
+            let pending_creates = &executor.context.memory.pending_creates;
+            pending_creates.record(&executor.service.view.uid, cloud);
+        }
     }
 }
 
@@ -90,11 +170,9 @@ struct Executor<'a> {
     context: &'a Context,
     repairs: Repairs,
     /// The newest known state of the Service, from which every write starts.
-    object: Arc<Service>,
-    errors: Vec<ReconcileError>,
-    waiting: BTreeSet<Waiting>,
+    object: Mutex<Arc<Service>>,
     /// As in [`ApplyResult`].
-    restored: BTreeSet<Part>,
+    restored: Mutex<BTreeSet<Part>>,
 }
 
 /// The reason for which an action did not succeed.
@@ -107,75 +185,6 @@ enum Interruption {
 impl<E: Into<ReconcileError>> From<E> for Interruption {
     fn from(error: E) -> Self {
         Self::Error(error.into())
-    }
-}
-
-impl Executor<'_> {
-    async fn perform(
-        &mut self,
-        action: &Action,
-        execution: &Execution,
-    ) -> Result<Outcome, Interruption> {
-        // Created load balancers are recorded even while the process stops.
-        if self.context.stopping.is_cancelled() && !execution.is_recording() {
-            return Err(ReconcileError::Stopping.into());
-        }
-        self.leadership.permit()?;
-        let observed = execution.observed();
-        match action {
-            Action::AddFinalizer { clouds } => self.add_finalizer(clouds, observed).await,
-            Action::ConfirmLive => self.confirm_live().await,
-            Action::Create { cloud, request } => self.create(cloud, request).await,
-            Action::Update {
-                cloud,
-                id,
-                request,
-                fallbacks,
-                urgency,
-            } => {
-                let before = observed
-                    .load_balancer(cloud)
-                    .filter(|known| known.id == *id);
-                let before = before.ok_or(ReconcileError::Changed)?;
-                let requests = Requests { request, fallbacks };
-                self.update(cloud, before, requests, *urgency).await
-            }
-            Action::Publish { clouds } => self.publish(clouds, observed).await,
-            Action::AwaitServing { clouds } => {
-                if let Some(cloud) = clouds.iter().find(|cloud| !observed.serves(cloud)) {
-                    return Err(Interruption::Waiting(Waiting::Provisioning(cloud.clone())));
-                }
-                let present = observed.present();
-                for (cloud, found) in present.filter(|(cloud, _)| clouds.contains(*cloud)) {
-                    self.ensure_shown(cloud, found).await?;
-                }
-                Ok(Outcome::Done)
-            }
-            Action::Delete { cloud, id } => {
-                self.ensure_unwanted(cloud, id, observed).await?;
-                self.delete(cloud, id).await
-            }
-            Action::ConfirmGone { cloud, id } => self.confirm_gone(cloud, id).await,
-            Action::RemoveFinalizer { clear_status } => self.remove_finalizer(*clear_status).await,
-        }
-    }
-
-    fn interrupted(&mut self, interruption: Interruption, execution: &mut Execution) {
-        let pending_create = match interruption {
-            Interruption::Waiting(waiting) => {
-                self.waiting.insert(waiting);
-                execution.failed(Reach::Action, Certainty::NotDone)
-            }
-            Interruption::Error(error) => {
-                let (reach, certainty) = (reach(&error), error.certainty());
-                self.errors.push(error);
-                execution.failed(reach, certainty)
-            }
-        };
-        if let Some(cloud) = pending_create {
-            let pending_creates = &self.context.memory.pending_creates;
-            pending_creates.record(&self.service.view.uid, cloud);
-        }
     }
 }
 

@@ -10,9 +10,10 @@ use super::load_balancer::{LoadBalancer, LoadBalancerSpec};
 use super::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 use super::problem::Problem;
 
-/// One action of a plan. Actions run in order, and the first that fails ends the
-/// plan for its cloud. An action contains all of its parameters, so that the
-/// executor decides nothing.
+/// One action of a plan. The actions on one cloud run in order, and the first that fails ends
+/// the plan for its cloud; those on different clouds run side by side
+/// ([`super::execution`]). An action contains all of its parameters, so that the executor
+/// decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Action {
     /// Add our finalizer to the Service, if it is missing, and the clouds of the creates

@@ -45,7 +45,8 @@ pub enum Planted {
 
 const FIRST: u8 = 0b01;
 const SECOND: u8 = 0b10;
-const BOTH: u8 = 0b11;
+/// Both clouds.
+pub const BOTH: u8 = 0b11;
 
 const PLAIN: Scenario = Scenario {
     name: "",

@@ -110,7 +110,8 @@ pub fn plan_for(facts: Facts, observed_clouds: ObservedClouds, broken: Option<Ru
             rule.remove_from(&mut plan);
         }
         let is_at_rest = is_at_rest(&plan);
-        let (execution, _) = Execution::new(plan, observed);
+        let (mut execution, _) = Execution::new(plan, observed);
+        execution.publish_early();
         Planned {
             execution: execution::share(execution),
             is_at_rest,

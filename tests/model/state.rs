@@ -152,6 +152,9 @@ pub struct Violations {
     pub hijack: bool,
     /// A move deleted the old load balancer before the new one served.
     pub gap: bool,
+    /// A load balancer that its live Service no longer wanted was deleted while its address
+    /// was published.
+    pub published_gone: bool,
     /// A create was undone although its load balancer was recorded.
     pub recorded_undone: bool,
 }

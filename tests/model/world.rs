@@ -71,24 +71,24 @@ impl World {
                 state.replicas[number] = Replica::default();
             }
             Move::StepDownAfterSending(number) | Move::CrashAfterSending(number) => {
-                let request = state.replicas[number].run?.request()?;
-                state.requests.push(request);
+                let run = state.replicas[number].run?;
+                state.requests.extend(run.requests());
                 state.replicas[number] = Replica::default();
             }
             Move::Start(number) => self.start(state, number, None)?,
             Move::StartWithout(number, cloud) => self.start(state, number, Some(cloud))?,
-            Move::Step(number) => self.step(state, number)?,
-            Move::StepUnanswered(number) => {
-                let request = state.replicas[number].run?.request()?;
-                self.step_unanswered(state, number)?;
+            Move::Step(number, lane) => self.step(state, number, lane)?,
+            Move::StepUnanswered(number, lane) => {
+                let request = state.replicas[number].run?.request(lane)?;
+                self.step_unanswered(state, number, lane)?;
                 state.requests.push(request);
             }
-            Move::StepTwice(number) => {
-                let request = state.replicas[number].run?.request()?;
-                self.step(state, number)?;
+            Move::StepTwice(number, lane) => {
+                let request = state.replicas[number].run?.request(lane)?;
+                self.step(state, number, lane)?;
                 state.requests.push(request);
             }
-            Move::StepUnread(number) => self.step_unanswered(state, number)?,
+            Move::StepUnread(number, lane) => self.step_unanswered(state, number, lane)?,
             Move::List(number, cloud) => self.list(state, number, cloud, false),
             Move::ListLacking(number, cloud) => self.list(state, number, cloud, true),
             Move::Arrive(which) => {
