@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
-use testbed::cloud::{CloudSimulator, Code, Event, Failure, Fault, FaultKind, Verb};
+use testbed::cloud::{CloudSimulator, Code, Event, Failure, Fault, FaultKind, LoadBalancer, Verb};
 use testbed::environment::{SOON, addresses};
 use testbed::{Environment, eventually};
 
@@ -120,5 +120,137 @@ async fn the_calls_to_two_clouds_are_side_by_side() -> Result<()> {
         writes.len() <= 3,
         "finalizer, and one publication for each cloud: {writes:#?}"
     );
+    Ok(())
+}
+
+/// The load balancer on a cloud, once it is as expected.
+async fn until_there(
+    cloud: &CloudSimulator,
+    what: &str,
+    is_as_expected: impl Fn(&LoadBalancer) -> bool,
+) -> Result<()> {
+    eventually(what, SOON, async || {
+        Ok(cloud.inventory().iter().any(&is_as_expected).then_some(()))
+    })
+    .await
+}
+
+/// The call that hangs has not ended yet.
+fn ensure_hangs(cloud: &CloudSimulator, verb: Verb) -> Result<()> {
+    let hangs = |event: &Event| event.verb == verb && event.finished_micros.is_none();
+    ensure!(cloud.events().iter().any(hangs), "{:?}", cloud.events());
+    Ok(())
+}
+
+/// What hangs is the first call of each kind: a create, an update, a delete, and a query.
+#[tokio::test]
+async fn edits_of_one_cloud_do_not_wait_for_another_that_hangs() -> Result<()> {
+    for hanging in [0, 1] {
+        let test = environment(&format!("several-edit-{hanging}")).await?;
+        let _replica = test.sole_replica().await?;
+        let (serving, hanging) = other_than(&test, hanging);
+        hanging.set_fault(Fault::new(HANG).on(Verb::Create));
+        test.service("web")
+            .provider("cloud1,cloud2")
+            .create()
+            .await?;
+        until_published(&test, serving).await?;
+        for bandwidth in ["7M", "9M"] {
+            test.annotate("web", &[("lb-bandwidth", Some(bandwidth))])
+                .await?;
+            let is_edited = |found: &LoadBalancer| found.settings.bandwidth == bandwidth;
+            until_there(serving, "the edit on the cloud that serves", is_edited).await?;
+        }
+        ensure_hangs(hanging, Verb::Create)?;
+        let creates = hanging.events().into_iter();
+        let creates = creates.filter(|event| event.verb == Verb::Create).count();
+        ensure!(creates == 1, "one call at a time: {creates}");
+        // Deleted while the create is still under way: the other cloud does not wait, the
+        // finalizer does.
+        test.delete("web").await?;
+        eventually("the other cloud to be released", SOON, async || {
+            Ok(serving.inventory().is_empty().then_some(()))
+        })
+        .await?;
+        let service = test.get("web").await?;
+        ensure!(service.metadata.finalizers.is_some(), "{service:?}");
+        ensure_hangs(hanging, Verb::Create)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_update_that_hangs_delays_no_other_cloud() -> Result<()> {
+    let test = environment("several-update").await?;
+    let _replica = test.sole_replica().await?;
+    test.service("web")
+        .provider("cloud1,cloud2")
+        .create()
+        .await?;
+    test.until_ready("web").await?;
+    let (serving, hanging) = other_than(&test, 0);
+    hanging.set_fault(Fault::new(HANG).on(Verb::Update));
+    for bandwidth in ["7M", "9M"] {
+        test.annotate("web", &[("lb-bandwidth", Some(bandwidth))])
+            .await?;
+        let is_edited = |found: &LoadBalancer| found.settings.bandwidth == bandwidth;
+        until_there(serving, "the edit on the cloud that serves", is_edited).await?;
+    }
+    ensure_hangs(hanging, Verb::Update)?;
+    let service = test.get("web").await?;
+    ensure!(
+        addresses(&service).len() == 2,
+        "both stay published: {service:?}"
+    );
+    Ok(())
+}
+
+/// After a failed call, its cloud has to be queried, and that hangs too.
+#[tokio::test]
+async fn a_query_that_hangs_delays_no_other_cloud() -> Result<()> {
+    let test = environment("several-query").await?;
+    let _replica = test.sole_replica().await?;
+    let (serving, hanging) = other_than(&test, 0);
+    hanging.set_fault(Fault::new(FaultKind::FailBefore(Failure::status(503))).on(Verb::Create));
+    test.service("web")
+        .provider("cloud1,cloud2")
+        .create()
+        .await?;
+    until_published(&test, serving).await?;
+    hanging.set_fault(Fault::new(HANG).on(Verb::Query));
+    for bandwidth in ["7M", "9M"] {
+        test.annotate("web", &[("lb-bandwidth", Some(bandwidth))])
+            .await?;
+        let is_edited = |found: &LoadBalancer| found.settings.bandwidth == bandwidth;
+        until_there(serving, "the edit on the cloud that serves", is_edited).await?;
+    }
+    ensure_hangs(hanging, Verb::Query)?;
+    Ok(())
+}
+
+/// A cloud that takes its time is not given up: what it answers in the end counts.
+#[tokio::test]
+async fn a_slow_cloud_is_published_when_it_has_answered() -> Result<()> {
+    let test = environment("several-slow").await?;
+    let _replica = test.sole_replica().await?;
+    let (serving, slow) = other_than(&test, 0);
+    slow.set_fault(Fault::new(FaultKind::Latency { millis: 3_000 }));
+    test.service("web")
+        .provider("cloud1,cloud2")
+        .create()
+        .await?;
+    until_published(&test, serving).await?;
+    let ready = test.until_ready("web").await?;
+    ensure!(addresses(&ready).len() == 2, "{ready:?}");
+    let creates = slow.events().into_iter();
+    let creates = creates.filter(|event| event.verb == Verb::Create).count();
+    ensure!(creates == 1, "its answer is not lost: {:?}", slow.events());
+    test.annotate("web", &[("lb-bandwidth", Some("7M"))])
+        .await?;
+    let is_edited = |found: &LoadBalancer| found.settings.bandwidth == "7M";
+    until_there(slow, "the edit on the slow cloud", is_edited).await?;
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    ensure!(slow.inventory().is_empty() && serving.inventory().is_empty());
     Ok(())
 }

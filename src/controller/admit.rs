@@ -37,7 +37,7 @@ pub fn admit<'a>(
     let queries = cloud_queries(service, context);
     let clouds: CloudSet = queries
         .iter()
-        .filter(|query| query.is_configured())
+        .filter(|query| query.may_call())
         .map(|query| query.name.clone())
         .collect();
     let is_listed = context.queue.are_listed(&clouds);

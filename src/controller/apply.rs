@@ -10,21 +10,24 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Context;
 use super::attempt::{ApplyResult, ObservedClouds, ObservedService, Repairs};
 use super::error::ReconcileError;
 use super::memory::own_writes::Part;
+use super::observe::PATIENCE;
 use super::pace::PacedPlan;
 use super::report::{events, metrics};
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
 use crate::plan::execution::{Certainty, Execution, Lane, Reach};
-use crate::plan::{Action, Waiting};
+use crate::plan::naming::CloudName;
+use crate::plan::{Action, Plan, Waiting};
 use crate::telemetry::traces;
 use task::{End, Task};
 
@@ -32,74 +35,186 @@ use task::{End, Task};
 /// that clouds that answer at the same moment need one write. Nobody notices the delay.
 const SAME_MOMENT: Duration = Duration::from_millis(10);
 
-/// Performs a plan.
-pub async fn apply(
-    paced: PacedPlan,
-    service: &ObservedService,
-    clouds: ObservedClouds,
-    leadership: &Leadership,
-    context: &Context,
-) -> ApplyResult {
+/// Performs effects for one Service.
+pub struct Executor<'a> {
+    service: &'a ObservedService,
+    leadership: &'a Leadership,
+    context: &'a Context,
+    repairs: Repairs,
+    /// The newest known state of the Service, from which every write starts.
+    object: Mutex<Arc<Service>>,
+    /// As in [`ApplyResult`].
+    restored: Mutex<BTreeSet<Part>>,
+}
+
+/// A plan that is being performed.
+pub struct Performance<'e> {
+    executor: &'e Executor<'e>,
+    progress: Progress,
+    under_way: FuturesUnordered<BoxFuture<'e, (Lane, End)>>,
+    /// The clouds whose calls it leaves behind.
+    pub left: BTreeSet<CloudName>,
+}
+
+impl<'a> Executor<'a> {
+    pub fn new(
+        service: &'a ObservedService,
+        leadership: &'a Leadership,
+        context: &'a Context,
+        repairs: Repairs,
+    ) -> Self {
+        Self {
+            service,
+            leadership,
+            context,
+            repairs,
+            object: Mutex::new(service.object.clone()),
+            restored: Mutex::default(),
+        }
+    }
+}
+
+/// The time until the next attempt after a call that was left behind has shown that its cloud
+/// is still at work: such a cloud is slow, and is not asked all the time.
+const REST: Duration = Duration::from_secs(5);
+
+/// Announces a plan in metrics, traces and Events.
+pub fn announce(paced: &PacedPlan, service: &ObservedService, context: &Context) {
     if !paced.is_empty() {
         traces::begin();
     }
     metrics::count_drift_found(&paced.repairs, context);
-    events::emit_before_apply(&paced, service, context);
-    let PacedPlan { plan, repairs } = paced;
+    events::emit_before_apply(paced, service, context);
+}
+
+/// Performs a plan, up to the calls that take so long that they are left behind, if the
+/// Service has other clouds. [`Performance::finish`] ends these.
+pub async fn apply<'e>(
+    plan: Plan,
+    clouds: ObservedClouds,
+    executor: &'e Executor<'e>,
+) -> (ApplyResult, Performance<'e>) {
     let ObservedClouds {
         observed,
         errors,
         disowned,
     } = clouds;
     let (execution, waiting) = Execution::new(plan, observed);
-    let executor = Executor {
-        service,
-        leadership,
-        context,
-        repairs,
-        object: Mutex::new(service.object.clone()),
-        restored: Mutex::default(),
+    let mut performance = Performance {
+        executor,
+        progress: Progress {
+            execution,
+            begun: BTreeSet::new(),
+            actions: Vec::new(),
+            errors: errors.into_values().map(ReconcileError::from).collect(),
+            waiting,
+        },
+        under_way: FuturesUnordered::new(),
+        left: BTreeSet::new(),
     };
-    let mut progress = Progress {
-        execution,
-        begun: BTreeSet::new(),
-        actions: Vec::new(),
-        errors: errors.into_values().map(ReconcileError::from).collect(),
-        waiting,
-    };
-    let mut under_way = FuturesUnordered::new();
-    loop {
-        let tasks = progress.begin(&executor).into_iter();
-        under_way.extend(tasks.map(|task| executor.perform(task)));
-        // A publication is worth waiting for those that answer at the same moment.
-        let next = if progress.execution.may_publish_early() {
-            timeout(SAME_MOMENT, under_way.next()).await
-        } else {
-            Ok(under_way.next().await)
-        };
-        match next {
-            Ok(Some((lane, end))) => progress.ended(&lane, end, &executor),
-            Ok(None) => break,
-            Err(_) => progress.execution.publish_early(),
-        }
-    }
-    drop(under_way);
+    performance.run().await;
     let Progress {
         execution,
         begun: _,
         actions,
         errors,
         waiting,
-    } = progress;
-    ApplyResult {
-        observed: execution.into_observed(),
-        object: executor.object.into_inner(),
-        actions,
-        errors,
-        waiting,
+    } = &mut performance.progress;
+    let result = ApplyResult {
+        observed: execution.observed().clone(),
+        object: executor.object.lock().clone(),
+        actions: std::mem::take(actions),
+        errors: std::mem::take(errors),
+        waiting: std::mem::take(waiting),
         disowned,
-        repairs: executor.repairs,
-        restored: executor.restored.into_inner(),
+        repairs: executor.repairs.clone(),
+        restored: std::mem::take(&mut executor.restored.lock()),
+    };
+    (result, performance)
+}
+
+async fn rest(lane: Lane) -> (Lane, End) {
+    sleep(REST).await;
+    (lane, End::Rested)
+}
+
+impl Performance<'_> {
+    /// Performs effects until none is left, or only some that take long.
+    async fn run(&mut self) {
+        loop {
+            self.begin();
+            let publishes_early = self.progress.execution.may_publish_early();
+            let wait = match (publishes_early, self.may_leave()) {
+                (true, _) => Some(SAME_MOMENT),
+                (false, true) => Some(PATIENCE),
+                (false, false) => None,
+            };
+            let next = self.under_way.next();
+            let next = match wait {
+                Some(wait) => timeout(wait, next).await,
+                None => Ok(next.await),
+            };
+            match next {
+                Ok(Some((lane, end))) => self.progress.ended(&lane, end, self.executor),
+                Ok(None) => return,
+                Err(_) if publishes_early => self.progress.execution.publish_early(),
+                Err(_) => return self.leave(),
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        let executor = self.executor;
+        let tasks = self.progress.begin(executor).into_iter();
+        let tasks = tasks.map(|task| executor.perform(task).boxed());
+        self.under_way.extend(tasks);
+    }
+
+    /// Whether the Service has other clouds, which must not wait for those under way.
+    fn may_leave(&self) -> bool {
+        let execution = &self.progress.execution;
+        execution.awaits_only_clouds()
+            && execution.observed().clouds.len() > 1
+            && !self.executor.context.stopping.is_cancelled()
+    }
+
+    fn leave(&mut self) {
+        let Executor {
+            service, context, ..
+        } = self.executor;
+        self.left = self.progress.execution.leave();
+        for cloud in &self.left {
+            context.memory.left_calls.leave(&service.view.uid, cloud);
+            let waiting = Waiting::Unanswered(cloud.clone());
+            self.progress.waiting.insert(waiting);
+        }
+    }
+
+    /// Waits for the calls that were left behind, and hands over to the next attempt what
+    /// each has shown.
+    pub async fn finish(mut self) {
+        let Executor {
+            service, context, ..
+        } = self.executor;
+        loop {
+            self.begin();
+            let Some((lane, end)) = self.under_way.next().await else {
+                return;
+            };
+            self.progress.ended(&lane, end, self.executor);
+            let actions = self.progress.actions.drain(..);
+            events::emit_left(service, actions, context);
+            let Lane::Cloud(cloud) = &lane else {
+                continue;
+            };
+            if !std::mem::take(&mut self.progress.waiting).is_empty() {
+                self.under_way.push(rest(lane).boxed());
+            } else if self.progress.execution.effect(&lane).is_none() {
+                let errors = self.progress.errors.drain(..);
+                let error = errors.filter_map(ReconcileError::into_cloud).next();
+                context.call_ended(&service.view, cloud, error.map_or(Ok(None), Err));
+            }
+        }
     }
 }
 
@@ -140,6 +255,7 @@ impl Progress {
             End::Action(Err(interruption)) => self.interrupted(lane, interruption, executor),
             End::ServiceChecked { is_gone } => self.execution.service_checked(is_gone),
             End::Undone => self.execution.undone(),
+            End::Rested => {}
         }
     }
 
@@ -161,18 +277,6 @@ impl Progress {
             pending_creates.record(&executor.service.view.uid, cloud);
         }
     }
-}
-
-/// Performs effects for one Service.
-struct Executor<'a> {
-    service: &'a ObservedService,
-    leadership: &'a Leadership,
-    context: &'a Context,
-    repairs: Repairs,
-    /// The newest known state of the Service, from which every write starts.
-    object: Mutex<Arc<Service>>,
-    /// As in [`ApplyResult`].
-    restored: Mutex<BTreeSet<Part>>,
 }
 
 /// The reason for which an action did not succeed.

@@ -2,19 +2,24 @@
 
 pub mod cloud_query;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use tokio::time::timeout;
 
 use super::Context;
 use super::admit::Admitted;
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
 use super::report::events::emit_unclear_switch;
+use crate::cloud::CloudError;
 use crate::kubernetes::condition::ConditionReason;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
+use crate::plan::naming::CloudName;
 use crate::plan::service::ServiceView;
 use crate::plan::{CloudView, Desired, Release, desired};
 use cloud_query::QueryResult;
@@ -81,42 +86,98 @@ fn delay(
     // A deletion is the last edit of all.
     let edit = memory.edits.delay(&view.uid, spec_hash);
     let edit = edit.filter(|_| !view.deleting);
+    // A cloud that has answered does not wait for the backoff of another.
+    if edit.is_none() && memory.left_calls.has_answers(&view.uid) {
+        return None;
+    }
     edit.or_else(|| memory.requeue.remaining(&view.uid, spec_hash, nodes))
 }
 
-/// Queries the clouds of a Service concurrently, unless the inventories have answered.
+/// A cloud that takes longer than this does not keep a Service from its other clouds: the
+/// attempt goes on without it. A cloud answers most calls within a second, and an attempt that
+/// goes on without one costs another attempt when it has answered.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A query that is under way.
+type Query<'a> = BoxFuture<'a, (CloudName, Result<QueryResult, CloudError>)>;
+
+/// Queries of clouds that the attempt goes on without.
+#[derive(Default)]
+pub struct LeftQueries<'a> {
+    pub clouds: BTreeSet<CloudName>,
+    queries: FuturesUnordered<Query<'a>>,
+}
+
+impl LeftQueries<'_> {
+    /// Waits for the answers, and hands each over to the next attempt.
+    pub async fn finish(mut self, service: &ObservedService, context: &Context) {
+        while let Some((cloud, result)) = self.queries.next().await {
+            context.call_ended(&service.view, &cloud, result.map(Some));
+        }
+    }
+}
+
+/// Queries the clouds of a Service concurrently, unless the inventories have answered. Goes
+/// on without those that take long, if others have answered.
 ///
 /// # Errors
 /// [`Skip::UntilChange`] when the process stops, because reads can be abandoned at
 /// any time.
-pub async fn observe_clouds(
-    service: &ObservedService,
-    admitted: Admitted<'_>,
-    context: &Context,
-) -> Result<ObservedClouds, Skip> {
+pub async fn observe_clouds<'a>(
+    service: &'a ObservedService,
+    admitted: Admitted<'a>,
+    context: &'a Context,
+) -> Result<(ObservedClouds, LeftQueries<'a>), Skip> {
     let (queries, backends, priority) = match admitted {
-        Admitted::Known(clouds) => return Ok(clouds),
+        Admitted::Known(clouds) => return Ok((clouds, LeftQueries::default())),
         Admitted::Queries {
             queries,
             backends,
             priority,
         } => (queries, backends, priority),
     };
-    let queries = queries.into_iter().map(|query| async move {
-        let result = query.run(priority).await;
-        (query.name, result)
-    });
-    let results = context.stopping.run_until_cancelled(join_all(queries));
-    let results = results.await.ok_or(Skip::UntilChange)?;
+    let mut left = LeftQueries {
+        clouds: queries.iter().map(|query| query.name.clone()).collect(),
+        queries: FuturesUnordered::new(),
+    };
+    left.queries.extend(queries.into_iter().map(|query| {
+        let run = async move {
+            let result = query.run(priority).await;
+            (query.name, result)
+        };
+        run.boxed()
+    }));
+    let mut answers = Vec::new();
+    let answered = async {
+        loop {
+            let next = left.queries.next();
+            let next = match answers.is_empty() {
+                true => next.await,
+                false => timeout(PATIENCE, next).await.unwrap_or_default(),
+            };
+            let Some((name, result)) = next else {
+                break;
+            };
+            left.clouds.remove(&name);
+            answers.push((name, result));
+        }
+    };
+    let answered = context.stopping.run_until_cancelled(answered).await;
+    answered.ok_or(Skip::UntilChange)?;
+    for cloud in &left.clouds {
+        context.memory.left_calls.leave(&service.view.uid, cloud);
+    }
     let mut errors = BTreeMap::new();
-    let results = results.into_iter().map(|(name, result)| {
+    let answered = answers.into_iter().map(|(name, result)| {
         let result = result.unwrap_or_else(|error| {
             errors.insert(name.clone(), error);
             QueryResult::from(CloudView::Unreachable)
         });
         (name, result)
     });
-    let mut clouds = ObservedClouds::of(service, backends, results);
+    let unanswered = left.clouds.iter().cloned();
+    let unanswered = unanswered.map(|name| (name, CloudView::Unanswered.into()));
+    let mut clouds = ObservedClouds::of(service, backends, answered.chain(unanswered));
     clouds.errors = errors;
-    Ok(clouds)
+    Ok((clouds, left))
 }

@@ -26,7 +26,7 @@ use crate::plan::naming::{CloudName, ServiceKey};
 use crate::priority::Priority;
 use crate::telemetry::Metrics;
 pub use places::CloudSet;
-use queue::{Queue, Start};
+use queue::{Kept, Queue, Start};
 
 /// A Service in the queue.
 type Key = Arc<ServiceKey>;
@@ -179,6 +179,15 @@ impl Work {
         is_admitted
     }
 
+    /// Keeps the places at these clouds beyond the end of the reconcile.
+    pub fn keep_places(&self, clouds: &CloudSet) -> KeptPlaces {
+        let kept = self.queue.queue.lock().keep(&self.key, clouds);
+        KeptPlaces {
+            queue: self.queue.clone(),
+            kept,
+        }
+    }
+
     /// Ends the reconcile; another one follows after the delay.
     pub fn requeue_after(mut self, delay: Duration) {
         self.next = Next::After(delay);
@@ -187,6 +196,22 @@ impl Work {
     /// Ends the reconcile; another one follows when it has its places.
     pub fn park(mut self, need: Need) {
         self.next = Next::Park(need);
+    }
+}
+
+/// Places at clouds for calls that a reconcile has left behind. Dropping the value returns
+/// them.
+pub struct KeptPlaces {
+    queue: Arc<Workqueue>,
+    kept: Option<Kept>,
+}
+
+impl Drop for KeptPlaces {
+    fn drop(&mut self) {
+        if let Some(kept) = &self.kept {
+            self.queue.queue.lock().return_kept(kept);
+            self.queue.changed.notify_one();
+        }
     }
 }
 

@@ -158,6 +158,8 @@ pub enum Waiting {
     Invalid(Vec<Problem>),
     /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),
+    /// A call to the cloud has not been answered yet; its answer triggers the next attempt.
+    Unanswered(CloudName),
     /// The cloud is in the record and not configured; an operator must act.
     CloudNotConfigured(CloudName),
     /// Our name is taken by a load balancer of another owner; a person must act.
@@ -188,6 +190,7 @@ impl Waiting {
     pub fn cloud(&self) -> Option<&CloudName> {
         match self {
             Self::CloudUnreachable(cloud)
+            | Self::Unanswered(cloud)
             | Self::CloudNotConfigured(cloud)
             | Self::NameTaken(cloud)
             | Self::Provisioning(cloud)

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::action::{Action, Outcome, Plan, Waiting};
 use super::naming::{CloudName, LoadBalancerId};
-use super::observed::Observed;
+use super::observed::{CloudView, Observed};
 use super::record::Publication;
 
 /// Where an effect is performed. One effect at a time is under way in a lane.
@@ -215,6 +215,35 @@ impl Execution {
             Action::Create { cloud, .. } if certainty == Certainty::Unknown => Some(cloud),
             _ => None,
         }
+    }
+
+    /// Whether only calls to clouds are under way, so that [`Self::leave`] leaves no write.
+    pub fn awaits_only_clouds(&self) -> bool {
+        let is_at_cloud = |lane: &Lane| matches!(lane, Lane::Cloud(_));
+        self.phase == Phase::Applying
+            && !self.under_way.is_empty()
+            && self.under_way.keys().all(is_at_cloud)
+    }
+
+    /// Leaves the clouds behind at which something is under way: no write follows. What is
+    /// under way there is still to be ended here, with what follows it on the same cloud.
+    /// Whatever it creates is undone if the Service is gone by then, and found by the next plan
+    /// otherwise, for which these clouds are [`CloudView::Unanswered`] until then. Returns them.
+    pub fn leave(&mut self) -> BTreeSet<CloudName> {
+        let clouds = self.under_way.values().filter_map(Action::cloud);
+        let clouds: BTreeSet<CloudName> = clouds.cloned().collect();
+        for cloud in &clouds {
+            let view = CloudView::Unanswered;
+            self.observed.clouds.insert(cloud.clone(), view);
+        }
+        let write = self
+            .remaining
+            .iter()
+            .position(|next| next.cloud().is_none());
+        self.remaining
+            .truncate(write.unwrap_or(self.remaining.len()));
+        self.may_be_gone = true;
+        clouds
     }
 
     /// Records the result of reading the live Service. If it is gone, every create is

@@ -43,6 +43,9 @@ pub enum CloudView {
     NotConfigured,
     /// The query failed: the state of the load balancer is unknown.
     Unreachable,
+    /// The answer to a call is still awaited: the state of the load balancer is unknown, and
+    /// no other call is made meanwhile.
+    Unanswered,
 }
 
 /// The Nodes that may serve as back ends.
@@ -154,7 +157,7 @@ impl Observed {
 
     /// The record and addresses to publish in the Service.
     ///
-    /// The record keeps clouds whose state is unknown (unreachable or not configured),
+    /// The record keeps clouds whose state is unknown (unreachable, unanswered or not configured),
     /// announced ones while they are wanted, and the ids of lost load balancers while the
     /// addresses in the status may be theirs.
     /// Published addresses are replaced only when every wanted cloud serves: neither
@@ -164,7 +167,9 @@ impl Observed {
             let view = self.clouds.get(cloud);
             matches!(
                 view,
-                None | Some(CloudView::Unreachable | CloudView::NotConfigured)
+                None | Some(
+                    CloudView::Unreachable | CloudView::Unanswered | CloudView::NotConfigured
+                )
             )
         };
         // A create there may still be on its way.

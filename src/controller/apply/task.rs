@@ -41,8 +41,12 @@ struct Begun {
 /// How an effect ended.
 pub(super) enum End {
     Action(Result<Outcome, Interruption>),
-    ServiceChecked { is_gone: bool },
+    ServiceChecked {
+        is_gone: bool,
+    },
     Undone,
+    /// Nothing was to be done for a while.
+    Rested,
 }
 
 impl Task {

@@ -5,7 +5,7 @@ use crate::cloud::{CloudError, Which};
 use crate::controller::Context;
 use crate::controller::attempt::ObservedService;
 use crate::controller::cloud_handle::CloudHandle;
-use crate::controller::memory::pending_creates::PendingCreates;
+use crate::controller::memory::Memory;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
@@ -20,7 +20,7 @@ pub struct CloudQuery<'a> {
     service: &'a ServiceView,
     owner: Owner,
     load_balancer: LoadBalancerName,
-    pending_creates: &'a PendingCreates,
+    memory: &'a Memory,
 }
 
 /// The result of a query.
@@ -57,7 +57,7 @@ pub fn cloud_queries<'a>(
         }
     }
     let query = |name: CloudName| CloudQuery {
-        pending_creates: &memory.pending_creates,
+        memory,
         cloud: context.clouds.get(&name),
         name,
         service: view,
@@ -68,8 +68,15 @@ pub fn cloud_queries<'a>(
 }
 
 impl CloudQuery<'_> {
-    pub fn is_configured(&self) -> bool {
-        self.cloud.is_some()
+    /// Whether the attempt may call the cloud.
+    pub fn may_call(&self) -> bool {
+        self.cloud.is_some() && !self.is_under_way()
+    }
+
+    /// Whether an earlier attempt has left a call behind that has not ended.
+    fn is_under_way(&self) -> bool {
+        let left_calls = &self.memory.left_calls;
+        left_calls.is_under_way(&self.service.uid, &self.name)
     }
 
     /// The result without a call; `None` if the cloud has to be queried, for example
@@ -78,6 +85,13 @@ impl CloudQuery<'_> {
         let Some(cloud) = self.cloud else {
             return Some(CloudView::NotConfigured.into());
         };
+        if self.is_under_way() {
+            return Some(CloudView::Unanswered.into());
+        }
+        let left_calls = &self.memory.left_calls;
+        if left_calls.has_ended(&self.service.uid, &self.name) {
+            return None;
+        }
         if !self.service.finalizer && !self.may_have_created() {
             // Finalizer and announcement precede every create, so there is no load balancer.
             return Some(CloudView::Absent.into());
@@ -94,13 +108,23 @@ impl CloudQuery<'_> {
     /// Whether a create on this cloud may have been sent, even if somebody has taken our
     /// finalizer away since.
     fn may_have_created(&self) -> bool {
-        let pending = || self.pending_creates.clouds_for(&self.service.uid);
+        let pending = || self.memory.pending_creates.clouds_for(&self.service.uid);
         self.service.record.has(&self.name) || pending().contains(&self.name)
     }
 
     pub async fn run(&self, priority: Priority) -> Result<QueryResult, CloudError> {
         if let Some(known) = self.known(true) {
             return Ok(known);
+        }
+        let left_calls = &self.memory.left_calls;
+        if let Some(answer) = left_calls.take(&self.service.uid, &self.name) {
+            if let Some(result) = answer? {
+                return Ok(result);
+            }
+            // It changed something, and the inventory knows what.
+            if let Some(known) = self.known(true) {
+                return Ok(known);
+            }
         }
         let Some(cloud) = self.cloud else {
             return Ok(CloudView::NotConfigured.into());
@@ -110,7 +134,8 @@ impl CloudQuery<'_> {
         }
         let by_name = Which::Name(&self.load_balancer);
         let named = cloud.client.query(by_name, priority).await?;
-        self.pending_creates.resolve(&self.service.uid, &self.name);
+        let pending_creates = &self.memory.pending_creates;
+        pending_creates.resolve(&self.service.uid, &self.name);
         match (named, self.service.record.get(&self.name)) {
             (None, None) => Ok(CloudView::Absent.into()),
             (None, Some(id)) => self.query_by_id(cloud, id, priority).await,

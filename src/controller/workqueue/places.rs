@@ -60,10 +60,11 @@ impl Places {
         }
     }
 
-    pub(super) fn release(&mut self, clouds: &CloudSet, priority: Priority) {
-        for places in self.of(clouds) {
+    /// Returns the places at some of the clouds that were taken together.
+    pub(super) fn release(&mut self, some: &CloudSet, together: &CloudSet, priority: Priority) {
+        for places in self.of(some) {
             places.taken -= 1;
-            for share in places.shares(clouds, priority) {
+            for share in places.shares(together, priority) {
                 share.taken -= 1;
             }
         }

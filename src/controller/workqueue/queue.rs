@@ -76,6 +76,8 @@ struct Running {
     began: Instant,
     /// The lane and the priority of the places that the reconcile holds.
     held: Option<(LaneId, Priority)>,
+    /// The clouds of these whose places are not returned when the reconcile ends.
+    kept: CloudSet,
     /// The key was added again meanwhile.
     again: Option<Priority>,
 }
@@ -88,6 +90,14 @@ pub(super) struct Start {
     pub(super) waited: Duration,
     /// Whether the reconcile should explain the wait if it gets no place again.
     pub(super) explains: bool,
+}
+
+/// Places that were taken together with others, and are kept for longer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    clouds: CloudSet,
+    together: CloudSet,
+    priority: Priority,
 }
 
 impl LaneId {
@@ -213,6 +223,7 @@ impl Queue {
             return;
         };
         let (held, again) = (running.held.take(), running.again);
+        let kept = std::mem::take(&mut running.kept);
         match (again, next) {
             (Some(priority), Next::Park(need)) => self.make_ready(key, priority.max(need.priority)),
             (Some(priority), Next::Done | Next::After(_)) => {
@@ -238,7 +249,32 @@ impl Queue {
                 item.state = ItemState::Parked { lane, explain_at };
             }
         }
-        self.release(held);
+        self.release(held, &kept);
+    }
+
+    /// Keeps the places at some clouds beyond the end of a reconcile, for calls that it leaves
+    /// behind. Returns what [`Self::return_kept`] needs.
+    pub(super) fn keep(&mut self, key: &Key, clouds: &CloudSet) -> Option<Kept> {
+        let ItemState::Running(running) = &mut self.items.get_mut(key)?.state else {
+            return None;
+        };
+        let (lane, priority) = running.held.as_ref()?;
+        running.kept = clouds & &lane.clouds;
+        Some(Kept {
+            clouds: running.kept.clone(),
+            together: lane.clouds.clone(),
+            priority: *priority,
+        })
+    }
+
+    /// Returns places that were kept.
+    pub(super) fn return_kept(&mut self, kept: &Kept) {
+        let Kept {
+            clouds,
+            together,
+            priority,
+        } = kept;
+        self.places.release(clouds, together, *priority);
     }
 
     /// Records that the first list of a cloud has ended; what waited for it is
@@ -299,6 +335,7 @@ impl Queue {
         let state = ItemState::Running(Running {
             began: now,
             held,
+            kept: CloudSet::new(),
             again: None,
         });
         let before = std::mem::replace(&mut item.state, state);
@@ -388,13 +425,14 @@ impl Queue {
         Some(item)
     }
 
-    /// Returns the places of a reconcile that ended.
-    fn release(&mut self, held: Option<(LaneId, Priority)>) {
+    /// Returns the places of a reconcile that ended, but those that it keeps.
+    fn release(&mut self, held: Option<(LaneId, Priority)>, kept: &CloudSet) {
         let Some((lane, priority)) = held else {
             self.running_without_place -= 1;
             return;
         };
-        self.places.release(&lane.clouds, priority);
+        let returned = &lane.clouds - kept;
+        self.places.release(&returned, &lane.clouds, priority);
         if let Some(parking) = self.parked.get_mut(&lane) {
             parking.running -= 1;
         }

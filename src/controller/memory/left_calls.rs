@@ -1,0 +1,97 @@
+//! The calls that an attempt has left behind: a cloud takes so long that the Service goes on
+//! without it. While such a call is under way, no other attempt calls that cloud for the
+//! Service; its end triggers an attempt, which takes what it has shown.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::per_service::PerService;
+use crate::cloud::CloudError;
+use crate::controller::observe::cloud_query::QueryResult;
+use crate::plan::naming::{CloudName, ServiceUid};
+
+/// How long an answer may wait for the attempt that takes it: that attempt is queued at once,
+/// and after more than this, the cloud is better asked again.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What a call has shown: the state of the cloud if it was a query, nothing if it changed
+/// something, or its error.
+pub type Answer = Result<Option<QueryResult>, CloudError>;
+
+enum Call {
+    UnderWay,
+    Ended(Instant, Answer),
+}
+
+/// The calls that attempts have left behind, by Service and cloud.
+#[derive(Default)]
+pub struct LeftCalls(PerService<BTreeMap<CloudName, Call>>);
+
+impl LeftCalls {
+    /// Records that a call is left behind.
+    pub fn leave(&self, uid: &ServiceUid, cloud: &CloudName) {
+        let mut all = self.0.lock();
+        let calls = all.entry(uid.clone()).or_default();
+        calls.insert(cloud.clone(), Call::UnderWay);
+    }
+
+    /// Records the end of a call that was left behind.
+    pub fn end(&self, uid: &ServiceUid, cloud: &CloudName, answer: Answer) {
+        let mut all = self.0.lock();
+        // Without an entry, the Service is gone.
+        if let Some(call) = all.get_mut(uid).and_then(|calls| calls.get_mut(cloud)) {
+            *call = Call::Ended(Instant::now(), answer);
+        }
+    }
+
+    /// Whether a call is under way.
+    pub fn is_under_way(&self, uid: &ServiceUid, cloud: &CloudName) -> bool {
+        self.has(uid, |(name, call)| {
+            name == cloud && matches!(call, Call::UnderWay)
+        })
+    }
+
+    /// Whether a call has ended, and no attempt has taken its answer.
+    pub fn has_ended(&self, uid: &ServiceUid, cloud: &CloudName) -> bool {
+        self.has(uid, |(name, call)| {
+            name == cloud && matches!(call, Call::Ended(..))
+        })
+    }
+
+    /// Whether any answer was not taken yet.
+    pub fn has_answers(&self, uid: &ServiceUid) -> bool {
+        self.has(uid, |(_, call)| matches!(call, Call::Ended(..)))
+    }
+
+    /// Takes the answer to a call that ended; `None` if there is none of use.
+    pub fn take(&self, uid: &ServiceUid, cloud: &CloudName) -> Option<Answer> {
+        let mut all = self.0.lock();
+        let calls = all.get_mut(uid)?;
+        if matches!(calls.get(cloud), Some(Call::UnderWay)) {
+            return None;
+        }
+        let call = calls.remove(cloud);
+        if calls.is_empty() {
+            all.remove(uid);
+        }
+        match call? {
+            Call::Ended(at, answer) if answer.is_err() || at.elapsed() <= FRESH => Some(answer),
+            Call::Ended(..) | Call::UnderWay => None,
+        }
+    }
+
+    fn has(&self, uid: &ServiceUid, is_it: impl Fn((&CloudName, &Call)) -> bool) -> bool {
+        let all = self.0.lock();
+        all.get(uid).is_some_and(|calls| calls.iter().any(is_it))
+    }
+
+    pub fn forget(&self, uid: &ServiceUid) {
+        self.0.forget(uid);
+    }
+
+    pub fn retain(&self, alive: &HashSet<ServiceUid>) {
+        self.0.retain(alive);
+    }
+}
