@@ -1,11 +1,13 @@
 //! A Service on several clouds: each cloud serves it, whatever the others do.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use testbed::cloud::{CloudSimulator, Code, Event, Failure, Fault, FaultKind, LoadBalancer, Verb};
-use testbed::environment::{SOON, addresses};
+use testbed::environment::{History, SOON, addresses};
+use testbed::nodes::{create_node, delete_node};
 use testbed::{Environment, eventually};
 
 const HANG: FaultKind = FaultKind::Hang {
@@ -252,5 +254,101 @@ async fn a_slow_cloud_is_published_when_it_has_answered() -> Result<()> {
     test.delete("web").await?;
     test.until_gone("web").await?;
     ensure!(slow.inventory().is_empty() && serving.inventory().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn node_changes_reach_one_cloud_while_another_hangs() -> Result<()> {
+    let mut test = Environment::own("several-nodes").await?;
+    test.request_timeout = TIMEOUT.into();
+    let node = |last| IpAddr::from([127, 10, 3, last]);
+    create_node(&test.client(), "one", node(1), &[]).await?;
+    let _replica = test.sole_replica().await?;
+    let (serving, hanging) = other_than(&test, 0);
+    hanging.set_fault(Fault::new(HANG).on(Verb::Create));
+    test.service("web")
+        .provider("cloud1,cloud2")
+        .create()
+        .await?;
+    until_published(&test, serving).await?;
+    create_node(&test.client(), "two", node(2), &[]).await?;
+    let has_both = |found: &LoadBalancer| found.settings.nodes.len() == 2;
+    until_there(serving, "the new Node on the cloud that serves", has_both).await?;
+    delete_node(&test.client(), "one").await?;
+    let has_one = |found: &LoadBalancer| found.settings.nodes == [node(2)];
+    until_there(serving, "the Node that left to be gone", has_one).await?;
+    ensure_hangs(hanging, Verb::Create)
+}
+
+/// Many Services wait for places at the cloud that hangs: each is served by the other.
+#[tokio::test]
+async fn a_cloud_without_places_delays_no_other_for_long() -> Result<()> {
+    const SERVICES: usize = 6;
+    let mut test = environment("several-places").await?;
+    test.concurrency = Some(1);
+    let _replica = test.sole_replica().await?;
+    let (serving, hanging) = other_than(&test, 0);
+    hanging.set_fault(Fault::new(HANG).on(Verb::Create));
+    for number in 0..SERVICES {
+        let service = test.service(&format!("web-{number}"));
+        service.provider("cloud1,cloud2").create().await?;
+    }
+    for number in 0..SERVICES {
+        let name = format!("web-{number}");
+        let is_published = |service: &Service| !addresses(service).is_empty();
+        test.until(&name, "an address to be published", is_published)
+            .await?;
+    }
+    ensure!(
+        serving.inventory().len() == SERVICES,
+        "{:?}",
+        serving.inventory()
+    );
+    ensure_hangs(hanging, Verb::Create)
+}
+
+/// The delete is held, so that the status can be seen before it.
+#[tokio::test]
+async fn the_address_of_a_removed_cloud_is_withdrawn_before_it_goes() -> Result<()> {
+    for removed in [0, 1] {
+        let test = environment(&format!("several-remove-{removed}")).await?;
+        let _replica = test.sole_replica().await?;
+        test.service("web")
+            .provider("cloud1,cloud2")
+            .create()
+            .await?;
+        let before = test.until_ready("web").await?;
+        let (stays, goes) = other_than(&test, removed);
+        let [stays_at, goes_at] = [stays, goes].map(|cloud| address(cloud).unwrap_or_default());
+        goes.set_fault(Fault::new(HANG).on(Verb::Delete));
+        let history = History::since(&test, &before).await?;
+        test.annotate("web", &[("provider", Some(stays.name()))])
+            .await?;
+        until_called(goes, Verb::Delete).await?;
+        let during = test.get("web").await?;
+        ensure!(
+            address(goes).as_ref() == Some(&goes_at),
+            "the delete is held"
+        );
+        ensure!(
+            addresses(&during) == [stays_at.clone()],
+            "{:?}",
+            addresses(&during)
+        );
+        let (ids, clouds) = test.record(&during).context("a record")?;
+        ensure!(
+            clouds == "cloud1,cloud2",
+            "what exists stays on record: {clouds}"
+        );
+        ensure!(ids.split(',').all(|id| !id.is_empty()), "{ids}");
+        let states = history.until(&during).await?;
+        let is_reachable = |state: &Service| addresses(state).contains(&stays_at);
+        ensure!(
+            states.iter().all(is_reachable),
+            "the other one was never withdrawn"
+        );
+        let (status, ..) = test.condition(&during).context("a condition")?;
+        ensure!(status == "True", "it stays ready: {status}");
+    }
     Ok(())
 }

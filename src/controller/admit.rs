@@ -19,7 +19,16 @@ pub enum Admitted<'a> {
         queries: Vec<CloudQuery<'a>>,
         backends: Backends,
         priority: Priority,
+        waits: Option<WaitsForPlace>,
     },
+}
+
+/// The places that an attempt goes on without.
+pub struct WaitsForPlace {
+    /// The clouds that it does not call.
+    pub clouds: CloudSet,
+    /// What it would need to call all of them.
+    pub need: Need,
 }
 
 /// Determines which clouds the attempt will call, and takes a place at each.
@@ -59,7 +68,10 @@ pub fn admit<'a>(
         };
         if !work.admit(&need) {
             changes::record_wait(service, context);
-            return Err(Skip::UntilPlace(need));
+            return match work.admit_to_some(&need) {
+                Some(some) => Ok(admitted_to(&some, need, queries, backends.clone())),
+                None => Err(Skip::UntilPlace(need)),
+            };
         }
     }
     Ok(match known {
@@ -68,8 +80,26 @@ pub fn admit<'a>(
             queries,
             backends: backends.clone(),
             priority,
+            waits: None,
         },
     })
+}
+
+/// An attempt that goes on without the clouds that have no place free.
+fn admitted_to<'a>(
+    some: &CloudSet,
+    need: Need,
+    mut queries: Vec<CloudQuery<'a>>,
+    backends: Backends,
+) -> Admitted<'a> {
+    let clouds = &need.clouds - some;
+    queries.retain(|query| !clouds.contains(&query.name));
+    Admitted::Queries {
+        queries,
+        backends,
+        priority: need.priority,
+        waits: Some(WaitsForPlace { clouds, need }),
+    }
 }
 
 /// Whether a user waits for this attempt.

@@ -12,7 +12,7 @@ use futures::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
 use super::Context;
-use super::admit::Admitted;
+use super::admit::{Admitted, WaitsForPlace};
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
 use super::report::events::emit_unclear_switch;
 use crate::cloud::CloudError;
@@ -106,6 +106,8 @@ type Query<'a> = BoxFuture<'a, (CloudName, Result<QueryResult, CloudError>)>;
 pub struct LeftQueries<'a> {
     pub clouds: BTreeSet<CloudName>,
     queries: FuturesUnordered<Query<'a>>,
+    /// The clouds that it does not call at all.
+    pub waits: Option<WaitsForPlace>,
 }
 
 impl LeftQueries<'_> {
@@ -128,17 +130,19 @@ pub async fn observe_clouds<'a>(
     admitted: Admitted<'a>,
     context: &'a Context,
 ) -> Result<(ObservedClouds, LeftQueries<'a>), Skip> {
-    let (queries, backends, priority) = match admitted {
+    let (queries, backends, priority, waits) = match admitted {
         Admitted::Known(clouds) => return Ok((clouds, LeftQueries::default())),
         Admitted::Queries {
             queries,
             backends,
             priority,
-        } => (queries, backends, priority),
+            waits,
+        } => (queries, backends, priority, waits),
     };
     let mut left = LeftQueries {
         clouds: queries.iter().map(|query| query.name.clone()).collect(),
         queries: FuturesUnordered::new(),
+        waits,
     };
     left.queries.extend(queries.into_iter().map(|query| {
         let run = async move {
@@ -175,7 +179,8 @@ pub async fn observe_clouds<'a>(
         });
         (name, result)
     });
-    let unanswered = left.clouds.iter().cloned();
+    let without_place = left.waits.iter().flat_map(|waits| &waits.clouds);
+    let unanswered = left.clouds.iter().chain(without_place).cloned();
     let unanswered = unanswered.map(|name| (name, CloudView::Unanswered.into()));
     let mut clouds = ObservedClouds::of(service, backends, answered.chain(unanswered));
     clouds.errors = errors;

@@ -1,15 +1,16 @@
 //! The reconcile of one Service, in steps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join;
 use kube::runtime::reflector::ObjectRef;
 use tracing::Instrument;
 
 use super::Context;
-use super::admit::admit;
+use super::admit::{WaitsForPlace, admit};
 use super::apply::{Executor, announce, apply};
-use super::attempt::Skip;
+use super::attempt::{ObservedService, Skip};
 use super::observe::{observe_clouds, observe_service};
 use super::pace::pace;
 use super::report::{explain_unreadable, explain_wait, report, spans};
@@ -37,11 +38,11 @@ async fn steps(
         Ok(admitted) => admitted, // no client
         Err(skip) => return Err((skip, work)),
     };
-    let (clouds, left) = match observe_clouds(&service, admitted, context).await {
+    let (clouds, mut left) = match observe_clouds(&service, admitted, context).await {
         Ok(observed) => observed, // client: clouds
         Err(skip) => return Err((skip, work)),
     };
-    let left_clouds = left.clouds.clone();
+    let (left_clouds, waits) = (left.clouds.clone(), left.waits.take());
     let act = async {
         let plan = plan(&service.desired, &clouds.observed); // pure
         let paced = pace(plan, &service, &context.memory.drift); // no client
@@ -50,13 +51,34 @@ async fn steps(
         let (result, calls) = apply(paced.plan, clouds, &executor).await; // client: clouds, API server
         let delay = report(&service, result, leadership, context).await; // client: API server
         let places = work.keep_places(&(&left_clouds | &calls.left));
-        end(work, delay.map_or(Skip::UntilChange, Skip::For));
+        end(
+            work,
+            next(&service, delay, waits, leadership, context).await,
+        );
         calls.finish().await; // client: clouds
         places
     };
     let (places, ()) = join(act, left.finish(&service, context)).await;
     drop(places);
     Ok(())
+}
+
+/// What follows an attempt that ended.
+async fn next(
+    service: &ObservedService,
+    delay: Option<Duration>,
+    waits: Option<WaitsForPlace>,
+    leadership: &Leadership,
+    context: &Context,
+) -> Skip {
+    if let Some(WaitsForPlace { clouds, .. }) = &waits {
+        explain_wait(service.object.clone(), clouds, leadership, context).await;
+    }
+    match (delay, waits) {
+        (Some(delay), _) => Skip::For(delay),
+        (None, Some(waits)) => Skip::UntilPlace(waits.need),
+        (None, None) => Skip::UntilChange,
+    }
 }
 
 /// Ends an attempt, and says when the next one follows.

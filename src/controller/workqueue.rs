@@ -179,6 +179,19 @@ impl Work {
         is_admitted
     }
 
+    /// Takes the places at those clouds that have one free, if the Service has waited so long
+    /// that it should no longer wait for all of them. Returns these clouds.
+    pub fn admit_to_some(&self, need: &Need) -> Option<CloudSet> {
+        if !self.explains_wait {
+            return None;
+        }
+        let some = self.queue.queue.lock().admit_to_some(&self.key, need);
+        if some.is_some() {
+            self.queue.changed.notify_one();
+        }
+        some
+    }
+
     /// Keeps the places at these clouds beyond the end of the reconcile.
     pub fn keep_places(&self, clouds: &CloudSet) -> KeptPlaces {
         let kept = self.queue.queue.lock().keep(&self.key, clouds);

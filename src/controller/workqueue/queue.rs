@@ -141,7 +141,13 @@ impl Queue {
                 return !was_added;
             }
             ItemState::Ready if priority <= item.priority => return false,
-            ItemState::Parked { .. } if priority == Priority::Background => return false,
+            // On several clouds, it may be served on those that have a place.
+            ItemState::Parked { lane, .. }
+                if priority == Priority::Background
+                    && !(item.is_explained && lane.clouds.len() > 1) =>
+            {
+                return false;
+            }
             ItemState::Ready | ItemState::Parked { .. } => {}
             ItemState::Delayed(_) => {
                 self.take_out(key);
@@ -212,6 +218,32 @@ impl Queue {
         self.parked.entry(id.clone()).or_default().running += 1;
         running.held = Some((id, need.priority));
         true
+    }
+
+    /// Gives a running reconcile its places at those of its clouds that have one free, if
+    /// not all have. Returns these clouds.
+    pub(super) fn admit_to_some(&mut self, key: &Key, need: &Need) -> Option<CloudSet> {
+        let ItemState::Running(running) = &mut self.items.get_mut(key)?.state else {
+            return None;
+        };
+        let has_place = |cloud: &&CloudName| {
+            let only = CloudSet::from([(*cloud).clone()]);
+            let is_listed = !need.after_list || self.places.are_listed(&only);
+            is_listed && self.places.has_free(&only, need.priority)
+        };
+        let clouds: CloudSet = need.clouds.iter().filter(has_place).cloned().collect();
+        if running.held.is_some() || clouds.is_empty() || clouds == need.clouds {
+            return None;
+        }
+        self.places.take(&clouds, need.priority);
+        self.running_without_place -= 1;
+        let id = LaneId {
+            clouds: clouds.clone(),
+            after_list: need.after_list,
+        };
+        self.parked.entry(id.clone()).or_default().running += 1;
+        running.held = Some((id, need.priority));
+        Some(clouds)
     }
 
     /// Ends a reconcile.
