@@ -7,20 +7,24 @@
 use crate::api_server::Refusal;
 use crate::execution::{self, End, LaneNumber};
 use crate::rules::Rule;
-use crate::state::{Object, Run, State};
+use crate::state::{At, Object, Run, State};
 use crate::step::Step;
 use crate::world::World;
 
 /// The lane of writes to the Service.
 const SERVICE: LaneNumber = 0;
+const AT_SERVICE: At = At {
+    left: None,
+    lane: SERVICE,
+};
 
 impl World {
     /// Performs the effect in a lane, and its response arrives.
-    pub fn step(&self, state: &mut State, number: usize, lane: LaneNumber) -> Option<()> {
-        let mut run = state.replicas[number].run?;
-        let end = match run.step(lane) {
+    pub fn step(&self, state: &mut State, number: usize, at: At) -> Option<()> {
+        let mut run = state.replicas[number].run_at(at)?;
+        let end = match run.step(at.lane) {
             Step::AddFinalizer | Step::Publish | Step::RemoveFinalizer { .. } => {
-                self.write(state, number, &mut run, lane)?
+                self.write(state, number, &mut run, at.lane)?
             }
             Step::ConfirmLive => confirm_live(state, number, &mut run),
             Step::Create {
@@ -68,19 +72,25 @@ impl World {
                 End::Undone
             }
         };
-        self.advance(state, number, run, lane, end);
+        self.advance(state, number, run, at, end);
+        Some(())
+    }
+
+    /// The reconcile goes on without the clouds whose responses are awaited.
+    pub fn leave(&self, state: &mut State, number: usize) -> Option<()> {
+        let replica = &mut state.replicas[number];
+        let run = replica.run.take()?;
+        replica.left.push(Run {
+            execution: execution::leave(run.execution)?,
+            ..run
+        });
         Some(())
     }
 
     /// The response to an effect is lost. Whether its request arrives is another move.
-    pub fn step_unanswered(
-        &self,
-        state: &mut State,
-        number: usize,
-        lane: LaneNumber,
-    ) -> Option<()> {
-        let run = state.replicas[number].run?;
-        let end = match run.step(lane) {
+    pub fn step_unanswered(&self, state: &mut State, number: usize, at: At) -> Option<()> {
+        let run = state.replicas[number].run_at(at)?;
+        let end = match run.step(at.lane) {
             Step::Undo { .. } => End::Undone,
             Step::Update { id, .. } => {
                 state.replicas[number].forget(id);
@@ -88,7 +98,7 @@ impl World {
             }
             _ => End::Failed,
         };
-        self.advance(state, number, run, lane, end);
+        self.advance(state, number, run, at, end);
         Some(())
     }
 
@@ -97,7 +107,7 @@ impl World {
         let mut run = state.replicas[number].run?;
         let patched = Self::raced_delete(state, run.patched(SERVICE)?);
         record(state, number, &mut run, patched);
-        self.advance(state, number, run, SERVICE, End::Succeeded(None));
+        self.advance(state, number, run, AT_SERVICE, End::Succeeded(None));
         Some(())
     }
 
@@ -138,24 +148,18 @@ impl World {
 
     /// Goes on to the next effect. The Service is read in the same move in which
     /// its publication failed.
-    fn advance(
-        &self,
-        state: &mut State,
-        number: usize,
-        mut run: Run,
-        mut lane: LaneNumber,
-        mut end: End,
-    ) {
+    fn advance(&self, state: &mut State, number: usize, mut run: Run, at: At, mut end: End) {
+        let mut lane = at.lane;
         while let Some(execution) = execution::advance(run.execution, lane, end, self.broken) {
             run.execution = execution;
             let mut lanes = run.lanes();
             if lanes.all(|lane| run.step(lane) != Step::CheckService) {
-                state.replicas[number].run = Some(run);
+                state.replicas[number].replace(at, Some(run));
                 return;
             }
             (lane, end) = (SERVICE, self.check_service(state, &run));
         }
-        state.replicas[number].run = None;
+        state.replicas[number].replace(at, None);
     }
 
     fn check_service(&self, state: &State, run: &Run) -> End {

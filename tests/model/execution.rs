@@ -25,6 +25,7 @@ const COUNT: usize = 1 + CLOUDS as usize;
 
 thread_local! {
     static ADVANCES: Memo<ToAdvance, Option<Shared<Execution>>> = Memo::default();
+    static LEFT: Memo<Shared<Execution>, Option<Shared<Execution>>> = Memo::default();
     static LANES: Memo<Shared<Execution>, [bool; COUNT]> = Memo::default();
     static STEPS: Memo<(Shared<Execution>, LaneNumber), Step> = Memo::default();
     static ANNOUNCEMENTS: Memo<(Shared<Execution>, Shared<Publication>), Shared<Publication>> = Memo::default();
@@ -74,6 +75,18 @@ pub fn advance(
         share(execution)
     };
     ADVANCES.with(|memo| memo.get((execution, lane, end, broken), compute))
+}
+
+/// The shipped `Execution::leave()`; `None` if a write is under way.
+pub fn leave(execution: Shared<Execution>) -> Option<Shared<Execution>> {
+    let compute = |before: Shared<Execution>| {
+        let mut execution = before.get().clone();
+        execution.awaits_only_clouds().then(|| {
+            execution.leave();
+            EXECUTIONS.share(execution)
+        })
+    };
+    LEFT.with(|memo| memo.get(execution, compute))
 }
 
 /// The handle of an execution; `None` if it has ended.

@@ -1,8 +1,8 @@
 //! The moves of the world: what can happen in a state.
 
-use crate::execution::LaneNumber;
+use crate::execution;
 use crate::scenario::Edit;
-use crate::state::{CLOUDS, Id, Phase, Replica, Request, State};
+use crate::state::{At, CLOUDS, Id, Phase, Replica, Request, State};
 use crate::world::World;
 
 /// Something that happens.
@@ -30,14 +30,16 @@ pub enum Move {
     Start(usize),
     /// Fault: the same, and a cloud is unreachable.
     StartWithout(usize, u8),
+    /// A leader goes on without the clouds whose responses are awaited.
+    Leave(usize),
     /// A leader's step in a lane is performed, and its response arrives.
-    Step(usize, LaneNumber),
+    Step(usize, At),
     /// Fault: the response to a request is lost; the request may arrive later or never.
-    StepUnanswered(usize, LaneNumber),
+    StepUnanswered(usize, At),
     /// Fault: a request is performed and answered, and may arrive a second time.
-    StepTwice(usize, LaneNumber),
+    StepTwice(usize, At),
     /// Fault: a read fails.
-    StepUnread(usize, LaneNumber),
+    StepUnread(usize, At),
     /// A leader lists a cloud, and sweeps.
     List(usize, u8),
     /// Fault: the list lacks the newest load balancer.
@@ -97,32 +99,37 @@ impl World {
                 moves.push(Move::ListLacking(number, cloud));
             }
         }
-        let Some(run) = &replica.run else {
+        if replica.run.is_none() {
             moves.push(Move::Start(number));
             if may_fail {
                 moves.extend((0..CLOUDS).map(|cloud| Move::StartWithout(number, cloud)));
             }
-            return;
-        };
-        let has_sent = run.requests().next().is_some();
+        }
+        let has_sent = replica.requests().next().is_some();
         if has_sent && other.leads {
             moves.push(Move::StepDownAfterSending(number));
         }
         if may_fail && has_sent {
             moves.push(Move::CrashAfterSending(number));
         }
-        for lane in run.lanes() {
-            moves.push(Move::Step(number, lane));
-            let request = run.request(lane);
+        for (at, run) in replica.under_way() {
+            moves.push(Move::Step(number, at));
+            let request = run.request(at.lane);
             if may_fail && request.is_some() {
-                moves.push(Move::StepUnanswered(number, lane));
+                moves.push(Move::StepUnanswered(number, at));
                 if !matches!(request, Some(Request::Patch { .. })) {
-                    moves.push(Move::StepTwice(number, lane));
+                    moves.push(Move::StepTwice(number, at));
                 }
             }
-            if may_fail && run.reads(lane) {
-                moves.push(Move::StepUnread(number, lane));
+            if may_fail && run.reads(at.lane) {
+                moves.push(Move::StepUnread(number, at));
             }
+        }
+        let Some(run) = &replica.run else {
+            return;
+        };
+        if self.scenario.leaves && execution::leave(run.execution).is_some() {
+            moves.push(Move::Leave(number));
         }
         let next_edit = self.scenario.edits.get(usize::from(state.edits));
         if next_edit == Some(&Edit::Delete) && run.adds_finalizer(state) {

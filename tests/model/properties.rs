@@ -110,7 +110,10 @@ fn settled_is_right(world: &World, state: &State) -> bool {
 /// everything and has nothing to do.
 pub fn is_settled(world: &World, state: &State) -> bool {
     let is_quiet = state.requests.is_empty()
-        && state.replicas.iter().all(|replica| replica.run.is_none())
+        && state
+            .replicas
+            .iter()
+            .all(|replica| replica.run.is_none() && replica.left.is_empty())
         && state
             .balancers
             .iter()

@@ -22,6 +22,18 @@ impl Replica {
             .copied()
     }
 
+    /// The requests of all effects that are under way.
+    pub fn requests(&self) -> impl Iterator<Item = Request> {
+        self.under_way()
+            .filter_map(|(at, run)| run.request(at.lane))
+    }
+
+    /// Whether an effect that was left behind is under way at a cloud.
+    pub fn awaits(&self, cloud: u8) -> bool {
+        let mut left = self.under_way().filter(|(at, _)| at.left.is_some());
+        left.any(|(at, _)| at.lane == cloud + 1)
+    }
+
     pub fn record(&mut self, found: Balancer) {
         let name = |id: Id| (id.cloud, id.uid);
         self.inventory
@@ -43,11 +55,6 @@ impl Run {
     /// The effect that is under way in a lane.
     pub fn step(&self, lane: LaneNumber) -> Step {
         execution::step(self.execution, lane)
-    }
-
-    /// The requests of all lanes.
-    pub fn requests(&self) -> impl Iterator<Item = Request> + '_ {
-        self.lanes().filter_map(|lane| self.request(lane))
     }
 
     /// The request of a step, if it would change something.

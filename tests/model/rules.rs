@@ -19,6 +19,8 @@ pub enum Rule {
     MakeBeforeBreak,
     /// The address of a load balancer is taken out of the Service before it is deleted.
     WithdrawnFirst,
+    /// A cloud at which a call was left behind is not called until that has ended.
+    OneCallAtATime,
     /// Load balancers that were created for a Service that vanished are deleted at once.
     UndoWhenGone,
     /// A load balancer may exist although a list lacks it.

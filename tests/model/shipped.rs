@@ -26,6 +26,7 @@ pub enum ObservedCloud {
     Present(Balancer),
     NameTaken,
     Unreachable,
+    Unanswered,
 }
 
 pub type ObservedClouds = [ObservedCloud; CLOUDS as usize];
@@ -101,6 +102,7 @@ pub fn plan_for(facts: Facts, observed_clouds: ObservedClouds, broken: Option<Ru
                 }
                 ObservedCloud::NameTaken => CloudView::NameTaken,
                 ObservedCloud::Unreachable => CloudView::Unreachable,
+                ObservedCloud::Unanswered => CloudView::Unanswered,
             };
             observed.clouds.insert(names::cloud_name(cloud), view);
         }

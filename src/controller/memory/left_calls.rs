@@ -95,3 +95,63 @@ impl LeftCalls {
         self.0.retain(alive);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::{ErrorKind, Operation, Verb};
+    use crate::plan::CloudView;
+
+    const CLOUD: &str = "cloud1";
+
+    fn names() -> (ServiceUid, CloudName) {
+        (ServiceUid::new("u"), CloudName::new(CLOUD))
+    }
+
+    fn error() -> CloudError {
+        let operation = Operation {
+            cloud: CloudName::new(CLOUD),
+            verb: Verb::Create,
+        };
+        CloudError::new(operation, ErrorKind::NameTaken, "taken".to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_taken_once_and_only_after_the_end() {
+        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
+        assert!(calls.take(&uid, &cloud).is_none());
+        calls.leave(&uid, &cloud);
+        assert!(calls.is_under_way(&uid, &cloud) && !calls.has_answers(&uid));
+        assert!(calls.take(&uid, &cloud).is_none(), "it has not ended");
+        assert!(!calls.is_under_way(&uid, &CloudName::new("cloud2")));
+        calls.end(&uid, &cloud, Ok(Some(CloudView::Absent.into())));
+        assert!(!calls.is_under_way(&uid, &cloud) && calls.has_ended(&uid, &cloud));
+        let answer = calls.take(&uid, &cloud);
+        let view = answer
+            .and_then(Result::ok)
+            .flatten()
+            .map(|result| result.view);
+        assert_eq!(view, Some(CloudView::Absent));
+        assert!(calls.take(&uid, &cloud).is_none() && !calls.has_answers(&uid));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_answer_is_of_no_use_and_an_old_error_is() {
+        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
+        for (answer, is_taken) in [(Ok(None), false), (Err(error()), true)] {
+            calls.leave(&uid, &cloud);
+            calls.end(&uid, &cloud, answer);
+            tokio::time::advance(2 * FRESH).await;
+            assert_eq!(calls.take(&uid, &cloud).is_some(), is_taken);
+        }
+    }
+
+    #[test]
+    fn the_answer_for_a_service_that_is_gone_is_dropped() {
+        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
+        calls.leave(&uid, &cloud);
+        calls.forget(&uid);
+        calls.end(&uid, &cloud, Err(error()));
+        assert!(!calls.has_answers(&uid));
+    }
+}

@@ -1,3 +1,4 @@
+mod left;
 mod side_by_side;
 
 use std::collections::BTreeMap;
