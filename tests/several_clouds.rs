@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
-use testbed::cloud::{CloudSimulator, Code, Event, Failure, Fault, FaultKind, LoadBalancer, Verb};
+use testbed::cloud::{
+    CloudSimulator, CloudSimulatorOptions, Code, Event, Failure, Fault, FaultKind, LoadBalancer,
+    Verb,
+};
 use testbed::environment::{History, SOON, addresses};
 use testbed::nodes::{create_node, delete_node};
 use testbed::{Environment, eventually};
@@ -349,6 +352,36 @@ async fn the_address_of_a_removed_cloud_is_withdrawn_before_it_goes() -> Result<
         );
         let (status, ..) = test.condition(&during).context("a condition")?;
         ensure!(status == "True", "it stays ready: {status}");
+    }
+    Ok(())
+}
+
+/// A cloud that is both slow to answer and slow to delete is asked at times, not all the time.
+#[tokio::test]
+async fn a_slow_cloud_that_is_at_work_is_given_a_rest() -> Result<()> {
+    let takes_its_time = |cloud: &mut CloudSimulatorOptions| {
+        cloud.latency = Duration::from_millis(1_500);
+        cloud.deletion = Duration::from_secs(12);
+    };
+    let mut test = Environment::shared_with("several-rest", takes_its_time).await?;
+    test.request_timeout = TIMEOUT.into();
+    let _replica = test.sole_replica().await?;
+    test.service("web")
+        .provider("cloud1,cloud2")
+        .create()
+        .await?;
+    test.until_ready("web").await?;
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    for cloud in test.clouds() {
+        ensure!(cloud.inventory().is_empty(), "{:?}", cloud.inventory());
+        let mut deletes = cloud.events().into_iter();
+        let deleted = deletes.find(|event| event.verb == Verb::Delete);
+        let deleted = deleted.context("a delete")?.sequence;
+        let mut asked = cloud.events_after(deleted);
+        asked.retain(|event| event.verb == Verb::Query);
+        // One right away, then by name and by id after each rest, and once it is gone.
+        ensure!(asked.len() <= 8, "{} queries: {asked:#?}", asked.len());
     }
     Ok(())
 }

@@ -133,8 +133,9 @@ pub async fn apply<'e>(
     (result, performance)
 }
 
-async fn rest(lane: Lane) -> (Lane, End) {
-    sleep(REST).await;
+async fn rest(lane: Lane, context: &Context) -> (Lane, End) {
+    let rest = sleep(REST);
+    context.stopping.run_until_cancelled(rest).await;
     (lane, End::Rested)
 }
 
@@ -208,7 +209,7 @@ impl Performance<'_> {
                 continue;
             };
             if !std::mem::take(&mut self.progress.waiting).is_empty() {
-                self.under_way.push(rest(lane).boxed());
+                self.under_way.push(rest(lane, context).boxed());
             } else if self.progress.execution.effect(&lane).is_none() {
                 let errors = self.progress.errors.drain(..);
                 let error = errors.filter_map(ReconcileError::into_cloud).next();

@@ -15,13 +15,14 @@ use super::Context;
 use super::admit::{Admitted, WaitsForPlace};
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
 use super::report::events::emit_unclear_switch;
+use super::workqueue::Work;
 use crate::cloud::CloudError;
 use crate::kubernetes::condition::ConditionReason;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
 use crate::plan::naming::CloudName;
 use crate::plan::service::ServiceView;
-use crate::plan::{CloudView, Desired, Release, desired};
+use crate::plan::{Backends, CloudView, Desired, Release, Waiting, desired, plan};
 use cloud_query::QueryResult;
 
 /// Reads the Service from the watch and the mutation cache; sends no request.
@@ -111,16 +112,28 @@ pub struct LeftQueries<'a> {
 }
 
 impl LeftQueries<'_> {
+    /// The clouds of which nothing is known yet.
+    fn unanswered(&self) -> impl Iterator<Item = (CloudName, QueryResult)> {
+        let without_place = self.waits.iter().flat_map(|waits| &waits.clouds);
+        let unanswered = self.clouds.iter().chain(without_place);
+        unanswered.map(|name| (name.clone(), CloudView::Unanswered.into()))
+    }
+
     /// Waits for the answers, and hands each over to the next attempt.
     pub async fn finish(mut self, service: &ObservedService, context: &Context) {
-        while let Some((cloud, result)) = self.queries.next().await {
-            context.call_ended(&service.view, &cloud, result.map(Some));
-        }
+        let answers = async {
+            while let Some((cloud, result)) = self.queries.next().await {
+                context.call_ended(&service.view, &cloud, result.map(Some));
+            }
+        };
+        // Reads can be abandoned at any time.
+        context.stopping.run_until_cancelled(answers).await;
     }
 }
 
 /// Queries the clouds of a Service concurrently, unless the inventories have answered. Goes
-/// on without those that take long, if others have answered.
+/// on without those that take long, if there is something to do at others, or if the Service
+/// has changed.
 ///
 /// # Errors
 /// [`Skip::UntilChange`] when the process stops, because reads can be abandoned at
@@ -128,6 +141,7 @@ impl LeftQueries<'_> {
 pub async fn observe_clouds<'a>(
     service: &'a ObservedService,
     admitted: Admitted<'a>,
+    work: &Work,
     context: &'a Context,
 ) -> Result<(ObservedClouds, LeftQueries<'a>), Skip> {
     let (queries, backends, priority, waits) = match admitted {
@@ -154,16 +168,19 @@ pub async fn observe_clouds<'a>(
     let mut answers = Vec::new();
     let answered = async {
         loop {
-            let next = left.queries.next();
-            let next = match answers.is_empty() {
-                true => next.await,
-                false => timeout(PATIENCE, next).await.unwrap_or_default(),
-            };
-            let Some((name, result)) = next else {
-                break;
-            };
-            left.clouds.remove(&name);
-            answers.push((name, result));
+            match timeout(PATIENCE, left.queries.next()).await {
+                Ok(Some((name, result))) => {
+                    left.clouds.remove(&name);
+                    answers.push((name, result));
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    let has_work = has_work(service, &backends, &answers, left.unanswered());
+                    if !answers.is_empty() && (has_work || work.is_again()) {
+                        break;
+                    }
+                }
+            }
         }
     };
     let answered = context.stopping.run_until_cancelled(answered).await;
@@ -179,10 +196,33 @@ pub async fn observe_clouds<'a>(
         });
         (name, result)
     });
-    let without_place = left.waits.iter().flat_map(|waits| &waits.clouds);
-    let unanswered = left.clouds.iter().chain(without_place).cloned();
-    let unanswered = unanswered.map(|name| (name, CloudView::Unanswered.into()));
-    let mut clouds = ObservedClouds::of(service, backends, answered.chain(unanswered));
+    let mut clouds = ObservedClouds::of(service, backends, answered.chain(left.unanswered()));
     clouds.errors = errors;
     Ok((clouds, left))
+}
+
+/// Whether something can be done, looked at again or reported at the clouds that have
+/// answered. Otherwise nothing is gained by going on: the finalizer, for example, can only be
+/// removed by an attempt that knows of all clouds.
+fn has_work(
+    service: &ObservedService,
+    backends: &Backends,
+    answers: &[(CloudName, Result<QueryResult, CloudError>)],
+    unanswered: impl Iterator<Item = (CloudName, QueryResult)>,
+) -> bool {
+    let views = answers.iter().map(|(name, result)| {
+        let view = result.as_ref().map(|result| result.view.clone());
+        let view = view.unwrap_or(CloudView::Unreachable);
+        (name.clone(), QueryResult::from(view))
+    });
+    let clouds = ObservedClouds::of(service, backends.clone(), views.chain(unanswered));
+    let plan = plan(&service.desired, &clouds.observed);
+    let is_polled = |waiting: &Waiting| {
+        matches!(
+            waiting,
+            Waiting::Provisioning(_) | Waiting::Deleting(_) | Waiting::StillDeleting(..)
+        )
+    };
+    let has_failed = answers.iter().any(|(_, result)| result.is_err());
+    has_failed || !plan.actions.is_empty() || plan.waiting.iter().any(is_polled)
 }

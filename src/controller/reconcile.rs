@@ -38,7 +38,7 @@ async fn steps(
         Ok(admitted) => admitted, // no client
         Err(skip) => return Err((skip, work)),
     };
-    let (clouds, mut left) = match observe_clouds(&service, admitted, context).await {
+    let (clouds, mut left) = match observe_clouds(&service, admitted, &work, context).await {
         Ok(observed) => observed, // client: clouds
         Err(skip) => return Err((skip, work)),
     };

@@ -169,6 +169,11 @@ impl Work {
         &self.key
     }
 
+    /// Whether the Service has been added again since the reconcile began.
+    pub fn is_again(&self) -> bool {
+        self.queue.queue.lock().is_again(&self.key)
+    }
+
     /// Takes the places; false if the reconcile has to end and wait for them.
     pub fn admit(&self, need: &Need) -> bool {
         let is_admitted = self.queue.queue.lock().admit(&self.key, need);

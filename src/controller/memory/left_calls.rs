@@ -2,7 +2,7 @@
 //! without it. While such a call is under way, no other attempt calls that cloud for the
 //! Service; its end triggers an attempt, which takes what it has shown.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -44,6 +44,13 @@ impl LeftCalls {
         if let Some(call) = all.get_mut(uid).and_then(|calls| calls.get_mut(cloud)) {
             *call = Call::Ended(Instant::now(), answer);
         }
+    }
+
+    /// The clouds of all calls whose answers were not taken yet.
+    pub fn clouds_for(&self, uid: &ServiceUid) -> BTreeSet<CloudName> {
+        let all = self.0.lock();
+        let calls = all.get(uid);
+        calls.map_or_else(BTreeSet::new, |calls| calls.keys().cloned().collect())
     }
 
     /// Whether a call is under way.
@@ -126,6 +133,7 @@ mod tests {
         assert!(!calls.is_under_way(&uid, &CloudName::new("cloud2")));
         calls.end(&uid, &cloud, Ok(Some(CloudView::Absent.into())));
         assert!(!calls.is_under_way(&uid, &cloud) && calls.has_ended(&uid, &cloud));
+        assert_eq!(calls.clouds_for(&uid), BTreeSet::from([cloud.clone()]));
         let answer = calls.take(&uid, &cloud);
         let view = answer
             .and_then(Result::ok)
@@ -133,6 +141,7 @@ mod tests {
             .map(|result| result.view);
         assert_eq!(view, Some(CloudView::Absent));
         assert!(calls.take(&uid, &cloud).is_none() && !calls.has_answers(&uid));
+        assert_eq!(calls.clouds_for(&uid), BTreeSet::new());
     }
 
     #[tokio::test(start_paused = true)]

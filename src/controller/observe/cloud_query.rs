@@ -38,7 +38,7 @@ impl From<CloudView> for QueryResult {
 }
 
 /// The queries for a Service: of the clouds that it names, and those that its record,
-/// the pending creates or an inventory has a load balancer on.
+/// the pending creates, the calls left behind or an inventory may have a load balancer on.
 pub fn cloud_queries<'a>(
     service: &'a ObservedService,
     context: &'a Context,
@@ -51,6 +51,7 @@ pub fn cloud_queries<'a>(
     let load_balancer = owner.load_balancer_name();
     let mut names = clouds_to_query(view, &service.desired, &context.capabilities);
     names.extend(memory.pending_creates.clouds_for(&view.uid));
+    names.extend(memory.left_calls.clouds_for(&view.uid));
     for (name, cloud) in &context.clouds {
         if cloud.inventory.contains(&load_balancer) {
             names.insert(name.clone());

@@ -75,6 +75,11 @@ impl Places {
         all.all(|places| places.has_free(clouds, priority))
     }
 
+    /// The places taken at a cloud.
+    pub(super) fn taken(&self, cloud: &CloudName) -> usize {
+        self.0.get(cloud).map_or(0, |places| places.taken)
+    }
+
     pub(super) fn mark_listed(&mut self, cloud: &CloudName) {
         if let Some(places) = self.0.get_mut(cloud) {
             places.is_listed = true;

@@ -194,6 +194,15 @@ impl Queue {
         self.timers.first().map(|(at, _)| *at)
     }
 
+    /// Whether a key that runs was added again.
+    pub(super) fn is_again(&self, key: &Key) -> bool {
+        let item = self.items.get(key);
+        item.is_some_and(|item| match &item.state {
+            ItemState::Running(running) => running.again.is_some(),
+            _ => false,
+        })
+    }
+
     /// Gives a running reconcile its places at once; false if it has to wait.
     pub(super) fn admit(&mut self, key: &Key, need: &Need) -> bool {
         let Some(item) = self.items.get_mut(key) else {
@@ -231,8 +240,14 @@ impl Queue {
             let is_listed = !need.after_list || self.places.are_listed(&only);
             is_listed && self.places.has_free(&only, need.priority)
         };
-        let clouds: CloudSet = need.clouds.iter().filter(has_place).cloned().collect();
-        if running.held.is_some() || clouds.is_empty() || clouds == need.clouds {
+        let mut clouds: CloudSet = need.clouds.iter().filter(has_place).cloned().collect();
+        if clouds == need.clouds {
+            // Each has a place, but not for one more of those that need several.
+            let fullest = clouds.iter().max_by_key(|cloud| self.places.taken(cloud));
+            let fullest = fullest.cloned();
+            clouds.retain(|cloud| Some(cloud) != fullest.as_ref());
+        }
+        if running.held.is_some() || clouds.is_empty() {
             return None;
         }
         self.places.take(&clouds, need.priority);

@@ -68,3 +68,22 @@ async fn what_is_left_behind_keeps_its_place() {
     bench.queue.return_kept(&kept.expect("places"));
     assert_eq!(bench.start_all(), ["cloud2-1"], "the place is free");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_fullest_cloud_is_left_out() {
+    let mut bench = Bench::new(1);
+    let both = need(["cloud1", "cloud2"], USER);
+    assert!(bench.enter("first", &both));
+    assert!(!bench.enter("web", &both));
+    let kept = bench.queue.keep(&key("first"), &clouds(["cloud2"]));
+    bench.now += EXPLAIN_AFTER;
+    assert_eq!(bench.start_all(), ["web"]);
+    bench.finish("first", Next::Done);
+    let some = bench.queue.admit_to_some(&key("web"), &both);
+    assert_eq!(
+        some,
+        Some(clouds(["cloud1"])),
+        "cloud2 has fewer places left"
+    );
+    bench.queue.return_kept(&kept.expect("places"));
+}
