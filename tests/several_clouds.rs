@@ -385,3 +385,28 @@ async fn a_slow_cloud_that_is_at_work_is_given_a_rest() -> Result<()> {
     }
     Ok(())
 }
+
+/// A failure that comes late is a failure: it is explained, and the next call waits.
+#[tokio::test]
+async fn a_late_failure_is_explained_and_retried_after_its_backoff() -> Result<()> {
+    let test = environment("several-late-failure").await?;
+    let _replica = test.sole_replica().await?;
+    let (serving, failing) = other_than(&test, 0);
+    failing.set_fault(Fault::new(FaultKind::Latency { millis: 2_000 }).on(Verb::Create));
+    let full = FaultKind::FailBefore(Failure::code(Code::QuotaExceeded));
+    failing.set_fault(Fault::new(full).on(Verb::Create));
+    let service = test.service("web").provider("cloud1,cloud2");
+    service.create().await?;
+    until_published(&test, serving).await?;
+    test.until_reason("web", "SyncFailed").await?;
+    let creates = eventually("a second create", SOON, async || {
+        let mut creates = failing.events();
+        creates.retain(|event| event.verb == Verb::Create);
+        Ok((creates.len() > 1).then_some(creates))
+    })
+    .await?;
+    let ended = creates[0].finished_micros.context("an end")?;
+    let pause = Duration::from_micros(creates[1].started_micros - ended);
+    ensure!(pause >= Duration::from_secs(4), "again after {pause:?}");
+    Ok(())
+}
