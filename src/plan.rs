@@ -74,6 +74,9 @@ fn plan_release(release: Release, observed: &Observed) -> Plan {
                 plan.waiting
                     .insert(Waiting::CloudUnreachable(cloud.clone()));
             }
+            CloudView::Unanswered => {
+                plan.waiting.insert(Waiting::Unanswered(cloud.clone()));
+            }
         }
     }
     if plan.waiting.is_empty() {
@@ -108,6 +111,9 @@ fn plan_invalid(invalid: &Invalid, observed: &Observed) -> Plan {
             CloudView::Unreachable => {
                 plan.waiting
                     .insert(Waiting::CloudUnreachable(cloud.clone()));
+            }
+            CloudView::Unanswered => {
+                plan.waiting.insert(Waiting::Unanswered(cloud.clone()));
             }
             CloudView::Absent | CloudView::NameTaken | CloudView::NotConfigured => {}
         }
@@ -144,7 +150,12 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
                     mutations.extend(update(wanted, cloud, &read, &nodes));
                 }
             }
-            Some(CloudView::NameTaken | CloudView::NotConfigured | CloudView::Unreachable)
+            Some(
+                CloudView::NameTaken
+                | CloudView::NotConfigured
+                | CloudView::Unreachable
+                | CloudView::Unanswered,
+            )
             | None => {}
         }
     }
@@ -358,6 +369,7 @@ pub fn unready(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
         Some(CloudView::NameTaken) => Some(Waiting::NameTaken(cloud.clone())),
         Some(CloudView::NotConfigured) => Some(Waiting::CloudNotConfigured(cloud.clone())),
         Some(CloudView::Unreachable) | None => Some(Waiting::CloudUnreachable(cloud.clone())),
+        Some(CloudView::Unanswered) => Some(Waiting::Unanswered(cloud.clone())),
     };
     wanted.clouds.iter().filter_map(reason).collect()
 }
@@ -380,6 +392,9 @@ fn leftovers(wanted: &Wanted, observed: &Observed, waiting: &mut BTreeSet<Waitin
             }
             CloudView::Unreachable => {
                 waiting.insert(Waiting::CloudUnreachable(cloud.clone()));
+            }
+            CloudView::Unanswered => {
+                waiting.insert(Waiting::Unanswered(cloud.clone()));
             }
         }
     }

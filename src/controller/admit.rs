@@ -19,7 +19,16 @@ pub enum Admitted<'a> {
         queries: Vec<CloudQuery<'a>>,
         backends: Backends,
         priority: Priority,
+        waits: Option<WaitsForPlace>,
     },
+}
+
+/// The places that an attempt goes on without.
+pub struct WaitsForPlace {
+    /// The clouds that it does not call.
+    pub clouds: CloudSet,
+    /// What it would need to call all of them.
+    pub need: Need,
 }
 
 /// Determines which clouds the attempt will call, and takes a place at each.
@@ -37,7 +46,7 @@ pub fn admit<'a>(
     let queries = cloud_queries(&service.view, &service.desired, context.sources());
     let clouds: CloudSet = queries
         .iter()
-        .filter(|query| query.is_configured())
+        .filter(|query| query.may_call())
         .map(|query| query.name.clone())
         .collect();
     let is_listed = context.queue.are_listed(&clouds);
@@ -61,7 +70,10 @@ pub fn admit<'a>(
         };
         if !work.admit(&need) {
             changes::record_wait(service, context);
-            return Err(Skip::UntilPlace(need));
+            return match work.admit_to_some(&need) {
+                Some(some) => Ok(admitted_to(&some, need, queries, backends.clone())),
+                None => Err(Skip::UntilPlace(need)),
+            };
         }
     }
     Ok(match known {
@@ -70,8 +82,26 @@ pub fn admit<'a>(
             queries,
             backends: backends.clone(),
             priority,
+            waits: None,
         },
     })
+}
+
+/// An attempt that goes on without the clouds that have no place free.
+fn admitted_to<'a>(
+    some: &CloudSet,
+    need: Need,
+    mut queries: Vec<CloudQuery<'a>>,
+    backends: Backends,
+) -> Admitted<'a> {
+    let clouds = &need.clouds - some;
+    queries.retain(|query| !clouds.contains(&query.name));
+    Admitted::Queries {
+        queries,
+        backends,
+        priority: need.priority,
+        waits: Some(WaitsForPlace { clouds, need }),
+    }
 }
 
 /// Whether a user waits for this attempt.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cloud_handle::CloudHandle;
 use super::memory::Memory;
+use super::memory::left_calls::Answer;
 use super::observe::cloud_query::Sources;
 use super::workqueue::Workqueue;
 use crate::election::{Leadership, Role};
@@ -20,6 +21,7 @@ use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::{MetadataKeys, service};
 use crate::plan::Clouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
+use crate::plan::service::ServiceView;
 use crate::priority::Priority;
 use crate::telemetry::Metrics;
 use crate::telemetry::log_throttle::LogThrottle;
@@ -64,6 +66,7 @@ impl Context {
             capabilities: &self.capabilities,
             clouds: &self.clouds,
             pending_creates: &self.memory.pending_creates,
+            left_calls: &self.memory.left_calls,
         }
     }
 
@@ -85,6 +88,14 @@ impl Context {
             && let Some(key) = key(service)
         {
             self.queue.add(&key, priority);
+        }
+    }
+
+    /// Records the end of a call that an attempt has left behind, and queues the Service.
+    pub fn call_ended(&self, service: &ServiceView, cloud: &CloudName, answer: Answer) {
+        self.memory.left_calls.end(&service.uid, cloud, answer);
+        if self.leadership().is_some() {
+            self.queue.add(&service.key, Priority::User);
         }
     }
 

@@ -57,6 +57,14 @@ impl ReconcileError {
         }
     }
 
+    /// The error of a cloud, if it is one.
+    pub fn into_cloud(self) -> Option<CloudError> {
+        match self {
+            Self::Cloud(error) => Some(error),
+            Self::Kubernetes(_) | Self::Changed | Self::NotLeader(_) | Self::Stopping => None,
+        }
+    }
+
     /// Whether the failed request may have taken effect.
     pub fn certainty(&self) -> Certainty {
         match self {
@@ -130,7 +138,7 @@ impl<'a> Unfinished<'a> {
                     ProblemKind::Invalid => Reason::InvalidSpec,
                     ProblemKind::Unsupported => Reason::Unsupported,
                 },
-                Waiting::CloudUnreachable(_) => Reason::CloudUnavailable,
+                Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) => Reason::CloudUnavailable,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
                 Waiting::ShownTwice { .. } => Reason::SharedAccount,
                 Waiting::NameTaken(_) => Reason::NameTaken,
@@ -165,7 +173,9 @@ impl<'a> Unfinished<'a> {
     pub fn is_failure(self) -> bool {
         match self {
             Self::Failed(error) => !error.is_superseded(),
-            Self::Waiting(Waiting::CloudUnreachable(_) | Waiting::Invalid(_)) => false,
+            Self::Waiting(
+                Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) | Waiting::Invalid(_),
+            ) => false,
             Self::Waiting(_) => self.reason().is_failure(),
         }
     }

@@ -111,6 +111,7 @@ impl Planned {
             CloudView::Unreachable => {
                 json!({"state": "unreachable", "error": self.errors.get(name)})
             }
+            CloudView::Unanswered => json!({"state": "unanswered"}),
             CloudView::Present(found) => {
                 json!({"state": "present", "loadBalancer": load_balancer_json(found)})
             }

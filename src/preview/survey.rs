@@ -12,6 +12,7 @@ use super::{NodeCounts, Origin, Planned, Preview, manifest};
 use crate::cloud::Cloud;
 use crate::controller::attempt::ObservedClouds;
 use crate::controller::cloud_handle::CloudHandle;
+use crate::controller::memory::left_calls::LeftCalls;
 use crate::controller::memory::pending_creates::PendingCreates;
 use crate::controller::observe::cloud_query::{CloudQuery, QueryResult, Sources, cloud_queries};
 use crate::controller::observe::{asked, or_unreachable};
@@ -110,11 +111,14 @@ impl Survey {
             kept,
             pending_creates,
         } = remembered;
+        // A preview leaves no call behind.
+        let left_calls = LeftCalls::default();
         let sources = Sources {
             cluster,
             capabilities,
             clouds: &self.clouds,
             pending_creates: &pending_creates,
+            left_calls: &left_calls,
         };
         let queries = cloud_queries(&view, &desired, sources).into_iter();
         let answers = queries.map(|query| async move {

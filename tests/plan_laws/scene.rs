@@ -103,6 +103,8 @@ pub enum There {
     SomebodyElses,
     NotConfigured,
     Unreachable,
+    /// A call to it is still under way.
+    Unanswered,
 }
 
 /// Our load balancer.
@@ -273,7 +275,7 @@ impl Scene {
         let mut has_any = false;
         for (index, cloud) in self.clouds.iter().enumerate() {
             let mut there = crate::cloud::Cloud {
-                unreachable: cloud.there == There::Unreachable,
+                unreachable: matches!(cloud.there, There::Unreachable | There::Unanswered),
                 slow: cloud.slow,
                 forgetful: cloud.forgetful,
                 ..Default::default()
@@ -302,6 +304,7 @@ impl Scene {
                 (There::SomebodyElses, _) => CloudView::NameTaken,
                 (There::NotConfigured, _) => CloudView::NotConfigured,
                 (There::Unreachable, _) => CloudView::Unreachable,
+                (There::Unanswered, _) => CloudView::Unanswered,
                 (There::Nothing | There::Ours(_), _) => CloudView::Absent,
             };
             observed.clouds.insert(cloud_name(index), view);

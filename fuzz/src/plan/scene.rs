@@ -82,12 +82,13 @@ fn ips(choices: &mut Choices<'_>) -> Vec<IpAddr> {
 }
 
 pub(super) fn cloud_view(choices: &mut Choices<'_>) -> Option<CloudView> {
-    match choices.pick(&[0, 1, 2, 3, 4, 5]) {
+    match choices.pick(&[0, 1, 2, 3, 4, 5, 6]) {
         0 => Some(CloudView::Present(Box::new(load_balancer(choices)))),
         1 => Some(CloudView::Absent),
         2 => Some(CloudView::NameTaken),
         3 => Some(CloudView::NotConfigured),
         4 => Some(CloudView::Unreachable),
+        5 => Some(CloudView::Unanswered),
         _ => None,
     }
 }

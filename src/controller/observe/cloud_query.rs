@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::cloud::{CloudError, Which};
 use crate::controller::cloud_handle::CloudHandle;
+use crate::controller::memory::left_calls::LeftCalls;
 use crate::controller::memory::pending_creates::PendingCreates;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, LoadBalancerName, Owner};
@@ -19,6 +20,7 @@ pub struct Sources<'a> {
     pub capabilities: &'a Clouds,
     pub clouds: &'a BTreeMap<CloudName, CloudHandle>,
     pub pending_creates: &'a PendingCreates,
+    pub left_calls: &'a LeftCalls,
 }
 
 /// A query of one cloud for one Service.
@@ -30,6 +32,7 @@ pub struct CloudQuery<'a> {
     owner: Owner,
     load_balancer: LoadBalancerName,
     pending_creates: &'a PendingCreates,
+    left_calls: &'a LeftCalls,
 }
 
 /// The result of a query.
@@ -47,7 +50,7 @@ impl From<CloudView> for QueryResult {
 }
 
 /// The queries for a Service: of the clouds that it names, and those that its record,
-/// the pending creates or an inventory has a load balancer on.
+/// the pending creates, the calls left behind or an inventory may have a load balancer on.
 pub fn cloud_queries<'a>(
     view: &'a ServiceView,
     desired: &Desired,
@@ -60,6 +63,7 @@ pub fn cloud_queries<'a>(
     let load_balancer = owner.load_balancer_name();
     let mut names = clouds_to_query(view, desired, sources.capabilities);
     names.extend(sources.pending_creates.clouds_for(&view.uid));
+    names.extend(sources.left_calls.clouds_for(&view.uid));
     for (name, cloud) in sources.clouds {
         if cloud.inventory.contains(&load_balancer) {
             names.insert(name.clone());
@@ -67,6 +71,7 @@ pub fn cloud_queries<'a>(
     }
     let query = |name: CloudName| CloudQuery {
         pending_creates: sources.pending_creates,
+        left_calls: sources.left_calls,
         cloud: sources.clouds.get(&name),
         name,
         service: view,
@@ -77,8 +82,14 @@ pub fn cloud_queries<'a>(
 }
 
 impl CloudQuery<'_> {
-    pub fn is_configured(&self) -> bool {
-        self.cloud.is_some()
+    /// Whether the attempt may call the cloud.
+    pub fn may_call(&self) -> bool {
+        self.cloud.is_some() && !self.is_under_way()
+    }
+
+    /// Whether an earlier attempt has left a call behind that has not ended.
+    fn is_under_way(&self) -> bool {
+        self.left_calls.is_under_way(&self.service.uid, &self.name)
     }
 
     /// The result without a call; `None` if the cloud has to be queried, for example
@@ -87,6 +98,12 @@ impl CloudQuery<'_> {
         let Some(cloud) = self.cloud else {
             return Some(CloudView::NotConfigured.into());
         };
+        if self.is_under_way() {
+            return Some(CloudView::Unanswered.into());
+        }
+        if self.left_calls.has_ended(&self.service.uid, &self.name) {
+            return None;
+        }
         if !self.service.finalizer && !self.may_have_created() {
             // Finalizer and announcement precede every create, so there is no load balancer.
             return Some(CloudView::Absent.into());
@@ -110,6 +127,15 @@ impl CloudQuery<'_> {
     pub async fn run(&self, priority: Priority) -> Result<QueryResult, CloudError> {
         if let Some(known) = self.known(true) {
             return Ok(known);
+        }
+        if let Some(answer) = self.left_calls.take(&self.service.uid, &self.name) {
+            if let Some(result) = answer? {
+                return Ok(result);
+            }
+            // It changed something, and the inventory knows what.
+            if let Some(known) = self.known(true) {
+                return Ok(known);
+            }
         }
         let Some(cloud) = self.cloud else {
             return Ok(CloudView::NotConfigured.into());

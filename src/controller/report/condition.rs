@@ -12,7 +12,8 @@ use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
 use crate::reason::Reason;
 
 /// The condition to set; `None` if there is none to set: the Service is not
-/// ours, or our annotations, finalizer and condition are about to be removed.
+/// ours, our annotations, finalizer and condition are about to be removed, or an answer of a
+/// cloud is still awaited.
 pub fn readiness<'a>(
     desired: &Desired,
     observed: &Observed,
@@ -29,14 +30,22 @@ pub fn readiness<'a>(
         Desired::Unmanaged(_) => None,
         Desired::Released(_) => failed.or_else(|| waiting.into_iter().find_map(explain)),
         Desired::Invalid(found) => Some(invalid(&found.problems, prefix)),
-        Desired::Managed(wanted) => Some(
-            failed
-                .or_else(|| queued_repair(&waiting, observed))
-                .or_else(|| not_serving(&unready(wanted, observed)))
-                .or_else(|| without_nodes(wanted, observed))
-                .unwrap_or_else(|| ready(wanted, observed, &waiting)),
-        ),
+        Desired::Managed(wanted) => failed
+            .or_else(|| queued_repair(&waiting, observed))
+            .or_else(|| not_serving(&unready(wanted, observed)))
+            .map_or_else(|| serving(wanted, observed, &waiting), Some),
     }
+}
+
+/// The condition while nothing is known to fail; `None` as long as a cloud has not answered.
+fn serving(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Option<Readiness> {
+    let is_unanswered =
+        |cloud: &CloudName| matches!(observed.clouds.get(cloud), Some(CloudView::Unanswered));
+    if wanted.clouds.iter().any(is_unanswered) {
+        return None;
+    }
+    let without_nodes = without_nodes(wanted, observed);
+    Some(without_nodes.unwrap_or_else(|| ready(wanted, observed, waiting)))
 }
 
 /// A load balancer that was deleted and waits for its slot to be created again.
@@ -166,6 +175,8 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             ),
             // Its message depends on the load balancers.
             Waiting::NoEligibleNodes
+            // Nothing is known yet.
+            | Waiting::Unanswered(_)
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_)
             | Waiting::StillDeleting(..) => return None,

@@ -58,6 +58,7 @@ impl Planned {
                     let error = self.errors.get(cloud).map_or("", String::as_str);
                     writeln!(text, "  {cloud}: not known: {error}")?;
                 }
+                CloudView::Unanswered => writeln!(text, "  {cloud}: has not answered yet")?,
                 CloudView::Present(found) => write_load_balancer(text, cloud.as_str(), found)?,
             }
         }
