@@ -15,10 +15,44 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The difference that the response to an update shows; `None` if there is none, or if
-    /// the cloud is still working.
-    pub fn of(requested: &LoadBalancerSpec, updated: &LoadBalancer) -> Option<Self> {
-        let shown = updated.spec_with_nodes(&requested.nodes);
+    /// The difference that the response to an update of a load balancer with the spec
+    /// `before` shows; `None` if there is none, or if the cloud is still working.
+    ///
+    /// A value that was as requested before the update and is not after it was changed by
+    /// somebody else meanwhile, because the response may be read later: that is drift.
+    pub fn of(
+        requested: &LoadBalancerSpec,
+        before: &LoadBalancerSpec,
+        updated: &LoadBalancer,
+    ) -> Option<Self> {
+        let mut shown = updated.spec_with_nodes(&requested.nodes);
+        let of_others = &mut shown;
+        leave_out(
+            &mut of_others.listeners,
+            &before.listeners,
+            &requested.listeners,
+        );
+        leave_out(&mut of_others.spec, &before.spec, &requested.spec);
+        leave_out(
+            &mut of_others.bandwidth,
+            &before.bandwidth,
+            &requested.bandwidth,
+        );
+        leave_out(
+            &mut of_others.algorithm,
+            &before.algorithm,
+            &requested.algorithm,
+        );
+        leave_out(
+            &mut of_others.source_ranges,
+            &before.source_ranges,
+            &requested.source_ranges,
+        );
+        leave_out(
+            &mut of_others.client_affinity_seconds,
+            &before.client_affinity_seconds,
+            &requested.client_affinity_seconds,
+        );
         let is_met = updated.is_understood && requested.is_met_by(&shown);
         (updated.state == State::Active && !is_met).then(|| Self {
             requested: requested.clone(),
@@ -74,6 +108,13 @@ impl Kept {
     }
 }
 
+/// Leaves a value out of the difference that was as requested before the update.
+fn leave_out<T: Clone + PartialEq>(shown: &mut T, before: &T, requested: &T) {
+    if before == requested {
+        shown.clone_from(requested);
+    }
+}
+
 fn replace<T: Clone + PartialEq>(found: &mut T, shown: &T, requested: &T) {
     if found == shown {
         found.clone_from(requested);
@@ -83,6 +124,7 @@ fn replace<T: Clone + PartialEq>(found: &mut T, shown: &T, requested: &T) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::load_balancer::Algorithm;
     use crate::plan::naming::LoadBalancerName;
     use crate::plan::node_addresses::NodeAddresses;
 
@@ -95,7 +137,8 @@ mod tests {
         let mut requested = load_balancer().spec;
         requested.bandwidth = "20M".into();
         let updated = load_balancer();
-        let kept = Kept::of(&requested, &updated).expect("a difference");
+        let before = load_balancer().spec;
+        let kept = Kept::of(&requested, &before, &updated).expect("a difference");
         assert_eq!(kept.fields(), ["bandwidth"]);
         assert!(kept.as_requested(&updated).meets(&requested));
 
@@ -118,22 +161,39 @@ mod tests {
         let mut updated = load_balancer();
         updated.is_understood = false;
         let requested = updated.spec.clone();
-        let kept = Kept::of(&requested, &updated).expect("a difference");
+        let kept = Kept::of(&requested, &requested, &updated).expect("a difference");
         assert!(kept.as_requested(&updated).meets(&requested));
         assert_eq!(kept.fields().len(), 1);
     }
 
     #[test]
+    fn what_somebody_changed_before_the_answer_was_read_is_drift() {
+        let requested = load_balancer().spec;
+        let mut before = requested.clone();
+        before.algorithm = Algorithm::SourceHash;
+        let mut updated = load_balancer();
+        updated.spec.bandwidth = "1K".into();
+        assert_eq!(Kept::of(&requested, &before, &updated), None, "bandwidth");
+        updated.spec.algorithm = Algorithm::SourceHash;
+        let kept = Kept::of(&requested, &before, &updated).expect("the algorithm");
+        assert_eq!(kept.fields(), ["algorithm"]);
+        assert_eq!(kept.as_requested(&updated).spec.bandwidth, "1K");
+    }
+
+    #[test]
     fn neither_back_ends_nor_work_in_progress_are_a_difference() {
         let mut requested = load_balancer().spec;
-        assert_eq!(Kept::of(&requested, &load_balancer()), None, "as requested");
+        let of = |requested: &LoadBalancerSpec, updated: &LoadBalancer| {
+            Kept::of(requested, &load_balancer().spec, updated)
+        };
+        assert_eq!(of(&requested, &load_balancer()), None, "as requested");
         requested.nodes = NodeAddresses::from([[10, 0, 0, 1].into()]);
-        assert_eq!(Kept::of(&requested, &load_balancer()), None, "back ends");
+        assert_eq!(of(&requested, &load_balancer()), None, "back ends");
         requested.bandwidth = "20M".into();
         let working = LoadBalancer {
             state: State::Provisioning,
             ..load_balancer()
         };
-        assert_eq!(Kept::of(&requested, &working), None, "still working");
+        assert_eq!(of(&requested, &working), None, "still working");
     }
 }

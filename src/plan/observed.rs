@@ -267,7 +267,8 @@ impl Observed {
     fn record_kept(&mut self, action: &Action, outcome: &Outcome) {
         let (cloud, kept) = match (action, outcome) {
             (Action::Update { cloud, request, .. }, Outcome::Found(updated)) => {
-                (cloud, Kept::of(&request.spec, updated))
+                let before = self.load_balancer(cloud).unwrap_or(updated);
+                (cloud, Kept::of(&request.spec, &before.spec, updated))
             }
             // The response may describe an earlier load balancer.
             (Action::Create { cloud, .. }, _) => (cloud, None),
