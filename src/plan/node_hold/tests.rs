@@ -249,20 +249,21 @@ fn back_ends_settle_after_the_first_look_that_shows_any() {
     use Shown::{Excluded, Nodes};
     /// The seconds until they are settled, and the numbers of deleted ones.
     type Settles = Option<(u64, &'static [u8])>;
+    type Steps = &'static [(u64, Shown, Settles)];
     let short = HoldSettings {
         no_nodes_grace_period: Duration::from_secs(10),
         ..SETTINGS
     };
-    let all = Nodes(&[1, 2, 3], 3);
-    let stories: [(&str, HoldSettings, &[(u64, Shown, Settles)]); 5] = [
+    const ALL: Shown = Nodes(&[1, 2, 3], 3);
+    let stories: [(&str, HoldSettings, Steps); 5] = [
         (
             "for 30 s",
             SETTINGS,
             &[
-                (5, all, Some((30, &[]))),
-                (34, all, Some((1, &[]))),
-                (35, all, None),
-                (99, all, None),
+                (5, ALL, Some((30, &[]))),
+                (34, ALL, Some((1, &[]))),
+                (35, ALL, None),
+                (99, ALL, None),
             ],
         ),
         (
@@ -278,10 +279,10 @@ fn back_ends_settle_after_the_first_look_that_shows_any() {
             "what is deleted meanwhile is known, and comes back",
             SETTINGS,
             &[
-                (0, all, Some((30, &[]))),
+                (0, ALL, Some((30, &[]))),
                 (1, Nodes(&[1], 2), Some((29, &[3]))),
                 (2, Nodes(&[2], 0), Some((28, &[1, 3]))),
-                (3, all, Some((27, &[]))),
+                (3, ALL, Some((27, &[]))),
             ],
         ),
         (
@@ -292,7 +293,7 @@ fn back_ends_settle_after_the_first_look_that_shows_any() {
         (
             "no longer than the grace period",
             short,
-            &[(0, all, Some((10, &[]))), (10, all, None)],
+            &[(0, ALL, Some((10, &[]))), (10, ALL, None)],
         ),
     ];
     for (reason, settings, steps) in stories {
@@ -320,9 +321,9 @@ fn back_ends_settle_after_the_first_look_that_shows_any() {
         }
     }
     let mut hold = NodeHold::new(SETTINGS);
-    hold.take(look(all).expect("a look"), Duration::ZERO);
+    hold.take(look(ALL).expect("a look"), Duration::ZERO);
     hold.begin_anew();
-    let held = hold.take(look(all).expect("a look"), Duration::from_secs(60));
+    let held = hold.take(look(ALL).expect("a look"), Duration::from_secs(60));
     assert!(
         held.backends.unsettled.is_some(),
         "a new leader begins anew"
