@@ -26,6 +26,7 @@ pub mod orphan;
 pub mod problem;
 pub mod record;
 pub mod service;
+pub mod settling;
 
 use std::collections::BTreeSet;
 
@@ -243,7 +244,8 @@ fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
 }
 
 /// The desired back ends. That no Node is eligible takes them from a load balancer only
-/// once it has lasted ([`node_hold`]), and nothing does while a Node cannot be read.
+/// once it has lasted ([`node_hold`]), and nothing does while a Node cannot be read. Most of
+/// them do not go before the look at the Nodes is settled ([`settling`]).
 fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
     let (seen, kept) = (&observed.backends, &found.spec.nodes);
     if seen.are_unconfirmed() && !kept.is_empty() {
@@ -251,6 +253,9 @@ fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
     }
     if seen.some_unknown {
         return seen.addresses.iter().chain(kept.iter()).copied().collect();
+    }
+    if let Some(unsettled) = seen.unsettled.as_ref().filter(|_| !seen.none_confirmed) {
+        return unsettled.back_ends(kept, &seen.addresses);
     }
     seen.addresses.clone()
 }

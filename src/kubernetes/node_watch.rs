@@ -80,15 +80,21 @@ impl NodeSet {
     }
 }
 
-/// The set that a process has after its first complete list: nothing is held yet.
+/// The set of a process whose first complete list is settled, for plans that a person asks
+/// for: they show what comes of the Nodes, not what is held for a moment before.
 pub fn first_look(nodes: &[Node], settings: NodeSettings) -> NodeSet {
     let seen = Seen::of(nodes.iter(), settings.rule);
     let counts = seen.counts();
-    let first = |look| NodeHold::new(settings.hold).take(look, Duration::ZERO);
+    let first = |look| Backends {
+        unsettled: None,
+        ..NodeHold::new(settings.hold)
+            .take(look, Duration::ZERO)
+            .backends
+    };
     NodeSet {
         version: 1,
-        v4: first(seen.v4).backends,
-        v6: first(seen.v6).backends,
+        v4: first(seen.v4),
+        v6: first(seen.v6),
         ..counts
     }
 }

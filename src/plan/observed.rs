@@ -13,6 +13,7 @@ use super::naming::{CloudName, LoadBalancerId};
 use super::node_addresses::NodeAddresses;
 use super::record::{self, Ingress, Publication, Record};
 use super::service::ServiceView;
+use super::settling::Unsettled;
 
 /// The observed state. Every cloud that the Service names, has in its record, or
 /// has a load balancer on is a key of `clouds`.
@@ -58,6 +59,9 @@ pub struct Backends {
     /// Whether there are Nodes of which nothing is known, because they cannot be read. They
     /// may be back ends, so none is taken away meanwhile.
     pub some_unknown: bool,
+    /// Whether they were first seen a moment ago. Until they are settled, no load balancer
+    /// loses most of its back ends to them.
+    pub unsettled: Option<Unsettled>,
 }
 
 impl Backends {

@@ -10,7 +10,7 @@
 //! | [`world`], [`cloud`], [`sweep`] | the world that these runs change |
 //! | [`executor`], [`fault`] | carries plans out by the shipped `Execution`, with faults |
 //! | [`invariants`], [`settled`] | what must hold at every moment, and at the end |
-//! | [`node_hold`] | the laws of the never-empty rule |
+//! | [`node_hold`], [`settling`] | the laws of the never-empty rule, and of its first moments |
 //! | [`differences`] | the laws of what a person is shown |
 //! | [`several`] | the laws of several Services |
 //! | [`story`], [`stories`], [`user`] | what happens to them, how it is drawn, the edits of users |
@@ -28,6 +28,7 @@ mod node_hold;
 mod runs;
 mod scene;
 mod settled;
+mod settling;
 mod several;
 mod stories;
 mod story;

@@ -66,6 +66,7 @@ pub(super) fn backends(choices: &mut Choices<'_>) -> Backends {
         addresses: nodes(choices),
         none_confirmed: choices.flag(),
         some_unknown: false,
+        unsettled: None,
     }
 }
 
