@@ -7,10 +7,9 @@ use kube::Client;
 use kube::api::{Api, ListParams};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::api_server::REQUEST;
-use crate::kubernetes::KubernetesError;
+use crate::kubernetes::{KubernetesError, within};
 
 /// Number of objects of one page of a list: a page of large objects arrives in time.
 const PAGE: u32 = 500;
@@ -20,7 +19,7 @@ const PAGE: u32 = 500;
 /// # Errors
 /// The API server failed or rejected the request, or did not answer in time.
 pub async fn get(client: &Client, path: &str) -> Result<Value, KubernetesError> {
-    within(async {
+    within(REQUEST, async {
         let request = http::Request::get(path).body(Vec::new());
         let request = request.map_err(kube::Error::HttpError)?;
         client.request::<Value>(request).await
@@ -40,21 +39,11 @@ where
     let mut parameters = ListParams::default().limit(PAGE);
     let mut objects = Vec::new();
     loop {
-        let page = within(api.list(&parameters)).await?;
+        let page = within(REQUEST, api.list(&parameters)).await?;
         objects.extend(page.items);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => parameters = parameters.continue_token(&token),
             None => return Ok(objects),
         }
-    }
-}
-
-/// Limits the time of a request, because the client has no read timeout.
-async fn within<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, KubernetesError> {
-    match timeout(REQUEST, request).await {
-        Ok(result) => result.map_err(KubernetesError::from),
-        Err(_) => Err(KubernetesError::Timeout(REQUEST)),
     }
 }

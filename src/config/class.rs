@@ -5,7 +5,7 @@ use super::fields::Fields;
 use super::validation;
 use super::yaml::Node;
 use crate::cloud::RestSettings;
-use crate::plan::annotation::{About, Annotation, LB_BANDWIDTH, LB_SPEC, PROVIDER};
+use crate::plan::annotation::{About, Annotation, LB_BANDWIDTH, LB_SPEC, PROVIDER, rule_of_clouds};
 use crate::plan::class::{Classes, LoadBalancerClass};
 
 pub(super) const FIELDS: [&str; 5] = ["name", "cloud", "spec", "bandwidth", "mayOverride"];
@@ -78,10 +78,7 @@ fn configured(clouds: &[RestSettings]) -> impl Fn(&str) -> Result<String, Violat
         if text.split(',').all(|name| names.contains(&name.trim())) {
             return Ok(text.to_owned());
         }
-        Err(Violation::new(format!(
-            "it must be one or more of {}, separated by commas",
-            names.join(", ")
-        )))
+        Err(Violation::new(rule_of_clouds(&names)))
     }
 }
 

@@ -212,9 +212,22 @@ impl<T: Default> Annotation<T> {
     }
 }
 
+/// Whether a name has its prefix; the names of ours have none here.
+pub(super) fn is_full_name(name: &str) -> bool {
+    name.contains('/')
+}
+
 /// Whether this is the full name of an annotation that others define and this program reads.
 pub fn is_of_others(annotation: &str) -> bool {
-    annotation.contains('/') && ALL.iter().any(|known| known.name == annotation)
+    is_full_name(annotation) && ALL.iter().any(|known| known.name == annotation)
+}
+
+/// The rule of `provider`, with the clouds of the configuration.
+pub fn rule_of_clouds(configured: &[&str]) -> String {
+    format!(
+        "it must be one or more of {}, separated by commas",
+        configured.join(", ")
+    )
 }
 
 /// The message about the unknown annotations among those with our prefix; `None` if all
@@ -231,7 +244,7 @@ pub fn describe_unknown<'a>(
     let full = |name: &str| excerpt::message(&format!("{prefix}/{name}"), NAME_LIMIT).into_owned();
     let nearest = |name: &str| {
         // That of another prefix is not meant.
-        let ours = known().filter(|known| !known.contains('/'));
+        let ours = known().filter(|known| !is_full_name(known));
         let nearest = ours.min_by_key(|known| strsim::levenshtein(name, known));
         nearest.unwrap_or_default()
     };

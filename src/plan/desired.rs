@@ -244,10 +244,7 @@ fn source_ranges(service: &ServiceView) -> Result<Vec<String>, Problem> {
 fn chosen_clouds(service: &ServiceView, clouds: &Clouds) -> Result<BTreeSet<CloudName>, Problem> {
     let allowed: Vec<&str> = clouds.keys().map(CloudName::as_str).collect();
     let of_configuration = |problem: Problem| Problem {
-        rule: format!(
-            "it must be one or more of {}, separated by commas",
-            allowed.join(", ")
-        ),
+        rule: annotation::rule_of_clouds(&allowed),
         example: format!("{:?}", allowed.first().copied().unwrap_or("cloud1")),
         ..problem
     };
@@ -426,7 +423,8 @@ fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
             continue;
         };
         let ports = service.ports.iter().map(|port| &*port.name);
-        let ours = about.names(ports).filter(|name| !name.contains('/'));
+        let ours = about.names(ports);
+        let ours = ours.filter(|name| !annotation::is_full_name(name));
         for name in ours {
             let Some(value) = service.annotations.get(&*name) else {
                 continue;

@@ -26,33 +26,7 @@ impl Kept {
         updated: &LoadBalancer,
     ) -> Option<Self> {
         let mut shown = updated.spec_with_nodes(&requested.nodes);
-        let of_others = &mut shown;
-        leave_out(
-            &mut of_others.listeners,
-            &before.listeners,
-            &requested.listeners,
-        );
-        leave_out(&mut of_others.spec, &before.spec, &requested.spec);
-        leave_out(
-            &mut of_others.bandwidth,
-            &before.bandwidth,
-            &requested.bandwidth,
-        );
-        leave_out(
-            &mut of_others.algorithm,
-            &before.algorithm,
-            &requested.algorithm,
-        );
-        leave_out(
-            &mut of_others.source_ranges,
-            &before.source_ranges,
-            &requested.source_ranges,
-        );
-        leave_out(
-            &mut of_others.client_affinity_seconds,
-            &before.client_affinity_seconds,
-            &requested.client_affinity_seconds,
-        );
+        replace_where_equal(before, requested, requested, &mut shown);
         let is_met = updated.is_understood && requested.is_met_by(&shown);
         (updated.state == State::Active && !is_met).then(|| Self {
             requested: requested.clone(),
@@ -66,21 +40,7 @@ impl Kept {
     pub fn as_requested(&self, found: &LoadBalancer) -> LoadBalancer {
         let (asked, shown) = (&self.requested, &self.shown);
         let mut read = found.clone();
-        let spec = &mut read.spec;
-        replace(&mut spec.listeners, &shown.listeners, &asked.listeners);
-        replace(&mut spec.spec, &shown.spec, &asked.spec);
-        replace(&mut spec.bandwidth, &shown.bandwidth, &asked.bandwidth);
-        replace(&mut spec.algorithm, &shown.algorithm, &asked.algorithm);
-        replace(
-            &mut spec.source_ranges,
-            &shown.source_ranges,
-            &asked.source_ranges,
-        );
-        replace(
-            &mut spec.client_affinity_seconds,
-            &shown.client_affinity_seconds,
-            &asked.client_affinity_seconds,
-        );
+        replace_where_equal(&found.spec, shown, asked, &mut read.spec);
         read.is_understood |= !self.is_understood;
         read
     }
@@ -108,17 +68,60 @@ impl Kept {
     }
 }
 
-/// Leaves a value out of the difference that was as requested before the update.
-fn leave_out<T: Clone + PartialEq>(shown: &mut T, before: &T, requested: &T) {
-    if before == requested {
-        shown.clone_from(requested);
+/// Replaces each value of `spec` by the requested one where the other two specs have the same
+/// value, except for the back ends.
+fn replace_where_equal(
+    one: &LoadBalancerSpec,
+    other: &LoadBalancerSpec,
+    requested: &LoadBalancerSpec,
+    spec: &mut LoadBalancerSpec,
+) {
+    fn replace<T: Clone + PartialEq>(one: &T, other: &T, requested: &T, value: &mut T) {
+        if one == other {
+            value.clone_from(requested);
+        }
     }
-}
-
-fn replace<T: Clone + PartialEq>(found: &mut T, shown: &T, requested: &T) {
-    if found == shown {
-        found.clone_from(requested);
-    }
+    // A field that is forgotten here would be repaired for ever.
+    let LoadBalancerSpec {
+        nodes: _,
+        listeners,
+        spec: class,
+        bandwidth,
+        algorithm,
+        source_ranges,
+        client_affinity_seconds,
+    } = spec;
+    replace(
+        &one.listeners,
+        &other.listeners,
+        &requested.listeners,
+        listeners,
+    );
+    replace(&one.spec, &other.spec, &requested.spec, class);
+    replace(
+        &one.bandwidth,
+        &other.bandwidth,
+        &requested.bandwidth,
+        bandwidth,
+    );
+    replace(
+        &one.algorithm,
+        &other.algorithm,
+        &requested.algorithm,
+        algorithm,
+    );
+    replace(
+        &one.source_ranges,
+        &other.source_ranges,
+        &requested.source_ranges,
+        source_ranges,
+    );
+    replace(
+        &one.client_affinity_seconds,
+        &other.client_affinity_seconds,
+        &requested.client_affinity_seconds,
+        client_affinity_seconds,
+    );
 }
 
 #[cfg(test)]
