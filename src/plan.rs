@@ -16,6 +16,7 @@ pub mod desired;
 pub mod excerpt;
 pub mod execution;
 pub mod health_check;
+pub mod immutable;
 pub mod kept;
 pub mod load_balancer;
 pub mod naming;
@@ -48,7 +49,7 @@ use node_addresses::NodeAddresses;
 /// one serves, and the finalizer removed only when the clouds have confirmed that
 /// every load balancer is gone.
 pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
-    match desired {
+    match desired.refused(observed).as_ref().unwrap_or(desired) {
         Desired::Unmanaged(reason) => Plan::waiting(Waiting::NotOurs(*reason)),
         Desired::Invalid(invalid) => plan_invalid(invalid, observed),
         Desired::Released(release) => plan_release(*release, observed),

@@ -45,6 +45,7 @@ impl SpecHash {
 }
 
 /// The state of a Service at the beginning of an attempt.
+#[derive(Clone)]
 pub struct ObservedService {
     /// The object from which the writes of the attempt start.
     pub object: Arc<Service>,
@@ -69,6 +70,16 @@ impl ObservedService {
     /// The version of the Nodes; 0 until all are listed.
     pub fn nodes_version(&self) -> u64 {
         self.nodes.as_ref().map_or(0, |nodes| nodes.version)
+    }
+
+    /// The Service as an invalid one, if it asks for a change that its load balancers cannot
+    /// make.
+    pub fn refused(&self, observed: &Observed) -> Option<Self> {
+        let desired = self.desired.refused(observed)?;
+        Some(Self {
+            desired,
+            ..self.clone()
+        })
     }
 }
 

@@ -42,23 +42,22 @@ async fn steps(
         Ok(observed) => observed, // client: clouds
         Err(skip) => return Err((skip, work)),
     };
+    let refused = service.refused(&clouds.observed);
+    let service = refused.as_ref().unwrap_or(&service);
     let (left_clouds, waits) = (left.clouds.clone(), left.waits.take());
     let act = async {
         let plan = plan(&service.desired, &clouds.observed); // pure
-        let paced = pace(plan, &service, &context.memory.drift); // no client
-        announce(&paced, &service, context); // no client
-        let executor = Executor::new(&service, leadership, context, paced.repairs);
+        let paced = pace(plan, service, &context.memory.drift); // no client
+        announce(&paced, service, context); // no client
+        let executor = Executor::new(service, leadership, context, paced.repairs);
         let (result, calls) = apply(paced.plan, clouds, &executor).await; // client: clouds, API server
-        let delay = report(&service, result, leadership, context).await; // client: API server
+        let delay = report(service, result, leadership, context).await; // client: API server
         let places = work.keep_places(&(&left_clouds | &calls.left));
-        end(
-            work,
-            next(&service, delay, waits, leadership, context).await,
-        );
+        end(work, next(service, delay, waits, leadership, context).await);
         calls.finish().await; // client: clouds
         places
     };
-    let (places, ()) = join(act, left.finish(&service, context)).await;
+    let (places, ()) = join(act, left.finish(service, context)).await;
     drop(places);
     Ok(())
 }

@@ -54,6 +54,8 @@ pub enum Needs {
     Value,
     /// A cloud may lack it.
     Feature(Feature),
+    /// A cloud may lack it, and then it does what counts without the annotation.
+    FeatureUnlessDefault(Feature),
 }
 
 /// What counts without the annotation.
@@ -76,6 +78,8 @@ pub enum WhenChanged {
     Moves,
     /// It is updated in place.
     Updates,
+    /// The change is refused: the load balancer stays as it was created.
+    Refused,
     /// Nothing: the annotation is written by this program, which restores it.
     Restored,
 }

@@ -19,15 +19,18 @@ pub enum Feature {
     Affinity,
     /// Each listener has a health check of the caller's choice.
     HealthChecks,
+    /// A load balancer can be for private networks only.
+    Internal,
     /// The load balancers of a cluster can be listed.
     List,
 }
 
 impl Feature {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::SourceRanges,
         Self::Affinity,
         Self::HealthChecks,
+        Self::Internal,
         Self::List,
     ];
 
@@ -37,6 +40,7 @@ impl Feature {
             Self::SourceRanges => "sourceRanges",
             Self::Affinity => "affinity",
             Self::HealthChecks => "healthChecks",
+            Self::Internal => "internal",
             Self::List => "list",
         }
     }
@@ -48,6 +52,7 @@ impl fmt::Display for Feature {
             Self::SourceRanges => "source ranges",
             Self::Affinity => "session affinity",
             Self::HealthChecks => "the choice of health checks",
+            Self::Internal => "internal load balancers",
             Self::List => "a list of load balancers",
         })
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::annotation::{self, Needs, Switch};
+use super::annotation::{self, Needs, Switch, WhenAbsent};
 use super::canonical;
 use super::capabilities::{Capabilities, Clouds, Feature, Need};
 use super::class::{self, Refused};
@@ -81,6 +81,11 @@ impl Wanted {
             nodes: nodes.clone(),
             ..template.unwrap_or_default()
         }
+    }
+
+    /// The desired spec on one of the clouds, without back ends.
+    pub(super) fn template(&self, cloud: &CloudName) -> Option<&LoadBalancerSpec> {
+        self.templates.get(cloud)
     }
 }
 
@@ -196,6 +201,7 @@ fn within(can: &Capabilities, mut template: LoadBalancerSpec) -> LoadBalancerSpe
             listener.health_check = HealthCheck::Unspecified;
         }
     }
+    template.internal = template.internal.filter(|_| can.has(Feature::Internal));
     template
 }
 
@@ -229,6 +235,7 @@ fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec 
         source_ranges: problems.keep(source_ranges(service)),
         listeners: listeners.flat_map(|found| problems.keep(found)).collect(),
         client_affinity_seconds: service.client_affinity_seconds,
+        internal: Some(problems.keep(annotation::INTERNAL.value(annotations))),
     }
 }
 
@@ -419,8 +426,12 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
 fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
     let mut demands = Vec::new();
     for about in annotation::ALL {
-        let Needs::Feature(feature) = about.needs else {
-            continue;
+        let (feature, default) = match (about.needs, about.when_absent) {
+            (Needs::Nothing | Needs::Value, _) => continue,
+            (Needs::FeatureUnlessDefault(feature), WhenAbsent::Value(default)) => {
+                (feature, Some(default))
+            }
+            (Needs::Feature(feature) | Needs::FeatureUnlessDefault(feature), _) => (feature, None),
         };
         let ports = service.ports.iter().map(|port| &*port.name);
         let ours = about.names(ports);
@@ -429,6 +440,9 @@ fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
             let Some(value) = service.annotations.get(&*name) else {
                 continue;
             };
+            if default == Some(value.trim()) {
+                continue;
+            }
             demands.push(Demand {
                 need: Need::Feature(feature),
                 subject: Subject::annotation(&name),

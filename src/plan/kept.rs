@@ -61,6 +61,7 @@ impl Kept {
                 "sessionAffinity",
                 asked.client_affinity_seconds != shown.client_affinity_seconds,
             ),
+            ("internal", asked.internal != shown.internal),
             ("fields that are not known here", !self.is_understood),
         ];
         let fields = fields.into_iter().filter(|(_, differs)| *differs);
@@ -90,6 +91,7 @@ fn replace_where_equal(
         algorithm,
         source_ranges,
         client_affinity_seconds,
+        internal,
     } = spec;
     replace(
         &one.listeners,
@@ -121,6 +123,12 @@ fn replace_where_equal(
         &other.client_affinity_seconds,
         &requested.client_affinity_seconds,
         client_affinity_seconds,
+    );
+    replace(
+        &one.internal,
+        &other.internal,
+        &requested.internal,
+        internal,
     );
 }
 

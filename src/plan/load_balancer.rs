@@ -85,6 +85,10 @@ pub struct LoadBalancerSpec {
     /// Seconds for which a client address keeps its back end (the Service's
     /// session affinity `ClientIP`); `None` without affinity.
     pub client_affinity_seconds: Option<u32>,
+    /// Whether it is for private networks only. As all settings that not every cloud has:
+    /// `None` if the cloud decides, so that it is neither sent nor compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub internal: Option<bool>,
 }
 
 impl LoadBalancerSpec {
@@ -120,9 +124,21 @@ impl LoadBalancerSpec {
         for shown in found.listeners.iter_mut().filter(|shown| is_open(shown)) {
             shown.health_check = HealthCheck::Unspecified;
         }
+        align(&wanted.internal, &mut found.internal);
         wanted.listeners.sort();
         found.listeners.sort();
         (wanted, found)
+    }
+}
+
+/// Makes a shown setting comparable: what the cloud decides does not count, and what it does not
+/// show is the default.
+fn align<T: Default>(wanted: &Option<T>, found: &mut Option<T>) {
+    match wanted {
+        None => *found = None,
+        Some(_) => {
+            found.get_or_insert_default();
+        }
     }
 }
 
@@ -232,7 +248,7 @@ impl LoadBalancer {
                 bandwidth: "5M".into(),
                 algorithm: Algorithm::RoundRobin,
                 source_ranges: Vec::new(),
-                client_affinity_seconds: None,
+                ..LoadBalancerSpec::default()
             },
             is_understood: true,
             has_other_back_ends: false,

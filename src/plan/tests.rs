@@ -1,5 +1,6 @@
 //! Tables of plans; each case states its reason.
 
+mod asked;
 mod fixtures;
 mod recorded;
 mod requests;

@@ -128,6 +128,7 @@ impl Survey {
         let (answers, errors) = or_unreachable(join_all(answers).await);
         let backends = self.nodes.backends(view.ip_family).clone();
         let clouds = ObservedClouds::of(&view, kept, backends, answers);
+        let desired = desired.refused(&clouds.observed).unwrap_or(desired);
         let plan = plan(&desired, &clouds.observed);
         Preview::Planned(Box::new(Planned {
             condition: condition.cloned(),

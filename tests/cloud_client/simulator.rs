@@ -68,6 +68,8 @@ async fn a_load_balancer_lives_and_dies() {
 
         if profile == Profile::Standard {
             request.spec = rich_request("web").spec;
+            // An update does not change it.
+            request.spec.internal = Some(false);
         }
         request.spec.bandwidth = "7M".into();
         let updated = cloud

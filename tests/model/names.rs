@@ -134,6 +134,7 @@ pub fn load_balancer(found: Balancer) -> LoadBalancer {
             algorithm: Algorithm::RoundRobin,
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
+            ..LoadBalancerSpec::default()
         },
         is_understood: true,
         has_other_back_ends: false,

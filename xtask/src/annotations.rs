@@ -53,12 +53,16 @@ fn row(about: &About) -> String {
             "the load balancer moves: the new one is published before the old one is deleted"
         }
         WhenChanged::Updates => "updated in place",
+        WhenChanged::Refused => "refused: the load balancer stays as it was created",
         WhenChanged::Restored => "none: the controller writes it",
     };
     let needs = match needs {
         Needs::Nothing => String::new(),
         Needs::Value => "the value".to_owned(),
         Needs::Feature(feature) => format!("`{}`", feature.as_str()),
+        Needs::FeatureUnlessDefault(feature) => {
+            format!("`{}`, unless it is the default", feature.as_str())
+        }
     };
     let names = match per_port {
         true => format!("`{name}`, per port too"),

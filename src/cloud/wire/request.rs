@@ -25,8 +25,8 @@ pub(in crate::cloud) struct DesiredBody<'a> {
     beyond_basic: Option<BeyondBasic<'a>>,
 }
 
-/// The fields that a cloud of the profile basic does not have. All of them are always
-/// sent, because an update must be able to remove values.
+/// The fields that a cloud of the profile basic does not have. All of them that the cloud has
+/// are always sent, because an update must be able to remove values.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BeyondBasic<'a> {
@@ -34,6 +34,8 @@ struct BeyondBasic<'a> {
     algorithm: Algorithm,
     session_affinity: SessionAffinityBody,
     source_ranges: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    internal: Option<bool>,
     owner: &'a Owner,
 }
 
@@ -82,6 +84,7 @@ impl<'a> BeyondBasic<'a> {
                 spec.client_affinity_seconds,
             ),
             source_ranges: &spec.source_ranges,
+            internal: spec.internal,
             owner,
         }
     }
@@ -106,6 +109,9 @@ fn check_basic(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
     }
     if spec.algorithm != Algorithm::default() {
         return Err("an algorithm");
+    }
+    if spec.internal == Some(true) {
+        return Err("internal load balancers");
     }
     Ok(())
 }

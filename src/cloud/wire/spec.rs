@@ -26,6 +26,7 @@ impl LoadBalancerBody<'_> {
         let affinity = Shown::<Object<SessionAffinityBody>>::from(self.session_affinity)
             .map(|Object(affinity)| affinity.client_seconds());
         let ranges = Shown::<Vec<String>>::from(self.source_ranges).map(canonical::ranges);
+        let internal = Shown::<bool>::from(self.internal).map(Some);
         let (spec, bandwidth) = (field::text(self.spec), field::text(self.bandwidth));
         let bandwidth = bandwidth.map(canonical::bandwidth);
         let has_names = matches!(&nodes, Shown::Value(nodes) if nodes.has_others);
@@ -35,6 +36,7 @@ impl LoadBalancerBody<'_> {
             || algorithm.is_unknown()
             || affinity.is_unknown()
             || ranges.is_unknown()
+            || internal.is_unknown()
             || spec.is_unknown()
             || bandwidth.is_unknown());
         let nodes = nodes.map(|nodes| nodes.addresses.into());
@@ -47,6 +49,7 @@ impl LoadBalancerBody<'_> {
             algorithm: algorithm.or_assumed(assumed.algorithm),
             source_ranges: ranges.or_assumed(assumed.source_ranges),
             client_affinity_seconds: affinity.or_assumed(assumed.client_affinity_seconds),
+            internal: internal.or_assumed(assumed.internal),
         };
         ReadSpec {
             spec,

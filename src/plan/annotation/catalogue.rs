@@ -13,12 +13,13 @@ use crate::plan::load_balancer::Algorithm;
 use crate::plan::naming::CloudName;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 15] = [
+pub const ALL: [&About; 16] = [
     &ENABLE.about,
     &PROVIDER.about,
     &LB_SPEC.about,
     &LB_BANDWIDTH.about,
     &ALGORITHM.about,
+    &INTERNAL.about,
     &HEALTH_CHECK_PROTOCOL.about,
     &HEALTH_CHECK_PORT.about,
     &HEALTH_CHECK_PATH.about,
@@ -100,6 +101,20 @@ pub const ALGORITHM: Annotation<Algorithm> = Annotation {
         needs: Needs::Value,
     },
     parse: grammar::algorithm,
+};
+
+pub const INTERNAL: Annotation<bool> = Annotation {
+    about: About {
+        name: "internal",
+        help: "whether a load balancer is for private networks only",
+        rule: "`true` or `false`",
+        example: "true",
+        when_absent: WhenAbsent::Value("false"),
+        when_changed: WhenChanged::Refused,
+        per_port: false,
+        needs: Needs::FeatureUnlessDefault(Feature::Internal),
+    },
+    parse: grammar::boolean,
 };
 
 pub const HEALTH_CHECK_PROTOCOL: Annotation<ProbeProtocol> = Annotation {

@@ -64,6 +64,10 @@ pub(super) fn algorithm(value: &str) -> Option<Algorithm> {
     all.find(|known| known.as_str() == value.trim())
 }
 
+pub(super) fn boolean(value: &str) -> Option<bool> {
+    value.trim().parse().ok()
+}
+
 pub(super) fn probe_protocol(value: &str) -> Option<ProbeProtocol> {
     match value.trim() {
         "tcp" => Some(ProbeProtocol::Tcp),

@@ -168,7 +168,7 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
     changed(Effect::Updated, entry, profile)
 }
 
-/// Name, owner and address stay what they were made.
+/// Name, owner, address and whether it is internal stay what they were made.
 fn check_same(entry: &Entry, request: &ChangeRequest) -> Result<(), Refusal> {
     let found = &entry.load_balancer;
     if validation::name(request)? != found.name {
@@ -181,6 +181,11 @@ fn check_same(entry: &Entry, request: &ChangeRequest) -> Result<(), Refusal> {
     if owner.is_some() && !same_owner(owner.as_ref(), found.owner.as_ref()) {
         let message = format!("{:?} belongs to another owner", found.id);
         return Err(Refusal::new(Code::Conflict, message));
+    }
+    let internal = request.internal.unwrap_or_default();
+    if internal != found.settings.internal {
+        let message = format!("internal: it is {} and stays so", found.settings.internal);
+        return Err(Refusal::invalid(message));
     }
     let wanted = request.address.as_deref().unwrap_or_default();
     if !wanted.is_empty() && wanted != entry.reserved.to_string() {

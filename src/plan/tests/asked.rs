@@ -1,0 +1,149 @@
+//! The settings that only some clouds have: cloud1 has all of them, cloud2 none.
+
+use super::*;
+use crate::plan::capabilities::Feature;
+use crate::plan::load_balancer::LoadBalancerSpec;
+use crate::plan::problem::describe_problems;
+
+pub fn able() -> Clouds {
+    let can = Capabilities {
+        features: Feature::ALL.into(),
+        ..Capabilities::standard()
+    };
+    let mut clouds = clouds();
+    clouds.insert(CloudName::new("cloud1"), can);
+    clouds
+}
+
+pub fn asking(provider: &str, annotations: &[(&str, &str)]) -> ServiceView {
+    let mut service = service(provider);
+    for (name, value) in annotations {
+        service
+            .annotations
+            .insert((*name).to_owned(), (*value).to_owned());
+    }
+    service
+}
+
+/// What the Service asks of its first cloud.
+pub fn asked(service: &ServiceView) -> Result<LoadBalancerSpec, String> {
+    match desired(service, &cluster(), &able()) {
+        Desired::Managed(wanted) => {
+            let cloud = wanted.clouds.first().expect("a cloud");
+            Ok(wanted.spec(cloud, &NodeAddresses::default()))
+        }
+        Desired::Invalid(invalid) => Err(describe_problems(&invalid.problems, "mycloud.com")),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The plan for a load balancer that was made for one Service and belongs to another one now.
+pub fn replanned(made_for: &ServiceView, now: &ServiceView, nodes: &Backends) -> Plan {
+    let mut found = load_balancer(&service("cloud1"), &super::nodes(&["10.0.0.1"]));
+    let spec = asked(made_for).expect("valid");
+    found.spec = LoadBalancerSpec {
+        nodes: found.spec.nodes,
+        ..spec
+    };
+    plan_with(found, now, nodes)
+}
+
+pub fn plan_with(found: LoadBalancer, now: &ServiceView, nodes: &Backends) -> Plan {
+    let in_sync = ServiceView {
+        record: Record::parse(Some("lb-1"), Some("cloud1")),
+        published: vec![Ingress::Ip("192.0.2.1".parse().expect("address"))],
+        ..now.clone()
+    };
+    let mut observed = Observed::of_service(&in_sync, nodes.clone());
+    let view = CloudView::Present(Box::new(found));
+    observed.clouds.insert(CloudName::new("cloud1"), view);
+    plan(&desired(&in_sync, &cluster(), &able()), &observed)
+}
+
+fn refusal(plan: &Plan) -> String {
+    let mut waiting = plan.waiting.iter();
+    let problems = waiting.find_map(|waiting| match waiting {
+        Waiting::Invalid(problems) => Some(problems),
+        _ => None,
+    });
+    describe_problems(problems.map_or(&[][..], Vec::as_slice), "mycloud.com")
+}
+
+#[test]
+fn a_cloud_that_lacks_a_setting_is_not_sent_its_default() {
+    let internal = |provider, value| {
+        let spec = asked(&asking(provider, &[("internal", value)]));
+        spec.map(|spec| spec.internal)
+    };
+    assert_eq!(internal("cloud1", "true"), Ok(Some(true)));
+    assert_eq!(internal("cloud1", " false"), Ok(Some(false)));
+    assert_eq!(internal("cloud2", "false"), Ok(None));
+    let unsupported = internal("cloud2", "true").expect_err("it lacks it");
+    assert!(
+        unsupported.contains("internal is \"true\": cloud2 does not support internal load balanc"),
+        "{unsupported}"
+    );
+    for value in ["", "True", "yes", "1"] {
+        let invalid = internal("cloud1", value).expect_err("neither");
+        assert!(
+            invalid.contains("it must be 'true' or 'false'"),
+            "{invalid}"
+        );
+    }
+}
+
+#[test]
+fn whether_it_is_internal_is_compared_only_where_the_cloud_has_it() {
+    let spec = |internal| LoadBalancerSpec {
+        internal,
+        ..LoadBalancerSpec::default()
+    };
+    let cases = [
+        (None, Some(true), true, "the cloud decides"),
+        (Some(false), None, true, "absent means the default"),
+        (Some(true), None, false, "absent means the default"),
+        (Some(true), Some(false), false, "another value"),
+        (Some(true), Some(true), true, "the same"),
+    ];
+    for (wanted, found, expected, reason) in cases {
+        let is_met = spec(wanted).is_met_by(&spec(found));
+        assert_eq!(is_met, expected, "{wanted:?} {found:?}: {reason}");
+    }
+}
+
+#[test]
+fn a_load_balancer_does_not_become_internal_and_follows_the_nodes() {
+    let (public, internal) = (
+        asking("cloud1", &[]),
+        asking("cloud1", &[("internal", "true")]),
+    );
+    let (same, other) = (nodes(&["10.0.0.1"]), nodes(&["10.0.0.2"]));
+    let plan = replanned(&public, &internal, &same);
+    assert!(plan.actions.is_empty(), "{plan:?}");
+    let message = refusal(&plan);
+    let expected = "annotation mycloud.com/internal is \"true\": load balancer lb-1 on cloud1 is \
+                    not internal, which cannot be changed";
+    assert!(message.starts_with(expected), "{message}");
+    assert!(message.ends_with("for example \"false\""), "{message}");
+
+    let plan = replanned(&internal, &public, &other);
+    let [Action::Update { request, .. }] = &plan.actions[..] else {
+        panic!("{plan:?}");
+    };
+    assert_eq!(request.spec.nodes, other.addresses);
+    assert_eq!(request.spec.internal, Some(true), "it stays");
+    let expected = "internal is \"false\": load balancer lb-1 on cloud1 is internal,";
+    assert!(refusal(&plan).contains(expected), "{}", refusal(&plan));
+
+    assert!(
+        replanned(&internal, &internal, &same).actions.is_empty(),
+        "the old value again"
+    );
+    let moved = asking("cloud2", &[]);
+    let plan = replanned(&internal, &moved, &same);
+    assert!(
+        matches!(plan.waiting.first(), Some(Waiting::CloudUnreachable(_)))
+            && refusal(&plan).is_empty(),
+        "a move makes a new one: {plan:?}"
+    );
+}
