@@ -25,6 +25,7 @@ pub mod orphan;
 pub mod problem;
 pub mod record;
 pub mod service;
+pub mod untold;
 
 use std::collections::BTreeSet;
 
@@ -32,6 +33,7 @@ pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use capabilities::{Capabilities, Clouds};
 pub use desired::{Desired, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired};
 pub use observed::{Backends, CloudView, Observed};
+pub use untold::KnownClouds;
 
 use load_balancer::{LoadBalancer, State};
 use naming::{CloudName, Owner};

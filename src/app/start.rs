@@ -34,6 +34,7 @@ use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::watch::WatchTiming;
 use crate::kubernetes::watch_metrics::WatchMetrics;
+use crate::plan::KnownClouds;
 use crate::plan::naming::{CloudName, ClusterId};
 use crate::telemetry::NOT_CONFIGURED;
 use crate::telemetry::log_throttle::LogThrottle;
@@ -206,12 +207,19 @@ impl Components {
         )?;
         let concurrency = self.config.clouds.iter();
         let concurrency = concurrency.map(|cloud| (cloud.name.clone(), cloud.concurrency));
+        let profiles = self.config.capabilities();
         Ok(Context {
             cluster,
-            capabilities: self.config.capabilities(),
+            capabilities: watch::Sender::new(Arc::new(KnownClouds {
+                untold: profiles.keys().cloned().collect(),
+                clouds: profiles.clone(),
+            })),
             clouds: clouds
                 .into_iter()
-                .map(|(name, client)| (name, CloudHandle::new(client)))
+                .filter_map(|(name, client)| {
+                    let profile = profiles.get(&name)?.clone();
+                    Some((name, CloudHandle::new(client, profile)))
+                })
                 .collect(),
             watched: Watched {
                 services: services_store,

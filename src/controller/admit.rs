@@ -7,6 +7,7 @@ use super::attempt::{ObservedClouds, ObservedService, Skip};
 use super::observe::cloud_query::{CloudQuery, cloud_queries};
 use super::report::changes;
 use super::workqueue::{CloudSet, Need, Work};
+use crate::plan::problem::{self, ProblemKind};
 use crate::plan::{Action, Backends, Desired, Plan, Urgency, plan};
 use crate::priority::Priority;
 
@@ -34,6 +35,9 @@ pub fn admit<'a>(
 ) -> Result<Admitted<'a>, Skip> {
     let nodes = service.nodes.as_ref().ok_or(Skip::UntilChange)?;
     let backends = nodes.backends(service.view.ip_family);
+    if let Some(need) = first_answers(service, context) {
+        return Err(Skip::UntilPlace(need));
+    }
     let queries = cloud_queries(service, context);
     let clouds: CloudSet = queries
         .iter()
@@ -69,6 +73,24 @@ pub fn admit<'a>(
             backends: backends.clone(),
             priority,
         },
+    })
+}
+
+/// The wait for the first answers of clouds about what they can do, on which the plan of this
+/// Service depends; `None` if there is none, or the clouds have had the time to answer.
+fn first_answers(service: &ObservedService, context: &Context) -> Option<Need> {
+    let untold = &context.known_clouds().untold;
+    let clouds: CloudSet = match &service.desired {
+        Desired::Managed(wanted) => untold.intersection(&wanted.clouds).cloned().collect(),
+        Desired::Invalid(invalid) if problem::kind(&invalid.problems) == ProblemKind::Untold => {
+            untold.iter().cloned().collect()
+        }
+        Desired::Invalid(_) | Desired::Released(_) | Desired::Unmanaged(_) => return None,
+    };
+    (!context.queue.are_listed(&clouds)).then(|| Need {
+        clouds,
+        priority: priority(service, None, context),
+        after_list: true,
     })
 }
 

@@ -17,8 +17,9 @@ use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::{MetadataKeys, service};
-use crate::plan::Clouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
+use crate::plan::service::ServiceView;
+use crate::plan::{Desired, KnownClouds};
 use crate::priority::Priority;
 use crate::telemetry::Metrics;
 use crate::telemetry::log_throttle::LogThrottle;
@@ -29,8 +30,8 @@ pub struct Context {
     pub cluster: ClusterId,
     /// The names of our annotations, finalizer and condition.
     pub metadata_keys: MetadataKeys,
-    /// The configured clouds and the features that each supports.
-    pub capabilities: Clouds,
+    /// What is known of what each cloud can do.
+    pub capabilities: watch::Sender<Arc<KnownClouds>>,
     pub clouds: BTreeMap<CloudName, CloudHandle>,
     pub watched: Watched,
     /// The client for reading and writing Services.
@@ -65,6 +66,16 @@ impl Context {
             Role::Leader(leadership) => Some(leadership.clone()),
             Role::Standby => None,
         }
+    }
+
+    /// What is known now of what each cloud can do.
+    pub fn known_clouds(&self) -> Arc<KnownClouds> {
+        self.capabilities.borrow().clone()
+    }
+
+    /// The desired state of a Service, by what the clouds can do as far as is known.
+    pub fn desired(&self, view: &ServiceView) -> Desired {
+        self.known_clouds().desired(view, &self.cluster)
     }
 
     /// Queues a Service, if this replica leads. A new leader queues all Services, so

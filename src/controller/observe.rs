@@ -16,7 +16,7 @@ use crate::kubernetes::condition::ConditionReason;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
 use crate::plan::service::ServiceView;
-use crate::plan::{CloudView, Desired, Release, desired};
+use crate::plan::{CloudView, Desired, Release};
 use cloud_query::QueryResult;
 
 /// Reads the Service from the watch and the mutation cache; sends no request.
@@ -36,7 +36,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     let spec_hash = SpecHash::of(&view);
     let nodes = context.watched.nodes.borrow().clone();
     let condition = condition::find(&object, keys.condition());
-    let mut desired = desired(&view, &context.cluster, &context.capabilities);
+    let mut desired = context.desired(&view);
     if let Desired::Unmanaged(reason) = desired {
         // A Service that was always invalid has our condition and no finalizer; the
         // condition is removed once the Service is not managed any more.

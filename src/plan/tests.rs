@@ -2,6 +2,7 @@
 
 mod recorded;
 mod requests;
+mod untold;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -49,7 +49,7 @@ pub fn cloud_queries<'a>(
     let (view, memory) = (&service.view, &context.memory);
     let owner = view.owner(&context.cluster);
     let load_balancer = owner.load_balancer_name();
-    let mut names = clouds_to_query(view, &service.desired, &context.capabilities);
+    let mut names = clouds_to_query(view, &service.desired, &context.known_clouds().clouds);
     names.extend(memory.pending_creates.clouds_for(&view.uid));
     for (name, cloud) in &context.clouds {
         if cloud.inventory.contains(&load_balancer) {

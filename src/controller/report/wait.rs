@@ -20,6 +20,10 @@ pub async fn explain_wait(
     leadership: &Leadership,
     context: &Context,
 ) {
+    // The first answers of the clouds are about to come, or are not waited for any longer.
+    if !context.queue.are_listed(clouds) {
+        return;
+    }
     let Ok(service) = observe_service(watched, context) else {
         return;
     };
