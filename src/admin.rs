@@ -1,10 +1,12 @@
 //! The admin server: probes for the kubelet and metrics for Prometheus over plain HTTP,
-//! and the log filter for clients on a loopback address. [`secure`] serves the metrics
+//! and the log filter and the plans of Services for clients on a loopback address. [`secure`] serves the metrics
 //! with authentication on a separate listener.
 
 mod connections;
+mod debug_plan;
 mod health;
 mod log_filter;
+mod loopback;
 mod scrape;
 pub mod secure;
 
@@ -18,6 +20,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTI
 use http::{HeaderMap, StatusCode};
 use tokio::net::TcpListener;
 
+pub use debug_plan::{PLANS_AT_ONCE, Planner, Plans};
 pub use health::{CheckKind, Endpoint, Health};
 use health::{Options, ProbeResult};
 
@@ -31,9 +34,14 @@ pub async fn serve(listener: TcpListener, router: Router) {
 }
 
 /// The routes: `/livez`, `/readyz`, `/healthz`, each with `/NAME` for one check;
-/// `/debug/log-filter`; and `/metrics`, if `metrics` is given.
-pub fn router(health: Arc<Health>, metrics: Option<Arc<Metrics>>, filter: LogFilter) -> Router {
-    let mut router = log_filter::route(filter);
+/// `/debug/log-filter`; `/debug/plan/NAMESPACE/NAME`; and `/metrics`, if `metrics` is given.
+pub fn router(
+    health: Arc<Health>,
+    metrics: Option<Arc<Metrics>>,
+    filter: LogFilter,
+    plans: Plans,
+) -> Router {
+    let mut router = log_filter::route(filter).merge(debug_plan::route(plans));
     for endpoint in Endpoint::ALL {
         let path = format!("/{}", endpoint.as_str());
         let (all, one) = (Arc::clone(&health), Arc::clone(&health));

@@ -9,6 +9,8 @@ mod heartbeat;
 mod kubeconfig;
 mod observers;
 mod orphans;
+mod plan;
+mod reads;
 mod sight;
 mod signals;
 mod start;
@@ -21,8 +23,8 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Health;
 use crate::admin::secure::{SecureMetrics, SecureMetricsError};
+use crate::admin::{Health, Plans};
 use crate::cloud::CloudSetupError;
 use crate::config::{Config, DEFAULT_LEASE, Start};
 use crate::election::{ElectionError, Role};
@@ -63,6 +65,9 @@ pub enum AppError {
     /// A cloud or the API server failed, so the list would be incomplete.
     #[error("cannot list the orphans: {0}")]
     Orphans(String),
+    /// The API server failed, or what is to be planned does not exist.
+    #[error("{0}")]
+    Plan(String),
     #[error(
         "the watch of {kind} objects has shown no sign of life for {silence:.1?}, so this replica does not lead any more"
     )]
@@ -79,6 +84,8 @@ struct Components {
     config: Config,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
+    /// The plans that the admin server shows.
+    plans: Plans,
     /// The listener for metrics over TLS. It is served as soon as there is a client
     /// for the API server, which authorizes the readers.
     secure_metrics: Option<SecureMetrics>,
@@ -111,15 +118,40 @@ enum ComponentExit {
     Other(&'static str),
 }
 
-/// Executes the command line; returns the text for standard output.
+/// The result of a command that ran to its end.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// For standard output.
+    pub text: String,
+    /// Lines for standard error.
+    pub complaints: Vec<String>,
+    /// The exit code.
+    pub code: u8,
+}
+
+impl From<String> for Output {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            ..Self::default()
+        }
+    }
+}
+
+/// Executes the command line.
 ///
 /// # Errors
 /// The command failed, or the controller ended with an error.
-pub fn execute(start: Start) -> Result<String, AppError> {
+pub fn execute(start: Start) -> Result<Output, AppError> {
     match start {
-        Start::Checked(report) => Ok(report + "\n"),
-        Start::Orphans(config) => runtime()?.block_on(orphans::table(&config)),
-        Start::Run(config) => runtime()?.block_on(run(*config)).map(|()| String::new()),
+        Start::Checked(report) => Ok((report + "\n").into()),
+        Start::Orphans(config) => runtime()?
+            .block_on(orphans::table(&config))
+            .map(Output::from),
+        Start::Plan(config, flags) => runtime()?.block_on(plan::run(&config, &flags)),
+        Start::Run(config) => runtime()?
+            .block_on(run(*config))
+            .map(|()| Output::default()),
     }
 }
 
@@ -155,6 +187,7 @@ async fn run(config: Config) -> Result<(), AppError> {
         config,
         health: Arc::new(Health::new()),
         metrics,
+        plans: Plans::default(),
         secure_metrics: None,
         tracer: traces.as_ref().map(Traces::tracer).unwrap_or_default(),
         stopping: CancellationToken::new(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 /// The flags. [`crate::config`] validates the values, so that all errors are
 /// reported at once. Of a repeated flag the last value counts, as in Go.
@@ -122,7 +122,68 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         kubeconfig: Option<String>,
     },
+    /// Show what the controller would do for a Service, and why, and exit; changes nothing
+    Plan(PlanArgs),
 }
+
+/// The flags of the command `plan`.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    group = ArgGroup::new("services").required(true).args(["name", "file", "all"]),
+    after_help = AFTER_PLAN,
+)]
+pub struct PlanArgs {
+    /// The Service in the cluster
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+
+    /// Namespace of the Service, or of manifests that name none [default: that of the kubeconfig]
+    #[arg(short = 'n', long, value_name = "NAMESPACE", conflicts_with = "all")]
+    pub namespace: Option<String>,
+
+    /// Manifest (YAML or JSON) that is not applied yet; - for standard input
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// Every Service of the cluster: the check before an upgrade or a new configuration
+    #[arg(long)]
+    pub all: bool,
+
+    /// Format of the plan
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: PlanFormat,
+
+    /// Configuration file (YAML); without it, cloud1 and cloud2 with default settings
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Kubeconfig file [default: KUBECONFIG or ~/.kube/config, else the pod's ServiceAccount]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<String>,
+}
+
+/// The format of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people
+    #[default]
+    Text,
+    /// With stable field names (docs/plan.md)
+    Json,
+}
+
+const AFTER_PLAN: &str = "\
+Before an upgrade or a new configuration, run the new program with the new configuration:
+  my-cloud-controller-manager plan --all --config new.yaml
+
+Exit codes:
+  0  the plan is complete
+  1  a Service, the cluster or a cloud could not be read
+  2  errors in flags or file
+  3  with --all: a load balancer would be deleted, or a Service would lose an address
+
+It needs the rights to get and list services, to list nodes, and to get the namespace kube-system
+unless the configuration has a clusterId.";
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! [`Args`] are the flags as typed; [`Config`] has their values and those of the file.
 //! All errors in the flags and the file are reported at once.
 
+mod class;
 mod cloud;
 pub mod duration;
 mod election;
@@ -24,12 +25,14 @@ pub use election::{DEFAULT_LEASE, DEFAULT_NAMESPACE, ElectionConfig};
 pub use error::{ConfigError, ConfigErrors, Location};
 pub use metrics::MetricsConfig;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, PlanArgs};
 use crate::cloud::RestSettings;
 use crate::controller::orphans::OrphanPolicy;
+use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::node::{AddressRule, NodeAddressType};
 use crate::kubernetes::node_watch::NodeSettings;
-use crate::plan::Clouds;
+use crate::plan::KnownClouds;
+use crate::plan::class::Classes;
 use crate::plan::naming::ClusterId;
 use crate::plan::node_hold::HoldSettings;
 use crate::telemetry::logs::LogFormat;
@@ -63,6 +66,8 @@ pub struct Config {
     pub watch_timeout: Duration,
     /// The clouds: at least one, with distinct names. Default cloud1 and cloud2.
     pub clouds: Vec<RestSettings>,
+    /// The load balancer classes of this controller. Default none.
+    pub classes: Classes,
     /// The leader election; `None` means that this replica leads without a Lease.
     pub election: Option<ElectionConfig>,
     /// The kubeconfig file; `None` means `KUBECONFIG`, `~/.kube/config` or the pod's
@@ -88,6 +93,8 @@ pub enum Start {
     Checked(String),
     /// List the orphans of the configured clouds.
     Orphans(Box<Config>),
+    /// Show the plan of Services.
+    Plan(Box<Config>, Box<PlanArgs>),
 }
 
 impl Start {
@@ -101,15 +108,24 @@ impl Start {
                 check_config(file).map(|config| Self::Checked(config.summary(file)))
             }
             Some(Command::Orphans { config, kubeconfig }) => {
-                let args = Args {
-                    config: config.clone(),
-                    kubeconfig: kubeconfig.clone(),
-                    ..Args::default()
-                };
-                Config::load(&args).map(|config| Self::Orphans(Box::new(config)))
+                let config = Config::load(&with_files(config, kubeconfig))?;
+                Ok(Self::Orphans(Box::new(config)))
+            }
+            Some(Command::Plan(plan)) => {
+                let config = Config::load(&with_files(&plan.config, &plan.kubeconfig))?;
+                Ok(Self::Plan(Box::new(config), Box::new(plan.clone())))
             }
             None => Config::load(args).map(|config| Self::Run(Box::new(config))),
         }
+    }
+}
+
+/// The flags of a command that reads the cluster and the clouds.
+fn with_files(config: &Option<PathBuf>, kubeconfig: &Option<String>) -> Args {
+    Args {
+        config: config.clone(),
+        kubeconfig: kubeconfig.clone(),
+        ..Args::default()
     }
 }
 
@@ -124,13 +140,17 @@ pub fn check_config(file: &Path) -> Result<Config, ConfigErrors> {
     })
 }
 
-/// Every field of the configuration file, those of a cloud as `clouds[].name`.
+/// Every field of the configuration file, those of a cloud as `clouds[].name`, and those of a
+/// class likewise.
 pub fn field_names() -> impl Iterator<Item = String> {
     let of_file = file::FIELDS.into_iter().map(str::to_owned);
     let of_cloud = cloud::FIELDS
         .into_iter()
         .map(|name| format!("clouds[].{name}"));
-    of_file.chain(of_cloud)
+    let of_class = class::FIELDS
+        .into_iter()
+        .map(|name| format!("loadBalancerClasses[].{name}"));
+    of_file.chain(of_cloud).chain(of_class)
 }
 
 impl Config {
@@ -148,12 +168,19 @@ impl Config {
         }
     }
 
-    /// The capabilities of each cloud.
-    pub fn capabilities(&self) -> Clouds {
+    /// The names of what is ours on a Service.
+    pub fn metadata_keys(&self) -> MetadataKeys {
+        MetadataKeys::new(&self.annotation_prefix).with_classes(self.classes.clone())
+    }
+
+    /// What is known of the clouds before they are asked.
+    pub fn known_clouds(&self) -> KnownClouds {
         let clouds = self.clouds.iter();
-        clouds
-            .map(|cloud| (cloud.name.clone(), cloud.profile.capabilities()))
-            .collect()
+        KnownClouds::of_profiles(
+            clouds
+                .map(|cloud| (cloud.name.clone(), cloud.profile.capabilities()))
+                .collect(),
+        )
     }
 
     /// Validates the flags and the file that they name, and fills in defaults.
@@ -182,6 +209,7 @@ impl Config {
             drift_interval: file.drift_interval,
             watch_timeout: file.watch_timeout,
             clouds: file.clouds,
+            classes: file.classes,
             election: flags.election,
             kubeconfig: flags.kubeconfig,
             admin_address: flags.admin_address,

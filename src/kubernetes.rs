@@ -41,5 +41,5 @@ mod unreadable;
 pub mod watch;
 pub mod watch_metrics;
 
-pub use error::KubernetesError;
+pub use error::{KubernetesError, within};
 pub use metadata_keys::MetadataKeys;

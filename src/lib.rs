@@ -38,9 +38,10 @@
 //! 4. [`cloud`]: the client of a cloud's HTTP API, and the inventory of a cloud.
 //! 5. [`election`]: the leader election, and the permits without which no write
 //!    compiles.
-//! 6. [`telemetry`] and [`admin`]: logs, metrics and traces; the server for probes
+//! 6. [`preview`]: the plan of a Service without its effects, for a person.
+//! 7. [`telemetry`] and [`admin`]: logs, metrics and traces; the server for probes
 //!    and metrics.
-//! 7. [`args`], [`config`] and [`app`]: from the command line to the running
+//! 8. [`args`], [`config`] and [`app`]: from the command line to the running
 //!    components.
 //!
 //! Three small modules serve all others: [`reason`] has the closed set of reasons for
@@ -57,6 +58,7 @@ pub mod election;
 pub mod error_chain;
 pub mod kubernetes;
 pub mod plan;
+pub mod preview;
 pub mod priority;
 pub mod reason;
 pub mod telemetry;

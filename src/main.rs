@@ -1,5 +1,6 @@
 //! my-cloud-controller-manager: from the command line to the running components.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -24,8 +25,12 @@ fn main() -> ExitCode {
     match app::execute(start) {
         Ok(output) => {
             logs::flush();
-            print!("{output}");
-            ExitCode::SUCCESS
+            // A reader that has seen enough, such as head, is no error.
+            let _ = std::io::stdout().write_all(output.text.as_bytes());
+            for complaint in &output.complaints {
+                eprintln!("{complaint}");
+            }
+            ExitCode::from(output.code)
         }
         Err(error) => {
             logs::last_words(&error.to_string());

@@ -11,6 +11,7 @@ pub mod action;
 pub mod annotation;
 pub mod canonical;
 pub mod capabilities;
+pub mod class;
 pub mod desired;
 pub mod excerpt;
 pub mod execution;
@@ -25,6 +26,7 @@ pub mod orphan;
 pub mod problem;
 pub mod record;
 pub mod service;
+pub mod settling;
 pub mod untold;
 
 use std::collections::BTreeSet;
@@ -75,6 +77,9 @@ fn plan_release(release: Release, observed: &Observed) -> Plan {
                 plan.waiting
                     .insert(Waiting::CloudUnreachable(cloud.clone()));
             }
+            CloudView::Unanswered => {
+                plan.waiting.insert(Waiting::Unanswered(cloud.clone()));
+            }
         }
     }
     if plan.waiting.is_empty() {
@@ -109,6 +114,9 @@ fn plan_invalid(invalid: &Invalid, observed: &Observed) -> Plan {
             CloudView::Unreachable => {
                 plan.waiting
                     .insert(Waiting::CloudUnreachable(cloud.clone()));
+            }
+            CloudView::Unanswered => {
+                plan.waiting.insert(Waiting::Unanswered(cloud.clone()));
             }
             CloudView::Absent | CloudView::NameTaken | CloudView::NotConfigured => {}
         }
@@ -145,7 +153,12 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
                     mutations.extend(update(wanted, cloud, &read, &nodes));
                 }
             }
-            Some(CloudView::NameTaken | CloudView::NotConfigured | CloudView::Unreachable)
+            Some(
+                CloudView::NameTaken
+                | CloudView::NotConfigured
+                | CloudView::Unreachable
+                | CloudView::Unanswered,
+            )
             | None => {}
         }
     }
@@ -233,7 +246,8 @@ fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
 }
 
 /// The desired back ends. That no Node is eligible takes them from a load balancer only
-/// once it has lasted ([`node_hold`]), and nothing does while a Node cannot be read.
+/// once it has lasted ([`node_hold`]), and nothing does while a Node cannot be read. Most of
+/// them do not go before the look at the Nodes is settled ([`settling`]).
 fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
     let (seen, kept) = (&observed.backends, &found.spec.nodes);
     if seen.are_unconfirmed() && !kept.is_empty() {
@@ -241,6 +255,9 @@ fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
     }
     if seen.some_unknown {
         return seen.addresses.iter().chain(kept.iter()).copied().collect();
+    }
+    if let Some(unsettled) = seen.unsettled.as_ref().filter(|_| !seen.none_confirmed) {
+        return unsettled.back_ends(kept, &seen.addresses);
     }
     seen.addresses.clone()
 }
@@ -359,6 +376,7 @@ pub fn unready(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
         Some(CloudView::NameTaken) => Some(Waiting::NameTaken(cloud.clone())),
         Some(CloudView::NotConfigured) => Some(Waiting::CloudNotConfigured(cloud.clone())),
         Some(CloudView::Unreachable) | None => Some(Waiting::CloudUnreachable(cloud.clone())),
+        Some(CloudView::Unanswered) => Some(Waiting::Unanswered(cloud.clone())),
     };
     wanted.clouds.iter().filter_map(reason).collect()
 }
@@ -381,6 +399,9 @@ fn leftovers(wanted: &Wanted, observed: &Observed, waiting: &mut BTreeSet<Waitin
             }
             CloudView::Unreachable => {
                 waiting.insert(Waiting::CloudUnreachable(cloud.clone()));
+            }
+            CloudView::Unanswered => {
+                waiting.insert(Waiting::Unanswered(cloud.clone()));
             }
         }
     }

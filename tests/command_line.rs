@@ -113,6 +113,38 @@ fn check_config_prints_the_clouds_of_a_valid_file() {
 }
 
 #[test]
+fn plan_asks_for_exactly_one_kind_of_services() {
+    for arguments in [
+        &["plan"][..],
+        &["plan", "web", "--all"],
+        &["plan", "web", "-f", "web.yaml"],
+        &["plan", "--all", "-n", "default"],
+        &["plan", "web", "-o", "yaml"],
+    ] {
+        let output = run(arguments);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {complaint}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+    let help = run(&["plan", "--help"]);
+    let text = String::from_utf8_lossy(&help.stdout);
+    assert!(
+        text.contains("the check before an upgrade or a new configuration"),
+        "{text}"
+    );
+    assert!(
+        text.contains("3  with --all: a load balancer would be deleted"),
+        "{text}"
+    );
+    let path = file("plan.yaml", "clouds: []\n");
+    let place = format!("{path}:1: clouds");
+    let output = run(&["plan", "--all", "--config", &path]);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(complaint.contains(&place), "{complaint}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn version_and_help_succeed() {
     let version = run(&["--version"]);
     assert_eq!(version.status.code(), Some(0));

@@ -27,7 +27,13 @@ pub fn bench(criterion: &mut Criterion) {
     let misspelt = service().annotations.into_keys();
     let misspelt: Vec<String> = misspelt.map(|name| name + "s").collect();
     group.bench_function("four misspelt names", |bencher| {
-        bencher.iter(|| describe_unknown(black_box(&misspelt).iter(), "mycloud.com"));
+        bencher.iter(|| {
+            describe_unknown(
+                black_box(&misspelt).iter(),
+                std::iter::empty(),
+                "mycloud.com",
+            )
+        });
     });
     group.finish();
 }

@@ -37,6 +37,7 @@ pub fn service() -> ServiceView {
         deleting: false,
         is_load_balancer: true,
         class: None,
+        refused: Vec::new(),
         annotations: annotations
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
@@ -44,6 +45,7 @@ pub fn service() -> ServiceView {
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
         ip_family: Default::default(),
+        health_check_node_port: None,
         finalizer: true,
         record: Record::default(),
         published: Vec::new(),

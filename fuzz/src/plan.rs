@@ -116,7 +116,9 @@ fn check_end(plan: &Plan, before: &[Action], desired: &Desired, observed: &Obser
         match view {
             CloudView::Absent | CloudView::NameTaken => {}
             CloudView::Present(_) => assert!(before.iter().any(is_gone), "{cloud}"),
-            CloudView::NotConfigured | CloudView::Unreachable => panic!("{cloud} is unknown"),
+            CloudView::NotConfigured | CloudView::Unreachable | CloudView::Unanswered => {
+                panic!("{cloud} is unknown")
+            }
         }
     }
 }

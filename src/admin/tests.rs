@@ -36,7 +36,12 @@ impl Process {
         });
         let metrics = Arc::new(Metrics::for_test(&[]));
         Self {
-            router: router(health, Some(metrics), LogFilter::of_nothing("info")),
+            router: router(
+                health,
+                Some(metrics),
+                LogFilter::of_nothing("info"),
+                Plans::default(),
+            ),
             wedged,
         }
     }
@@ -203,7 +208,12 @@ async fn metrics_have_their_exact_content_type_and_include_the_checks() {
 async fn a_silent_client_is_disconnected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = router(Arc::new(Health::new()), None, LogFilter::of_nothing("info"));
+    let router = router(
+        Arc::new(Health::new()),
+        None,
+        LogFilter::of_nothing("info"),
+        Plans::default(),
+    );
     let _server = AbortOnDropHandle::new(tokio::spawn(serve(listener, router)));
     let cases = [
         ("", "", "no request"),
@@ -240,7 +250,12 @@ async fn answers(client: &mut TcpStream) -> String {
 async fn a_head_that_is_too_long_is_rejected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = router(Arc::new(Health::new()), None, LogFilter::of_nothing("info"));
+    let router = router(
+        Arc::new(Health::new()),
+        None,
+        LogFilter::of_nothing("info"),
+        Plans::default(),
+    );
     let _server = AbortOnDropHandle::new(tokio::spawn(serve(listener, router)));
     for (bytes, is_answered, why) in [
         (20_000, true, "a long token and more"),
@@ -262,7 +277,12 @@ async fn a_head_that_is_too_long_is_rejected() {
 async fn silent_clients_do_not_starve_a_probe() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = router(Arc::new(Health::new()), None, LogFilter::of_nothing("info"));
+    let router = router(
+        Arc::new(Health::new()),
+        None,
+        LogFilter::of_nothing("info"),
+        Plans::default(),
+    );
     let _server = AbortOnDropHandle::new(tokio::spawn(serve(listener, router)));
     let mut silent = Vec::new();
     for _ in 0..256 {
@@ -283,7 +303,7 @@ async fn silent_clients_do_not_starve_a_probe() {
 #[tokio::test]
 async fn metrics_are_served_only_where_they_are_configured() {
     let filter = LogFilter::of_nothing("info");
-    let router = router(Arc::new(Health::new()), None, filter);
+    let router = router(Arc::new(Health::new()), None, filter, Plans::default());
     let process = Process {
         router,
         wedged: Arc::default(),

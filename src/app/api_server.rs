@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use kube::Client;
-use serde_json::Value;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::{AppError, kubeconfig};
+use super::{AppError, kubeconfig, reads};
 use crate::config::Config;
-use crate::error_chain::with_causes;
-use crate::kubernetes::data_version;
+use crate::kubernetes::{KubernetesError, data_version};
 use crate::plan::naming::ClusterId;
 
-/// Time limit for one request during the start.
-const REQUEST: Duration = Duration::from_secs(10);
+/// Time limit for one request during the start, or of a command.
+pub(super) const REQUEST: Duration = Duration::from_secs(10);
 /// A connection that carries nothing for this time, counted from the last request on it, is
 /// dead: it is longer than the time limit of every request.
 pub(super) const SILENCE: Duration = Duration::from_secs(15);
@@ -48,45 +46,42 @@ pub(super) async fn data_version(client: &Client) -> u64 {
 /// namespace kube-system, which exists as long as the cluster, and from the prefix. Waits
 /// for the API server without a limit.
 pub(super) async fn cluster_id(config: &Config, client: &Client) -> ClusterId {
-    if let Some(configured) = &config.cluster_id {
-        return configured.clone();
-    }
-    let kube_system = kube_system_uid(client).await;
-    let prefix = &config.annotation_prefix;
-    let cluster = ClusterId::of_installation(&kube_system, prefix);
-    if cluster.as_str() != kube_system {
-        tracing::info!(%cluster, prefix, kube_system, "the cluster id contains a hash of annotationPrefix; load balancers whose owner has the UID of kube-system alone stay ours only if clusterId is set to it");
-    }
-    cluster
-}
-
-async fn kube_system_uid(client: &Client) -> String {
     loop {
-        // Not a typed Namespace: one odd value in it must not keep every replica from
-        // starting.
-        let request = http::Request::get("/api/v1/namespaces/kube-system").body(Vec::new());
-        let answer = async {
-            client
-                .request::<Value>(request.map_err(kube::Error::HttpError)?)
-                .await
-        };
-        match timeout(REQUEST, answer).await {
-            Ok(Ok(namespace)) => match namespace["metadata"]["uid"].as_str() {
-                Some(uid) if !uid.is_empty() => return uid.to_owned(),
-                _ => tracing::warn!("the namespace kube-system has no UID; retrying"),
-            },
-            Ok(Err(error)) => {
-                tracing::warn!(
-                    error = with_causes(&error),
-                    "cannot read the UID of namespace kube-system, which serves as the cluster id; retrying"
-                )
-            }
-            Err(_) => {
-                tracing::warn!("the API server did not respond within {REQUEST:?}; retrying")
-            }
+        match read_cluster_id(config, client).await {
+            Ok(cluster) => return cluster,
+            Err(error) => tracing::warn!(
+                %error,
+                "cannot read the UID of namespace kube-system, which serves as the cluster id; retrying"
+            ),
         }
         sleep(RETRY).await;
     }
+}
+
+/// The same, by one request at most.
+///
+/// # Errors
+/// The namespace could not be read.
+pub(super) async fn read_cluster_id(
+    config: &Config,
+    client: &Client,
+) -> Result<ClusterId, KubernetesError> {
+    if let Some(configured) = &config.cluster_id {
+        return Ok(configured.clone());
+    }
+    // Not a typed Namespace: one odd value in it must not keep every replica from
+    // starting.
+    let namespace = reads::get(client, "/api/v1/namespaces/kube-system").await?;
+    let kube_system = namespace["metadata"]["uid"].as_str();
+    let kube_system = kube_system.filter(|uid| !uid.is_empty()).ok_or_else(|| {
+        KubernetesError::Rejected("the namespace kube-system has no UID".to_owned())
+    })?;
+    let prefix = &config.annotation_prefix;
+    let cluster = ClusterId::of_installation(kube_system, prefix);
+    if cluster.as_str() != kube_system {
+        tracing::info!(%cluster, prefix, kube_system, "the cluster id contains a hash of annotationPrefix; load balancers whose owner has the UID of kube-system alone stay ours only if clusterId is set to it");
+    }
+    Ok(cluster)
 }
 
 #[cfg(test)]

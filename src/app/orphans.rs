@@ -4,16 +4,14 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use tokio_util::sync::CancellationToken;
 
-use super::{AppError, api_server, clouds};
+use super::{AppError, api_server, clouds, reads};
 use crate::cloud::ErrorKind;
 use crate::config::Config;
 use crate::controller::orphans::claim;
 use crate::kubernetes::service_object::Service;
-use crate::kubernetes::{KubernetesError, MetadataKeys};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
 use crate::plan::orphan::{Claim, Shown, provable_owner, suspect};
@@ -28,7 +26,8 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
     let kubernetes = api_server::client_config(config).await?;
     let client = Client::try_from(kubernetes);
     let client = client.map_err(|error| AppError::KubernetesConfig(error.to_string()))?;
-    let cluster = api_server::cluster_id(config, &client).await;
+    let cluster = api_server::read_cluster_id(config, &client).await;
+    let cluster = cluster.map_err(|error| AppError::Orphans(error.to_string()))?;
     let never = CancellationToken::new();
     let (mut rows, mut notes) = (Vec::new(), String::new());
     for (name, cloud) in clouds::clients(config, Arc::new(|_| {}), &LogThrottle::default(), &never)?
@@ -76,14 +75,9 @@ async fn live_claims(
     config: &Config,
     cluster: &ClusterId,
 ) -> Result<HashMap<ServiceUid, Claim>, AppError> {
-    let services = Api::<Service>::all(client.clone());
-    let services = services.list(&ListParams::default()).await;
-    let services =
-        services.map_err(|error| AppError::Orphans(KubernetesError::from(error).to_string()))?;
-    let (metadata_keys, clouds) = (
-        MetadataKeys::new(&config.annotation_prefix),
-        config.capabilities(),
-    );
+    let services = reads::list::<Service>(client).await;
+    let services = services.map_err(|error| AppError::Orphans(error.to_string()))?;
+    let (metadata_keys, clouds) = (config.metadata_keys(), config.known_clouds().clouds);
     let claims = services.into_iter().filter_map(|service| {
         let uid = ServiceUid::new(service.uid()?);
         Some((uid, claim(&service, &metadata_keys, cluster, &clouds)))

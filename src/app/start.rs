@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use kube::Client;
 use kube::runtime::reflector::Store;
 use tokio::net::TcpListener;
@@ -22,7 +23,6 @@ use crate::controller::workqueue::Workqueue;
 use crate::controller::{self, Context, node_changes};
 use crate::election::{self, Candidate, Clock, LeaseHealth, Role};
 use crate::error_chain::with_causes;
-use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::data_version;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
@@ -34,8 +34,8 @@ use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::watch::WatchTiming;
 use crate::kubernetes::watch_metrics::WatchMetrics;
-use crate::plan::KnownClouds;
 use crate::plan::naming::{CloudName, ClusterId};
+use crate::preview;
 use crate::telemetry::NOT_CONFIGURED;
 use crate::telemetry::log_throttle::LogThrottle;
 use crate::telemetry::logs::LogFilter;
@@ -51,7 +51,7 @@ impl Components {
         }
         self.add_readiness_checks();
         let metrics = self.config.metrics.plain.then(|| self.metrics.clone());
-        let router = admin::router(self.health.clone(), metrics, filter);
+        let router = admin::router(self.health.clone(), metrics, filter, self.plans.clone());
         self.spawn("admin-server", admin::serve(listener, router));
         tracing::info!(%address, "the admin server is listening");
         Ok(())
@@ -103,18 +103,19 @@ impl Components {
             pulse::listening(watch_client.clone(), self.pulses.services.clone()),
             timing,
             self.eras.clone(),
-            MetadataKeys::new(&self.config.annotation_prefix),
+            self.config.metadata_keys(),
             self.metrics.clone(),
         );
         let services = ServiceWriter::new(
             client.clone(),
-            MetadataKeys::new(&self.config.annotation_prefix),
+            self.config.metadata_keys(),
             slots,
             self.metrics.clone(),
         );
         let context = self.context(services, cluster, store, events, watched_roles)?;
         let context = Arc::new(context);
         self.export_memory(&context);
+        self.show_plans(&context);
         let (finalizer_races, races) = FinalizerRaces::new();
         let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
@@ -197,7 +198,7 @@ impl Components {
         events: Events,
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
-        let metadata_keys = MetadataKeys::new(&self.config.annotation_prefix);
+        let metadata_keys = self.config.metadata_keys();
         let log_throttle = LogThrottle::default();
         let clouds = clouds::clients(
             &self.config,
@@ -207,17 +208,14 @@ impl Components {
         )?;
         let concurrency = self.config.clouds.iter();
         let concurrency = concurrency.map(|cloud| (cloud.name.clone(), cloud.concurrency));
-        let profiles = self.config.capabilities();
+        let known_clouds = self.config.known_clouds();
         Ok(Context {
             cluster,
-            capabilities: watch::Sender::new(Arc::new(KnownClouds {
-                untold: profiles.keys().cloned().collect(),
-                clouds: profiles.clone(),
-            })),
+            capabilities: watch::Sender::new(Arc::new(known_clouds.clone())),
             clouds: clouds
                 .into_iter()
                 .filter_map(|(name, client)| {
-                    let profile = profiles.get(&name)?.clone();
+                    let profile = known_clouds.clouds.get(&name)?.clone();
                     Some((name, CloudHandle::new(client, profile)))
                 })
                 .collect(),
@@ -247,6 +245,15 @@ impl Components {
                 metrics.kubernetes.silence(kind, pulse.silence());
             }
         });
+    }
+
+    /// Lets the admin server show the plans of Services.
+    fn show_plans(&self, context: &Arc<Context>) {
+        let context = context.clone();
+        self.plans.begin(Box::new(move |key| {
+            let context = context.clone();
+            async move { preview::replica::report(&context, &key).await }.boxed()
+        }));
     }
 
     /// Updates the gauges of the queue and of the pending changes before each scrape.

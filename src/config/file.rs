@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::class;
 use super::cloud;
 use super::error::{ConfigErrors, Location, quote};
 use super::fields::Fields;
@@ -15,9 +16,10 @@ use crate::cloud::RestSettings;
 use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::node::NodeAddressType;
 use crate::plan::annotation::DEFAULT_PREFIX;
+use crate::plan::class::Classes;
 use crate::plan::naming::ClusterId;
 
-pub(super) const FIELDS: [&str; 13] = [
+pub(super) const FIELDS: [&str; 14] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",
@@ -31,6 +33,7 @@ pub(super) const FIELDS: [&str; 13] = [
     "serviceCidrs",
     "watchTimeout",
     "clouds",
+    "loadBalancerClasses",
 ];
 const PERIOD_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
@@ -61,6 +64,7 @@ pub struct FileSettings {
     pub drift_interval: Duration,
     pub watch_timeout: Duration,
     pub clouds: Vec<RestSettings>,
+    pub classes: Classes,
 }
 
 impl Default for FileSettings {
@@ -78,6 +82,7 @@ impl Default for FileSettings {
             drift_interval: Duration::from_secs(10 * 60),
             watch_timeout: Duration::from_secs(20),
             clouds: cloud::defaults(&[]),
+            classes: Classes::new(),
         }
     }
 }
@@ -120,6 +125,9 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
     };
     let service_ranges = section.read_list("serviceCidrs", validation::range, errors);
     let clouds = read_clouds(file, &section, &service_ranges, errors);
+    let clouds = clouds.unwrap_or_else(|| cloud::defaults(&service_ranges));
+    let classes = section.list("loadBalancerClasses", errors);
+    let classes = class::read(file, classes.unwrap_or_default(), &clouds, errors);
     let switch = |name: &str, standard: bool, errors: &mut ConfigErrors| {
         section
             .read(name, validation::one_of(&SWITCH), errors)
@@ -159,7 +167,8 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
         orphans: section
             .read("orphans", validation::one_of(&ORPHANS), errors)
             .unwrap_or(standard.orphans),
-        clouds: clouds.unwrap_or_else(|| cloud::defaults(&service_ranges)),
+        clouds,
+        classes,
     }
 }
 

@@ -182,7 +182,7 @@ clouds:
   - just-a-name
 ";
     let expected = [
-        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, allowLoopbackNodes, noNodesGracePeriod, emptyWithoutAddresses, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds",
+        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, allowLoopbackNodes, noNodesGracePeriod, emptyWithoutAddresses, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds, loadBalancerClasses",
         "2: orphans: found \"keep\": it must be delete or report",
         "3: driftInterval: found \"0s\": it must be a duration such as 15s, 1m30s or 250ms, from 100ms to 168h",
         "4: orphans: found a repeated field: a field may appear only once",
@@ -227,6 +227,33 @@ fn a_token_in_two_files_is_one_account() {
     };
     assert!(errors(&same).is_some());
     assert!(errors(&other).is_none());
+}
+
+#[test]
+fn the_mistakes_of_a_class_are_named() {
+    let text = "loadBalancerClasses:
+- {name: example.com/gold, cloud: cloud1, spec: gold, bandwidth: 50M, mayOverride: [spec]}
+- {name: service.k8s.io/gold, cloud: cloud9}
+- {name: example.com/gold, bandwidth: fast, mayOverride: [colour]}
+- {spec: very large}
+";
+    let errors = TestFile::new("classes", text).errors();
+    let expected = [
+        "3: loadBalancerClasses[1].name: found \"service.k8s.io/gold\": it must be a domain of your own",
+        "3: loadBalancerClasses[1].cloud: found \"cloud9\": it must be one or more of cloud1, cloud2",
+        "4: loadBalancerClasses[2].bandwidth: found \"fast\": it must be a positive whole number",
+        "4: loadBalancerClasses[2].mayOverride[0]: found \"colour\": it must be cloud or spec or bandwidth",
+        "4: loadBalancerClasses[2].name: found \"example.com/gold\": another class has this name",
+        "5: loadBalancerClasses[3].name: found nothing: every class needs a name",
+        "5: loadBalancerClasses[3].spec: found \"very large\": it must be 1 to 63 letters",
+    ];
+    for part in expected {
+        assert!(
+            errors.iter().any(|error| error.starts_with(part)),
+            "{part}: {errors:#?}"
+        );
+    }
+    assert_eq!(errors.len(), expected.len(), "{errors:#?}");
 }
 
 #[test]

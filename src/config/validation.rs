@@ -106,6 +106,29 @@ pub fn annotation_prefix(text: &str) -> Result<String, Violation> {
     dns_subdomain(text)
 }
 
+/// A load balancer class of our own, such as `example.com/gold` or `gold`.
+///
+/// <https://kubernetes.io/docs/concepts/services-networking/service/#load-balancer-class>
+pub fn class_name(text: &str) -> Result<String, Violation> {
+    let (domain, name) = match text.split_once('/') {
+        Some((domain, name)) => (Some(domain), name),
+        None => (None, text),
+    };
+    if let Some(domain) = domain {
+        annotation_prefix(domain)?;
+    }
+    let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = name.as_bytes();
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    let is_name = bytes.len() <= 63 && bytes.iter().all(allowed);
+    if is_name && is_end(bytes.first()) && is_end(bytes.last()) {
+        return Ok(text.to_owned());
+    }
+    Err(Violation::new(
+        "it must be 1 to 63 letters, digits, dots, underscores or -, with a letter or digit first and last, and may have a domain and a slash in front",
+    ))
+}
+
 /// 1 to 63 characters that are safe in a header, a label and a file name.
 pub fn cluster_id(text: &str) -> Result<String, Violation> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);

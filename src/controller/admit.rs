@@ -2,11 +2,14 @@
 //! a Service waits for its turn without a finalizer, and then gets its load balancer
 //! in one go. Uses no client.
 
+use std::collections::BTreeSet;
+
 use super::Context;
 use super::attempt::{ObservedClouds, ObservedService, Skip};
 use super::observe::cloud_query::{CloudQuery, cloud_queries};
 use super::report::changes;
 use super::workqueue::{CloudSet, Need, Work};
+use crate::plan::naming::CloudName;
 use crate::plan::problem::{self, ProblemKind};
 use crate::plan::{Action, Backends, Desired, Plan, Urgency, plan};
 use crate::priority::Priority;
@@ -20,7 +23,16 @@ pub enum Admitted<'a> {
         queries: Vec<CloudQuery<'a>>,
         backends: Backends,
         priority: Priority,
+        waits: Option<WaitsForPlace>,
     },
+}
+
+/// The places that an attempt goes on without.
+pub struct WaitsForPlace {
+    /// The clouds that it does not call.
+    pub clouds: CloudSet,
+    /// What it would need to call all of them.
+    pub need: Need,
 }
 
 /// Determines which clouds the attempt will call, and takes a place at each.
@@ -35,13 +47,19 @@ pub fn admit<'a>(
 ) -> Result<Admitted<'a>, Skip> {
     let nodes = service.nodes.as_ref().ok_or(Skip::UntilChange)?;
     let backends = nodes.backends(service.view.ip_family);
-    if let Some(need) = first_answers(service, context) {
+    let can = context.known_clouds();
+    if let Some(need) = first_answers(service, &can.untold, context) {
         return Err(Skip::UntilPlace(need));
     }
-    let queries = cloud_queries(service, context);
+    let queries = cloud_queries(
+        &service.view,
+        &service.desired,
+        &can.clouds,
+        context.sources(),
+    );
     let clouds: CloudSet = queries
         .iter()
-        .filter(|query| query.is_configured())
+        .filter(|query| query.may_call())
         .map(|query| query.name.clone())
         .collect();
     let is_listed = context.queue.are_listed(&clouds);
@@ -49,7 +67,9 @@ pub fn admit<'a>(
         .iter()
         .map(|query| Some((query.name.clone(), query.known(is_listed)?)))
         .collect();
-    let known = known.map(|known| ObservedClouds::of(service, backends.clone(), known));
+    let known = known.map(|known| {
+        ObservedClouds::of(&service.view, service.kept.clone(), backends.clone(), known)
+    });
     let planned = known
         .as_ref()
         .map(|known| plan(&service.desired, &known.observed));
@@ -63,7 +83,10 @@ pub fn admit<'a>(
         };
         if !work.admit(&need) {
             changes::record_wait(service, context);
-            return Err(Skip::UntilPlace(need));
+            return match work.admit_to_some(&need) {
+                Some(some) => Ok(admitted_to(&some, need, queries, backends.clone())),
+                None => Err(Skip::UntilPlace(need)),
+            };
         }
     }
     Ok(match known {
@@ -72,14 +95,18 @@ pub fn admit<'a>(
             queries,
             backends: backends.clone(),
             priority,
+            waits: None,
         },
     })
 }
 
 /// The wait for the first answers of clouds about what they can do, on which the plan of this
 /// Service depends; `None` if there is none, or the clouds have had the time to answer.
-fn first_answers(service: &ObservedService, context: &Context) -> Option<Need> {
-    let untold = &context.known_clouds().untold;
+fn first_answers(
+    service: &ObservedService,
+    untold: &BTreeSet<CloudName>,
+    context: &Context,
+) -> Option<Need> {
     let clouds: CloudSet = match &service.desired {
         Desired::Managed(wanted) => untold.intersection(&wanted.clouds).cloned().collect(),
         Desired::Invalid(invalid) if problem::kind(&invalid.problems) == ProblemKind::Untold => {
@@ -92,6 +119,23 @@ fn first_answers(service: &ObservedService, context: &Context) -> Option<Need> {
         priority: priority(service, None, context),
         after_list: true,
     })
+}
+
+/// An attempt that goes on without the clouds that have no place free.
+fn admitted_to<'a>(
+    some: &CloudSet,
+    need: Need,
+    mut queries: Vec<CloudQuery<'a>>,
+    backends: Backends,
+) -> Admitted<'a> {
+    let clouds = &need.clouds - some;
+    queries.retain(|query| !clouds.contains(&query.name));
+    Admitted::Queries {
+        queries,
+        backends,
+        priority: need.priority,
+        waits: Some(WaitsForPlace { clouds, need }),
+    }
 }
 
 /// Whether a user waits for this attempt.

@@ -1,100 +1,283 @@
-//! Performs the effects of an [`Execution`] one by one. The execution decides their
-//! order and the consequences of a failure; the effects themselves are in [`service`]
-//! and [`clouds`].
+//! Performs the effects of an [`Execution`], those in different lanes side by side. The
+//! execution decides their order and the consequences of a failure; the effects themselves
+//! are in [`service`] and [`clouds`].
 
 mod clouds;
 mod service;
+mod task;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use parking_lot::Mutex;
+use tokio::time::{sleep, timeout};
 
 use super::Context;
 use super::attempt::{ApplyResult, ObservedClouds, ObservedService, Repairs};
 use super::error::ReconcileError;
 use super::memory::own_writes::Part;
+use super::observe::PATIENCE;
 use super::pace::PacedPlan;
 use super::report::{events, metrics};
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
-use crate::plan::execution::{Certainty, Effect, Execution, Reach};
-use crate::plan::{Action, Outcome, Waiting};
+use crate::plan::execution::{Certainty, Execution, Lane, Reach};
+use crate::plan::naming::CloudName;
+use crate::plan::{Action, Plan, Waiting};
 use crate::telemetry::traces;
-use clouds::Requests;
+use task::{End, Task};
 
-/// Performs a plan.
-pub async fn apply(
-    paced: PacedPlan,
-    service: &ObservedService,
-    clouds: ObservedClouds,
-    leadership: &Leadership,
-    context: &Context,
-) -> ApplyResult {
-    if !paced.is_empty() {
-        traces::begin();
-    }
-    metrics::count_drift_found(&paced.repairs, context);
-    events::emit_before_apply(&paced, service, context);
-    let PacedPlan { plan, repairs } = paced;
-    let ObservedClouds {
-        observed,
-        errors,
-        disowned,
-    } = clouds;
-    let (mut execution, waiting) = Execution::new(plan, observed);
-    let mut executor = Executor {
-        service,
-        leadership,
-        context,
-        repairs,
-        object: service.object.clone(),
-        errors: errors.into_values().map(ReconcileError::from).collect(),
-        waiting,
-        restored: BTreeSet::new(),
-    };
-    let mut actions = Vec::new();
-    while let Some(effect) = execution.next() {
-        match effect {
-            Effect::Apply(action) => match executor.perform(action, &execution).await {
-                Ok(outcome) => {
-                    metrics::count_repair(action, &executor.repairs, context);
-                    actions.extend(execution.succeeded(outcome));
-                }
-                Err(interruption) => executor.interrupted(interruption, &mut execution),
-            },
-            Effect::CheckService => {
-                let is_gone = executor.is_service_gone().await;
-                execution.service_checked(is_gone);
-            }
-            Effect::Undo { cloud, id } => {
-                executor.undo_create(cloud, id).await;
-                execution.undone();
-            }
-        }
-    }
-    ApplyResult {
-        observed: execution.into_observed(),
-        object: executor.object,
-        actions,
-        errors: executor.errors,
-        waiting: executor.waiting,
-        disowned,
-        repairs: executor.repairs,
-        restored: executor.restored,
-    }
-}
+/// What one cloud has achieved waits this long for the others before it is published, so
+/// that clouds that answer at the same moment need one write. Nobody notices the delay.
+const SAME_MOMENT: Duration = Duration::from_millis(10);
 
 /// Performs effects for one Service.
-struct Executor<'a> {
+pub struct Executor<'a> {
     service: &'a ObservedService,
     leadership: &'a Leadership,
     context: &'a Context,
     repairs: Repairs,
     /// The newest known state of the Service, from which every write starts.
-    object: Arc<Service>,
+    object: Mutex<Arc<Service>>,
+    /// As in [`ApplyResult`].
+    restored: Mutex<BTreeSet<Part>>,
+}
+
+/// A plan that is being performed.
+pub struct Performance<'e> {
+    executor: &'e Executor<'e>,
+    progress: Progress,
+    under_way: FuturesUnordered<BoxFuture<'e, (Lane, End)>>,
+    /// The clouds whose calls it leaves behind.
+    pub left: BTreeSet<CloudName>,
+}
+
+impl<'a> Executor<'a> {
+    pub fn new(
+        service: &'a ObservedService,
+        leadership: &'a Leadership,
+        context: &'a Context,
+        repairs: Repairs,
+    ) -> Self {
+        Self {
+            service,
+            leadership,
+            context,
+            repairs,
+            object: Mutex::new(service.object.clone()),
+            restored: Mutex::default(),
+        }
+    }
+}
+
+/// The time until the next attempt after a call that was left behind has shown that its cloud
+/// is still at work: such a cloud is slow, and is not asked all the time.
+const REST: Duration = Duration::from_secs(5);
+
+/// Announces a plan in metrics, traces and Events.
+pub fn announce(paced: &PacedPlan, service: &ObservedService, context: &Context) {
+    if !paced.is_empty() {
+        traces::begin();
+    }
+    metrics::count_drift_found(&paced.repairs, context);
+    events::emit_before_apply(paced, service, context);
+}
+
+/// Performs a plan, up to the calls that take so long that they are left behind, if the
+/// Service has other clouds. [`Performance::finish`] ends these.
+pub async fn apply<'e>(
+    plan: Plan,
+    clouds: ObservedClouds,
+    executor: &'e Executor<'e>,
+) -> (ApplyResult, Performance<'e>) {
+    let ObservedClouds {
+        observed,
+        errors,
+        disowned,
+    } = clouds;
+    let (execution, waiting) = Execution::new(plan, observed);
+    let mut performance = Performance {
+        executor,
+        progress: Progress {
+            execution,
+            begun: BTreeSet::new(),
+            actions: Vec::new(),
+            errors: errors.into_values().map(ReconcileError::from).collect(),
+            waiting,
+        },
+        under_way: FuturesUnordered::new(),
+        left: BTreeSet::new(),
+    };
+    performance.run().await;
+    let Progress {
+        execution,
+        begun: _,
+        actions,
+        errors,
+        waiting,
+    } = &mut performance.progress;
+    let result = ApplyResult {
+        observed: execution.observed().clone(),
+        object: executor.object.lock().clone(),
+        actions: std::mem::take(actions),
+        errors: std::mem::take(errors),
+        waiting: std::mem::take(waiting),
+        disowned,
+        repairs: executor.repairs.clone(),
+        restored: std::mem::take(&mut executor.restored.lock()),
+    };
+    (result, performance)
+}
+
+async fn rest(lane: Lane, context: &Context) -> (Lane, End) {
+    let rest = sleep(REST);
+    context.stopping.run_until_cancelled(rest).await;
+    (lane, End::Rested)
+}
+
+impl Performance<'_> {
+    /// Performs effects until none is left, or only some that take long.
+    async fn run(&mut self) {
+        loop {
+            self.begin();
+            let publishes_early = self.progress.execution.may_publish_early();
+            let wait = match (publishes_early, self.may_leave()) {
+                (true, _) => Some(SAME_MOMENT),
+                (false, true) => Some(PATIENCE),
+                (false, false) => None,
+            };
+            let next = self.under_way.next();
+            let next = match wait {
+                Some(wait) => timeout(wait, next).await,
+                None => Ok(next.await),
+            };
+            match next {
+                Ok(Some((lane, end))) => self.progress.ended(&lane, end, self.executor),
+                Ok(None) => return,
+                Err(_) if publishes_early => self.progress.execution.publish_early(),
+                Err(_) => return self.leave(),
+            }
+        }
+    }
+
+    fn begin(&mut self) {
+        let executor = self.executor;
+        let tasks = self.progress.begin(executor).into_iter();
+        let tasks = tasks.map(|task| executor.perform(task).boxed());
+        self.under_way.extend(tasks);
+    }
+
+    /// Whether the Service has other clouds, which must not wait for those under way.
+    fn may_leave(&self) -> bool {
+        let execution = &self.progress.execution;
+        execution.awaits_only_clouds()
+            && execution.observed().clouds.len() > 1
+            && !self.executor.context.stopping.is_cancelled()
+    }
+
+    fn leave(&mut self) {
+        let Executor {
+            service, context, ..
+        } = self.executor;
+        self.left = self.progress.execution.leave();
+        for cloud in &self.left {
+            context.memory.left_calls.leave(&service.view.uid, cloud);
+            let waiting = Waiting::Unanswered(cloud.clone());
+            self.progress.waiting.insert(waiting);
+        }
+    }
+
+    /// Waits for the calls that were left behind, and hands over to the next attempt what
+    /// each has shown.
+    pub async fn finish(mut self) {
+        let Executor {
+            service, context, ..
+        } = self.executor;
+        loop {
+            self.begin();
+            let Some((lane, end)) = self.under_way.next().await else {
+                return;
+            };
+            self.progress.ended(&lane, end, self.executor);
+            let actions = self.progress.actions.drain(..);
+            events::emit_left(service, actions, context);
+            let Lane::Cloud(cloud) = &lane else {
+                continue;
+            };
+            if !std::mem::take(&mut self.progress.waiting).is_empty() {
+                self.under_way.push(rest(lane, context).boxed());
+            } else if self.progress.execution.effect(&lane).is_none() {
+                let errors = self.progress.errors.drain(..);
+                let error = errors.filter_map(ReconcileError::into_cloud).next();
+                context.call_ended(&service.view, cloud, error.map_or(Ok(None), Err));
+            }
+        }
+    }
+}
+
+/// An execution, and what its effects have shown so far.
+struct Progress {
+    execution: Execution,
+    /// The lanes of the effects that are being performed.
+    begun: BTreeSet<Lane>,
+    /// As in [`ApplyResult`].
+    actions: Vec<Action>,
     errors: Vec<ReconcileError>,
     waiting: BTreeSet<Waiting>,
-    /// As in [`ApplyResult`].
-    restored: BTreeSet<Part>,
+}
+
+impl Progress {
+    /// The effects that nobody performs yet.
+    fn begin(&mut self, executor: &Executor<'_>) -> Vec<Task> {
+        let effects = self.execution.effects();
+        let new = effects.filter(|(lane, _)| !self.begun.contains(lane));
+        let tasks: Vec<Task> = new
+            .map(|(lane, effect)| Task::new(lane, effect, self, executor))
+            .collect();
+        self.begun
+            .extend(tasks.iter().map(|task| task.lane.clone()));
+        tasks
+    }
+
+    fn ended(&mut self, lane: &Lane, end: End, executor: &Executor<'_>) {
+        self.begun.remove(lane);
+        match end {
+            End::Action(Ok(outcome)) => {
+                let action = self.execution.succeeded(lane, outcome);
+                if let Some(action) = &action {
+                    metrics::count_repair(action, &executor.repairs, executor.context);
+                }
+                self.actions.extend(action);
+            }
+            End::Action(Err(interruption)) => self.interrupted(lane, interruption, executor),
+            End::ServiceChecked { is_gone } => self.execution.service_checked(is_gone),
+            End::Undone => self.execution.undone(),
+            End::Rested => {}
+        }
+    }
+
+    fn interrupted(&mut self, lane: &Lane, interruption: Interruption, executor: &Executor<'_>) {
+        let pending_create = match interruption {
+            Interruption::Waiting(waiting) => {
+                self.waiting.insert(waiting);
+                self.execution
+                    .failed(lane, Reach::Action, Certainty::NotDone)
+            }
+            Interruption::Error(error) => {
+                let (reach, certainty) = (reach(&error), error.certainty());
+                self.errors.push(error);
+                self.execution.failed(lane, reach, certainty)
+            }
+        };
+        if let Some(cloud) = pending_create {
+            let pending_creates = &executor.context.memory.pending_creates;
+            pending_creates.record(&executor.service.view.uid, cloud);
+        }
+    }
 }
 
 /// The reason for which an action did not succeed.
@@ -107,75 +290,6 @@ enum Interruption {
 impl<E: Into<ReconcileError>> From<E> for Interruption {
     fn from(error: E) -> Self {
         Self::Error(error.into())
-    }
-}
-
-impl Executor<'_> {
-    async fn perform(
-        &mut self,
-        action: &Action,
-        execution: &Execution,
-    ) -> Result<Outcome, Interruption> {
-        // Created load balancers are recorded even while the process stops.
-        if self.context.stopping.is_cancelled() && !execution.is_recording() {
-            return Err(ReconcileError::Stopping.into());
-        }
-        self.leadership.permit()?;
-        let observed = execution.observed();
-        match action {
-            Action::AddFinalizer { clouds } => self.add_finalizer(clouds, observed).await,
-            Action::ConfirmLive => self.confirm_live().await,
-            Action::Create { cloud, request } => self.create(cloud, request).await,
-            Action::Update {
-                cloud,
-                id,
-                request,
-                fallbacks,
-                urgency,
-            } => {
-                let before = observed
-                    .load_balancer(cloud)
-                    .filter(|known| known.id == *id);
-                let before = before.ok_or(ReconcileError::Changed)?;
-                let requests = Requests { request, fallbacks };
-                self.update(cloud, before, requests, *urgency).await
-            }
-            Action::Publish { clouds } => self.publish(clouds, observed).await,
-            Action::AwaitServing { clouds } => {
-                if let Some(cloud) = clouds.iter().find(|cloud| !observed.serves(cloud)) {
-                    return Err(Interruption::Waiting(Waiting::Provisioning(cloud.clone())));
-                }
-                let present = observed.present();
-                for (cloud, found) in present.filter(|(cloud, _)| clouds.contains(*cloud)) {
-                    self.ensure_shown(cloud, found).await?;
-                }
-                Ok(Outcome::Done)
-            }
-            Action::Delete { cloud, id } => {
-                self.ensure_unwanted(cloud, id, observed).await?;
-                self.delete(cloud, id).await
-            }
-            Action::ConfirmGone { cloud, id } => self.confirm_gone(cloud, id).await,
-            Action::RemoveFinalizer { clear_status } => self.remove_finalizer(*clear_status).await,
-        }
-    }
-
-    fn interrupted(&mut self, interruption: Interruption, execution: &mut Execution) {
-        let pending_create = match interruption {
-            Interruption::Waiting(waiting) => {
-                self.waiting.insert(waiting);
-                execution.failed(Reach::Action, Certainty::NotDone)
-            }
-            Interruption::Error(error) => {
-                let (reach, certainty) = (reach(&error), error.certainty());
-                self.errors.push(error);
-                execution.failed(reach, certainty)
-            }
-        };
-        if let Some(cloud) = pending_create {
-            let pending_creates = &self.context.memory.pending_creates;
-            pending_creates.record(&self.service.view.uid, cloud);
-        }
     }
 }
 

@@ -100,13 +100,14 @@ pub struct ObservedClouds {
 impl ObservedClouds {
     /// The state that queries have shown so far.
     pub fn of(
-        service: &ObservedService,
+        view: &ServiceView,
+        kept: BTreeMap<CloudName, Kept>,
         backends: Backends,
         results: impl IntoIterator<Item = (CloudName, QueryResult)>,
     ) -> Self {
         let observed = Observed {
-            kept: service.kept.clone(),
-            ..Observed::of_service(&service.view, backends)
+            kept,
+            ..Observed::of_service(view, backends)
         };
         let mut clouds = Self {
             observed,

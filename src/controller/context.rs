@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::cloud_handle::CloudHandle;
 use super::memory::Memory;
+use super::memory::left_calls::Answer;
+use super::observe::cloud_query::Sources;
 use super::workqueue::Workqueue;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::events::Events;
@@ -17,9 +19,9 @@ use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::{MetadataKeys, service};
+use crate::plan::KnownClouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
 use crate::plan::service::ServiceView;
-use crate::plan::{Desired, KnownClouds};
 use crate::priority::Priority;
 use crate::telemetry::Metrics;
 use crate::telemetry::log_throttle::LogThrottle;
@@ -57,6 +59,16 @@ pub struct Watched {
 }
 
 impl Context {
+    /// What is known of the clouds without a query.
+    pub fn sources(&self) -> Sources<'_> {
+        Sources {
+            cluster: &self.cluster,
+            clouds: &self.clouds,
+            pending_creates: &self.memory.pending_creates,
+            left_calls: &self.memory.left_calls,
+        }
+    }
+
     /// The leadership of this replica; `None` for a standby and while stopping.
     pub fn leadership(&self) -> Option<Leadership> {
         if self.stopping.is_cancelled() {
@@ -73,11 +85,6 @@ impl Context {
         self.capabilities.borrow().clone()
     }
 
-    /// The desired state of a Service, by what the clouds can do as far as is known.
-    pub fn desired(&self, view: &ServiceView) -> Desired {
-        self.known_clouds().desired(view, &self.cluster)
-    }
-
     /// Queues a Service, if this replica leads. A new leader queues all Services, so
     /// that none is lost on a standby.
     pub fn enqueue(&self, service: &Service, priority: Priority) {
@@ -85,6 +92,14 @@ impl Context {
             && let Some(key) = key(service)
         {
             self.queue.add(&key, priority);
+        }
+    }
+
+    /// Records the end of a call that an attempt has left behind, and queues the Service.
+    pub fn call_ended(&self, service: &ServiceView, cloud: &CloudName, answer: Answer) {
+        self.memory.left_calls.end(&service.uid, cloud, answer);
+        if self.leadership().is_some() {
+            self.queue.add(&service.key, Priority::User);
         }
     }
 

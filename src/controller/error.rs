@@ -57,6 +57,14 @@ impl ReconcileError {
         }
     }
 
+    /// The error of a cloud, if it is one.
+    pub fn into_cloud(self) -> Option<CloudError> {
+        match self {
+            Self::Cloud(error) => Some(error),
+            Self::Kubernetes(_) | Self::Changed | Self::NotLeader(_) | Self::Stopping => None,
+        }
+    }
+
     /// Whether the failed request may have taken effect.
     pub fn certainty(&self) -> Certainty {
         match self {
@@ -131,7 +139,7 @@ impl<'a> Unfinished<'a> {
                     ProblemKind::Unsupported => Reason::Unsupported,
                     ProblemKind::Untold => Reason::CloudUnavailable,
                 },
-                Waiting::CloudUnreachable(_) => Reason::CloudUnavailable,
+                Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) => Reason::CloudUnavailable,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
                 Waiting::ShownTwice { .. } => Reason::SharedAccount,
                 Waiting::NameTaken(_) => Reason::NameTaken,
@@ -166,7 +174,9 @@ impl<'a> Unfinished<'a> {
     pub fn is_failure(self) -> bool {
         match self {
             Self::Failed(error) => !error.is_superseded(),
-            Self::Waiting(Waiting::CloudUnreachable(_) | Waiting::Invalid(_)) => false,
+            Self::Waiting(
+                Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) | Waiting::Invalid(_),
+            ) => false,
             Self::Waiting(_) => self.reason().is_failure(),
         }
     }

@@ -5,6 +5,7 @@ pub mod changes;
 pub mod drift;
 pub mod edits;
 pub mod event_dedup;
+pub mod left_calls;
 pub mod mutation_cache;
 pub mod node_sync;
 pub mod own_writes;
@@ -22,6 +23,7 @@ use changes::PendingChanges;
 use drift::Drift;
 use edits::EditBudget;
 use event_dedup::EventDedup;
+use left_calls::LeftCalls;
 use mutation_cache::MutationCache;
 use node_sync::NodeSync;
 use own_writes::OwnWrites;
@@ -46,6 +48,8 @@ pub struct Memory {
     pub own_writes: OwnWrites,
     /// The creates whose response was lost.
     pub pending_creates: PendingCreates,
+    /// The calls that attempts have left behind.
+    pub left_calls: LeftCalls,
     /// What the clouds do not have yet, and since when.
     pub changes: PendingChanges,
     /// The traces of the Services that wait for their first address.
@@ -70,6 +74,7 @@ impl Memory {
             mutation_cache,
             own_writes,
             pending_creates,
+            left_calls,
             changes,
             provisioning_traces,
             node_sync,
@@ -83,6 +88,7 @@ impl Memory {
         mutation_cache.forget(uid);
         own_writes.forget(uid);
         pending_creates.forget(uid);
+        left_calls.forget(uid);
         changes.forget(uid);
         provisioning_traces.forget(uid);
         node_sync.forget(uid);
@@ -103,6 +109,7 @@ impl Memory {
             // A watch that was restarted may show an old list without a living Service,
             // and nothing else would lead to its pending create.
             pending_creates: _,
+            left_calls,
             changes,
             provisioning_traces,
             node_sync,
@@ -115,6 +122,7 @@ impl Memory {
         event_dedup.retain(alive);
         mutation_cache.retain(alive);
         own_writes.retain(alive);
+        left_calls.retain(alive);
         changes.retain(alive);
         provisioning_traces.retain(alive);
         node_sync.retain(alive);

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join;
 use kube::runtime::reflector::ObjectRef;
 use tracing::Instrument;
 
 use super::Context;
-use super::admit::admit;
-use super::apply::apply;
-use super::attempt::Skip;
+use super::admit::{WaitsForPlace, admit};
+use super::apply::{Executor, announce, apply};
+use super::attempt::{ObservedService, Skip};
 use super::observe::{observe_clouds, observe_service};
 use super::pace::pace;
 use super::report::{explain_unreadable, explain_wait, report, spans};
@@ -18,23 +19,75 @@ use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
 use crate::plan::plan;
 
-/// The steps.
+/// The steps of an attempt, and the calls that it leaves behind because they take long: the
+/// next attempt does not wait for them. Ends when they have ended.
 ///
 /// # Errors
-/// [`Skip`] if the attempt ends after one of the first three steps.
-async fn attempt(
+/// [`Skip`] and the work if the attempt ends after one of the first three steps.
+async fn steps(
     watched: Arc<Service>,
-    work: &Work,
+    work: Work,
     leadership: &Leadership,
     context: &Context,
-) -> Result<Option<Duration>, Skip> {
-    let service = observe_service(watched, context)?; // no client
-    let admitted = admit(&service, work, context)?; // no client
-    let clouds = observe_clouds(&service, admitted, context).await?; // client: clouds
-    let plan = plan(&service.desired, &clouds.observed); // pure
-    let paced = pace(plan, &service, &context.memory.drift); // no client
-    let result = apply(paced, &service, clouds, leadership, context).await; // client: clouds, API server
-    Ok(report(&service, result, leadership, context).await) // client: API server
+) -> Result<(), (Skip, Work)> {
+    let service = match observe_service(watched, context) {
+        Ok(service) => service, // no client
+        Err(skip) => return Err((skip, work)),
+    };
+    let admitted = match admit(&service, &work, context) {
+        Ok(admitted) => admitted, // no client
+        Err(skip) => return Err((skip, work)),
+    };
+    let (clouds, mut left) = match observe_clouds(&service, admitted, &work, context).await {
+        Ok(observed) => observed, // client: clouds
+        Err(skip) => return Err((skip, work)),
+    };
+    let (left_clouds, waits) = (left.clouds.clone(), left.waits.take());
+    let act = async {
+        let plan = plan(&service.desired, &clouds.observed); // pure
+        let paced = pace(plan, &service, &context.memory.drift); // no client
+        announce(&paced, &service, context); // no client
+        let executor = Executor::new(&service, leadership, context, paced.repairs);
+        let (result, calls) = apply(paced.plan, clouds, &executor).await; // client: clouds, API server
+        let delay = report(&service, result, leadership, context).await; // client: API server
+        let places = work.keep_places(&(&left_clouds | &calls.left));
+        end(
+            work,
+            next(&service, delay, waits, leadership, context).await,
+        );
+        calls.finish().await; // client: clouds
+        places
+    };
+    let (places, ()) = join(act, left.finish(&service, context)).await;
+    drop(places);
+    Ok(())
+}
+
+/// What follows an attempt that ended.
+async fn next(
+    service: &ObservedService,
+    delay: Option<Duration>,
+    waits: Option<WaitsForPlace>,
+    leadership: &Leadership,
+    context: &Context,
+) -> Skip {
+    if let Some(WaitsForPlace { clouds, .. }) = &waits {
+        explain_wait(service.object.clone(), clouds, leadership, context).await;
+    }
+    match (delay, waits) {
+        (Some(delay), _) => Skip::For(delay),
+        (None, Some(waits)) => Skip::UntilPlace(waits.need),
+        (None, None) => Skip::UntilChange,
+    }
+}
+
+/// Ends an attempt, and says when the next one follows.
+fn end(work: Work, skip: Skip) {
+    match skip {
+        Skip::UntilChange | Skip::Unreadable => {}
+        Skip::For(delay) => work.requeue_after(delay),
+        Skip::UntilPlace(need) => work.park(need),
+    }
 }
 
 /// Reconciles the Service that the queue has admitted, if this replica leads and the
@@ -66,10 +119,9 @@ pub(super) async fn reconcile_object(
     );
     let span = spans::of_attempt(&service, leadership, context);
     let steps = async {
-        let skip = match attempt(service.clone(), &work, leadership, context).await {
-            Ok(Some(delay)) => Skip::For(delay),
-            Ok(None) => Skip::UntilChange,
-            Err(skip) => skip,
+        let ended = steps(service.clone(), work, leadership, context).await;
+        let Err((skip, work)) = ended else {
+            return;
         };
         if let Skip::UntilPlace(need) = &skip
             && work.explains_wait
@@ -77,13 +129,9 @@ pub(super) async fn reconcile_object(
             explain_wait(service, &need.clouds, leadership, context).await;
         } else if skip == Skip::Unreadable {
             let delay = explain_unreadable(&service, leadership, context).await;
-            return delay.map_or(Skip::UntilChange, Skip::For);
+            return end(work, delay.map_or(Skip::UntilChange, Skip::For));
         }
-        skip
+        end(work, skip);
     };
-    match span.run(steps).instrument(log_fields).await {
-        Skip::UntilChange | Skip::Unreadable => {}
-        Skip::For(delay) => work.requeue_after(delay),
-        Skip::UntilPlace(need) => work.park(need),
-    }
+    span.run(steps).instrument(log_fields).await;
 }

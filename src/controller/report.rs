@@ -28,7 +28,7 @@ use crate::kubernetes::condition::{Readiness, find};
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::load_balancer::{LoadBalancer, State};
-use crate::plan::{Desired, Waiting, unready};
+use crate::plan::{CloudView, Desired, Waiting, unready};
 use crate::telemetry::traces;
 
 /// Reports an attempt. Returns the delay until the next one; `None` if the Service
@@ -79,7 +79,12 @@ pub async fn report(
 fn remember(service: &ObservedService, result: &ApplyResult, context: &Context) {
     let (memory, uid) = (&context.memory, &service.view.uid);
     let mut kept = result.observed.kept.clone();
-    kept.retain(|cloud, _| result.observed.load_balancer(cloud).is_some());
+    kept.retain(|cloud, _| {
+        matches!(
+            result.observed.clouds.get(cloud),
+            Some(CloudView::Present(_) | CloudView::Unanswered)
+        )
+    });
     if kept.is_empty() {
         memory.kept.forget(uid);
     } else {
@@ -112,7 +117,7 @@ fn condition_to_set(
     // yet; the Service must not be reported as ready.
     let superseded = result.errors.iter().any(ReconcileError::is_superseded);
     let readiness = condition::readiness(
-        service,
+        &service.desired,
         &result.observed,
         result.unfinished(),
         keys.prefix(),

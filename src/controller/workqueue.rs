@@ -26,7 +26,7 @@ use crate::plan::naming::{CloudName, ServiceKey};
 use crate::priority::Priority;
 use crate::telemetry::Metrics;
 pub use places::CloudSet;
-use queue::{Queue, Start};
+use queue::{Kept, Queue, Start};
 
 /// A Service in the queue.
 type Key = Arc<ServiceKey>;
@@ -169,6 +169,11 @@ impl Work {
         &self.key
     }
 
+    /// Whether the Service has been added again since the reconcile began.
+    pub fn is_again(&self) -> bool {
+        self.queue.queue.lock().is_again(&self.key)
+    }
+
     /// Takes the places; false if the reconcile has to end and wait for them.
     pub fn admit(&self, need: &Need) -> bool {
         let is_admitted = self.queue.queue.lock().admit(&self.key, need);
@@ -179,6 +184,28 @@ impl Work {
         is_admitted
     }
 
+    /// Takes the places at those clouds that have one free, if the Service has waited so long
+    /// that it should no longer wait for all of them. Returns these clouds.
+    pub fn admit_to_some(&self, need: &Need) -> Option<CloudSet> {
+        if !self.explains_wait {
+            return None;
+        }
+        let some = self.queue.queue.lock().admit_to_some(&self.key, need);
+        if some.is_some() {
+            self.queue.changed.notify_one();
+        }
+        some
+    }
+
+    /// Keeps the places at these clouds beyond the end of the reconcile.
+    pub fn keep_places(&self, clouds: &CloudSet) -> KeptPlaces {
+        let kept = self.queue.queue.lock().keep(&self.key, clouds);
+        KeptPlaces {
+            queue: self.queue.clone(),
+            kept,
+        }
+    }
+
     /// Ends the reconcile; another one follows after the delay.
     pub fn requeue_after(mut self, delay: Duration) {
         self.next = Next::After(delay);
@@ -187,6 +214,22 @@ impl Work {
     /// Ends the reconcile; another one follows when it has its places.
     pub fn park(mut self, need: Need) {
         self.next = Next::Park(need);
+    }
+}
+
+/// Places at clouds for calls that a reconcile has left behind. Dropping the value returns
+/// them.
+pub struct KeptPlaces {
+    queue: Arc<Workqueue>,
+    kept: Option<Kept>,
+}
+
+impl Drop for KeptPlaces {
+    fn drop(&mut self) {
+        if let Some(kept) = &self.kept {
+            self.queue.queue.lock().return_kept(kept);
+            self.queue.changed.notify_one();
+        }
     }
 }
 

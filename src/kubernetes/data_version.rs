@@ -10,10 +10,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Api, ListParams};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::KubernetesError;
 use super::service_object::Service;
+use super::{KubernetesError, within};
 
 /// Time limit for one request.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,8 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub async fn current(client: &Client) -> Result<u64, KubernetesError> {
     let services = Api::<Service>::all(client.clone());
     let one = ListParams::default().limit(1);
-    let list = timeout(DEADLINE, services.list(&one)).await;
-    let list = list.map_err(|_| KubernetesError::Timeout(DEADLINE))??;
+    let list = within(DEADLINE, services.list(&one)).await?;
     let version = list.metadata.resource_version.unwrap_or_default();
     version.parse().map_err(|_| {
         KubernetesError::Rejected(format!("its resourceVersion {version:?} is not a number"))
@@ -96,6 +95,8 @@ mod tests {
     use http::{Request, Response};
     use kube::client::Body;
     use serde_json::json;
+
+    use tokio::time::timeout;
 
     use super::*;
 

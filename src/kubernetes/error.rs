@@ -82,6 +82,20 @@ impl From<kube::Error> for KubernetesError {
     }
 }
 
+/// Limits the time of a request, because the client has no read timeout.
+///
+/// # Errors
+/// The request failed, or was not answered within the deadline.
+pub async fn within<T>(
+    deadline: Duration,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, KubernetesError> {
+    match tokio::time::timeout(deadline, request).await {
+        Ok(result) => result.map_err(KubernetesError::from),
+        Err(_) => Err(KubernetesError::Timeout(deadline)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use kube::core::Status;

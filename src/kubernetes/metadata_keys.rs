@@ -1,16 +1,20 @@
 //! The names of our metadata on a Service, all under one configurable prefix.
 
+use std::sync::Arc;
+
 use crate::plan::annotation;
+use crate::plan::class::{Classes, LoadBalancerClass};
 
 /// The name of the finalizer, without its prefix.
 const FINALIZER: &str = "load-balancer";
 
-/// The names of our annotations, finalizer and condition.
+/// The names of our annotations, finalizer, condition and load balancer classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataKeys {
     prefix: String,
     finalizer: String,
     condition: String,
+    classes: Arc<Classes>,
 }
 
 impl MetadataKeys {
@@ -20,7 +24,20 @@ impl MetadataKeys {
             prefix: prefix.to_owned(),
             finalizer: format!("{prefix}/{FINALIZER}"),
             condition: format!("{prefix}/LoadBalancerReady"),
+            classes: Arc::default(),
         }
+    }
+
+    /// With these load balancer classes of ours.
+    #[must_use]
+    pub fn with_classes(self, classes: Classes) -> Self {
+        let classes = Arc::new(classes);
+        Self { classes, ..self }
+    }
+
+    /// The class of ours with this name.
+    pub fn class(&self, name: &str) -> Option<&LoadBalancerClass> {
+        self.classes.get(name)
     }
 
     pub fn prefix(&self) -> &str {

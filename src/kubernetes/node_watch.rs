@@ -24,8 +24,9 @@ use crate::election::Role;
 use crate::error_chain::with_causes;
 use crate::plan::Backends;
 use crate::plan::node_addresses::IpFamily;
-use crate::plan::node_hold::HoldSettings;
+use crate::plan::node_hold::{HoldSettings, NodeHold};
 use judge::Judge;
+use seen::Seen;
 
 /// The first change after a calm is published after this time, with those that came
 /// meanwhile;
@@ -76,6 +77,25 @@ impl NodeSet {
                 now.addresses = before.addresses.clone();
             }
         }
+    }
+}
+
+/// The set of a process whose first complete list is settled, for plans that a person asks
+/// for: they show what comes of the Nodes, not what is held for a moment before.
+pub fn first_look(nodes: &[Node], settings: NodeSettings) -> NodeSet {
+    let seen = Seen::of(nodes.iter(), settings.rule);
+    let counts = seen.counts();
+    let first = |look| Backends {
+        unsettled: None,
+        ..NodeHold::new(settings.hold)
+            .take(look, Duration::ZERO)
+            .backends
+    };
+    NodeSet {
+        version: 1,
+        v4: first(seen.v4),
+        v6: first(seen.v6),
+        ..counts
     }
 }
 

@@ -24,18 +24,23 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         namespace: metadata.namespace.clone()?,
         name: metadata.name.clone()?,
     };
-    let annotations = annotations(service, metadata_keys);
+    let spec = &service.spec;
+    let mut annotations = annotations(service, metadata_keys);
+    let class = spec.class.as_deref();
+    let ours = class.and_then(|name| Some((name, metadata_keys.class(name)?)));
+    let refused = ours.map(|(name, class)| class.apply(name, &mut annotations));
+    let class = spec.class.clone().filter(|_| ours.is_none());
     let record = Record::parse(
         annotations.get(LB_ID.name).map(String::as_str),
         annotations.get(LB_CLOUD.name).map(String::as_str),
     );
-    let spec = &service.spec;
     Some(ServiceView {
         key,
         uid: ServiceUid::new(metadata.uid.clone()?),
         deleting: metadata.deletion_timestamp.is_some(),
         is_load_balancer: spec.is_load_balancer,
-        class: spec.class.clone(),
+        class,
+        refused: refused.unwrap_or_default(),
         annotations,
         ports: spec.ports.clone(),
         source_ranges: spec.source_ranges.clone(),

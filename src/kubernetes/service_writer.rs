@@ -18,7 +18,7 @@ use super::condition::{self, Condition, Readiness};
 use super::request_slots::RequestSlots;
 use super::service::view;
 use super::service_object::Service;
-use super::{KubernetesError, MetadataKeys};
+use super::{KubernetesError, MetadataKeys, within};
 use crate::election::Leadership;
 use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::ServiceKey;
@@ -310,17 +310,6 @@ fn end_span<T>(span: ClientSpan, result: &Result<T, KubernetesError>) {
     match result {
         Ok(_) => span.succeeded(),
         Err(error) => span.failed(error.code(), error.to_string()),
-    }
-}
-
-/// Limits the time of a request, because the client has no read timeout.
-async fn within<T>(
-    deadline: Duration,
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, KubernetesError> {
-    match tokio::time::timeout(deadline, request).await {
-        Ok(result) => result.map_err(KubernetesError::from),
-        Err(_) => Err(KubernetesError::Timeout(deadline)),
     }
 }
 

@@ -10,9 +10,10 @@ use super::load_balancer::{LoadBalancer, LoadBalancerSpec};
 use super::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 use super::problem::Problem;
 
-/// One action of a plan. Actions run in order, and the first that fails ends the
-/// plan for its cloud. An action contains all of its parameters, so that the
-/// executor decides nothing.
+/// One action of a plan. The actions on one cloud run in order, and the first that fails ends
+/// the plan for its cloud; those on different clouds run side by side
+/// ([`super::execution`]). An action contains all of its parameters, so that the executor
+/// decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Action {
     /// Add our finalizer to the Service, if it is missing, and the clouds of the creates
@@ -157,6 +158,8 @@ pub enum Waiting {
     Invalid(Vec<Problem>),
     /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),
+    /// A call to the cloud has not been answered yet; its answer triggers the next attempt.
+    Unanswered(CloudName),
     /// The cloud is in the record and not configured; an operator must act.
     CloudNotConfigured(CloudName),
     /// Our name is taken by a load balancer of another owner; a person must act.
@@ -187,6 +190,7 @@ impl Waiting {
     pub fn cloud(&self) -> Option<&CloudName> {
         match self {
             Self::CloudUnreachable(cloud)
+            | Self::Unanswered(cloud)
             | Self::CloudNotConfigured(cloud)
             | Self::NameTaken(cloud)
             | Self::Provisioning(cloud)

@@ -26,7 +26,6 @@ const NAME_LIMIT: usize = 320;
 /// An annotation with a value of the type `T`.
 pub struct Annotation<T> {
     pub about: About,
-    /// `None` for a value that breaks the rule.
     parse: fn(&str) -> Option<T>,
 }
 
@@ -92,9 +91,14 @@ impl About {
             kind: ProblemKind::Invalid,
             subject: Subject::annotation(name),
             value: value.map(str::to_owned),
-            rule: format!("it must be {}", self.rule.replace('`', "'")),
+            rule: self.rule_in_words(),
             example: format!("{:?}", self.example),
         }
+    }
+
+    /// The rule as a part of a message.
+    pub fn rule_in_words(&self) -> String {
+        format!("it must be {}", self.rule.replace('`', "'"))
     }
 
     /// The name of the annotation for one port of a Service.
@@ -117,6 +121,11 @@ impl<T> Annotation<T> {
     /// Without our prefix.
     pub const fn name(&self) -> &'static str {
         self.about.name
+    }
+
+    /// A text as a value; `None` if it breaks the rule.
+    pub fn parse(&self, text: &str) -> Option<T> {
+        (self.parse)(text)
     }
 
     /// The value among the annotations of a Service, or the default; `None` if neither is
@@ -203,9 +212,22 @@ impl<T: Default> Annotation<T> {
     }
 }
 
+/// Whether a name has its prefix; the names of ours have none here.
+pub(super) fn is_full_name(name: &str) -> bool {
+    name.contains('/')
+}
+
 /// Whether this is the full name of an annotation that others define and this program reads.
 pub fn is_of_others(annotation: &str) -> bool {
-    annotation.contains('/') && ALL.iter().any(|known| known.name == annotation)
+    is_full_name(annotation) && ALL.iter().any(|known| known.name == annotation)
+}
+
+/// The rule of `provider`, with the clouds of the configuration.
+pub fn rule_of_clouds(configured: &[&str]) -> String {
+    format!(
+        "it must be one or more of {}, separated by commas",
+        configured.join(", ")
+    )
 }
 
 /// The message about the unknown annotations among those with our prefix; `None` if all
@@ -222,7 +244,7 @@ pub fn describe_unknown<'a>(
     let full = |name: &str| excerpt::message(&format!("{prefix}/{name}"), NAME_LIMIT).into_owned();
     let nearest = |name: &str| {
         // That of another prefix is not meant.
-        let ours = known().filter(|known| !known.contains('/'));
+        let ours = known().filter(|known| !is_full_name(known));
         let nearest = ours.min_by_key(|known| strsim::levenshtein(name, known));
         nearest.unwrap_or_default()
     };

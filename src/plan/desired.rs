@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::annotation::{self, Needs, Switch};
 use super::canonical;
 use super::capabilities::{Capabilities, Clouds, Feature, Need};
+use super::class::{self, Refused};
 use super::health_check::HealthCheck;
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
@@ -108,6 +109,16 @@ pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> D
                 problems: switch.err().into_iter().collect(),
             }))
         }
+        // Only a class of the configuration made it ours.
+        (true, false, Some(NotOurs::ForeignClass))
+            if switch == Ok(None) && !service.record.is_empty() =>
+        {
+            let class = service.class.as_deref().unwrap_or_default();
+            Desired::Invalid(Box::new(Invalid {
+                owner: service.owner(cluster),
+                problems: vec![class::gone(class)],
+            }))
+        }
         (true, false, Some(reason)) => Desired::Released(Release::Stays(reason)),
         (false, _, Some(reason)) => Desired::Unmanaged(reason),
         (false, true, None) => Desired::Unmanaged(NotOurs::Deleting),
@@ -156,6 +167,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     let chosen = problems.keep(chosen_clouds(service, clouds));
     let template = template(service, &mut problems);
     let Problems(mut problems) = problems;
+    problems.extend(service.refused.iter().map(Refused::problem));
     if problems.is_empty() {
         problems = unsupported(&chosen, &template, service, clouds);
     }
@@ -232,10 +244,7 @@ fn source_ranges(service: &ServiceView) -> Result<Vec<String>, Problem> {
 fn chosen_clouds(service: &ServiceView, clouds: &Clouds) -> Result<BTreeSet<CloudName>, Problem> {
     let allowed: Vec<&str> = clouds.keys().map(CloudName::as_str).collect();
     let of_configuration = |problem: Problem| Problem {
-        rule: format!(
-            "it must be one or more of {}, separated by commas",
-            allowed.join(", ")
-        ),
+        rule: annotation::rule_of_clouds(&allowed),
         example: format!("{:?}", allowed.first().copied().unwrap_or("cloud1")),
         ..problem
     };
@@ -414,7 +423,8 @@ fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
             continue;
         };
         let ports = service.ports.iter().map(|port| &*port.name);
-        let ours = about.names(ports).filter(|name| !name.contains('/'));
+        let ours = about.names(ports);
+        let ours = ours.filter(|name| !annotation::is_full_name(name));
         for name in ours {
             let Some(value) = service.annotations.get(&*name) else {
                 continue;

@@ -18,6 +18,7 @@ const KUBE_PROXY_PATH: &str = "/healthz";
 
 /// The health check of the back ends of one listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum HealthCheck {
     /// The cloud decides.
     #[default]
@@ -32,6 +33,7 @@ pub enum HealthCheck {
 
 /// What is asked of a back end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Probe {
     /// It accepts a connection on this port of the Node.
     Tcp { port: u16 },
@@ -61,6 +63,11 @@ pub enum ProbeProtocol {
 }
 
 impl HealthCheck {
+    /// Whether the cloud decides.
+    pub fn is_unspecified(&self) -> bool {
+        *self == Self::Unspecified
+    }
+
     /// The health check that a Service declares for one of its ports.
     ///
     /// With `externalTrafficPolicy: Local`, kube-proxy answers on the port

@@ -15,10 +15,18 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The difference that the response to an update shows; `None` if there is none, or if
-    /// the cloud is still working.
-    pub fn of(requested: &LoadBalancerSpec, updated: &LoadBalancer) -> Option<Self> {
-        let shown = updated.spec_with_nodes(&requested.nodes);
+    /// The difference that the response to an update of a load balancer with the spec
+    /// `before` shows; `None` if there is none, or if the cloud is still working.
+    ///
+    /// A value that was as requested before the update and is not after it was changed by
+    /// somebody else meanwhile, because the response may be read later: that is drift.
+    pub fn of(
+        requested: &LoadBalancerSpec,
+        before: &LoadBalancerSpec,
+        updated: &LoadBalancer,
+    ) -> Option<Self> {
+        let mut shown = updated.spec_with_nodes(&requested.nodes);
+        replace_where_equal(before, requested, requested, &mut shown);
         let is_met = updated.is_understood && requested.is_met_by(&shown);
         (updated.state == State::Active && !is_met).then(|| Self {
             requested: requested.clone(),
@@ -32,21 +40,7 @@ impl Kept {
     pub fn as_requested(&self, found: &LoadBalancer) -> LoadBalancer {
         let (asked, shown) = (&self.requested, &self.shown);
         let mut read = found.clone();
-        let spec = &mut read.spec;
-        replace(&mut spec.listeners, &shown.listeners, &asked.listeners);
-        replace(&mut spec.spec, &shown.spec, &asked.spec);
-        replace(&mut spec.bandwidth, &shown.bandwidth, &asked.bandwidth);
-        replace(&mut spec.algorithm, &shown.algorithm, &asked.algorithm);
-        replace(
-            &mut spec.source_ranges,
-            &shown.source_ranges,
-            &asked.source_ranges,
-        );
-        replace(
-            &mut spec.client_affinity_seconds,
-            &shown.client_affinity_seconds,
-            &asked.client_affinity_seconds,
-        );
+        replace_where_equal(&found.spec, shown, asked, &mut read.spec);
         read.is_understood |= !self.is_understood;
         read
     }
@@ -74,15 +68,66 @@ impl Kept {
     }
 }
 
-fn replace<T: Clone + PartialEq>(found: &mut T, shown: &T, requested: &T) {
-    if found == shown {
-        found.clone_from(requested);
+/// Replaces each value of `spec` by the requested one where the other two specs have the same
+/// value, except for the back ends.
+fn replace_where_equal(
+    one: &LoadBalancerSpec,
+    other: &LoadBalancerSpec,
+    requested: &LoadBalancerSpec,
+    spec: &mut LoadBalancerSpec,
+) {
+    fn replace<T: Clone + PartialEq>(one: &T, other: &T, requested: &T, value: &mut T) {
+        if one == other {
+            value.clone_from(requested);
+        }
     }
+    // A field that is forgotten here would be repaired for ever.
+    let LoadBalancerSpec {
+        nodes: _,
+        listeners,
+        spec: class,
+        bandwidth,
+        algorithm,
+        source_ranges,
+        client_affinity_seconds,
+    } = spec;
+    replace(
+        &one.listeners,
+        &other.listeners,
+        &requested.listeners,
+        listeners,
+    );
+    replace(&one.spec, &other.spec, &requested.spec, class);
+    replace(
+        &one.bandwidth,
+        &other.bandwidth,
+        &requested.bandwidth,
+        bandwidth,
+    );
+    replace(
+        &one.algorithm,
+        &other.algorithm,
+        &requested.algorithm,
+        algorithm,
+    );
+    replace(
+        &one.source_ranges,
+        &other.source_ranges,
+        &requested.source_ranges,
+        source_ranges,
+    );
+    replace(
+        &one.client_affinity_seconds,
+        &other.client_affinity_seconds,
+        &requested.client_affinity_seconds,
+        client_affinity_seconds,
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::load_balancer::Algorithm;
     use crate::plan::naming::LoadBalancerName;
     use crate::plan::node_addresses::NodeAddresses;
 
@@ -95,7 +140,8 @@ mod tests {
         let mut requested = load_balancer().spec;
         requested.bandwidth = "20M".into();
         let updated = load_balancer();
-        let kept = Kept::of(&requested, &updated).expect("a difference");
+        let before = load_balancer().spec;
+        let kept = Kept::of(&requested, &before, &updated).expect("a difference");
         assert_eq!(kept.fields(), ["bandwidth"]);
         assert!(kept.as_requested(&updated).meets(&requested));
 
@@ -118,22 +164,39 @@ mod tests {
         let mut updated = load_balancer();
         updated.is_understood = false;
         let requested = updated.spec.clone();
-        let kept = Kept::of(&requested, &updated).expect("a difference");
+        let kept = Kept::of(&requested, &requested, &updated).expect("a difference");
         assert!(kept.as_requested(&updated).meets(&requested));
         assert_eq!(kept.fields().len(), 1);
     }
 
     #[test]
+    fn what_somebody_changed_before_the_answer_was_read_is_drift() {
+        let requested = load_balancer().spec;
+        let mut before = requested.clone();
+        before.algorithm = Algorithm::SourceHash;
+        let mut updated = load_balancer();
+        updated.spec.bandwidth = "1K".into();
+        assert_eq!(Kept::of(&requested, &before, &updated), None, "bandwidth");
+        updated.spec.algorithm = Algorithm::SourceHash;
+        let kept = Kept::of(&requested, &before, &updated).expect("the algorithm");
+        assert_eq!(kept.fields(), ["algorithm"]);
+        assert_eq!(kept.as_requested(&updated).spec.bandwidth, "1K");
+    }
+
+    #[test]
     fn neither_back_ends_nor_work_in_progress_are_a_difference() {
         let mut requested = load_balancer().spec;
-        assert_eq!(Kept::of(&requested, &load_balancer()), None, "as requested");
+        let of = |requested: &LoadBalancerSpec, updated: &LoadBalancer| {
+            Kept::of(requested, &load_balancer().spec, updated)
+        };
+        assert_eq!(of(&requested, &load_balancer()), None, "as requested");
         requested.nodes = NodeAddresses::from([[10, 0, 0, 1].into()]);
-        assert_eq!(Kept::of(&requested, &load_balancer()), None, "back ends");
+        assert_eq!(of(&requested, &load_balancer()), None, "back ends");
         requested.bandwidth = "20M".into();
         let working = LoadBalancer {
             state: State::Provisioning,
             ..load_balancer()
         };
-        assert_eq!(Kept::of(&requested, &working), None, "still working");
+        assert_eq!(of(&requested, &working), None, "still working");
     }
 }

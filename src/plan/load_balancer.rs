@@ -38,6 +38,7 @@ pub struct Listener {
     pub port: u16,
     /// Port on each Node, 1 to 65535.
     pub node_port: u16,
+    #[serde(default, skip_serializing_if = "HealthCheck::is_unspecified")]
     pub health_check: HealthCheck,
 }
 
@@ -88,13 +89,21 @@ pub struct LoadBalancerSpec {
 
 impl LoadBalancerSpec {
     /// Whether `found`, a spec that a cloud shows, has all of this. The order of
-    /// listeners is irrelevant, and so is a health check that the cloud chose itself. Names of listeners are compared only if the cloud shows
-    /// any: a cloud of the basic profile does not store them.
+    /// listeners is irrelevant, and so is a health check that the cloud chose itself. Names of
+    /// listeners are compared only if the cloud shows any: a cloud of the basic profile does
+    /// not store them.
     pub fn is_met_by(&self, found: &Self) -> bool {
         // Spares the comparison with the thousands of listeners of a strange cloud.
         if self.listeners.len() != found.listeners.len() {
             return false;
         }
+        let (wanted, found) = self.compared_with(found);
+        wanted == found
+    }
+
+    /// This spec and `found` as they are compared: without the differences that mean
+    /// nothing.
+    pub fn compared_with(&self, found: &Self) -> (Self, Self) {
         let shows_names = found
             .listeners
             .iter()
@@ -103,15 +112,17 @@ impl LoadBalancerSpec {
         for listener in wanted.listeners.iter_mut().filter(|_| !shows_names) {
             listener.name.clear();
         }
-        let order = |listener: &Listener| (listener.port, listener.protocol);
-        wanted.listeners.sort_by_key(order);
-        found.listeners.sort_by_key(order);
-        for (wanted, found) in wanted.listeners.iter().zip(&mut found.listeners) {
-            if wanted.health_check == HealthCheck::Unspecified {
-                found.health_check = HealthCheck::Unspecified;
-            }
+        let is_open = |shown: &Listener| {
+            let same = |own: &&Listener| (own.protocol, own.port) == (shown.protocol, shown.port);
+            let own = self.listeners.iter().find(same);
+            own.is_some_and(|own| own.health_check.is_unspecified())
+        };
+        for shown in found.listeners.iter_mut().filter(|shown| is_open(shown)) {
+            shown.health_check = HealthCheck::Unspecified;
         }
-        wanted == found
+        wanted.listeners.sort();
+        found.listeners.sort();
+        (wanted, found)
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::observed::Backends;
+use super::settling::Settling;
 
 /// How long the loss of more than half of the back ends is held: long enough for a person
 /// to take a mistaken label back, or for the next list to show the Nodes again; short
@@ -48,6 +49,8 @@ pub struct NodeLook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     pub backends: Backends,
+    /// The number of these that are gone and held.
+    pub kept: usize,
     /// The time until a hold ends; `None` if only a change can alter the back ends.
     pub look_again: Option<Duration>,
 }
@@ -60,6 +63,7 @@ pub struct NodeHold {
     accepted: BTreeMap<IpAddr, String>,
     none_since: Option<Duration>,
     most_gone_since: Option<Duration>,
+    settling: Settling,
 }
 
 impl NodeHold {
@@ -70,6 +74,7 @@ impl NodeHold {
             accepted: BTreeMap::new(),
             none_since: None,
             most_gone_since: None,
+            settling: Settling::default(),
         }
     }
 
@@ -82,8 +87,14 @@ impl NodeHold {
     /// Takes a look into account. `now` is any clock that does not go back.
     pub fn take(&mut self, look: NodeLook, now: Duration) -> Held {
         let some_unknown = look.any_unknown;
+        let hold = self.settings.most_gone_hold();
+        let unsettled = self.settling.take(&look, now, hold);
         let mut held = self.take_known(look, now);
         held.backends.some_unknown = some_unknown;
+        if let Some((unsettled, remaining)) = unsettled {
+            held.backends.unsettled = Some(unsettled);
+            held.look_again = held.look_again.into_iter().chain([remaining]).min();
+        }
         held
     }
 
@@ -98,8 +109,12 @@ impl NodeHold {
             let remaining = hold.saturating_sub(now.saturating_sub(since));
             let kept: Vec<IpAddr> = self.unexplained(&look).copied().collect();
             if !remaining.is_zero() && !kept.is_empty() {
+                let count = kept.len();
                 let addresses = look.backends.into_keys().chain(kept);
-                return held(addresses, Some(remaining));
+                return Held {
+                    kept: count,
+                    ..held(addresses, Some(remaining))
+                };
             }
         }
         self.most_gone_since = None;
@@ -107,9 +122,11 @@ impl NodeHold {
         held(self.accepted.keys().copied(), None)
     }
 
-    /// Begins the grace period anew: a new leader has seen nothing yet.
+    /// Begins the grace period anew, and what it takes to settle: a new leader has seen
+    /// nothing yet.
     pub fn begin_anew(&mut self) {
         self.none_since = None;
+        self.settling = Settling::default();
     }
 
     /// Begins every hold anew: another source has contradicted the last look.
@@ -124,6 +141,7 @@ impl NodeHold {
             self.none_since = None;
             return Held {
                 backends: Backends::default(),
+                kept: 0,
                 look_again: None,
             };
         }
@@ -139,6 +157,7 @@ impl NodeHold {
                 none_confirmed,
                 ..Backends::default()
             },
+            kept: 0,
             look_again: (!none_confirmed).then_some(remaining),
         }
     }
@@ -178,6 +197,7 @@ fn held(addresses: impl Iterator<Item = IpAddr>, look_again: Option<Duration>) -
             addresses: addresses.collect(),
             ..Backends::default()
         },
+        kept: 0,
         look_again,
     }
 }

@@ -9,10 +9,11 @@ use serde::Serialize;
 use super::action::{Action, Outcome};
 use super::kept::Kept;
 use super::load_balancer::{LoadBalancer, State};
-use super::naming::CloudName;
+use super::naming::{CloudName, LoadBalancerId};
 use super::node_addresses::NodeAddresses;
 use super::record::{self, Ingress, Publication, Record};
 use super::service::ServiceView;
+use super::settling::Unsettled;
 
 /// The observed state. Every cloud that the Service names, has in its record, or
 /// has a load balancer on is a key of `clouds`.
@@ -43,6 +44,9 @@ pub enum CloudView {
     NotConfigured,
     /// The query failed: the state of the load balancer is unknown.
     Unreachable,
+    /// The answer to a call is still awaited: the state of the load balancer is unknown, and
+    /// no other call is made meanwhile.
+    Unanswered,
 }
 
 /// The Nodes that may serve as back ends.
@@ -55,6 +59,9 @@ pub struct Backends {
     /// Whether there are Nodes of which nothing is known, because they cannot be read. They
     /// may be back ends, so none is taken away meanwhile.
     pub some_unknown: bool,
+    /// Whether they were first seen a moment ago. Until they are settled, no load balancer
+    /// loses most of its back ends to them.
+    pub unsettled: Option<Unsettled>,
 }
 
 impl Backends {
@@ -154,7 +161,7 @@ impl Observed {
 
     /// The record and addresses to publish in the Service.
     ///
-    /// The record keeps clouds whose state is unknown (unreachable or not configured),
+    /// The record keeps clouds whose state is unknown (unreachable, unanswered or not configured),
     /// announced ones while they are wanted, and the ids of lost load balancers while the
     /// addresses in the status may be theirs.
     /// Published addresses are replaced only when every wanted cloud serves: neither
@@ -164,7 +171,9 @@ impl Observed {
             let view = self.clouds.get(cloud);
             matches!(
                 view,
-                None | Some(CloudView::Unreachable | CloudView::NotConfigured)
+                None | Some(
+                    CloudView::Unreachable | CloudView::Unanswered | CloudView::NotConfigured
+                )
             )
         };
         // A create there may still be on its way.
@@ -211,7 +220,20 @@ impl Observed {
         self.record == *record && self.ingress == *ingress
     }
 
-    /// Applies the outcome of an action to the observed state. The executor and the
+    /// Whether this publication has an address or an id that the Service does not have.
+    pub fn gains(&self, publication: &Publication) -> bool {
+        let Publication { record, ingress } = publication;
+        let has_id = |id: &LoadBalancerId| self.record.ids().any(|own| own == id);
+        !record.ids().all(has_id) || !ingress.iter().all(|address| self.ingress.contains(address))
+    }
+
+    /// Records that the Service has this publication now.
+    pub fn record_published(&mut self, publication: Publication) {
+        let Publication { record, ingress } = publication;
+        (self.record, self.ingress) = (record, ingress);
+    }
+
+    /// Applies the outcome of an action other than a publication to the observed state. The executor and the
     /// simulated worlds of the tests share this function.
     pub fn record_outcome(&mut self, action: &Action, outcome: Outcome) {
         self.record_kept(action, &outcome);
@@ -229,10 +251,6 @@ impl Observed {
             (Action::ConfirmGone { cloud, .. }, _) => {
                 self.clouds.insert(cloud.clone(), CloudView::Absent);
             }
-            (Action::Publish { clouds }, _) => {
-                let Publication { record, ingress } = self.publication(clouds);
-                (self.record, self.ingress) = (record, ingress);
-            }
             (Action::RemoveFinalizer { .. }, _) => {
                 self.finalizer = false;
                 self.record = Record::default();
@@ -243,7 +261,8 @@ impl Observed {
                 | Action::AwaitServing { .. }
                 | Action::Delete { .. }
                 | Action::Create { .. }
-                | Action::Update { .. },
+                | Action::Update { .. }
+                | Action::Publish { .. },
                 _,
             ) => {}
         }
@@ -252,7 +271,8 @@ impl Observed {
     fn record_kept(&mut self, action: &Action, outcome: &Outcome) {
         let (cloud, kept) = match (action, outcome) {
             (Action::Update { cloud, request, .. }, Outcome::Found(updated)) => {
-                (cloud, Kept::of(&request.spec, updated))
+                let before = self.load_balancer(cloud).unwrap_or(updated);
+                (cloud, Kept::of(&request.spec, &before.spec, updated))
             }
             // The response may describe an earlier load balancer.
             (Action::Create { cloud, .. }, _) => (cloud, None),

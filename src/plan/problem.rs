@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::annotation;
 use super::excerpt;
 
 /// Maximum number of problems that one message names: a Service may have thousands of
@@ -59,7 +60,9 @@ impl Subject {
 
     fn describe(&self, prefix: &str) -> String {
         match self {
-            Self::Annotation(full) if full.contains('/') => format!("annotation {full}"),
+            Self::Annotation(full) if annotation::is_full_name(full) => {
+                format!("annotation {full}")
+            }
             Self::Annotation(name) => format!("annotation {prefix}/{name}"),
             Self::Field(path) => path.clone(),
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::class::Refused;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamily;
 use super::record::{Ingress, Record};
@@ -19,8 +20,11 @@ pub struct ServiceView {
     pub deleting: bool,
     /// Whether `spec.type` is `LoadBalancer`.
     pub is_load_balancer: bool,
-    /// `spec.loadBalancerClass`.
+    /// `spec.loadBalancerClass`, unless it is a class of the configuration, whose values are
+    /// among `annotations`.
     pub class: Option<String>,
+    /// The values that its class does not leave to the Service.
+    pub refused: Vec<Refused>,
     /// The annotations with our prefix, named without it (`provider`, `lb-spec`, …), and
     /// [`SOURCE_RANGES`](super::annotation::SOURCE_RANGES) by its full name.
     pub annotations: BTreeMap<String, String>,

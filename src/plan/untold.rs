@@ -20,6 +20,14 @@ pub struct KnownClouds {
 }
 
 impl KnownClouds {
+    /// Those of clouds that have not told anything yet.
+    pub fn of_profiles(clouds: Clouds) -> Self {
+        Self {
+            untold: clouds.keys().cloned().collect(),
+            clouds,
+        }
+    }
+
     /// Derives the desired state from a Service. What only a cloud that has not told may
     /// lack is a problem of the kind [`ProblemKind::Untold`].
     pub fn desired(&self, service: &ServiceView, cluster: &ClusterId) -> Desired {

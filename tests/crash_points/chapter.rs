@@ -3,37 +3,57 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 use testbed::Environment;
-use testbed::cloud::{CloudSimulator, Effect};
+use testbed::cloud::{CloudSimulator, Effect, LoadBalancer};
 use testbed::environment::calls;
 
 /// What a user does while a write goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chapter {
     Create,
+    /// On two clouds at once.
+    CreateOnBoth,
     Edit,
     Move,
+    /// From two clouds to one of them.
+    LeaveOne,
     Delete,
 }
 
 impl Chapter {
     /// What there is before.
     pub async fn prepare(self, test: &Environment) -> Result<()> {
-        if self != Self::Create {
-            test.service("web").provider("cloud1").create().await?;
-            test.until_ready("web").await?;
-        }
+        let before = match self {
+            Self::Create | Self::CreateOnBoth => return Ok(()),
+            Self::LeaveOne => "cloud1,cloud2",
+            Self::Edit | Self::Move | Self::Delete => "cloud1",
+        };
+        test.service("web").provider(before).create().await?;
+        test.until_ready("web").await?;
         Ok(())
+    }
+
+    /// The writes of every run. Two clouds that do not answer at the same moment are published
+    /// one by one, which takes one more.
+    pub fn writes(self, undisturbed: usize) -> usize {
+        match self {
+            Self::CreateOnBoth => undisturbed.min(4),
+            _ => undisturbed,
+        }
     }
 
     /// What the user does.
     pub async fn begin(self, test: &Environment) -> Result<()> {
         match self {
             Self::Create => drop(test.service("web").provider("cloud1").create().await?),
+            Self::CreateOnBoth => {
+                let service = test.service("web").provider("cloud1,cloud2");
+                service.create().await?;
+            }
             Self::Edit => {
                 let ports = json!([{"name": "http", "port": 8080}]);
                 test.edit("web", json!({"spec": {"ports": ports}})).await?;
             }
-            Self::Move => drop(
+            Self::Move | Self::LeaveOne => drop(
                 test.annotate("web", &[("provider", Some("cloud2"))])
                     .await?,
             ),
@@ -44,20 +64,27 @@ impl Chapter {
 
     /// Waits until the user has what they asked for.
     pub async fn finish(self, test: &Environment) -> Result<()> {
-        let (cloud, port) = match self {
-            Self::Create => (&test.cloud1, 80),
-            Self::Edit => (&test.cloud1, 8080),
-            Self::Move => (&test.cloud2, 80),
+        let (clouds, port) = match self {
+            Self::Create => (vec![&test.cloud1], 80),
+            Self::CreateOnBoth => (vec![&test.cloud1, &test.cloud2], 80),
+            Self::Edit => (vec![&test.cloud1], 8080),
+            Self::Move | Self::LeaveOne => (vec![&test.cloud2], 80),
             Self::Delete => return test.until_gone("web").await,
         };
         test.until("web", "the user to have what they want", |service| {
-            let found = cloud.inventory();
-            let serves = found.iter().find(|found| {
-                let record = Some((found.id.as_str(), cloud.name()));
-                test.record(service) == record && found.settings.listeners[0].port == port
-            });
+            let found = clouds.iter().map(|cloud| (cloud.inventory(), cloud.name()));
+            let found: Vec<_> = found
+                .flat_map(|(found, cloud)| found.into_iter().map(move |found| (found, cloud)))
+                .collect();
+            let ids: Vec<_> = found.iter().map(|(found, _)| found.id.as_str()).collect();
+            let names: Vec<_> = found.iter().map(|(_, cloud)| *cloud).collect();
+            let (ids, names) = (ids.join(","), names.join(","));
+            let serves = |found: &LoadBalancer| found.settings.listeners[0].port == port;
             let condition = test.condition(service);
-            serves.is_some() && condition.is_some_and(|(status, ..)| status == "True")
+            found.len() == clouds.len()
+                && found.iter().all(|(found, _)| serves(found))
+                && test.record(service) == Some((&ids, &names))
+                && condition.is_some_and(|(status, ..)| status == "True")
         })
         .await?;
         Ok(())
@@ -73,7 +100,8 @@ impl Chapter {
             creates.count()
         };
         let made = (made(&test.cloud1), made(&test.cloud2));
-        let expected = (1, usize::from(self == Self::Move));
+        let is_on_both = matches!(self, Self::CreateOnBoth | Self::Move | Self::LeaveOne);
+        let expected = (1, usize::from(is_on_both));
         ensure!(made == expected, "{made:?} load balancers were made");
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! no-duplicate, no-leak: whatever happens to any single write of a Service's
 //! life, to the process that made it or to the answer, the end is the same.
 //!
-//! For each write of a create, an edit, a move and a delete: it is dropped, or
+//! For each write of a create, an edit, a move, a removal of one cloud and a delete: it is dropped, or
 //! done and its answer is lost, or done and never answered; and the replica goes
 //! on, or is killed and starts again, or is killed and a standby takes over by
 //! the Lease. The end is held against what an undisturbed run of the chapter left.
@@ -35,7 +35,7 @@ fn faults(nth: usize) -> impl Iterator<Item = Fault> {
 
 async fn every_point_of(chapter: Chapter) -> Result<()> {
     let undisturbed = Life::of(chapter, None).live().await?;
-    let points = (1..=undisturbed.writes).flat_map(faults);
+    let points = (1..=chapter.writes(undisturbed.writes)).flat_map(faults);
     let runs = stream::iter(points).map(|fault| {
         let expected = &undisturbed.end;
         async move {
@@ -57,6 +57,16 @@ async fn every_point_of(chapter: Chapter) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn create() -> Result<()> {
     every_point_of(Chapter::Create).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn create_on_both() -> Result<()> {
+    every_point_of(Chapter::CreateOnBoth).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn left_one() -> Result<()> {
+    every_point_of(Chapter::LeaveOne).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,23 +1,30 @@
 //! The step `apply` of a reconcile: performs the effects of an [`Execution`] in
-//! this world, as `src/controller/apply.rs` and its rooms do at a real API
+//! this world, those of different lanes in every order, as `src/controller/apply.rs` and its rooms do at a real API
 //! server and real clouds. The execution decides what follows from each.
 //!
 //! [`Execution`]: my_cloud_controller_manager::plan::execution::Execution
 
 use crate::api_server::Refusal;
-use crate::execution::{self, End};
+use crate::execution::{self, End, LaneNumber};
 use crate::rules::Rule;
-use crate::state::{Object, Run, State};
+use crate::state::{At, Object, Run, State};
 use crate::step::Step;
 use crate::world::World;
 
+/// The lane of writes to the Service.
+const SERVICE: LaneNumber = 0;
+const AT_SERVICE: At = At {
+    left: None,
+    lane: SERVICE,
+};
+
 impl World {
-    /// Performs the next effect, and its response arrives.
-    pub fn step(&self, state: &mut State, number: usize) -> Option<()> {
-        let mut run = state.replicas[number].run?;
-        let end = match run.step() {
+    /// Performs the effect in a lane, and its response arrives.
+    pub fn step(&self, state: &mut State, number: usize, at: At) -> Option<()> {
+        let mut run = state.replicas[number].run_at(at)?;
+        let end = match run.step(at.lane) {
             Step::AddFinalizer | Step::Publish | Step::RemoveFinalizer { .. } => {
-                self.write(state, number, &mut run)?
+                self.write(state, number, &mut run, at.lane)?
             }
             Step::ConfirmLive => confirm_live(state, number, &mut run),
             Step::Create {
@@ -65,14 +72,25 @@ impl World {
                 End::Undone
             }
         };
-        self.advance(state, number, run, end);
+        self.advance(state, number, run, at, end);
         Some(())
     }
 
-    /// The response to the next effect is lost. Whether its request arrives is another move.
-    pub fn step_unanswered(&self, state: &mut State, number: usize) -> Option<()> {
-        let run = state.replicas[number].run?;
-        let end = match run.step() {
+    /// The reconcile goes on without the clouds whose responses are awaited.
+    pub fn leave(&self, state: &mut State, number: usize) -> Option<()> {
+        let replica = &mut state.replicas[number];
+        let run = replica.run.take()?;
+        replica.left.push(Run {
+            execution: execution::leave(run.execution)?,
+            ..run
+        });
+        Some(())
+    }
+
+    /// The response to an effect is lost. Whether its request arrives is another move.
+    pub fn step_unanswered(&self, state: &mut State, number: usize, at: At) -> Option<()> {
+        let run = state.replicas[number].run_at(at)?;
+        let end = match run.step(at.lane) {
             Step::Undo { .. } => End::Undone,
             Step::Update { id, .. } => {
                 state.replicas[number].forget(id);
@@ -80,22 +98,28 @@ impl World {
             }
             _ => End::Failed,
         };
-        self.advance(state, number, run, end);
+        self.advance(state, number, run, at, end);
         Some(())
     }
 
     /// The patch of the finalizer succeeds, and the object is gone all the same.
     pub fn step_raced(&self, state: &mut State, number: usize) -> Option<()> {
         let mut run = state.replicas[number].run?;
-        let patched = Self::raced_delete(state, run.patched()?);
+        let patched = Self::raced_delete(state, run.patched(SERVICE)?);
         record(state, number, &mut run, patched);
-        self.advance(state, number, run, End::Succeeded(None));
+        self.advance(state, number, run, AT_SERVICE, End::Succeeded(None));
         Some(())
     }
 
     /// Patches the Service.
-    fn write(&self, state: &mut State, number: usize, run: &mut Run) -> Option<End> {
-        let (step, to) = (run.step(), run.patched()?);
+    fn write(
+        &self,
+        state: &mut State,
+        number: usize,
+        run: &mut Run,
+        lane: LaneNumber,
+    ) -> Option<End> {
+        let (step, to) = (run.step(lane), run.patched(lane)?);
         let response = if to == run.object.facts {
             Ok(run.object)
         } else {
@@ -124,16 +148,18 @@ impl World {
 
     /// Goes on to the next effect. The Service is read in the same move in which
     /// its publication failed.
-    fn advance(&self, state: &mut State, number: usize, mut run: Run, mut end: End) {
-        while let Some(execution) = execution::advance(run.execution, end, self.broken) {
+    fn advance(&self, state: &mut State, number: usize, mut run: Run, at: At, mut end: End) {
+        let mut lane = at.lane;
+        while let Some(execution) = execution::advance(run.execution, lane, end, self.broken) {
             run.execution = execution;
-            if run.step() != Step::CheckService {
-                state.replicas[number].run = Some(run);
+            let mut lanes = run.lanes();
+            if lanes.all(|lane| run.step(lane) != Step::CheckService) {
+                state.replicas[number].replace(at, Some(run));
                 return;
             }
-            end = self.check_service(state, &run);
+            (lane, end) = (SERVICE, self.check_service(state, &run));
         }
-        state.replicas[number].run = None;
+        state.replicas[number].replace(at, None);
     }
 
     fn check_service(&self, state: &State, run: &Run) -> End {

@@ -1,6 +1,9 @@
 //! The clouds: idempotent by name, with owners and ids, as in
 //! `docs/cloud-api.openapi.yaml`. They check no fencing token.
 
+use my_cloud_controller_manager::plan::record::Ingress;
+
+use crate::names;
 use crate::rules::Rule;
 use crate::state::{Balancer, Id, Kind, Phase, State, Violations};
 use crate::world::World;
@@ -70,6 +73,7 @@ impl World {
             hijack,
             wrong_delete,
             gap,
+            published_gone,
             recorded_undone: _,
         } = &mut state.violations;
         *hijack |= !found.is_ours;
@@ -86,6 +90,8 @@ impl World {
             *wrong_delete = true;
             return;
         }
+        let published = &live.published.get().ingress;
+        *published_gone |= published.contains(&Ingress::Ip(names::address(found.id)));
         let serves = |cloud: &u8| {
             state.balancers.iter().any(|other| {
                 (other.id.cloud, other.id.uid) == (*cloud, live.uid) && other.phase == Phase::Active

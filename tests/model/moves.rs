@@ -1,7 +1,8 @@
 //! The moves of the world: what can happen in a state.
 
+use crate::execution;
 use crate::scenario::Edit;
-use crate::state::{CLOUDS, Id, Phase, Replica, Request, State};
+use crate::state::{At, CLOUDS, Id, Phase, Replica, Request, State};
 use crate::world::World;
 
 /// Something that happens.
@@ -19,24 +20,26 @@ pub enum Move {
     Elect(usize),
     /// One of two leaders loses the Lease: its process ends.
     StepDown(usize),
-    /// The same; the request that it has just sent may arrive later.
+    /// The same; the requests that it has just sent may arrive later.
     StepDownAfterSending(usize),
     /// Fault: the process crashes and starts again.
     Crash(usize),
-    /// Fault: the same; the request that it has just sent may arrive later.
+    /// Fault: the same; the requests that it has just sent may arrive later.
     CrashAfterSending(usize),
     /// A leader observes and plans.
     Start(usize),
     /// Fault: the same, and a cloud is unreachable.
     StartWithout(usize, u8),
-    /// A leader's next step is performed, and its response arrives.
-    Step(usize),
-    /// Fault: the response to the next request is lost; the request may arrive later or never.
-    StepUnanswered(usize),
-    /// Fault: the next request is performed and answered, and may arrive a second time.
-    StepTwice(usize),
-    /// Fault: the next read fails.
-    StepUnread(usize),
+    /// A leader goes on without the clouds whose responses are awaited.
+    Leave(usize),
+    /// A leader's step in a lane is performed, and its response arrives.
+    Step(usize, At),
+    /// Fault: the response to a request is lost; the request may arrive later or never.
+    StepUnanswered(usize, At),
+    /// Fault: a request is performed and answered, and may arrive a second time.
+    StepTwice(usize, At),
+    /// Fault: a read fails.
+    StepUnread(usize, At),
     /// A leader lists a cloud, and sweeps.
     List(usize, u8),
     /// Fault: the list lacks the newest load balancer.
@@ -96,29 +99,37 @@ impl World {
                 moves.push(Move::ListLacking(number, cloud));
             }
         }
-        let Some(run) = &replica.run else {
+        if replica.run.is_none() {
             moves.push(Move::Start(number));
             if may_fail {
                 moves.extend((0..CLOUDS).map(|cloud| Move::StartWithout(number, cloud)));
             }
-            return;
-        };
-        moves.push(Move::Step(number));
-        let request = run.request();
-        if request.is_some() && other.leads {
+        }
+        let has_sent = replica.requests().next().is_some();
+        if has_sent && other.leads {
             moves.push(Move::StepDownAfterSending(number));
         }
-        if may_fail && request.is_some() {
-            moves.extend([
-                Move::CrashAfterSending(number),
-                Move::StepUnanswered(number),
-            ]);
-            if !matches!(request, Some(Request::Patch { .. })) {
-                moves.push(Move::StepTwice(number));
+        if may_fail && has_sent {
+            moves.push(Move::CrashAfterSending(number));
+        }
+        for (at, run) in replica.under_way() {
+            moves.push(Move::Step(number, at));
+            let request = run.request(at.lane);
+            if may_fail && request.is_some() {
+                moves.push(Move::StepUnanswered(number, at));
+                if !matches!(request, Some(Request::Patch { .. })) {
+                    moves.push(Move::StepTwice(number, at));
+                }
+            }
+            if may_fail && run.reads(at.lane) {
+                moves.push(Move::StepUnread(number, at));
             }
         }
-        if may_fail && run.reads() {
-            moves.push(Move::StepUnread(number));
+        let Some(run) = &replica.run else {
+            return;
+        };
+        if self.scenario.leaves && execution::leave(run.execution).is_some() {
+            moves.push(Move::Leave(number));
         }
         let next_edit = self.scenario.edits.get(usize::from(state.edits));
         if next_edit == Some(&Edit::Delete) && run.adds_finalizer(state) {
@@ -133,9 +144,9 @@ impl World {
             | Move::Crash(_)
             | Move::CrashAfterSending(_)
             | Move::StartWithout(..)
-            | Move::StepUnanswered(_)
-            | Move::StepTwice(_)
-            | Move::StepUnread(_)
+            | Move::StepUnanswered(..)
+            | Move::StepTwice(..)
+            | Move::StepUnread(..)
             | Move::ListLacking(..) => true,
             Move::Elect(number) => state.replicas[1 - number].leads,
             _ => false,
@@ -145,7 +156,7 @@ impl World {
     /// Whether the finalizer alone no longer guards every load balancer after a move.
     pub fn is_uncertain_after(state: &State, event: Move) -> bool {
         match event {
-            Move::CrashAfterSending(_) | Move::StepUnanswered(_) | Move::StepTwice(_) => true,
+            Move::CrashAfterSending(_) | Move::StepUnanswered(..) | Move::StepTwice(..) => true,
             Move::Elect(number) => state.replicas[1 - number].leads,
             _ => false,
         }

@@ -43,12 +43,26 @@ const MOVED: &str = "moved to another cloud";
 const TAKEN: &str = "name taken by somebody else";
 const EDITED: &str = "edited and deleted";
 
-const MUTANTS: [Mutant; 18] = [
+const MUTANTS: [Mutant; 20] = [
     mutant(Rule::FinalizerFirst, DELETED, 0, true, GONE),
     mutant(Rule::LiveBeforeCreate, DELETED, 1, true, GONE),
     mutant(Rule::ConfirmGone, SLOW, 0, true, GONE),
     mutant(Rule::FinalizerStaysOnFailure, SLOW, 0, true, GONE),
     mutant(Rule::MakeBeforeBreak, MOVED, 0, true, "no gap in a move"),
+    mutant(
+        Rule::WithdrawnFirst,
+        "two clouds, then one",
+        0,
+        true,
+        "no published address goes in a move",
+    ),
+    mutant(
+        Rule::OneCallAtATime,
+        "deleted while a cloud is left behind",
+        0,
+        true,
+        GONE,
+    ),
     mutant(Rule::UndoWhenGone, DELETED, 0, false, LEAK),
     mutant(Rule::UnlistedIsNotAbsent, DELETED, 1, true, GONE),
     mutant(Rule::UnreachableIsNotAbsent, SLOW, 1, true, GONE),

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
+use my_cloud_controller_manager::plan::execution::Lane;
 use my_cloud_controller_manager::plan::health_check::HealthCheck;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
@@ -32,6 +33,21 @@ pub fn clouds() -> Clouds {
 
 pub fn cloud_name(cloud: u8) -> CloudName {
     CloudName::new(format!("cloud{}", cloud + 1))
+}
+
+/// The lane of a number: 0 is the Service, and 1 is the first cloud.
+pub fn lane(number: u8) -> Lane {
+    match number.checked_sub(1) {
+        None => Lane::Service,
+        Some(cloud) => Lane::Cloud(cloud_name(cloud)),
+    }
+}
+
+pub fn lane_number(lane: &Lane) -> u8 {
+    match lane {
+        Lane::Service => 0,
+        Lane::Cloud(cloud) => cloud_number(cloud) + 1,
+    }
 }
 
 /// The number at the end of a name. Any other text is a bug of the model itself.
@@ -149,6 +165,7 @@ pub fn service(facts: Facts) -> ServiceView {
         deleting: facts.deleting,
         is_load_balancer: facts.spec.kind != Kind::ClusterIp,
         class: None,
+        refused: Vec::new(),
         annotations: BTreeMap::from([
             (ENABLE.name().into(), enable.to_string()),
             (PROVIDER.name().into(), named.join(",")),

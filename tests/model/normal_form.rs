@@ -28,6 +28,11 @@ impl State {
         }
         for replica in &mut self.replicas {
             replica.inventory.sort_unstable();
+            // It writes nothing, so its version does not matter.
+            for left in &mut replica.left {
+                left.object.version = 0;
+            }
+            replica.left.sort_unstable();
             let shown = replica.cache.flatten();
             // Mirrors `MutationCache::newest` and `Memory::forget`.
             replica.own_write = replica.own_write.filter(|own| {

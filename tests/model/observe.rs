@@ -24,6 +24,10 @@ impl World {
         for cloud in 0..CLOUDS {
             let is_listed = listed[usize::from(cloud)] && self.keeps(Rule::QueryWhereListed);
             if lookup.clouds & (1 << cloud) != 0 || is_listed {
+                if state.replicas[number].awaits(cloud) && self.keeps(Rule::OneCallAtATime) {
+                    observed_clouds[usize::from(cloud)] = ObservedCloud::Unanswered;
+                    continue;
+                }
                 let is_unreachable = unreachable == Some(cloud);
                 let recorded = lookup.recorded[usize::from(cloud)];
                 let seen = self.query(state, number, object.facts, cloud, recorded, is_unreachable);

@@ -5,9 +5,10 @@ use my_cloud_controller_manager::plan::record::{Ingress, Publication};
 use stateright::Property;
 
 use crate::names;
-use crate::scenario::Planted;
+use crate::scenario::{BOTH, Planted};
 use crate::shipped::{self, ObservedCloud};
-use crate::state::{CLOUDS, Facts, Id, Kind, Phase, State};
+use crate::state::{CLOUDS, Facts, Id, Kind, Phase, Replica, State};
+use crate::step::Step;
 use crate::world::World;
 
 /// All properties.
@@ -19,16 +20,33 @@ pub fn all() -> Vec<Property<World>> {
         }),
         Property::always("no hijack", no_hijack),
         Property::always("no gap in a move", |_, state: &State| !state.violations.gap),
+        Property::always("no published address goes in a move", |_, state: &State| {
+            !state.violations.published_gone
+        }),
         Property::always("only unrecorded creates are undone", |_, state: &State| {
             !state.violations.recorded_undone
         }),
         Property::always("a load balancer has a Service", has_service),
         Property::always("nothing to do only when all is done", rest_is_right),
         Property::always("settled without a leak", settled_is_right),
+        Property::sometimes(
+            "one cloud is published before another has answered",
+            |world, state: &State| {
+                world.scenario.spec.clouds != BOTH || state.replicas.iter().any(is_ahead)
+            },
+        ),
         Property::sometimes("settled with a load balancer", |world, state| {
             is_settled(world, state) && state.balancers.iter().any(|found| found.is_ours)
         }),
     ]
+}
+
+/// Whether a replica has published one load balancer while it creates the other.
+fn is_ahead(replica: &Replica) -> bool {
+    replica.run.is_some_and(|run| {
+        let creates = |lane| matches!(run.step(lane), Step::Create { .. });
+        run.lanes().any(creates) && !run.object.facts.published.get().ingress.is_empty()
+    })
 }
 
 fn one_each(_: &World, state: &State) -> bool {
@@ -92,7 +110,10 @@ fn settled_is_right(world: &World, state: &State) -> bool {
 /// everything and has nothing to do.
 pub fn is_settled(world: &World, state: &State) -> bool {
     let is_quiet = state.requests.is_empty()
-        && state.replicas.iter().all(|replica| replica.run.is_none())
+        && state
+            .replicas
+            .iter()
+            .all(|replica| replica.run.is_none() && replica.left.is_empty())
         && state
             .balancers
             .iter()

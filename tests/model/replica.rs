@@ -4,7 +4,7 @@
 
 use my_cloud_controller_manager::plan::record::Publication;
 
-use crate::execution;
+use crate::execution::{self, LaneNumber};
 use crate::names;
 use crate::shipped;
 use crate::state::{Balancer, Facts, Id, Object, Replica, Request, Run, State};
@@ -22,6 +22,18 @@ impl Replica {
             .copied()
     }
 
+    /// The requests of all effects that are under way.
+    pub fn requests(&self) -> impl Iterator<Item = Request> {
+        self.under_way()
+            .filter_map(|(at, run)| run.request(at.lane))
+    }
+
+    /// Whether an effect that was left behind is under way at a cloud.
+    pub fn awaits(&self, cloud: u8) -> bool {
+        let mut left = self.under_way().filter(|(at, _)| at.left.is_some());
+        left.any(|(at, _)| at.lane == cloud + 1)
+    }
+
     pub fn record(&mut self, found: Balancer) {
         let name = |id: Id| (id.cloud, id.uid);
         self.inventory
@@ -35,16 +47,21 @@ impl Replica {
 }
 
 impl Run {
-    /// The next effect.
-    pub fn step(&self) -> Step {
-        execution::step(self.execution)
+    /// The lanes in which an effect is under way.
+    pub fn lanes(&self) -> impl Iterator<Item = LaneNumber> + use<> {
+        execution::lanes(self.execution)
     }
 
-    /// The request of the next step, if it would change something.
-    pub fn request(&self) -> Option<Request> {
-        match self.step() {
+    /// The effect that is under way in a lane.
+    pub fn step(&self, lane: LaneNumber) -> Step {
+        execution::step(self.execution, lane)
+    }
+
+    /// The request of a step, if it would change something.
+    pub fn request(&self, lane: LaneNumber) -> Option<Request> {
+        match self.step(lane) {
             Step::AddFinalizer | Step::Publish | Step::RemoveFinalizer { .. } => {
-                let to = self.patched()?;
+                let to = self.patched(lane)?;
                 (to != self.object.facts).then_some(Request::Patch {
                     from: self.object.version,
                     to,
@@ -68,14 +85,18 @@ impl Run {
         }
     }
 
-    /// Whether the next step is a read.
-    pub fn reads(&self) -> bool {
-        matches!(self.step(), Step::ConfirmLive | Step::ConfirmGone { .. })
+    /// Whether a step is a read.
+    pub fn reads(&self, lane: LaneNumber) -> bool {
+        matches!(
+            self.step(lane),
+            Step::ConfirmLive | Step::ConfirmGone { .. }
+        )
     }
 
-    /// Whether the next step adds the finalizer to a Service without one.
+    /// Whether the finalizer is being added to a Service without one.
     pub fn adds_finalizer(&self, state: &State) -> bool {
-        self.step() == Step::AddFinalizer
+        let mut lanes = self.lanes();
+        lanes.any(|lane| self.step(lane) == Step::AddFinalizer)
             && state.service == Some(self.object)
             && !self.object.facts.finalizer
     }
@@ -86,10 +107,10 @@ impl Run {
         record.get(&names::cloud_name(id.cloud)) == Some(&names::load_balancer_id(id))
     }
 
-    /// The Service as the next step would leave it.
-    pub fn patched(&self) -> Option<Facts> {
+    /// The Service as a step would leave it.
+    pub fn patched(&self, lane: LaneNumber) -> Option<Facts> {
         let facts = self.object.facts;
-        Some(match self.step() {
+        Some(match self.step(lane) {
             Step::AddFinalizer => Facts {
                 finalizer: true,
                 published: execution::announcement(self.execution, facts.published),

@@ -1,7 +1,7 @@
 //! The rules of the protocol, each of which can be broken to see whether the
 //! model notices.
 
-use my_cloud_controller_manager::plan::execution::{Effect, Execution};
+use my_cloud_controller_manager::plan::execution::{Execution, Lane};
 use my_cloud_controller_manager::plan::{Action, Outcome, Plan};
 
 /// A rule to break.
@@ -17,6 +17,10 @@ pub enum Rule {
     FinalizerStaysOnFailure,
     /// The old load balancer is deleted once the new one serves.
     MakeBeforeBreak,
+    /// The address of a load balancer is taken out of the Service before it is deleted.
+    WithdrawnFirst,
+    /// A cloud at which a call was left behind is not called until that has ended.
+    OneCallAtATime,
     /// Load balancers that were created for a Service that vanished are deleted at once.
     UndoWhenGone,
     /// A load balancer may exist although a list lacks it.
@@ -49,12 +53,10 @@ impl Rule {
     /// Breaks [`Rule::FinalizerStaysOnFailure`] from outside, as the shipped
     /// `Execution` keeps it by itself: an execution that ended by skipping the
     /// removal of the finalizer is followed by one of that action alone.
-    pub fn release_after_failure(before: &Execution, after: Execution) -> Execution {
-        let is_of_one_cloud =
-            matches!(before.next(), Some(Effect::Apply(action)) if action.cloud().is_some());
+    pub fn release_after_failure(before: &Execution, lane: &Lane, after: Execution) -> Execution {
         match last_action(before.clone()) {
             Some(release @ Action::RemoveFinalizer { .. })
-                if is_of_one_cloud && after.next().is_none() =>
+                if *lane != Lane::Service && after.has_ended() =>
             {
                 let plan = Plan {
                     actions: vec![release],
@@ -90,6 +92,14 @@ impl Rule {
                     plan.actions.remove(0);
                 }
             }
+            Self::WithdrawnFirst => {
+                let is_wait = |action: &Action| matches!(action, Action::AwaitServing { .. });
+                if let Some(wait) = plan.actions.iter().position(is_wait)
+                    && let Some(publish) = wait.checked_sub(1)
+                {
+                    plan.actions.remove(publish);
+                }
+            }
             Self::EditsAreDone => plan.actions.retain(|action| !is_update(action)),
             Self::EditsAreWork if plan.actions.iter().any(is_update) => plan.actions.clear(),
             _ => {}
@@ -107,5 +117,9 @@ fn remove(plan: &mut Plan, unwanted: &Action) {
 
 /// The last action of an execution in which nothing more fails.
 fn last_action(mut execution: Execution) -> Option<Action> {
-    std::iter::from_fn(|| execution.succeeded(Outcome::Done)).last()
+    let next = || {
+        let lane = execution.lanes().into_iter().next()?;
+        execution.succeeded(&lane, Outcome::Done)
+    };
+    std::iter::from_fn(next).last()
 }

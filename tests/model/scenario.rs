@@ -12,6 +12,8 @@ pub struct Scenario {
     pub planted: Planted,
     /// Whether providing and deleting a load balancer takes time.
     pub is_slow: bool,
+    /// Whether a reconcile may go on without a cloud whose response is awaited.
+    pub leaves: bool,
 }
 
 /// An edit by a user.
@@ -45,7 +47,8 @@ pub enum Planted {
 
 const FIRST: u8 = 0b01;
 const SECOND: u8 = 0b10;
-const BOTH: u8 = 0b11;
+/// Both clouds.
+pub const BOTH: u8 = 0b11;
 
 const PLAIN: Scenario = Scenario {
     name: "",
@@ -57,10 +60,11 @@ const PLAIN: Scenario = Scenario {
     edits: &[],
     planted: Planted::Nothing,
     is_slow: false,
+    leaves: false,
 };
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 13] = [
     Scenario {
         name: "deleted and recreated",
         edits: &[Edit::Delete, Edit::Recreate],
@@ -100,6 +104,26 @@ pub const SCENARIOS: [Scenario; 11] = [
             ..PLAIN.spec
         },
         edits: &[Edit::Clouds(FIRST)],
+        ..PLAIN
+    },
+    Scenario {
+        name: "two clouds, one left behind",
+        spec: Spec {
+            clouds: BOTH,
+            ..PLAIN.spec
+        },
+        edits: &[Edit::Clouds(FIRST)],
+        leaves: true,
+        ..PLAIN
+    },
+    Scenario {
+        name: "deleted while a cloud is left behind",
+        spec: Spec {
+            clouds: BOTH,
+            ..PLAIN.spec
+        },
+        edits: &[Edit::Delete],
+        leaves: true,
         ..PLAIN
     },
     Scenario {

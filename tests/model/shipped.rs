@@ -26,6 +26,7 @@ pub enum ObservedCloud {
     Present(Balancer),
     NameTaken,
     Unreachable,
+    Unanswered,
 }
 
 pub type ObservedClouds = [ObservedCloud; CLOUDS as usize];
@@ -101,6 +102,7 @@ pub fn plan_for(facts: Facts, observed_clouds: ObservedClouds, broken: Option<Ru
                 }
                 ObservedCloud::NameTaken => CloudView::NameTaken,
                 ObservedCloud::Unreachable => CloudView::Unreachable,
+                ObservedCloud::Unanswered => CloudView::Unanswered,
             };
             observed.clouds.insert(names::cloud_name(cloud), view);
         }
@@ -110,7 +112,8 @@ pub fn plan_for(facts: Facts, observed_clouds: ObservedClouds, broken: Option<Ru
             rule.remove_from(&mut plan);
         }
         let is_at_rest = is_at_rest(&plan);
-        let (execution, _) = Execution::new(plan, observed);
+        let (mut execution, _) = Execution::new(plan, observed);
+        execution.publish_early();
         Planned {
             execution: execution::share(execution),
             is_at_rest,

@@ -4,6 +4,7 @@
 use my_cloud_controller_manager::plan::execution::Execution;
 use my_cloud_controller_manager::plan::record::Publication;
 
+use crate::execution::LaneNumber;
 use crate::shared::Shared;
 
 /// The number of clouds.
@@ -109,6 +110,43 @@ pub struct Replica {
     pub inventory: Vec<Balancer>,
     /// The reconcile under way.
     pub run: Option<Run>,
+    /// What earlier ones have left behind at clouds that take long, sorted.
+    pub left: Vec<Run>,
+}
+
+/// An effect that is under way at a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    /// The reconcile: `None` for the one under way, and the index of one that was left behind.
+    pub left: Option<usize>,
+    pub lane: LaneNumber,
+}
+
+impl Replica {
+    /// The reconcile of an effect.
+    pub fn run_at(&self, at: At) -> Option<Run> {
+        match at.left {
+            None => self.run,
+            Some(index) => self.left.get(index).copied(),
+        }
+    }
+
+    /// Replaces the reconcile of an effect by what follows from it.
+    pub fn replace(&mut self, at: At, run: Option<Run>) {
+        match (at.left, run) {
+            (None, run) => self.run = run,
+            (Some(index), Some(run)) => self.left[index] = run,
+            (Some(index), None) => drop(self.left.remove(index)),
+        }
+    }
+
+    /// All effects that are under way.
+    pub fn under_way(&self) -> impl Iterator<Item = (At, Run)> {
+        let left = self.left.iter().copied().enumerate();
+        let left = left.map(|(index, run)| (Some(index), run));
+        let all = self.run.map(|run| (None, run)).into_iter().chain(left);
+        all.flat_map(|(left, run)| run.lanes().map(move |lane| (At { left, lane }, run)))
+    }
 }
 
 /// A plan being carried out.
@@ -152,6 +190,9 @@ pub struct Violations {
     pub hijack: bool,
     /// A move deleted the old load balancer before the new one served.
     pub gap: bool,
+    /// A load balancer that its live Service no longer wanted was deleted while its address
+    /// was published.
+    pub published_gone: bool,
     /// A create was undone although its load balancer was recorded.
     pub recorded_undone: bool,
 }

@@ -1,6 +1,6 @@
-//! An effect of an [`Execution`] in the world's own numbers.
+//! An [`Effect`] in the world's own numbers.
 
-use my_cloud_controller_manager::plan::execution::{Effect, Execution};
+use my_cloud_controller_manager::plan::execution::Effect;
 use my_cloud_controller_manager::plan::{Action, CreateRequest};
 
 use crate::names;
@@ -23,15 +23,13 @@ pub enum Step {
 }
 
 impl Step {
-    /// The next effect of an execution that has not ended.
-    pub fn next_of(execution: &Execution) -> Self {
-        match execution.next() {
-            Some(Effect::Apply(action)) => Self::apply(action),
-            Some(Effect::CheckService) => Self::CheckService,
-            Some(Effect::Undo { id, .. }) => Self::Undo {
+    pub fn of(effect: Effect<'_>) -> Self {
+        match effect {
+            Effect::Apply(action) => Self::apply(action),
+            Effect::CheckService => Self::CheckService,
+            Effect::Undo { id, .. } => Self::Undo {
                 id: names::id_number(id),
             },
-            None => panic!("this execution has ended: {execution:?}"),
         }
     }
 

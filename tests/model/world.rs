@@ -71,24 +71,24 @@ impl World {
                 state.replicas[number] = Replica::default();
             }
             Move::StepDownAfterSending(number) | Move::CrashAfterSending(number) => {
-                let request = state.replicas[number].run?.request()?;
-                state.requests.push(request);
-                state.replicas[number] = Replica::default();
+                let replica = std::mem::take(&mut state.replicas[number]);
+                state.requests.extend(replica.requests());
             }
             Move::Start(number) => self.start(state, number, None)?,
             Move::StartWithout(number, cloud) => self.start(state, number, Some(cloud))?,
-            Move::Step(number) => self.step(state, number)?,
-            Move::StepUnanswered(number) => {
-                let request = state.replicas[number].run?.request()?;
-                self.step_unanswered(state, number)?;
+            Move::Leave(number) => self.leave(state, number)?,
+            Move::Step(number, at) => self.step(state, number, at)?,
+            Move::StepUnanswered(number, at) => {
+                let request = state.replicas[number].run_at(at)?.request(at.lane)?;
+                self.step_unanswered(state, number, at)?;
                 state.requests.push(request);
             }
-            Move::StepTwice(number) => {
-                let request = state.replicas[number].run?.request()?;
-                self.step(state, number)?;
+            Move::StepTwice(number, at) => {
+                let request = state.replicas[number].run_at(at)?.request(at.lane)?;
+                self.step(state, number, at)?;
                 state.requests.push(request);
             }
-            Move::StepUnread(number) => self.step_unanswered(state, number)?,
+            Move::StepUnread(number, at) => self.step_unanswered(state, number, at)?,
             Move::List(number, cloud) => self.list(state, number, cloud, false),
             Move::ListLacking(number, cloud) => self.list(state, number, cloud, true),
             Move::Arrive(which) => {

@@ -1,15 +1,18 @@
 //! A loss of all Nodes, or of most of them, is held: each test looks at what a later edit
 //! sends.
 
+use std::time::Instant;
+
 use anyhow::{Result, ensure};
-use testbed::cloud::CloudSimulator;
+use my_cloud_controller_manager::plan::node_hold::MOST_GONE_HOLD;
+use testbed::cloud::{CloudSimulator, Verb};
 use testbed::environment::addresses;
-use testbed::nodes::{create_node, delete_node, label_node};
+use testbed::nodes::{NewNode, create_node, delete_node, label_node};
 use testbed::{Environment, Replica};
 
 use super::{
     EXCLUDE, back_ends, create_nodes, edit_reaches, ensure_never_emptied, ip, on_both_clouds,
-    requested, until_back_ends,
+    requested, until_back_end, until_back_ends,
 };
 
 /// Longer than any test.
@@ -144,7 +147,7 @@ async fn most_nodes_that_are_excluded_at_once_stay_back_ends_for_a_while() -> Re
     futures::future::try_join_all(excluded).await?;
     // What comes after the mistake is seen with it.
     create_node(&client, "n11", ip(11), &[]).await?;
-    super::until_back_end(&test, ip(11)).await?;
+    until_back_end(&test, ip(11)).await?;
     let edit = requested(&edit_reaches(&test, &test.cloud1, "one").await?)?;
     ensure!(edit.len() > 4, "most of them are gone: {edit:?}");
 
@@ -155,6 +158,44 @@ async fn most_nodes_that_are_excluded_at_once_stay_back_ends_for_a_while() -> Re
     super::until_no_back_end(&test, gone).await?;
     let left = back_ends(&test.cloud1);
     ensure!(left.len() == edit.len() - 1, "{left:?} of {edit:?}");
+    Ok(())
+}
+
+/// A new process does not know what there was, only what the load balancers have.
+#[tokio::test]
+async fn a_start_with_the_wrong_type_of_address_keeps_most_back_ends_for_a_while() -> Result<()> {
+    let mut test = Environment::own("nodes-type-most").await?;
+    test.extra_config = LONG.into();
+    let client = test.client();
+    create_nodes(&test, 1..=9).await?;
+    let with_both = NewNode::new("n10", ip(10)).external_ip(ip(110));
+    with_both.create(&client).await?;
+    let mut replica = test.sole_replica().await?;
+    on_both_clouds(&test).await?;
+    until_back_ends(&test, (1..=10).map(ip)).await?;
+    replica.kill();
+
+    let before = test.clouds().map(CloudSimulator::last_sequence);
+    let started = Instant::now();
+    test.extra_config = format!("nodeAddressType: external\n{LONG}");
+    let _replica = test.sole_replica().await?;
+    until_back_end(&test, ip(110)).await?;
+    let edit = requested(&edit_reaches(&test, &test.cloud1, "one").await?)?;
+    ensure!(
+        (1..=10).all(|number| edit.contains(&ip(number))),
+        "{edit:?}"
+    );
+
+    until_back_ends(&test, [ip(110)]).await?;
+    let waited = started.elapsed();
+    ensure!(waited >= MOST_GONE_HOLD, "they went after {waited:?}");
+    for (cloud, before) in test.clouds().into_iter().zip(before) {
+        let events = cloud.events_after(before);
+        let updates = events.iter().filter(|event| event.verb == Verb::Update);
+        let sets: Vec<_> = updates.map(requested).collect::<Result<_>>()?;
+        let smaller = sets.iter().filter(|nodes| nodes.len() < 10).count();
+        ensure!(smaller == 1, "they went in more than one step: {sets:?}");
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use my_cloud_controller_manager::plan::execution::{Certainty, Effect, Execution, Reach};
+use my_cloud_controller_manager::plan::execution::{Certainty, Effect, Execution, Lane, Reach};
 use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{Action, Observed, Outcome, Plan};
@@ -65,21 +65,26 @@ impl World {
         let (mut execution, _) = Execution::new(plan.clone(), observed);
         let mut refused = BTreeSet::new();
         let (mut performed, mut all_succeeded) = (0, true);
-        while let Some(effect) = execution.next() {
+        let first = fault.map_or(0, |fault| fault.action);
+        while let Some(lane) = next_lane(&mut execution, first + performed) {
+            let Some(effect) = execution.effect(&lane) else {
+                break;
+            };
             match effect {
                 Effect::Apply(action) => {
                     let result = self.attempt(action, &mut service, &execution, fault, performed);
                     let result = result.map_err(|broken| format!("{broken} of {plan:#?}"))?;
                     performed += 1;
                     match result {
-                        Attempt::Succeeded(outcome) => drop(execution.succeeded(outcome)),
+                        Attempt::Succeeded(outcome) => drop(execution.succeeded(&lane, outcome)),
                         Attempt::Failed(failure) => {
                             all_succeeded = false;
                             if failure == Failure::Full {
                                 refused.extend(action.cloud().cloned());
                             }
                             // The lists of this world lack nothing, so no create stays pending.
-                            drop(execution.failed(failure.reach(), failure.certainty()));
+                            let (reach, certainty) = (failure.reach(), failure.certainty());
+                            drop(execution.failed(&lane, reach, certainty));
                         }
                         Attempt::Crashed => {
                             let observed = None;
@@ -123,7 +128,7 @@ impl World {
             Err(Failure::NotDone)
         } else {
             self.check_action(action, service)?;
-            self.perform(action, execution.observed(), service)
+            self.perform(action, execution, service)
         };
         self.check()
             .map_err(|broken| format!("{broken} after {action:?}"))?;
@@ -138,9 +143,10 @@ impl World {
     fn perform(
         &mut self,
         action: &Action,
-        observed: &Observed,
+        execution: &Execution,
         service: &mut ServiceView,
     ) -> Result<Outcome, Failure> {
+        let observed = execution.observed();
         match action {
             Action::ConfirmLive => drop(self.unchanged(service)?),
             Action::AddFinalizer { clouds } => {
@@ -160,8 +166,8 @@ impl World {
                 let updated = self.cloud(cloud)?.update(id, request)?;
                 return Ok(Outcome::Found(Box::new(updated)));
             }
-            Action::Publish { clouds } => {
-                let publication = observed.publication(clouds);
+            Action::Publish { .. } => {
+                let publication = execution.publication().ok_or(Failure::NotDone)?.clone();
                 self.write(service, |service| {
                     service.record = publication.record;
                     service.published = publication.ingress;
@@ -227,6 +233,15 @@ impl World {
             .filter(|cloud| !cloud.unreachable)
             .ok_or(Failure::NotDone)
     }
+}
+
+/// The lane of the effect that ends next: in turns, so that the clouds answer in different
+/// orders, and publications end before and after them.
+fn next_lane(execution: &mut Execution, turn: usize) -> Option<Lane> {
+    execution.publish_early();
+    let lanes = execution.lanes();
+    let turn = turn % lanes.len().max(1);
+    lanes.into_iter().nth(turn)
 }
 
 /// How one action ended.

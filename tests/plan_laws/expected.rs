@@ -13,6 +13,7 @@ use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid,
 };
 use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
+use my_cloud_controller_manager::plan::record::Ingress;
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 
 use crate::scene::Nodes;
@@ -77,6 +78,16 @@ pub fn spec_of(service: &ServiceView, nodes: &NodeAddresses) -> LoadBalancerSpec
 pub fn clouds_of(service: &ServiceView) -> BTreeSet<CloudName> {
     let named = service.annotations["provider"].split(',');
     named.map(CloudName::new).collect()
+}
+
+/// The entries of a Service's status for a load balancer.
+pub fn addresses_of(found: &LoadBalancer) -> Vec<Ingress> {
+    let addresses = &found.addresses;
+    if addresses.ips.is_empty() {
+        let names = addresses.hostname.iter().cloned();
+        return names.map(Ingress::Hostname).collect();
+    }
+    addresses.ips.iter().copied().map(Ingress::Ip).collect()
 }
 
 /// Whether a load balancer is this owner's.

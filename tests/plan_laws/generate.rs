@@ -74,6 +74,7 @@ fn clouds() -> impl Strategy<Value = Cloud> {
         1 => Just(There::SomebodyElses),
         1 => Just(There::NotConfigured),
         1 => Just(There::Unreachable),
+        1 => Just(There::Unanswered),
     ];
     let cloud = (any::<bool>(), recorded, there, any::<bool>(), any::<bool>());
     cloud.prop_map(|(named, recorded, there, slow, forgetful)| Cloud {

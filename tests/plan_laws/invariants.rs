@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use my_cloud_controller_manager::plan::load_balancer::{LoadBalancer, State};
+use my_cloud_controller_manager::plan::record::Ingress;
 use my_cloud_controller_manager::plan::service::ServiceView;
 use my_cloud_controller_manager::plan::{Action, Desired};
 
-use crate::expected::{cluster, is_of};
+use crate::expected::{addresses_of, cluster, is_of};
 use crate::world::World;
 
 impl World {
@@ -16,6 +17,7 @@ impl World {
     /// The invariant that does not hold.
     pub fn check_action(&self, action: &Action, service: &ServiceView) -> Result<(), String> {
         self.is_made_before_it_breaks(action, service)?;
+        self.is_withdrawn_before_it_goes(action, service)?;
         self.is_about_its_own(action, service)
     }
 
@@ -33,6 +35,31 @@ impl World {
         for name in &wanted.clouds {
             if !self.clouds[name].of(&wanted.owner).any(serves) {
                 return Err(format!("{action:?} although {name} does not serve"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Clients stop to use an address before its load balancer is deleted.
+    fn is_withdrawn_before_it_goes(
+        &self,
+        action: &Action,
+        service: &ServiceView,
+    ) -> Result<(), String> {
+        let (Action::Delete { cloud, id }, Desired::Managed(wanted)) =
+            (action, self.desired(service))
+        else {
+            return Ok(());
+        };
+        let stays = |entry: &Ingress| {
+            let kept = wanted.clouds.iter();
+            let mut kept = kept.flat_map(|name| self.clouds[name].of(&wanted.owner));
+            kept.any(|other| addresses_of(other).contains(entry))
+        };
+        let goes = self.clouds[cloud].load_balancers.get(id);
+        for entry in goes.into_iter().flat_map(addresses_of) {
+            if service.published.contains(&entry) && !stays(&entry) {
+                return Err(format!("{action:?} although {entry} is published"));
             }
         }
         Ok(())

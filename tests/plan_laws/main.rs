@@ -10,13 +10,15 @@
 //! | [`world`], [`cloud`], [`sweep`] | the world that these runs change |
 //! | [`executor`], [`fault`] | carries plans out by the shipped `Execution`, with faults |
 //! | [`invariants`], [`settled`] | what must hold at every moment, and at the end |
-//! | [`node_hold`] | the laws of the never-empty rule |
+//! | [`node_hold`], [`settling`] | the laws of the never-empty rule, and of its first moments |
+//! | [`differences`] | the laws of what a person is shown |
 //! | [`several`] | the laws of several Services |
 //! | [`story`], [`stories`], [`user`] | what happens to them, how it is drawn, the edits of users |
 //! | [`coverage`] | whether the stories are about what the laws are about |
 
 mod cloud;
 mod coverage;
+mod differences;
 mod executor;
 mod expected;
 mod fault;
@@ -26,6 +28,7 @@ mod node_hold;
 mod runs;
 mod scene;
 mod settled;
+mod settling;
 mod several;
 mod stories;
 mod story;
@@ -244,7 +247,7 @@ proptest! {
                     let gone = Action::ConfirmGone { cloud: cloud.clone(), id: found.id.clone() };
                     prop_assert!(actions.contains(&gone), "{cloud} still has it: {actions:#?}");
                 }
-                CloudView::Unreachable | CloudView::NotConfigured => {
+                CloudView::Unreachable | CloudView::Unanswered | CloudView::NotConfigured => {
                     prop_assert!(false, "it is unknown what {cloud} has: {actions:#?}");
                 }
             }
@@ -342,6 +345,7 @@ proptest! {
                 CloudView::NameTaken => Waiting::NameTaken(name),
                 CloudView::NotConfigured => Waiting::CloudNotConfigured(name),
                 CloudView::Unreachable => Waiting::CloudUnreachable(name),
+                CloudView::Unanswered => Waiting::Unanswered(name),
                 CloudView::Present(found) => match &found.state {
                     State::Active if !found.addresses.is_empty() => continue,
                     State::Active | State::Provisioning => Waiting::Provisioning(name),
@@ -362,11 +366,13 @@ proptest! {
         };
         let mut observed = scene.observed();
         let before = on_clouds(&scene.plan(), &wanted);
-        observed.clouds.insert(cloud_name(unreachable), CloudView::Unreachable);
-        let after = on_clouds(&plan(&scene.desired(), &observed), &wanted);
         let elsewhere = |action: &&Action| action.cloud() != Some(&cloud_name(unreachable));
         let expected: Vec<&Action> = before.iter().filter(elsewhere).collect();
-        prop_assert_eq!(after.iter().collect::<Vec<_>>(), expected);
+        for silent in [CloudView::Unreachable, CloudView::Unanswered] {
+            observed.clouds.insert(cloud_name(unreachable), silent);
+            let after = on_clouds(&plan(&scene.desired(), &observed), &wanted);
+            prop_assert_eq!(after.iter().collect::<Vec<_>>(), expected.clone());
+        }
     }
 
     #[test]
@@ -411,7 +417,9 @@ proptest! {
         for (cloud, view) in &observed.clouds {
             let expected = match view {
                 CloudView::Present(found) => Some(&found.id),
-                CloudView::Unreachable | CloudView::NotConfigured => observed.record.get(cloud),
+                CloudView::Unreachable | CloudView::Unanswered | CloudView::NotConfigured => {
+                    observed.record.get(cloud)
+                }
                 // It proves that the published addresses are ours, while they stay.
                 CloudView::Absent | CloudView::NameTaken if addresses_stay => {
                     observed.record.get(cloud)

@@ -173,7 +173,7 @@ proptest! {
         let mut before = BTreeSet::new();
         for step in &steps {
             let (_, held) = story.take(step);
-            before = if held.look_again.is_none() { sent(&held) } else { BTreeSet::new() };
+            before = if held.kept == 0 { sent(&held) } else { BTreeSet::new() };
         }
         let step = Step { event: Event::Nothing, ..last[0].clone() };
         let (look, held) = story.take(&step);
@@ -190,7 +190,7 @@ proptest! {
         let (look, held) = story.take(&again);
         if !look.backends.is_empty() {
             let backends = Backends { addresses: look.backends.into_keys().collect(), ..Backends::default() };
-            prop_assert_eq!(held, Held { backends, look_again: None });
+            prop_assert_eq!(held, Held { backends, kept: 0, look_again: None });
         }
     }
 }

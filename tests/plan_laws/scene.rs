@@ -103,6 +103,8 @@ pub enum There {
     SomebodyElses,
     NotConfigured,
     Unreachable,
+    /// A call to it is still under way.
+    Unanswered,
 }
 
 /// Our load balancer.
@@ -217,6 +219,7 @@ impl Scene {
             deleting: self.deleting,
             is_load_balancer: self.kind != Kind::ClusterIp,
             class: (self.kind == Kind::OtherClass).then(|| "other".into()),
+            refused: Vec::new(),
             annotations: [
                 ("enable", enable),
                 ("provider", provider),
@@ -272,7 +275,7 @@ impl Scene {
         let mut has_any = false;
         for (index, cloud) in self.clouds.iter().enumerate() {
             let mut there = crate::cloud::Cloud {
-                unreachable: cloud.there == There::Unreachable,
+                unreachable: matches!(cloud.there, There::Unreachable | There::Unanswered),
                 slow: cloud.slow,
                 forgetful: cloud.forgetful,
                 ..Default::default()
@@ -301,6 +304,7 @@ impl Scene {
                 (There::SomebodyElses, _) => CloudView::NameTaken,
                 (There::NotConfigured, _) => CloudView::NotConfigured,
                 (There::Unreachable, _) => CloudView::Unreachable,
+                (There::Unanswered, _) => CloudView::Unanswered,
                 (There::Nothing | There::Ours(_), _) => CloudView::Absent,
             };
             observed.clouds.insert(cloud_name(index), view);

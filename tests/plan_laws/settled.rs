@@ -122,7 +122,9 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
     };
     match reason {
         Waiting::NotOurs(NotOurs::Deleting) | Waiting::NotOurs(_) | Waiting::Invalid(_) => true,
-        Waiting::CloudUnreachable(cloud) => world.clouds[cloud].unreachable,
+        Waiting::CloudUnreachable(cloud) | Waiting::Unanswered(cloud) => {
+            world.clouds[cloud].unreachable
+        }
         Waiting::CloudNotConfigured(cloud) => !world.reachable().any(|(name, _)| name == cloud),
         Waiting::NameTaken(cloud) => world.clouds[cloud].is_name_taken(&owner),
         Waiting::CloudError(cloud, message) => is_in(cloud, &State::Error(message.clone())),

@@ -48,6 +48,7 @@ impl World {
             deleting: false,
             is_load_balancer: true,
             class: None,
+            refused: Vec::new(),
             annotations: Default::default(),
             ports: Vec::new(),
             source_ranges: Vec::new(),

@@ -43,6 +43,7 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         deleting: choices.flag(),
         is_load_balancer: !choices.flag(),
         class: choices.pick(&[None, Some("other".to_owned())]),
+        refused: Vec::new(),
         annotations,
         ports: vec![PortView {
             name: String::new(),
@@ -65,6 +66,7 @@ pub(super) fn backends(choices: &mut Choices<'_>) -> Backends {
         addresses: nodes(choices),
         none_confirmed: choices.flag(),
         some_unknown: false,
+        unsettled: None,
     }
 }
 
@@ -81,12 +83,13 @@ fn ips(choices: &mut Choices<'_>) -> Vec<IpAddr> {
 }
 
 pub(super) fn cloud_view(choices: &mut Choices<'_>) -> Option<CloudView> {
-    match choices.pick(&[0, 1, 2, 3, 4, 5]) {
+    match choices.pick(&[0, 1, 2, 3, 4, 5, 6]) {
         0 => Some(CloudView::Present(Box::new(load_balancer(choices)))),
         1 => Some(CloudView::Absent),
         2 => Some(CloudView::NameTaken),
         3 => Some(CloudView::NotConfigured),
         4 => Some(CloudView::Unreachable),
+        5 => Some(CloudView::Unanswered),
         _ => None,
     }
 }

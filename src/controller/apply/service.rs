@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Executor, Interruption};
-use crate::controller::error::{ReconcileError, Unfinished};
+use crate::controller::error::ReconcileError;
 use crate::controller::memory::own_writes::changed;
-use crate::controller::report::condition;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::service::view;
@@ -19,7 +18,7 @@ use crate::plan::{Observed, Outcome};
 
 impl Executor<'_> {
     pub(super) async fn add_finalizer(
-        &mut self,
+        &self,
         announced: &BTreeSet<CloudName>,
         observed: &Observed,
     ) -> Result<Outcome, Interruption> {
@@ -41,17 +40,17 @@ impl Executor<'_> {
         };
         self.patch(&patch).await?;
         // The write's precondition on resourceVersion makes this the live object.
-        if self.object.metadata.deletion_timestamp.is_some() {
+        if self.newest().metadata.deletion_timestamp.is_some() {
             return Err(ReconcileError::Changed.into());
         }
         Ok(Outcome::Done)
     }
 
-    pub(super) async fn confirm_live(&mut self) -> Result<Outcome, Interruption> {
+    pub(super) async fn confirm_live(&self) -> Result<Outcome, Interruption> {
         let live = self.live().await?;
         // Only the fields that the plan reads are compared: others change often.
         let keys = &self.context.metadata_keys;
-        let unchanged = view(&live, keys) == view(&self.object, keys);
+        let unchanged = view(&live, keys) == view(&self.newest(), keys);
         self.record_read(live);
         if unchanged {
             Ok(Outcome::Done)
@@ -61,17 +60,13 @@ impl Executor<'_> {
     }
 
     pub(super) async fn publish(
-        &mut self,
-        clouds: &BTreeSet<CloudName>,
-        observed: &Observed,
+        &self,
+        publication: &Publication,
+        readiness: Option<&Readiness>,
     ) -> Result<Outcome, Interruption> {
-        let publication = observed.publication(clouds);
-        let unfinished = Unfinished::all(&self.errors, &self.waiting);
-        let prefix = self.context.metadata_keys.prefix();
-        let readiness = condition::readiness(self.service, observed, unfinished, prefix);
         let patch = ServicePatch {
-            publication: Some(&publication),
-            readiness: readiness.as_ref(),
+            publication: Some(publication),
+            readiness,
             ..ServicePatch::default()
         };
         match self.patch(&patch).await {
@@ -81,7 +76,7 @@ impl Executor<'_> {
                 // The load balancers must be on record even if the API server refuses
                 // their addresses. The error says so in the condition.
                 let patch = ServicePatch {
-                    publication: Some(&publication),
+                    publication: Some(publication),
                     keep_ingress: true,
                     ..ServicePatch::default()
                 };
@@ -96,7 +91,7 @@ impl Executor<'_> {
     }
 
     pub(super) async fn remove_finalizer(
-        &mut self,
+        &self,
         clear_status: bool,
     ) -> Result<Outcome, Interruption> {
         let patch = ServicePatch {
@@ -123,18 +118,17 @@ impl Executor<'_> {
     }
 
     /// Patches the Service and keeps the response for the next write.
-    async fn patch(&mut self, patch: &ServicePatch<'_>) -> Result<(), ReconcileError> {
+    async fn patch(&self, patch: &ServicePatch<'_>) -> Result<(), ReconcileError> {
         let (context, view) = (self.context, &self.service.view);
-        let changed = changed(&self.object, patch, &context.metadata_keys);
-        let response = context
-            .services
-            .patch(self.leadership, &self.object, patch)
-            .await;
+        let before = self.newest();
+        let changed = changed(&before, patch, &context.metadata_keys);
+        let response = context.services.patch(self.leadership, &before, patch);
+        let response = response.await;
         match response {
             Ok(Some(written)) => {
                 let own_writes = &context.memory.own_writes;
                 let restored = own_writes.record(&view.uid, self.service.spec_hash, changed);
-                self.restored.extend(restored);
+                self.restored.lock().extend(restored);
                 self.record_written(written);
             }
             Ok(None) => {}
@@ -163,15 +157,22 @@ impl Executor<'_> {
         Ok(same.ok_or(KubernetesError::Gone)?)
     }
 
-    fn record_written(&mut self, object: Service) {
-        self.object = Arc::new(object);
-        let cache = &self.context.memory.mutation_cache;
-        cache.record_written(&self.service.view.uid, self.object.clone());
+    /// The newest known state of the Service.
+    fn newest(&self) -> Arc<Service> {
+        self.object.lock().clone()
     }
 
-    fn record_read(&mut self, object: Service) {
-        self.object = Arc::new(object);
+    fn record_written(&self, object: Service) {
+        let object = Arc::new(object);
+        self.object.lock().clone_from(&object);
         let cache = &self.context.memory.mutation_cache;
-        cache.record_read(&self.service.view.uid, self.object.clone());
+        cache.record_written(&self.service.view.uid, object);
+    }
+
+    fn record_read(&self, object: Service) {
+        let object = Arc::new(object);
+        self.object.lock().clone_from(&object);
+        let cache = &self.context.memory.mutation_cache;
+        cache.record_read(&self.service.view.uid, object);
     }
 }

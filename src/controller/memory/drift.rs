@@ -122,8 +122,9 @@ impl Drift {
         }
         // An unreachable cloud may still need its repair.
         let is_unreachable = |cloud: &CloudName| {
-            plan.waiting
-                .contains(&Waiting::CloudUnreachable(cloud.clone()))
+            let waits = |waiting| plan.waiting.contains(&waiting);
+            waits(Waiting::CloudUnreachable(cloud.clone()))
+                || waits(Waiting::Unanswered(cloud.clone()))
         };
         let kept = before
             .into_iter()

@@ -51,6 +51,9 @@ pub enum Requeue {
     Backoff,
     /// No delay: only a change triggers the next attempt.
     AwaitChange,
+    /// No delay: the answer to a call under way triggers the next attempt. It may be a
+    /// failure, so those before it still count.
+    AwaitAnswer,
 }
 
 impl Requeue {
@@ -113,6 +116,7 @@ impl Requeue {
             Waiting::CloudUnreachable(_) | Waiting::NameTaken(_) | Waiting::CloudError(..) => {
                 Self::Backoff
             }
+            Waiting::Unanswered(_) => Self::AwaitAnswer,
             // A Node change reconciles every Service; configuring a cloud needs a restart.
             // The time of a repair's slot comes from the pacing.
             Waiting::NoEligibleNodes
@@ -167,6 +171,14 @@ impl RequeuePolicy {
         (!remaining.is_zero()).then_some(remaining)
     }
 
+    /// The time until the delay of a Service ends, whatever changes; for people.
+    pub fn next_attempt(&self, uid: &ServiceUid) -> Option<Duration> {
+        let entries = self.0.lock();
+        let not_before = entries.get(uid)?.not_before;
+        let remaining = not_before.saturating_duration_since(Instant::now());
+        (!remaining.is_zero()).then_some(remaining)
+    }
+
     /// The number of failed or polling attempts at the current spec.
     pub fn attempts(&self, uid: &ServiceUid, spec_hash: SpecHash) -> u32 {
         let (attempts, _) = self.counts(uid, spec_hash);
@@ -193,7 +205,10 @@ impl RequeuePolicy {
     ) -> Option<Duration> {
         let (attempts, conflicts) = self.counts(uid, input.spec_hash);
         let wait = |delay| match delay {
-            Requeue::AwaitChange | Requeue::Immediately | Requeue::Slot(_) => None,
+            Requeue::AwaitChange
+            | Requeue::AwaitAnswer
+            | Requeue::Immediately
+            | Requeue::Slot(_) => None,
             Requeue::After(wait) => Some(wait),
             Requeue::Poll => Some(grown(POLL, POLL_LIMIT, attempts)),
             Requeue::Backoff => Some(grown(BACKOFF, BACKOFF_LIMIT, attempts)),
@@ -201,8 +216,10 @@ impl RequeuePolicy {
         };
         let shorter = |one: Option<Duration>, other| one.into_iter().chain(other).min();
         let (mut shortest, mut slot, mut immediately) = (None, None, false);
+        let mut awaits_answer = false;
         for delay in delays {
             immediately |= delay == Requeue::Immediately;
+            awaits_answer |= delay == Requeue::AwaitAnswer;
             shortest = shorter(shortest, wait(delay));
             if let Requeue::Slot(wait) = delay {
                 slot = shorter(slot, Some(wait));
@@ -220,6 +237,7 @@ impl RequeuePolicy {
                 (wait, attempts, conflicts.saturating_add(1))
             }
             (None, Some(slot)) => (slot, attempts, 0),
+            (None, None) if awaits_answer => return None,
             (None, None) => {
                 self.forget(uid);
                 return None;

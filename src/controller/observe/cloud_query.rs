@@ -1,16 +1,26 @@
 //! Queries one cloud for one Service: from the inventory if possible, otherwise by a
 //! request.
 
+use std::collections::BTreeMap;
+
 use crate::cloud::{CloudError, Which};
-use crate::controller::Context;
-use crate::controller::attempt::ObservedService;
 use crate::controller::cloud_handle::CloudHandle;
+use crate::controller::memory::left_calls::LeftCalls;
 use crate::controller::memory::pending_creates::PendingCreates;
 use crate::plan::load_balancer::{LoadBalancer, State};
-use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
-use crate::plan::{CloudView, Desired, clouds_to_query};
+use crate::plan::{CloudView, Clouds, Desired, clouds_to_query};
 use crate::priority::Priority;
+
+/// What is known of the clouds before any of them is queried.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    pub cluster: &'a ClusterId,
+    pub clouds: &'a BTreeMap<CloudName, CloudHandle>,
+    pub pending_creates: &'a PendingCreates,
+    pub left_calls: &'a LeftCalls,
+}
 
 /// A query of one cloud for one Service.
 pub struct CloudQuery<'a> {
@@ -21,6 +31,7 @@ pub struct CloudQuery<'a> {
     owner: Owner,
     load_balancer: LoadBalancerName,
     pending_creates: &'a PendingCreates,
+    left_calls: &'a LeftCalls,
 }
 
 /// The result of a query.
@@ -38,27 +49,30 @@ impl From<CloudView> for QueryResult {
 }
 
 /// The queries for a Service: of the clouds that it names, and those that its record,
-/// the pending creates or an inventory has a load balancer on.
+/// the pending creates, the calls left behind or an inventory may have a load balancer on.
 pub fn cloud_queries<'a>(
-    service: &'a ObservedService,
-    context: &'a Context,
+    view: &'a ServiceView,
+    desired: &Desired,
+    capabilities: &Clouds,
+    sources: Sources<'a>,
 ) -> Vec<CloudQuery<'a>> {
-    if matches!(service.desired, Desired::Unmanaged(_)) {
+    if matches!(desired, Desired::Unmanaged(_)) {
         return Vec::new();
     }
-    let (view, memory) = (&service.view, &context.memory);
-    let owner = view.owner(&context.cluster);
+    let owner = view.owner(sources.cluster);
     let load_balancer = owner.load_balancer_name();
-    let mut names = clouds_to_query(view, &service.desired, &context.known_clouds().clouds);
-    names.extend(memory.pending_creates.clouds_for(&view.uid));
-    for (name, cloud) in &context.clouds {
+    let mut names = clouds_to_query(view, desired, capabilities);
+    names.extend(sources.pending_creates.clouds_for(&view.uid));
+    names.extend(sources.left_calls.clouds_for(&view.uid));
+    for (name, cloud) in sources.clouds {
         if cloud.inventory.contains(&load_balancer) {
             names.insert(name.clone());
         }
     }
     let query = |name: CloudName| CloudQuery {
-        pending_creates: &memory.pending_creates,
-        cloud: context.clouds.get(&name),
+        pending_creates: sources.pending_creates,
+        left_calls: sources.left_calls,
+        cloud: sources.clouds.get(&name),
         name,
         service: view,
         owner: owner.clone(),
@@ -68,8 +82,14 @@ pub fn cloud_queries<'a>(
 }
 
 impl CloudQuery<'_> {
-    pub fn is_configured(&self) -> bool {
-        self.cloud.is_some()
+    /// Whether the attempt may call the cloud.
+    pub fn may_call(&self) -> bool {
+        self.cloud.is_some() && !self.is_under_way()
+    }
+
+    /// Whether an earlier attempt has left a call behind that has not ended.
+    fn is_under_way(&self) -> bool {
+        self.left_calls.is_under_way(&self.service.uid, &self.name)
     }
 
     /// The result without a call; `None` if the cloud has to be queried, for example
@@ -78,6 +98,12 @@ impl CloudQuery<'_> {
         let Some(cloud) = self.cloud else {
             return Some(CloudView::NotConfigured.into());
         };
+        if self.is_under_way() {
+            return Some(CloudView::Unanswered.into());
+        }
+        if self.left_calls.has_ended(&self.service.uid, &self.name) {
+            return None;
+        }
         if !self.service.finalizer && !self.may_have_created() {
             // Finalizer and announcement precede every create, so there is no load balancer.
             return Some(CloudView::Absent.into());
@@ -101,6 +127,15 @@ impl CloudQuery<'_> {
     pub async fn run(&self, priority: Priority) -> Result<QueryResult, CloudError> {
         if let Some(known) = self.known(true) {
             return Ok(known);
+        }
+        if let Some(answer) = self.left_calls.take(&self.service.uid, &self.name) {
+            if let Some(result) = answer? {
+                return Ok(result);
+            }
+            // It changed something, and the inventory knows what.
+            if let Some(known) = self.known(true) {
+                return Ok(known);
+            }
         }
         let Some(cloud) = self.cloud else {
             return Ok(CloudView::NotConfigured.into());

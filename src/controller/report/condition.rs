@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::cloud::ErrorKind;
-use crate::controller::attempt::ObservedService;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::plan::load_balancer::LoadBalancer;
@@ -13,9 +12,10 @@ use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
 use crate::reason::Reason;
 
 /// The condition to set; `None` if there is none to set: the Service is not
-/// ours, or our annotations, finalizer and condition are about to be removed.
+/// ours, our annotations, finalizer and condition are about to be removed, or an answer of a
+/// cloud is still awaited.
 pub fn readiness<'a>(
-    service: &ObservedService,
+    desired: &Desired,
     observed: &Observed,
     unfinished: impl Iterator<Item = Unfinished<'a>>,
     prefix: &str,
@@ -26,18 +26,26 @@ pub fn readiness<'a>(
         .into_iter()
         .filter(|error| error.is_failure())
         .find_map(explain);
-    match &service.desired {
+    match desired {
         Desired::Unmanaged(_) => None,
         Desired::Released(_) => failed.or_else(|| waiting.into_iter().find_map(explain)),
         Desired::Invalid(found) => Some(invalid(&found.problems, prefix)),
-        Desired::Managed(wanted) => Some(
-            failed
-                .or_else(|| queued_repair(&waiting, observed))
-                .or_else(|| not_serving(&unready(wanted, observed)))
-                .or_else(|| without_nodes(wanted, observed))
-                .unwrap_or_else(|| ready(wanted, observed, &waiting)),
-        ),
+        Desired::Managed(wanted) => failed
+            .or_else(|| queued_repair(&waiting, observed))
+            .or_else(|| not_serving(&unready(wanted, observed)))
+            .map_or_else(|| serving(wanted, observed, &waiting), Some),
     }
+}
+
+/// The condition while nothing is known to fail; `None` as long as a cloud has not answered.
+fn serving(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Option<Readiness> {
+    let is_unanswered =
+        |cloud: &CloudName| matches!(observed.clouds.get(cloud), Some(CloudView::Unanswered));
+    if wanted.clouds.iter().any(is_unanswered) {
+        return None;
+    }
+    let without_nodes = without_nodes(wanted, observed);
+    Some(without_nodes.unwrap_or_else(|| ready(wanted, observed, waiting)))
 }
 
 /// A load balancer that was deleted and waits for its slot to be created again.
@@ -133,7 +141,7 @@ fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Optio
 
 /// The condition for an unfinished part of the attempt; `None` if the load
 /// balancers serve all the same.
-pub(super) fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
+pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
     let message = match unfinished {
         Unfinished::Failed(error) => format!("Error syncing load balancer: {error}{}", hint(error)),
         Unfinished::Waiting(waiting) => match waiting {
@@ -168,6 +176,8 @@ pub(super) fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             ),
             // Its message depends on the load balancers.
             Waiting::NoEligibleNodes
+            // Nothing is known yet.
+            | Waiting::Unanswered(_)
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_)
             | Waiting::StillDeleting(..) => return None,

@@ -88,6 +88,17 @@ pub fn emit_applied(service: &ObservedService, result: &ApplyResult, context: &C
     }
 }
 
+/// Emits the Events of actions that ended after their attempt.
+pub fn emit_left(
+    service: &ObservedService,
+    actions: impl Iterator<Item = Action>,
+    context: &Context,
+) {
+    for (reason, note) in actions.filter_map(|action| applied(&action)) {
+        context.events.emit(&service.object, reason, note);
+    }
+}
+
 fn applied(action: &Action) -> Option<(EventReason, String)> {
     match action {
         Action::Update {

@@ -113,6 +113,9 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
         Waiting::CloudUnreachable(cloud) => {
             tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");
         }
+        Waiting::Unanswered(cloud) => {
+            tracing::info!(%cloud, "the cloud has not answered yet; the Service is served on the others meanwhile");
+        }
         Waiting::CloudNotConfigured(cloud) => {
             tracing::info!(%cloud, "the Service has a load balancer on a cloud that is not configured");
         }

@@ -78,7 +78,7 @@ pub fn of_attempt(
         };
         let object = context.memory.mutation_cache.newest(&view.uid, watched);
         let view = service::view(&object, keys).unwrap_or(view);
-        let desired = context.desired(&view);
+        let desired = context.known_clouds().desired(&view, &context.cluster);
         let memory = &context.memory;
         let attempts = memory.requeue.attempts(&view.uid, SpecHash::of(&view));
         SpanDescription {

@@ -60,10 +60,11 @@ impl Places {
         }
     }
 
-    pub(super) fn release(&mut self, clouds: &CloudSet, priority: Priority) {
-        for places in self.of(clouds) {
+    /// Returns the places at some of the clouds that were taken together.
+    pub(super) fn release(&mut self, some: &CloudSet, together: &CloudSet, priority: Priority) {
+        for places in self.of(some) {
             places.taken -= 1;
-            for share in places.shares(clouds, priority) {
+            for share in places.shares(together, priority) {
                 share.taken -= 1;
             }
         }
@@ -72,6 +73,11 @@ impl Places {
     pub(super) fn has_free(&self, clouds: &CloudSet, priority: Priority) -> bool {
         let mut all = clouds.iter().filter_map(|cloud| self.0.get(cloud));
         all.all(|places| places.has_free(clouds, priority))
+    }
+
+    /// The places taken at a cloud.
+    pub(super) fn taken(&self, cloud: &CloudName) -> usize {
+        self.0.get(cloud).map_or(0, |places| places.taken)
     }
 
     pub(super) fn mark_listed(&mut self, cloud: &CloudName) {

@@ -76,6 +76,8 @@ struct Running {
     began: Instant,
     /// The lane and the priority of the places that the reconcile holds.
     held: Option<(LaneId, Priority)>,
+    /// The clouds of these whose places are not returned when the reconcile ends.
+    kept: CloudSet,
     /// The key was added again meanwhile.
     again: Option<Priority>,
 }
@@ -88,6 +90,14 @@ pub(super) struct Start {
     pub(super) waited: Duration,
     /// Whether the reconcile should explain the wait if it gets no place again.
     pub(super) explains: bool,
+}
+
+/// Places that were taken together with others, and are kept for longer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    clouds: CloudSet,
+    together: CloudSet,
+    priority: Priority,
 }
 
 impl LaneId {
@@ -131,7 +141,13 @@ impl Queue {
                 return !was_added;
             }
             ItemState::Ready if priority <= item.priority => return false,
-            ItemState::Parked { .. } if priority == Priority::Background => return false,
+            // On several clouds, it may be served on those that have a place.
+            ItemState::Parked { lane, .. }
+                if priority == Priority::Background
+                    && !(item.is_explained && lane.clouds.len() > 1) =>
+            {
+                return false;
+            }
             ItemState::Ready | ItemState::Parked { .. } => {}
             ItemState::Delayed(_) => {
                 self.take_out(key);
@@ -178,6 +194,15 @@ impl Queue {
         self.timers.first().map(|(at, _)| *at)
     }
 
+    /// Whether a key that runs was added again.
+    pub(super) fn is_again(&self, key: &Key) -> bool {
+        let item = self.items.get(key);
+        item.is_some_and(|item| match &item.state {
+            ItemState::Running(running) => running.again.is_some(),
+            _ => false,
+        })
+    }
+
     /// Gives a running reconcile its places at once; false if it has to wait.
     pub(super) fn admit(&mut self, key: &Key, need: &Need) -> bool {
         let Some(item) = self.items.get_mut(key) else {
@@ -204,6 +229,38 @@ impl Queue {
         true
     }
 
+    /// Gives a running reconcile its places at those of its clouds that have one free, if
+    /// not all have. Returns these clouds.
+    pub(super) fn admit_to_some(&mut self, key: &Key, need: &Need) -> Option<CloudSet> {
+        let ItemState::Running(running) = &mut self.items.get_mut(key)?.state else {
+            return None;
+        };
+        let has_place = |cloud: &&CloudName| {
+            let only = CloudSet::from([(*cloud).clone()]);
+            let is_listed = !need.after_list || self.places.are_listed(&only);
+            is_listed && self.places.has_free(&only, need.priority)
+        };
+        let mut clouds: CloudSet = need.clouds.iter().filter(has_place).cloned().collect();
+        if clouds == need.clouds {
+            // Each has a place, but not for one more of those that need several.
+            let fullest = clouds.iter().max_by_key(|cloud| self.places.taken(cloud));
+            let fullest = fullest.cloned();
+            clouds.retain(|cloud| Some(cloud) != fullest.as_ref());
+        }
+        if running.held.is_some() || clouds.is_empty() {
+            return None;
+        }
+        self.places.take(&clouds, need.priority);
+        self.running_without_place -= 1;
+        let id = LaneId {
+            clouds: clouds.clone(),
+            after_list: need.after_list,
+        };
+        self.parked.entry(id.clone()).or_default().running += 1;
+        running.held = Some((id, need.priority));
+        Some(clouds)
+    }
+
     /// Ends a reconcile.
     pub(super) fn finish(&mut self, key: &Key, next: Next, now: Instant) {
         let Some(item) = self.items.get_mut(key) else {
@@ -213,6 +270,7 @@ impl Queue {
             return;
         };
         let (held, again) = (running.held.take(), running.again);
+        let kept = std::mem::take(&mut running.kept);
         match (again, next) {
             (Some(priority), Next::Park(need)) => self.make_ready(key, priority.max(need.priority)),
             (Some(priority), Next::Done | Next::After(_)) => {
@@ -238,7 +296,32 @@ impl Queue {
                 item.state = ItemState::Parked { lane, explain_at };
             }
         }
-        self.release(held);
+        self.release(held, &kept);
+    }
+
+    /// Keeps the places at some clouds beyond the end of a reconcile, for calls that it leaves
+    /// behind. Returns what [`Self::return_kept`] needs.
+    pub(super) fn keep(&mut self, key: &Key, clouds: &CloudSet) -> Option<Kept> {
+        let ItemState::Running(running) = &mut self.items.get_mut(key)?.state else {
+            return None;
+        };
+        let (lane, priority) = running.held.as_ref()?;
+        running.kept = clouds & &lane.clouds;
+        Some(Kept {
+            clouds: running.kept.clone(),
+            together: lane.clouds.clone(),
+            priority: *priority,
+        })
+    }
+
+    /// Returns places that were kept.
+    pub(super) fn return_kept(&mut self, kept: &Kept) {
+        let Kept {
+            clouds,
+            together,
+            priority,
+        } = kept;
+        self.places.release(clouds, together, *priority);
     }
 
     /// Records that the first list of a cloud has ended; what waited for it is
@@ -299,6 +382,7 @@ impl Queue {
         let state = ItemState::Running(Running {
             began: now,
             held,
+            kept: CloudSet::new(),
             again: None,
         });
         let before = std::mem::replace(&mut item.state, state);
@@ -388,13 +472,14 @@ impl Queue {
         Some(item)
     }
 
-    /// Returns the places of a reconcile that ended.
-    fn release(&mut self, held: Option<(LaneId, Priority)>) {
+    /// Returns the places of a reconcile that ended, but those that it keeps.
+    fn release(&mut self, held: Option<(LaneId, Priority)>, kept: &CloudSet) {
         let Some((lane, priority)) = held else {
             self.running_without_place -= 1;
             return;
         };
-        self.places.release(&lane.clouds, priority);
+        let returned = &lane.clouds - kept;
+        self.places.release(&returned, &lane.clouds, priority);
         if let Some(parking) = self.parked.get_mut(&lane) {
             parking.running -= 1;
         }

@@ -98,8 +98,8 @@ impl Judge {
         (set, look_again)
     }
 
-    /// Only a leader's own observation may empty load balancers: for a standby, and at a
-    /// change of leader, the grace period begins anew.
+    /// Only a leader's own observation may take back ends away: for a standby, and at a
+    /// change of leader, every look is a first look.
     fn follow_role(&mut self) {
         let is_leader = matches!(*self.roles.borrow(), Role::Leader(_));
         if !(is_leader && self.was_leader) {
@@ -189,7 +189,7 @@ fn log_hold(before: &NodeSet, counts: &NodeSet, mistake: Option<&str>, held: [&H
             tracing::warn!(
                 "no Node was eligible for noNodesGracePeriod; load balancers are emptied"
             );
-        } else if !now.addresses.is_empty()
+        } else if held.kept > 0
             && let Some(remaining) = held.look_again
         {
             tracing::warn!(

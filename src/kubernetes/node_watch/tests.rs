@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::election::sole_leader;
 use crate::kubernetes::node::NodeAddressType;
+use crate::plan::node_hold::MOST_GONE_HOLD;
 
 /// A Node whose address ends in its number.
 fn node(number: u8) -> Node {
@@ -99,6 +100,7 @@ impl Cluster {
             addresses,
             none_confirmed,
             some_unknown: _,
+            unsettled: _,
         } = &self.before.v4;
         (addresses.len(), *none_confirmed)
     }
@@ -214,6 +216,26 @@ async fn a_new_leader_begins_anew() {
         (0, true),
         "it has seen none for long enough"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_new_leader_sees_settles_once() {
+    let mut cluster = Cluster::new(Role::Standby);
+    cluster.show(&[1, 2, 3], Some(&[1, 2, 3]));
+    cluster.next().await;
+    tokio::time::advance(2 * MOST_GONE_HOLD).await;
+    cluster.next().await;
+    let is_settled = |cluster: &Cluster| cluster.before.v4.unsettled.is_none();
+    assert!(!is_settled(&cluster), "a standby settles nothing");
+
+    cluster.roles.send_replace(Role::Leader(sole_leader(1)));
+    let (_, look_again) = cluster.judge.next(&cluster.before).await;
+    assert_eq!(look_again, Some(MOST_GONE_HOLD), "the end is looked at");
+    tokio::time::advance(MOST_GONE_HOLD).await;
+    cluster.next().await;
+    assert!(is_settled(&cluster), "it has led for long enough");
+    let (_, look_again) = cluster.judge.next(&cluster.before).await;
+    assert_eq!(look_again, None, "no Service is reconciled again for it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,3 +1,6 @@
+mod left;
+mod side_by_side;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -86,19 +89,38 @@ fn created(at: &str) -> Outcome {
     Outcome::Found(Box::new(load_balancer(at)))
 }
 
-/// The kinds of the effects that follow while everything succeeds.
+fn at(name: &str) -> Lane {
+    Lane::Cloud(cloud(name))
+}
+
+/// The effects that are under way, in the order of their lanes.
+fn under_way(execution: &Execution) -> Vec<String> {
+    let effects = execution.effects().map(|(_, effect)| match effect {
+        Effect::Apply(action) => action.to_string(),
+        Effect::CheckService => "check Service".to_owned(),
+        Effect::Undo { cloud, id } => format!("undo {id} on {cloud}"),
+    });
+    effects.collect()
+}
+
+/// Ends an action as if all went well.
+fn succeed(execution: &mut Execution, lane: &Lane) {
+    let outcome = match execution.effect(lane) {
+        Some(Effect::Apply(Action::Create { cloud, .. })) => created(cloud.as_str()),
+        _ => Outcome::Done,
+    };
+    execution.succeeded(lane, outcome);
+}
+
+/// The effects that follow while everything succeeds, the first lane first.
 fn rest(mut execution: Execution) -> Vec<String> {
     let mut effects = Vec::new();
-    while let Some(effect) = execution.next() {
-        effects.push(match effect {
-            Effect::Apply(action) => action.to_string(),
-            Effect::CheckService => "check Service".to_owned(),
-            Effect::Undo { cloud, id } => format!("undo {id} on {cloud}"),
-        });
-        match effect {
-            Effect::Apply(_) => drop(execution.succeeded(Outcome::Done)),
-            Effect::CheckService => execution.service_checked(true),
-            Effect::Undo { .. } => execution.undone(),
+    while let Some(lane) = execution.lanes().into_iter().next() {
+        effects.extend(under_way(&execution).into_iter().take(1));
+        match execution.effect(&lane) {
+            Some(Effect::CheckService) => execution.service_checked(true),
+            Some(Effect::Undo { .. }) => execution.undone(),
+            _ => succeed(&mut execution, &lane),
         }
     }
     effects
@@ -113,7 +135,10 @@ fn a_failure_ends_the_plan_for_its_cloud_only() {
         confirm_gone("cloud2"),
         RELEASE,
     ]);
-    assert_eq!(one_fails.failed(Reach::Action, Certainty::Unknown), None);
+    assert_eq!(
+        one_fails.failed(&at("cloud1"), Reach::Action, Certainty::Unknown),
+        None
+    );
     assert_eq!(
         rest(one_fails),
         [
@@ -128,17 +153,27 @@ fn a_failure_ends_the_plan_for_its_cloud_only() {
 fn a_failure_of_no_single_cloud_ends_the_plan() {
     for reach in [Reach::Action, Reach::Plan] {
         let mut not_confirmed = execution([Action::ConfirmLive, create("cloud1"), publish()]);
-        assert_eq!(not_confirmed.failed(reach, Certainty::NotDone), None);
+        assert_eq!(
+            not_confirmed.failed(&Lane::Service, reach, Certainty::NotDone),
+            None
+        );
         assert_eq!(rest(not_confirmed), [""; 0]);
     }
     let mut changed = execution([delete("cloud1"), delete("cloud2"), RELEASE]);
-    assert_eq!(changed.failed(Reach::Plan, Certainty::NotDone), None);
-    assert_eq!(rest(changed), [""; 0], "the Service is another one");
+    let failed = changed.failed(&at("cloud1"), Reach::Plan, Certainty::NotDone);
+    assert_eq!(failed, None);
+    assert_eq!(
+        rest(changed),
+        ["delete load balancer old on cloud2"],
+        "what had begun ends; the Service is another one"
+    );
 }
 
 #[test]
 fn only_a_create_without_an_answer_stays_pending() {
-    let fails = |action: Action, certainty| execution([action]).failed(Reach::Action, certainty);
+    let fails = |action: Action, certainty| {
+        execution([action]).failed(&at("cloud1"), Reach::Action, certainty)
+    };
     let pending = fails(create("cloud1"), Certainty::Unknown);
     assert_eq!(pending, Some(cloud("cloud1")));
     assert_eq!(fails(create("cloud1"), Certainty::NotDone), None);
@@ -150,8 +185,8 @@ fn creates_that_cannot_be_recorded_are_undone_once_the_service_is_gone() {
     let both_created = || {
         let mut both = execution([create("cloud1"), create("cloud2"), publish(), RELEASE]);
         assert!(!both.is_recording());
-        both.succeeded(created("cloud1"));
-        both.succeeded(created("cloud2"));
+        both.succeeded(&at("cloud1"), created("cloud1"));
+        both.succeeded(&at("cloud2"), created("cloud2"));
         assert!(both.is_recording(), "even while the process stops");
         both
     };
@@ -161,7 +196,10 @@ fn creates_that_cannot_be_recorded_are_undone_once_the_service_is_gone() {
     );
 
     let mut unrecorded = both_created();
-    assert_eq!(unrecorded.failed(Reach::Action, Certainty::Unknown), None);
+    assert_eq!(
+        unrecorded.failed(&Lane::Service, Reach::Action, Certainty::Unknown),
+        None
+    );
     assert_eq!(
         rest(unrecorded.clone()),
         [
@@ -174,15 +212,16 @@ fn creates_that_cannot_be_recorded_are_undone_once_the_service_is_gone() {
     assert_eq!(rest(unrecorded), [""; 0], "the Service still leads to them");
 
     let mut without_leadership = both_created();
-    let failed = without_leadership.failed(Reach::Plan, Certainty::NotDone);
+    let failed = without_leadership.failed(&Lane::Service, Reach::Plan, Certainty::NotDone);
     assert_eq!((failed, rest(without_leadership)), (None, Vec::new()));
 }
 
 #[test]
 fn a_second_failed_record_of_nothing_new_undoes_nothing() {
     let mut recorded = execution([create("cloud1"), publish(), publish()]);
-    recorded.succeeded(created("cloud1"));
-    recorded.succeeded(Outcome::Done);
-    assert_eq!(recorded.failed(Reach::Action, Certainty::Unknown), None);
+    succeed(&mut recorded, &at("cloud1"));
+    succeed(&mut recorded, &Lane::Service);
+    let failed = recorded.failed(&Lane::Service, Reach::Action, Certainty::Unknown);
+    assert_eq!(failed, None);
     assert_eq!(rest(recorded), [""; 0]);
 }

@@ -66,6 +66,7 @@ fn sent(held: &Held) -> Sent {
         addresses,
         none_confirmed,
         some_unknown: _,
+        unsettled: _,
     } = &held.backends;
     match (addresses.is_empty(), none_confirmed) {
         (false, _) => Sent::These(addresses.iter().map(last).collect()),
@@ -240,6 +241,94 @@ fn losses_are_held() {
             assert_eq!(found, expected, "{reason}, at {second} s");
         }
     }
+}
+
+/// The first looks of a process, or of a leader, are compared with the load balancers.
+#[test]
+fn back_ends_settle_after_the_first_look_that_shows_any() {
+    use Shown::{Excluded, Nodes};
+    /// The seconds until they are settled, and the numbers of deleted ones.
+    type Settles = Option<(u64, &'static [u8])>;
+    type Steps = &'static [(u64, Shown, Settles)];
+    let short = HoldSettings {
+        no_nodes_grace_period: Duration::from_secs(10),
+        ..SETTINGS
+    };
+    const ALL: Shown = Nodes(&[1, 2, 3], 3);
+    let stories: [(&str, HoldSettings, Steps); 5] = [
+        (
+            "for 30 s",
+            SETTINGS,
+            &[
+                (5, ALL, Some((30, &[]))),
+                (34, ALL, Some((1, &[]))),
+                (35, ALL, None),
+                (99, ALL, None),
+            ],
+        ),
+        (
+            "an empty look begins nothing: nothing is taken away for it",
+            SETTINGS,
+            &[
+                (0, Excluded(3), None),
+                (100, Nodes(&[1], 3), Some((30, &[]))),
+                (130, Nodes(&[1], 3), None),
+            ],
+        ),
+        (
+            "what is deleted meanwhile is known, and comes back",
+            SETTINGS,
+            &[
+                (0, ALL, Some((30, &[]))),
+                (1, Nodes(&[1], 2), Some((29, &[3]))),
+                (2, Nodes(&[2], 0), Some((28, &[1, 3]))),
+                (3, ALL, Some((27, &[]))),
+            ],
+        ),
+        (
+            "of an earlier process nothing is known",
+            SETTINGS,
+            &[(0, Nodes(&[1], 0), Some((30, &[])))],
+        ),
+        (
+            "no longer than the grace period",
+            short,
+            &[(0, ALL, Some((10, &[]))), (10, ALL, None)],
+        ),
+    ];
+    for (reason, settings, steps) in stories {
+        let mut hold = NodeHold::new(settings);
+        for (second, shown, expected) in steps {
+            let look = look(*shown).expect("a look");
+            let Held {
+                backends,
+                look_again,
+                ..
+            } = hold.take(look, Duration::from_secs(*second));
+            let deleted = backends.unsettled.map(|unsettled| unsettled.deleted);
+            let expected_deleted = expected.map(|(_, deleted)| {
+                let address = |number: &u8| IpAddr::from([10, 0, 0, *number]);
+                deleted.iter().map(address).collect()
+            });
+            assert_eq!(deleted, expected_deleted, "{reason}, at {second} s");
+            if let Some((remaining, _)) = expected {
+                let look_again = look_again.expect("the end is looked at");
+                assert!(
+                    look_again.as_secs() <= *remaining,
+                    "{reason}, at {second} s"
+                );
+            }
+        }
+    }
+    let mut hold = NodeHold::new(SETTINGS);
+    hold.take(look(ALL).expect("a look"), Duration::ZERO);
+    hold.begin_anew();
+    let held = hold.take(look(ALL).expect("a look"), Duration::from_secs(60));
+    assert!(
+        held.backends.unsettled.is_some(),
+        "a new leader begins anew"
+    );
+    assert_eq!(held.look_again, Some(MOST_GONE_HOLD));
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn back_ends_change_without_a_second_request_for_what_the_cloud_keeps_otherwise(
     shown.spec.bandwidth = "10M".into();
     let cloud = CloudName::new("cloud1");
     let mut observed = Observed::of_service(&bad, nodes(&["10.0.0.9"]));
-    let kept = Kept::of(&requested.spec, &shown).expect("it keeps 10M");
+    let kept = Kept::of(&requested.spec, &shown.spec, &shown).expect("it keeps 10M");
     observed.kept.insert(cloud.clone(), kept);
     let present = CloudView::Present(Box::new(shown.clone()));
     observed.clouds.insert(cloud.clone(), present);

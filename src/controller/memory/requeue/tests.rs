@@ -44,6 +44,23 @@ async fn backoff_doubles_to_its_limit_and_a_success_or_an_edit_ends_it() {
     );
 }
 
+/// Else a cloud that never answers in time would be called again and again without a backoff.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_awaits_an_answer_keeps_the_count_of_failures() {
+    let policy = RequeuePolicy::default();
+    let uid = ServiceUid::new("u");
+    for attempts in 0..3 {
+        assert_eq!(policy.attempts(&uid, SPEC), attempts);
+        policy.schedule(&uid, INPUT, one(Requeue::Backoff));
+        tokio::time::advance(BACKOFF_LIMIT).await;
+        assert_eq!(
+            policy.schedule(&uid, INPUT, one(Requeue::AwaitAnswer)),
+            None
+        );
+        assert_eq!(policy.remaining(&uid, SPEC, 1), None);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn services_that_failed_together_are_retried_apart() {
     let policy = RequeuePolicy::default();
@@ -85,6 +102,11 @@ fn waits_that_only_a_change_can_end_are_not_retried() {
             "a restart",
         ),
         (Waiting::NoEligibleNodes, Requeue::AwaitChange, "a Node"),
+        (
+            Waiting::Unanswered(cloud()),
+            Requeue::AwaitAnswer,
+            "the answer",
+        ),
         (Waiting::Provisioning(cloud()), Requeue::Poll, "the cloud"),
         (
             Waiting::CloudUnreachable(cloud()),

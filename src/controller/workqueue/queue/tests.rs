@@ -1,3 +1,5 @@
+mod several;
+
 use std::sync::Arc;
 
 use super::*;

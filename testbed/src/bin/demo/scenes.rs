@@ -9,6 +9,7 @@ mod examples;
 mod failover;
 mod handover;
 mod node;
+mod plan;
 mod summary;
 mod through;
 
@@ -41,6 +42,7 @@ async fn play_all(stage: &mut Stage, demo: &mut Demo) -> Result<()> {
     election::play(stage, demo).await?;
     examples::play(stage, demo).await?;
     through::play(stage, demo).await?;
+    plan::play(stage, demo).await?;
     node::play(stage, demo).await?;
     crash::play(stage, demo).await?;
     handover::play(stage, demo).await?;

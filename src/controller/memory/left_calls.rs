@@ -1,0 +1,166 @@
+//! The calls that an attempt has left behind: a cloud takes so long that the Service goes on
+//! without it. While such a call is under way, no other attempt calls that cloud for the
+//! Service; its end triggers an attempt, which takes what it has shown.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::per_service::PerService;
+use crate::cloud::CloudError;
+use crate::controller::observe::cloud_query::QueryResult;
+use crate::plan::naming::{CloudName, ServiceUid};
+
+/// How long an answer may wait for the attempt that takes it: that attempt is queued at once,
+/// and after more than this, the cloud is better asked again.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What a call has shown: the state of the cloud if it was a query, nothing if it changed
+/// something, or its error.
+pub type Answer = Result<Option<QueryResult>, CloudError>;
+
+enum Call {
+    UnderWay,
+    Ended(Instant, Answer),
+}
+
+/// The calls that attempts have left behind, by Service and cloud.
+#[derive(Default)]
+pub struct LeftCalls(PerService<BTreeMap<CloudName, Call>>);
+
+impl LeftCalls {
+    /// Records that a call is left behind.
+    pub fn leave(&self, uid: &ServiceUid, cloud: &CloudName) {
+        let mut all = self.0.lock();
+        let calls = all.entry(uid.clone()).or_default();
+        calls.insert(cloud.clone(), Call::UnderWay);
+    }
+
+    /// Records the end of a call that was left behind.
+    pub fn end(&self, uid: &ServiceUid, cloud: &CloudName, answer: Answer) {
+        let mut all = self.0.lock();
+        // Without an entry, the Service is gone.
+        if let Some(call) = all.get_mut(uid).and_then(|calls| calls.get_mut(cloud)) {
+            *call = Call::Ended(Instant::now(), answer);
+        }
+    }
+
+    /// The clouds of all calls whose answers were not taken yet.
+    pub fn clouds_for(&self, uid: &ServiceUid) -> BTreeSet<CloudName> {
+        let all = self.0.lock();
+        let calls = all.get(uid);
+        calls.map_or_else(BTreeSet::new, |calls| calls.keys().cloned().collect())
+    }
+
+    /// Whether a call is under way.
+    pub fn is_under_way(&self, uid: &ServiceUid, cloud: &CloudName) -> bool {
+        self.has(uid, |(name, call)| {
+            name == cloud && matches!(call, Call::UnderWay)
+        })
+    }
+
+    /// Whether a call has ended, and no attempt has taken its answer.
+    pub fn has_ended(&self, uid: &ServiceUid, cloud: &CloudName) -> bool {
+        self.has(uid, |(name, call)| {
+            name == cloud && matches!(call, Call::Ended(..))
+        })
+    }
+
+    /// Whether any answer was not taken yet.
+    pub fn has_answers(&self, uid: &ServiceUid) -> bool {
+        self.has(uid, |(_, call)| matches!(call, Call::Ended(..)))
+    }
+
+    /// Takes the answer to a call that ended; `None` if there is none of use.
+    pub fn take(&self, uid: &ServiceUid, cloud: &CloudName) -> Option<Answer> {
+        let mut all = self.0.lock();
+        let calls = all.get_mut(uid)?;
+        if matches!(calls.get(cloud), Some(Call::UnderWay)) {
+            return None;
+        }
+        let call = calls.remove(cloud);
+        if calls.is_empty() {
+            all.remove(uid);
+        }
+        match call? {
+            Call::Ended(at, answer) if answer.is_err() || at.elapsed() <= FRESH => Some(answer),
+            Call::Ended(..) | Call::UnderWay => None,
+        }
+    }
+
+    fn has(&self, uid: &ServiceUid, is_it: impl Fn((&CloudName, &Call)) -> bool) -> bool {
+        let all = self.0.lock();
+        all.get(uid).is_some_and(|calls| calls.iter().any(is_it))
+    }
+
+    pub fn forget(&self, uid: &ServiceUid) {
+        self.0.forget(uid);
+    }
+
+    pub fn retain(&self, alive: &HashSet<ServiceUid>) {
+        self.0.retain(alive);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::{ErrorKind, Operation, Verb};
+    use crate::plan::CloudView;
+
+    const CLOUD: &str = "cloud1";
+
+    fn names() -> (ServiceUid, CloudName) {
+        (ServiceUid::new("u"), CloudName::new(CLOUD))
+    }
+
+    fn error() -> CloudError {
+        let operation = Operation {
+            cloud: CloudName::new(CLOUD),
+            verb: Verb::Create,
+        };
+        CloudError::new(operation, ErrorKind::NameTaken, "taken".to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_taken_once_and_only_after_the_end() {
+        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
+        assert!(calls.take(&uid, &cloud).is_none());
+        calls.leave(&uid, &cloud);
+        assert!(calls.is_under_way(&uid, &cloud) && !calls.has_answers(&uid));
+        assert!(calls.take(&uid, &cloud).is_none(), "it has not ended");
+        assert!(!calls.is_under_way(&uid, &CloudName::new("cloud2")));
+        calls.end(&uid, &cloud, Ok(Some(CloudView::Absent.into())));
+        assert!(!calls.is_under_way(&uid, &cloud) && calls.has_ended(&uid, &cloud));
+        assert_eq!(calls.clouds_for(&uid), BTreeSet::from([cloud.clone()]));
+        let answer = calls.take(&uid, &cloud);
+        let view = answer
+            .and_then(Result::ok)
+            .flatten()
+            .map(|result| result.view);
+        assert_eq!(view, Some(CloudView::Absent));
+        assert!(calls.take(&uid, &cloud).is_none() && !calls.has_answers(&uid));
+        assert_eq!(calls.clouds_for(&uid), BTreeSet::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_answer_is_of_no_use_and_an_old_error_is() {
+        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
+        for (answer, is_taken) in [(Ok(None), false), (Err(error()), true)] {
+            calls.leave(&uid, &cloud);
+            calls.end(&uid, &cloud, answer);
+            tokio::time::advance(2 * FRESH).await;
+            assert_eq!(calls.take(&uid, &cloud).is_some(), is_taken);
+        }
+    }
+
+    #[test]
+    fn the_answer_for_a_service_that_is_gone_is_dropped() {
+        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
+        calls.leave(&uid, &cloud);
+        calls.forget(&uid);
+        calls.end(&uid, &cloud, Err(error()));
+        assert!(!calls.has_answers(&uid));
+    }
+}

@@ -1,0 +1,98 @@
+//! A Service, its load balancer and the Nodes, from which each case differs.
+
+use super::*;
+
+pub fn cluster() -> ClusterId {
+    ClusterId::new("cluster")
+}
+
+pub fn clouds() -> Clouds {
+    ["cloud1", "cloud2"]
+        .map(|name| (CloudName::new(name), Capabilities::standard()))
+        .into()
+}
+
+pub fn service(provider: &str) -> ServiceView {
+    ServiceView {
+        key: ServiceKey {
+            namespace: "default".into(),
+            name: "web".into(),
+        },
+        uid: ServiceUid::new("uid"),
+        deleting: false,
+        is_load_balancer: true,
+        class: None,
+        refused: Vec::new(),
+        annotations: [(ENABLE.name(), "true"), (PROVIDER.name(), provider)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ports: vec![PortView {
+            name: String::new(),
+            protocol: "TCP".into(),
+            port: 80,
+            node_port: Some(30080),
+        }],
+        source_ranges: Vec::new(),
+        client_affinity_seconds: None,
+        ip_family: IpFamily::V4,
+        health_check_node_port: None,
+        finalizer: true,
+        record: Record::default(),
+        published: Vec::new(),
+    }
+}
+
+pub fn nodes(addresses: &[&str]) -> Backends {
+    let addresses = addresses
+        .iter()
+        .map(|address| address.parse().expect("address"))
+        .collect();
+    Backends {
+        addresses,
+        ..Backends::default()
+    }
+}
+
+pub fn load_balancer(service: &ServiceView, nodes: &Backends) -> LoadBalancer {
+    let Desired::Managed(wanted) = desired(service, &cluster(), &clouds()) else {
+        panic!("fixture is managed");
+    };
+    LoadBalancer {
+        id: LoadBalancerId::new("lb-1"),
+        name: wanted.owner.load_balancer_name(),
+        owner: Some(wanted.owner.clone()),
+        spec: {
+            let cloud = wanted.clouds.first().expect("a cloud");
+            wanted.spec(cloud, &nodes.addresses)
+        },
+        is_understood: true,
+        has_other_back_ends: false,
+        addresses: Addresses {
+            ips: vec!["192.0.2.1".parse().expect("address")],
+            hostname: None,
+            refused: None,
+        },
+        state: State::Active,
+    }
+}
+
+pub fn kinds(plan: &Plan) -> Vec<String> {
+    let name = |action: &Action| {
+        let text = format!("{action:?}");
+        text.split([' ', '{', '('])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    plan.actions.iter().map(name).collect()
+}
+
+/// A load balancer with these back ends and others that cannot be read.
+pub fn unread(found: LoadBalancer, nodes: &Backends) -> CloudView {
+    CloudView::Present(Box::new(LoadBalancer {
+        spec: found.spec_with_nodes(&nodes.addresses),
+        is_understood: false,
+        has_other_back_ends: true,
+        ..found
+    }))
+}
