@@ -28,6 +28,7 @@ pub mod problem;
 pub mod record;
 pub mod service;
 pub mod settling;
+pub mod untold;
 
 use std::collections::BTreeSet;
 
@@ -35,6 +36,7 @@ pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use capabilities::{Capabilities, Clouds};
 pub use desired::{Desired, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired};
 pub use observed::{Backends, CloudView, Observed};
+pub use untold::KnownClouds;
 
 use load_balancer::{LoadBalancer, State};
 use naming::{CloudName, Owner};

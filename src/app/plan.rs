@@ -50,7 +50,7 @@ pub async fn run(config: &Config, flags: &PlanArgs) -> Result<Output, AppError> 
     let survey = Survey::new(
         cluster,
         command.keys.clone(),
-        config.capabilities(),
+        config.known_clouds(),
         clouds::clients(config, Arc::new(|_| {}), &LogThrottle::default(), &never)?,
         first_look(&nodes, config.node_settings()),
     );

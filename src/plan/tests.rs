@@ -4,6 +4,7 @@ mod asked;
 mod fixtures;
 mod recorded;
 mod requests;
+mod untold;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,6 +6,7 @@ use super::survey::{Remembered, Survey};
 use super::{Origin, ReplicaState, Report};
 use crate::controller::Context;
 use crate::controller::context::uid;
+use crate::plan::KnownClouds;
 use crate::plan::naming::{Owner, ServiceKey, ServiceUid};
 
 /// The reason for which a replica has no report.
@@ -40,7 +41,7 @@ pub async fn report(context: &Context, key: &ServiceKey) -> Result<Report, NoRep
     let survey = Survey::new(
         context.cluster.clone(),
         context.metadata_keys.clone(),
-        context.capabilities.clone(),
+        KnownClouds::clone(&context.known_clouds()),
         clients,
         nodes,
     );

@@ -21,7 +21,7 @@ use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{MetadataKeys, condition, service};
 use crate::plan::kept::Kept;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey};
-use crate::plan::{Clouds, plan};
+use crate::plan::{KnownClouds, plan};
 use crate::priority::Priority;
 use crate::reason::Reason;
 
@@ -32,7 +32,8 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 pub struct Survey {
     pub cluster: ClusterId,
     pub metadata_keys: MetadataKeys,
-    pub capabilities: Clouds,
+    /// What is known of what each cloud can do.
+    pub capabilities: KnownClouds,
     /// Inventories of its own, so that a preview changes nothing that the controller uses.
     pub clouds: BTreeMap<CloudName, CloudHandle>,
     pub nodes: NodeSet,
@@ -52,17 +53,20 @@ impl Survey {
     pub fn new(
         cluster: ClusterId,
         metadata_keys: MetadataKeys,
-        capabilities: Clouds,
+        capabilities: KnownClouds,
         clients: impl IntoIterator<Item = (CloudName, Arc<dyn Cloud>)>,
         nodes: NodeSet,
     ) -> Self {
-        let clouds = clients.into_iter();
-        let clouds = clouds.map(|(name, client)| (name, CloudHandle::new(client)));
+        let clouds = clients.into_iter().filter_map(|(name, client)| {
+            let profile = capabilities.clouds.get(&name)?.clone();
+            Some((name, CloudHandle::new(client, profile)))
+        });
+        let clouds = clouds.collect();
         Self {
             cluster,
             metadata_keys,
             capabilities,
-            clouds: clouds.collect(),
+            clouds,
             nodes,
             out_of_reach: Mutex::default(),
         }
@@ -115,12 +119,12 @@ impl Survey {
         let left_calls = LeftCalls::default();
         let sources = Sources {
             cluster,
-            capabilities,
             clouds: &self.clouds,
             pending_creates: &pending_creates,
             left_calls: &left_calls,
         };
-        let queries = cloud_queries(&view, &desired, sources).into_iter();
+        let queries = cloud_queries(&view, &desired, &capabilities.clouds, sources);
+        let queries = queries.into_iter();
         let answers = queries.map(|query| async move {
             let answer = self.answer(&query).await;
             (query.name, answer)
