@@ -25,6 +25,7 @@ pub mod node_hold;
 pub mod observed;
 pub mod orphan;
 pub mod problem;
+pub mod proxy_protocol;
 pub mod record;
 pub mod service;
 pub mod settling;

@@ -27,6 +27,7 @@ pub fn service() -> ServiceView {
         protocol: "TCP".into(),
         port,
         node_port: Some(30_000 + port),
+        app_protocol: None,
     };
     ServiceView {
         key: ServiceKey {

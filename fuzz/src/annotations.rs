@@ -81,6 +81,7 @@ impl Service<'_> {
             protocol: protocol.to_owned(),
             port,
             node_port,
+            app_protocol: None,
         });
         ServiceView {
             key: ServiceKey {

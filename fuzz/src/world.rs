@@ -59,6 +59,8 @@ pub fn request() -> CreateRequest {
                 port: 80,
                 node_port: 30080,
                 health_check: HealthCheck::Unspecified,
+                proxy_protocol: None,
+                app_protocol: None,
             }],
             spec: "standard".into(),
             bandwidth: "10M".into(),

@@ -27,6 +27,7 @@ pub(super) use response::{LoadBalancerBody, Reading};
 
 use crate::plan::health_check::HealthCheck;
 use crate::plan::load_balancer::{Listener, Protocol};
+use crate::plan::proxy_protocol::ProxyProtocol;
 
 /// The codes of the API: a closed set. Any other text counts as no code.
 #[derive(
@@ -101,6 +102,10 @@ struct ListenerBody {
     node_port: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     health_check: Option<HealthCheckBody>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proxy_protocol: Option<ProxyProtocol>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    app_protocol: Option<String>,
 }
 
 fn tcp() -> Protocol {
@@ -115,6 +120,12 @@ impl From<&Listener> for ListenerBody {
             port: listener.port,
             node_port: listener.node_port,
             health_check: HealthCheckBody::of(&listener.health_check),
+            proxy_protocol: listener.proxy_protocol,
+            // None is said by leaving it out.
+            app_protocol: listener
+                .app_protocol
+                .clone()
+                .filter(|name| !name.is_empty()),
         }
     }
 }
@@ -129,6 +140,8 @@ impl From<ListenerBody> for Listener {
             health_check: body
                 .health_check
                 .map_or_else(HealthCheck::default, |check| check.read(body.node_port)),
+            proxy_protocol: body.proxy_protocol,
+            app_protocol: body.app_protocol,
         }
     }
 }

@@ -30,6 +30,7 @@ pub struct Annotation<T> {
 }
 
 /// What there is to say about an annotation. Code in the texts stands in backticks.
+#[derive(Debug)]
 pub struct About {
     /// Without our prefix; with its prefix if others define it.
     pub name: &'static str,

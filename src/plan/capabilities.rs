@@ -21,16 +21,22 @@ pub enum Feature {
     HealthChecks,
     /// A load balancer can be for private networks only.
     Internal,
+    /// A connection to a back end begins with a PROXY protocol header.
+    ProxyProtocol,
+    /// Each listener says which protocol clients speak on it.
+    AppProtocol,
     /// The load balancers of a cluster can be listed.
     List,
 }
 
 impl Feature {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::SourceRanges,
         Self::Affinity,
         Self::HealthChecks,
         Self::Internal,
+        Self::ProxyProtocol,
+        Self::AppProtocol,
         Self::List,
     ];
 
@@ -41,6 +47,8 @@ impl Feature {
             Self::Affinity => "affinity",
             Self::HealthChecks => "healthChecks",
             Self::Internal => "internal",
+            Self::ProxyProtocol => "proxyProtocol",
+            Self::AppProtocol => "appProtocol",
             Self::List => "list",
         }
     }
@@ -53,6 +61,8 @@ impl fmt::Display for Feature {
             Self::Affinity => "session affinity",
             Self::HealthChecks => "the choice of health checks",
             Self::Internal => "internal load balancers",
+            Self::ProxyProtocol => "the PROXY protocol",
+            Self::AppProtocol => "application protocols",
             Self::List => "a list of load balancers",
         })
     }

@@ -13,6 +13,7 @@ use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::problem::{Problem, ProblemKind, Subject};
+use super::proxy_protocol::ProxyProtocol;
 use super::service::{PortView, ServiceView};
 
 /// The desired state of a Service's load balancers.
@@ -201,6 +202,13 @@ fn within(can: &Capabilities, mut template: LoadBalancerSpec) -> LoadBalancerSpe
             listener.health_check = HealthCheck::Unspecified;
         }
     }
+    for listener in &mut template.listeners {
+        let chosen = listener.proxy_protocol;
+        listener.proxy_protocol = chosen.filter(|_| can.has(Feature::ProxyProtocol));
+        if !can.has(Feature::AppProtocol) {
+            listener.app_protocol = None;
+        }
+    }
     template.internal = template.internal.filter(|_| can.has(Feature::Internal));
     template
 }
@@ -288,6 +296,8 @@ fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<List
                     allocateLoadBalancerNodePorts: false";
         return Err(problem("nodePort", None, rule, "30080"));
     };
+    let has_tcp = service.ports.iter().any(|port| port.protocol == "TCP");
+    let proxy_protocol = ProxyProtocol::declared(&service.annotations, port, protocol, has_tcp)?;
     Ok(Listener {
         name: port.name.clone(),
         protocol,
@@ -300,6 +310,8 @@ fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<List
             protocol,
             node_port,
         )?,
+        proxy_protocol: Some(proxy_protocol),
+        app_protocol: Some(port.app_protocol.clone().unwrap_or_default()),
     })
 }
 

@@ -160,6 +160,7 @@ mod tests {
             protocol: protocol.as_str().into(),
             port: 80,
             node_port: Some(30080),
+            app_protocol: None,
         };
         HealthCheck::declared(&annotations.collect(), local, &port, protocol, 30080)
             .map_err(|problem| problem.describe("mycloud.com"))

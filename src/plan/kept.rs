@@ -47,12 +47,9 @@ impl Kept {
 
     /// The fields of the difference, in the words of the cloud's API.
     pub fn fields(&self) -> Vec<&'static str> {
-        let (asked, shown) = (&self.requested, &self.shown);
-        let mut listeners = (asked.listeners.clone(), shown.listeners.clone());
-        listeners.0.sort();
-        listeners.1.sort();
+        let (asked, shown) = self.requested.compared_with(&self.shown);
         let fields = [
-            ("listeners", listeners.0 != listeners.1),
+            ("listeners", asked.listeners != shown.listeners),
             ("spec", asked.spec != shown.spec),
             ("bandwidth", asked.bandwidth != shown.bandwidth),
             ("algorithm", asked.algorithm != shown.algorithm),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::health_check::HealthCheck;
 use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
 use super::node_addresses::NodeAddresses;
+use super::proxy_protocol::ProxyProtocol;
 
 /// Transport protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,6 +41,25 @@ pub struct Listener {
     pub node_port: u16,
     #[serde(default, skip_serializing_if = "HealthCheck::is_unspecified")]
     pub health_check: HealthCheck,
+    /// `None` if the cloud decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// The protocol that clients speak (`spec.ports[].appProtocol`), empty if the Service does
+    /// not say; `None` if the cloud does not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_protocol: Option<String>,
+}
+
+impl Listener {
+    /// Takes from `shown`, the same listener as a cloud shows it, the differences that mean
+    /// nothing.
+    fn align(&self, shown: &mut Self) {
+        if self.health_check.is_unspecified() {
+            shown.health_check = HealthCheck::Unspecified;
+        }
+        align(&self.proxy_protocol, &mut shown.proxy_protocol);
+        align(&self.app_protocol, &mut shown.app_protocol);
+    }
 }
 
 /// The algorithm by which a load balancer picks back ends.
@@ -116,13 +136,11 @@ impl LoadBalancerSpec {
         for listener in wanted.listeners.iter_mut().filter(|_| !shows_names) {
             listener.name.clear();
         }
-        let is_open = |shown: &Listener| {
+        for shown in &mut found.listeners {
             let same = |own: &&Listener| (own.protocol, own.port) == (shown.protocol, shown.port);
-            let own = self.listeners.iter().find(same);
-            own.is_some_and(|own| own.health_check.is_unspecified())
-        };
-        for shown in found.listeners.iter_mut().filter(|shown| is_open(shown)) {
-            shown.health_check = HealthCheck::Unspecified;
+            if let Some(own) = self.listeners.iter().find(same) {
+                own.align(shown);
+            }
         }
         align(&wanted.internal, &mut found.internal);
         wanted.listeners.sort();

@@ -57,6 +57,8 @@ pub struct PortView {
     pub port: u16,
     /// `None` while no node port is allocated.
     pub node_port: Option<u16>,
+    /// The protocol that clients speak, as its author names it.
+    pub app_protocol: Option<String>,
 }
 
 impl ServiceView {

@@ -44,7 +44,7 @@ pub use self::event::{Effect, Event, Outcome, Verb, most_in_flight};
 pub use self::fault::{Failure, Fault, FaultKind, LateReply};
 pub use self::load_balancer::{
     Algorithm, HealthCheck, HealthCheckProtocol, Listener, LoadBalancer, Owner, Plant, Protocol,
-    SessionAffinity, Settings, State,
+    ProxyProtocol, SessionAffinity, Settings, State,
 };
 pub use self::refusal::Code;
 

@@ -22,6 +22,7 @@ use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid,
 };
 use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
+use my_cloud_controller_manager::plan::proxy_protocol::ProxyProtocol;
 use serde_json::Value;
 
 /// A request that came in.
@@ -187,6 +188,8 @@ pub fn plain_request(name: &str) -> CreateRequest {
                 port: 80,
                 node_port: 30080,
                 health_check: HealthCheck::Unspecified,
+                proxy_protocol: None,
+                app_protocol: None,
             }],
             spec: "standard".into(),
             bandwidth: "5M".into(),
@@ -210,6 +213,8 @@ pub fn rich_request(name: &str) -> CreateRequest {
                 port,
                 node_port: 30000 + port,
                 health_check: HealthCheck::Unspecified,
+                proxy_protocol: (protocol == Protocol::Tcp).then_some(ProxyProtocol::V2),
+                app_protocol: Some(name.to_owned()),
             })
             .into(),
         spec: "high-performance".into(),

@@ -30,8 +30,10 @@ async fn a_create_says_all_there_is_to_say() {
         "name": request.name, "nodes": ["10.0.0.1"], "port": 80, "nodePort": 30080,
         "spec": "high-performance", "bandwidth": "20M",
         "listeners": [
-            {"name": "web", "protocol": "TCP", "port": 80, "nodePort": 30080},
-            {"name": "dns", "protocol": "UDP", "port": 53, "nodePort": 30053},
+            {"name": "web", "protocol": "TCP", "port": 80, "nodePort": 30080,
+             "proxyProtocol": "v2", "appProtocol": "web"},
+            {"name": "dns", "protocol": "UDP", "port": 53, "nodePort": 30053,
+             "appProtocol": "dns"},
         ],
         "algorithm": "source-hash",
         "sessionAffinity": {"type": "ClientIP", "timeoutSeconds": 60},
@@ -168,8 +170,10 @@ async fn a_query_reads_a_whole_load_balancer() {
                 "createdAt": "2026-01-01T00:00:00Z", "unknown": {"field": 1},
             });
             shown["listeners"] = json!([
-                {"name": "web", "protocol": "TCP", "port": 80, "nodePort": 30080},
-                {"name": "dns", "protocol": "UDP", "port": 53, "nodePort": 30053},
+                {"name": "web", "protocol": "TCP", "port": 80, "nodePort": 30080,
+             "proxyProtocol": "v2", "appProtocol": "web"},
+                {"name": "dns", "protocol": "UDP", "port": 53, "nodePort": 30053,
+             "appProtocol": "dns"},
             ]);
             shown["owner"] =
                 json!({"cluster": "cluster", "namespace": "default", "name": "web", "uid": "uid-of-web"});

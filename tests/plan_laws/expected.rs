@@ -45,6 +45,8 @@ pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
             port: 80,
             node_port: 30080,
             health_check: HealthCheck::Unspecified,
+            proxy_protocol: None,
+            app_protocol: None,
         }],
         spec: "standard".into(),
         bandwidth: "5M".into(),
@@ -66,6 +68,8 @@ pub fn spec_of(service: &ServiceView, nodes: &NodeAddresses) -> LoadBalancerSpec
         port: port.port,
         node_port: port.node_port.unwrap_or_default(),
         health_check: HealthCheck::Unspecified,
+        proxy_protocol: None,
+        app_protocol: None,
     };
     LoadBalancerSpec {
         nodes: nodes.clone(),

@@ -1,6 +1,7 @@
 //! How scenes and faults are drawn. What is first in a choice is simplest:
 //! shrinking ends there.
 
+use my_cloud_controller_manager::plan::annotation;
 use my_cloud_controller_manager::plan::naming::ServiceKey;
 use my_cloud_controller_manager::plan::record::Record;
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
@@ -9,6 +10,7 @@ use proptest::bool::weighted;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 
 use crate::fault::{Fault, FaultKind};
 use crate::scene::{Cloud, Kind, Life, Mistake, Nodes, Ours, Published, Recorded, Scene, There};
@@ -107,17 +109,14 @@ pub fn services_with_any_text() -> impl Strategy<Value = ServiceView> {
     let names = prop_oneof![
         Just("enable".to_owned()),
         Just("provider".to_owned()),
-        Just("lb-spec".to_owned()),
-        Just("lb-bandwidth".to_owned()),
-        Just("algorithm".to_owned()),
+        select(&annotation::ALL).prop_map(|about| about.name.to_owned()),
         text(),
     ];
     let values = prop_oneof![
         Just("true".to_owned()),
         Just("cloud1".to_owned()),
         Just("cloud1, cloud2,cloud1".to_owned()),
-        Just("10M".to_owned()),
-        Just("source-hash".to_owned()),
+        select(&annotation::ALL).prop_map(|about| about.example.to_owned()),
         text(),
     ];
     let protocols = prop_oneof![Just("TCP".to_owned()), Just("UDP".to_owned()), text(),];
@@ -127,6 +126,7 @@ pub fn services_with_any_text() -> impl Strategy<Value = ServiceView> {
         protocol,
         port,
         node_port,
+        app_protocol: None,
     });
     let parts = (
         scenes(),

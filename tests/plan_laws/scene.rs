@@ -235,6 +235,7 @@ impl Scene {
                 },
                 port: 80,
                 node_port: Some(30080),
+                app_protocol: None,
             }],
             source_ranges: Vec::new(),
             client_affinity_seconds: None,

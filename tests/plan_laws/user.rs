@@ -149,6 +149,7 @@ impl Ports {
                 protocol: protocol.into(),
                 port: self.first + index,
                 node_port: Some(30000 + index),
+                app_protocol: None,
             };
             if index % 2 == 1 {
                 ports.push(port(format!("udp-{index}"), "UDP"));

@@ -50,6 +50,7 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
             protocol: choices.pick(&["TCP", "UDP"]).to_owned(),
             port: 80,
             node_port: choices.pick(&[Some(30080), None]),
+            app_protocol: None,
         }],
         source_ranges: Vec::new(),
         client_affinity_seconds: choices.pick(&[None, Some(600)]),

@@ -39,6 +39,8 @@ fn request() -> CreateRequest {
                 port: 80,
                 node_port: 30080,
                 health_check: HealthCheck::Unspecified,
+                proxy_protocol: None,
+                app_protocol: None,
             }],
             spec: "standard".into(),
             bandwidth: "5M".into(),

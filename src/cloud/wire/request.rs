@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::{ListenerBody, SessionAffinityBody};
 use crate::cloud::{Profile, Which};
 use crate::plan::CreateRequest;
-use crate::plan::load_balancer::{Algorithm, LoadBalancerSpec, Protocol};
+use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::node_addresses::NodeAddresses;
+use crate::plan::proxy_protocol::ProxyProtocol;
 
 /// The whole desired state, for a create or, with an id, for an update.
 #[derive(Debug, Serialize)]
@@ -109,6 +110,11 @@ fn check_basic(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
     }
     if spec.algorithm != Algorithm::default() {
         return Err("an algorithm");
+    }
+    let has_header =
+        |listener: &Listener| listener.proxy_protocol.unwrap_or_default() != ProxyProtocol::None;
+    if spec.listeners.iter().any(has_header) {
+        return Err("the PROXY protocol");
     }
     if spec.internal == Some(true) {
         return Err("internal load balancers");

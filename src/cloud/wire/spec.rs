@@ -84,6 +84,8 @@ impl LoadBalancerBody<'_> {
                 port,
                 node_port,
                 health_check: HealthCheck::Unspecified,
+                proxy_protocol: None,
+                app_protocol: None,
             }]
         }))
     }

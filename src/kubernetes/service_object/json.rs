@@ -90,6 +90,8 @@ struct PortJson {
     port: Field<Option<i64>>,
     #[serde(deserialize_with = "lenient::integer_field")]
     node_port: Field<Option<i64>>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    app_protocol: Field<Option<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -243,6 +245,7 @@ fn port(json: PortJson) -> Option<PortView> {
             None | Some(0) => None,
             Some(number) => Some(u16::try_from(number).ok()?),
         },
+        app_protocol: json.app_protocol.read("appProtocol", &mut odd),
     };
     odd.is_empty().then_some(view)
 }

@@ -11,15 +11,17 @@ use crate::plan::capabilities::Feature;
 use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::Algorithm;
 use crate::plan::naming::CloudName;
+use crate::plan::proxy_protocol::ProxyProtocol;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 16] = [
+pub const ALL: [&About; 17] = [
     &ENABLE.about,
     &PROVIDER.about,
     &LB_SPEC.about,
     &LB_BANDWIDTH.about,
     &ALGORITHM.about,
     &INTERNAL.about,
+    &PROXY_PROTOCOL.about,
     &HEALTH_CHECK_PROTOCOL.about,
     &HEALTH_CHECK_PORT.about,
     &HEALTH_CHECK_PATH.about,
@@ -115,6 +117,21 @@ pub const INTERNAL: Annotation<bool> = Annotation {
         needs: Needs::FeatureUnlessDefault(Feature::Internal),
     },
     parse: grammar::boolean,
+};
+
+pub const PROXY_PROTOCOL: Annotation<ProxyProtocol> = Annotation {
+    about: About {
+        name: "proxy-protocol",
+        help: "the header by which a load balancer tells a back end the address of the client, on \
+               TCP ports",
+        rule: "`v1`, `v2` or `none`",
+        example: "v2",
+        when_absent: WhenAbsent::Value("none"),
+        when_changed: WhenChanged::Updates,
+        per_port: true,
+        needs: Needs::FeatureUnlessDefault(Feature::ProxyProtocol),
+    },
+    parse: grammar::proxy_protocol,
 };
 
 pub const HEALTH_CHECK_PROTOCOL: Annotation<ProbeProtocol> = Annotation {

@@ -9,6 +9,7 @@ use crate::plan::canonical;
 use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::Algorithm;
 use crate::plan::naming::CloudName;
+use crate::plan::proxy_protocol::ProxyProtocol;
 
 /// Names of clouds, separated by commas. Whether they are configured is not judged here.
 pub(super) fn clouds(value: &str) -> Option<BTreeSet<CloudName>> {
@@ -66,6 +67,11 @@ pub(super) fn algorithm(value: &str) -> Option<Algorithm> {
 
 pub(super) fn boolean(value: &str) -> Option<bool> {
     value.trim().parse().ok()
+}
+
+pub(super) fn proxy_protocol(value: &str) -> Option<ProxyProtocol> {
+    let mut all = ProxyProtocol::ALL.into_iter();
+    all.find(|known| known.as_str() == value.trim())
 }
 
 pub(super) fn probe_protocol(value: &str) -> Option<ProbeProtocol> {

@@ -19,6 +19,7 @@ fn takes(about: &About, value: &str) -> bool {
         "lb-bandwidth" => read(&LB_BANDWIDTH, value),
         "algorithm" => read(&ALGORITHM, value),
         "internal" => read(&INTERNAL, value),
+        "proxy-protocol" => read(&PROXY_PROTOCOL, value),
         "health-check-protocol" => read(&HEALTH_CHECK_PROTOCOL, value),
         "health-check-port" => read(&HEALTH_CHECK_PORT, value),
         "health-check-path" => read(&HEALTH_CHECK_PATH, value),

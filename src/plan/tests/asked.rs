@@ -4,6 +4,7 @@ use super::*;
 use crate::plan::capabilities::Feature;
 use crate::plan::load_balancer::LoadBalancerSpec;
 use crate::plan::problem::describe_problems;
+use crate::plan::proxy_protocol::ProxyProtocol;
 
 pub fn able() -> Clouds {
     let can = Capabilities {
@@ -146,4 +147,59 @@ fn a_load_balancer_does_not_become_internal_and_follows_the_nodes() {
             && refusal(&plan).is_empty(),
         "a move makes a new one: {plan:?}"
     );
+}
+
+#[test]
+fn an_application_protocol_is_passed_on_and_never_a_reason_to_refuse() {
+    let of = |provider, name: Option<&str>| {
+        let mut service = asking(provider, &[]);
+        service.ports[0].app_protocol = name.map(str::to_owned);
+        asked(&service).map(|spec| spec.listeners[0].app_protocol.clone())
+    };
+    let passed = |name: &str| Ok(Some(name.to_owned()));
+    assert_eq!(of("cloud1", Some("http")), passed("http"));
+    assert_eq!(of("cloud1", None), passed(""));
+    assert_eq!(of("cloud2", Some("http")), Ok(None));
+}
+
+#[test]
+fn a_listener_is_compared_by_what_the_cloud_has() {
+    let of = |proxy_protocol, app_protocol: Option<&str>| {
+        let mut spec = asked(&service("cloud2")).expect("valid");
+        spec.listeners[0].proxy_protocol = proxy_protocol;
+        spec.listeners[0].app_protocol = app_protocol.map(str::to_owned);
+        spec
+    };
+    let (v1, none) = (Some(ProxyProtocol::V1), Some(ProxyProtocol::None));
+    let cases = [
+        (
+            of(None, None),
+            of(v1, Some("http")),
+            true,
+            "the cloud decides",
+        ),
+        (
+            of(none, Some("")),
+            of(None, None),
+            true,
+            "absent means none",
+        ),
+        (of(v1, Some("")), of(None, None), false, "absent means none"),
+        (of(none, Some("")), of(v1, None), false, "it was removed"),
+        (
+            of(none, Some("http")),
+            of(None, None),
+            false,
+            "it was added",
+        ),
+        (
+            of(none, Some("")),
+            of(none, Some("http")),
+            false,
+            "it was removed",
+        ),
+    ];
+    for (wanted, found, expected, reason) in cases {
+        assert_eq!(wanted.is_met_by(&found), expected, "{reason}");
+    }
 }

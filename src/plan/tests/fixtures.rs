@@ -31,6 +31,7 @@ pub fn service(provider: &str) -> ServiceView {
             protocol: "TCP".into(),
             port: 80,
             node_port: Some(30080),
+            app_protocol: None,
         }],
         source_ranges: Vec::new(),
         client_affinity_seconds: None,

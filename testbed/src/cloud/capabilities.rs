@@ -48,11 +48,13 @@ pub struct Limits {
 }
 
 /// The names of all features in the document.
-pub const FEATURES: [&str; 5] = [
+pub const FEATURES: [&str; 7] = [
     "sourceRanges",
     "affinity",
     "healthChecks",
     "internal",
+    "proxyProtocol",
+    "appProtocol",
     "list",
 ];
 
@@ -130,15 +132,24 @@ fn is_outside<T: PartialEq>(told: &Option<Vec<T>>, one: &T) -> bool {
 }
 
 /// The features that have to do with settings, and whether these settings use them.
-fn uses(settings: &Settings) -> [(&'static str, bool); 4] {
-    let mut checks = settings.listeners.iter().map(|one| &one.health_check);
-    let has_check = settings.health_check.is_some() || checks.any(Option::is_some);
+fn uses(settings: &Settings) -> [(&'static str, bool); 6] {
+    let listeners = || settings.listeners.iter();
+    let has_own_check = listeners().any(|one| one.health_check.is_some());
+    let has_check = settings.health_check.is_some() || has_own_check;
     let has_affinity = settings.session_affinity != SessionAffinity::None;
     [
         ("sourceRanges", !settings.source_ranges.is_empty()),
         ("affinity", has_affinity),
         ("healthChecks", has_check),
         ("internal", settings.internal),
+        (
+            "proxyProtocol",
+            listeners().any(|one| !one.proxy_protocol.is_none()),
+        ),
+        (
+            "appProtocol",
+            listeners().any(|one| !one.app_protocol.is_empty()),
+        ),
     ]
 }
 

@@ -3,6 +3,7 @@
 
 mod health;
 mod pool;
+mod proxy_header;
 mod tcp;
 mod udp;
 

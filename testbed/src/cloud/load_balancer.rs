@@ -36,6 +36,28 @@ pub struct Listener {
     /// Its own health check, instead of that of the load balancer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
+    /// The header of each connection to a back end.
+    #[serde(default, skip_serializing_if = "ProxyProtocol::is_none")]
+    pub proxy_protocol: ProxyProtocol,
+    /// The protocol that clients speak. Kept; it makes no difference.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub app_protocol: String,
+}
+
+/// What a connection to a back end begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyProtocol {
+    #[default]
+    None,
+    V1,
+    V2,
+}
+
+impl ProxyProtocol {
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
 }
 
 /// How a back end is picked for a connection.
@@ -170,6 +192,8 @@ impl Default for Settings {
                 port: 80,
                 node_port: 30_080,
                 health_check: None,
+                proxy_protocol: ProxyProtocol::None,
+                app_protocol: String::new(),
             }],
             spec: "standard".into(),
             bandwidth: "5M".into(),

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::load_balancer::{
-    Algorithm, HealthCheck, HealthCheckProtocol, Listener, Owner, Protocol, SessionAffinity,
-    Settings,
+    Algorithm, HealthCheck, HealthCheckProtocol, Listener, Owner, Protocol, ProxyProtocol,
+    SessionAffinity, Settings,
 };
 use super::refusal::Refusal;
 use super::wire::{ChangeRequest, HealthCheckRequest, ListenerRequest, SessionAffinityRequest};
@@ -112,7 +112,7 @@ fn listeners(request: &ChangeRequest) -> Result<Vec<Listener>, Refusal> {
 }
 
 fn listener(field: &str, asked: &ListenerRequest) -> Result<Listener, Refusal> {
-    Ok(Listener {
+    let listener = Listener {
         name: asked.name.clone().unwrap_or_default(),
         protocol: match asked.protocol.as_deref() {
             None | Some("TCP") => Protocol::Tcp,
@@ -126,7 +126,25 @@ fn listener(field: &str, asked: &ListenerRequest) -> Result<Listener, Refusal> {
         port: port(&format!("{field}port"), asked.port)?,
         node_port: port(&format!("{field}nodePort"), asked.node_port)?,
         health_check: health_check(&format!("{field}healthCheck"), asked.health_check.as_ref())?,
-    })
+        proxy_protocol: proxy_protocol(field, asked.proxy_protocol.as_deref())?,
+        app_protocol: asked.app_protocol.clone().unwrap_or_default(),
+    };
+    if listener.protocol != Protocol::Tcp && !listener.proxy_protocol.is_none() {
+        let message = format!("{field}proxyProtocol: only TCP has it");
+        return Err(Refusal::invalid(message));
+    }
+    Ok(listener)
+}
+
+fn proxy_protocol(field: &str, value: Option<&str>) -> Result<ProxyProtocol, Refusal> {
+    match value {
+        None | Some("none") => Ok(ProxyProtocol::None),
+        Some("v1") => Ok(ProxyProtocol::V1),
+        Some("v2") => Ok(ProxyProtocol::V2),
+        Some(other) => Err(Refusal::invalid(format!(
+            "{field}proxyProtocol: {other:?} is none of none, v1, v2"
+        ))),
+    }
 }
 
 fn port(field: &str, value: Option<i64>) -> Result<u16, Refusal> {

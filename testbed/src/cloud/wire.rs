@@ -82,6 +82,10 @@ pub(super) struct ListenerRequest {
     pub(super) node_port: Option<i64>,
     #[serde(deserialize_with = "field::object")]
     pub(super) health_check: Option<HealthCheckRequest>,
+    #[serde(deserialize_with = "field::given")]
+    pub(super) proxy_protocol: Option<String>,
+    #[serde(deserialize_with = "field::given")]
+    pub(super) app_protocol: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt;
 
-use crate::cloud::{Algorithm, Listener, Protocol, SessionAffinity, Settings};
+use crate::cloud::{Algorithm, Listener, Protocol, ProxyProtocol, SessionAffinity, Settings};
 
 /// Addresses of all eligible Nodes.
 pub type Nodes = BTreeSet<IpAddr>;
@@ -96,5 +96,7 @@ fn listener(port: &ServicePort) -> Option<Listener> {
         port: port.port.try_into().ok()?,
         node_port: port.node_port?.try_into().ok()?,
         health_check: None,
+        proxy_protocol: ProxyProtocol::None,
+        app_protocol: String::new(),
     })
 }

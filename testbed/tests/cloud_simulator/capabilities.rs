@@ -46,7 +46,17 @@ async fn what_a_cloud_lacks_is_refused() {
             "healthChecks",
             json!({ "healthCheck": { "protocol": "HTTP" } }),
         ),
+        ("internal", json!({ "internal": true })),
+        (
+            "proxyProtocol",
+            json!({ "listeners": [{ "port": 80, "nodePort": 30_080, "proxyProtocol": "v1" }] }),
+        ),
+        (
+            "appProtocol",
+            json!({ "listeners": [{ "port": 80, "nodePort": 30_080, "appProtocol": "http" }] }),
+        ),
     ];
+    let made = uses.len();
     for (index, (feature, fields)) in uses.into_iter().enumerate() {
         let body = with(wanted(&format!("web-{index}"), "u1"), fields);
         let without = Capabilities::all().without(feature);
@@ -97,5 +107,5 @@ async fn what_a_cloud_lacks_is_refused() {
         let refused = cloud.call(Verb::Create, &wanted("other", "u2")).await;
         assert_eq!(refused.text("code"), "InvalidArgument", "{capabilities:?}");
     }
-    assert_eq!(cloud.simulator.inventory().len(), 3);
+    assert_eq!(cloud.simulator.inventory().len(), made);
 }

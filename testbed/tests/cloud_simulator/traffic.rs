@@ -355,6 +355,58 @@ async fn an_http_health_check_decides() {
 }
 
 #[tokio::test]
+async fn a_connection_to_a_back_end_begins_with_the_header_that_was_asked_for() {
+    let site = Site::start().await;
+    let back_end = TcpListener::bind((site.node(1), NODE_PORT)).await;
+    let back_end = back_end.expect("a port");
+    let with_header = |version: &str| {
+        let listener = json!({ "port": 80, "nodePort": NODE_PORT, "proxyProtocol": version });
+        // Probes would be accepted too.
+        let check = json!({ "protocol": "NONE" });
+        site.wanted(
+            1..=1,
+            json!({ "listeners": [listener], "healthCheck": check }),
+        )
+    };
+    // What the back end reads from a connection on which the client says "hello".
+    let received = async |web: SocketAddr| {
+        let mut client = TcpStream::connect(web).await.expect("accepted");
+        client.write_all(b"hello").await.expect("sent");
+        client.shutdown().await.expect("ended");
+        let (mut stream, _) = back_end.accept().await.expect("a connection");
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.expect("all");
+        let from = client.local_addr().expect("an address");
+        (bytes, from)
+    };
+
+    let (id, web) = site.create(&with_header("v1")).await;
+    let (bytes, from) = received(web).await;
+    let line = format!(
+        "PROXY TCP4 {} {} {} 80\r\nhello",
+        from.ip(),
+        web.ip(),
+        from.port()
+    );
+    assert_eq!(String::from_utf8_lossy(&bytes), line);
+
+    site.update(&id, with_header("v2")).await;
+    let (bytes, from) = received(web).await;
+    let ip = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(ip) => ip.octets(),
+        IpAddr::V6(_) => panic!("{address}"),
+    };
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    header.extend([ip(from), ip(web)].concat());
+    header.extend([from.port().to_be_bytes(), web.port().to_be_bytes()].concat());
+    header.extend(b"hello");
+    assert_eq!(bytes, header);
+
+    site.update(&id, with_header("none")).await;
+    assert_eq!(received(web).await.0, b"hello");
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_an_error_with_a_remedy() {
     let site = Site::start().await;
     let address = site.node(9);

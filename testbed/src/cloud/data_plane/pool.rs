@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use parking_lot::{Mutex, RwLock};
 
-use crate::cloud::load_balancer::{Algorithm, HealthCheck, Listener, SessionAffinity, Settings};
+use crate::cloud::load_balancer::{
+    Algorithm, HealthCheck, Listener, ProxyProtocol, SessionAffinity, Settings,
+};
 
 /// One back end.
 #[derive(Debug)]
@@ -97,6 +99,7 @@ struct Rules {
     affinity: Option<Duration>,
     sources: Vec<IpNet>,
     health_check: Option<HealthCheck>,
+    proxy_protocol: ProxyProtocol,
 }
 
 /// The back ends of one listener. They change under running connections.
@@ -130,6 +133,11 @@ impl Pool {
     /// The health check, if it is not the default one.
     pub(super) fn health_check(&self) -> Option<HealthCheck> {
         self.rules().health_check.clone()
+    }
+
+    /// The header of connections to back ends.
+    pub(super) fn proxy_protocol(&self) -> ProxyProtocol {
+        self.rules().proxy_protocol
     }
 
     /// Whether a client is let in.
@@ -234,6 +242,7 @@ fn rules(settings: &Settings, listener: &Listener, before: &[Arc<Backend>]) -> R
                     .unwrap_or_else(|_| IpNet::from(IpAddr::from([0; 4])))
             })
             .collect(),
+        proxy_protocol: listener.proxy_protocol,
         health_check: listener
             .health_check
             .clone()

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::health;
 use super::pool::{OpenConnection, Pool};
+use super::proxy_header;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -58,6 +59,13 @@ async fn forward(mut client: TcpStream, from: SocketAddr, pool: Arc<Pool>) {
         // Either side may go away at any time, which is not an error.
         let _ = client.set_nodelay(true);
         let _ = backend.set_nodelay(true);
+        let Ok(to) = client.local_addr() else {
+            return;
+        };
+        let header = proxy_header::of(pool.proxy_protocol(), from, to);
+        if backend.write_all(&header).await.is_err() {
+            return;
+        }
         let _ = copy_bidirectional(&mut client, &mut backend).await;
     }
 }
