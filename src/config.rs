@@ -35,6 +35,7 @@ use crate::plan::KnownClouds;
 use crate::plan::class::Classes;
 use crate::plan::naming::ClusterId;
 use crate::plan::node_hold::HoldSettings;
+use crate::plan::tags::Tags;
 use crate::telemetry::logs::LogFormat;
 
 /// The configuration of the program.
@@ -68,6 +69,8 @@ pub struct Config {
     pub clouds: Vec<RestSettings>,
     /// The load balancer classes of this controller. Default none.
     pub classes: Classes,
+    /// The tags of every load balancer, on clouds that have tags. Default none.
+    pub default_tags: Tags,
     /// The leader election; `None` means that this replica leads without a Lease.
     pub election: Option<ElectionConfig>,
     /// The kubeconfig file; `None` means `KUBECONFIG`, `~/.kube/config` or the pod's
@@ -170,7 +173,9 @@ impl Config {
 
     /// The names of what is ours on a Service.
     pub fn metadata_keys(&self) -> MetadataKeys {
-        MetadataKeys::new(&self.annotation_prefix).with_classes(self.classes.clone())
+        MetadataKeys::new(&self.annotation_prefix)
+            .with_classes(self.classes.clone())
+            .with_default_tags(self.default_tags.clone())
     }
 
     /// What is known of the clouds before they are asked.
@@ -210,6 +215,7 @@ impl Config {
             watch_timeout: file.watch_timeout,
             clouds: file.clouds,
             classes: file.classes,
+            default_tags: file.default_tags,
             election: flags.election,
             kubeconfig: flags.kubeconfig,
             admin_address: flags.admin_address,

@@ -29,6 +29,7 @@ pub mod proxy_protocol;
 pub mod record;
 pub mod service;
 pub mod settling;
+pub mod tags;
 pub mod untold;
 
 use std::collections::BTreeSet;

@@ -82,10 +82,8 @@ fn configured(clouds: &[RestSettings]) -> impl Fn(&str) -> Result<String, Violat
     }
 }
 
-/// A value by the rule of its annotation.
+/// The text of a value by the rule of its annotation.
 fn valid<T>(annotation: &Annotation<T>) -> impl Fn(&str) -> Result<String, Violation> {
-    |text| match annotation.parse(text) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(Violation::new(annotation.about.rule_in_words())),
-    }
+    let rule = validation::value_of(annotation);
+    move |text| rule(text).map(|_| text.to_owned())
 }

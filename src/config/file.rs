@@ -15,11 +15,12 @@ use super::yaml::{self, Node};
 use crate::cloud::RestSettings;
 use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::node::NodeAddressType;
-use crate::plan::annotation::DEFAULT_PREFIX;
+use crate::plan::annotation::{DEFAULT_PREFIX, TAGS};
 use crate::plan::class::Classes;
 use crate::plan::naming::ClusterId;
+use crate::plan::tags::Tags;
 
-pub(super) const FIELDS: [&str; 14] = [
+pub(super) const FIELDS: [&str; 15] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",
@@ -34,6 +35,7 @@ pub(super) const FIELDS: [&str; 14] = [
     "watchTimeout",
     "clouds",
     "loadBalancerClasses",
+    "defaultTags",
 ];
 const PERIOD_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
@@ -65,6 +67,7 @@ pub struct FileSettings {
     pub watch_timeout: Duration,
     pub clouds: Vec<RestSettings>,
     pub classes: Classes,
+    pub default_tags: Tags,
 }
 
 impl Default for FileSettings {
@@ -83,6 +86,7 @@ impl Default for FileSettings {
             watch_timeout: Duration::from_secs(20),
             clouds: cloud::defaults(&[]),
             classes: Classes::new(),
+            default_tags: Tags::default(),
         }
     }
 }
@@ -169,6 +173,9 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
             .unwrap_or(standard.orphans),
         clouds,
         classes,
+        default_tags: section
+            .read("defaultTags", validation::value_of(&TAGS), errors)
+            .unwrap_or_default(),
     }
 }
 

@@ -182,7 +182,7 @@ clouds:
   - just-a-name
 ";
     let expected = [
-        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, allowLoopbackNodes, noNodesGracePeriod, emptyWithoutAddresses, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds, loadBalancerClasses",
+        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, allowLoopbackNodes, noNodesGracePeriod, emptyWithoutAddresses, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds, loadBalancerClasses, defaultTags",
         "2: orphans: found \"keep\": it must be delete or report",
         "3: driftInterval: found \"0s\": it must be a duration such as 15s, 1m30s or 250ms, from 100ms to 168h",
         "4: orphans: found a repeated field: a field may appear only once",

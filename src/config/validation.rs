@@ -12,6 +12,7 @@ use reqwest::Url;
 
 use super::duration;
 use super::error::Violation;
+use crate::plan::annotation::Annotation;
 use crate::plan::naming::{is_dns_label, is_dns_subdomain};
 
 /// A duration in Go's syntax within `range`.
@@ -53,6 +54,14 @@ pub fn number_in(range: RangeInclusive<u32>) -> impl Fn(&str) -> Result<u32, Vio
                     range.end()
                 ))
             })
+    }
+}
+
+/// A value by the rule of an annotation.
+pub fn value_of<T>(annotation: &Annotation<T>) -> impl Fn(&str) -> Result<T, Violation> {
+    |text| {
+        let value = annotation.parse(text);
+        value.ok_or_else(|| Violation::new(annotation.about.rule_in_words()))
     }
 }
 

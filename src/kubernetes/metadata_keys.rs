@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use crate::plan::annotation;
 use crate::plan::class::{Classes, LoadBalancerClass};
+use crate::plan::tags::Tags;
 
 /// The name of the finalizer, without its prefix.
 const FINALIZER: &str = "load-balancer";
 
-/// The names of our annotations, finalizer, condition and load balancer classes.
+/// The names of our annotations, finalizer, condition and load balancer classes, and what the
+/// configuration adds to every Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataKeys {
     prefix: String,
     finalizer: String,
     condition: String,
     classes: Arc<Classes>,
+    default_tags: Arc<Tags>,
 }
 
 impl MetadataKeys {
@@ -25,6 +28,7 @@ impl MetadataKeys {
             finalizer: format!("{prefix}/{FINALIZER}"),
             condition: format!("{prefix}/LoadBalancerReady"),
             classes: Arc::default(),
+            default_tags: Arc::default(),
         }
     }
 
@@ -33,6 +37,20 @@ impl MetadataKeys {
     pub fn with_classes(self, classes: Classes) -> Self {
         let classes = Arc::new(classes);
         Self { classes, ..self }
+    }
+
+    /// With these tags for every load balancer.
+    #[must_use]
+    pub fn with_default_tags(self, tags: Tags) -> Self {
+        let default_tags = Arc::new(tags);
+        Self {
+            default_tags,
+            ..self
+        }
+    }
+
+    pub fn default_tags(&self) -> &Tags {
+        &self.default_tags
     }
 
     /// The class of ours with this name.

@@ -25,18 +25,24 @@ pub enum Feature {
     ProxyProtocol,
     /// Each listener says which protocol clients speak on it.
     AppProtocol,
+    /// A connection without traffic is closed after a time of the caller's choice.
+    IdleTimeout,
+    /// A load balancer has tags of the caller's choice.
+    Tags,
     /// The load balancers of a cluster can be listed.
     List,
 }
 
 impl Feature {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::SourceRanges,
         Self::Affinity,
         Self::HealthChecks,
         Self::Internal,
         Self::ProxyProtocol,
         Self::AppProtocol,
+        Self::IdleTimeout,
+        Self::Tags,
         Self::List,
     ];
 
@@ -49,6 +55,8 @@ impl Feature {
             Self::Internal => "internal",
             Self::ProxyProtocol => "proxyProtocol",
             Self::AppProtocol => "appProtocol",
+            Self::IdleTimeout => "idleTimeout",
+            Self::Tags => "tags",
             Self::List => "list",
         }
     }
@@ -63,6 +71,8 @@ impl fmt::Display for Feature {
             Self::Internal => "internal load balancers",
             Self::ProxyProtocol => "the PROXY protocol",
             Self::AppProtocol => "application protocols",
+            Self::IdleTimeout => "the choice of an idle timeout",
+            Self::Tags => "tags",
             Self::List => "a list of load balancers",
         })
     }

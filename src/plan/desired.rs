@@ -210,6 +210,10 @@ fn within(can: &Capabilities, mut template: LoadBalancerSpec) -> LoadBalancerSpe
         }
     }
     template.internal = template.internal.filter(|_| can.has(Feature::Internal));
+    template.idle_timeout = template
+        .idle_timeout
+        .filter(|_| can.has(Feature::IdleTimeout));
+    template.tags = template.tags.filter(|_| can.has(Feature::Tags));
     template
 }
 
@@ -244,6 +248,12 @@ fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec 
         listeners: listeners.flat_map(|found| problems.keep(found)).collect(),
         client_affinity_seconds: service.client_affinity_seconds,
         internal: Some(problems.keep(annotation::INTERNAL.value(annotations))),
+        idle_timeout: Some(problems.keep(annotation::IDLE_TIMEOUT.value(annotations))),
+        tags: Some(
+            problems
+                .keep(annotation::TAGS.value(annotations))
+                .or(&service.default_tags),
+        ),
     }
 }
 

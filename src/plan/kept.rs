@@ -59,6 +59,11 @@ impl Kept {
                 asked.client_affinity_seconds != shown.client_affinity_seconds,
             ),
             ("internal", asked.internal != shown.internal),
+            (
+                "idleTimeoutSeconds",
+                asked.idle_timeout != shown.idle_timeout,
+            ),
+            ("tags", asked.tags != shown.tags),
             ("fields that are not known here", !self.is_understood),
         ];
         let fields = fields.into_iter().filter(|(_, differs)| *differs);
@@ -89,6 +94,8 @@ fn replace_where_equal(
         source_ranges,
         client_affinity_seconds,
         internal,
+        idle_timeout,
+        tags,
     } = spec;
     replace(
         &one.listeners,
@@ -127,6 +134,13 @@ fn replace_where_equal(
         &requested.internal,
         internal,
     );
+    replace(
+        &one.idle_timeout,
+        &other.idle_timeout,
+        &requested.idle_timeout,
+        idle_timeout,
+    );
+    replace(&one.tags, &other.tags, &requested.tags, tags);
 }
 
 #[cfg(test)]

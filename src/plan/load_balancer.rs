@@ -8,6 +8,7 @@ use super::health_check::HealthCheck;
 use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
 use super::node_addresses::NodeAddresses;
 use super::proxy_protocol::ProxyProtocol;
+use super::tags::Tags;
 
 /// Transport protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,6 +110,21 @@ pub struct LoadBalancerSpec {
     /// `None` if the cloud decides, so that it is neither sent nor compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internal: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<IdleTimeout>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Tags>,
+}
+
+/// The time without traffic after which a connection is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum IdleTimeout {
+    /// That of the cloud.
+    #[default]
+    Standard,
+    /// 1 to 6000.
+    Seconds(u32),
 }
 
 impl LoadBalancerSpec {
@@ -143,6 +159,8 @@ impl LoadBalancerSpec {
             }
         }
         align(&wanted.internal, &mut found.internal);
+        align(&wanted.idle_timeout, &mut found.idle_timeout);
+        align(&wanted.tags, &mut found.tags);
         wanted.listeners.sort();
         found.listeners.sort();
         (wanted, found)

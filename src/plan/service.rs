@@ -9,6 +9,7 @@ use super::class::Refused;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamily;
 use super::record::{Ingress, Record};
+use super::tags::Tags;
 
 /// The parts of a Service that the plan reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -39,6 +40,8 @@ pub struct ServiceView {
     /// `spec.healthCheckNodePort`, which the API server allocates for
     /// `externalTrafficPolicy: Local`.
     pub health_check_node_port: Option<u16>,
+    /// The tags of the configuration.
+    pub default_tags: Tags,
     /// Whether the Service has our finalizer.
     pub finalizer: bool,
     /// The record in our annotations.

@@ -16,13 +16,14 @@ use my_cloud_controller_manager::election::{WritePermit, sole_leader};
 use my_cloud_controller_manager::plan::CreateRequest;
 use my_cloud_controller_manager::plan::health_check::HealthCheck;
 use my_cloud_controller_manager::plan::load_balancer::{
-    Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
+    Addresses, Algorithm, IdleTimeout, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
 };
 use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceUid,
 };
 use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::proxy_protocol::ProxyProtocol;
+use my_cloud_controller_manager::plan::tags::Tags;
 use serde_json::Value;
 
 /// A request that came in.
@@ -223,6 +224,8 @@ pub fn rich_request(name: &str) -> CreateRequest {
         source_ranges: vec!["192.0.2.0/24".into(), "198.51.100.0/24".into()],
         client_affinity_seconds: Some(60),
         internal: Some(true),
+        idle_timeout: Some(IdleTimeout::Seconds(350)),
+        tags: Tags::parse("team=web"),
     };
     request
 }

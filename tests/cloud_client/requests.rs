@@ -39,6 +39,8 @@ async fn a_create_says_all_there_is_to_say() {
         "sessionAffinity": {"type": "ClientIP", "timeoutSeconds": 60},
         "sourceRanges": ["192.0.2.0/24", "198.51.100.0/24"],
         "internal": true,
+        "idleTimeoutSeconds": 350,
+        "tags": {"team": "web"},
         "owner": {
             "cluster": "cluster", "namespace": "default", "name": "web", "uid": "uid-of-web",
         },
@@ -167,6 +169,8 @@ async fn a_query_reads_a_whole_load_balancer() {
                 "sessionAffinity": {"type": "ClientIP", "timeoutSeconds": 60},
                 "sourceRanges": ["198.51.100.0/24", "192.0.2.0/24"],
                 "internal": true,
+                "idleTimeoutSeconds": 350,
+                "tags": {"team": "web"},
                 "createdAt": "2026-01-01T00:00:00Z", "unknown": {"field": 1},
             });
             shown["listeners"] = json!([

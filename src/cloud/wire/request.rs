@@ -5,10 +5,11 @@ use serde::Serialize;
 use super::{ListenerBody, SessionAffinityBody};
 use crate::cloud::{Profile, Which};
 use crate::plan::CreateRequest;
-use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
+use crate::plan::load_balancer::{Algorithm, IdleTimeout, Listener, LoadBalancerSpec, Protocol};
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::node_addresses::NodeAddresses;
 use crate::plan::proxy_protocol::ProxyProtocol;
+use crate::plan::tags::Tags;
 
 /// The whole desired state, for a create or, with an id, for an update.
 #[derive(Debug, Serialize)]
@@ -37,6 +38,10 @@ struct BeyondBasic<'a> {
     source_ranges: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     internal: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_timeout_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a Tags>,
     owner: &'a Owner,
 }
 
@@ -86,6 +91,12 @@ impl<'a> BeyondBasic<'a> {
             ),
             source_ranges: &spec.source_ranges,
             internal: spec.internal,
+            // That of the cloud is asked for by leaving it out.
+            idle_timeout_seconds: match spec.idle_timeout {
+                Some(IdleTimeout::Seconds(seconds)) => Some(seconds),
+                Some(IdleTimeout::Standard) | None => None,
+            },
+            tags: spec.tags.as_ref(),
             owner,
         }
     }
@@ -118,6 +129,12 @@ fn check_basic(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
     }
     if spec.internal == Some(true) {
         return Err("internal load balancers");
+    }
+    if spec.idle_timeout.unwrap_or_default() != IdleTimeout::Standard {
+        return Err("an idle timeout");
+    }
+    if spec.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+        return Err("tags");
     }
     Ok(())
 }

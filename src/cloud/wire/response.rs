@@ -47,6 +47,10 @@ pub(in crate::cloud) struct LoadBalancerBody<'a> {
     #[serde(borrow)]
     pub(super) internal: Field<'a>,
     #[serde(borrow)]
+    pub(super) idle_timeout_seconds: Field<'a>,
+    #[serde(borrow)]
+    pub(super) tags: Field<'a>,
+    #[serde(borrow)]
     owner: Field<'a>,
     #[serde(borrow)]
     ips: Field<'a>,

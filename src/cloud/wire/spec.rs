@@ -6,7 +6,8 @@ use super::response::LoadBalancerBody;
 use super::{ListenerBody, SessionAffinityBody};
 use crate::plan::canonical;
 use crate::plan::health_check::HealthCheck;
-use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
+use crate::plan::load_balancer::{Algorithm, IdleTimeout, Listener, LoadBalancerSpec, Protocol};
+use crate::plan::tags::Tags;
 
 /// The spec in a response.
 pub(super) struct ReadSpec {
@@ -27,6 +28,9 @@ impl LoadBalancerBody<'_> {
             .map(|Object(affinity)| affinity.client_seconds());
         let ranges = Shown::<Vec<String>>::from(self.source_ranges).map(canonical::ranges);
         let internal = Shown::<bool>::from(self.internal).map(Some);
+        let idle_timeout = Shown::<u32>::from(self.idle_timeout_seconds)
+            .map(|seconds| Some(IdleTimeout::Seconds(seconds)));
+        let tags = Shown::<Object<Tags>>::from(self.tags).map(|Object(tags)| Some(tags));
         let (spec, bandwidth) = (field::text(self.spec), field::text(self.bandwidth));
         let bandwidth = bandwidth.map(canonical::bandwidth);
         let has_names = matches!(&nodes, Shown::Value(nodes) if nodes.has_others);
@@ -37,6 +41,8 @@ impl LoadBalancerBody<'_> {
             || affinity.is_unknown()
             || ranges.is_unknown()
             || internal.is_unknown()
+            || idle_timeout.is_unknown()
+            || tags.is_unknown()
             || spec.is_unknown()
             || bandwidth.is_unknown());
         let nodes = nodes.map(|nodes| nodes.addresses.into());
@@ -50,6 +56,8 @@ impl LoadBalancerBody<'_> {
             source_ranges: ranges.or_assumed(assumed.source_ranges),
             client_affinity_seconds: affinity.or_assumed(assumed.client_affinity_seconds),
             internal: internal.or_assumed(assumed.internal),
+            idle_timeout: idle_timeout.or_assumed(assumed.idle_timeout),
+            tags: tags.or_assumed(assumed.tags),
         };
         ReadSpec {
             spec,

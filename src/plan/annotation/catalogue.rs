@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use super::{About, Annotation, Needs, Switch, WhenAbsent, WhenChanged, grammar};
 use crate::plan::capabilities::Feature;
 use crate::plan::health_check::ProbeProtocol;
-use crate::plan::load_balancer::Algorithm;
+use crate::plan::load_balancer::{Algorithm, IdleTimeout};
 use crate::plan::naming::CloudName;
 use crate::plan::proxy_protocol::ProxyProtocol;
+use crate::plan::tags::Tags;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 17] = [
+pub const ALL: [&About; 19] = [
     &ENABLE.about,
     &PROVIDER.about,
     &LB_SPEC.about,
@@ -22,6 +23,8 @@ pub const ALL: [&About; 17] = [
     &ALGORITHM.about,
     &INTERNAL.about,
     &PROXY_PROTOCOL.about,
+    &IDLE_TIMEOUT.about,
+    &TAGS.about,
     &HEALTH_CHECK_PROTOCOL.about,
     &HEALTH_CHECK_PORT.about,
     &HEALTH_CHECK_PATH.about,
@@ -132,6 +135,37 @@ pub const PROXY_PROTOCOL: Annotation<ProxyProtocol> = Annotation {
         needs: Needs::FeatureUnlessDefault(Feature::ProxyProtocol),
     },
     parse: grammar::proxy_protocol,
+};
+
+pub const IDLE_TIMEOUT: Annotation<IdleTimeout> = Annotation {
+    about: About {
+        name: "idle-timeout",
+        help: "the time without traffic after which a load balancer closes a connection",
+        rule: "whole seconds or minutes, from `1s` to `100m`",
+        example: "350s",
+        when_absent: WhenAbsent::Means("the cloud decides"),
+        when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Feature(Feature::IdleTimeout),
+    },
+    parse: grammar::idle_timeout,
+};
+
+pub const TAGS: Annotation<Tags> = Annotation {
+    about: About {
+        name: "tags",
+        help: "the tags of a load balancer, in addition to `defaultTags` of the configuration, of \
+               which they override those with the same key",
+        rule: "at most 20 of `key=value`, separated by commas, each key once and of 1 to 63 \
+               letters, digits, `.`, `_`, `-` or `/`, each value of at most 128 visible ASCII \
+               characters",
+        example: "team=web,stage=test",
+        when_absent: WhenAbsent::Means("only `defaultTags`"),
+        when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Feature(Feature::Tags),
+    },
+    parse: Tags::parse,
 };
 
 pub const HEALTH_CHECK_PROTOCOL: Annotation<ProbeProtocol> = Annotation {

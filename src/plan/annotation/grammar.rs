@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use crate::plan::canonical;
 use crate::plan::health_check::ProbeProtocol;
-use crate::plan::load_balancer::Algorithm;
+use crate::plan::load_balancer::{Algorithm, IdleTimeout};
 use crate::plan::naming::CloudName;
 use crate::plan::proxy_protocol::ProxyProtocol;
 
@@ -98,12 +98,21 @@ pub(super) fn path(value: &str) -> Option<String> {
 
 /// A time of 1 to 300 seconds, as `5s` or `1m`.
 pub(super) fn seconds(value: &str) -> Option<u32> {
+    seconds_up_to(300, value)
+}
+
+/// A time of 1 to 6000 seconds. That is the widest range among the large clouds.
+pub(super) fn idle_timeout(value: &str) -> Option<IdleTimeout> {
+    seconds_up_to(6_000, value).map(IdleTimeout::Seconds)
+}
+
+fn seconds_up_to(most: u32, value: &str) -> Option<u32> {
     let value = value.trim();
     let seconds = match value.strip_suffix('m') {
         Some(minutes) => number(minutes)?.checked_mul(60)?,
         None => number(value.strip_suffix('s')?)?,
     };
-    (1..=300).contains(&seconds).then_some(seconds)
+    (1..=most).contains(&seconds).then_some(seconds)
 }
 
 pub(super) fn threshold(value: &str) -> Option<u32> {

@@ -20,6 +20,8 @@ fn takes(about: &About, value: &str) -> bool {
         "algorithm" => read(&ALGORITHM, value),
         "internal" => read(&INTERNAL, value),
         "proxy-protocol" => read(&PROXY_PROTOCOL, value),
+        "idle-timeout" => read(&IDLE_TIMEOUT, value),
+        "tags" => read(&TAGS, value),
         "health-check-protocol" => read(&HEALTH_CHECK_PROTOCOL, value),
         "health-check-port" => read(&HEALTH_CHECK_PORT, value),
         "health-check-path" => read(&HEALTH_CHECK_PATH, value),

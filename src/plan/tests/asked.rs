@@ -5,6 +5,7 @@ use crate::plan::capabilities::Feature;
 use crate::plan::load_balancer::LoadBalancerSpec;
 use crate::plan::problem::describe_problems;
 use crate::plan::proxy_protocol::ProxyProtocol;
+use crate::plan::tags::Tags;
 
 pub fn able() -> Clouds {
     let can = Capabilities {
@@ -202,4 +203,53 @@ fn a_listener_is_compared_by_what_the_cloud_has() {
     for (wanted, found, expected, reason) in cases {
         assert_eq!(wanted.is_met_by(&found), expected, "{reason}");
     }
+}
+
+#[test]
+fn tags_are_those_of_the_service_and_of_the_configuration_where_the_cloud_has_them() {
+    let tags = |provider, own: &[(&str, &str)]| {
+        let mut service = asking(provider, own);
+        service.default_tags = Tags::parse("stage=test,team=none").expect("tags");
+        asked(&service).map(|spec| spec.tags)
+    };
+    assert_eq!(
+        tags("cloud1", &[("tags", "team=web")]),
+        Ok(Tags::parse("stage=test,team=web"))
+    );
+    assert_eq!(tags("cloud1", &[]), Ok(Tags::parse("stage=test,team=none")));
+    assert_eq!(tags("cloud2", &[]), Ok(None), "they are not asked for");
+    let unsupported = tags("cloud2", &[("tags", "team=web")]).expect_err("it lacks them");
+    assert!(
+        unsupported.contains("tags is \"team=web\": cloud2 does not support tags (cloud1 can)"),
+        "{unsupported}"
+    );
+    let invalid = tags("cloud1", &[("tags", "web")]).expect_err("no tag");
+    assert!(invalid.contains("at most 20 of 'key=value'"), "{invalid}");
+}
+
+#[test]
+fn a_tag_or_an_idle_timeout_that_is_removed_goes() {
+    let of = |values: &[(&str, &str)]| asking("cloud1", values);
+    let cases = [
+        (of(&[("tags", "a=1,b=2")]), of(&[("tags", "a=1")])),
+        (of(&[("tags", "a=1")]), of(&[])),
+        (of(&[("idle-timeout", "350s")]), of(&[])),
+        (of(&[]), of(&[("idle-timeout", "6m")])),
+    ];
+    for (before, now) in cases {
+        let plan = replanned(&before, &now, &nodes(&["10.0.0.1"]));
+        let update = plan.actions.iter().find_map(|action| match action {
+            Action::Update { request, .. } => Some(request),
+            _ => None,
+        });
+        let update = update.unwrap_or_else(|| panic!("{plan:?}"));
+        let (asked, was) = (asked(&now).expect("valid"), asked(&before).expect("valid"));
+        assert_eq!(update.spec.tags, asked.tags);
+        assert_eq!(update.spec.idle_timeout, asked.idle_timeout);
+        assert!(!asked.is_met_by(&was));
+    }
+    let unchanged = of(&[("tags", "a=1"), ("idle-timeout", "60s")]);
+    let same = of(&[("tags", " a=1 "), ("idle-timeout", "1m")]);
+    let plan = replanned(&unchanged, &same, &nodes(&["10.0.0.1"]));
+    assert!(plan.actions.is_empty(), "{plan:?}");
 }

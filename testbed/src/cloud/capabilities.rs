@@ -48,13 +48,15 @@ pub struct Limits {
 }
 
 /// The names of all features in the document.
-pub const FEATURES: [&str; 7] = [
+pub const FEATURES: [&str; 9] = [
     "sourceRanges",
     "affinity",
     "healthChecks",
     "internal",
     "proxyProtocol",
     "appProtocol",
+    "idleTimeout",
+    "tags",
     "list",
 ];
 
@@ -132,7 +134,7 @@ fn is_outside<T: PartialEq>(told: &Option<Vec<T>>, one: &T) -> bool {
 }
 
 /// The features that have to do with settings, and whether these settings use them.
-fn uses(settings: &Settings) -> [(&'static str, bool); 6] {
+fn uses(settings: &Settings) -> [(&'static str, bool); 8] {
     let listeners = || settings.listeners.iter();
     let has_own_check = listeners().any(|one| one.health_check.is_some());
     let has_check = settings.health_check.is_some() || has_own_check;
@@ -142,6 +144,8 @@ fn uses(settings: &Settings) -> [(&'static str, bool); 6] {
         ("affinity", has_affinity),
         ("healthChecks", has_check),
         ("internal", settings.internal),
+        ("idleTimeout", settings.idle_timeout_seconds.is_some()),
+        ("tags", !settings.tags.is_empty()),
         (
             "proxyProtocol",
             listeners().any(|one| !one.proxy_protocol.is_none()),

@@ -170,6 +170,7 @@ impl Inventory {
             hostname: None,
             state: new.state,
             message: String::new(),
+            other_tags: BTreeMap::new(),
             created_at: Timestamp::now(),
         };
         Ok(Creation::New(self.add(Entry {
@@ -196,6 +197,7 @@ impl Inventory {
             hostname: None,
             state: plant.state,
             message: String::new(),
+            other_tags: BTreeMap::new(),
             created_at: plant.created_at.unwrap_or_else(Timestamp::now),
         };
         Ok(self.add(Entry {

@@ -1,5 +1,6 @@
 //! A load balancer as the simulated cloud keeps it.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
@@ -175,6 +176,12 @@ pub struct Settings {
     pub health_check: Option<HealthCheck>,
     /// For private networks only. Kept; on loopback it makes no difference.
     pub internal: bool,
+    /// Seconds, 1 to 6000; none for the cloud's own. Kept, not enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout_seconds: Option<u32>,
+    /// The tags of the caller.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// The address that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
@@ -202,6 +209,8 @@ impl Default for Settings {
             source_ranges: Vec::new(),
             health_check: None,
             internal: false,
+            idle_timeout_seconds: None,
+            tags: BTreeMap::new(),
             address: None,
             address_families: Vec::new(),
         }
@@ -243,6 +252,9 @@ pub struct LoadBalancer {
     pub state: State,
     /// An explanation of the state.
     pub message: String,
+    /// Tags that others gave it; no call changes them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_tags: BTreeMap<String, String>,
     /// When it was created.
     pub created_at: Timestamp,
 }

@@ -1,6 +1,6 @@
 //! From a request to settings, or the reason why not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
@@ -16,6 +16,10 @@ use super::wire::{ChangeRequest, HealthCheckRequest, ListenerRequest, SessionAff
 const NAME_LIMIT: usize = 63;
 /// Digits of a bandwidth.
 const BANDWIDTH_DIGITS: usize = 9;
+/// Number of tags, and bytes of a key and a value.
+const TAGS: usize = 50;
+const TAG_KEY: usize = 63;
+const TAG_VALUE: usize = 128;
 /// What Kubernetes gives a session affinity without a timeout: three hours.
 const DEFAULT_AFFINITY_SECONDS: i64 = 10_800;
 
@@ -53,6 +57,8 @@ pub(super) fn settings(request: &ChangeRequest) -> Result<Settings, Refusal> {
         source_ranges: source_ranges(request.source_ranges.as_deref().unwrap_or_default())?,
         health_check: health_check("healthCheck", request.health_check.as_ref())?,
         internal: request.internal.unwrap_or_default(),
+        idle_timeout_seconds: idle_timeout(request.idle_timeout_seconds)?,
+        tags: tags(request.tags.as_ref())?,
         address: address(request.address.as_deref())?,
         address_families: families(request.address_families.as_deref().unwrap_or_default())?,
     })
@@ -210,6 +216,29 @@ fn source_ranges(ranges: &[String]) -> Result<Vec<String>, Refusal> {
         })?;
     }
     Ok(ranges.to_vec())
+}
+
+fn idle_timeout(seconds: Option<i64>) -> Result<Option<u32>, Refusal> {
+    match seconds.map(u32::try_from) {
+        None => Ok(None),
+        Some(Ok(seconds @ 1..=6_000)) => Ok(Some(seconds)),
+        Some(_) => Err(Refusal::invalid(
+            "idleTimeoutSeconds: it is not within 1 to 6000",
+        )),
+    }
+}
+
+fn tags(tags: Option<&BTreeMap<String, String>>) -> Result<BTreeMap<String, String>, Refusal> {
+    let tags = tags.cloned().unwrap_or_default();
+    let is_good = |(key, value): (&String, &String)| {
+        (1..=TAG_KEY).contains(&key.len()) && value.len() <= TAG_VALUE
+    };
+    if tags.len() <= TAGS && tags.iter().all(is_good) {
+        return Ok(tags);
+    }
+    Err(Refusal::invalid(format!(
+        "tags: at most {TAGS}, with keys of 1 to {TAG_KEY} and values of at most {TAG_VALUE} bytes"
+    )))
 }
 
 fn health_check(

@@ -2,6 +2,7 @@
 
 mod field;
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
@@ -42,6 +43,10 @@ pub(super) struct ChangeRequest {
     pub(super) health_check: Option<HealthCheckRequest>,
     #[serde(deserialize_with = "field::given")]
     pub(super) internal: Option<bool>,
+    #[serde(deserialize_with = "field::whole")]
+    pub(super) idle_timeout_seconds: Option<i64>,
+    #[serde(deserialize_with = "field::object")]
+    pub(super) tags: Option<BTreeMap<String, String>>,
     #[serde(deserialize_with = "field::given")]
     pub(super) address: Option<String>,
     #[serde(deserialize_with = "field::given")]
@@ -209,6 +214,8 @@ enum ShownSettings<'a> {
         settings: &'a Settings,
         #[serde(skip_serializing_if = "Option::is_none")]
         owner: Option<&'a Owner>,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        other_tags: &'a BTreeMap<String, String>,
         created_at: Timestamp,
     },
 }
@@ -231,6 +238,7 @@ impl<'a> FullAnswer<'a> {
                 Profile::Standard => ShownSettings::Standard {
                     settings: &found.settings,
                     owner: found.owner.as_ref(),
+                    other_tags: &found.other_tags,
                     created_at: found.created_at,
                 },
             },

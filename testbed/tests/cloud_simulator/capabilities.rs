@@ -47,6 +47,8 @@ async fn what_a_cloud_lacks_is_refused() {
             json!({ "healthCheck": { "protocol": "HTTP" } }),
         ),
         ("internal", json!({ "internal": true })),
+        ("idleTimeout", json!({ "idleTimeoutSeconds": 60 })),
+        ("tags", json!({ "tags": { "team": "web" } })),
         (
             "proxyProtocol",
             json!({ "listeners": [{ "port": 80, "nodePort": 30_080, "proxyProtocol": "v1" }] }),

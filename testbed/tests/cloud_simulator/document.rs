@@ -120,6 +120,8 @@ async fn real_answers_have_the_documents_fields() {
             "sourceRanges": ["10.0.0.0/8"],
             "healthCheck": { "protocol": "HTTP", "port": 32_000, "path": "/" },
             "internal": false,
+            "idleTimeoutSeconds": 350,
+            "tags": { "team": "web" },
             "address": cloud.simulator.addresses().hosts().nth(5),
             "addressFamilies": ["IPv4"],
         });
@@ -215,6 +217,11 @@ async fn what_the_document_does_not_allow_is_refused() {
         change("healthCheck", json!({ "path": "" })),
         change("healthCheck", json!({ "path": "/a\u{e9}" })),
         change("port", json!(80.5)),
+        change("idleTimeoutSeconds", json!(0)),
+        change("idleTimeoutSeconds", json!(6_001)),
+        change("tags", json!([["team", "web"]])),
+        change("tags", json!({ "": "web" })),
+        change("tags", json!({ "team": 1 })),
     ];
     let others = [
         (Verb::Query, json!({ "lbId": null, "name": "web" })),
