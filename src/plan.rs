@@ -27,6 +27,7 @@ pub mod orphan;
 pub mod problem;
 pub mod proxy_protocol;
 pub mod record;
+mod requested_address;
 pub mod service;
 pub mod settling;
 pub mod tags;

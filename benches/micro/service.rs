@@ -47,6 +47,7 @@ pub fn service() -> ServiceView {
         client_affinity_seconds: None,
         ip_family: Default::default(),
         health_check_node_port: None,
+        requested_ip: None,
         default_tags: Default::default(),
         finalizer: true,
         record: Record::default(),

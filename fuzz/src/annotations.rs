@@ -98,6 +98,7 @@ impl Service<'_> {
             client_affinity_seconds: self.affinity,
             ip_family: IpFamily::V4,
             health_check_node_port: None,
+            requested_ip: None,
             default_tags: Default::default(),
             finalizer: self.finalizer,
             record: Record::parse(value(LB_ID.name), value(LB_CLOUD.name)),

@@ -47,6 +47,7 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         client_affinity_seconds: spec.client_affinity_seconds,
         ip_family: spec.ip_family,
         health_check_node_port: spec.health_check_node_port,
+        requested_ip: spec.requested_ip.clone(),
         default_tags: metadata_keys.default_tags().clone(),
         finalizer: has_finalizer(service, metadata_keys),
         record,

@@ -55,6 +55,7 @@ pub(super) struct ServiceSpec {
     pub(super) client_affinity_seconds: Option<u32>,
     pub(super) ip_family: IpFamily,
     pub(super) health_check_node_port: Option<u16>,
+    pub(super) requested_ip: Option<String>,
 }
 
 impl Service {

@@ -21,6 +21,8 @@ pub enum Feature {
     HealthChecks,
     /// A load balancer can be for private networks only.
     Internal,
+    /// A load balancer has an address of the caller's choice.
+    Address,
     /// A connection to a back end begins with a PROXY protocol header.
     ProxyProtocol,
     /// Each listener says which protocol clients speak on it.
@@ -34,11 +36,12 @@ pub enum Feature {
 }
 
 impl Feature {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SourceRanges,
         Self::Affinity,
         Self::HealthChecks,
         Self::Internal,
+        Self::Address,
         Self::ProxyProtocol,
         Self::AppProtocol,
         Self::IdleTimeout,
@@ -53,6 +56,7 @@ impl Feature {
             Self::Affinity => "affinity",
             Self::HealthChecks => "healthChecks",
             Self::Internal => "internal",
+            Self::Address => "address",
             Self::ProxyProtocol => "proxyProtocol",
             Self::AppProtocol => "appProtocol",
             Self::IdleTimeout => "idleTimeout",
@@ -69,6 +73,7 @@ impl fmt::Display for Feature {
             Self::Affinity => "session affinity",
             Self::HealthChecks => "the choice of health checks",
             Self::Internal => "internal load balancers",
+            Self::Address => "the choice of an address",
             Self::ProxyProtocol => "the PROXY protocol",
             Self::AppProtocol => "application protocols",
             Self::IdleTimeout => "the choice of an idle timeout",

@@ -14,6 +14,7 @@ use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::problem::{Problem, ProblemKind, Subject};
 use super::proxy_protocol::ProxyProtocol;
+use super::requested_address;
 use super::service::{PortView, ServiceView};
 
 /// The desired state of a Service's load balancers.
@@ -72,6 +73,8 @@ pub struct Wanted {
     pub clouds: BTreeSet<CloudName>,
     /// For each of the clouds, the spec that it can have, without back ends: `nodes` is empty.
     templates: BTreeMap<CloudName, LoadBalancerSpec>,
+    /// Where the Service asks for its address, and in which words; `None` if it does not.
+    asks_for_address: Option<(Subject, String)>,
 }
 
 impl Wanted {
@@ -82,6 +85,10 @@ impl Wanted {
             nodes: nodes.clone(),
             ..template.unwrap_or_default()
         }
+    }
+
+    pub(super) fn asks_for_address(&self) -> Option<&(Subject, String)> {
+        self.asks_for_address.as_ref()
     }
 
     /// The desired spec on one of the clouds, without back ends.
@@ -183,6 +190,8 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
             problems,
         }));
     }
+    let asks_for_address =
+        (!template.addresses.is_empty()).then(|| requested_address::stated(service));
     let templates = chosen.iter().filter_map(|cloud| {
         let template = within(clouds.get(cloud)?, template.clone());
         Some((cloud.clone(), template))
@@ -190,6 +199,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
         templates: templates.collect(),
+        asks_for_address,
         clouds: chosen,
     }))
 }
@@ -254,6 +264,7 @@ fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec 
                 .keep(annotation::TAGS.value(annotations))
                 .or(&service.default_tags),
         ),
+        addresses: problems.keep(requested_address::declared(service)),
     }
 }
 
@@ -431,6 +442,16 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
         let ranges = template.source_ranges.join(",");
         let need = Need::Feature(Feature::SourceRanges);
         demands.push(demand(need, subject, &ranges, example));
+    }
+    if let (Some(ip), None) = (
+        &service.requested_ip,
+        service.annotations.get(annotation::ADDRESS.name()),
+    ) {
+        let (need, subject) = (
+            Need::Feature(Feature::Address),
+            Subject::field("spec.loadBalancerIP"),
+        );
+        demands.push(demand(need, subject, ip, "no such field"));
     }
     demands.extend(demands_of_annotations(service));
     if template.client_affinity_seconds.is_some() {

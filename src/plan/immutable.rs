@@ -1,9 +1,11 @@
 //! What a load balancer keeps from its creation to its end. A change of it is refused: what
 //! exists stays as it is, because a replacement would have another address.
 
+use std::net::IpAddr;
+
 use super::annotation::INTERNAL;
 use super::desired::{Desired, Invalid, Wanted};
-use super::load_balancer::{LoadBalancer, State};
+use super::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use super::naming::CloudName;
 use super::observed::{CloudView, Observed};
 use super::problem::{Problem, ProblemKind, Subject};
@@ -56,5 +58,50 @@ fn problems(wanted: &Wanted, cloud: &CloudName, found: &LoadBalancer) -> Vec<Pro
         ),
         example: format!("\"{is_internal}\""),
     });
-    internal.into_iter().collect()
+    let address = wanted.asks_for_address().and_then(|(subject, value)| {
+        let other = other_address(asked, found)?;
+        Some(Problem {
+            kind: ProblemKind::Invalid,
+            subject: subject.clone(),
+            value: Some(value.clone()),
+            rule: format!(
+                "load balancer {} on {cloud} has the address {other}, which cannot be changed; it \
+                 stays as it is until the Service asks for that, names another cloud or is \
+                 created anew",
+                found.id
+            ),
+            example: format!("\"{other}\""),
+        })
+    });
+    internal.into_iter().chain(address).collect()
+}
+
+/// The address that a load balancer has, if it lacks one that is asked for.
+fn other_address(asked: &LoadBalancerSpec, found: &LoadBalancer) -> Option<IpAddr> {
+    let has = |ip: &IpAddr| found.addresses.ips.contains(ip);
+    let lacking = asked.addresses.iter().find(|ip| !has(ip))?;
+    let of_family = |ip: &&IpAddr| ip.is_ipv4() == lacking.is_ipv4();
+    let mut shown = found.addresses.ips.iter();
+    shown.clone().find(of_family).or(shown.next()).copied()
+}
+
+impl LoadBalancer {
+    /// A load balancer as the answer to its creation shows it: without its addresses if it is
+    /// not what was asked for in a way that cannot be mended. They are not published then.
+    pub(super) fn unless_refused(mut self, asked: &LoadBalancerSpec) -> Self {
+        let is_internal = self.spec.internal.unwrap_or_default();
+        let refused = match (asked.internal, other_address(asked, &self)) {
+            (Some(internal), _) if internal != is_internal => {
+                let is = if is_internal { "is" } else { "is not" };
+                format!("it {is} internal, other than requested")
+            }
+            (_, Some(other)) => format!("its address {other} is not the requested one"),
+            (_, None) => return self,
+        };
+        self.addresses = Addresses {
+            refused: Some(refused),
+            ..Addresses::default()
+        };
+        self
+    }
 }

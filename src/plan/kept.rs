@@ -96,6 +96,7 @@ fn replace_where_equal(
         internal,
         idle_timeout,
         tags,
+        addresses: _,
     } = spec;
     replace(
         &one.listeners,

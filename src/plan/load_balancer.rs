@@ -114,6 +114,10 @@ pub struct LoadBalancerSpec {
     pub idle_timeout: Option<IdleTimeout>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
+    /// The addresses to have, at most one of each family; empty if the cloud decides. Not
+    /// compared: what a cloud gave is in [`LoadBalancer::addresses`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
 }
 
 /// The time without traffic after which a connection is closed.
@@ -161,6 +165,8 @@ impl LoadBalancerSpec {
         align(&wanted.internal, &mut found.internal);
         align(&wanted.idle_timeout, &mut found.idle_timeout);
         align(&wanted.tags, &mut found.tags);
+        wanted.addresses.clear();
+        found.addresses.clear();
         wanted.listeners.sort();
         found.listeners.sort();
         (wanted, found)

@@ -242,10 +242,11 @@ impl Observed {
                 self.finalizer = true;
                 self.record.announce(clouds);
             }
-            (
-                Action::Create { cloud, .. } | Action::Update { cloud, .. },
-                Outcome::Found(found),
-            ) => {
+            (Action::Create { cloud, request }, Outcome::Found(found)) => {
+                let found = Box::new(found.unless_refused(&request.spec));
+                self.clouds.insert(cloud.clone(), CloudView::Present(found));
+            }
+            (Action::Update { cloud, .. }, Outcome::Found(found)) => {
                 self.clouds.insert(cloud.clone(), CloudView::Present(found));
             }
             (Action::ConfirmGone { cloud, .. }, _) => {

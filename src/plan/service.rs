@@ -40,6 +40,8 @@ pub struct ServiceView {
     /// `spec.healthCheckNodePort`, which the API server allocates for
     /// `externalTrafficPolicy: Local`.
     pub health_check_node_port: Option<u16>,
+    /// `spec.loadBalancerIP`, which the API server does not check.
+    pub requested_ip: Option<String>,
     /// The tags of the configuration.
     pub default_tags: Tags,
     /// Whether the Service has our finalizer.

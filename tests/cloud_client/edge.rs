@@ -226,6 +226,7 @@ pub fn rich_request(name: &str) -> CreateRequest {
         internal: Some(true),
         idle_timeout: Some(IdleTimeout::Seconds(350)),
         tags: Tags::parse("team=web"),
+        addresses: Vec::new(),
     };
     request
 }

@@ -188,6 +188,7 @@ pub fn service(facts: Facts) -> ServiceView {
         client_affinity_seconds: None,
         ip_family: Default::default(),
         health_check_node_port: None,
+        requested_ip: None,
         default_tags: Default::default(),
         finalizer: facts.finalizer,
         record: facts.published.get().record.clone(),

@@ -241,6 +241,7 @@ impl Scene {
             client_affinity_seconds: None,
             ip_family: IpFamily::V4,
             health_check_node_port: None,
+            requested_ip: None,
             default_tags: Default::default(),
             finalizer: self.finalizer,
             record: self.record(),

@@ -55,6 +55,7 @@ impl World {
             client_affinity_seconds: None,
             ip_family: Default::default(),
             health_check_node_port: None,
+            requested_ip: None,
             default_tags: Default::default(),
             finalizer: false,
             record: Record::default(),

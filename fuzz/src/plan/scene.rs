@@ -56,6 +56,7 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         client_affinity_seconds: choices.pick(&[None, Some(600)]),
         ip_family: IpFamily::V4,
         health_check_node_port: None,
+        requested_ip: None,
         default_tags: Default::default(),
         finalizer: choices.flag(),
         record: Record::parse(Some(ids), Some(recorded)),

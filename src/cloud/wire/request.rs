@@ -1,5 +1,7 @@
 //! The bodies of the requests.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 use super::{ListenerBody, SessionAffinityBody};
@@ -42,6 +44,8 @@ struct BeyondBasic<'a> {
     idle_timeout_seconds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a Tags>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    addresses: &'a [IpAddr],
     owner: &'a Owner,
 }
 
@@ -97,6 +101,7 @@ impl<'a> BeyondBasic<'a> {
                 Some(IdleTimeout::Standard) | None => None,
             },
             tags: spec.tags.as_ref(),
+            addresses: &spec.addresses,
             owner,
         }
     }
@@ -135,6 +140,9 @@ fn check_basic(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
     }
     if spec.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
         return Err("tags");
+    }
+    if !spec.addresses.is_empty() {
+        return Err("the choice of an address");
     }
     Ok(())
 }

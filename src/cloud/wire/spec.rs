@@ -58,6 +58,7 @@ impl LoadBalancerBody<'_> {
             internal: internal.or_assumed(assumed.internal),
             idle_timeout: idle_timeout.or_assumed(assumed.idle_timeout),
             tags: tags.or_assumed(assumed.tags),
+            addresses: Vec::new(),
         };
         ReadSpec {
             spec,

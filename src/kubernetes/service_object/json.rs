@@ -77,6 +77,8 @@ struct SpecJson {
     ip_families: Field<Vec<String>>,
     #[serde(deserialize_with = "lenient::integer_field")]
     health_check_node_port: Field<Option<i64>>,
+    #[serde(rename = "loadBalancerIP", deserialize_with = "lenient::text_field")]
+    load_balancer_ip: Field<Option<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -220,6 +222,10 @@ impl SpecJson {
                 _ => IpFamily::V4,
             },
             health_check_node_port: health_check_node_port(self.health_check_node_port, odd),
+            requested_ip: self
+                .load_balancer_ip
+                .read("spec.loadBalancerIP", odd)
+                .filter(|ip| !ip.is_empty()),
             class: self.load_balancer_class.read("spec.loadBalancerClass", odd),
             ports,
             source_ranges: ranges.read("spec.loadBalancerSourceRanges", odd),

@@ -38,6 +38,7 @@ impl Serialize for Service {
                 "loadBalancerClass": spec.class,
                 "ports": Vec::from_iter(spec.ports.iter().map(port)),
                 "loadBalancerSourceRanges": spec.source_ranges,
+                "loadBalancerIP": spec.requested_ip,
                 "healthCheckNodePort": spec.health_check_node_port,
                 "sessionAffinity": affinity,
                 "sessionAffinityConfig": {

@@ -5,6 +5,7 @@
 //! To add one: an entry here, its place in [`ALL`], the field of the spec, and a test.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::{About, Annotation, Needs, Switch, WhenAbsent, WhenChanged, grammar};
 use crate::plan::capabilities::Feature;
@@ -15,13 +16,14 @@ use crate::plan::proxy_protocol::ProxyProtocol;
 use crate::plan::tags::Tags;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 19] = [
+pub const ALL: [&About; 20] = [
     &ENABLE.about,
     &PROVIDER.about,
     &LB_SPEC.about,
     &LB_BANDWIDTH.about,
     &ALGORITHM.about,
     &INTERNAL.about,
+    &ADDRESS.about,
     &PROXY_PROTOCOL.about,
     &IDLE_TIMEOUT.about,
     &TAGS.about,
@@ -120,6 +122,20 @@ pub const INTERNAL: Annotation<bool> = Annotation {
         needs: Needs::FeatureUnlessDefault(Feature::Internal),
     },
     parse: grammar::boolean,
+};
+
+pub const ADDRESS: Annotation<Vec<IpAddr>> = Annotation {
+    about: About {
+        name: "address",
+        help: "the address that a load balancer must have, in place of `spec.loadBalancerIP`",
+        rule: "an IP address, or one of each family, separated by a comma",
+        example: "203.0.113.7",
+        when_absent: WhenAbsent::Means("`spec.loadBalancerIP`, else the cloud decides"),
+        when_changed: WhenChanged::Refused,
+        per_port: false,
+        needs: Needs::Feature(Feature::Address),
+    },
+    parse: grammar::addresses,
 };
 
 pub const PROXY_PROTOCOL: Annotation<ProxyProtocol> = Annotation {

@@ -69,6 +69,17 @@ pub(super) fn boolean(value: &str) -> Option<bool> {
     value.trim().parse().ok()
 }
 
+/// An IP address, or one of each family, in the order of the text.
+pub(super) fn addresses(value: &str) -> Option<Vec<IpAddr>> {
+    let addresses = value.split(',').map(|text| text.trim().parse().ok());
+    let addresses: Vec<IpAddr> = addresses.collect::<Option<_>>()?;
+    match addresses[..] {
+        [_] => Some(addresses),
+        [one, other] if one.is_ipv4() != other.is_ipv4() => Some(addresses),
+        _ => None,
+    }
+}
+
 pub(super) fn proxy_protocol(value: &str) -> Option<ProxyProtocol> {
     let mut all = ProxyProtocol::ALL.into_iter();
     all.find(|known| known.as_str() == value.trim())

@@ -19,6 +19,7 @@ fn takes(about: &About, value: &str) -> bool {
         "lb-bandwidth" => read(&LB_BANDWIDTH, value),
         "algorithm" => read(&ALGORITHM, value),
         "internal" => read(&INTERNAL, value),
+        "address" => read(&ADDRESS, value),
         "proxy-protocol" => read(&PROXY_PROTOCOL, value),
         "idle-timeout" => read(&IDLE_TIMEOUT, value),
         "tags" => read(&TAGS, value),

@@ -253,3 +253,111 @@ fn a_tag_or_an_idle_timeout_that_is_removed_goes() {
     let plan = replanned(&unchanged, &same, &nodes(&["10.0.0.1"]));
     assert!(plan.actions.is_empty(), "{plan:?}");
 }
+
+fn with_ip(mut service: ServiceView, ip: &str) -> ServiceView {
+    service.requested_ip = Some(ip.to_owned());
+    service
+}
+
+#[test]
+fn an_address_is_asked_for_by_the_annotation_or_the_field() {
+    let of = |service: ServiceView| asked(&service).map(|spec| spec.addresses);
+    let ips = |ips: &[&str]| {
+        let ips = ips.iter().map(|ip| ip.parse().expect("an address"));
+        Ok(ips.collect::<Vec<std::net::IpAddr>>())
+    };
+    let by = |value| asking("cloud1", &[("address", value)]);
+    assert_eq!(of(asking("cloud1", &[])), ips(&[]));
+    assert_eq!(of(by(" 192.0.2.7 ")), ips(&["192.0.2.7"]));
+    assert_eq!(
+        of(by("2001:DB8::7,192.0.2.7")),
+        ips(&["2001:db8::7", "192.0.2.7"])
+    );
+    assert_eq!(
+        of(with_ip(asking("cloud1", &[]), "192.0.2.7")),
+        ips(&["192.0.2.7"])
+    );
+    assert_eq!(
+        of(with_ip(by("192.0.2.7"), "192.0.2.7")),
+        ips(&["192.0.2.7"])
+    );
+    let bad = [
+        (by(""), "address is \"\": it must be an IP address"),
+        (by("192.0.2.7,192.0.2.8"), "or one of each family"),
+        (by("192.0.2.7/32"), "it must be an IP address"),
+        (
+            with_ip(asking("cloud1", &[]), "office"),
+            "spec.loadBalancerIP is \"office\": it must be an IP address",
+        ),
+        (
+            with_ip(by("192.0.2.7"), "192.0.2.8"),
+            "spec.loadBalancerIP is \"192.0.2.8\": the annotation address asks for another one",
+        ),
+        (
+            with_ip(asking("cloud2", &[]), "192.0.2.7"),
+            "spec.loadBalancerIP is \"192.0.2.7\": cloud2 does not support the choice of an address",
+        ),
+        (
+            asking("cloud2", &[("address", "192.0.2.7")]),
+            "annotation mycloud.com/address is \"192.0.2.7\": cloud2 does not support",
+        ),
+    ];
+    for (service, expected) in bad {
+        let message = of(service).expect_err(expected);
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn another_address_than_the_requested_one_stays_as_it_is_and_is_told() {
+    // It has 192.0.2.1.
+    let plain = asking("cloud1", &[]);
+    let same = nodes(&["10.0.0.1"]);
+    let has_it = asking("cloud1", &[("address", "192.0.2.1")]);
+    let plan = replanned(&plain, &has_it, &same);
+    assert!(
+        plan.actions.is_empty() && refusal(&plan).is_empty(),
+        "{plan:?}"
+    );
+    let other = with_ip(asking("cloud1", &[]), "192.0.2.9");
+    let plan = replanned(&plain, &other, &same);
+    assert!(plan.actions.is_empty(), "{plan:?}");
+    let expected = "spec.loadBalancerIP is \"192.0.2.9\": load balancer lb-1 on cloud1 has the \
+                    address 192.0.2.1, which cannot be changed";
+    assert!(refusal(&plan).starts_with(expected), "{}", refusal(&plan));
+    let both = asking("cloud1", &[("address", "192.0.2.1,2001:db8::1")]);
+    assert!(refusal(&replanned(&plain, &both, &same)).contains("has the address 192.0.2.1,"));
+}
+
+#[test]
+fn a_new_load_balancer_that_is_not_as_asked_publishes_nothing() {
+    let created = |values: &[(&str, &str)], shows_internal| {
+        let service = asking("cloud1", values);
+        let mut observed = Observed::of_service(&service, nodes(&["10.0.0.1"]));
+        let cloud = CloudName::new("cloud1");
+        observed.clouds.insert(cloud.clone(), CloudView::Absent);
+        let plan = plan(&desired(&service, &cluster(), &able()), &observed);
+        let is_create = |action: &&Action| matches!(action, Action::Create { .. });
+        let create = plan.actions.iter().find(is_create).expect("a create");
+        let Action::Create { request, .. } = create else {
+            panic!("{create:?}");
+        };
+        let mut answer = load_balancer(&plain_service(), &nodes(&["10.0.0.1"]));
+        answer.spec = request.spec.clone();
+        answer.spec.internal = shows_internal;
+        observed.record_outcome(create, Outcome::Found(Box::new(answer)));
+        let published = observed.publication(&BTreeSet::from([cloud.clone()]));
+        assert!(observed.load_balancer(&cloud).is_some(), "it is recorded");
+        published.ingress.len()
+    };
+    let internal = ("internal", "true");
+    assert_eq!(created(&[], Some(false)), 1);
+    assert_eq!(created(&[("address", "192.0.2.1")], Some(false)), 1);
+    assert_eq!(created(&[("address", "192.0.2.9")], Some(false)), 0);
+    assert_eq!(created(&[internal], Some(true)), 1);
+    assert_eq!(created(&[internal], Some(false)), 0);
+}
+
+fn plain_service() -> ServiceView {
+    service("cloud1")
+}

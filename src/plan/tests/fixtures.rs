@@ -37,6 +37,7 @@ pub fn service(provider: &str) -> ServiceView {
         client_affinity_seconds: None,
         ip_family: IpFamily::V4,
         health_check_node_port: None,
+        requested_ip: None,
         default_tags: Default::default(),
         finalizer: true,
         record: Record::default(),

@@ -48,11 +48,12 @@ pub struct Limits {
 }
 
 /// The names of all features in the document.
-pub const FEATURES: [&str; 9] = [
+pub const FEATURES: [&str; 10] = [
     "sourceRanges",
     "affinity",
     "healthChecks",
     "internal",
+    "address",
     "proxyProtocol",
     "appProtocol",
     "idleTimeout",
@@ -134,7 +135,7 @@ fn is_outside<T: PartialEq>(told: &Option<Vec<T>>, one: &T) -> bool {
 }
 
 /// The features that have to do with settings, and whether these settings use them.
-fn uses(settings: &Settings) -> [(&'static str, bool); 8] {
+fn uses(settings: &Settings) -> [(&'static str, bool); 9] {
     let listeners = || settings.listeners.iter();
     let has_own_check = listeners().any(|one| one.health_check.is_some());
     let has_check = settings.health_check.is_some() || has_own_check;
@@ -144,6 +145,7 @@ fn uses(settings: &Settings) -> [(&'static str, bool); 8] {
         ("affinity", has_affinity),
         ("healthChecks", has_check),
         ("internal", settings.internal),
+        ("address", settings.address.is_some()),
         ("idleTimeout", settings.idle_timeout_seconds.is_some()),
         ("tags", !settings.tags.is_empty()),
         (

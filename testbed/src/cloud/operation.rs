@@ -192,8 +192,8 @@ fn check_same(entry: &Entry, request: &ChangeRequest) -> Result<(), Refusal> {
         let message = format!("internal: it is {} and stays so", found.settings.internal);
         return Err(Refusal::invalid(message));
     }
-    let wanted = request.address.as_deref().unwrap_or_default();
-    if !wanted.is_empty() && wanted != entry.reserved.to_string() {
+    let wanted = validation::address(request)?;
+    if wanted.is_some_and(|wanted| wanted != entry.reserved) {
         let message = format!("address: it is {} and stays so", entry.reserved);
         return Err(Refusal::invalid(message));
     }

@@ -59,7 +59,7 @@ pub(super) fn settings(request: &ChangeRequest) -> Result<Settings, Refusal> {
         internal: request.internal.unwrap_or_default(),
         idle_timeout_seconds: idle_timeout(request.idle_timeout_seconds)?,
         tags: tags(request.tags.as_ref())?,
-        address: address(request.address.as_deref())?,
+        address: address(request)?,
         address_families: families(request.address_families.as_deref().unwrap_or_default())?,
     })
 }
@@ -293,13 +293,17 @@ fn is_visible(byte: u8) -> bool {
     byte.is_ascii_graphic()
 }
 
-fn address(value: Option<&str>) -> Result<Option<Ipv4Addr>, Refusal> {
-    match value {
-        None => Ok(None),
-        Some(value) => value
-            .parse()
-            .map(Some)
-            .map_err(|_| Refusal::invalid(format!("address: {value:?} is no IPv4 address"))),
+/// The address that was asked for: the only one of `addresses`, or else `address`.
+pub(super) fn address(request: &ChangeRequest) -> Result<Option<Ipv4Addr>, Refusal> {
+    let of = |field: &str, value: &str| {
+        let address = value.parse().map(Some);
+        address.map_err(|_| Refusal::invalid(format!("{field}: {value:?} is no IPv4 address")))
+    };
+    match (request.addresses.as_deref(), request.address.as_deref()) {
+        (Some([one]), _) => of("addresses[0]", one),
+        (Some([_, _, ..]), _) => Err(Refusal::invalid("addresses: this cloud gives one")),
+        (Some([]) | None, Some(one)) => of("address", one),
+        (Some([]) | None, None) => Ok(None),
     }
 }
 

@@ -50,6 +50,8 @@ pub(super) struct ChangeRequest {
     #[serde(deserialize_with = "field::given")]
     pub(super) address: Option<String>,
     #[serde(deserialize_with = "field::given")]
+    pub(super) addresses: Option<Vec<String>>,
+    #[serde(deserialize_with = "field::given")]
     pub(super) address_families: Option<Vec<String>>,
     #[serde(deserialize_with = "field::object")]
     pub(super) owner: Option<Owner>,

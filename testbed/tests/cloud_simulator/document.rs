@@ -123,6 +123,7 @@ async fn real_answers_have_the_documents_fields() {
             "idleTimeoutSeconds": 350,
             "tags": { "team": "web" },
             "address": cloud.simulator.addresses().hosts().nth(5),
+            "addresses": [cloud.simulator.addresses().hosts().nth(5)],
             "addressFamilies": ["IPv4"],
         });
         let body = with(wanted("web", "u1"), full);
@@ -209,6 +210,8 @@ async fn what_the_document_does_not_allow_is_refused() {
         change("bandwidth", json!("05M")),
         change("bandwidth", json!("0M")),
         change("address", json!("")),
+        change("addresses", json!([""])),
+        change("addresses", json!("10.0.0.1")),
         change("sessionAffinity", json!({})),
         change(
             "sessionAffinity",
