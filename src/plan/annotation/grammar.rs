@@ -112,9 +112,12 @@ pub(super) fn seconds(value: &str) -> Option<u32> {
     seconds_up_to(300, value)
 }
 
-/// A time of 1 to 6000 seconds. That is the widest range among the large clouds.
+/// Maximum idle timeout in seconds: the largest among those of the large clouds.
+const IDLE_TIMEOUT: u32 = 6_000;
+
+/// A time of 1 to 6000 seconds.
 pub(super) fn idle_timeout(value: &str) -> Option<IdleTimeout> {
-    seconds_up_to(6_000, value).map(IdleTimeout::Seconds)
+    seconds_up_to(IDLE_TIMEOUT, value).map(IdleTimeout::Seconds)
 }
 
 fn seconds_up_to(most: u32, value: &str) -> Option<u32> {
