@@ -43,7 +43,13 @@ pub fn admit<'a>(
 ) -> Result<Admitted<'a>, Skip> {
     let nodes = service.nodes.as_ref().ok_or(Skip::UntilChange)?;
     let backends = nodes.backends(service.view.ip_family);
-    let queries = cloud_queries(&service.view, &service.desired, context.sources());
+    let mut queries = cloud_queries(&service.view, &service.desired, context.sources());
+    let (backoff, uid) = (&context.memory.cloud_backoff, &service.view.uid);
+    let resting = backoff.resting(uid, service.spec_hash, nodes.version);
+    let rest = queries
+        .iter_mut()
+        .filter(|query| resting.contains(&query.name));
+    rest.for_each(CloudQuery::rest);
     let clouds: CloudSet = queries
         .iter()
         .filter(|query| query.may_call())

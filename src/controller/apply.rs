@@ -99,6 +99,8 @@ pub async fn apply<'e>(
         errors,
         disowned,
     } = clouds;
+    let backoff = &executor.context.memory.cloud_backoff;
+    let resting = backoff.failures(&executor.service.view.uid, &observed);
     let (execution, waiting) = Execution::new(plan, observed);
     let mut performance = Performance {
         executor,
@@ -107,6 +109,7 @@ pub async fn apply<'e>(
             begun: BTreeSet::new(),
             actions: Vec::new(),
             errors: errors.into_values().map(ReconcileError::from).collect(),
+            resting,
             waiting,
         },
         under_way: FuturesUnordered::new(),
@@ -118,6 +121,7 @@ pub async fn apply<'e>(
         begun: _,
         actions,
         errors,
+        resting,
         waiting,
     } = &mut performance.progress;
     let result = ApplyResult {
@@ -125,6 +129,7 @@ pub async fn apply<'e>(
         object: executor.object.lock().clone(),
         actions: std::mem::take(actions),
         errors: std::mem::take(errors),
+        resting: std::mem::take(resting),
         waiting: std::mem::take(waiting),
         disowned,
         repairs: executor.repairs.clone(),
@@ -227,6 +232,7 @@ struct Progress {
     /// As in [`ApplyResult`].
     actions: Vec<Action>,
     errors: Vec<ReconcileError>,
+    resting: Vec<Arc<ReconcileError>>,
     waiting: BTreeSet<Waiting>,
 }
 

@@ -149,6 +149,8 @@ pub struct ApplyResult {
     pub actions: Vec<Action>,
     /// The errors, in order.
     pub errors: Vec<ReconcileError>,
+    /// The last errors of the clouds without which the attempt went on.
+    pub resting: Vec<Arc<ReconcileError>>,
     /// The waits, which are not errors.
     pub waiting: BTreeSet<Waiting>,
     /// As in [`ObservedClouds`].
@@ -160,9 +162,16 @@ pub struct ApplyResult {
 }
 
 impl ApplyResult {
-    /// The errors, then the waits.
+    /// The errors, those of clouds that rest too.
+    pub fn failures(&self) -> impl Iterator<Item = &ReconcileError> {
+        self.errors
+            .iter()
+            .chain(self.resting.iter().map(Arc::as_ref))
+    }
+
+    /// The errors, those of clouds that rest too, then the waits.
     pub fn unfinished(&self) -> impl Iterator<Item = Unfinished<'_>> {
-        Unfinished::all(&self.errors, &self.waiting)
+        Unfinished::all(self.failures(), &self.waiting)
     }
 
     /// Why the Service itself is refused; `None` if it is not.

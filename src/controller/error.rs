@@ -111,10 +111,10 @@ pub enum Unfinished<'a> {
 impl<'a> Unfinished<'a> {
     /// The errors, then the waits.
     pub fn all(
-        errors: &'a [ReconcileError],
+        errors: impl IntoIterator<Item = &'a ReconcileError>,
         waiting: &'a BTreeSet<Waiting>,
     ) -> impl Iterator<Item = Self> {
-        let errors = errors.iter().map(Self::Failed);
+        let errors = errors.into_iter().map(Self::Failed);
         errors.chain(waiting.iter().map(Self::Waiting))
     }
 

@@ -2,6 +2,7 @@
 //! leader starts without it: the clouds' lists show what it needs.
 
 pub mod changes;
+pub mod cloud_backoff;
 pub mod drift;
 pub mod edits;
 pub mod event_dedup;
@@ -20,6 +21,7 @@ use crate::plan::kept::Kept;
 use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::record::Ingress;
 use changes::PendingChanges;
+use cloud_backoff::CloudBackoff;
 use drift::Drift;
 use edits::EditBudget;
 use event_dedup::EventDedup;
@@ -36,6 +38,8 @@ use requeue::RequeuePolicy;
 pub struct Memory {
     /// The delays until the next attempts.
     pub requeue: RequeuePolicy,
+    /// The clouds that failed, which rest meanwhile.
+    pub cloud_backoff: CloudBackoff,
     /// The edits that users may still make without a delay.
     pub edits: EditBudget,
     /// The Services that were in sync, and the slots of repairs.
@@ -68,6 +72,7 @@ impl Memory {
         // Destructured exhaustively: a store that is left out does not compile.
         let Self {
             requeue,
+            cloud_backoff,
             edits,
             drift,
             event_dedup,
@@ -82,6 +87,7 @@ impl Memory {
             published,
         } = self;
         requeue.forget(uid);
+        cloud_backoff.forget(uid);
         edits.forget(uid);
         drift.forget(uid);
         event_dedup.forget(uid);
@@ -101,6 +107,7 @@ impl Memory {
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
         let Self {
             requeue,
+            cloud_backoff,
             edits,
             drift,
             event_dedup,
@@ -117,6 +124,7 @@ impl Memory {
             published,
         } = self;
         requeue.retain(alive);
+        cloud_backoff.retain(alive);
         edits.retain(alive);
         drift.retain(alive);
         event_dedup.retain(alive);

@@ -21,6 +21,7 @@ use std::time::Duration;
 use super::Context;
 use super::attempt::{ApplyResult, ObservedService};
 use super::error::ReconcileError;
+use super::memory::cloud_backoff::Attempted;
 use super::memory::own_writes::{Part, changed};
 use super::memory::requeue::{AttemptInput, Requeue};
 use crate::election::Leadership;
@@ -68,11 +69,12 @@ pub async fn report(
         )
     };
     let is_unmet = result.has_unmet_create();
-    if result.errors.is_empty() && pending.iter().all(is_in_sync) && !is_unmet {
+    let is_whole = result.errors.is_empty() && result.resting.is_empty();
+    if is_whole && pending.iter().all(is_in_sync) && !is_unmet {
         context.memory.drift.mark_in_sync(service);
     }
     remember(service, &result, context);
-    requeue(service, &result, &pending, context)
+    requeue(service, result, &pending, context)
 }
 
 /// Remembers what the next attempt compares with.
@@ -109,7 +111,7 @@ fn condition_to_set(
     let before = find(&service.object, keys.condition());
     // The same failure with a different message (a request id, a timestamp) must
     // not emit another Event or rewrite the condition.
-    let failure = result.errors.iter().find(|error| !error.is_superseded());
+    let failure = result.failures().find(|error| !error.is_superseded());
     let failure = failure.map(ReconcileError::fingerprint);
     let may_be_set = context.memory.event_dedup.record_failure(service, failure)
         || before.is_none_or(|before| before.status == "True");
@@ -184,21 +186,32 @@ async fn write_condition(
 
 fn requeue(
     service: &ObservedService,
-    result: &ApplyResult,
+    mut result: ApplyResult,
     pending: &BTreeSet<Waiting>,
     context: &Context,
 ) -> Option<Duration> {
+    let errors = std::mem::take(&mut result.errors);
+    let (uid, backoff) = (&service.view.uid, &context.memory.cloud_backoff);
+    let attempted = Attempted {
+        spec_hash: service.spec_hash,
+        nodes: service.nodes_version(),
+        observed: &result.observed,
+        waiting: &result.waiting,
+    };
     let slots = result.repairs.values().filter_map(|repair| repair.wait);
     let has_restored = !result.restored.is_empty();
-    let requeues = Requeue::of_attempt(&result.errors, pending, has_restored)
+    let requeues: Vec<_> = Requeue::of_attempt(&errors, pending, has_restored).collect();
+    let requeues = requeues
+        .into_iter()
+        .chain(backoff.record(uid, attempted, errors))
         .chain(slots.map(Requeue::Slot))
         .chain(result.has_unmet_create().then_some(Requeue::Poll));
     let is_kept = |found: &LoadBalancer| found.state != State::Deleting;
     let input = AttemptInput {
         spec_hash: service.spec_hash,
         nodes: service.nodes_version(),
-        follows_nodes: result.observed.present().any(|(_, found)| is_kept(found)),
+        follows_nodes: result.observed.present().any(|(_, found)| is_kept(found))
+            || backoff.follows_nodes(uid),
     };
-    let requeue = &context.memory.requeue;
-    requeue.schedule(&service.view.uid, input, requeues)
+    context.memory.requeue.schedule(uid, input, requeues)
 }

@@ -1,6 +1,8 @@
 //! One effect with all that it needs, so that it is performed while others change what is
 //! known.
 
+use std::sync::Arc;
+
 use super::clouds::Requests;
 use super::{Executor, Interruption, Progress};
 use crate::controller::error::{ReconcileError, Unfinished};
@@ -76,7 +78,9 @@ impl Begun {
         let observed = execution.observed();
         let publishes = matches!(action, Action::Publish { .. });
         let readiness = || {
-            let unfinished = Unfinished::all(&progress.errors, &progress.waiting);
+            let resting = progress.resting.iter().map(Arc::as_ref);
+            let errors = progress.errors.iter().chain(resting);
+            let unfinished = Unfinished::all(errors, &progress.waiting);
             let prefix = executor.context.metadata_keys.prefix();
             condition::readiness(&executor.service.desired, observed, unfinished, prefix)
         };

@@ -33,6 +33,7 @@ pub struct CloudQuery<'a> {
     load_balancer: LoadBalancerName,
     pending_creates: &'a PendingCreates,
     left_calls: &'a LeftCalls,
+    rests: bool,
 }
 
 /// The result of a query.
@@ -77,19 +78,27 @@ pub fn cloud_queries<'a>(
         service: view,
         owner: owner.clone(),
         load_balancer: load_balancer.clone(),
+        rests: false,
     };
     names.into_iter().map(query).collect()
 }
 
 impl CloudQuery<'_> {
-    /// Whether the attempt may call the cloud.
-    pub fn may_call(&self) -> bool {
-        self.cloud.is_some() && !self.is_under_way()
+    /// The query of a cloud that is not called before its backoff has ended.
+    pub fn rest(&mut self) {
+        self.rests = true;
     }
 
-    /// Whether an earlier attempt has left a call behind that has not ended.
-    fn is_under_way(&self) -> bool {
-        self.left_calls.is_under_way(&self.service.uid, &self.name)
+    /// Whether the attempt may call the cloud.
+    pub fn may_call(&self) -> bool {
+        self.cloud.is_some() && !self.is_left_out()
+    }
+
+    /// Whether the attempt goes on without the cloud: an earlier attempt has left a call
+    /// behind that has not ended, or the cloud rests.
+    fn is_left_out(&self) -> bool {
+        let (calls, uid) = (self.left_calls, &self.service.uid);
+        calls.is_under_way(uid, &self.name) || (self.rests && !calls.has_ended(uid, &self.name))
     }
 
     /// The result without a call; `None` if the cloud has to be queried, for example
@@ -98,7 +107,7 @@ impl CloudQuery<'_> {
         let Some(cloud) = self.cloud else {
             return Some(CloudView::NotConfigured.into());
         };
-        if self.is_under_way() {
+        if self.is_left_out() {
             return Some(CloudView::Unanswered.into());
         }
         if self.left_calls.has_ended(&self.service.uid, &self.name) {

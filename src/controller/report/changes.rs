@@ -86,7 +86,7 @@ impl<'a> Subject<'a> {
                 memory.node_sync.mark_in_sync(&view.uid, cloud);
             }
         }
-        let unfinished: Vec<_> = Unfinished::all(&result.errors, pending).collect();
+        let unfinished: Vec<_> = Unfinished::all(result.failures(), pending).collect();
         let standing = |cloud: &CloudName| standing(cloud, result, &unfinished);
         let mut missing = Vec::new();
         for cloud in &wanted.clouds {
@@ -112,6 +112,8 @@ impl<'a> Subject<'a> {
                 .map(|cloud| self.new_change(cloud, Change::Delete)),
         );
 
+        // A cloud that rests was not called.
+        let unfinished: Vec<_> = Unfinished::all(&result.errors, pending).collect();
         self.count_failures(&missing, &unfinished);
         let is_started = self.count_start(wanted, result);
         let waits = missing

@@ -24,7 +24,15 @@ pub fn log_result(
     let requeue = &context.memory.requeue;
     let is_first = requeue.attempts(&service.view.uid, service.spec_hash) == 0;
     if is_first || condition_changes {
-        for waiting in &result.waiting {
+        // What failed at a cloud that rests was logged.
+        let rests = |waiting: &&Waiting| match waiting {
+            Waiting::Unanswered(cloud) => result
+                .resting
+                .iter()
+                .any(|error| error.cloud() == Some(cloud)),
+            _ => false,
+        };
+        for waiting in result.waiting.iter().filter(|waiting| !rests(waiting)) {
             if context.log_throttle.should_log(wait_key(waiting, context)) {
                 log_waiting(waiting, context.metadata_keys.prefix());
             }

@@ -35,7 +35,11 @@ pub fn count_attempt(
     pending: &BTreeSet<Waiting>,
     context: &Context,
 ) {
-    let outcome = outcome(service, result, !pending.is_empty());
+    let outcome = outcome(
+        service,
+        result,
+        !pending.is_empty() || !result.resting.is_empty(),
+    );
     spans::describe_result(result, outcome);
     let reconcile = &context.metrics.reconcile;
     reconcile.finished(outcome, service.started.elapsed());
@@ -43,7 +47,8 @@ pub fn count_attempt(
         reconcile.failed(refusal);
     }
     // Each reason counts once, even if several clouds have it.
-    let failures = result.unfinished().filter(|one| one.is_failure());
+    let unfinished = Unfinished::all(&result.errors, &result.waiting);
+    let failures = unfinished.filter(|one| one.is_failure());
     let reasons: BTreeSet<Reason> = failures.map(Unfinished::reason).collect();
     for reason in reasons {
         reconcile.failed(reason);
