@@ -56,9 +56,9 @@ impl Executor<'_> {
         urgency: Urgency,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
-        self.ensure_shown(name, before).await?;
-        let permit = self.leadership.permit()?;
         let priority = self.priority(name, urgency);
+        self.ensure_shown(name, before, priority).await?;
+        let permit = self.leadership.permit()?;
         let client = &cloud.client;
         let updated = client.update(&permit, before, requests.request, priority);
         let updated = updated.await;
@@ -113,13 +113,14 @@ impl Executor<'_> {
         &self,
         name: &CloudName,
         found: &LoadBalancer,
+        priority: Priority,
     ) -> Result<(), Interruption> {
         let cloud = self.cloud(name)?;
         if cloud.inventory.is_shown(&found.id) {
             return Ok(());
         }
         let owner = self.service.view.owner(&self.context.cluster);
-        match self.query_by_id(name, &found.id).await? {
+        match self.query_by_id(name, &found.id, priority).await? {
             Some(shown) if shown.belongs_to(&owner) => {
                 cloud.inventory.record(shown);
                 Ok(())
@@ -170,8 +171,8 @@ impl Executor<'_> {
         };
         for (other, _) in observed.present().filter(has_same_id) {
             // Both are asked now, so that an old answer does not tell them apart.
-            let here = self.query_by_id(name, id).await?;
-            let there = self.query_by_id(other, id).await?;
+            let here = self.query_by_id(name, id, Priority::User).await?;
+            let there = self.query_by_id(other, id, Priority::User).await?;
             if let (Some(here), Some(there)) = (here, there)
                 && here.looks_like(&there)
             {
@@ -188,9 +189,10 @@ impl Executor<'_> {
         &self,
         name: &CloudName,
         id: &LoadBalancerId,
+        priority: Priority,
     ) -> Result<Option<LoadBalancer>, ReconcileError> {
         let client = &self.cloud(name)?.client;
-        Ok(client.query(Which::Id(id), Priority::User).await?)
+        Ok(client.query(Which::Id(id), priority).await?)
     }
 
     pub(super) async fn confirm_gone(

@@ -12,6 +12,7 @@ use crate::plan::execution::{Effect, Lane};
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::record::Publication;
 use crate::plan::{Action, Observed, Outcome, Waiting};
+use crate::priority::Priority;
 
 /// An effect to perform.
 pub(super) struct Task {
@@ -152,7 +153,7 @@ impl Executor<'_> {
                 }
                 let present = observed.present();
                 for (cloud, found) in present.filter(|(cloud, _)| clouds.contains(*cloud)) {
-                    self.ensure_shown(cloud, found).await?;
+                    self.ensure_shown(cloud, found, Priority::User).await?;
                 }
                 Ok(Outcome::Done)
             }

@@ -80,15 +80,15 @@ impl Cloud for Scripted {
     fn query<'a>(
         &'a self,
         which: Which<'a>,
-        _: Priority,
+        priority: Priority,
     ) -> BoxFuture<'a, Result<Option<LoadBalancer>, CloudError>> {
         let found = match which {
             Which::Name(_) => {
-                self.record("query by name");
+                self.record(format!("query by name{}", suffix(priority)));
                 self.by_name.clone()
             }
             Which::Id(id) => {
-                self.record(format!("query {id}"));
+                self.record(format!("query {id}{}", suffix(priority)));
                 let is_gone = self.calls().contains(&format!("delete {id}"));
                 self.by_id.clone().filter(|_| !is_gone)
             }
