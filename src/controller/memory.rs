@@ -14,8 +14,10 @@ pub mod per_service;
 pub mod requeue;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::report::spans::ProvisioningTraces;
+use crate::kubernetes::node_watch::NodeChoices;
 use crate::plan::kept::Kept;
 use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::record::Ingress;
@@ -54,6 +56,8 @@ pub struct Memory {
     pub changes: PendingChanges,
     /// The traces of the Services that wait for their first address.
     pub provisioning_traces: ProvisioningTraces,
+    /// Which Nodes the Services choose, which the watch of the Nodes needs to know.
+    pub node_choices: Arc<NodeChoices>,
     /// The load balancers that have the current Nodes as back ends.
     pub node_sync: NodeSync,
     /// What the clouds keep otherwise than it was requested.
@@ -77,6 +81,7 @@ impl Memory {
             left_calls,
             changes,
             provisioning_traces,
+            node_choices,
             node_sync,
             kept,
             published,
@@ -91,6 +96,7 @@ impl Memory {
         left_calls.forget(uid);
         changes.forget(uid);
         provisioning_traces.forget(uid);
+        node_choices.forget(uid);
         node_sync.forget(uid);
         kept.forget(uid);
         published.forget(uid);
@@ -112,6 +118,7 @@ impl Memory {
             left_calls,
             changes,
             provisioning_traces,
+            node_choices,
             node_sync,
             kept,
             published,
@@ -125,6 +132,7 @@ impl Memory {
         left_calls.retain(alive);
         changes.retain(alive);
         provisioning_traces.retain(alive);
+        node_choices.retain(alive);
         node_sync.retain(alive);
         kept.retain(alive);
         published.retain(alive);
