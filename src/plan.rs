@@ -20,7 +20,9 @@ pub mod kept;
 pub mod load_balancer;
 pub mod naming;
 pub mod node_addresses;
+pub mod node_choice;
 pub mod node_hold;
+pub mod node_selector;
 pub mod observed;
 pub mod orphan;
 pub mod problem;
@@ -29,6 +31,7 @@ pub mod service;
 pub mod settling;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use capabilities::{Capabilities, Clouds};
@@ -251,6 +254,9 @@ fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
     if seen.are_unconfirmed() && !kept.is_empty() {
         return kept.clone();
     }
+    if seen.only_leave {
+        return those_left(seen, kept);
+    }
     if seen.some_unknown {
         return seen.addresses.iter().chain(kept.iter()).copied().collect();
     }
@@ -258,6 +264,20 @@ fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
         return unsettled.back_ends(kept, &seen.addresses);
     }
     seen.addresses.clone()
+}
+
+/// What a load balancer keeps while nobody knows which of the Nodes its Service wants: the
+/// back ends that are still Nodes. If that were none, the Service may mean other addresses.
+fn those_left(seen: &Backends, kept: &NodeAddresses) -> NodeAddresses {
+    let is_left = |address: &&IpAddr| seen.addresses.contains(address);
+    let left: NodeAddresses = kept.iter().filter(is_left).copied().collect();
+    if left.is_empty() || left == *kept || seen.some_unknown {
+        return kept.clone();
+    }
+    match &seen.unsettled {
+        Some(unsettled) => unsettled.back_ends(kept, &left),
+        None => left,
+    }
 }
 
 fn update(

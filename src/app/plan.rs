@@ -52,7 +52,7 @@ pub async fn run(config: &Config, flags: &PlanArgs) -> Result<Output, AppError> 
         command.keys.clone(),
         config.capabilities(),
         clouds::clients(config, Arc::new(|_| {}), &LogThrottle::default(), &never)?,
-        first_look(&nodes, config.node_settings()),
+        first_look(nodes, config.node_settings()),
     );
     if flags.all {
         // Before the Services: one that is deleted in between must not seem to have lost

@@ -26,7 +26,7 @@ use crate::error_chain::with_causes;
 use crate::kubernetes::data_version;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
-use crate::kubernetes::node_watch;
+use crate::kubernetes::node_watch::{self, Exchange, NodeChoices};
 use crate::kubernetes::pulse;
 use crate::kubernetes::request_slots::RequestSlots;
 use crate::kubernetes::service_object::Service;
@@ -99,11 +99,13 @@ impl Components {
             self.metrics.clone(),
         );
         self.events = Some(events.clone());
+        let node_choices = Arc::new(NodeChoices::default());
         let (store, service_events) = service_watch::services(
             pulse::listening(watch_client.clone(), self.pulses.services.clone()),
             timing,
             self.eras.clone(),
             self.config.metadata_keys(),
+            node_choices.clone(),
             self.metrics.clone(),
         );
         let services = ServiceWriter::new(
@@ -112,7 +114,11 @@ impl Components {
             slots,
             self.metrics.clone(),
         );
-        let context = self.context(services, cluster, store, events, watched_roles)?;
+        let mut context = self.context(services, cluster, store, events, watched_roles)?;
+        context.memory = Arc::new(Memory {
+            node_choices,
+            ..Memory::default()
+        });
         let context = Arc::new(context);
         self.export_memory(&context);
         self.show_plans(&context);
@@ -120,7 +126,7 @@ impl Components {
         let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
         self.spawn("event-writer", write_events);
-        self.watch_nodes(watch_client, timing, context.roles.clone());
+        self.watch_nodes(watch_client, timing, &context);
         self.follow_data_version(client.clone(), timing, &context);
         let node_changes = node_changes::run(self.nodes.subscribe(), context.clone());
         self.spawn("node-changes", node_changes);
@@ -136,12 +142,24 @@ impl Components {
         Ok(())
     }
 
-    fn watch_nodes(&mut self, client: Client, timing: WatchTiming, roles: watch::Receiver<Role>) {
+    fn watch_nodes(&mut self, client: Client, timing: WatchTiming, context: &Context) {
         let client = pulse::listening(client, self.pulses.nodes.clone());
         let settings = self.config.node_settings();
         let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
-        let (sets, eras) = (self.nodes.clone(), self.eras.subscribe());
-        let follow = node_watch::follow(client, timing, eras, settings, roles, sets, watch_metrics);
+        let (roles, eras) = (context.roles.clone(), self.eras.subscribe());
+        let exchange = Exchange {
+            choices: context.memory.node_choices.clone(),
+            sets: self.nodes.clone(),
+        };
+        let follow = node_watch::follow(
+            client,
+            timing,
+            eras,
+            settings,
+            roles,
+            exchange,
+            watch_metrics,
+        );
         self.spawn("node-watch", follow);
         let (pulses, sees) = (self.pulses.clone(), self.sees.clone());
         self.spawn("sight", sight::follow(pulses, timing.blind_after(), sees));

@@ -15,8 +15,10 @@ pub mod per_service;
 pub mod requeue;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::report::spans::ProvisioningTraces;
+use crate::kubernetes::node_watch::NodeChoices;
 use crate::plan::kept::Kept;
 use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::record::Ingress;
@@ -58,6 +60,8 @@ pub struct Memory {
     pub changes: PendingChanges,
     /// The traces of the Services that wait for their first address.
     pub provisioning_traces: ProvisioningTraces,
+    /// Which Nodes the Services choose, which the watch of the Nodes needs to know.
+    pub node_choices: Arc<NodeChoices>,
     /// The load balancers that have the current Nodes as back ends.
     pub node_sync: NodeSync,
     /// What the clouds keep otherwise than it was requested.
@@ -82,6 +86,7 @@ impl Memory {
             left_calls,
             changes,
             provisioning_traces,
+            node_choices,
             node_sync,
             kept,
             published,
@@ -97,6 +102,7 @@ impl Memory {
         left_calls.forget(uid);
         changes.forget(uid);
         provisioning_traces.forget(uid);
+        node_choices.forget(uid);
         node_sync.forget(uid);
         kept.forget(uid);
         published.forget(uid);
@@ -119,6 +125,7 @@ impl Memory {
             left_calls,
             changes,
             provisioning_traces,
+            node_choices,
             node_sync,
             kept,
             published,
@@ -133,6 +140,7 @@ impl Memory {
         left_calls.retain(alive);
         changes.retain(alive);
         provisioning_traces.retain(alive);
+        node_choices.retain(alive);
         node_sync.retain(alive);
         kept.retain(alive);
         published.retain(alive);

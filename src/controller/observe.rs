@@ -18,9 +18,11 @@ use super::report::events::emit_unclear_switch;
 use super::workqueue::Work;
 use crate::cloud::CloudError;
 use crate::kubernetes::condition::ConditionReason;
+use crate::kubernetes::node_watch::{CHOICES, NodeSet, TooMany};
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
 use crate::plan::naming::{CloudName, ClusterId};
+use crate::plan::node_choice::{self, Chosen};
 use crate::plan::service::ServiceView;
 use crate::plan::{Backends, CloudView, Clouds, Desired, Release, Waiting, desired, plan};
 use cloud_query::QueryResult;
@@ -40,7 +42,6 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         service::view(&object, keys).ok_or(Skip::Unreadable)?
     };
     let spec_hash = SpecHash::of(&view);
-    let nodes = context.watched.nodes.borrow().clone();
     let condition = condition::find(&object, keys.condition());
     let desired = asked(
         &view,
@@ -52,8 +53,10 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         tracing::trace!(?reason, "the Service is not managed by this controller");
         emit_unclear_switch(&object, &view, reason, context);
         memory.changes.forget(&view.uid);
+        memory.node_choices.forget(&view.uid);
         return Err(Skip::UntilChange);
     }
+    let (desired, nodes) = with_nodes(desired, &view, context);
     let version = nodes.as_ref().map_or(0, |nodes| nodes.version);
     if let Some(delay) = delay(&view, spec_hash, version, context) {
         return Err(Skip::For(delay));
@@ -91,6 +94,24 @@ pub fn asked(
         }
         desired => desired,
     }
+}
+
+/// The desired state, and the Nodes that the Service chooses; `None` until they are known.
+fn with_nodes(
+    desired: Desired,
+    view: &ServiceView,
+    context: &Context,
+) -> (Desired, Option<NodeSet>) {
+    let chosen = node_choice::chosen(view);
+    let (desired, chosen) = match context.memory.node_choices.choose(&view.uid, &chosen) {
+        Ok(()) => (desired, chosen),
+        Err(TooMany) => {
+            let problem = node_choice::too_many(view, CHOICES);
+            (desired.with_problem(problem), Chosen::Unknown)
+        }
+    };
+    let sets = context.watched.nodes.borrow();
+    (desired, sets.as_ref().and_then(|sets| sets.of(&chosen)))
 }
 
 /// The time until an attempt may begin.

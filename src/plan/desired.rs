@@ -12,6 +12,7 @@ use super::health_check::HealthCheck;
 use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
+use super::node_choice::NodeChoice;
 use super::problem::{Problem, ProblemKind, Subject};
 use super::service::{PortView, ServiceView};
 
@@ -69,6 +70,8 @@ pub struct Wanted {
     pub owner: Owner,
     /// The clouds, with one load balancer on each; never empty.
     pub clouds: BTreeSet<CloudName>,
+    /// Which Nodes are back ends.
+    pub nodes: NodeChoice,
     /// For each of the clouds, the spec that it can have, without back ends: `nodes` is empty.
     templates: BTreeMap<CloudName, LoadBalancerSpec>,
 }
@@ -81,6 +84,19 @@ impl Wanted {
             nodes: nodes.clone(),
             ..template.unwrap_or_default()
         }
+    }
+}
+
+impl Desired {
+    /// The desired state of a Service with one more problem, if it is managed.
+    pub fn with_problem(self, problem: Problem) -> Self {
+        let (owner, mut problems) = match self {
+            Self::Managed(wanted) => (wanted.owner, Vec::new()),
+            Self::Invalid(invalid) => (invalid.owner, invalid.problems),
+            other @ (Self::Unmanaged(_) | Self::Released(_)) => return other,
+        };
+        problems.push(problem);
+        Self::Invalid(Box::new(Invalid { owner, problems }))
     }
 }
 
@@ -166,6 +182,10 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     let mut problems = Problems::default();
     let chosen = problems.keep(chosen_clouds(service, clouds));
     let template = template(service, &mut problems);
+    let nodes = NodeChoice {
+        selector: problems.keep(annotation::NODE_SELECTOR.value(&service.annotations)),
+        address_type: problems.keep(annotation::NODE_ADDRESS_TYPE.optional(&service.annotations)),
+    };
     let Problems(mut problems) = problems;
     problems.extend(service.refused.iter().map(Refused::problem));
     if problems.is_empty() {
@@ -185,6 +205,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         owner: service.owner(cluster),
         templates: templates.collect(),
         clouds: chosen,
+        nodes,
     }))
 }
 

@@ -62,6 +62,11 @@ impl NodeAddresses {
     pub fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+
+    /// Whether anything but this clone has the allocation.
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
 }
 
 impl PartialEq for NodeAddresses {

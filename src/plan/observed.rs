@@ -62,6 +62,12 @@ pub struct Backends {
     /// Whether they were first seen a moment ago. Until they are settled, no load balancer
     /// loses most of its back ends to them.
     pub unsettled: Option<Unsettled>,
+    /// Whether nobody knows which of these the Service wants, because its selector is invalid.
+    /// None joins meanwhile; those that are no Nodes any more leave.
+    pub only_leave: bool,
+    /// Whether the Service selects Nodes by labels that no Node has had so far, which may be a
+    /// mistake. It empties nothing.
+    pub never_matched: bool,
 }
 
 impl Backends {

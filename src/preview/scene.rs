@@ -92,7 +92,7 @@ impl Scene {
             MetadataKeys::new("mycloud.com"),
             BTreeMap::from(capabilities),
             clouds.map(name),
-            first_look(&Vec::from_iter(nodes), NODES),
+            first_look(Vec::from_iter(nodes), NODES),
         )
     }
 

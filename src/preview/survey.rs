@@ -16,11 +16,12 @@ use crate::controller::memory::left_calls::LeftCalls;
 use crate::controller::memory::pending_creates::PendingCreates;
 use crate::controller::observe::cloud_query::{CloudQuery, QueryResult, Sources, cloud_queries};
 use crate::controller::observe::{asked, or_unreachable};
-use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::node_watch::NodeSets;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{MetadataKeys, condition, service};
 use crate::plan::kept::Kept;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey};
+use crate::plan::node_choice;
 use crate::plan::{Clouds, plan};
 use crate::priority::Priority;
 use crate::reason::Reason;
@@ -35,7 +36,7 @@ pub struct Survey {
     pub capabilities: Clouds,
     /// Inventories of its own, so that a preview changes nothing that the controller uses.
     pub clouds: BTreeMap<CloudName, CloudHandle>,
-    pub nodes: NodeSet,
+    pub nodes: NodeSets,
     /// The clouds that did not answer: they are not asked about every other Service.
     pub out_of_reach: Mutex<BTreeMap<CloudName, String>>,
 }
@@ -54,7 +55,7 @@ impl Survey {
         metadata_keys: MetadataKeys,
         capabilities: Clouds,
         clients: impl IntoIterator<Item = (CloudName, Arc<dyn Cloud>)>,
-        nodes: NodeSet,
+        nodes: NodeSets,
     ) -> Self {
         let clouds = clients.into_iter();
         let clouds = clouds.map(|(name, client)| (name, CloudHandle::new(client)));
@@ -126,7 +127,8 @@ impl Survey {
             (query.name, answer)
         });
         let (answers, errors) = or_unreachable(join_all(answers).await);
-        let backends = self.nodes.backends(view.ip_family).clone();
+        let nodes = self.nodes.preview(&node_choice::chosen(&view));
+        let backends = nodes.backends(view.ip_family).clone();
         let clouds = ObservedClouds::of(&view, kept, backends, answers);
         let plan = plan(&desired, &clouds.observed);
         Preview::Planned(Box::new(Planned {
@@ -135,8 +137,8 @@ impl Survey {
             desired,
             observed: clouds.observed,
             nodes: NodeCounts {
-                eligible: self.nodes.eligible,
-                excluded: self.nodes.excluded,
+                eligible: nodes.eligible,
+                excluded: nodes.excluded,
             },
             plan,
             errors,

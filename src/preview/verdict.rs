@@ -4,8 +4,9 @@ use strum::IntoStaticStr;
 
 use super::{Planned, Preview};
 use crate::controller::error::Unfinished;
-use crate::controller::report::condition::{explain, readiness};
+use crate::controller::report::condition::{explain, lack_of_nodes, readiness};
 use crate::plan::annotation::ENABLE;
+use crate::plan::node_choice::NodeChoice;
 use crate::plan::problem::{Problem, describe_problems};
 use crate::plan::{Desired, NotOurs, Release, Waiting};
 
@@ -95,7 +96,14 @@ impl Planned {
         match waiting {
             Waiting::NotOurs(reason) => self.not_ours(*reason),
             Waiting::Invalid(problems) => describe_problems(problems, &self.prefix),
-            Waiting::NoEligibleNodes => "No Node is eligible as a back end, or none has a usable address of the configured type; load balancers keep the back ends that they have".into(),
+            Waiting::NoEligibleNodes => {
+                let choice = match &self.desired {
+                    Desired::Managed(wanted) => wanted.nodes.clone(),
+                    _ => NodeChoice::default(),
+                };
+                let lack = lack_of_nodes(&choice, &self.observed.backends);
+                format!("{lack}; load balancers keep the back ends that they have")
+            }
             Waiting::StillDeleting(cloud, id) => {
                 format!("The load balancer {id} on {cloud} is still being deleted")
             }

@@ -23,6 +23,7 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
     let mistake = prop_oneof![
         12 => Just(Mistake::None),
         1 => Just(Mistake::Bandwidth),
+        1 => Just(Mistake::NodeSelector),
         1 => Just(Mistake::Protocol),
         1 => Just(Mistake::CloudName),
     ];

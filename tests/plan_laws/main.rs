@@ -24,6 +24,7 @@ mod expected;
 mod fault;
 mod generate;
 mod invariants;
+mod node_choice;
 mod node_hold;
 mod runs;
 mod scene;

@@ -50,6 +50,7 @@ pub enum Kind {
 pub enum Mistake {
     None,
     Bandwidth,
+    NodeSelector,
     Protocol,
     CloudName,
 }
@@ -209,6 +210,10 @@ impl Scene {
             Mistake::Bandwidth => "fast",
             _ => "5M",
         };
+        let selector = match self.mistake {
+            Mistake::NodeSelector => "pool in edge",
+            _ => "",
+        };
         let enable = (self.kind != Kind::NotEnabled).to_string();
         ServiceView {
             key: ServiceKey {
@@ -224,6 +229,7 @@ impl Scene {
                 ("enable", enable),
                 ("provider", provider),
                 ("lb-bandwidth", bandwidth.into()),
+                ("node-selector", selector.into()),
             ]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),

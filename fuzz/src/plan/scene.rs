@@ -65,8 +65,7 @@ pub(super) fn backends(choices: &mut Choices<'_>) -> Backends {
     Backends {
         addresses: nodes(choices),
         none_confirmed: choices.flag(),
-        some_unknown: false,
-        unsettled: None,
+        ..Backends::default()
     }
 }
 

@@ -237,7 +237,12 @@ impl Executor<'_> {
             return;
         }
         let node_sync = &self.context.memory.node_sync;
-        if let Some(took) = node_sync.mark_in_sync(&self.service.view.uid, name) {
+        let Some(nodes) = &self.service.nodes else {
+            return;
+        };
+        let took = node_sync.mark_in_sync(&self.service.view.uid, name, nodes);
+        // A Service that chooses other Nodes has not waited for a change of them.
+        if let Some(took) = took.filter(|_| self.service.is_edited != Some(true)) {
             metrics.synced(name.as_str(), took);
         }
     }

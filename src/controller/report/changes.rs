@@ -83,7 +83,9 @@ impl<'a> Subject<'a> {
         // All clouds have the current Nodes as back ends.
         if result.errors.is_empty() && result.waiting.is_empty() {
             for cloud in &wanted.clouds {
-                memory.node_sync.mark_in_sync(&view.uid, cloud);
+                if let Some(nodes) = &self.service.nodes {
+                    memory.node_sync.mark_in_sync(&view.uid, cloud, nodes);
+                }
             }
         }
         let unfinished: Vec<_> = Unfinished::all(result.failures(), pending).collect();

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use crate::cloud::ErrorKind;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
+use crate::plan::excerpt;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::CloudName;
+use crate::plan::node_choice::NodeChoice;
 use crate::plan::problem::{self, Problem, ProblemKind, describe_problems};
-use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
+use crate::plan::{Backends, CloudView, Desired, Observed, Waiting, Wanted, unready};
 use crate::reason::Reason;
 
 /// The condition to set; `None` if there is none to set: the Service is not
@@ -76,11 +78,33 @@ fn without_nodes(wanted: &Wanted, observed: &Observed) -> Option<Readiness> {
     } else {
         "the load balancers have no back ends"
     };
-    let message = format!(
-        "No Node is eligible as a back end, or none has a usable address of the configured type; {consequence}"
-    );
+    let lack = lack_of_nodes(&wanted.nodes, &observed.backends);
+    let message = format!("{lack}; {consequence}");
     let reason = condition_reason(Reason::NoEligibleNodes);
     Some(Readiness::new(reason, message))
+}
+
+/// Why no Node is a back end, as the begin of a sentence.
+pub fn lack_of_nodes(choice: &NodeChoice, backends: &Backends) -> String {
+    let NodeChoice {
+        selector,
+        address_type,
+    } = choice;
+    let asked = excerpt::quoted(&selector.to_string());
+    if backends.never_matched {
+        return format!(
+            "No Node has the labels that the annotation node-selector asks for, {asked}"
+        );
+    }
+    let nodes = match selector.is_everything() {
+        true => "No Node".to_owned(),
+        false => format!("No Node with the labels {asked}"),
+    };
+    let kind = match address_type {
+        None => "configured type".to_owned(),
+        Some(kind) => format!("type {}", kind.as_str()),
+    };
+    format!("{nodes} is eligible as a back end, or none has a usable address of the {kind}")
 }
 
 /// The condition of a Service with these problems.

@@ -11,9 +11,11 @@ use crate::plan::capabilities::Feature;
 use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::Algorithm;
 use crate::plan::naming::CloudName;
+use crate::plan::node_choice::NodeAddressType;
+use crate::plan::node_selector::NodeSelector;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 15] = [
+pub const ALL: [&About; 17] = [
     &ENABLE.about,
     &PROVIDER.about,
     &LB_SPEC.about,
@@ -27,6 +29,8 @@ pub const ALL: [&About; 15] = [
     &HEALTH_CHECK_HEALTHY_THRESHOLD.about,
     &HEALTH_CHECK_UNHEALTHY_THRESHOLD.about,
     &SOURCE_RANGES.about,
+    &NODE_SELECTOR.about,
+    &NODE_ADDRESS_TYPE.about,
     &LB_ID,
     &LB_CLOUD,
 ];
@@ -219,6 +223,35 @@ pub const SOURCE_RANGES: Annotation<Vec<String>> = Annotation {
         needs: Needs::Feature(Feature::SourceRanges),
     },
     parse: grammar::source_ranges,
+};
+
+/// Which Nodes are back ends; its grammar is that of kubectl.
+pub const NODE_SELECTOR: Annotation<NodeSelector> = Annotation {
+    about: About {
+        name: "node-selector",
+        help: "the labels of the Nodes that are back ends",
+        rule: "a label selector as in `kubectl get nodes --selector`, of at most 1024 bytes",
+        example: "pool=edge,zone in (a,b),!spot",
+        when_absent: WhenAbsent::Means("all Nodes"),
+        when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Nothing,
+    },
+    parse: NodeSelector::parse,
+};
+
+pub const NODE_ADDRESS_TYPE: Annotation<NodeAddressType> = Annotation {
+    about: About {
+        name: "node-address-type",
+        help: "which addresses of the Nodes are back ends: `InternalIP` or `ExternalIP`",
+        rule: "`internal` or `external`",
+        example: "internal",
+        when_absent: WhenAbsent::Means("`nodeAddressType` of the configuration"),
+        when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Nothing,
+    },
+    parse: grammar::node_address_type,
 };
 
 pub const LB_ID: About = About {

@@ -25,6 +25,8 @@ fn takes(about: &About, value: &str) -> bool {
         "health-check-timeout" => read(&HEALTH_CHECK_TIMEOUT, value),
         "health-check-healthy-threshold" => read(&HEALTH_CHECK_HEALTHY_THRESHOLD, value),
         "health-check-unhealthy-threshold" => read(&HEALTH_CHECK_UNHEALTHY_THRESHOLD, value),
+        "node-selector" => read(&NODE_SELECTOR, value),
+        "node-address-type" => read(&NODE_ADDRESS_TYPE, value),
         name if name == SOURCE_RANGES.name() => read(&SOURCE_RANGES, value),
         name => panic!("{name} is in no row"),
     }

@@ -131,3 +131,29 @@ fn while_a_node_cannot_be_read_back_ends_only_join() {
         assert_eq!(backends(&observed, &found), nodes(expected).addresses);
     }
 }
+
+#[test]
+fn with_an_invalid_selector_only_what_is_no_node_any_more_leaves() {
+    let base = service("cloud1");
+    let found = load_balancer(&base, &nodes(&["10.0.0.1", "10.0.0.2", "10.0.0.3"]));
+    let all = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+    let cases: [(&[&str], &[&str], &str); 4] = [
+        (
+            &["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"],
+            &all,
+            "none joins",
+        ),
+        (&["10.0.0.1", "10.0.0.4"], &["10.0.0.1"], "two are gone"),
+        (&["10.0.0.4"], &all, "perhaps other addresses are meant"),
+        (&[], &all, "nobody knows"),
+    ];
+    for (seen, expected, why) in cases {
+        let seen = Backends {
+            only_leave: true,
+            ..nodes(seen)
+        };
+        let observed = Observed::of_service(&base, seen);
+        let kept = backends(&observed, &found);
+        assert_eq!(kept, nodes(expected).addresses, "{why}");
+    }
+}
