@@ -51,6 +51,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     match desired {
         Desired::Unmanaged(reason) => Plan::waiting(Waiting::NotOurs(*reason)),
         Desired::Invalid(invalid) => plan_invalid(invalid, observed),
+        Desired::Paused => Plan::waiting(Waiting::Paused),
         Desired::Released(release) => plan_release(*release, observed),
         Desired::Managed(wanted) => plan_wanted(wanted, observed),
     }

@@ -4,7 +4,7 @@ use strum::IntoStaticStr;
 
 use super::{Planned, Preview};
 use crate::controller::error::Unfinished;
-use crate::controller::report::condition::{explain, readiness};
+use crate::controller::report::condition::{explain, paused, readiness};
 use crate::plan::annotation::ENABLE;
 use crate::plan::problem::{Problem, describe_problems};
 use crate::plan::{Desired, NotOurs, Release, Waiting};
@@ -19,6 +19,8 @@ pub enum Verdict {
     Waiting,
     /// The configuration of the Service is invalid.
     Invalid,
+    /// The user has paused the Service.
+    Paused,
     /// A field of the Service cannot be read, so nothing is decided about it.
     Unreadable,
     /// Every load balancer is as requested and serves.
@@ -61,6 +63,7 @@ impl Planned {
                 (Verdict::Changes, format!("{actions} {steps} to perform"))
             }
             Desired::Released(_) | Desired::Managed(_) => self.nothing_to_do(),
+            Desired::Paused => (Verdict::Paused, self.nothing_to_do().1),
         }
     }
 
@@ -95,6 +98,7 @@ impl Planned {
         match waiting {
             Waiting::NotOurs(reason) => self.not_ours(*reason),
             Waiting::Invalid(problems) => describe_problems(problems, &self.prefix),
+            Waiting::Paused => paused(&self.prefix).message,
             Waiting::NoEligibleNodes => "No Node is eligible as a back end, or none has a usable address of the configured type; load balancers keep the back ends that they have".into(),
             Waiting::StillDeleting(cloud, id) => {
                 format!("The load balancer {id} on {cloud} is still being deleted")

@@ -29,6 +29,7 @@ pub struct Scene {
     pub kind: Kind,
     pub deleting: bool,
     pub mistake: Mistake,
+    pub pause: Pause,
     pub finalizer: bool,
     pub published: Published,
     pub nodes: Nodes,
@@ -52,6 +53,15 @@ pub enum Mistake {
     Bandwidth,
     Protocol,
     CloudName,
+}
+
+/// The annotation `paused`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    None,
+    On,
+    /// Neither a yes nor a no.
+    Unclear,
 }
 
 /// The addresses in the status of the Service.
@@ -210,6 +220,11 @@ impl Scene {
             _ => "5M",
         };
         let enable = (self.kind != Kind::NotEnabled).to_string();
+        let paused = match self.pause {
+            Pause::None => "no",
+            Pause::On => "true",
+            Pause::Unclear => "True",
+        };
         ServiceView {
             key: ServiceKey {
                 namespace: "default".into(),
@@ -224,6 +239,7 @@ impl Scene {
                 ("enable", enable),
                 ("provider", provider),
                 ("lb-bandwidth", bandwidth.into()),
+                ("paused", paused.into()),
             ]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::cloud::ErrorKind;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
+use crate::plan::annotation::PAUSED;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::CloudName;
 use crate::plan::problem::{self, Problem, ProblemKind, describe_problems};
@@ -30,6 +31,7 @@ pub fn readiness<'a>(
         Desired::Unmanaged(_) => None,
         Desired::Released(_) => failed.or_else(|| waiting.into_iter().find_map(explain)),
         Desired::Invalid(found) => Some(invalid(&found.problems, prefix)),
+        Desired::Paused => Some(paused(prefix)),
         Desired::Managed(wanted) => failed
             .or_else(|| queued_repair(&waiting, observed))
             .or_else(|| not_serving(&unready(wanted, observed)))
@@ -81,6 +83,15 @@ fn without_nodes(wanted: &Wanted, observed: &Observed) -> Option<Readiness> {
     );
     let reason = condition_reason(Reason::NoEligibleNodes);
     Some(Readiness::new(reason, message))
+}
+
+/// The condition of a Service that its user has paused.
+pub fn paused(prefix: &str) -> Readiness {
+    let name = PAUSED.name();
+    let message = format!(
+        "Paused by annotation {prefix}/{name}: load balancers and addresses stay as they are, and only a deletion of the Service is carried out; remove the annotation to go on"
+    );
+    Readiness::new(condition_reason(Reason::Paused), message)
 }
 
 /// The condition of a Service with these problems.
@@ -179,6 +190,7 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             | Waiting::Unanswered(_)
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_)
+            | Waiting::Paused
             | Waiting::StillDeleting(..) => return None,
         },
     };
@@ -202,6 +214,7 @@ fn condition_reason(reason: Reason) -> ConditionReason {
         Reason::Provisioning | Reason::Deleting => ConditionReason::Provisioning,
         Reason::InvalidSpec => ConditionReason::InvalidConfiguration,
         Reason::Unsupported => ConditionReason::Unsupported,
+        Reason::Paused => ConditionReason::Paused,
         Reason::NameTaken => ConditionReason::NotOwned,
         Reason::NotConfigured | Reason::SharedAccount => ConditionReason::CloudNotConfigured,
         Reason::CloudFailed => ConditionReason::CloudError,

@@ -142,6 +142,7 @@ pub fn emit_condition_change(service: &ObservedService, readiness: &Readiness, c
         ConditionReason::Provisioning | ConditionReason::Drifted => return,
         ConditionReason::InvalidConfiguration => EventReason::InvalidConfiguration,
         ConditionReason::Unsupported => EventReason::Unsupported,
+        ConditionReason::Paused => EventReason::Paused,
         ConditionReason::NotOwned => EventReason::LoadBalancerNotOwned,
         ConditionReason::NoEligibleNodes => EventReason::UnAvailableLoadBalancer,
         ConditionReason::CloudNotConfigured
@@ -256,7 +257,7 @@ fn warnings(
         explanations.map(|explanation| (EventReason::SyncLoadBalancerFailed, explanation.message)),
     );
     // A misspelt annotation may be what makes the Service invalid.
-    if let Desired::Managed(_) | Desired::Invalid(_) = &service.desired {
+    if let Desired::Managed(_) | Desired::Invalid(_) | Desired::Paused = &service.desired {
         let view = &service.view;
         let ports = view.ports.iter().map(|port| &*port.name);
         let unknown = annotation::describe_unknown(view.annotations.keys(), ports, prefix);

@@ -32,6 +32,8 @@ pub enum EventReason {
     InvalidConfiguration,
     /// A cloud cannot do what the Service asks of it.
     Unsupported,
+    /// The user has paused the Service.
+    Paused,
     /// An annotation with our prefix is unknown.
     UnknownAnnotation,
     /// The Service refers to a load balancer of another owner, which is left alone.
@@ -52,7 +54,8 @@ impl EventReason {
             | Self::EnsuredLoadBalancer
             | Self::UpdatedLoadBalancer
             | Self::DeletingLoadBalancer
-            | Self::DeletedLoadBalancer => EventType::Normal,
+            | Self::DeletedLoadBalancer
+            | Self::Paused => EventType::Normal,
             Self::SyncLoadBalancerFailed
             | Self::UnAvailableLoadBalancer
             | Self::InvalidConfiguration
