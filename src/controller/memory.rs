@@ -11,13 +11,15 @@ pub mod node_sync;
 pub mod own_writes;
 pub mod pending_creates;
 pub mod per_service;
+pub mod repairs;
 pub mod requeue;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
+use super::attempt::SpecHash;
 use super::report::spans::ProvisioningTraces;
-use crate::plan::kept::Kept;
-use crate::plan::naming::{CloudName, ServiceUid};
+use crate::plan::kept::Unmet;
+use crate::plan::naming::ServiceUid;
 use crate::plan::record::Ingress;
 use changes::PendingChanges;
 use drift::Drift;
@@ -29,6 +31,7 @@ use node_sync::NodeSync;
 use own_writes::OwnWrites;
 use pending_creates::PendingCreates;
 use per_service::PerService;
+use repairs::RepeatedRepairs;
 use requeue::RequeuePolicy;
 
 /// Every per-Service store of this replica.
@@ -40,6 +43,8 @@ pub struct Memory {
     pub edits: EditBudget,
     /// The Services that were in sync, and the slots of repairs.
     pub drift: Drift,
+    /// The repairs that may have been undone.
+    pub repairs: RepeatedRepairs,
     /// The Events that were emitted already.
     pub event_dedup: EventDedup,
     /// Our own writes that the watch has not shown yet.
@@ -56,13 +61,40 @@ pub struct Memory {
     pub provisioning_traces: ProvisioningTraces,
     /// The load balancers that have the current Nodes as back ends.
     pub node_sync: NodeSync,
-    /// What the clouds keep otherwise than it was requested.
-    pub kept: PerService<BTreeMap<CloudName, Kept>>,
+    /// What the clouds show otherwise than it was requested, apart from `repairs`.
+    unmet: PerService<Unmet>,
     /// The addresses that the status of a Service had after its last attempt.
     pub published: PerService<Vec<Ingress>>,
 }
 
 impl Memory {
+    /// What is known of the values that the clouds show otherwise than a Service requests.
+    pub fn unmet(&self, uid: &ServiceUid, spec_hash: SpecHash) -> Unmet {
+        Unmet {
+            given_up: self.repairs.given_up(uid, spec_hash),
+            ..self.unmet.get(uid).unwrap_or_default()
+        }
+    }
+
+    /// Keeps for the next attempt what this one has shown.
+    pub fn set_unmet(&self, uid: &ServiceUid, unmet: Unmet) {
+        let Unmet {
+            under_way,
+            kept,
+            given_up: _,
+        } = unmet;
+        if under_way.is_empty() && kept.is_empty() {
+            self.unmet.forget(uid);
+            return;
+        }
+        let unmet = Unmet {
+            under_way,
+            kept,
+            ..Unmet::default()
+        };
+        self.unmet.insert(uid, unmet);
+    }
+
     /// Drops the state of a deleted Service.
     pub fn forget(&self, uid: &ServiceUid) {
         // Destructured exhaustively: a store that is left out does not compile.
@@ -70,6 +102,7 @@ impl Memory {
             requeue,
             edits,
             drift,
+            repairs,
             event_dedup,
             mutation_cache,
             own_writes,
@@ -78,12 +111,13 @@ impl Memory {
             changes,
             provisioning_traces,
             node_sync,
-            kept,
+            unmet,
             published,
         } = self;
         requeue.forget(uid);
         edits.forget(uid);
         drift.forget(uid);
+        repairs.forget(uid);
         event_dedup.forget(uid);
         mutation_cache.forget(uid);
         own_writes.forget(uid);
@@ -92,7 +126,7 @@ impl Memory {
         changes.forget(uid);
         provisioning_traces.forget(uid);
         node_sync.forget(uid);
-        kept.forget(uid);
+        unmet.forget(uid);
         published.forget(uid);
     }
 
@@ -103,6 +137,7 @@ impl Memory {
             requeue,
             edits,
             drift,
+            repairs,
             event_dedup,
             mutation_cache,
             own_writes,
@@ -113,12 +148,13 @@ impl Memory {
             changes,
             provisioning_traces,
             node_sync,
-            kept,
+            unmet,
             published,
         } = self;
         requeue.retain(alive);
         edits.retain(alive);
         drift.retain(alive);
+        repairs.retain(alive);
         event_dedup.retain(alive);
         mutation_cache.retain(alive);
         own_writes.retain(alive);
@@ -126,7 +162,7 @@ impl Memory {
         changes.retain(alive);
         provisioning_traces.retain(alive);
         node_sync.retain(alive);
-        kept.retain(alive);
+        unmet.retain(alive);
         published.retain(alive);
     }
 }

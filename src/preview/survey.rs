@@ -19,7 +19,7 @@ use crate::controller::observe::{asked, or_unreachable};
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{MetadataKeys, condition, service};
-use crate::plan::kept::Kept;
+use crate::plan::kept::Unmet;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey};
 use crate::plan::{Clouds, plan};
 use crate::priority::Priority;
@@ -43,7 +43,7 @@ pub struct Survey {
 /// What a leader remembers of a Service.
 #[derive(Default)]
 pub struct Remembered {
-    pub kept: BTreeMap<CloudName, Kept>,
+    pub unmet: Unmet,
     pub pending_creates: PendingCreates,
 }
 
@@ -108,7 +108,7 @@ impl Survey {
         let (cluster, capabilities) = (&self.cluster, &self.capabilities);
         let desired = asked(&view, condition.is_some(), cluster, capabilities);
         let Remembered {
-            kept,
+            unmet,
             pending_creates,
         } = remembered;
         // A preview leaves no call behind.
@@ -127,7 +127,7 @@ impl Survey {
         });
         let (answers, errors) = or_unreachable(join_all(answers).await);
         let backends = self.nodes.backends(view.ip_family).clone();
-        let clouds = ObservedClouds::of(&view, kept, backends, answers);
+        let clouds = ObservedClouds::of(&view, unmet, backends, answers);
         let plan = plan(&desired, &clouds.observed);
         Preview::Planned(Box::new(Planned {
             condition: condition.cloned(),

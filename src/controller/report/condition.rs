@@ -137,15 +137,21 @@ fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Re
 
 /// What a user should know of a load balancer that serves.
 fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Option<String> {
-    let kept = observed.kept.get(cloud);
+    let kept = observed.unmet.kept.get(cloud);
     let kept = kept.filter(|kept| kept.as_requested(found) != *found);
     let kept = kept.map(|kept| {
         let fields = kept.fields().join(", ");
         format!("{cloud} keeps otherwise than requested: {fields}")
     });
+    let given_up = observed.unmet.given_up.get(cloud);
+    let given_up = given_up.filter(|left| left.as_requested(found) != *found);
+    let given_up = given_up.map(|left| {
+        let fields = left.fields().join(", ");
+        format!("{cloud} shows otherwise than requested, and repairs were undone: {fields}")
+    });
     let refused = found.addresses.refused.as_ref();
     let refused = refused.map(|refused| format!("not published on {cloud}: {refused}"));
-    let remarks: Vec<String> = kept.into_iter().chain(refused).collect();
+    let remarks: Vec<String> = [kept, given_up, refused].into_iter().flatten().collect();
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 

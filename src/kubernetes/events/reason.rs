@@ -42,6 +42,8 @@ pub enum EventReason {
     OrphanedLoadBalancer,
     /// A load balancer was changed or deleted outside the cluster; it is restored.
     LoadBalancerDrifted,
+    /// A load balancer was changed again after identical repairs; it is left so.
+    DriftNotRepairable,
     /// Another client overwrites the published addresses.
     StatusOverwritten,
 }
@@ -64,6 +66,7 @@ impl EventReason {
             | Self::LoadBalancerNotOwned
             | Self::OrphanedLoadBalancer
             | Self::LoadBalancerDrifted
+            | Self::DriftNotRepairable
             | Self::StatusOverwritten => EventType::Warning,
         }
     }
