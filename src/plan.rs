@@ -54,6 +54,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     match desired {
         Desired::Unmanaged(reason) => Plan::waiting(Waiting::NotOurs(*reason)),
         Desired::Invalid(invalid) => plan_invalid(invalid, observed),
+        Desired::Paused => Plan::waiting(Waiting::Paused),
         Desired::Released(release) => plan_release(*release, observed),
         Desired::Managed(wanted) => plan_wanted(wanted, observed),
     }
@@ -151,7 +152,8 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
                 if !is_unsure {
                     let nodes = backends(observed, found);
                     let read = observed.as_requested(cloud, found);
-                    mutations.extend(update(wanted, cloud, &read, &nodes));
+                    let update = update(wanted, cloud, &read, &nodes);
+                    mutations.extend(update.filter(|update| is_new(update, found, observed)));
                 }
             }
             Some(
@@ -325,7 +327,7 @@ fn follow_nodes(
         return None;
     }
     let read = observed.as_requested(cloud, found);
-    Some(Action::Update {
+    let update = Action::Update {
         cloud: cloud.clone(),
         id: found.id.clone(),
         request: request_with_nodes(owner, &read, &nodes)?,
@@ -333,7 +335,18 @@ fn follow_nodes(
             .into_iter()
             .collect(),
         urgency: Urgency::Background,
-    })
+    };
+    Some(update).filter(|update| is_new(update, found, observed))
+}
+
+/// Whether the cloud is not carrying out the same update of a load balancer already.
+fn is_new(update: &Action, found: &LoadBalancer, observed: &Observed) -> bool {
+    match update {
+        Action::Update { cloud, request, .. } => {
+            !observed.is_under_way(cloud, found, &request.spec)
+        }
+        _ => true,
+    }
 }
 
 /// The request for what a load balancer has, with other back ends; `None` if it has values

@@ -3,7 +3,7 @@
 use my_cloud_controller_manager::kubernetes::condition::{ConditionReason, Readiness};
 use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::annotation::{
-    ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, describe_unknown,
+    ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, PAUSED, describe_unknown,
 };
 use my_cloud_controller_manager::plan::excerpt::MESSAGE_LIMIT;
 use my_cloud_controller_manager::plan::load_balancer::{LoadBalancerSpec, Protocol};
@@ -40,6 +40,10 @@ pub fn check(view: &ServiceView) -> Desired {
         Desired::Invalid(invalid) => {
             assert!(!view.deleting && view.is_load_balancer && view.class.is_none());
             check_problems(invalid);
+        }
+        Desired::Paused => {
+            let value = view.annotations.get(PAUSED.name()).map(String::as_str);
+            assert!(value == Some("true") && !view.deleting && queried.is_empty());
         }
         Desired::Managed(wanted) => {
             assert!(is_on && !view.deleting);

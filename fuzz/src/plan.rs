@@ -100,7 +100,9 @@ fn check_delete(cloud: &CloudName, before: &[Action], desired: &Desired) {
             let waits = |action: &Action| matches!(action, Action::AwaitServing { .. });
             assert!(before.iter().any(waits), "make before break");
         }
-        Desired::Unmanaged(_) | Desired::Invalid(_) => panic!("a delete for {desired:?}"),
+        Desired::Unmanaged(_) | Desired::Invalid(_) | Desired::Paused => {
+            panic!("a delete for {desired:?}")
+        }
     }
 }
 

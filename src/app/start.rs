@@ -26,7 +26,7 @@ use crate::error_chain::with_causes;
 use crate::kubernetes::data_version;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
-use crate::kubernetes::node_watch::{self, Exchange, NodeChoices};
+use crate::kubernetes::node_watch::{self, Exchange};
 use crate::kubernetes::pulse;
 use crate::kubernetes::request_slots::RequestSlots;
 use crate::kubernetes::service_object::Service;
@@ -99,13 +99,13 @@ impl Components {
             self.metrics.clone(),
         );
         self.events = Some(events.clone());
-        let node_choices = Arc::new(NodeChoices::default());
+        let memory = Arc::new(Memory::default());
         let (store, service_events) = service_watch::services(
             pulse::listening(watch_client.clone(), self.pulses.services.clone()),
             timing,
             self.eras.clone(),
             self.config.metadata_keys(),
-            node_choices.clone(),
+            memory.node_choices.clone(),
             self.metrics.clone(),
         );
         let services = ServiceWriter::new(
@@ -114,11 +114,7 @@ impl Components {
             slots,
             self.metrics.clone(),
         );
-        let mut context = self.context(services, cluster, store, events, watched_roles)?;
-        context.memory = Arc::new(Memory {
-            node_choices,
-            ..Memory::default()
-        });
+        let context = self.context(services, cluster, store, memory, events, watched_roles)?;
         let context = Arc::new(context);
         self.export_memory(&context);
         self.show_plans(&context);
@@ -213,6 +209,7 @@ impl Components {
         services: ServiceWriter,
         cluster: ClusterId,
         services_store: Store<Service>,
+        memory: Arc<Memory>,
         events: Events,
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
@@ -244,7 +241,7 @@ impl Components {
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),
             log_throttle,
-            memory: Arc::new(Memory::default()),
+            memory,
             queue: Workqueue::new(concurrency, self.metrics.clone()),
             roles,
             stopping: self.stopping.clone(),

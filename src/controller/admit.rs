@@ -61,7 +61,12 @@ pub fn admit<'a>(
         .map(|query| Some((query.name.clone(), query.known(is_listed)?)))
         .collect();
     let known = known.map(|known| {
-        ObservedClouds::of(&service.view, service.kept.clone(), backends.clone(), known)
+        ObservedClouds::of(
+            &service.view,
+            service.unmet.clone(),
+            backends.clone(),
+            known,
+        )
     });
     let planned = known
         .as_ref()

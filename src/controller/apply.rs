@@ -25,7 +25,8 @@ use super::pace::PacedPlan;
 use super::report::{events, metrics};
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
-use crate::plan::execution::{Certainty, Execution, Lane, Reach};
+use crate::plan::execution::{Certainty, Effect, Execution, Lane, Reach};
+use crate::plan::kept::Kept;
 use crate::plan::naming::CloudName;
 use crate::plan::{Action, Plan, Waiting};
 use crate::telemetry::traces;
@@ -253,6 +254,7 @@ impl Progress {
         self.begun.remove(lane);
         match end {
             End::Action(Ok(outcome)) => {
+                self.remember_repair(lane, executor);
                 let action = self.execution.succeeded(lane, outcome);
                 if let Some(action) = &action {
                     metrics::count_repair(action, &executor.repairs, executor.context);
@@ -263,6 +265,25 @@ impl Progress {
             End::ServiceChecked { is_gone } => self.execution.service_checked(is_gone),
             End::Undone => self.execution.undone(),
             End::Rested => {}
+        }
+    }
+
+    /// Remembers what the update under way in a lane has repaired.
+    fn remember_repair(&self, lane: &Lane, executor: &Executor<'_>) {
+        let observed = self.execution.observed();
+        let Some(Effect::Apply(Action::Update { cloud, request, .. })) =
+            self.execution.effect(lane)
+        else {
+            return;
+        };
+        let found = observed.load_balancer(cloud);
+        let found = found.filter(|_| executor.repairs.contains_key(cloud));
+        let read = found.map(|found| observed.as_requested(cloud, found));
+        let difference = read.and_then(|read| Kept::before_update(&request.spec, &read));
+        if let Some(difference) = difference {
+            let (service, memory) = (executor.service, &executor.context.memory);
+            let (uid, spec_hash) = (&service.view.uid, service.spec_hash);
+            memory.repairs.record(uid, spec_hash, cloud, difference);
         }
     }
 

@@ -12,7 +12,7 @@ use super::workqueue::Need;
 use crate::cloud::CloudError;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_object::Service;
-use crate::plan::kept::Kept;
+use crate::plan::kept::Unmet;
 use crate::plan::load_balancer::State;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::service::ServiceView;
@@ -57,8 +57,8 @@ pub struct ObservedService {
     /// Whether every load balancer served, by our condition: its status was "True", or
     /// only Nodes were missing.
     pub was_ready: bool,
-    /// What the clouds keep otherwise than it was requested, by earlier attempts.
-    pub kept: BTreeMap<CloudName, Kept>,
+    /// What earlier attempts know of the values that the clouds show otherwise than requested.
+    pub unmet: Unmet,
     /// Whether the Service was edited since this leader saw it in sync; `None` if this
     /// leader has not seen that.
     pub is_edited: Option<bool>,
@@ -101,12 +101,12 @@ impl ObservedClouds {
     /// The state that queries have shown so far.
     pub fn of(
         view: &ServiceView,
-        kept: BTreeMap<CloudName, Kept>,
+        unmet: Unmet,
         backends: Backends,
         results: impl IntoIterator<Item = (CloudName, QueryResult)>,
     ) -> Self {
         let observed = Observed {
-            kept,
+            unmet,
             ..Observed::of_service(view, backends)
         };
         let mut clouds = Self {
@@ -120,7 +120,7 @@ impl ObservedClouds {
                 .extend(disowned.map(|id| (name.clone(), id)));
             clouds.observed.clouds.insert(name, view);
         }
-        clouds.observed.forget_resolved();
+        clouds.observed.resolve_unmet();
         clouds
     }
 }

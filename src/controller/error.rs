@@ -138,6 +138,7 @@ impl<'a> Unfinished<'a> {
                     ProblemKind::Invalid => Reason::InvalidSpec,
                     ProblemKind::Unsupported => Reason::Unsupported,
                 },
+                Waiting::Paused => Reason::Paused,
                 Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) => Reason::CloudUnavailable,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
                 Waiting::ShownTwice { .. } => Reason::SharedAccount,

@@ -12,15 +12,17 @@ pub mod node_sync;
 pub mod own_writes;
 pub mod pending_creates;
 pub mod per_service;
+pub mod repairs;
 pub mod requeue;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::attempt::SpecHash;
 use super::report::spans::ProvisioningTraces;
 use crate::kubernetes::node_watch::NodeChoices;
-use crate::plan::kept::Kept;
-use crate::plan::naming::{CloudName, ServiceUid};
+use crate::plan::kept::Unmet;
+use crate::plan::naming::ServiceUid;
 use crate::plan::record::Ingress;
 use changes::PendingChanges;
 use cloud_backoff::CloudBackoff;
@@ -33,6 +35,7 @@ use node_sync::NodeSync;
 use own_writes::OwnWrites;
 use pending_creates::PendingCreates;
 use per_service::PerService;
+use repairs::RepeatedRepairs;
 use requeue::RequeuePolicy;
 
 /// Every per-Service store of this replica.
@@ -46,6 +49,8 @@ pub struct Memory {
     pub edits: EditBudget,
     /// The Services that were in sync, and the slots of repairs.
     pub drift: Drift,
+    /// The repairs that may have been undone.
+    pub repairs: RepeatedRepairs,
     /// The Events that were emitted already.
     pub event_dedup: EventDedup,
     /// Our own writes that the watch has not shown yet.
@@ -64,13 +69,40 @@ pub struct Memory {
     pub node_choices: Arc<NodeChoices>,
     /// The load balancers that have the current Nodes as back ends.
     pub node_sync: NodeSync,
-    /// What the clouds keep otherwise than it was requested.
-    pub kept: PerService<BTreeMap<CloudName, Kept>>,
+    /// What the clouds show otherwise than it was requested, apart from `repairs`.
+    unmet: PerService<Unmet>,
     /// The addresses that the status of a Service had after its last attempt.
     pub published: PerService<Vec<Ingress>>,
 }
 
 impl Memory {
+    /// What is known of the values that the clouds show otherwise than a Service requests.
+    pub fn unmet(&self, uid: &ServiceUid, spec_hash: SpecHash) -> Unmet {
+        Unmet {
+            given_up: self.repairs.given_up(uid, spec_hash),
+            ..self.unmet.get(uid).unwrap_or_default()
+        }
+    }
+
+    /// Keeps for the next attempt what this one has shown.
+    pub fn set_unmet(&self, uid: &ServiceUid, unmet: Unmet) {
+        let Unmet {
+            under_way,
+            kept,
+            given_up: _,
+        } = unmet;
+        if under_way.is_empty() && kept.is_empty() {
+            self.unmet.forget(uid);
+            return;
+        }
+        let unmet = Unmet {
+            under_way,
+            kept,
+            ..Unmet::default()
+        };
+        self.unmet.insert(uid, unmet);
+    }
+
     /// Drops the state of a deleted Service.
     pub fn forget(&self, uid: &ServiceUid) {
         // Destructured exhaustively: a store that is left out does not compile.
@@ -79,6 +111,7 @@ impl Memory {
             cloud_backoff,
             edits,
             drift,
+            repairs,
             event_dedup,
             mutation_cache,
             own_writes,
@@ -88,13 +121,14 @@ impl Memory {
             provisioning_traces,
             node_choices,
             node_sync,
-            kept,
+            unmet,
             published,
         } = self;
         requeue.forget(uid);
         cloud_backoff.forget(uid);
         edits.forget(uid);
         drift.forget(uid);
+        repairs.forget(uid);
         event_dedup.forget(uid);
         mutation_cache.forget(uid);
         own_writes.forget(uid);
@@ -104,7 +138,7 @@ impl Memory {
         provisioning_traces.forget(uid);
         node_choices.forget(uid);
         node_sync.forget(uid);
-        kept.forget(uid);
+        unmet.forget(uid);
         published.forget(uid);
     }
 
@@ -116,6 +150,7 @@ impl Memory {
             cloud_backoff,
             edits,
             drift,
+            repairs,
             event_dedup,
             mutation_cache,
             own_writes,
@@ -127,13 +162,14 @@ impl Memory {
             provisioning_traces,
             node_choices,
             node_sync,
-            kept,
+            unmet,
             published,
         } = self;
         requeue.retain(alive);
         cloud_backoff.retain(alive);
         edits.retain(alive);
         drift.retain(alive);
+        repairs.retain(alive);
         event_dedup.retain(alive);
         mutation_cache.retain(alive);
         own_writes.retain(alive);
@@ -142,7 +178,7 @@ impl Memory {
         provisioning_traces.retain(alive);
         node_choices.retain(alive);
         node_sync.retain(alive);
-        kept.retain(alive);
+        unmet.retain(alive);
         published.retain(alive);
     }
 }

@@ -64,7 +64,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     let no_nodes = <&str>::from(ConditionReason::NoEligibleNodes);
     let was_ready = condition
         .is_some_and(|condition| condition.status == "True" || condition.reason == no_nodes);
-    let kept = memory.kept.get(&view.uid).unwrap_or_default();
+    let unmet = memory.unmet(&view.uid, spec_hash);
     let is_edited = memory.drift.is_edited(&view.uid, spec_hash);
     Ok(ObservedService {
         object,
@@ -73,7 +73,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         spec_hash,
         nodes,
         was_ready,
-        kept,
+        unmet,
         is_edited,
         started,
     })
@@ -242,7 +242,7 @@ fn observed(
     backends: Backends,
     results: impl IntoIterator<Item = (CloudName, QueryResult)>,
 ) -> ObservedClouds {
-    ObservedClouds::of(&service.view, service.kept.clone(), backends, results)
+    ObservedClouds::of(&service.view, service.unmet.clone(), backends, results)
 }
 
 /// The results of the queries, and the errors of those that failed: the state of such a

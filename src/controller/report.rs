@@ -29,6 +29,7 @@ use crate::kubernetes::condition::{Readiness, find};
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::load_balancer::{LoadBalancer, State};
+use crate::plan::naming::CloudName;
 use crate::plan::{CloudView, Desired, Waiting, unready};
 use crate::telemetry::traces;
 
@@ -58,6 +59,7 @@ pub async fn report(
         }
     }
     events::emit_warnings(service, &result, readiness.as_ref(), context);
+    report_given_up(service, &result, context);
     metrics::count_attempt(service, &result, &pending, context);
     // A load balancer that is left on a cloud which is no longer configured, or that is
     // not deleted because it is in use, does not keep the others from being in sync; nor
@@ -77,21 +79,30 @@ pub async fn report(
     requeue(service, result, &pending, context)
 }
 
+/// Reports the repairs that the attempt has given up, each once.
+fn report_given_up(service: &ObservedService, result: &ApplyResult, context: &Context) {
+    for (cloud, difference) in &result.observed.unmet.given_up {
+        let repairs = &context.memory.repairs;
+        if repairs.is_first_look(&service.view.uid, cloud) {
+            events::emit_given_up(service, cloud, difference, &result.observed, context);
+            metrics::count_given_up(cloud, context);
+        }
+    }
+}
+
 /// Remembers what the next attempt compares with.
 fn remember(service: &ObservedService, result: &ApplyResult, context: &Context) {
     let (memory, uid) = (&context.memory, &service.view.uid);
-    let mut kept = result.observed.kept.clone();
-    kept.retain(|cloud, _| {
+    let mut unmet = result.observed.unmet.clone();
+    let is_there = |cloud: &CloudName| {
         matches!(
             result.observed.clouds.get(cloud),
             Some(CloudView::Present(_) | CloudView::Unanswered)
         )
-    });
-    if kept.is_empty() {
-        memory.kept.forget(uid);
-    } else {
-        memory.kept.insert(uid, kept);
-    }
+    };
+    unmet.kept.retain(|cloud, _| is_there(cloud));
+    unmet.under_way.retain(|cloud, _| is_there(cloud));
+    memory.set_unmet(uid, unmet);
     // Without an error the status has what the plan wanted to publish.
     if result.errors.is_empty() && matches!(service.desired, Desired::Managed(_)) {
         memory

@@ -22,6 +22,8 @@ pub enum ConditionReason {
     InvalidConfiguration,
     /// A cloud cannot do what the Service asks of it.
     Unsupported,
+    /// The user has paused the Service.
+    Paused,
     /// A load balancer of another owner has the name at the cloud.
     NotOwned,
     /// The configuration does not have the cloud.

@@ -156,6 +156,8 @@ pub enum Waiting {
     NotOurs(NotOurs),
     /// The configuration of the Service is invalid; a user must edit it.
     Invalid(Vec<Problem>),
+    /// The user has paused the Service.
+    Paused,
     /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),
     /// A call to the cloud has not been answered yet; its answer triggers the next attempt.
@@ -201,7 +203,7 @@ impl Waiting {
             | Self::ShownTwice {
                 clouds: [cloud, _], ..
             } => Some(cloud),
-            Self::NotOurs(_) | Self::Invalid(_) | Self::NoEligibleNodes => None,
+            Self::NotOurs(_) | Self::Invalid(_) | Self::Paused | Self::NoEligibleNodes => None,
         }
     }
 }

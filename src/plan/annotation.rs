@@ -76,6 +76,8 @@ pub enum WhenChanged {
     Moves,
     /// It is updated in place.
     Updates,
+    /// It stays as it is, or gets all that has changed meanwhile.
+    Pauses,
     /// Nothing: the annotation is written by this program, which restores it.
     Restored,
 }

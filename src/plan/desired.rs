@@ -28,6 +28,9 @@ pub enum Desired {
     /// The Service is managed and its configuration is invalid: until a user edits it,
     /// only the back ends of its load balancers change.
     Invalid(Box<Invalid>),
+    /// The Service is managed and its user has paused it: nothing of it changes at the clouds,
+    /// and what is published stays.
+    Paused,
     Managed(Box<Wanted>),
 }
 
@@ -93,7 +96,7 @@ impl Desired {
         let (owner, mut problems) = match self {
             Self::Managed(wanted) => (wanted.owner, Vec::new()),
             Self::Invalid(invalid) => (invalid.owner, invalid.problems),
-            other @ (Self::Unmanaged(_) | Self::Released(_)) => return other,
+            other @ (Self::Unmanaged(_) | Self::Released(_) | Self::Paused) => return other,
         };
         problems.push(problem);
         Self::Invalid(Box::new(Invalid { owner, problems }))
@@ -101,7 +104,24 @@ impl Desired {
 }
 
 /// Derives the desired state from a Service.
+///
+/// A pause holds up what a managed Service asks for, whatever else is wrong with it. It does not
+/// hold up the end of the management: nobody would look after a load balancer whose Service has
+/// given it up, and its node ports may belong to another Service by then.
 pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
+    match unpaused(service, cluster, clouds) {
+        Desired::Managed(_) | Desired::Invalid(_) if is_paused(service) => Desired::Paused,
+        desired => desired,
+    }
+}
+
+/// Whether its annotation says so. A value that is neither a yes nor a no is invalid instead.
+fn is_paused(service: &ServiceView) -> bool {
+    annotation::PAUSED.optional(&service.annotations) == Ok(Some(Switch::On))
+}
+
+/// The desired state as if the Service was not paused.
+fn unpaused(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
     // Another writer may have removed the finalizer alone.
     let is_marked = service.finalizer || !service.record.is_empty();
     let switch = annotation::ENABLE.optional(&service.annotations);
@@ -157,7 +177,7 @@ pub fn clouds_to_query(
 ) -> BTreeSet<CloudName> {
     let mut queried: BTreeSet<CloudName> = service.record.clouds().cloned().collect();
     match desired {
-        Desired::Unmanaged(_) => return BTreeSet::new(),
+        Desired::Unmanaged(_) | Desired::Paused => return BTreeSet::new(),
         // Only what exists is of interest.
         Desired::Invalid(_) => {}
         Desired::Managed(wanted) => queried.extend(wanted.clouds.iter().cloned()),
@@ -186,6 +206,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         selector: problems.keep(annotation::NODE_SELECTOR.value(&service.annotations)),
         address_type: problems.keep(annotation::NODE_ADDRESS_TYPE.optional(&service.annotations)),
     };
+    problems.keep(annotation::PAUSED.optional(&service.annotations));
     let Problems(mut problems) = problems;
     problems.extend(service.refused.iter().map(Refused::problem));
     if problems.is_empty() {

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::action::{Action, Outcome};
-use super::kept::Kept;
-use super::load_balancer::{LoadBalancer, State};
+use super::kept::{Kept, UnderWay, Unmet};
+use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use super::naming::{CloudName, LoadBalancerId};
 use super::node_addresses::NodeAddresses;
 use super::record::{self, Ingress, Publication, Record};
@@ -27,8 +27,8 @@ pub struct Observed {
     pub ingress: Vec<Ingress>,
     pub clouds: BTreeMap<CloudName, CloudView>,
     pub backends: Backends,
-    /// What the clouds keep otherwise than it was requested.
-    pub kept: BTreeMap<CloudName, Kept>,
+    /// What is known of the values that the clouds show otherwise than requested.
+    pub unmet: Unmet,
 }
 
 /// The state of one cloud for the Service.
@@ -86,7 +86,7 @@ impl Observed {
             ingress: service.published.clone(),
             clouds: BTreeMap::new(),
             backends,
-            kept: BTreeMap::new(),
+            unmet: Unmet::default(),
         }
     }
 
@@ -99,26 +99,62 @@ impl Observed {
     }
 
     /// The load balancer as it is compared with what is requested: values that the cloud
-    /// is known to keep otherwise count as requested.
+    /// is known to keep otherwise, or that are left as they are, count as requested.
     pub fn as_requested<'a>(
         &self,
         cloud: &CloudName,
         found: &'a LoadBalancer,
     ) -> Cow<'a, LoadBalancer> {
-        match self.kept.get(cloud) {
-            Some(kept) => Cow::Owned(kept.as_requested(found)),
-            None => Cow::Borrowed(found),
-        }
+        let Unmet { kept, given_up, .. } = &self.unmet;
+        let differences = [kept.get(cloud), given_up.get(cloud)];
+        let differences = differences.into_iter().flatten();
+        differences.fold(Cow::Borrowed(found), |read, difference| {
+            Cow::Owned(difference.as_requested(&read))
+        })
     }
 
-    /// Forgets what a cloud kept otherwise than requested, where it does so no more. The
+    /// Whether a cloud is carrying out the update to this spec already.
+    pub fn is_under_way(
+        &self,
+        cloud: &CloudName,
+        found: &LoadBalancer,
+        requested: &LoadBalancerSpec,
+    ) -> bool {
+        let under_way = self.unmet.under_way.get(cloud);
+        under_way.is_some_and(|update| update.brings(found, requested))
+    }
+
+    /// Compares what is known of the clouds with what they show now. An update that has ended
+    /// leaves what the cloud keeps otherwise. What a cloud does so no more is forgotten: the
     /// answer that showed it may have lagged behind.
-    pub fn forget_resolved(&mut self) {
-        let (kept, clouds) = (&mut self.kept, &self.clouds);
-        kept.retain(|cloud, kept| match clouds.get(cloud) {
-            Some(CloudView::Present(found)) => kept.as_requested(found) != **found,
-            _ => true,
-        });
+    pub fn resolve_unmet(&mut self) {
+        let Unmet {
+            under_way,
+            kept,
+            given_up,
+        } = &mut self.unmet;
+        for (cloud, view) in &self.clouds {
+            let found = match view {
+                CloudView::Present(found) => found,
+                CloudView::Unreachable | CloudView::Unanswered => continue,
+                CloudView::Absent | CloudView::NameTaken | CloudView::NotConfigured => {
+                    under_way.remove(cloud);
+                    continue;
+                }
+            };
+            if found.state != State::Provisioning
+                && let Some(ended) = under_way.remove(cloud)
+            {
+                let left = Kept::after(&ended, found);
+                kept.extend(left.map(|left| (cloud.clone(), left)));
+            }
+            for known in [&mut *kept, &mut *given_up] {
+                let is_resolved = |difference: &Kept| difference.as_requested(found) == **found;
+                if known.get(cloud).is_some_and(is_resolved) {
+                    known.remove(cloud);
+                }
+            }
+        }
     }
 
     /// Whether each of these clouds has a load balancer that clients can reach.
@@ -242,7 +278,7 @@ impl Observed {
     /// Applies the outcome of an action other than a publication to the observed state. The executor and the
     /// simulated worlds of the tests share this function.
     pub fn record_outcome(&mut self, action: &Action, outcome: Outcome) {
-        self.record_kept(action, &outcome);
+        self.record_unmet(action, &outcome);
         match (action, outcome) {
             (Action::AddFinalizer { clouds }, _) => {
                 self.finalizer = true;
@@ -274,19 +310,26 @@ impl Observed {
         }
     }
 
-    fn record_kept(&mut self, action: &Action, outcome: &Outcome) {
-        let (cloud, kept) = match (action, outcome) {
+    fn record_unmet(&mut self, action: &Action, outcome: &Outcome) {
+        let (cloud, under_way, kept) = match (action, outcome) {
             (Action::Update { cloud, request, .. }, Outcome::Found(updated)) => {
-                let before = self.load_balancer(cloud).unwrap_or(updated);
-                (cloud, Kept::of(&request.spec, &before.spec, updated))
+                let before = &self.load_balancer(cloud).unwrap_or(updated).spec;
+                let requested = &request.spec;
+                let under_way = UnderWay::of(requested, before, updated);
+                (cloud, under_way, Kept::of(requested, before, updated))
             }
             // The response may describe an earlier load balancer.
-            (Action::Create { cloud, .. }, _) => (cloud, None),
+            (Action::Create { cloud, .. }, _) => (cloud, None, None),
             _ => return,
         };
-        match kept {
-            Some(kept) => self.kept.insert(cloud.clone(), kept),
-            None => self.kept.remove(cloud),
-        };
+        set(&mut self.unmet.under_way, cloud, under_way);
+        set(&mut self.unmet.kept, cloud, kept);
     }
+}
+
+fn set<T>(all: &mut BTreeMap<CloudName, T>, cloud: &CloudName, value: Option<T>) {
+    match value {
+        Some(value) => all.insert(cloud.clone(), value),
+        None => all.remove(cloud),
+    };
 }

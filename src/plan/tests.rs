@@ -8,9 +8,9 @@ mod updates;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Capabilities;
-use super::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER, SOURCE_RANGES};
-use super::kept::Kept;
-use super::load_balancer::{Addresses, LoadBalancer, State};
+use super::annotation::{ENABLE, LB_BANDWIDTH, PAUSED, PROVIDER, SOURCE_RANGES};
+use super::kept::{Kept, UnderWay, Unmet};
+use super::load_balancer::{Addresses, Algorithm, LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamily;
 use super::record::{Ingress, Record};

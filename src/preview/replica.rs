@@ -5,7 +5,11 @@ use kube::runtime::reflector::ObjectRef;
 use super::survey::{Remembered, Survey};
 use super::{Origin, ReplicaState, Report};
 use crate::controller::Context;
+use crate::controller::attempt::SpecHash;
 use crate::controller::context::uid;
+use crate::kubernetes::service::view;
+use crate::kubernetes::service_object::Service;
+use crate::plan::kept::Unmet;
 use crate::plan::naming::{Owner, ServiceKey, ServiceUid};
 
 /// The reason for which a replica has no report.
@@ -46,7 +50,7 @@ pub async fn report(context: &Context, key: &ServiceKey) -> Result<Report, NoRep
     );
     let leads = context.leadership().is_some();
     let known_as = uid.as_ref().filter(|_| leads);
-    let remembered = known_as.map(|uid| remember(context, key, uid, &survey));
+    let remembered = known_as.map(|uid| remember(context, key, &object, uid, &survey));
     let next_attempt = known_as.and_then(|uid| memory.requeue.next_attempt(uid));
     let remembered = remembered.unwrap_or_default();
     let preview = survey.preview(&object, Origin::Cluster, remembered).await;
@@ -62,7 +66,13 @@ pub async fn report(context: &Context, key: &ServiceKey) -> Result<Report, NoRep
 
 /// Copies what a leader knows of the Service. The answers to the survey's queries stay there:
 /// an answer from before a create must not resolve that create.
-fn remember(context: &Context, key: &ServiceKey, uid: &ServiceUid, survey: &Survey) -> Remembered {
+fn remember(
+    context: &Context,
+    key: &ServiceKey,
+    object: &Service,
+    uid: &ServiceUid,
+    survey: &Survey,
+) -> Remembered {
     let owner = Owner {
         cluster: context.cluster.clone(),
         namespace: key.namespace.clone(),
@@ -76,8 +86,11 @@ fn remember(context: &Context, key: &ServiceKey, uid: &ServiceUid, survey: &Surv
             copy.inventory.record(known);
         }
     }
+    let view = view(object, &context.metadata_keys);
     let remembered = Remembered {
-        kept: context.memory.kept.get(uid).unwrap_or_default(),
+        unmet: view.map_or_else(Unmet::default, |view| {
+            context.memory.unmet(uid, SpecHash::of(&view))
+        }),
         ..Remembered::default()
     };
     for cloud in context.memory.pending_creates.clouds_for(uid) {

@@ -71,6 +71,7 @@ impl Planned {
                     .collect();
                 json!({"state": "invalid", "problems": problems})
             }
+            Desired::Paused => json!({"state": "paused"}),
             Desired::Managed(wanted) => {
                 let nodes = &self.observed.backends.addresses;
                 let clouds = wanted.clouds.iter();

@@ -19,7 +19,7 @@ use crate::controller::observe::{asked, or_unreachable};
 use crate::kubernetes::node_watch::NodeSets;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{MetadataKeys, condition, service};
-use crate::plan::kept::Kept;
+use crate::plan::kept::Unmet;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey};
 use crate::plan::node_choice;
 use crate::plan::{Clouds, plan};
@@ -44,7 +44,7 @@ pub struct Survey {
 /// What a leader remembers of a Service.
 #[derive(Default)]
 pub struct Remembered {
-    pub kept: BTreeMap<CloudName, Kept>,
+    pub unmet: Unmet,
     pub pending_creates: PendingCreates,
 }
 
@@ -109,7 +109,7 @@ impl Survey {
         let (cluster, capabilities) = (&self.cluster, &self.capabilities);
         let desired = asked(&view, condition.is_some(), cluster, capabilities);
         let Remembered {
-            kept,
+            unmet,
             pending_creates,
         } = remembered;
         // A preview leaves no call behind.
@@ -129,7 +129,7 @@ impl Survey {
         let (answers, errors) = or_unreachable(join_all(answers).await);
         let nodes = self.nodes.preview(&node_choice::chosen(&view));
         let backends = nodes.backends(view.ip_family).clone();
-        let clouds = ObservedClouds::of(&view, kept, backends, answers);
+        let clouds = ObservedClouds::of(&view, unmet, backends, answers);
         let plan = plan(&desired, &clouds.observed);
         Preview::Planned(Box::new(Planned {
             condition: condition.cloned(),

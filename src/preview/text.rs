@@ -64,6 +64,7 @@ pub(super) fn heading(verdict: Verdict) -> &'static str {
         Verdict::Changes => "there is something to do",
         Verdict::Waiting => "nothing to do now",
         Verdict::Invalid => "its configuration is invalid, so at most its back ends are changed",
+        Verdict::Paused => "nothing to do: the Service is paused",
         Verdict::Unreadable => "nothing to do: the Service cannot be read",
         Verdict::InSync => "nothing to do: it is in sync",
         Verdict::NotManaged => "nothing to do: the Service is not managed by this controller",

@@ -4,7 +4,7 @@ use strum::IntoStaticStr;
 
 use super::{Planned, Preview};
 use crate::controller::error::Unfinished;
-use crate::controller::report::condition::{explain, lack_of_nodes, readiness};
+use crate::controller::report::condition::{explain, lack_of_nodes, paused, readiness};
 use crate::plan::annotation::ENABLE;
 use crate::plan::node_choice::NodeChoice;
 use crate::plan::problem::{Problem, describe_problems};
@@ -20,6 +20,8 @@ pub enum Verdict {
     Waiting,
     /// The configuration of the Service is invalid.
     Invalid,
+    /// The user has paused the Service.
+    Paused,
     /// A field of the Service cannot be read, so nothing is decided about it.
     Unreadable,
     /// Every load balancer is as requested and serves.
@@ -62,6 +64,7 @@ impl Planned {
                 (Verdict::Changes, format!("{actions} {steps} to perform"))
             }
             Desired::Released(_) | Desired::Managed(_) => self.nothing_to_do(),
+            Desired::Paused => (Verdict::Paused, self.nothing_to_do().1),
         }
     }
 
@@ -104,6 +107,7 @@ impl Planned {
                 let lack = lack_of_nodes(&choice, &self.observed.backends);
                 format!("{lack}; load balancers keep the back ends that they have")
             }
+            Waiting::Paused => paused(&self.prefix).message,
             Waiting::StillDeleting(cloud, id) => {
                 format!("The load balancer {id} on {cloud} is still being deleted")
             }

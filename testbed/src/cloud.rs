@@ -86,6 +86,9 @@ pub struct CloudSimulatorOptions {
     pub mutation_latency: Duration,
     /// Time that a new load balancer is without an address.
     pub provisioning: Duration,
+    /// Time that an update takes, in which the load balancer is `provisioning` with the
+    /// settings of before.
+    pub updating: Duration,
     /// Time that a deleted load balancer is still there.
     pub deletion: Duration,
     /// Whether it refuses a fencing token lower than the highest seen.
@@ -117,6 +120,7 @@ impl CloudSimulatorOptions {
             latency: Duration::ZERO,
             mutation_latency: Duration::ZERO,
             provisioning: Duration::ZERO,
+            updating: Duration::ZERO,
             deletion: Duration::ZERO,
             fencing: true,
             token: None,
@@ -322,6 +326,7 @@ fn manner(options: CloudSimulatorOptions) -> Manner {
         latency: options.latency,
         mutation_latency: options.mutation_latency,
         provisioning: options.provisioning,
+        updating: options.updating,
         deletion: options.deletion,
         fencing: options.fencing,
         token: options.token,

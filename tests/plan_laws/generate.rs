@@ -11,7 +11,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::fault::{Fault, FaultKind};
-use crate::scene::{Cloud, Kind, Life, Mistake, Nodes, Ours, Published, Recorded, Scene, There};
+use crate::scene::{
+    Cloud, Kind, Life, Mistake, Nodes, Ours, Pause, Published, Recorded, Scene, There,
+};
 
 pub fn scenes() -> impl Strategy<Value = Scene> {
     let kind = prop_oneof![
@@ -32,20 +34,26 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
         Just(Published::OfCloud1),
         Just(Published::Stale),
     ];
+    let pause = prop_oneof![
+        12 => Just(Pause::None),
+        1 => Just(Pause::On),
+        1 => Just(Pause::Unclear),
+    ];
     let scene = (
         kind,
         weighted(0.2),
-        mistake,
+        (mistake, pause),
         weighted(0.8),
         published,
         nodes(),
         uniform3(clouds()),
     );
     scene.prop_map(
-        |(kind, deleting, mistake, finalizer, published, nodes, clouds)| Scene {
+        |(kind, deleting, (mistake, pause), finalizer, published, nodes, clouds)| Scene {
             kind,
             deleting,
             mistake,
+            pause,
             finalizer,
             published,
             nodes,
@@ -108,6 +116,7 @@ pub fn services_with_any_text() -> impl Strategy<Value = ServiceView> {
     let names = prop_oneof![
         Just("enable".to_owned()),
         Just("provider".to_owned()),
+        Just("paused".to_owned()),
         Just("lb-spec".to_owned()),
         Just("lb-bandwidth".to_owned()),
         Just("algorithm".to_owned()),

@@ -48,7 +48,7 @@ use proptest::prelude::*;
 
 use expected::{cloud_name, cluster, wanted_request};
 use generate::{scenes, services_with_any_text};
-use scene::Kind;
+use scene::{Kind, Pause, Scene};
 
 /// Cases for each law of one Service, unless PROPTEST_CASES asks for more.
 const CASES: u32 = 1024;
@@ -89,6 +89,26 @@ proptest! {
     }
 
     #[test]
+    fn a_pause_holds_up_all_but_the_end_of_the_management(scene in scenes()) {
+        let going_on = Scene { pause: Pause::None, ..scene.clone() };
+        let expected = match going_on.desired() {
+            Desired::Managed(_) | Desired::Invalid(_) if scene.pause == Pause::On => Desired::Paused,
+            desired => desired,
+        };
+        if scene.pause == Pause::Unclear {
+            let is_as_before = scene.desired() == expected;
+            prop_assert!(is_as_before || matches!(scene.desired(), Desired::Invalid(_)));
+            return Ok(());
+        }
+        prop_assert_eq!(scene.desired(), expected);
+        if scene.desired() == Desired::Paused {
+            let plan = scene.plan();
+            prop_assert!(plan.actions.is_empty(), "{:#?}", plan.actions);
+            prop_assert_eq!(plan.waiting, [Waiting::Paused].into());
+        }
+    }
+
+    #[test]
     fn what_is_invalid_keeps_all_but_its_back_ends(scene in scenes()) {
         if !matches!(scene.desired(), Desired::Invalid(_)) {
             return Ok(());
@@ -110,7 +130,7 @@ proptest! {
     #[test]
     fn back_ends_follow_the_nodes_whatever_else_is_wrong(scene in scenes()) {
         let (desired, observed, actions) = (scene.desired(), scene.observed(), scene.plan().actions);
-        if matches!(desired, Desired::Unmanaged(_) | Desired::Released(_)) || !is_sure_of_nodes(&observed) {
+        if matches!(desired, Desired::Unmanaged(_) | Desired::Released(_) | Desired::Paused) || !is_sure_of_nodes(&observed) {
             return Ok(());
         }
         let is_replaced = scene.wanted_clouds().is_some_and(|wanted| observed.serves_on(&wanted));

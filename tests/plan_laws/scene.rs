@@ -29,6 +29,7 @@ pub struct Scene {
     pub kind: Kind,
     pub deleting: bool,
     pub mistake: Mistake,
+    pub pause: Pause,
     pub finalizer: bool,
     pub published: Published,
     pub nodes: Nodes,
@@ -53,6 +54,15 @@ pub enum Mistake {
     NodeSelector,
     Protocol,
     CloudName,
+}
+
+/// The annotation `paused`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    None,
+    On,
+    /// Neither a yes nor a no.
+    Unclear,
 }
 
 /// The addresses in the status of the Service.
@@ -215,6 +225,11 @@ impl Scene {
             _ => "",
         };
         let enable = (self.kind != Kind::NotEnabled).to_string();
+        let paused = match self.pause {
+            Pause::None => "no",
+            Pause::On => "true",
+            Pause::Unclear => "True",
+        };
         ServiceView {
             key: ServiceKey {
                 namespace: "default".into(),
@@ -230,6 +245,7 @@ impl Scene {
                 ("provider", provider),
                 ("lb-bandwidth", bandwidth.into()),
                 ("node-selector", selector.into()),
+                ("paused", paused.into()),
             ]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),

@@ -53,6 +53,9 @@ fn row(about: &About) -> String {
             "the load balancer moves: the new one is published before the old one is deleted"
         }
         WhenChanged::Updates => "updated in place",
+        WhenChanged::Pauses => {
+            "nothing changes any more, or all that has changed meanwhile is carried out"
+        }
         WhenChanged::Restored => "none: the controller writes it",
     };
     let needs = match needs {

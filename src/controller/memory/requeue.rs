@@ -126,6 +126,7 @@ impl Requeue {
             Waiting::NoEligibleNodes
             | Waiting::RepairSlot(_)
             | Waiting::CloudNotConfigured(_)
+            | Waiting::Paused
             | Waiting::ShownTwice { .. }
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,

@@ -57,7 +57,8 @@ pub fn cloud_queries<'a>(
     desired: &Desired,
     sources: Sources<'a>,
 ) -> Vec<CloudQuery<'a>> {
-    if matches!(desired, Desired::Unmanaged(_)) {
+    // A paused Service costs nothing; what was under way is found when it goes on.
+    if matches!(desired, Desired::Unmanaged(_) | Desired::Paused) {
         return Vec::new();
     }
     let owner = view.owner(sources.cluster);

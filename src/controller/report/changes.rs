@@ -49,6 +49,13 @@ pub fn record(
         Desired::Invalid(_) | Desired::Unmanaged(_) => {
             context.memory.changes.forget(&service.view.uid);
         }
+        Desired::Paused => {
+            context.memory.changes.forget(&service.view.uid);
+            // The time in which it misses changes of the Nodes is its user's.
+            for cloud in service.view.record.clouds() {
+                subject.has_current_nodes(cloud);
+            }
+        }
     }
 }
 
@@ -62,7 +69,7 @@ pub fn record_wait(service: &ObservedService, context: &Context) {
             missing.collect()
         }
         Desired::Released(release) => subject.deletions(*release, service.view.record.clouds()),
-        Desired::Invalid(_) | Desired::Unmanaged(_) => return,
+        Desired::Invalid(_) | Desired::Paused | Desired::Unmanaged(_) => return,
     };
     let changes = &context.memory.changes;
     changes.record_wait(&service.view.uid, service.spec_hash, missing);
@@ -78,14 +85,20 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// No update for the current Nodes is missing, so that a later one is a repair.
+    fn has_current_nodes(&self, cloud: &CloudName) {
+        if let Some(nodes) = &self.service.nodes {
+            let (uid, memory) = (&self.service.view.uid, &self.context.memory);
+            memory.node_sync.mark_in_sync(uid, cloud, nodes);
+        }
+    }
+
     fn managed(&self, wanted: &Wanted, result: &ApplyResult, pending: &BTreeSet<Waiting>) {
         let (view, memory) = (&self.service.view, &self.context.memory);
         // All clouds have the current Nodes as back ends.
         if result.errors.is_empty() && result.waiting.is_empty() {
             for cloud in &wanted.clouds {
-                if let Some(nodes) = &self.service.nodes {
-                    memory.node_sync.mark_in_sync(&view.uid, cloud, nodes);
-                }
+                self.has_current_nodes(cloud);
             }
         }
         let unfinished: Vec<_> = Unfinished::all(result.failures(), pending).collect();
@@ -258,7 +271,7 @@ impl<'a> Subject<'a> {
             .condition
             .filter(|condition| condition.status != "True");
         match condition {
-            Some(condition) if self.is_edited().is_none() && !self.was_invalid() => {
+            Some(condition) if self.is_edited().is_none() && !self.was_held_up() => {
                 let since = condition.last_transition_time.as_deref();
                 let since = since.and_then(|since| since.parse().ok());
                 since.map_or(first_seen, age)
@@ -268,9 +281,9 @@ impl<'a> Subject<'a> {
     }
 
     /// The time since the Service requested its first address, without the time in which
-    /// it was invalid.
+    /// it was invalid or paused.
     fn age_of_request(&self) -> Duration {
-        if self.was_invalid() {
+        if self.was_held_up() {
             return self.service.started.elapsed();
         }
         let keys = &self.context.metadata_keys;
@@ -278,15 +291,16 @@ impl<'a> Subject<'a> {
         requested.map_or(Duration::ZERO, age)
     }
 
-    /// Whether the Service was invalid until the edit that this attempt is the first to see.
-    fn was_invalid(&self) -> bool {
-        let invalid = [
+    /// Whether the Service was invalid or paused until the edit that this attempt is the first to see.
+    fn was_held_up(&self) -> bool {
+        let held_up = [
             ConditionReason::InvalidConfiguration,
             ConditionReason::Unsupported,
+            ConditionReason::Paused,
         ];
-        let invalid = invalid.map(<&str>::from);
+        let held_up = held_up.map(<&str>::from);
         self.condition
-            .is_some_and(|condition| invalid.contains(&condition.reason.as_str()))
+            .is_some_and(|condition| held_up.contains(&condition.reason.as_str()))
     }
 
     /// Measures what the first attempt has brought about. What was pending is measured by

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::cloud::ErrorKind;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
+use crate::plan::annotation::PAUSED;
 use crate::plan::excerpt;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::CloudName;
@@ -32,6 +33,7 @@ pub fn readiness<'a>(
         Desired::Unmanaged(_) => None,
         Desired::Released(_) => failed.or_else(|| waiting.into_iter().find_map(explain)),
         Desired::Invalid(found) => Some(invalid(&found.problems, prefix)),
+        Desired::Paused => Some(paused(prefix)),
         Desired::Managed(wanted) => failed
             .or_else(|| queued_repair(&waiting, observed))
             .or_else(|| not_serving(&unready(wanted, observed)))
@@ -107,6 +109,15 @@ pub fn lack_of_nodes(choice: &NodeChoice, backends: &Backends) -> String {
     format!("{nodes} is eligible as a back end, or none has a usable address of the {kind}")
 }
 
+/// The condition of a Service that its user has paused.
+pub fn paused(prefix: &str) -> Readiness {
+    let name = PAUSED.name();
+    let message = format!(
+        "Paused by annotation {prefix}/{name}: load balancers and addresses stay as they are, and only a deletion of the Service is carried out; remove the annotation to go on"
+    );
+    Readiness::new(condition_reason(Reason::Paused), message)
+}
+
 /// The condition of a Service with these problems.
 pub fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
     let message = describe_problems(problems, prefix);
@@ -150,15 +161,21 @@ fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Re
 
 /// What a user should know of a load balancer that serves.
 fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Option<String> {
-    let kept = observed.kept.get(cloud);
+    let kept = observed.unmet.kept.get(cloud);
     let kept = kept.filter(|kept| kept.as_requested(found) != *found);
     let kept = kept.map(|kept| {
         let fields = kept.fields().join(", ");
         format!("{cloud} keeps otherwise than requested: {fields}")
     });
+    let given_up = observed.unmet.given_up.get(cloud);
+    let given_up = given_up.filter(|left| left.as_requested(found) != *found);
+    let given_up = given_up.map(|left| {
+        let fields = left.fields().join(", ");
+        format!("{cloud} shows otherwise than requested, and repairs were undone: {fields}")
+    });
     let refused = found.addresses.refused.as_ref();
     let refused = refused.map(|refused| format!("not published on {cloud}: {refused}"));
-    let remarks: Vec<String> = kept.into_iter().chain(refused).collect();
+    let remarks: Vec<String> = [kept, given_up, refused].into_iter().flatten().collect();
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 
@@ -203,6 +220,7 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             | Waiting::Unanswered(_)
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_)
+            | Waiting::Paused
             | Waiting::StillDeleting(..) => return None,
         },
     };
@@ -226,6 +244,7 @@ fn condition_reason(reason: Reason) -> ConditionReason {
         Reason::Provisioning | Reason::Deleting => ConditionReason::Provisioning,
         Reason::InvalidSpec => ConditionReason::InvalidConfiguration,
         Reason::Unsupported => ConditionReason::Unsupported,
+        Reason::Paused => ConditionReason::Paused,
         Reason::NameTaken => ConditionReason::NotOwned,
         Reason::NotConfigured | Reason::SharedAccount => ConditionReason::CloudNotConfigured,
         Reason::CloudFailed => ConditionReason::CloudError,

@@ -118,6 +118,9 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
                 "the configuration of the Service is invalid; waiting for an edit"
             );
         }
+        Waiting::Paused => {
+            tracing::info!("the Service is paused; nothing of it is changed");
+        }
         Waiting::CloudUnreachable(cloud) => {
             tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");
         }

@@ -7,6 +7,7 @@ use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService, Repairs};
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::controller::memory::requeue::Requeue;
+use crate::plan::naming::CloudName;
 use crate::plan::{Action, Desired, Waiting};
 use crate::reason::Reason;
 use crate::telemetry::ReconcileResult;
@@ -26,6 +27,12 @@ pub fn count_repair(action: &Action, repairs: &Repairs, context: &Context) {
         let inventory = &context.metrics.inventory;
         inventory.drifted(cloud.as_str(), "repaired");
     }
+}
+
+/// Counts a load balancer whose drift is not repaired any more.
+pub fn count_given_up(cloud: &CloudName, context: &Context) {
+    let inventory = &context.metrics.inventory;
+    inventory.drifted(cloud.as_str(), "not_repairable");
 }
 
 /// Counts the attempt. `pending` has the waits that remain.

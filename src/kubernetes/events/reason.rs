@@ -32,6 +32,8 @@ pub enum EventReason {
     InvalidConfiguration,
     /// A cloud cannot do what the Service asks of it.
     Unsupported,
+    /// The user has paused the Service.
+    Paused,
     /// An annotation with our prefix is unknown.
     UnknownAnnotation,
     /// The Service refers to a load balancer of another owner, which is left alone.
@@ -40,6 +42,8 @@ pub enum EventReason {
     OrphanedLoadBalancer,
     /// A load balancer was changed or deleted outside the cluster; it is restored.
     LoadBalancerDrifted,
+    /// A load balancer was changed again after identical repairs; it is left so.
+    DriftNotRepairable,
     /// Another client overwrites the published addresses.
     StatusOverwritten,
 }
@@ -52,7 +56,8 @@ impl EventReason {
             | Self::EnsuredLoadBalancer
             | Self::UpdatedLoadBalancer
             | Self::DeletingLoadBalancer
-            | Self::DeletedLoadBalancer => EventType::Normal,
+            | Self::DeletedLoadBalancer
+            | Self::Paused => EventType::Normal,
             Self::SyncLoadBalancerFailed
             | Self::UnAvailableLoadBalancer
             | Self::InvalidConfiguration
@@ -61,6 +66,7 @@ impl EventReason {
             | Self::LoadBalancerNotOwned
             | Self::OrphanedLoadBalancer
             | Self::LoadBalancerDrifted
+            | Self::DriftNotRepairable
             | Self::StatusOverwritten => EventType::Warning,
         }
     }

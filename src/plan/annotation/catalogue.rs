@@ -15,9 +15,10 @@ use crate::plan::node_choice::NodeAddressType;
 use crate::plan::node_selector::NodeSelector;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 17] = [
+pub const ALL: [&About; 18] = [
     &ENABLE.about,
     &PROVIDER.about,
+    &PAUSED.about,
     &LB_SPEC.about,
     &LB_BANDWIDTH.about,
     &ALGORITHM.about,
@@ -62,6 +63,21 @@ pub const PROVIDER: Annotation<BTreeSet<CloudName>> = Annotation {
         needs: Needs::Nothing,
     },
     parse: grammar::clouds,
+};
+
+pub const PAUSED: Annotation<Switch> = Annotation {
+    about: About {
+        name: "paused",
+        help: "stops every change at the clouds and of the addresses in the status; a Service that \
+               is deleted or no longer managed is cleaned up all the same",
+        rule: "exactly `true`, or a plain no (`false`, `f`, `0`, `no`, `off`)",
+        example: "true",
+        when_absent: WhenAbsent::Means("not paused"),
+        when_changed: WhenChanged::Pauses,
+        per_port: false,
+        needs: Needs::Nothing,
+    },
+    parse: Switch::parse,
 };
 
 pub const LB_SPEC: Annotation<String> = Annotation {

@@ -15,6 +15,7 @@ fn takes(about: &About, value: &str) -> bool {
     match about.name {
         "enable" => read(&ENABLE, value),
         "provider" => read(&PROVIDER, value),
+        "paused" => read(&PAUSED, value),
         "lb-spec" => read(&LB_SPEC, value),
         "lb-bandwidth" => read(&LB_BANDWIDTH, value),
         "algorithm" => read(&ALGORITHM, value),

@@ -23,6 +23,7 @@ fn only_a_plain_no_lets_go() {
         match desired(&service, &cluster(), &clouds()) {
             Desired::Managed(_) => "managed",
             Desired::Invalid(_) => "invalid",
+            Desired::Paused => "paused",
             Desired::Released(_) => "released",
             Desired::Unmanaged(NotOurs::SwitchUnclear) => "unclear",
             Desired::Unmanaged(_) => "unmanaged",
@@ -52,6 +53,62 @@ fn only_a_plain_no_lets_go() {
         "released",
         "it can be deleted"
     );
+}
+
+#[test]
+fn a_pause_holds_up_what_is_managed() {
+    let of = |edit: fn(&mut ServiceView), value: &str| {
+        let mut service = service("cloud1");
+        edit(&mut service);
+        let paused = (PAUSED.name().to_owned(), value.to_owned());
+        service.annotations.extend([paused]);
+        desired(&service, &cluster(), &clouds())
+    };
+    let set = |service: &mut ServiceView, name: &str, value: &str| {
+        service.annotations.insert(name.into(), value.into());
+    };
+    type Edit = fn(&mut ServiceView);
+    let edits: [(Edit, bool, &str); 6] = [
+        (|_| {}, true, "as it is"),
+        (|service| service.finalizer = false, true, "a new one"),
+        (
+            |service| {
+                _ = service
+                    .annotations
+                    .insert(PROVIDER.name().into(), "cloud9".into())
+            },
+            true,
+            "an invalid one: its back ends stay too",
+        ),
+        (
+            |service| {
+                _ = service
+                    .annotations
+                    .insert(ENABLE.name().into(), "ture".into())
+            },
+            true,
+            "a typing error in the switch",
+        ),
+        (|service| service.deleting = true, false, "a deleted one"),
+        (
+            |service| service.is_load_balancer = false,
+            false,
+            "one that needs none any more",
+        ),
+    ];
+    for (edit, is_held, reason) in edits {
+        assert_eq!(of(edit, "true") == Desired::Paused, is_held, "{reason}");
+        assert_ne!(of(edit, "off"), Desired::Paused, "{reason}");
+    }
+    let mut other = service("cloud1");
+    set(&mut other, PAUSED.name(), "True");
+    let Desired::Invalid(invalid) = desired(&other, &cluster(), &clouds()) else {
+        panic!("neither a yes nor a no");
+    };
+    let message = describe_problems(&invalid.problems, "mycloud.com");
+    assert!(message.contains("paused is \"True\""), "{message}");
+    let queried = clouds_to_query(&other, &Desired::Paused, &clouds());
+    assert!(queried.is_empty(), "{queried:?}");
 }
 
 #[test]

@@ -40,8 +40,11 @@ impl InventoryMetrics {
             )?,
             drifted: registrar.counter(
                 "mycloud_lb_drift_total",
-                "Load balancers that were changed or deleted outside the cluster: detected (found) and restored (repaired).",
-                vec![cloud(), Label::of("result", &["found", "repaired"])],
+                "Load balancers that were changed or deleted outside the cluster: detected (found), restored (repaired), and left as they are because identical repairs were undone (not_repairable).",
+                vec![
+                    cloud(),
+                    Label::of("result", &["found", "repaired", "not_repairable"]),
+                ],
             )?,
             last_scan: registrar.leader_gauge(
                 "mycloud_lb_orphan_scan_last_success_timestamp_seconds",
@@ -75,7 +78,7 @@ impl InventoryMetrics {
         self.last_scan.set(&[cloud], now());
     }
 
-    /// Counts drift of a load balancer: `found` or `repaired`.
+    /// Counts drift of a load balancer: `found`, `repaired` or `not_repairable`.
     pub fn drifted(&self, cloud: &str, result: &'static str) {
         self.drifted.with_label_values(&[cloud, result]).inc();
     }

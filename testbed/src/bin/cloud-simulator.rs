@@ -63,6 +63,9 @@ struct Arguments {
     /// Time that a new load balancer is without an address.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     provisioning: Duration,
+    /// Time that an update takes, in which the load balancer is `provisioning`.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
+    updating: Duration,
     /// Time that a deleted load balancer is still there.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     deletion: Duration,
@@ -126,6 +129,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         addresses: Some(arguments.addresses),
         latency: arguments.latency,
         provisioning: arguments.provisioning,
+        updating: arguments.updating,
         deletion: arguments.deletion,
         quota: arguments.quota,
         capabilities: arguments.capabilities,

@@ -27,6 +27,7 @@ pub(super) struct Manner {
     pub(super) latency: Duration,
     pub(super) mutation_latency: Duration,
     pub(super) provisioning: Duration,
+    pub(super) updating: Duration,
     pub(super) deletion: Duration,
     pub(super) fencing: bool,
     pub(super) token: Option<String>,
@@ -188,8 +189,9 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends the provisioning of a load balancer.
+    /// Ends the provisioning of a load balancer, or an update that takes its time.
     pub(super) async fn activate(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
+        self.engine.inventory().apply_postponed(id)?;
         self.engine.inventory().change(id, |ready| {
             ready.state = State::Active;
             ready.message.clear();
@@ -210,6 +212,11 @@ impl Turn<'_> {
     /// Ends provisioning once its time is over, if nothing else has.
     pub(super) fn provision_later(&self, id: &str) {
         self.later(id, self.engine.manner.provisioning, State::Provisioning);
+    }
+
+    /// Carries an update out once its time is over, if nothing else has.
+    pub(super) fn update_later(&self, id: &str) {
+        self.later(id, self.engine.manner.updating, State::Provisioning);
     }
 
     /// Ends a deletion once its time is over, if nothing else has.

@@ -21,6 +21,9 @@ pub(super) struct Entry {
     pub(super) reserved: Ipv4Addr,
     /// The `Idempotency-Key` that made it.
     idempotency_key: Option<String>,
+    /// The settings of an update that is still to be carried out.
+    #[serde(default)]
+    postponed: Option<Settings>,
 }
 
 /// All load balancers by number, that is in the order of their creation.
@@ -176,6 +179,7 @@ impl Inventory {
             load_balancer,
             reserved,
             idempotency_key: new.idempotency_key,
+            postponed: None,
         })))
     }
 
@@ -202,6 +206,7 @@ impl Inventory {
             load_balancer,
             reserved,
             idempotency_key: None,
+            postponed: None,
         }))
     }
 
@@ -217,6 +222,28 @@ impl Inventory {
         apply(&mut inner.load_balancer);
         id.clone_into(&mut inner.load_balancer.id);
         Ok(self.put(number, entry))
+    }
+
+    /// Accepts an update that is carried out later.
+    pub(super) fn postpone(&mut self, id: &str, settings: Settings) -> Result<Arc<Entry>, Refusal> {
+        let number = *self.ids.get(id).ok_or_else(|| Refusal::not_found(id))?;
+        let mut entry = self.take(number).ok_or_else(|| Refusal::not_found(id))?;
+        let inner = Arc::make_mut(&mut entry);
+        inner.load_balancer.state = State::Provisioning;
+        inner.postponed = Some(settings);
+        Ok(self.put(number, entry))
+    }
+
+    /// Carries out an update that was accepted, if there is one.
+    pub(super) fn apply_postponed(&mut self, id: &str) -> Result<(), Refusal> {
+        let number = *self.ids.get(id).ok_or_else(|| Refusal::not_found(id))?;
+        let mut entry = self.take(number).ok_or_else(|| Refusal::not_found(id))?;
+        let inner = Arc::make_mut(&mut entry);
+        if let Some(settings) = inner.postponed.take() {
+            inner.load_balancer.settings = settings;
+        }
+        self.put(number, entry);
+        Ok(())
     }
 
     /// Removes a load balancer. Its address stays taken until it is released.

@@ -155,6 +155,13 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
             format!("{id:?} is being deleted"),
         ));
     }
+    if !engine.manner.updating.is_zero() {
+        let entry = engine.inventory().postpone(&id, settings)?;
+        turn.serve(&id).await?;
+        turn.update_later(&id);
+        turn.save().await?;
+        return changed(Effect::Updated, entry, profile);
+    }
     engine.inventory().change(&id, |load_balancer| {
         load_balancer.settings = settings;
         // What could not be served gets another chance.

@@ -4,6 +4,7 @@ use super::*;
 use crate::cloud::{CloudError, ErrorKind, Operation, Verb};
 use crate::kubernetes::KubernetesError;
 use crate::plan::Backends;
+use crate::plan::kept::Unmet;
 use crate::plan::record::Record;
 
 const SPEC: SpecHash = SpecHash::for_test(1);
@@ -33,7 +34,7 @@ fn observed(views: [CloudView; 2]) -> Observed {
         ingress: Vec::new(),
         clouds: views.map(|(view, number)| (cloud(number), view)).collect(),
         backends: Backends::default(),
-        kept: BTreeMap::new(),
+        unmet: Unmet::default(),
     }
 }
 
