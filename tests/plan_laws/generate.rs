@@ -48,18 +48,21 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
         nodes(),
         uniform3(clouds()),
     );
-    scene.prop_map(
-        |(kind, deleting, (mistake, pause), finalizer, published, nodes, clouds)| Scene {
-            kind,
-            deleting,
-            mistake,
-            pause,
-            finalizer,
-            published,
-            nodes,
-            clouds,
-        },
-    )
+    scene
+        .prop_map(
+            |(kind, deleting, (mistake, pause), finalizer, published, nodes, clouds)| Scene {
+                kind,
+                deleting,
+                mistake,
+                pause,
+                finalizer,
+                published,
+                nodes,
+                clouds,
+            },
+        )
+        // What is drawn is large, and a test draws several on its stack.
+        .boxed()
 }
 
 pub fn nodes() -> impl Strategy<Value = Nodes> {
