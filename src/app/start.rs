@@ -26,7 +26,7 @@ use crate::error_chain::with_causes;
 use crate::kubernetes::data_version;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
-use crate::kubernetes::node_watch;
+use crate::kubernetes::node_watch::{self, NodeReports};
 use crate::kubernetes::pulse;
 use crate::kubernetes::request_slots::RequestSlots;
 use crate::kubernetes::service_object::Service;
@@ -120,7 +120,7 @@ impl Components {
         let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
         self.spawn("event-writer", write_events);
-        self.watch_nodes(watch_client, timing, context.roles.clone());
+        self.watch_nodes(watch_client, timing, &context);
         self.follow_data_version(client.clone(), timing, &context);
         let node_changes = node_changes::run(self.nodes.subscribe(), context.clone());
         self.spawn("node-changes", node_changes);
@@ -136,12 +136,17 @@ impl Components {
         Ok(())
     }
 
-    fn watch_nodes(&mut self, client: Client, timing: WatchTiming, roles: watch::Receiver<Role>) {
+    fn watch_nodes(&mut self, client: Client, timing: WatchTiming, context: &Context) {
         let client = pulse::listening(client, self.pulses.nodes.clone());
         let settings = self.config.node_settings();
         let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
         let (sets, eras) = (self.nodes.clone(), self.eras.subscribe());
-        let follow = node_watch::follow(client, timing, eras, settings, roles, sets, watch_metrics);
+        let roles = context.roles.clone();
+        let reports = NodeReports {
+            events: context.events.clone(),
+            watch_metrics,
+        };
+        let follow = node_watch::follow(client, timing, eras, settings, roles, sets, reports);
         self.spawn("node-watch", follow);
         let (pulses, sees) = (self.pulses.clone(), self.sees.clone());
         self.spawn("sight", sight::follow(pulses, timing.blind_after(), sees));

@@ -3,6 +3,7 @@
 
 mod judge;
 mod seen;
+mod unusable_addresses;
 
 use std::future::ready;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use kube::runtime::watcher;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::events::Events;
 use super::node::AddressRule;
 use super::node_object::Node;
 use super::unreadable::UnreadableObjects;
@@ -41,6 +43,12 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 pub struct NodeSettings {
     pub rule: AddressRule,
     pub hold: HoldSettings,
+}
+
+/// Where the watch reports what it sees.
+pub struct NodeReports {
+    pub events: Events,
+    pub watch_metrics: WatchMetrics,
 }
 
 /// The current set of Nodes.
@@ -107,8 +115,12 @@ pub async fn follow(
     settings: NodeSettings,
     roles: watch::Receiver<Role>,
     sets: watch::Sender<Option<NodeSet>>,
-    mut watch_metrics: WatchMetrics,
+    reports: NodeReports,
 ) {
+    let NodeReports {
+        events: node_events,
+        mut watch_metrics,
+    } = reports;
     let api = Api::<Node>::all(client);
     let (store, writer) = reflector::store();
     let mut unreadable = UnreadableObjects::new("node", watch_metrics.metrics());
@@ -150,7 +162,13 @@ pub async fn follow(
         if store.wait_until_ready().await.is_err() {
             return;
         }
-        let mut judge = Judge::new(settings, store.clone(), api.clone(), roles.clone());
+        let mut judge = Judge::new(
+            settings,
+            store.clone(),
+            api.clone(),
+            roles.clone(),
+            node_events,
+        );
         let mut lead = Leading(roles);
         let mut before = NodeSet::default();
         let mut published = Instant::now();

@@ -42,6 +42,8 @@ pub enum EventReason {
     LoadBalancerDrifted,
     /// Another client overwrites the published addresses.
     StatusOverwritten,
+    /// A Node has an address that no cloud can reach.
+    UnusableNodeAddress,
 }
 
 impl EventReason {
@@ -61,7 +63,8 @@ impl EventReason {
             | Self::LoadBalancerNotOwned
             | Self::OrphanedLoadBalancer
             | Self::LoadBalancerDrifted
-            | Self::StatusOverwritten => EventType::Warning,
+            | Self::StatusOverwritten
+            | Self::UnusableNodeAddress => EventType::Warning,
         }
     }
 }

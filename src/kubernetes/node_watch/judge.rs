@@ -1,8 +1,6 @@
 //! Decides which back ends the plan sees: what the watch shows, unless so much is lost
 //! that it has to be confirmed, and to last ([`NodeHold`]).
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use kube::api::{Api, ListParams};
@@ -11,8 +9,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::seen::Seen;
+use super::unusable_addresses::UnusableAddresses;
 use super::{MAX_DELAY, NodeSet, NodeSettings, QUIET, last_readable};
 use crate::election::Role;
+use crate::kubernetes::events::Events;
 use crate::kubernetes::node_object::Node;
 use crate::plan::node_hold::{Held, NodeHold};
 
@@ -29,8 +29,7 @@ pub struct Judge {
     started: Instant,
     v4: NodeHold,
     v6: NodeHold,
-    /// The unusable addresses that the log has named.
-    named: BTreeSet<(String, IpAddr)>,
+    unusable: UnusableAddresses,
 }
 
 /// What a live list says about a look.
@@ -47,6 +46,7 @@ impl Judge {
         store: Store<Node>,
         api: Api<Node>,
         roles: watch::Receiver<Role>,
+        events: Events,
     ) -> Self {
         Self {
             settings,
@@ -57,7 +57,7 @@ impl Judge {
             started: Instant::now(),
             v4: NodeHold::new(settings.hold),
             v6: NodeHold::new(settings.hold),
-            named: BTreeSet::new(),
+            unusable: UnusableAddresses::new(events),
         }
     }
 
@@ -84,7 +84,7 @@ impl Judge {
                 }
             }
         }
-        self.name_unusable(&seen.unusable);
+        self.unusable.name(&seen.unusable, self.was_leader);
         let (counts, now) = (seen.counts(), self.started.elapsed());
         let mistake = self.mistake(&seen);
         let (v4, v6) = (self.v4.take(seen.v4, now), self.v6.take(seen.v6, now));
@@ -153,18 +153,6 @@ impl Judge {
         } else {
             SecondLook::Contradicts
         }
-    }
-
-    /// Names each unusable address once in the log; the metrics have only their number.
-    fn name_unusable(&mut self, unusable: &BTreeSet<(String, IpAddr)>) {
-        for (node, address) in unusable.difference(&self.named) {
-            tracing::warn!(
-                node,
-                %address,
-                "a Node has an address that no cloud can reach (unspecified, loopback, link-local or multicast); it is left out of the back ends"
-            );
-        }
-        self.named.clone_from(unusable);
     }
 }
 

@@ -11,6 +11,7 @@ use super::*;
 use crate::election::sole_leader;
 use crate::kubernetes::node::NodeAddressType;
 use crate::plan::node_hold::MOST_GONE_HOLD;
+use crate::telemetry::Metrics;
 
 /// A Node whose address ends in its number.
 fn node(number: u8) -> Node {
@@ -70,11 +71,19 @@ impl Cluster {
         });
         let api = Api::all(Client::new(list, "default"));
         let (sender, roles) = watch::channel(role);
+        let metrics = Arc::new(Metrics::for_test(&[]));
+        let nobody = Client::new(
+            tower::service_fn(|_: Request<Body>| async {
+                Err::<Response<Body>, _>(std::io::Error::other("no API server"))
+            }),
+            "default",
+        );
+        let (events, _) = Events::new(nobody, "test", Arc::default(), metrics);
         Self {
             watch,
             live,
             roles: sender,
-            judge: Judge::new(SETTINGS, store, api, roles),
+            judge: Judge::new(SETTINGS, store, api, roles, events),
             before: NodeSet::default(),
         }
     }
