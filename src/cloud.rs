@@ -32,7 +32,7 @@ use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName};
 use crate::plan::{Capabilities, CreateRequest};
 use crate::priority::Priority;
 
-pub use address_policy::AddressPolicy;
+pub use address_policy::{AddressPolicy, ClusterRanges};
 pub use call::{Call, CallEvent, CallObserver, Code, Operation, SkippedItem, Verb};
 pub use error::{CloudError, ErrorKind, Rejection};
 pub use inventory::{Inventory, LoadStamp};

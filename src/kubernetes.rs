@@ -34,6 +34,7 @@ pub mod node_watch;
 pub mod pulse;
 pub mod request_slots;
 pub mod service;
+pub mod service_cidrs;
 pub mod service_object;
 pub mod service_watch;
 pub mod service_writer;

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use my_cloud_controller_manager::cloud::{AddressPolicy, Profile, RestCloud, RestSettings};
+use my_cloud_controller_manager::cloud::{
+    AddressPolicy, ClusterRanges, Profile, RestCloud, RestSettings,
+};
 use my_cloud_controller_manager::plan::health_check::HealthCheck;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,
@@ -119,6 +121,7 @@ fn client(profile: Profile) -> RestCloud {
         addresses: AddressPolicy {
             ranges: Vec::new(),
             service_ranges: vec![range.unwrap()],
+            cluster_ranges: ClusterRanges::default(),
         },
         token_file: None,
         ca_file: None,

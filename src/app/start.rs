@@ -13,6 +13,7 @@ use super::heartbeat::Heartbeat;
 use super::{AppError, ComponentExit, Components, api_server, clouds, observers, sight};
 use crate::admin::secure::SecureMetrics;
 use crate::admin::{self, CheckKind};
+use crate::cloud::ClusterRanges;
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::context::Watched;
 use crate::controller::memory::Memory;
@@ -26,9 +27,10 @@ use crate::error_chain::with_causes;
 use crate::kubernetes::data_version;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
-use crate::kubernetes::node_watch::{self, Exchange};
+use crate::kubernetes::node_watch::{self, Exchange, NodeReports};
 use crate::kubernetes::pulse;
 use crate::kubernetes::request_slots::RequestSlots;
+use crate::kubernetes::service_cidrs::ServiceCidrs;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
@@ -114,6 +116,8 @@ impl Components {
             slots,
             self.metrics.clone(),
         );
+        let service_cidrs = self.read_service_cidrs(client.clone()).await;
+        self.spawn("service-cidrs", service_cidrs.follow(watched_roles.clone()));
         let context = self.context(services, cluster, store, memory, events, watched_roles)?;
         let context = Arc::new(context);
         self.export_memory(&context);
@@ -147,18 +151,26 @@ impl Components {
             choices: context.memory.node_choices.clone(),
             sets: self.nodes.clone(),
         };
-        let follow = node_watch::follow(
-            client,
-            timing,
-            eras,
-            settings,
-            roles,
-            exchange,
+        let reports = NodeReports {
+            events: context.events.clone(),
             watch_metrics,
-        );
+        };
+        let follow = node_watch::follow(client, timing, eras, settings, roles, exchange, reports);
         self.spawn("node-watch", follow);
         let (pulses, sees) = (self.pulses.clone(), self.sees.clone());
         self.spawn("sight", sight::follow(pulses, timing.blind_after(), sees));
+    }
+
+    /// Lets no cloud claim an address of the cluster's own Services, as far as the API server
+    /// shows their ranges.
+    async fn read_service_cidrs(&mut self, client: Client) -> ServiceCidrs {
+        let ranges = ClusterRanges::default();
+        for cloud in &mut self.config.clouds {
+            cloud.addresses.cluster_ranges = ranges.clone();
+        }
+        let mut service_cidrs = ServiceCidrs::new(client, ranges);
+        service_cidrs.read().await;
+        service_cidrs
     }
 
     /// Begins anew when the data of the API server went back in time.

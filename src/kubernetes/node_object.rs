@@ -20,7 +20,7 @@ use super::node::{AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeAddressType};
 /// [`Node::unreadable`] if that would be a decision.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
-    /// Name, resourceVersion and the time of deletion. The other fields are empty.
+    /// Name, UID, resourceVersion and the time of deletion. The other fields are empty.
     pub metadata: ObjectMeta,
     /// The value of the label that excludes it from load balancers.
     pub(super) exclude_label: Option<Box<str>>,
@@ -128,6 +128,8 @@ struct MetadataJson {
     #[serde(deserialize_with = "lenient::text")]
     name: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
+    uid: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
     resource_version: Option<String>,
     #[serde(deserialize_with = "lenient::deletion_field")]
     deletion_timestamp: Field<Option<Timestamp>>,
@@ -209,6 +211,7 @@ impl From<NodeJson> for Node {
         Self {
             metadata: ObjectMeta {
                 name: metadata.name,
+                uid: metadata.uid,
                 resource_version: metadata.resource_version,
                 deletion_timestamp: deletion.map(Time),
                 ..ObjectMeta::default()

@@ -5,6 +5,7 @@ mod choices;
 mod judge;
 mod seen;
 mod sets;
+mod unusable_addresses;
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -20,6 +21,7 @@ use kube::runtime::watcher;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::events::Events;
 use super::node::AddressRule;
 use super::node_object::Node;
 use super::unreadable::UnreadableObjects;
@@ -49,6 +51,12 @@ const MAX_DELAY: Duration = Duration::from_secs(10);
 pub struct NodeSettings {
     pub rule: AddressRule,
     pub hold: HoldSettings,
+}
+
+/// Where the watch reports what it sees.
+pub struct NodeReports {
+    pub events: Events,
+    pub watch_metrics: WatchMetrics,
 }
 
 /// The sets of a process whose first complete list is settled, for plans that a person asks
@@ -108,8 +116,12 @@ pub async fn follow(
     settings: NodeSettings,
     roles: watch::Receiver<Role>,
     Exchange { choices, sets }: Exchange,
-    mut watch_metrics: WatchMetrics,
+    reports: NodeReports,
 ) {
+    let NodeReports {
+        events: node_events,
+        mut watch_metrics,
+    } = reports;
     let api = Api::<Node>::all(client);
     let (store, writer) = reflector::store();
     let mut unreadable = UnreadableObjects::new("node", watch_metrics.metrics());
@@ -164,7 +176,13 @@ pub async fn follow(
         if store.wait_until_ready().await.is_err() {
             return;
         }
-        let mut judge = Judge::new(settings, store.clone(), api.clone(), roles.clone());
+        let mut judge = Judge::new(
+            settings,
+            store.clone(),
+            api.clone(),
+            roles.clone(),
+            node_events,
+        );
         let mut lead = Leading(roles);
         let mut before = BTreeMap::new();
         let mut version = 0;

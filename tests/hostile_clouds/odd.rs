@@ -1,10 +1,13 @@
 //! Clouds that mean well and answer otherwise than expected.
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result, ensure};
 use axum::body::Bytes;
 use kube::ResourceExt;
 use serde_json::json;
 use testbed::environment::{SOON, addresses};
+use testbed::nodes::{create_node, delete_node};
 use testbed::{Environment, Replica, eventually};
 
 use crate::server::OddCloud;
@@ -13,12 +16,17 @@ use crate::server::OddCloud;
 async fn start(test: &str, config: &str) -> Result<(Environment, OddCloud, Replica)> {
     let mut test = Environment::shared(test).await?;
     test.extra_config = config.into();
+    let (cloud, replica) = start_in(&test).await?;
+    Ok((test, cloud, replica))
+}
+
+async fn start_in(test: &Environment) -> Result<(OddCloud, Replica)> {
     let cloud = OddCloud::start().await?;
     let mut options = test.replica_options("sole");
-    options.config_yaml = cloud.as_cloud1(&test, &options.config_yaml);
+    options.config_yaml = cloud.as_cloud1(test, &options.config_yaml);
     options.extra_args.push("--leader-elect=false".into());
     let replica = Replica::start(options).await?;
-    Ok((test, cloud, replica))
+    Ok((cloud, replica))
 }
 
 #[tokio::test]
@@ -56,6 +64,56 @@ async fn an_update_that_is_answered_with_nothing_changes_no_condition() -> Resul
     let queried = cloud.calls("query").len() - queries;
     ensure!(queried <= 2 + 3, "{queried} queries");
     ensure!(!addresses(&ready).is_empty());
+    Ok(())
+}
+
+/// Each Node change is one update of each load balancer, and no write. Before its first
+/// update a load balancer is queried once, because the answer to a create proves nothing.
+#[tokio::test]
+async fn a_node_change_that_is_answered_with_nothing_flips_no_condition() -> Result<()> {
+    const SERVICES: usize = 3;
+    let test = Environment::own("odd-terse-nodes").await?;
+    let node = |last| IpAddr::from([127, 10, 4, last]);
+    create_node(&test.client(), "one", node(1), &[]).await?;
+    let (cloud, _replica) = start_in(&test).await?;
+    cloud.answer(|verb, _, good| match verb {
+        "update" => Bytes::from(r#"{"err": ""}"#),
+        _ => Bytes::from(good.to_string()),
+    });
+    for number in 0..SERVICES {
+        let name = format!("web-{number}");
+        test.service(&name).provider("cloud1").create().await?;
+        test.until_ready(&name).await?;
+    }
+    let until_updates = async |expected: usize| {
+        eventually("the updates", SOON, async || {
+            let updates = cloud.calls("update").len();
+            ensure!(updates <= expected, "{updates} updates");
+            Ok((updates == expected).then_some(()))
+        })
+        .await
+    };
+    let written = test.writes()?.len();
+    let queried = || cloud.calls("query").len();
+    let before = queried();
+    create_node(&test.client(), "two", node(2), &[]).await?;
+    until_updates(SERVICES).await?;
+    ensure!(queried() - before == SERVICES, "{} queries", queried());
+    // What the first change left would show before the second one.
+    delete_node(&test.client(), "two").await?;
+    until_updates(2 * SERVICES).await?;
+    create_node(&test.client(), "three", node(3), &[]).await?;
+    until_updates(3 * SERVICES).await?;
+    let writes = test.writes()?;
+    let about_services = writes[written..].iter();
+    let about_services = about_services.filter(|write| write.resource == "services");
+    ensure!(about_services.count() == 0, "{writes:#?}");
+    ensure!(queried() - before == SERVICES, "one query for each Service");
+    for number in 0..SERVICES {
+        let service = test.get(&format!("web-{number}")).await?;
+        let (status, ..) = test.condition(&service).context("a condition")?;
+        ensure!(status == "True", "{status}");
+    }
     Ok(())
 }
 

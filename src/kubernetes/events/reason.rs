@@ -46,6 +46,8 @@ pub enum EventReason {
     DriftNotRepairable,
     /// Another client overwrites the published addresses.
     StatusOverwritten,
+    /// A Node has an address that no cloud can reach.
+    UnusableNodeAddress,
 }
 
 impl EventReason {
@@ -67,7 +69,8 @@ impl EventReason {
             | Self::OrphanedLoadBalancer
             | Self::LoadBalancerDrifted
             | Self::DriftNotRepairable
-            | Self::StatusOverwritten => EventType::Warning,
+            | Self::StatusOverwritten
+            | Self::UnusableNodeAddress => EventType::Warning,
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use kube::api::{Api, ListParams};
@@ -11,9 +10,11 @@ use kube::runtime::reflector::Store;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::seen::{Lens, Seen};
+use super::seen::{Lens, Seen, Unusable};
+use super::unusable_addresses::UnusableAddresses;
 use super::{MAX_DELAY, NodeSet, NodeSettings, QUIET, SetKey, hold_of, last_readable};
 use crate::election::Role;
+use crate::kubernetes::events::Events;
 use crate::kubernetes::node_object::Node;
 use crate::plan::node_choice::NodeChoice;
 use crate::plan::node_hold::{Held, NodeHold};
@@ -30,8 +31,7 @@ pub struct Judge {
     was_leader: bool,
     started: Instant,
     holds: BTreeMap<SetKey, Holds>,
-    /// The unusable addresses that the log has named.
-    named: BTreeSet<(String, IpAddr)>,
+    unusable: UnusableAddresses,
 }
 
 /// The holds of one set.
@@ -67,6 +67,7 @@ impl Judge {
         store: Store<Node>,
         api: Api<Node>,
         roles: watch::Receiver<Role>,
+        events: Events,
     ) -> Self {
         Self {
             settings,
@@ -76,7 +77,7 @@ impl Judge {
             was_leader: false,
             started: Instant::now(),
             holds: BTreeMap::new(),
-            named: BTreeSet::new(),
+            unusable: UnusableAddresses::new(events),
         }
     }
 
@@ -104,9 +105,12 @@ impl Judge {
         let mut look_again = (!unconfirmed.is_empty()).then_some(MAX_DELAY);
         let now = self.started.elapsed();
         let mut sets = Sets::new();
-        let mut unusable = BTreeSet::new();
+        let mut unusable = BTreeMap::<String, Unusable>::new();
         for (key, mut seen) in seen {
-            unusable.append(&mut seen.unusable.clone());
+            for (name, node) in &seen.unusable {
+                let named = unusable.entry(name.clone()).or_insert_with(|| node.clone());
+                named.addresses.extend(&node.addresses);
+            }
             let before_it = before.get(&key).cloned().unwrap_or_default();
             if unconfirmed.contains(&key) {
                 let counts = seen.counts();
@@ -136,7 +140,7 @@ impl Judge {
             };
             sets.insert(key, set);
         }
-        self.name_unusable(&unusable);
+        self.unusable.name(&unusable, self.was_leader);
         (sets, look_again)
     }
 
@@ -257,18 +261,6 @@ impl Judge {
             (key.clone(), second)
         };
         seen.iter().map(second).collect()
-    }
-
-    /// Names each unusable address once in the log; the metrics have only their number.
-    fn name_unusable(&mut self, unusable: &BTreeSet<(String, IpAddr)>) {
-        for (node, address) in unusable.difference(&self.named) {
-            tracing::warn!(
-                node,
-                %address,
-                "a Node has an address that no cloud can reach (unspecified, loopback, link-local or multicast); it is left out of the back ends"
-            );
-        }
-        self.named.clone_from(unusable);
     }
 }
 

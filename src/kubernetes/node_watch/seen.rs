@@ -1,6 +1,6 @@
 //! What one look at the Nodes shows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
@@ -50,8 +50,15 @@ pub struct Seen {
     /// The Nodes that are back ends of some family.
     eligible: i64,
     excluded: i64,
-    /// The Nodes and addresses that no cloud can reach.
-    pub unusable: BTreeSet<(String, IpAddr)>,
+    /// The Nodes with addresses that no cloud can reach, by name.
+    pub unusable: BTreeMap<String, Unusable>,
+}
+
+/// The addresses of a Node that no cloud can reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unusable {
+    pub uid: String,
+    pub addresses: BTreeSet<IpAddr>,
 }
 
 impl Seen {
@@ -93,18 +100,22 @@ impl Seen {
                 has_address = true;
             }
         }
-        let unusable = unusable_addresses(node, rule);
-        self.unusable
-            .extend(unusable.map(|address| (name.to_owned(), address)));
+        let addresses: BTreeSet<IpAddr> = unusable_addresses(node, rule).collect();
+        if !addresses.is_empty() {
+            let uid = node.metadata.uid.clone().unwrap_or_default();
+            let unusable = Unusable { uid, addresses };
+            self.unusable.insert(name.to_owned(), unusable);
+        }
         has_address
     }
 
     /// The counts of a set.
     pub fn counts(&self) -> NodeSet {
+        let unusable = self.unusable.values().map(|node| node.addresses.len());
         NodeSet {
             eligible: self.eligible,
             excluded: self.excluded,
-            unusable_addresses: i64::try_from(self.unusable.len()).unwrap_or(i64::MAX),
+            unusable_addresses: i64::try_from(unusable.sum::<usize>()).unwrap_or(i64::MAX),
             ..NodeSet::default()
         }
     }

@@ -14,6 +14,7 @@ use crate::kubernetes::node::NodeAddressType;
 use crate::plan::node_addresses::IpFamily;
 use crate::plan::node_hold::MOST_GONE_HOLD;
 use crate::plan::node_selector::NodeSelector;
+use crate::telemetry::Metrics;
 
 /// A Node whose address ends in its number.
 fn node(number: u8) -> Node {
@@ -75,11 +76,19 @@ impl Cluster {
         });
         let api = Api::all(Client::new(list, "default"));
         let (sender, roles) = watch::channel(role);
+        let metrics = Arc::new(Metrics::for_test(&[]));
+        let nobody = Client::new(
+            tower::service_fn(|_: Request<Body>| async {
+                Err::<Response<Body>, _>(std::io::Error::other("no API server"))
+            }),
+            "default",
+        );
+        let (events, _) = Events::new(nobody, "test", Arc::default(), metrics);
         Self {
             watch,
             live,
             roles: sender,
-            judge: Judge::new(SETTINGS, store, api, roles),
+            judge: Judge::new(SETTINGS, store, api, roles, events),
             before: BTreeMap::new(),
             choices: [NodeChoice::default()].into(),
             version: 0,
