@@ -1,6 +1,7 @@
 //! Tables of plans; each case states its reason.
 
 mod fixtures;
+mod health_checks;
 mod recorded;
 mod requests;
 mod untold;
