@@ -28,6 +28,12 @@ impl KnownClouds {
         }
     }
 
+    /// Records what a cloud has told.
+    pub fn learn(&mut self, cloud: CloudName, told: Capabilities) {
+        self.untold.remove(&cloud);
+        self.clouds.insert(cloud, told);
+    }
+
     /// Derives the desired state from a Service. What only a cloud that has not told may
     /// lack is a problem of the kind [`ProblemKind::Untold`].
     pub fn desired(&self, service: &ServiceView, cluster: &ClusterId) -> Desired {

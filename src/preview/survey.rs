@@ -39,6 +39,8 @@ pub struct Survey {
     pub nodes: NodeSet,
     /// The clouds that did not answer: they are not asked about every other Service.
     pub out_of_reach: Mutex<BTreeMap<CloudName, String>>,
+    /// Why these clouds, which answer otherwise, did not tell what they can do.
+    pub silent: BTreeMap<CloudName, String>,
 }
 
 /// What a leader remembers of a Service.
@@ -69,13 +71,45 @@ impl Survey {
             clouds,
             nodes,
             out_of_reach: Mutex::default(),
+            silent: BTreeMap::new(),
+        }
+    }
+
+    /// Asks the clouds that have not told yet what they can do.
+    pub async fn ask_clouds(&mut self) {
+        let untold = self.clouds.iter();
+        let untold = untold.filter(|(name, _)| self.capabilities.untold.contains(*name));
+        let questions = untold.map(|(name, cloud)| async move {
+            let answer = timeout(ANSWER_LIMIT, cloud.client.capabilities()).await;
+            (
+                name.clone(),
+                answer.map(|answer| answer.map(|told| cloud.told(told))),
+            )
+        });
+        for (name, answer) in join_all(questions).await {
+            let error = match answer {
+                Ok(Ok((capabilities, _))) => {
+                    self.capabilities.learn(name, capabilities);
+                    continue;
+                }
+                Ok(Err(error)) if !is_out_of_reach(error.reason()) => {
+                    self.silent.insert(name, error.to_string());
+                    continue;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => no_answer(&name),
+            };
+            self.out_of_reach.get_mut().insert(name, error);
         }
     }
 
     /// Lists each cloud that has a list, as a new leader does: one request instead of one
     /// for each Service.
     pub async fn list_clouds(&self) {
-        let lists = self.clouds.iter().map(|(name, cloud)| async move {
+        let out_of_reach = self.out_of_reach.lock().clone();
+        let clouds = self.clouds.iter();
+        let clouds = clouds.filter(|(name, _)| !out_of_reach.contains_key(*name));
+        let lists = clouds.map(|(name, cloud)| async move {
             let stamp = cloud.inventory.begin_load();
             match cloud.client.list(&self.cluster).await {
                 // Rejected only if a later list began.
@@ -161,12 +195,16 @@ impl Survey {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) if !is_out_of_reach(error.reason()) => return Err(error.to_string()),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("{} did not answer within {ANSWER_LIMIT:?}", query.name),
+            Err(_) => no_answer(&query.name),
         };
         let mut out_of_reach = self.out_of_reach.lock();
         out_of_reach.insert(query.name.clone(), error.clone());
         Err(error)
     }
+}
+
+fn no_answer(cloud: &CloudName) -> String {
+    format!("{cloud} did not answer within {ANSWER_LIMIT:?}")
 }
 
 /// Whether a question about another Service would fail in the same way.
