@@ -29,6 +29,7 @@ pub mod problem;
 pub mod record;
 pub mod service;
 pub mod settling;
+pub mod untold;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -37,8 +38,9 @@ pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use capabilities::{Capabilities, Clouds};
 pub use desired::{Desired, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired};
 pub use observed::{Backends, CloudView, Observed};
+pub use untold::KnownClouds;
 
-use load_balancer::{LoadBalancer, State};
+use load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use naming::{CloudName, Owner};
 use node_addresses::NodeAddresses;
 
@@ -233,18 +235,18 @@ fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
         && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && has_any(found))
 }
 
-fn request(wanted: &Wanted, cloud: &CloudName, nodes: &NodeAddresses) -> CreateRequest {
+fn request(wanted: &Wanted, spec: LoadBalancerSpec) -> CreateRequest {
     CreateRequest {
         name: wanted.owner.load_balancer_name(),
         owner: wanted.owner.clone(),
-        spec: wanted.spec(cloud, nodes),
+        spec,
     }
 }
 
 fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
     Action::Create {
         cloud: cloud.clone(),
-        request: request(wanted, cloud, &observed.backends.addresses),
+        request: request(wanted, wanted.spec(cloud, &observed.backends.addresses)),
     }
 }
 
@@ -291,11 +293,11 @@ fn update(
     if found.state == State::Deleting {
         return None;
     }
-    let request = request(wanted, cloud, nodes);
-    if found.meets(&request.spec) {
+    let spec = wanted.spec(cloud, nodes);
+    if found.meets(&spec) {
         return None;
     }
-    let only_nodes = found.is_understood && request.spec.is_met_by(&found.spec_with_nodes(nodes));
+    let only_nodes = found.is_understood && spec.is_met_by(&found.spec_with_nodes(nodes));
     let urgency = if only_nodes {
         Urgency::Background
     } else {
@@ -309,7 +311,7 @@ fn update(
     Some(Action::Update {
         cloud: cloud.clone(),
         id: found.id.clone(),
-        request,
+        request: request(wanted, wanted.spec_of(found, cloud, nodes)),
         fallbacks,
         urgency,
     })
