@@ -119,9 +119,8 @@ fn client(profile: Profile) -> RestCloud {
         requests_per_second: 0,
         profile,
         addresses: AddressPolicy {
-            ranges: Vec::new(),
             service_ranges: vec![range.unwrap()],
-            cluster_ranges: ClusterRanges::default(),
+            ..AddressPolicy::default()
         },
         token_file: None,
         ca_file: None,

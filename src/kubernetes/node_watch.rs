@@ -211,11 +211,7 @@ pub async fn follow(
                 // A Service waits for it.
                 () = choices.changed() => continue,
             }
-            if published.elapsed() < MAX_DELAY {
-                quiet_period(&changed).await;
-            } else {
-                sleep(FIRST).await;
-            }
+            coalesce(&changed, published).await;
         }
     };
     futures::future::join3(reflect, publish, begin_anew).await;
@@ -332,6 +328,15 @@ fn last_readable(node: Node, store: &Store<Node>) -> Node {
     }
     let known = store.get(&ObjectRef::from_obj(&node));
     known.map_or(node, |known| Node::clone(&known))
+}
+
+/// Waits for the changes that come with one that was seen just now, or soon after it.
+async fn coalesce(changed: &Notify, published: Instant) {
+    if published.elapsed() < MAX_DELAY {
+        quiet_period(changed).await;
+    } else {
+        sleep(FIRST).await;
+    }
 }
 
 /// Waits until the changes pause.

@@ -263,3 +263,43 @@ async fn a_host_name_in_capitals_is_published_in_lower_case() -> Result<()> {
     test.record(&ready).context("a record")?;
     Ok(())
 }
+
+/// The load balancer in error may serve all the same, and the other one serves.
+#[tokio::test]
+async fn a_load_balancer_in_error_follows_the_nodes_and_so_does_that_of_the_other_cloud()
+-> Result<()> {
+    let test = Environment::own("odd-error").await?;
+    let node = |last| IpAddr::from([127, 10, 5, last]);
+    create_node(&test.client(), "one", node(1), &[]).await?;
+    let (cloud, _replica) = start_in(&test).await?;
+    cloud.answer(|verb, _, mut good| {
+        if matches!(verb, "create" | "query" | "update") {
+            good["state"] = json!("error");
+            good["message"] = json!("out of order");
+        }
+        Bytes::from(good.to_string())
+    });
+    let service = test.service("web").provider("cloud1,cloud2");
+    service.create().await?;
+    let message = test.until_reason("web", "CloudError").await?;
+    ensure!(message.contains("out of order"), "{message}");
+    let until_both_have = async |expected: Vec<IpAddr>| {
+        eventually("both clouds to have the Nodes", SOON, async || {
+            let updates = cloud.calls("update");
+            let on_cloud1 = updates.last().map(|update| update["nodes"].to_string());
+            let on_cloud1 = on_cloud1.unwrap_or_default();
+            let is_on_cloud1 = [1, 2]
+                .map(node)
+                .iter()
+                .all(|ip| on_cloud1.contains(&format!("\"{ip}\"")) == expected.contains(ip));
+            let on_cloud2 = test.cloud2.inventory();
+            let on_cloud2 = on_cloud2.first().map(|found| found.settings.nodes.clone());
+            Ok((is_on_cloud1 && on_cloud2.as_ref() == Some(&expected)).then_some(()))
+        })
+        .await
+    };
+    create_node(&test.client(), "two", node(2), &[]).await?;
+    until_both_have(vec![node(1), node(2)]).await?;
+    delete_node(&test.client(), "one").await?;
+    until_both_have(vec![node(2)]).await
+}

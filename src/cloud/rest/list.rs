@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::mem::size_of;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -78,9 +79,18 @@ impl RestCloud {
         if self.api_client.profile == Profile::Basic {
             return Err(self.unsupported(Verb::List, "list"));
         }
-        let listed = timeout(bounds::LIST_TIME, self.list_pages(cluster)).await;
+        self.list_within(bounds::LIST_TIME, cluster).await
+    }
+
+    /// A list that is given up after this time.
+    pub(super) async fn list_within(
+        &self,
+        limit: Duration,
+        cluster: &ClusterId,
+    ) -> Result<Vec<LoadBalancer>, CloudError> {
+        let listed = timeout(limit, self.list_pages(cluster)).await;
         listed.unwrap_or_else(|_| {
-            let message = format!("the list took longer than {:?}", bounds::LIST_TIME);
+            let message = format!("the list took longer than {limit:?}");
             Err(self.protocol(Verb::List, message))
         })
     }

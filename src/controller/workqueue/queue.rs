@@ -1,5 +1,7 @@
 //! The queue without a clock and without tasks: which key may run now.
 
+mod item;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use super::places::{CloudSet, Places};
 use super::{Key, Need, Next, QueueState};
 use crate::plan::naming::{CloudName, ServiceKey};
 use crate::priority::Priority;
+use item::{Item, ItemState, LaneId, Parking, Running};
 
 /// The most reconciles that run without a place at a cloud. They write to the API
 /// server at most, whose client sends as many requests at a time.
@@ -34,54 +37,6 @@ pub(super) struct Queue {
     running_without_place: usize,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct LaneId {
-    clouds: CloudSet,
-    /// Whether the keys also wait for the first list of the clouds.
-    after_list: bool,
-}
-
-#[derive(Debug, Default)]
-struct Parking {
-    lane: Lane,
-    /// The reconciles that hold places as members of this lane.
-    running: usize,
-}
-
-#[derive(Debug)]
-struct Item {
-    /// Orders the keys of a namespace; kept while the key waits for a place.
-    arrival: u64,
-    /// When the key became due.
-    since: Instant,
-    priority: Priority,
-    /// Whether the condition says what the key waits for.
-    is_explained: bool,
-    state: ItemState,
-}
-
-#[derive(Debug)]
-enum ItemState {
-    Delayed(Instant),
-    Ready,
-    Parked {
-        lane: LaneId,
-        explain_at: Option<Instant>,
-    },
-    Running(Running),
-}
-
-#[derive(Debug)]
-struct Running {
-    began: Instant,
-    /// The lane and the priority of the places that the reconcile holds.
-    held: Option<(LaneId, Priority)>,
-    /// The clouds of these whose places are not returned when the reconcile ends.
-    kept: CloudSet,
-    /// The key was added again meanwhile.
-    again: Option<Priority>,
-}
-
 /// A key to reconcile now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Start {
@@ -98,15 +53,6 @@ pub(super) struct Kept {
     clouds: CloudSet,
     together: CloudSet,
     priority: Priority,
-}
-
-impl LaneId {
-    fn of(need: &Need) -> Self {
-        Self {
-            clouds: need.clouds.clone(),
-            after_list: need.after_list,
-        }
-    }
 }
 
 impl Queue {

@@ -500,3 +500,31 @@ fn the_fingerprint_has_what_any_service_may_choose_by() {
         assert_eq!(now != before, counts, "{path}");
     }
 }
+
+/// A Node that fails is out of the load balancers half a second later, whatever else changes.
+#[tokio::test(start_paused = true)]
+async fn the_first_change_after_a_calm_is_acted_on_at_once_and_a_later_one_after_a_pause() {
+    const SOON: Duration = Duration::from_millis(500);
+    let changed = Notify::new();
+    let cases = [
+        (MAX_DELAY, Duration::ZERO, SOON, "after a calm"),
+        (Duration::ZERO, QUIET, MAX_DELAY + QUIET, "in a series"),
+    ];
+    for (calm, least, most, when) in cases {
+        let published = Instant::now();
+        tokio::time::advance(calm).await;
+        let began = Instant::now();
+        let changes = async {
+            loop {
+                sleep(QUIET / 10).await;
+                changed.notify_one();
+            }
+        };
+        tokio::select! {
+            () = coalesce(&changed, published) => {}
+            () = changes => {}
+        }
+        let waited = began.elapsed();
+        assert!((least..=most).contains(&waited), "{when}: {waited:?}");
+    }
+}
