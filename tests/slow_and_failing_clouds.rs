@@ -60,3 +60,32 @@ async fn the_answers_of_a_slow_cloud_count_while_another_fails() -> Result<()> {
     );
     Ok(())
 }
+
+/// Each call that was left behind keeps its own place only.
+#[tokio::test]
+async fn a_slow_cloud_has_its_places_back_while_another_hangs() -> Result<()> {
+    const ON_BOTH: usize = 3;
+    let mut test = Environment::shared("slow-and-hanging").await?;
+    test.concurrency = Some(1);
+    test.request_timeout = "300s".into();
+    let _replica = test.sole_replica().await?;
+    let [hanging, slow] = test.clouds();
+    let hang = FaultKind::Hang {
+        after_effect: false,
+    };
+    hanging.set_fault(Fault::new(hang).on(Verb::Create));
+    slow.set_fault(Fault::new(SLOW).on(Verb::Create));
+    for number in 0..ON_BOTH {
+        let service = test.service(&name(number)).provider("cloud1,cloud2");
+        service.create().await?;
+    }
+    let is_published = |service: &Service| !addresses(service).is_empty();
+    for number in 0..ON_BOTH {
+        test.until(&name(number), "the address on the slow cloud", is_published)
+            .await?;
+    }
+    test.service("alone").provider("cloud2").create().await?;
+    test.until_ready("alone").await?;
+    ensure!(hanging.inventory().is_empty(), "it hangs");
+    Ok(())
+}

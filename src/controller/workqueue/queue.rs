@@ -100,6 +100,25 @@ pub(super) struct Kept {
     priority: Priority,
 }
 
+impl Kept {
+    /// The places at each cloud, which may be returned at different times.
+    pub(super) fn of_each_cloud(self) -> impl Iterator<Item = (CloudName, Self)> {
+        let Self {
+            clouds,
+            together,
+            priority,
+        } = self;
+        clouds.into_iter().map(move |cloud| {
+            let kept = Self {
+                clouds: CloudSet::from([cloud.clone()]),
+                together: together.clone(),
+                priority,
+            };
+            (cloud, kept)
+        })
+    }
+}
+
 impl LaneId {
     fn of(need: &Need) -> Self {
         Self {
