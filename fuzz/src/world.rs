@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use my_cloud_controller_manager::cloud::{
-    AddressPolicy, ClusterRanges, Profile, RestCloud, RestSettings,
-};
+use my_cloud_controller_manager::cloud::{AddressPolicy, Profile, RestCloud, RestSettings};
 use my_cloud_controller_manager::plan::health_check::HealthCheck;
 use my_cloud_controller_manager::plan::load_balancer::{
     Addresses, Algorithm, Listener, LoadBalancer, LoadBalancerSpec, Protocol, State,

@@ -23,6 +23,7 @@ use super::memory::own_writes::Part;
 use super::observe::PATIENCE;
 use super::pace::PacedPlan;
 use super::report::{events, metrics};
+use super::workqueue::KeptPlaces;
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
 use crate::plan::execution::{Certainty, Effect, Execution, Lane, Reach};
@@ -199,7 +200,7 @@ impl Performance<'_> {
 
     /// Waits for the calls that were left behind, and hands over to the next attempt what
     /// each has shown.
-    pub async fn finish(mut self) {
+    pub async fn finish(mut self, places: &KeptPlaces) {
         let Executor {
             service, context, ..
         } = self.executor;
@@ -220,6 +221,7 @@ impl Performance<'_> {
                 let errors = self.progress.errors.drain(..);
                 let error = errors.filter_map(ReconcileError::into_cloud).next();
                 context.call_ended(&service.view, cloud, error.map_or(Ok(None), Err));
+                places.give_back(cloud);
             }
         }
     }

@@ -15,7 +15,7 @@ use super::Context;
 use super::admit::{Admitted, WaitsForPlace};
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
 use super::report::events::emit_unclear_switch;
-use super::workqueue::Work;
+use super::workqueue::{KeptPlaces, Work};
 use crate::cloud::CloudError;
 use crate::kubernetes::condition::ConditionReason;
 use crate::kubernetes::node_watch::{CHOICES, NodeSet, TooMany};
@@ -158,10 +158,16 @@ impl LeftQueries<'_> {
     }
 
     /// Waits for the answers, and hands each over to the next attempt.
-    pub async fn finish(mut self, service: &ObservedService, context: &Context) {
+    pub async fn finish(
+        mut self,
+        service: &ObservedService,
+        places: &KeptPlaces,
+        context: &Context,
+    ) {
         let answers = async {
             while let Some((cloud, result)) = self.queries.next().await {
                 context.call_ended(&service.view, &cloud, result.map(Some));
+                places.give_back(&cloud);
             }
         };
         // Reads can be abandoned at any time.

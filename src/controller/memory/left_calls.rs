@@ -3,18 +3,11 @@
 //! Service; its end triggers an attempt, which takes what it has shown.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::per_service::PerService;
 use crate::cloud::CloudError;
 use crate::controller::observe::cloud_query::QueryResult;
 use crate::plan::naming::{CloudName, ServiceUid};
-
-/// How long an answer may wait for the attempt that takes it: that attempt is queued at once,
-/// and after more than this, the cloud is better asked again.
-const FRESH: Duration = Duration::from_secs(5);
 
 /// What a call has shown: the state of the cloud if it was a query, nothing if it changed
 /// something, or its error.
@@ -22,7 +15,7 @@ pub type Answer = Result<Option<QueryResult>, CloudError>;
 
 enum Call {
     UnderWay,
-    Ended(Instant, Answer),
+    Ended(Answer),
 }
 
 /// The calls that attempts have left behind, by Service and cloud.
@@ -42,7 +35,7 @@ impl LeftCalls {
         let mut all = self.0.lock();
         // Without an entry, the Service is gone.
         if let Some(call) = all.get_mut(uid).and_then(|calls| calls.get_mut(cloud)) {
-            *call = Call::Ended(Instant::now(), answer);
+            *call = Call::Ended(answer);
         }
     }
 
@@ -63,16 +56,17 @@ impl LeftCalls {
     /// Whether a call has ended, and no attempt has taken its answer.
     pub fn has_ended(&self, uid: &ServiceUid, cloud: &CloudName) -> bool {
         self.has(uid, |(name, call)| {
-            name == cloud && matches!(call, Call::Ended(..))
+            name == cloud && matches!(call, Call::Ended(_))
         })
     }
 
     /// Whether any answer was not taken yet.
     pub fn has_answers(&self, uid: &ServiceUid) -> bool {
-        self.has(uid, |(_, call)| matches!(call, Call::Ended(..)))
+        self.has(uid, |(_, call)| matches!(call, Call::Ended(_)))
     }
 
-    /// Takes the answer to a call that ended; `None` if there is none of use.
+    /// Takes the answer to a call that ended, however long ago: a slow cloud that is asked
+    /// again instead may be left behind again.
     pub fn take(&self, uid: &ServiceUid, cloud: &CloudName) -> Option<Answer> {
         let mut all = self.0.lock();
         let calls = all.get_mut(uid)?;
@@ -84,8 +78,8 @@ impl LeftCalls {
             all.remove(uid);
         }
         match call? {
-            Call::Ended(at, answer) if answer.is_err() || at.elapsed() <= FRESH => Some(answer),
-            Call::Ended(..) | Call::UnderWay => None,
+            Call::Ended(answer) => Some(answer),
+            Call::UnderWay => None,
         }
     }
 
@@ -123,8 +117,8 @@ mod tests {
         CloudError::new(operation, ErrorKind::NameTaken, "taken".to_owned())
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_is_taken_once_and_only_after_the_end() {
+    #[test]
+    fn an_answer_is_taken_once_and_only_after_the_end() {
         let (calls, (uid, cloud)) = (LeftCalls::default(), names());
         assert!(calls.take(&uid, &cloud).is_none());
         calls.leave(&uid, &cloud);
@@ -142,17 +136,6 @@ mod tests {
         assert_eq!(view, Some(CloudView::Absent));
         assert!(calls.take(&uid, &cloud).is_none() && !calls.has_answers(&uid));
         assert_eq!(calls.clouds_for(&uid), BTreeSet::new());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_old_answer_is_of_no_use_and_an_old_error_is() {
-        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
-        for (answer, is_taken) in [(Ok(None), false), (Err(error()), true)] {
-            calls.leave(&uid, &cloud);
-            calls.end(&uid, &cloud, answer);
-            tokio::time::advance(2 * FRESH).await;
-            assert_eq!(calls.take(&uid, &cloud).is_some(), is_taken);
-        }
     }
 
     #[test]

@@ -139,10 +139,10 @@ impl CloudQuery<'_> {
             return Ok(known);
         }
         if let Some(answer) = self.left_calls.take(&self.service.uid, &self.name) {
-            if let Some(result) = answer? {
+            if let Some(result) = answer?.filter(|result| !self.is_outdated(&result.view)) {
                 return Ok(result);
             }
-            // It changed something, and the inventory knows what.
+            // It changed something, or the answer is old, and the inventory may know more.
             if let Some(known) = self.known(true) {
                 return Ok(known);
             }
@@ -163,6 +163,19 @@ impl CloudQuery<'_> {
                 self.prefer_recorded(cloud, named, id, priority).await
             }
             (Some(named), _) => Ok(self.found(cloud, named)),
+        }
+    }
+
+    /// Whether the inventory knows something newer than an earlier answer, from a list.
+    fn is_outdated(&self, answer: &CloudView) -> bool {
+        let inventory = self.cloud.map(|cloud| &cloud.inventory);
+        let newest = inventory.and_then(|inventory| inventory.find(&self.load_balancer));
+        match answer {
+            CloudView::Present(found) if found.name == self.load_balancer => {
+                newest.as_ref() != Some(&**found)
+            }
+            CloudView::Absent => newest.is_some(),
+            _ => false,
         }
     }
 

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::future::join_all;
 use futures::stream;
 use kube::ResourceExt;
 use tokio::sync::mpsc;
@@ -24,7 +25,7 @@ use crate::controller::report::spans;
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
-use crate::plan::naming::{LoadBalancerId, Owner};
+use crate::plan::naming::{CloudName, LoadBalancerId, Owner};
 use crate::priority::Priority;
 use crate::telemetry::traces;
 
@@ -79,23 +80,27 @@ async fn clean_up(service: &Service, context: &Context) {
 }
 
 async fn delete_on_all_clouds(owner: &Owner, context: &Context) {
+    // Side by side: a cloud that hangs delays no other.
+    let clouds = context.clouds.iter();
+    join_all(clouds.map(|(name, cloud)| delete_on(name, cloud, owner, context))).await;
+}
+
+async fn delete_on(name: &CloudName, cloud: &CloudHandle, owner: &Owner, context: &Context) {
     let service = format!("{}/{}", owner.namespace, owner.name);
-    for (name, cloud) in &context.clouds {
-        match delete(cloud, owner, context).await {
-            Ok(None) => {}
-            Ok(Some(id)) => {
-                tracing::warn!(cloud = %name, %id, service, "requested deletion of the load balancer of a Service that was removed despite its finalizer");
-                let note = format!(
-                    "Deleting orphaned load balancer {id} on {name}: its Service was removed despite the finalizer"
-                );
-                let reason = EventReason::OrphanedLoadBalancer;
-                context.events.emit_for(reference(owner), reason, note);
-            }
-            Err(error) => {
-                let reason = Unfinished::Failed(&error).reason();
-                traces::fail(reason.as_str(), error.to_string());
-                tracing::warn!(cloud = %name, service, %error, "failed to delete the load balancer of a Service that was removed despite its finalizer; the sweep will retry");
-            }
+    match delete(cloud, owner, context).await {
+        Ok(None) => {}
+        Ok(Some(id)) => {
+            tracing::warn!(cloud = %name, %id, service, "requested deletion of the load balancer of a Service that was removed despite its finalizer");
+            let note = format!(
+                "Deleting orphaned load balancer {id} on {name}: its Service was removed despite the finalizer"
+            );
+            let reason = EventReason::OrphanedLoadBalancer;
+            context.events.emit_for(reference(owner), reason, note);
+        }
+        Err(error) => {
+            let reason = Unfinished::Failed(&error).reason();
+            traces::fail(reason.as_str(), error.to_string());
+            tracing::warn!(cloud = %name, service, %error, "failed to delete the load balancer of a Service that was removed despite its finalizer; the sweep will retry");
         }
     }
 }

@@ -20,6 +20,10 @@ use item::{Item, ItemState, LaneId, Parking, Running};
 pub(super) const WORKERS: usize = 32;
 /// A Service that waits this long for a place is told so by its condition.
 pub(super) const EXPLAIN_AFTER: Duration = Duration::from_secs(10);
+/// A Service whose last attempt went on without a cloud waits this long for it in the next
+/// ones, which may be polls of another: long enough to have its turn, and no longer than the
+/// first poll is delayed.
+const WAIT_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -55,6 +59,25 @@ pub(super) struct Kept {
     priority: Priority,
 }
 
+impl Kept {
+    /// The places at each cloud, which may be returned at different times.
+    pub(super) fn of_each_cloud(self) -> impl Iterator<Item = (CloudName, Self)> {
+        let Self {
+            clouds,
+            together,
+            priority,
+        } = self;
+        clouds.into_iter().map(move |cloud| {
+            let kept = Self {
+                clouds: CloudSet::from([cloud.clone()]),
+                together: together.clone(),
+                priority,
+            };
+            (cloud, kept)
+        })
+    }
+}
+
 impl Queue {
     /// A queue for clouds with this many calls in flight.
     pub(super) fn new(concurrency: impl IntoIterator<Item = (CloudName, usize)>) -> Self {
@@ -69,15 +92,7 @@ impl Queue {
     /// when it gets its place, but an edit may change the clouds or the priority.
     pub(super) fn add(&mut self, key: &Key, priority: Priority, now: Instant) -> bool {
         let Some(item) = self.items.get_mut(key) else {
-            let item = Item {
-                arrival: self.next_arrival(),
-                since: now,
-                priority,
-                is_explained: false,
-                state: ItemState::Ready,
-            };
-            self.ready.insert(priority, (item.arrival, key.clone()));
-            self.items.insert(key.clone(), item);
+            self.add_new(key, None, priority, now);
             return true;
         };
         match &mut item.state {
@@ -96,12 +111,31 @@ impl Queue {
             }
             ItemState::Ready | ItemState::Parked { .. } => {}
             ItemState::Delayed(_) => {
-                self.take_out(key);
-                return self.add(key, priority, now);
+                let before = self.take_out(key);
+                self.add_new(key, before, priority, now);
+                return true;
             }
         }
         self.make_ready(key, priority);
         false
+    }
+
+    /// Adds a key as due now; of the item before, it keeps its turn if it went on without
+    /// a cloud.
+    fn add_new(&mut self, key: &Key, before: Option<Item>, priority: Priority, now: Instant) {
+        let kept = before.filter(|item| item.went_on);
+        let item = Item {
+            arrival: self.next_arrival(),
+            since: now,
+            priority,
+            is_explained: false,
+            went_on: kept.is_some(),
+            state: ItemState::Ready,
+        };
+        let arrival = kept.map_or(item.arrival, |kept| kept.arrival);
+        let item = Item { arrival, ..item };
+        self.ready.insert(priority, (item.arrival, key.clone()));
+        self.items.insert(key.clone(), item);
     }
 
     /// Removes a key unless it runs.
@@ -159,7 +193,9 @@ impl Queue {
         };
         item.priority = need.priority;
         if let Some((held, _)) = &running.held {
-            return need.clouds.is_subset(&held.clouds);
+            let is_admitted = need.clouds.is_subset(&held.clouds);
+            item.went_on &= !is_admitted;
+            return is_admitted;
         }
         let id = LaneId::of(need);
         let parking = self.parked.get(&id);
@@ -172,13 +208,15 @@ impl Queue {
         self.running_without_place -= 1;
         self.parked.entry(id.clone()).or_default().running += 1;
         running.held = Some((id, need.priority));
+        item.went_on = false;
         true
     }
 
     /// Gives a running reconcile its places at those of its clouds that have one free, if
     /// not all have. Returns these clouds.
     pub(super) fn admit_to_some(&mut self, key: &Key, need: &Need) -> Option<CloudSet> {
-        let ItemState::Running(running) = &mut self.items.get_mut(key)?.state else {
+        let item = self.items.get_mut(key)?;
+        let ItemState::Running(running) = &mut item.state else {
             return None;
         };
         let has_place = |cloud: &&CloudName| {
@@ -204,6 +242,7 @@ impl Queue {
         };
         self.parked.entry(id.clone()).or_default().running += 1;
         running.held = Some((id, need.priority));
+        item.went_on = true;
         Some(clouds)
     }
 
@@ -220,8 +259,8 @@ impl Queue {
         match (again, next) {
             (Some(priority), Next::Park(need)) => self.make_ready(key, priority.max(need.priority)),
             (Some(priority), Next::Done | Next::After(_)) => {
-                self.items.remove(key);
-                self.add(key, priority, now);
+                let before = self.items.remove(key);
+                self.add_new(key, before, priority, now);
             }
             (None, Next::Done) => {
                 self.items.remove(key);
@@ -233,7 +272,11 @@ impl Queue {
                 self.timers.insert((due, key.clone()));
             }
             (None, Next::Park(need)) => {
-                let explain_at = (!item.is_explained).then(|| now + EXPLAIN_AFTER);
+                let wait = match item.went_on {
+                    true => WAIT_AGAIN,
+                    false => EXPLAIN_AFTER,
+                };
+                let explain_at = (!item.is_explained).then(|| now + wait);
                 let (lane, arrival) = (LaneId::of(&need), (item.arrival, key.clone()));
                 self.timers.extend(explain_at.map(|at| (at, key.clone())));
                 let parking = self.parked.entry(lane.clone()).or_default();
@@ -356,6 +399,7 @@ impl Queue {
                 continue;
             };
             match &mut item.state {
+                ItemState::Delayed(_) if item.went_on => item.since = at,
                 ItemState::Delayed(_) => (item.since, item.arrival) = (at, arrival),
                 ItemState::Parked { explain_at, .. } => {
                     *explain_at = None;

@@ -30,6 +30,9 @@ pub(super) struct Item {
     pub(super) priority: Priority,
     /// Whether the condition says what the key waits for.
     pub(super) is_explained: bool,
+    /// Whether its last attempt went on without a cloud that had no place. The key keeps its
+    /// arrival then.
+    pub(super) went_on: bool,
     pub(super) state: ItemState,
 }
 
