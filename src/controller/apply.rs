@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use super::Context;
 use super::attempt::{ApplyResult, ObservedClouds, ObservedService, Repairs};
 use super::error::ReconcileError;
+use super::memory::left_calls::Left;
 use super::memory::own_writes::Part;
 use super::observe::PATIENCE;
 use super::pace::PacedPlan;
@@ -56,6 +57,7 @@ pub struct Performance<'e> {
     under_way: FuturesUnordered<BoxFuture<'e, (Lane, End)>>,
     /// The clouds whose calls it leaves behind.
     pub left: BTreeSet<CloudName>,
+    has_left_updates: bool,
 }
 
 impl<'a> Executor<'a> {
@@ -116,6 +118,7 @@ pub async fn apply<'e>(
         },
         under_way: FuturesUnordered::new(),
         left: BTreeSet::new(),
+        has_left_updates: false,
     };
     performance.run().await;
     let Progress {
@@ -127,7 +130,7 @@ pub async fn apply<'e>(
         waiting,
     } = &mut performance.progress;
     let result = ApplyResult {
-        observed: execution.observed().clone(),
+        observed: execution.observed().without_answers_of(&performance.left),
         object: executor.object.lock().clone(),
         actions: std::mem::take(actions),
         errors: std::mem::take(errors),
@@ -136,6 +139,7 @@ pub async fn apply<'e>(
         disowned,
         repairs: executor.repairs.clone(),
         restored: std::mem::take(&mut executor.restored.lock()),
+        left_updates: performance.has_left_updates,
     };
     (result, performance)
 }
@@ -192,7 +196,13 @@ impl Performance<'_> {
         } = self.executor;
         self.left = self.progress.execution.leave();
         for cloud in &self.left {
-            context.memory.left_calls.leave(&service.view.uid, cloud);
+            let is_update = self.progress.is_update(&Lane::Cloud(cloud.clone()));
+            self.has_left_updates |= is_update;
+            let what = if is_update { Left::Update } else { Left::Other };
+            context
+                .memory
+                .left_calls
+                .leave(&service.view.uid, cloud, what);
             let waiting = Waiting::Unanswered(cloud.clone());
             self.progress.waiting.insert(waiting);
         }
@@ -215,6 +225,8 @@ impl Performance<'_> {
             let Lane::Cloud(cloud) = &lane else {
                 continue;
             };
+            let unmet = &self.progress.execution.observed().unmet;
+            context.memory.learn_unmet(&service.view.uid, cloud, unmet);
             if !std::mem::take(&mut self.progress.waiting).is_empty() {
                 self.under_way.push(rest(lane, context).boxed());
             } else if self.progress.execution.effect(&lane).is_none() {
@@ -268,6 +280,11 @@ impl Progress {
             End::Undone => self.execution.undone(),
             End::Rested => {}
         }
+    }
+
+    fn is_update(&self, lane: &Lane) -> bool {
+        let effect = self.execution.effect(lane);
+        matches!(effect, Some(Effect::Apply(Action::Update { .. })))
     }
 
     /// Remembers what the update under way in a lane has repaired.

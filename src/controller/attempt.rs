@@ -159,6 +159,8 @@ pub struct ApplyResult {
     pub repairs: Repairs,
     /// The parts of the Service that another writer had changed, and that were restored.
     pub restored: BTreeSet<Part>,
+    /// Whether an update was left behind.
+    pub left_updates: bool,
 }
 
 impl ApplyResult {

@@ -22,7 +22,7 @@ use super::attempt::SpecHash;
 use super::report::spans::ProvisioningTraces;
 use crate::kubernetes::node_watch::NodeChoices;
 use crate::plan::kept::Unmet;
-use crate::plan::naming::ServiceUid;
+use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::record::Ingress;
 use changes::PendingChanges;
 use cloud_backoff::CloudBackoff;
@@ -101,6 +101,13 @@ impl Memory {
             ..Unmet::default()
         };
         self.unmet.insert(uid, unmet);
+    }
+
+    /// Keeps what a call that was left behind has shown of its cloud.
+    pub fn learn_unmet(&self, uid: &ServiceUid, cloud: &CloudName, shown: &Unmet) {
+        let mut unmet = self.unmet.get(uid).unwrap_or_default();
+        unmet.replace(cloud, shown);
+        self.set_unmet(uid, unmet);
     }
 
     /// Drops the state of a deleted Service.

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::Context;
 use super::admit::{Admitted, WaitsForPlace};
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
+use super::memory::left_calls::Left;
 use super::report::events::emit_unclear_switch;
 use super::workqueue::{KeptPlaces, Work};
 use crate::cloud::CloudError;
@@ -126,7 +127,7 @@ fn delay(
     let edit = memory.edits.delay(&view.uid, spec_hash);
     let edit = edit.filter(|_| !view.deleting);
     // A cloud that has answered does not wait for the backoff of another.
-    if edit.is_none() && memory.left_calls.has_answers(&view.uid) {
+    if edit.is_none() && memory.left_calls.has_news(&view.uid) {
         return None;
     }
     edit.or_else(|| memory.requeue.remaining(&view.uid, spec_hash, nodes))
@@ -230,7 +231,10 @@ pub async fn observe_clouds<'a>(
     let answered = context.stopping.run_until_cancelled(answered).await;
     answered.ok_or(Skip::UntilChange)?;
     for cloud in &left.clouds {
-        context.memory.left_calls.leave(&service.view.uid, cloud);
+        context
+            .memory
+            .left_calls
+            .leave(&service.view.uid, cloud, Left::Other);
     }
     let (answers, errors) = or_unreachable(answers);
     let mut clouds = observed(

@@ -160,6 +160,7 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
                 | Waiting::ShownTwice { .. }
                 | Waiting::StillDeleting(..)
                 | Waiting::RepairSlot(_)
+                | Waiting::Unanswered(_)
         )
     };
     pending.extend(result.waiting.iter().filter(stays).cloned());
@@ -216,7 +217,7 @@ fn requeue(
         .into_iter()
         .chain(backoff.record(uid, attempted, errors))
         .chain(slots.map(Requeue::Slot))
-        .chain(result.has_unmet_create().then_some(Requeue::Poll));
+        .chain((result.has_unmet_create() || result.left_updates).then_some(Requeue::Poll));
     let is_kept = |found: &LoadBalancer| found.state != State::Deleting;
     let input = AttemptInput {
         spec_hash: service.spec_hash,

@@ -19,6 +19,28 @@ pub struct Unmet {
     pub given_up: BTreeMap<CloudName, Kept>,
 }
 
+impl Unmet {
+    /// Takes over what `shown` has of a cloud.
+    pub fn replace(&mut self, cloud: &CloudName, shown: &Self) {
+        let Self {
+            under_way,
+            kept,
+            given_up,
+        } = shown;
+        set(&mut self.under_way, cloud, under_way.get(cloud).cloned());
+        set(&mut self.kept, cloud, kept.get(cloud).cloned());
+        set(&mut self.given_up, cloud, given_up.get(cloud).cloned());
+    }
+}
+
+/// Sets or removes the value of a cloud.
+pub(super) fn set<T>(all: &mut BTreeMap<CloudName, T>, cloud: &CloudName, value: Option<T>) {
+    match value {
+        Some(value) => all.insert(cloud.clone(), value),
+        None => all.remove(cloud),
+    };
+}
+
 /// An update that a cloud has accepted and still carries out. Meanwhile the load balancer may
 /// show the values of before, for which the same update is not sent again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::action::{Action, Outcome};
-use super::kept::{Kept, UnderWay, Unmet};
+use super::kept::{self, Kept, UnderWay, Unmet};
 use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use super::naming::{CloudName, LoadBalancerId};
 use super::node_addresses::NodeAddresses;
@@ -269,6 +269,15 @@ impl Observed {
         !record.ids().all(has_id) || !ingress.iter().all(|address| self.ingress.contains(address))
     }
 
+    /// This state as it is known while calls to these clouds are under way.
+    pub fn without_answers_of(&self, clouds: &BTreeSet<CloudName>) -> Self {
+        let mut observed = self.clone();
+        let unanswered = clouds.iter().cloned();
+        let unanswered = unanswered.map(|cloud| (cloud, CloudView::Unanswered));
+        observed.clouds.extend(unanswered);
+        observed
+    }
+
     /// Records that the Service has this publication now.
     pub fn record_published(&mut self, publication: Publication) {
         let Publication { record, ingress } = publication;
@@ -322,14 +331,7 @@ impl Observed {
             (Action::Create { cloud, .. }, _) => (cloud, None, None),
             _ => return,
         };
-        set(&mut self.unmet.under_way, cloud, under_way);
-        set(&mut self.unmet.kept, cloud, kept);
+        kept::set(&mut self.unmet.under_way, cloud, under_way);
+        kept::set(&mut self.unmet.kept, cloud, kept);
     }
-}
-
-fn set<T>(all: &mut BTreeMap<CloudName, T>, cloud: &CloudName, value: Option<T>) {
-    match value {
-        Some(value) => all.insert(cloud.clone(), value),
-        None => all.remove(cloud),
-    };
 }

@@ -1,6 +1,7 @@
 //! Clouds that mean well and answer otherwise than expected.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use axum::body::Bytes;
@@ -190,6 +191,48 @@ async fn a_value_in_the_spelling_of_the_cloud_is_told_of_once_and_is_no_drift() 
     ensure!(test.events("web", "LoadBalancerDrifted").await?.is_empty());
     ensure!(test.get("web").await?.resource_version() == told.resource_version());
     ensure!(replica.total("mycloud_lb_drift_total").await? == 0.0);
+    Ok(())
+}
+
+/// The Service goes on without the answer to the update, which tells what the cloud keeps.
+#[tokio::test]
+async fn a_value_that_a_slow_cloud_keeps_its_own_way_is_asked_for_once() -> Result<()> {
+    let quick = "driftInterval: 300ms\nsweepInterval: 300ms";
+    let (test, cloud, _replica) = start("odd-slow-kept", quick).await?;
+    cloud.answer(|_, _, mut good| {
+        let keep = |found: &mut serde_json::Value| {
+            if !found["bandwidth"].is_null() {
+                found["bandwidth"] = json!("5M");
+            }
+        };
+        keep(&mut good);
+        let items = good["items"].as_array_mut();
+        items.into_iter().flatten().for_each(keep);
+        Bytes::from(good.to_string())
+    });
+    cloud.slow_down("update", Duration::from_millis(1_500));
+    test.service("web")
+        .provider("cloud1,cloud2")
+        .create()
+        .await?;
+    test.until_ready("web").await?;
+    test.annotate("web", &[("lb-bandwidth", Some("20M"))])
+        .await?;
+    let is_told = |service: &_| {
+        let condition = test.condition(service);
+        condition.is_some_and(|(status, _, message)| {
+            status == "True" && message.contains("otherwise than requested")
+        })
+    };
+    test.until("web", "the difference to be told", is_told)
+        .await?;
+    let lists = cloud.calls("list").len();
+    eventually("ten further lists", SOON, async || {
+        Ok((cloud.calls("list").len() > lists + 10).then_some(()))
+    })
+    .await?;
+    let updates = cloud.calls("update").len();
+    ensure!(updates == 1, "no further update: {updates}");
     Ok(())
 }
 

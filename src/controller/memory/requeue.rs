@@ -232,7 +232,16 @@ impl RequeuePolicy {
                 (wait, attempts, conflicts.saturating_add(1))
             }
             (None, Some(slot)) => (slot, attempts, 0),
-            (None, None) if awaits_answer => return None,
+            (None, None) if awaits_answer => {
+                let entry = Entry {
+                    input,
+                    attempts,
+                    conflicts,
+                    not_before: Instant::now(),
+                };
+                self.0.insert(uid, entry);
+                return None;
+            }
             (None, None) => {
                 self.forget(uid);
                 return None;

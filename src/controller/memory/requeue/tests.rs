@@ -62,6 +62,21 @@ async fn an_attempt_that_awaits_an_answer_keeps_the_count_of_failures() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_awaits_an_answer_leaves_no_delay_of_before() {
+    let policy = RequeuePolicy::default();
+    let uid = ServiceUid::new("u");
+    let without = AttemptInput {
+        follows_nodes: false,
+        ..INPUT
+    };
+    policy.schedule(&uid, without, one(Requeue::Backoff));
+    // It has created a load balancer meanwhile, beside a call that is left behind.
+    policy.schedule(&uid, INPUT, one(Requeue::AwaitAnswer));
+    assert_eq!(policy.remaining(&uid, SPEC, 2), None, "its Nodes changed");
+    assert_eq!(policy.remaining(&uid, SPEC, 1), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn services_that_failed_together_are_retried_apart() {
     let policy = RequeuePolicy::default();
     let waits: HashSet<_> = (0..10)
