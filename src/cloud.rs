@@ -10,6 +10,7 @@ mod body;
 mod bounds;
 mod call;
 mod error;
+mod footprint;
 mod http_client;
 mod inventory;
 mod limiter;

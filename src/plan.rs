@@ -28,6 +28,7 @@ pub mod orphan;
 pub mod problem;
 pub mod record;
 pub mod service;
+pub mod service_size;
 pub mod settling;
 pub mod untold;
 

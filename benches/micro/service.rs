@@ -38,6 +38,7 @@ pub fn service() -> ServiceView {
         is_load_balancer: true,
         class: None,
         refused: Vec::new(),
+        too_large: Vec::new(),
         annotations: annotations
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),

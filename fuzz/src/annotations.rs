@@ -92,6 +92,7 @@ impl Service<'_> {
             is_load_balancer: self.is_load_balancer,
             class: self.class.map(str::to_owned),
             refused: Vec::new(),
+            too_large: Vec::new(),
             ports: ports.collect(),
             source_ranges: Vec::new(),
             client_affinity_seconds: self.affinity,

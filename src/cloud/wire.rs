@@ -8,6 +8,8 @@ mod owner;
 mod page;
 mod request;
 mod response;
+#[cfg(test)]
+mod size_tests;
 mod spec;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::{ServiceKey, ServiceUid};
 use crate::plan::record::Record;
 use crate::plan::service::ServiceView;
+use crate::plan::service_size::{self, TooLarge};
 
 /// Reads a Service for the plan; `None` if that is impossible: a field cannot be read, or it
 /// has no namespace, name or UID, which every object of an API server has. Nothing may be
@@ -25,7 +26,10 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         name: metadata.name.clone()?,
     };
     let spec = &service.spec;
-    let mut annotations = annotations(service, metadata_keys);
+    let has_large_annotations = service.has_large_annotations(metadata_keys);
+    let mut annotations = annotations(service, metadata_keys, has_large_annotations);
+    let too_large = has_large_annotations.then_some(TooLarge::Annotations);
+    let too_large = too_large.into_iter().chain(spec.too_large.iter().copied());
     let class = spec.class.as_deref();
     let ours = class.and_then(|name| Some((name, metadata_keys.class(name)?)));
     let refused = ours.map(|(name, class)| class.apply(name, &mut annotations));
@@ -41,6 +45,7 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         is_load_balancer: spec.is_load_balancer,
         class,
         refused: refused.unwrap_or_default(),
+        too_large: too_large.collect(),
         annotations,
         ports: spec.ports.clone(),
         source_ranges: spec.source_ranges.clone(),
@@ -69,9 +74,19 @@ fn has_finalizer(service: &Service, metadata_keys: &MetadataKeys) -> bool {
     finalizers.any(|name| name == metadata_keys.finalizer())
 }
 
-fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<String, String> {
+/// The annotations by the names by which the plan reads them, as [`Service::trim`] leaves them.
+fn annotations(
+    service: &Service,
+    metadata_keys: &MetadataKeys,
+    are_large: bool,
+) -> BTreeMap<String, String> {
     let read = |(name, value): (&str, &str)| {
         let name = metadata_keys.read(name)?;
+        let value = if are_large {
+            service_size::kept_value(name, value)?
+        } else {
+            value
+        };
         Some((name.to_owned(), value.to_owned()))
     };
     service.annotations().filter_map(read).collect()

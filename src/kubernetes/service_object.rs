@@ -19,6 +19,7 @@ use super::managed_fields::{self, FieldOwner};
 use crate::plan::node_addresses::IpFamily;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
+use crate::plan::service_size::{self, TooLarge};
 
 /// A Service as the API server shows it.
 ///
@@ -38,6 +39,8 @@ pub struct Service {
     annotations: Vec<(Box<str>, Box<str>)>,
     /// Empty after [`Service::trim`].
     pub(super) field_owners: Vec<FieldOwner>,
+    /// Whether [`Service::trim`] found more of them than is kept.
+    has_large_annotations: bool,
     /// Set by [`Service::trim`].
     pub(super) requested_at: Option<Timestamp>,
     unreadable: Box<[&'static str]>,
@@ -55,6 +58,8 @@ pub(super) struct ServiceSpec {
     pub(super) client_affinity_seconds: Option<u32>,
     pub(super) ip_family: IpFamily,
     pub(super) health_check_node_port: Option<u16>,
+    /// What it has too much of, and lacks here.
+    pub(super) too_large: Box<[TooLarge]>,
 }
 
 impl Service {
@@ -63,9 +68,31 @@ impl Service {
     pub fn trim(&mut self, metadata_keys: &MetadataKeys) {
         self.requested_at = managed_fields::requested_at(self, metadata_keys);
         self.field_owners = Vec::new();
-        self.annotations
-            .retain(|(name, _)| metadata_keys.read(name).is_some());
+        self.has_large_annotations = self.has_large_annotations(metadata_keys);
+        let is_large = self.has_large_annotations;
+        self.annotations.retain_mut(|(full, value)| {
+            let Some(name) = metadata_keys.read(full) else {
+                return false;
+            };
+            if is_large {
+                match service_size::kept_value(name, value) {
+                    Some(kept) if kept.len() < value.len() => *value = kept.into(),
+                    Some(_) => {}
+                    None => return false,
+                }
+            }
+            true
+        });
         self.annotations.shrink_to_fit();
+    }
+
+    /// Whether the annotations that the plan reads exceed their bound, also before
+    /// [`Service::trim`].
+    pub(super) fn has_large_annotations(&self, metadata_keys: &MetadataKeys) -> bool {
+        let read = self.annotations();
+        let read = read.filter(|(name, _)| metadata_keys.read(name).is_some());
+        let bytes: usize = read.map(|(name, value)| name.len() + value.len()).sum();
+        self.has_large_annotations || bytes > service_size::ANNOTATIONS
     }
 
     /// The fields without which nothing may be decided about this Service, and whose values
@@ -124,6 +151,8 @@ impl Resource for Service {
     }
 }
 
+#[cfg(test)]
+mod size_tests;
 #[cfg(test)]
 mod test_json;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::node_addresses::NodeAddresses;
 use super::node_choice::NodeChoice;
 use super::problem::{Problem, ProblemKind, Subject};
 use super::service::{PortView, ServiceView};
+use super::service_size::TooLarge;
 
 /// The desired state of a Service's load balancers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -224,6 +225,14 @@ pub fn clouds_to_query(
 }
 
 fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
+    // Other problems may be due to what is missing.
+    if !service.too_large.is_empty() {
+        let problems = service.too_large.iter().copied();
+        return Desired::Invalid(Box::new(Invalid {
+            owner: service.owner(cluster),
+            problems: problems.map(TooLarge::problem).collect(),
+        }));
+    }
     let mut problems = Problems::default();
     let chosen = problems.keep(chosen_clouds(service, clouds));
     let template = template(service, &mut problems);

@@ -9,6 +9,7 @@ use super::class::Refused;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamily;
 use super::record::{Ingress, Record};
+use super::service_size::TooLarge;
 
 /// The parts of a Service that the plan reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -25,6 +26,8 @@ pub struct ServiceView {
     pub class: Option<String>,
     /// The values that its class does not leave to the Service.
     pub refused: Vec<Refused>,
+    /// What it has too much of; the rest of that is missing here.
+    pub too_large: Vec<TooLarge>,
     /// The annotations with our prefix, named without it (`provider`, `lb-spec`, …), and
     /// [`SOURCE_RANGES`](super::annotation::SOURCE_RANGES) by its full name.
     pub annotations: BTreeMap<String, String>,

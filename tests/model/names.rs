@@ -166,6 +166,7 @@ pub fn service(facts: Facts) -> ServiceView {
         is_load_balancer: facts.spec.kind != Kind::ClusterIp,
         class: None,
         refused: Vec::new(),
+        too_large: Vec::new(),
         annotations: BTreeMap::from([
             (ENABLE.name().into(), enable.to_string()),
             (PROVIDER.name().into(), named.join(",")),

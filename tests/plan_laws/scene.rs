@@ -240,6 +240,7 @@ impl Scene {
             is_load_balancer: self.kind != Kind::ClusterIp,
             class: (self.kind == Kind::OtherClass).then(|| "other".into()),
             refused: Vec::new(),
+            too_large: Vec::new(),
             annotations: [
                 ("enable", enable),
                 ("provider", provider),

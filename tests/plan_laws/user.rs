@@ -49,6 +49,7 @@ impl World {
             is_load_balancer: true,
             class: None,
             refused: Vec::new(),
+            too_large: Vec::new(),
             annotations: Default::default(),
             ports: Vec::new(),
             source_ranges: Vec::new(),

@@ -44,6 +44,7 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         is_load_balancer: !choices.flag(),
         class: choices.pick(&[None, Some("other".to_owned())]),
         refused: Vec::new(),
+        too_large: Vec::new(),
         annotations,
         ports: vec![PortView {
             name: String::new(),

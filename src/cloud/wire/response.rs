@@ -8,7 +8,7 @@ use super::owner::OwnerBody;
 use super::spec::ReadSpec;
 use crate::cloud::address_policy::AddressPolicy;
 use crate::cloud::body::excerpt;
-use crate::cloud::{Profile, Which};
+use crate::cloud::{Profile, Which, footprint};
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use crate::plan::naming::{LoadBalancerId, LoadBalancerName, Owner};
@@ -188,7 +188,7 @@ impl LoadBalancerBody<'_> {
             is_understood,
             has_other_back_ends,
         } = self.into_spec(assumed.spec);
-        Ok(LoadBalancer {
+        let read = LoadBalancer {
             id,
             name,
             owner,
@@ -197,7 +197,9 @@ impl LoadBalancerBody<'_> {
             has_other_back_ends,
             addresses: shown.or(before).unwrap_or_default(),
             state,
-        })
+        };
+        footprint::check(&read)?;
+        Ok(read)
     }
 
     /// Without the fields that a cloud of this profile does not have.

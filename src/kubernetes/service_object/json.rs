@@ -11,10 +11,16 @@ use crate::kubernetes::managed_fields::FieldOwner;
 use crate::plan::node_addresses::IpFamily;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
+use crate::plan::service_size::{PORTS, SOURCE_RANGE, SOURCE_RANGES, TooLarge};
 
 /// The annotations of this domain are never ours, and `last-applied-configuration` is a
 /// copy of the whole object.
 const KUBECTL_DOMAIN: &str = "kubectl.kubernetes.io/";
+
+/// Maximum number of finalizers, conditions and addresses each of a Service that this program
+/// reads. A patch would have to repeat all of them, and more than 16 finalizers are unheard of;
+/// 16 clouds with 16 addresses each have as many.
+const LISTED: usize = 256;
 
 impl<'de> Deserialize<'de> for Service {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
@@ -50,7 +56,7 @@ struct MetadataJson {
     creation_timestamp: Option<Timestamp>,
     #[serde(deserialize_with = "lenient::deletion_field")]
     deletion_timestamp: Field<Option<Timestamp>>,
-    #[serde(deserialize_with = "lenient::texts_field")]
+    #[serde(deserialize_with = "lenient::texts_up_to::<_, LISTED>")]
     finalizers: Field<Vec<String>>,
     #[serde(deserialize_with = "lenient::entries_field")]
     annotations: Field<Annotations>,
@@ -65,9 +71,9 @@ struct SpecJson {
     kind: Field<Option<String>>,
     #[serde(deserialize_with = "lenient::text_field")]
     load_balancer_class: Field<Option<String>>,
-    #[serde(deserialize_with = "lenient::objects_field")]
+    #[serde(deserialize_with = "lenient::objects_up_to::<_, _, PORTS>")]
     ports: Field<Vec<PortJson>>,
-    #[serde(deserialize_with = "lenient::texts_field")]
+    #[serde(deserialize_with = "lenient::texts_up_to::<_, SOURCE_RANGES>")]
     load_balancer_source_ranges: Field<Vec<String>>,
     #[serde(deserialize_with = "lenient::text_field")]
     session_affinity: Field<Option<String>>,
@@ -109,7 +115,7 @@ struct ClientIpJson {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct StatusJson {
-    #[serde(deserialize_with = "lenient::objects_field")]
+    #[serde(deserialize_with = "lenient::objects_up_to::<_, _, LISTED>")]
     conditions: Field<Vec<Condition>>,
     #[serde(deserialize_with = "lenient::object_field")]
     load_balancer: Field<LoadBalancerJson>,
@@ -118,7 +124,7 @@ struct StatusJson {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct LoadBalancerJson {
-    #[serde(deserialize_with = "lenient::objects_field")]
+    #[serde(deserialize_with = "lenient::objects_up_to::<_, _, LISTED>")]
     ingress: Field<Vec<IngressJson>>,
 }
 
@@ -156,7 +162,7 @@ impl From<ServiceJson> for Service {
         let metadata = json.metadata.read("metadata", &mut odd);
         let spec = json.spec.read("spec", &mut odd);
         let status = json.status.read("status", &mut odd);
-        let finalizers = metadata.finalizers.read("metadata.finalizers", &mut odd);
+        let finalizers = listed("metadata.finalizers", metadata.finalizers, &mut odd);
         let deletion = metadata.deletion_timestamp;
         let deletion = deletion.read("metadata.deletionTimestamp", &mut odd);
         let namespace = metadata.namespace.read("metadata.namespace", &mut odd);
@@ -165,9 +171,9 @@ impl From<ServiceJson> for Service {
         let resource_version = resource_version.read("metadata.resourceVersion", &mut odd);
         let load_balancer = status.load_balancer.read("status.loadBalancer", &mut odd);
         let ingress = load_balancer.ingress;
-        let ingress = ingress.read("status.loadBalancer.ingress", &mut odd);
+        let ingress = listed("status.loadBalancer.ingress", ingress, &mut odd);
         let annotations = metadata.annotations.read("metadata.annotations", &mut odd);
-        let conditions = status.conditions.read("status.conditions", &mut odd);
+        let conditions = listed("status.conditions", status.conditions, &mut odd);
         let spec = spec.read(&mut odd);
         odd.dedup();
         Self {
@@ -187,6 +193,7 @@ impl From<ServiceJson> for Service {
             annotations: annotations.0,
             has_odd_owner: metadata.managed_fields.iter().any(FieldOwner::is_odd),
             field_owners: metadata.managed_fields,
+            has_large_annotations: false,
             requested_at: None,
             unreadable: odd.into(),
         }
@@ -206,9 +213,16 @@ impl SpecJson {
             odd.push("spec.ports");
         }
         let ranges = self.load_balancer_source_ranges;
+        let ranges = ranges.read("spec.loadBalancerSourceRanges", odd);
+        let is_load_balancer = kind.as_deref() == Some("LoadBalancer");
+        let (ports, ranges, too_large) = if is_load_balancer {
+            bounded(ports, ranges)
+        } else {
+            Default::default()
+        };
         let families = self.ip_families.read("spec.ipFamilies", odd);
         ServiceSpec {
-            is_load_balancer: kind.as_deref() == Some("LoadBalancer"),
+            is_load_balancer,
             client_affinity_seconds: match affinity.as_deref() {
                 Some("ClientIP") => client_affinity(self.session_affinity_config, odd),
                 _ => None,
@@ -220,9 +234,37 @@ impl SpecJson {
             health_check_node_port: health_check_node_port(self.health_check_node_port, odd),
             class: self.load_balancer_class.read("spec.loadBalancerClass", odd),
             ports,
-            source_ranges: ranges.read("spec.loadBalancerSourceRanges", odd),
+            source_ranges: ranges,
+            too_large,
         }
     }
+}
+
+/// Reads a list of which a patch must repeat all; it is odd if it is longer than [`LISTED`].
+fn listed<T>(name: &'static str, list: Field<Vec<T>>, odd: &mut Vec<&'static str>) -> Vec<T> {
+    let mut list = list.read(name, odd);
+    if list.len() > LISTED {
+        list.truncate(LISTED);
+        odd.push(name);
+    }
+    list
+}
+
+/// The ports and source ranges of a load balancer; none of those of which there are too many.
+fn bounded(
+    mut ports: Vec<PortView>,
+    mut ranges: Vec<String>,
+) -> (Vec<PortView>, Vec<String>, Box<[TooLarge]>) {
+    let mut too_large = Vec::new();
+    if ports.len() > PORTS {
+        ports = Vec::new();
+        too_large.push(TooLarge::Ports);
+    }
+    if ranges.len() > SOURCE_RANGES || ranges.iter().any(|range| range.len() > SOURCE_RANGE) {
+        ranges = Vec::new();
+        too_large.push(TooLarge::SourceRanges);
+    }
+    (ports, ranges, too_large.into())
 }
 
 /// Reads a port; `None` if it is odd. The API server allows only 1 to 65535; zero means a

@@ -23,6 +23,7 @@ pub fn service(provider: &str) -> ServiceView {
         is_load_balancer: true,
         class: None,
         refused: Vec::new(),
+        too_large: Vec::new(),
         annotations: [(ENABLE.name(), "true"), (PROVIDER.name(), provider)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
