@@ -31,6 +31,7 @@ pub mod metadata_keys;
 pub mod node;
 pub mod node_object;
 pub mod node_watch;
+pub mod port_errors;
 pub mod pulse;
 pub mod request_slots;
 pub mod service;

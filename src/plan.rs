@@ -25,6 +25,7 @@ pub mod node_hold;
 pub mod node_selector;
 pub mod observed;
 pub mod orphan;
+pub mod port_status;
 pub mod problem;
 pub mod record;
 pub mod service;
@@ -37,7 +38,9 @@ use std::net::IpAddr;
 
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use capabilities::{Capabilities, Clouds};
-pub use desired::{Desired, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired};
+pub use desired::{
+    Desired, Invalid, LackingPort, NotOurs, Release, Wanted, clouds_to_query, desired,
+};
 pub use observed::{Backends, CloudView, Observed};
 pub use untold::KnownClouds;
 
@@ -294,7 +297,7 @@ fn update(
     if found.state == State::Deleting {
         return None;
     }
-    let spec = wanted.spec(cloud, nodes);
+    let spec = wanted.spec_beside(found, cloud, nodes);
     if found.meets(&spec) {
         return None;
     }

@@ -7,6 +7,7 @@ use my_cloud_controller_manager::plan::annotation::{
 };
 use my_cloud_controller_manager::plan::excerpt::MESSAGE_LIMIT;
 use my_cloud_controller_manager::plan::load_balancer::{LoadBalancerSpec, Protocol};
+use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::problem::describe_problems;
 use my_cloud_controller_manager::plan::record::Record;
@@ -77,7 +78,12 @@ fn check_wanted(wanted: &Wanted, view: &ServiceView) {
     let spec = wanted.spec(cloud, &NodeAddresses::default());
     assert!(wanted.clouds.iter().all(|cloud| clouds.contains_key(cloud)));
     assert_eq!(wanted.owner, view.owner(&world::cluster()));
-    assert_eq!(spec.listeners.len(), view.ports.len());
+    for cloud in &wanted.clouds {
+        let listeners = wanted.spec(cloud, &NodeAddresses::default()).listeners;
+        let lacking = wanted.lacking_ports(cloud);
+        assert_eq!(listeners.len() + lacking.len(), view.ports.len());
+        assert!(!listeners.is_empty() || view.ports.is_empty());
+    }
     let asked = view
         .annotations
         .get(LB_BANDWIDTH.name())
@@ -90,8 +96,9 @@ fn check_wanted(wanted: &Wanted, view: &ServiceView) {
         let is_range = |range: &String| range.parse::<ipnet::IpNet>().is_ok();
         assert!(spec.source_ranges.iter().all(is_range), "{spec:?}");
     }
-    let is_basic = |cloud| clouds.get(cloud) == Some(&Capabilities::basic());
-    if wanted.clouds.iter().any(is_basic) {
+    let is_basic = |cloud: &&CloudName| clouds.get(*cloud) == Some(&Capabilities::basic());
+    for cloud in wanted.clouds.iter().filter(is_basic) {
+        let spec = wanted.spec(cloud, &NodeAddresses::default());
         assert!(is_for_basic(&spec), "{spec:?}");
     }
 }

@@ -30,7 +30,8 @@ use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::CloudName;
-use crate::plan::{CloudView, Desired, Waiting, unready};
+use crate::plan::port_status::PortErrors;
+use crate::plan::{CloudView, Desired, Observed, Waiting, unready};
 use crate::telemetry::traces;
 
 /// Reports an attempt. Returns the delay until the next one; `None` if the Service
@@ -53,7 +54,9 @@ pub async fn report(
     let pending = pending(service, &result);
     if let Some(readiness) = &readiness {
         let object = &result.object;
-        match write_condition(service, object, readiness, leadership, context).await {
+        let ports = port_errors(service, &result.observed, context);
+        let ports = ports.as_ref();
+        match write_condition(service, object, readiness, ports, leadership, context).await {
             Ok(restored) => result.restored.extend(restored),
             Err(error) => result.errors.push(error),
         }
@@ -167,17 +170,41 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
     pending
 }
 
+/// The errors of ports to show; `None` if those that are shown stay, because the plan could
+/// not find out.
+pub fn port_errors(
+    service: &ObservedService,
+    observed: &Observed,
+    context: &Context,
+) -> Option<PortErrors> {
+    let Desired::Managed(wanted) = &service.desired else {
+        return None;
+    };
+    let is_known = |cloud: &CloudName| {
+        let view = observed.clouds.get(cloud);
+        !matches!(
+            view,
+            None | Some(CloudView::Unreachable | CloudView::Unanswered)
+        )
+    };
+    let prefix = context.metadata_keys.prefix();
+    let are_known = wanted.clouds.iter().all(is_known);
+    are_known.then(|| PortErrors::of(wanted, observed, prefix))
+}
+
 /// Writes the condition, unless a write of the plan has set it already. Returns the parts of
 /// the Service that were restored.
 async fn write_condition(
     service: &ObservedService,
     object: &Service,
     readiness: &Readiness,
+    ports: Option<&PortErrors>,
     leadership: &Leadership,
     context: &Context,
 ) -> Result<BTreeSet<Part>, ReconcileError> {
     let patch = ServicePatch {
         readiness: Some(readiness),
+        ports,
         ..ServicePatch::default()
     };
     let changed = changed(object, &patch, &context.metadata_keys);

@@ -6,6 +6,7 @@
 mod json;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as typed;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,6 +18,7 @@ use super::MetadataKeys;
 use super::condition::Condition;
 use super::managed_fields::{self, FieldOwner};
 use crate::plan::node_addresses::IpFamily;
+use crate::plan::port_status::PortStatus;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
 use crate::plan::service_size::{self, TooLarge};
@@ -34,6 +36,8 @@ pub struct Service {
     pub conditions: Vec<Condition>,
     /// The readable addresses of `status.loadBalancer.ingress`.
     pub(super) ingress: Vec<Ingress>,
+    /// The ports of those of these addresses that have any.
+    pub(super) port_statuses: BTreeMap<Ingress, Vec<PortStatus>>,
     pub(super) spec: ServiceSpec,
     /// In no order. Only those that the plan reads after [`Service::trim`].
     annotations: Vec<(Box<str>, Box<str>)>,

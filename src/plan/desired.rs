@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::annotation::{self, Needs, Switch};
 use super::canonical;
-use super::capabilities::{Capabilities, Clouds, Feature, Need};
+use super::capabilities::{Clouds, Feature, Need};
 use super::class::{self, Refused};
 use super::health_check::HealthCheck;
 use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
@@ -76,43 +76,106 @@ pub struct Wanted {
     pub clouds: BTreeSet<CloudName>,
     /// Which Nodes are back ends.
     pub nodes: NodeChoice,
-    /// For each of the clouds, the spec that it can have, without back ends: `nodes` is empty.
-    templates: BTreeMap<CloudName, LoadBalancerSpec>,
-    /// The health check that the Service declares for each listener, whether or not a cloud
-    /// has them.
-    health_checks: Vec<HealthCheck>,
+    /// What the Service declares, without back ends: `nodes` is empty.
+    template: LoadBalancerSpec,
+    /// What each of the clouds cannot have of that.
+    lacks: BTreeMap<CloudName, Lacks>,
+}
+
+/// What a cloud cannot have of what a Service declares, although the rest of it works.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+struct Lacks {
+    /// The default health checks.
+    health_checks: bool,
+    /// Never all of them.
+    ports: Vec<LackingPort>,
+}
+
+/// A port that a cloud cannot have, beside others that it can.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct LackingPort {
+    pub protocol: Protocol,
+    pub port: u16,
+    pub problem: Problem,
+}
+
+impl LackingPort {
+    /// Whether the listener is for it.
+    pub fn is_of(&self, listener: &Listener) -> bool {
+        (self.protocol, self.port) == (listener.protocol, listener.port)
+    }
 }
 
 impl Wanted {
     /// The desired spec on one of the clouds, with these back ends.
     pub fn spec(&self, cloud: &CloudName, nodes: &NodeAddresses) -> LoadBalancerSpec {
-        let template = self.templates.get(cloud).cloned();
-        LoadBalancerSpec {
-            nodes: nodes.clone(),
-            ..template.unwrap_or_default()
-        }
+        self.spec_with(cloud, nodes, |_| false, |_| false)
     }
 
-    /// The desired spec of a load balancer that exists. Where it has a health check it keeps
-    /// one, although the cloud may tell by now that it gives none: a request without it would
-    /// take it away.
+    /// The desired spec of a load balancer that exists, as it is compared: with the listeners
+    /// that it has, although the cloud may tell by now that it does not give them.
+    pub fn spec_beside(
+        &self,
+        found: &LoadBalancer,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+    ) -> LoadBalancerSpec {
+        self.spec_with(cloud, nodes, |listener| found.has(listener), |_| false)
+    }
+
+    /// The same as it is requested: with the health checks that it has, too. A request without
+    /// them would take them away.
     pub fn spec_of(
         &self,
         found: &LoadBalancer,
         cloud: &CloudName,
         nodes: &NodeAddresses,
     ) -> LoadBalancerSpec {
-        let mut spec = self.spec(cloud, nodes);
-        let has_one = |listener: &Listener| {
+        let is_checked = |listener: &Listener| {
             let mut shown = found.spec.listeners.iter();
             shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
         };
-        for (listener, declared) in spec.listeners.iter_mut().zip(&self.health_checks) {
-            if has_one(listener) {
-                listener.health_check.clone_from(declared);
+        self.spec_with(cloud, nodes, |listener| found.has(listener), is_checked)
+    }
+
+    /// What the cloud can have, and what a load balancer there has already.
+    fn spec_with(
+        &self,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+        has: impl Fn(&Listener) -> bool,
+        is_checked: impl Fn(&Listener) -> bool,
+    ) -> LoadBalancerSpec {
+        let mut spec = self.template.clone();
+        spec.nodes.clone_from(nodes);
+        let Some(lacks) = self.lacks.get(cloud) else {
+            return spec;
+        };
+        spec.listeners.retain(|listener| {
+            has(listener) || !lacks.ports.iter().any(|port| port.is_of(listener))
+        });
+        for listener in &mut spec.listeners {
+            if lacks.health_checks && !is_checked(listener) {
+                listener.health_check = HealthCheck::Unspecified;
             }
         }
         spec
+    }
+
+    /// The listeners that the Service declares.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.template.listeners
+    }
+
+    /// The ports that a cloud cannot have.
+    pub fn lacking_ports(&self, cloud: &CloudName) -> &[LackingPort] {
+        self.lacks.get(cloud).map_or(&[], |lacks| &lacks.ports)
+    }
+
+    /// The problems of all ports that a cloud cannot have.
+    pub(super) fn port_problems(&self) -> Vec<Problem> {
+        let ports = self.lacks.values().flat_map(|lacks| &lacks.ports);
+        ports.map(|port| port.problem.clone()).collect()
     }
 }
 
@@ -243,8 +306,9 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     problems.keep(annotation::PAUSED.optional(&service.annotations));
     let Problems(mut problems) = problems;
     problems.extend(service.refused.iter().map(Refused::problem));
+    let mut lacks = BTreeMap::new();
     if problems.is_empty() {
-        problems = unsupported(&chosen, &template, service, clouds);
+        (problems, lacks) = unsupported(&chosen, &template, service, clouds);
     }
     if !problems.is_empty() {
         return Desired::Invalid(Box::new(Invalid {
@@ -252,32 +316,13 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
             problems,
         }));
     }
-    let templates = chosen.iter().filter_map(|cloud| {
-        let template = within(clouds.get(cloud)?, template.clone());
-        Some((cloud.clone(), template))
-    });
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
-        templates: templates.collect(),
-        health_checks: template
-            .listeners
-            .iter()
-            .map(|listener| listener.health_check.clone())
-            .collect(),
+        template,
+        lacks,
         clouds: chosen,
         nodes,
     }))
-}
-
-/// The spec without the defaults that a cloud cannot have. What a user asked for was refused
-/// before.
-fn within(can: &Capabilities, mut template: LoadBalancerSpec) -> LoadBalancerSpec {
-    if !can.has(Feature::HealthChecks) {
-        for listener in &mut template.listeners {
-            listener.health_check = HealthCheck::Unspecified;
-        }
-    }
-    template
 }
 
 /// The problems that were found so far.
@@ -377,28 +422,65 @@ fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<List
     })
 }
 
-/// What the Service asks for and a cloud that it names cannot do.
+/// What the Service asks for and a cloud that it names cannot do: the problems of the whole
+/// Service, and what each cloud lacks although the rest works there.
 fn unsupported(
     chosen: &BTreeSet<CloudName>,
     template: &LoadBalancerSpec,
     service: &ServiceView,
     clouds: &Clouds,
-) -> Vec<Problem> {
+) -> (Vec<Problem>, BTreeMap<CloudName, Lacks>) {
     let mut problems = Vec::new();
+    let able = |cloud: &CloudName| {
+        let can = clouds.get(cloud);
+        let listeners = template.listeners.iter();
+        let able = listeners.filter(|listener| {
+            can.is_some_and(|can| Need::Protocol(listener.protocol).is_met_by(can))
+        });
+        able.count()
+    };
+    let left: BTreeMap<&CloudName, usize> =
+        chosen.iter().map(|cloud| (cloud, able(cloud))).collect();
+    let lacks = |cloud: &CloudName| Lacks {
+        health_checks: clouds
+            .get(cloud)
+            .is_none_or(|can| !can.has(Feature::HealthChecks)),
+        ports: Vec::new(),
+    };
+    let mut lacks: BTreeMap<CloudName, Lacks> = chosen
+        .iter()
+        .map(|cloud| (cloud.clone(), lacks(cloud)))
+        .collect();
     for demand in demands(template, service) {
-        let has_it = |cloud: &&CloudName| {
-            let capabilities = clouds.get(*cloud);
-            capabilities.is_some_and(|can| demand.need.is_met_by(can))
+        let is_able = |cloud: &CloudName, number: Option<usize>| {
+            let need = match (&demand.need, number) {
+                // Only the ports that work need a listener.
+                (Need::Listeners(spec, _), Some(number)) => Need::Listeners(spec, number),
+                (need, _) => need.clone(),
+            };
+            clouds.get(cloud).is_some_and(|can| need.is_met_by(can))
         };
-        let lacking = chosen.iter().filter(|cloud| !has_it(cloud));
-        let able: Vec<&str> = clouds
+        let others: Vec<&str> = clouds
             .keys()
-            .filter(has_it)
+            .filter(|cloud| is_able(cloud, None))
             .map(CloudName::as_str)
             .collect();
-        problems.extend(lacking.map(|cloud| demand.unmet_by(cloud, &able)));
+        for (cloud, number) in &left {
+            if is_able(cloud, Some(*number)) {
+                continue;
+            }
+            let problem = demand.unmet_by(cloud, &others);
+            match (demand.port, lacks.get_mut(*cloud)) {
+                (Some(listener), Some(lacks)) if *number > 0 => lacks.ports.push(LackingPort {
+                    protocol: listener.protocol,
+                    port: listener.port,
+                    problem,
+                }),
+                _ => problems.push(problem),
+            }
+        }
     }
-    problems
+    (problems, lacks)
 }
 
 /// A value of a Service and what it needs of each cloud.
@@ -408,6 +490,8 @@ struct Demand<'a> {
     value: String,
     /// A value that needs less.
     example: &'static str,
+    /// The port that alone has the need.
+    port: Option<&'a Listener>,
 }
 
 impl Demand<'_> {
@@ -433,6 +517,7 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
         subject,
         value: value.to_owned(),
         example,
+        port: None,
     };
     let spec = &*template.spec;
     let (ports, number) = (&template.listeners, template.listeners.len());
@@ -456,8 +541,9 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
             "one Service for each port",
         ),
     ];
-    demands.extend(ports.iter().enumerate().map(|(index, port)| {
-        demand(
+    demands.extend(ports.iter().enumerate().map(|(index, port)| Demand {
+        port: Some(port),
+        ..demand(
             Need::Protocol(port.protocol),
             Subject::Field(format!("spec.ports[{index}].protocol")),
             port.protocol.as_str(),
@@ -515,6 +601,7 @@ fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
                 subject: Subject::annotation(&name),
                 value: value.clone(),
                 example: "no such annotation",
+                port: None,
             });
         }
     }

@@ -161,6 +161,12 @@ impl LoadBalancer {
         }
     }
 
+    /// Whether it has a listener for the same port.
+    pub fn has(&self, listener: &Listener) -> bool {
+        let mut shown = self.spec.listeners.iter();
+        shown.any(|shown| shown.is_same_port(listener))
+    }
+
     /// Whether it is as requested.
     pub fn meets(&self, requested: &LoadBalancerSpec) -> bool {
         self.is_understood && requested.is_met_by(&self.spec)

@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod health_checks;
+mod lacking_ports;
 mod recorded;
 mod requests;
 mod untold;

@@ -145,7 +145,8 @@ impl Executor<'_> {
             }
             Action::Publish { .. } => {
                 let publication = publication.ok_or(ReconcileError::Changed)?;
-                self.publish(&publication, readiness.as_ref()).await
+                self.publish(&publication, readiness.as_ref(), observed)
+                    .await
             }
             Action::AwaitServing { clouds } => {
                 if let Some(cloud) = clouds.iter().find(|cloud| !observed.serves(cloud)) {

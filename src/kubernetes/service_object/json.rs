@@ -1,5 +1,7 @@
 //! The JSON of a Service, as far as it is read.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -9,6 +11,7 @@ use crate::kubernetes::condition::Condition;
 use crate::kubernetes::lenient::{self, Entries, Field, Shaped};
 use crate::kubernetes::managed_fields::FieldOwner;
 use crate::plan::node_addresses::IpFamily;
+use crate::plan::port_status::PortStatus;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
 use crate::plan::service_size::{PORTS, SOURCE_RANGE, SOURCE_RANGES, TooLarge};
@@ -135,6 +138,20 @@ struct IngressJson {
     ip: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     hostname: Option<String>,
+    /// They decide nothing, and only ours are repeated.
+    #[serde(deserialize_with = "lenient::objects")]
+    ports: Vec<PortStatusJson>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PortStatusJson {
+    #[serde(deserialize_with = "lenient::integer_field")]
+    port: Field<Option<i64>>,
+    #[serde(deserialize_with = "lenient::text")]
+    protocol: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    error: Option<String>,
 }
 
 #[derive(Default)]
@@ -172,6 +189,7 @@ impl From<ServiceJson> for Service {
         let load_balancer = status.load_balancer.read("status.loadBalancer", &mut odd);
         let ingress = load_balancer.ingress;
         let ingress = listed("status.loadBalancer.ingress", ingress, &mut odd);
+        let (ingress, port_statuses) = addresses(ingress);
         let annotations = metadata.annotations.read("metadata.annotations", &mut odd);
         let conditions = listed("status.conditions", status.conditions, &mut odd);
         let spec = spec.read(&mut odd);
@@ -188,7 +206,8 @@ impl From<ServiceJson> for Service {
                 ..ObjectMeta::default()
             },
             conditions,
-            ingress: ingress.into_iter().filter_map(self::ingress).collect(),
+            ingress,
+            port_statuses,
             spec,
             annotations: annotations.0,
             has_odd_owner: metadata.managed_fields.iter().any(FieldOwner::is_odd),
@@ -312,7 +331,40 @@ fn client_affinity(config: Field<AffinityJson>, odd: &mut Vec<&'static str>) -> 
     seconds
 }
 
-fn ingress(json: IngressJson) -> Option<Ingress> {
-    let ip = json.ip.and_then(|ip| ip.parse().ok()).map(Ingress::Ip);
-    ip.or_else(|| json.hostname.map(Ingress::Hostname))
+/// The readable addresses, and the ports of those that have any.
+fn addresses(entries: Vec<IngressJson>) -> (Vec<Ingress>, BTreeMap<Ingress, Vec<PortStatus>>) {
+    let (mut ingress, mut port_statuses) = (Vec::new(), BTreeMap::new());
+    for json in entries {
+        let ip = json.ip.and_then(|ip| ip.parse().ok()).map(Ingress::Ip);
+        let Some(address) = ip.or_else(|| json.hostname.map(Ingress::Hostname)) else {
+            continue;
+        };
+        if !json.ports.is_empty() {
+            let ports = json
+                .ports
+                .into_iter()
+                .take(PORTS)
+                .map(port_status)
+                .collect();
+            port_statuses.insert(address.clone(), ports);
+        }
+        ingress.push(address);
+    }
+    (ingress, port_statuses)
+}
+
+fn port_status(json: PortStatusJson) -> PortStatus {
+    let PortStatusJson {
+        port,
+        protocol,
+        error,
+    } = json;
+    let port = port.read("port", &mut Vec::new());
+    PortStatus {
+        port: port
+            .and_then(|port| u16::try_from(port).ok())
+            .unwrap_or_default(),
+        protocol: protocol.unwrap_or_default(),
+        error,
+    }
 }

@@ -221,8 +221,8 @@ fn what_a_cloud_cannot_do_is_told_with_the_clouds_that_can() {
             "spec.sessionAffinity is \"ClientIP\": cloud2 does not support session affinity",
         ),
         (
-            udp(two_ports(service("cloud1,cloud2"))),
-            "cloud2 does not support 2 ports",
+            udp(two_ports(two_ports(service("cloud1,cloud2")))),
+            "cloud2 does not support 3 ports",
         ),
     ];
     for (service, expected) in cases {
