@@ -92,7 +92,7 @@ impl CallSpan {
         }
         self.trace.note("code", code.to_owned());
         // For a query and a delete, "not found" is a result rather than an error.
-        let may_be_absent = matches!(self.verb, Verb::Query | Verb::Delete);
+        let may_be_absent = matches!(self.verb, Verb::Query | Verb::Delete | Verb::Release);
         let error = error.filter(|error| !may_be_absent || error.kind() != ErrorKind::NotFound);
         match error {
             None => self.trace.succeeded(),

@@ -122,7 +122,7 @@ fn priority(service: &ObservedService, planned: Option<&Plan>, context: &Context
         // After a change of leader, only the plan shows an edit.
         None => planned.is_some_and(|plan| plan.actions.iter().any(is_urgent)),
     };
-    let is_released = matches!(service.desired, Desired::Released(_));
+    let is_released = matches!(service.desired, Desired::Released(..));
     if (view.deleting || is_released || is_edit || !service.was_ready) && !is_repair {
         Priority::User
     } else {

@@ -139,6 +139,7 @@ impl<'a> Unfinished<'a> {
                     ProblemKind::Unsupported => Reason::Unsupported,
                 },
                 Waiting::Paused => Reason::Paused,
+                Waiting::CannotRetain(_) => Reason::Unsupported,
                 Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) => Reason::CloudUnavailable,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
                 Waiting::ShownTwice { .. } => Reason::SharedAccount,

@@ -22,7 +22,9 @@ use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
 use crate::plan::naming::{CloudName, ClusterId};
 use crate::plan::service::ServiceView;
-use crate::plan::{Backends, CloudView, Clouds, Desired, Release, Waiting, desired, plan};
+use crate::plan::{
+    Backends, CloudView, Clouds, Desired, Release, Waiting, desired, disposal, plan,
+};
 use cloud_query::QueryResult;
 
 /// Reads the Service from the watch and the mutation cache; sends no request.
@@ -87,7 +89,7 @@ pub fn asked(
         // A Service that was always invalid has our condition and no finalizer; the
         // condition is removed once the Service is not managed any more.
         Desired::Unmanaged(reason) if has_condition && !view.deleting => {
-            Desired::Released(Release::Stays(reason))
+            Desired::Released(Release::Stays(reason), disposal(view, clouds))
         }
         desired => desired,
     }
