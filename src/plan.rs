@@ -27,6 +27,7 @@ pub mod problem;
 pub mod record;
 pub mod service;
 pub mod settling;
+pub mod untold;
 
 use std::collections::BTreeSet;
 
@@ -36,8 +37,9 @@ pub use desired::{
     Desired, Disposal, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired, disposal,
 };
 pub use observed::{Backends, CloudView, Observed};
+pub use untold::KnownClouds;
 
-use load_balancer::{LoadBalancer, State};
+use load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use naming::{CloudName, Owner};
 use node_addresses::NodeAddresses;
 
@@ -257,18 +259,18 @@ fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
         && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && has_any(found))
 }
 
-fn request(wanted: &Wanted, cloud: &CloudName, nodes: &NodeAddresses) -> CreateRequest {
+fn request(wanted: &Wanted, spec: LoadBalancerSpec) -> CreateRequest {
     CreateRequest {
         name: wanted.owner.load_balancer_name(),
         owner: wanted.owner.clone(),
-        spec: wanted.spec(cloud, nodes),
+        spec,
     }
 }
 
 fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
     Action::Create {
         cloud: cloud.clone(),
-        request: request(wanted, cloud, &observed.backends.addresses),
+        request: request(wanted, wanted.spec(cloud, &observed.backends.addresses)),
     }
 }
 
@@ -298,11 +300,11 @@ fn update(
     if found.state == State::Deleting {
         return None;
     }
-    let request = request(wanted, cloud, nodes);
-    if found.meets(&request.spec) {
+    let spec = wanted.spec(cloud, nodes);
+    if found.meets(&spec) {
         return None;
     }
-    let only_nodes = found.is_understood && request.spec.is_met_by(&found.spec_with_nodes(nodes));
+    let only_nodes = found.is_understood && spec.is_met_by(&found.spec_with_nodes(nodes));
     let urgency = if only_nodes {
         Urgency::Background
     } else {
@@ -316,7 +318,7 @@ fn update(
     Some(Action::Update {
         cloud: cloud.clone(),
         id: found.id.clone(),
-        request,
+        request: request(wanted, wanted.spec_of(found, cloud, nodes)),
         fallbacks,
         urgency,
     })

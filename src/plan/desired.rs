@@ -9,7 +9,7 @@ use super::canonical;
 use super::capabilities::{Capabilities, Clouds, Feature, Need};
 use super::class::{self, Refused};
 use super::health_check::HealthCheck;
-use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
+use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::problem::{Problem, ProblemKind, Subject};
@@ -86,6 +86,9 @@ pub struct Wanted {
     pub clouds: BTreeSet<CloudName>,
     /// For each of the clouds, the spec that it can have, without back ends: `nodes` is empty.
     templates: BTreeMap<CloudName, LoadBalancerSpec>,
+    /// The health check that the Service declares for each listener, whether or not a cloud
+    /// has them.
+    health_checks: Vec<HealthCheck>,
 }
 
 impl Wanted {
@@ -96,6 +99,28 @@ impl Wanted {
             nodes: nodes.clone(),
             ..template.unwrap_or_default()
         }
+    }
+
+    /// The desired spec of a load balancer that exists. Where it has a health check it keeps
+    /// one, although the cloud may tell by now that it gives none: a request without it would
+    /// take it away.
+    pub fn spec_of(
+        &self,
+        found: &LoadBalancer,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+    ) -> LoadBalancerSpec {
+        let mut spec = self.spec(cloud, nodes);
+        let has_one = |listener: &Listener| {
+            let mut shown = found.spec.listeners.iter();
+            shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
+        };
+        for (listener, declared) in spec.listeners.iter_mut().zip(&self.health_checks) {
+            if has_one(listener) {
+                listener.health_check.clone_from(declared);
+            }
+        }
+        spec
     }
 }
 
@@ -233,6 +258,11 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
         templates: templates.collect(),
+        health_checks: template
+            .listeners
+            .iter()
+            .map(|listener| listener.health_check.clone())
+            .collect(),
         clouds: chosen,
     }))
 }

@@ -1,8 +1,10 @@
 //! Tables of plans; each case states its reason.
 
 mod fixtures;
+mod health_checks;
 mod recorded;
 mod requests;
+mod untold;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,6 +9,7 @@ use crate::controller::attempt::SpecHash;
 use crate::controller::context::uid;
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
+use crate::plan::KnownClouds;
 use crate::plan::kept::Unmet;
 use crate::plan::naming::{Owner, ServiceKey, ServiceUid};
 
@@ -21,7 +22,7 @@ pub enum NoReport {
 }
 
 /// What this replica would do for a Service if it led. A leader knows what its inventories
-/// have; a standby, whose inventories may be old, queries the clouds.
+/// have and what the clouds told; a standby asks the clouds for both.
 ///
 /// # Errors
 /// [`NoReport`].
@@ -41,14 +42,18 @@ pub async fn report(context: &Context, key: &ServiceKey) -> Result<Report, NoRep
     };
     let clients = context.clouds.iter();
     let clients = clients.map(|(name, cloud)| (name.clone(), cloud.client.clone()));
-    let survey = Survey::new(
+    let mut survey = Survey::new(
         context.cluster.clone(),
         context.metadata_keys.clone(),
-        context.capabilities.clone(),
+        KnownClouds::clone(&context.known_clouds()),
         clients,
         nodes,
     );
     let leads = context.leadership().is_some();
+    if !leads {
+        // Only a leader asks by itself. That one knows what its next attempt will use.
+        survey.ask_clouds().await;
+    }
     let known_as = uid.as_ref().filter(|_| leads);
     let remembered = known_as.map(|uid| remember(context, key, &object, uid, &survey));
     let next_attempt = known_as.and_then(|uid| memory.requeue.next_attempt(uid));

@@ -75,7 +75,7 @@ async fn clean_up(service: &Service, context: &Context) {
         return;
     };
     let owner = view.owner(&context.cluster);
-    let disposal = disposal(&view, &context.capabilities);
+    let disposal = disposal(&view, &context.known_clouds().clouds);
     let span = spans::of_orphan(&owner, context);
     span.run(dispose_on_all_clouds(&owner, &disposal, context))
         .await;

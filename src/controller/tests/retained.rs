@@ -34,13 +34,12 @@ fn cloud() -> Arc<Scripted> {
 }
 
 fn leader_of(server: &ApiServer, cloud: &Arc<Scripted>, can_release: bool) -> Arc<Context> {
-    let mut context = leader(server, [cloud, cloud], []);
-    let clouds = &mut Arc::get_mut(&mut context)
-        .expect("nobody else's")
-        .capabilities;
-    for can in clouds.values_mut().filter(|_| can_release) {
-        can.features.insert(Feature::Release);
-    }
+    let context = leader(server, [cloud, cloud], []);
+    context.capabilities.send_modify(|known| {
+        for can in Arc::make_mut(known).clouds.values_mut() {
+            can.features.extend(can_release.then_some(Feature::Release));
+        }
+    });
     context
 }
 
