@@ -166,7 +166,7 @@ async fn a_service_waits_for_a_cloud_that_has_lost_the_capability() -> Result<()
     ensure!(message.contains("(cloud2 can)"), "{message}");
     test.delete("web").await?;
     until_held(&test, "web", "Unsupported").await?;
-    ensure!(test.cloud1.inventory() == [made.clone()]);
+    ensure!(test.cloud1.inventory() == std::slice::from_ref(&made));
     test.cloud1.set_capabilities(Some(Capabilities::all()));
     test.until_gone("web").await?;
     ensure!(

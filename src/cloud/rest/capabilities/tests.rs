@@ -29,7 +29,7 @@ fn read(status: u16, body: &str) -> Result<bool, ErrorKind> {
     };
     let told = client(Profile::Standard).read_capabilities_answer(answer);
     told.map(|told| told.is_some())
-        .map_err(|error| error.kind().clone())
+        .map_err(|error| error.kind())
 }
 
 #[tokio::test]
