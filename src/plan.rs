@@ -39,7 +39,8 @@ use std::net::IpAddr;
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use capabilities::{Capabilities, Clouds};
 pub use desired::{
-    Desired, Invalid, LackingPort, NotOurs, Release, Wanted, clouds_to_query, desired,
+    Desired, Disposal, Invalid, LackingPort, NotOurs, Release, Wanted, clouds_to_query, desired,
+    disposal,
 };
 pub use observed::{Backends, CloudView, Observed};
 pub use untold::KnownClouds;
@@ -61,13 +62,13 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
         Desired::Unmanaged(reason) => Plan::waiting(Waiting::NotOurs(*reason)),
         Desired::Invalid(invalid) => plan_invalid(invalid, observed),
         Desired::Paused => Plan::waiting(Waiting::Paused),
-        Desired::Released(release) => plan_release(*release, observed),
+        Desired::Released(release, disposal) => plan_release(*release, disposal, observed),
         Desired::Managed(wanted) => plan_wanted(wanted, observed),
     }
 }
 
-/// Deletes all load balancers, then removes our finalizer, record and condition.
-fn plan_release(release: Release, observed: &Observed) -> Plan {
+/// Deletes or retains all load balancers, then removes our finalizer, record and condition.
+fn plan_release(release: Release, disposal: &Disposal, observed: &Observed) -> Plan {
     let mut plan = Plan {
         actions: vec![Action::ConfirmLive],
         waiting: BTreeSet::new(),
@@ -76,7 +77,10 @@ fn plan_release(release: Release, observed: &Observed) -> Plan {
         match view {
             // A load balancer of another owner is never deleted.
             CloudView::Absent | CloudView::NameTaken => {}
-            CloudView::Present(found) => plan.actions.extend(delete(cloud, found)),
+            CloudView::Present(found) => match dispose(cloud, found, disposal) {
+                Ok(actions) => plan.actions.extend(actions),
+                Err(waiting) => _ = plan.waiting.insert(waiting),
+            },
             CloudView::NotConfigured => {
                 plan.waiting
                     .insert(Waiting::CloudNotConfigured(cloud.clone()));
@@ -99,6 +103,28 @@ fn plan_release(release: Release, observed: &Observed) -> Plan {
         plan.actions.clear();
     }
     plan
+}
+
+/// The actions on a load balancer of a released Service.
+///
+/// # Errors
+/// The reason for which it stays as it is.
+fn dispose(
+    cloud: &CloudName,
+    found: &LoadBalancer,
+    disposal: &Disposal,
+) -> Result<Vec<Action>, Waiting> {
+    match disposal {
+        // Nothing keeps what is going already.
+        _ if found.state == State::Deleting => Ok(delete(cloud, found)),
+        Disposal::Delete => Ok(delete(cloud, found)),
+        Disposal::Retain { able } if able.contains(cloud) => Ok(vec![Action::Release {
+            cloud: cloud.clone(),
+            id: found.id.clone(),
+        }]),
+        Disposal::Retain { .. } => Err(Waiting::CannotRetain(cloud.clone())),
+        Disposal::Unclear(problem) => Err(Waiting::Invalid(vec![problem.clone()])),
+    }
 }
 
 /// Whether the addresses in the Service's status may be ours. We publish them together

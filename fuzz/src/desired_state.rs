@@ -31,7 +31,7 @@ pub fn check(view: &ServiceView) -> Desired {
             assert!(!view.finalizer && queried.is_empty());
             assert!(!is_on || view.deleting);
         }
-        Desired::Released(release) => {
+        Desired::Released(release, _) => {
             assert!(view.finalizer && (!is_on || view.deleting));
             let has_class = view.class.is_some() || !view.is_load_balancer;
             // A typing error in the switch deletes nothing.

@@ -24,7 +24,7 @@ use health_check::HealthCheckBody;
 pub(super) use capabilities::CapabilitiesBody;
 pub(super) use object::Object;
 pub(super) use page::read_page;
-pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody};
+pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody, ReleaseBody};
 pub(super) use response::{LoadBalancerBody, Reading};
 
 use crate::plan::health_check::HealthCheck;

@@ -11,7 +11,7 @@ use super::report::changes;
 use super::workqueue::{CloudSet, Need, Work};
 use crate::plan::naming::CloudName;
 use crate::plan::problem::{self, ProblemKind};
-use crate::plan::{Action, Backends, Desired, Plan, Urgency, plan};
+use crate::plan::{Action, Backends, Desired, Disposal, Plan, Urgency, plan};
 use crate::priority::Priority;
 
 /// An attempt that may call the clouds it needs.
@@ -123,7 +123,14 @@ fn first_answers(
         Desired::Invalid(invalid) if problem::kind(&invalid.problems) == ProblemKind::Untold => {
             untold.iter().cloned().collect()
         }
-        Desired::Invalid(_) | Desired::Paused | Desired::Released(_) | Desired::Unmanaged(_) => {
+        Desired::Released(_, Disposal::Retain { .. }) => {
+            let recorded = service.view.record.clouds();
+            recorded
+                .filter(|cloud| untold.contains(cloud))
+                .cloned()
+                .collect()
+        }
+        Desired::Invalid(_) | Desired::Released(..) | Desired::Paused | Desired::Unmanaged(_) => {
             return None;
         }
     };
@@ -164,7 +171,7 @@ fn priority(service: &ObservedService, planned: Option<&Plan>, context: &Context
         // After a change of leader, only the plan shows an edit.
         None => planned.is_some_and(|plan| plan.actions.iter().any(is_urgent)),
     };
-    let is_released = matches!(service.desired, Desired::Released(_));
+    let is_released = matches!(service.desired, Desired::Released(..));
     if (view.deleting || is_released || is_edit || !service.was_ready) && !is_repair {
         Priority::User
     } else {

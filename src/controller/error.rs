@@ -140,6 +140,7 @@ impl<'a> Unfinished<'a> {
                     ProblemKind::Untold => Reason::CloudUnavailable,
                 },
                 Waiting::Paused => Reason::Paused,
+                Waiting::CannotRetain(_) => Reason::Unsupported,
                 Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) => Reason::CloudUnavailable,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
                 Waiting::ShownTwice { .. } => Reason::SharedAccount,

@@ -25,7 +25,7 @@ use crate::kubernetes::{condition, service};
 use crate::plan::naming::{CloudName, ClusterId};
 use crate::plan::node_choice::{self, Chosen};
 use crate::plan::service::ServiceView;
-use crate::plan::{Backends, CloudView, Desired, KnownClouds, Release, Waiting, plan};
+use crate::plan::{Backends, CloudView, Desired, KnownClouds, Release, Waiting, disposal, plan};
 use cloud_query::QueryResult;
 
 /// Reads the Service from the watch and the mutation cache; sends no request.
@@ -91,7 +91,7 @@ pub fn asked(
         // A Service that was always invalid has our condition and no finalizer; the
         // condition is removed once the Service is not managed any more.
         Desired::Unmanaged(reason) if has_condition && !view.deleting => {
-            Desired::Released(Release::Stays(reason))
+            Desired::Released(Release::Stays(reason), disposal(view, &clouds.clouds))
         }
         desired => desired,
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::annotation::{self, Needs, Switch};
+use super::annotation::{self, DeletionPolicy, Needs, Switch};
 use super::canonical;
 use super::capabilities::{Clouds, Feature, Need};
 use super::class::{self, Refused};
@@ -23,9 +23,9 @@ pub enum Desired {
     /// The Service is not managed and does not have our finalizer: no cloud is called
     /// for it.
     Unmanaged(NotOurs),
-    /// The Service is no longer managed: its load balancers are deleted, then our
+    /// The Service is no longer managed: its load balancers are deleted or retained, then our
     /// finalizer, record and condition are removed.
-    Released(Release),
+    Released(Release, Disposal),
     /// The Service is managed and its configuration is invalid: until a user edits it,
     /// only the back ends of its load balancers change.
     Invalid(Box<Invalid>),
@@ -57,6 +57,18 @@ pub enum Release {
     Deleted,
     /// The Service object stays; it no longer asks for our load balancers.
     Stays(NotOurs),
+}
+
+/// What becomes of the load balancers of a released Service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Disposal {
+    Delete,
+    /// They stay at their clouds, and our owner is taken off, where a cloud is able to do that.
+    Retain {
+        able: BTreeSet<CloudName>,
+    },
+    /// The Service says neither. What is deleted does not come back, so nothing is done.
+    Unclear(Problem),
 }
 
 /// A managed Service whose configuration is invalid.
@@ -185,7 +197,7 @@ impl Desired {
         let (owner, mut problems) = match self {
             Self::Managed(wanted) => (wanted.owner, Vec::new()),
             Self::Invalid(invalid) => (invalid.owner, invalid.problems),
-            other @ (Self::Unmanaged(_) | Self::Released(_) | Self::Paused) => return other,
+            other @ (Self::Unmanaged(_) | Self::Released(..) | Self::Paused) => return other,
         };
         problems.push(problem);
         Self::Invalid(Box::new(Invalid { owner, problems }))
@@ -225,8 +237,9 @@ fn unpaused(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desi
             Err(_) => Some(NotOurs::SwitchUnclear),
         }
     };
+    let released = |release| Desired::Released(release, disposal(service, clouds));
     match (service.finalizer, service.deleting, not_ours) {
-        (true, true, _) => Desired::Released(Release::Deleted),
+        (true, true, _) => released(Release::Deleted),
         // A typing error in the switch must not delete a load balancer.
         (_, false, Some(NotOurs::SwitchUnclear)) if is_marked => {
             Desired::Invalid(Box::new(Invalid {
@@ -244,10 +257,24 @@ fn unpaused(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desi
                 problems: vec![class::gone(class)],
             }))
         }
-        (true, false, Some(reason)) => Desired::Released(Release::Stays(reason)),
+        (true, false, Some(reason)) => released(Release::Stays(reason)),
         (false, _, Some(reason)) => Desired::Unmanaged(reason),
         (false, true, None) => Desired::Unmanaged(NotOurs::Deleting),
         (_, false, None) => wanted(service, cluster, clouds),
+    }
+}
+
+/// What the Service says about the end of its load balancers.
+pub fn disposal(service: &ServiceView, clouds: &Clouds) -> Disposal {
+    match annotation::DELETION_POLICY.value(&service.annotations) {
+        Ok(DeletionPolicy::Delete) => Disposal::Delete,
+        Ok(DeletionPolicy::Retain) => {
+            let able = clouds.iter().filter(|(_, can)| can.has(Feature::Release));
+            Disposal::Retain {
+                able: able.map(|(cloud, _)| cloud.clone()).collect(),
+            }
+        }
+        Err(problem) => Disposal::Unclear(problem),
     }
 }
 
@@ -270,7 +297,7 @@ pub fn clouds_to_query(
         // Only what exists is of interest.
         Desired::Invalid(_) => {}
         Desired::Managed(wanted) => queried.extend(wanted.clouds.iter().cloned()),
-        Desired::Released(_) => {
+        Desired::Released(..) => {
             let has_record = !queried.is_empty();
             let lists =
                 |cloud: &CloudName| clouds.get(cloud).is_some_and(|can| can.has(Feature::List));
@@ -304,6 +331,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         address_type: problems.keep(annotation::NODE_ADDRESS_TYPE.optional(&service.annotations)),
     };
     problems.keep(annotation::PAUSED.optional(&service.annotations));
+    problems.keep(annotation::DELETION_POLICY.optional(&service.annotations));
     let Problems(mut problems) = problems;
     problems.extend(service.refused.iter().map(Refused::problem));
     let mut lacks = BTreeMap::new();
@@ -556,6 +584,12 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
         template.algorithm.as_str(),
         "\"round-robin\"",
     ));
+    let policy = annotation::DELETION_POLICY.value(&service.annotations);
+    if policy == Ok(DeletionPolicy::Retain) {
+        let subject = Subject::annotation(annotation::DELETION_POLICY.name());
+        let need = Need::Feature(Feature::Release);
+        demands.push(demand(need, subject, "retain", "\"delete\""));
+    }
     if !template.source_ranges.is_empty() {
         let (subject, example) = if service.source_ranges.is_empty() {
             let annotation = annotation::SOURCE_RANGES.name();

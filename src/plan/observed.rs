@@ -302,6 +302,10 @@ impl Observed {
             (Action::ConfirmGone { cloud, .. }, _) => {
                 self.clouds.insert(cloud.clone(), CloudView::Absent);
             }
+            // It still has our name, and is nobody's.
+            (Action::Release { cloud, .. }, _) => {
+                self.clouds.insert(cloud.clone(), CloudView::NameTaken);
+            }
             (Action::RemoveFinalizer { .. }, _) => {
                 self.finalizer = false;
                 self.record = Record::default();

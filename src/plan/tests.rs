@@ -11,7 +11,8 @@ mod updates;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Capabilities;
-use super::annotation::{ENABLE, LB_BANDWIDTH, PAUSED, PROVIDER, SOURCE_RANGES};
+use super::annotation::{DELETION_POLICY, ENABLE, LB_BANDWIDTH, PAUSED, PROVIDER, SOURCE_RANGES};
+use super::capabilities::Feature;
 use super::kept::{Kept, UnderWay, Unmet};
 use super::load_balancer::{Addresses, Algorithm, LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};

@@ -84,7 +84,7 @@ fn problems(desired: &Desired) -> Vec<Problem> {
     match desired {
         Desired::Invalid(invalid) => invalid.problems.clone(),
         Desired::Managed(wanted) => wanted.port_problems(),
-        Desired::Unmanaged(_) | Desired::Released(_) | Desired::Paused => Vec::new(),
+        Desired::Unmanaged(_) | Desired::Released(..) | Desired::Paused => Vec::new(),
     }
 }
 

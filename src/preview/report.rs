@@ -58,10 +58,10 @@ impl Planned {
     fn desired_json(&self) -> Value {
         match &self.desired {
             Desired::Unmanaged(reason) => json!({"state": "unmanaged", "reason": reason}),
-            Desired::Released(Release::Deleted) => {
+            Desired::Released(Release::Deleted, _) => {
                 json!({"state": "released", "reason": "Deleted"})
             }
-            Desired::Released(Release::Stays(reason)) => {
+            Desired::Released(Release::Stays(reason), _) => {
                 json!({"state": "released", "reason": reason})
             }
             Desired::Invalid(invalid) => {
@@ -137,6 +137,7 @@ impl Planned {
         let id = match action {
             Action::Update { id, .. }
             | Action::Delete { id, .. }
+            | Action::Release { id, .. }
             | Action::ConfirmGone { id, .. } => Some(id),
             _ => None,
         };

@@ -8,7 +8,7 @@ use crate::controller::report::condition::{explain, lack_of_nodes, paused, readi
 use crate::plan::annotation::ENABLE;
 use crate::plan::node_choice::NodeChoice;
 use crate::plan::problem::{Problem, describe_problems};
-use crate::plan::{Desired, NotOurs, Release, Waiting};
+use crate::plan::{Desired, Disposal, NotOurs, Release, Waiting};
 
 /// The result for one Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
@@ -56,14 +56,14 @@ impl Planned {
                 let problems = describe_problems(&invalid.problems, &self.prefix);
                 (Verdict::Invalid, problems)
             }
-            Desired::Released(release) if actions > 0 => {
-                (Verdict::Changes, self.released(*release))
+            Desired::Released(release, disposal) if actions > 0 => {
+                (Verdict::Changes, self.released(*release, disposal))
             }
             Desired::Managed(_) if actions > 0 => {
                 let steps = if actions == 1 { "action" } else { "actions" };
                 (Verdict::Changes, format!("{actions} {steps} to perform"))
             }
-            Desired::Released(_) | Desired::Managed(_) => self.nothing_to_do(),
+            Desired::Released(..) | Desired::Managed(_) => self.nothing_to_do(),
             Desired::Paused => (Verdict::Paused, self.nothing_to_do().1),
         }
     }
@@ -82,13 +82,17 @@ impl Planned {
         }
     }
 
-    fn released(&self, release: Release) -> String {
+    fn released(&self, release: Release, disposal: &Disposal) -> String {
+        let end = match disposal {
+            Disposal::Retain { .. } => "retained",
+            Disposal::Delete | Disposal::Unclear(_) => "deleted",
+        };
         match release {
             Release::Deleted => {
-                "The Service is being deleted: its load balancers are deleted first".into()
+                format!("The Service is being deleted: its load balancers are {end} first")
             }
             Release::Stays(reason) => format!(
-                "The Service is not managed any more, so its load balancers are deleted: {}",
+                "The Service is not managed any more, so its load balancers are {end}: {}",
                 self.not_ours(reason)
             ),
         }

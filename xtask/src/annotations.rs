@@ -56,6 +56,7 @@ fn row(about: &About) -> String {
         WhenChanged::Pauses => {
             "nothing changes any more, or all that has changed meanwhile is carried out"
         }
+        WhenChanged::CountsAtTheEnd => "none before the end",
         WhenChanged::Restored => "none: the controller writes it",
     };
     let needs = match needs {

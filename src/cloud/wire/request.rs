@@ -117,6 +117,15 @@ pub(in crate::cloud) struct DeleteBody<'a> {
     pub(in crate::cloud) lb_id: &'a LoadBalancerId,
 }
 
+/// The body of a release.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cloud) struct ReleaseBody<'a> {
+    pub(in crate::cloud) lb_id: &'a LoadBalancerId,
+    /// Who gives it up.
+    pub(in crate::cloud) owner: &'a Owner,
+}
+
 /// The body of a query, with either an id or a name.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -47,6 +47,8 @@ pub(in crate::cloud) struct LoadBalancerBody<'a> {
     #[serde(borrow)]
     owner: Field<'a>,
     #[serde(borrow)]
+    former_owner: Field<'a>,
+    #[serde(borrow)]
     ips: Field<'a>,
     #[serde(borrow)]
     hostname: Field<'a>,
@@ -175,10 +177,12 @@ impl LoadBalancerBody<'_> {
     ) -> Result<LoadBalancer, String> {
         let id = identifier("lbId", self.lb_id, assumed.id, LoadBalancerId::parse)?;
         let name = identifier("name", self.name, assumed.name, LoadBalancerName::parse)?;
-        let owner = match Shown::from(self.owner) {
-            Shown::Nothing => assumed.owner.cloned(),
-            Shown::Value(Object(owner)) => OwnerBody::into_owner(owner)?,
-            Shown::Unknown => return Err("the owner is not an object of texts".into()),
+        let owner = match owner(self.owner)? {
+            Some(owner) => owner,
+            None => match owner(self.former_owner)? {
+                Some(former) => former.map(Owner::former),
+                None => assumed.owner.cloned(),
+            },
         };
         let shown = self.addresses(policy);
         let state = self.state(assumed.before.filter(|_| shown.is_none()));
@@ -259,6 +263,15 @@ impl LoadBalancerBody<'_> {
             // Also for an unknown state of a later API: the load balancer is read again.
             Shown::Unknown => State::Provisioning,
         }
+    }
+}
+
+/// The owner in a field; `None` if the field is not there, and no owner if it is incomplete.
+fn owner(shown: Field<'_>) -> Result<Option<Option<Owner>>, String> {
+    match Shown::from(shown) {
+        Shown::Nothing => Ok(None),
+        Shown::Value(Object(owner)) => OwnerBody::into_owner(owner).map(Some),
+        Shown::Unknown => Err("the owner is not an object of texts".into()),
     }
 }
 

@@ -163,6 +163,39 @@ impl Executor<'_> {
         Ok(Outcome::Done)
     }
 
+    /// Takes our owner off a load balancer, and continues only if the cloud shows that it is off:
+    /// without the finalizer, the sweep would delete what still has our owner.
+    pub(super) async fn release(
+        &self,
+        name: &CloudName,
+        id: &LoadBalancerId,
+    ) -> Result<Outcome, Interruption> {
+        let cloud = self.cloud(name)?;
+        let owner = self.service.view.owner(&self.context.cluster);
+        let is_ours = |found: &LoadBalancer| found.belongs_to(&owner);
+        cloud.inventory.forget(id);
+        match self.query_by_id(name, id, Priority::User).await? {
+            Some(live) if is_ours(&live) => {}
+            _ => return Err(ReconcileError::Changed.into()),
+        }
+        let permit = self.leadership.permit()?;
+        cloud.client.release(&permit, id, &owner).await?;
+        if self
+            .query_by_id(name, id, Priority::User)
+            .await?
+            .is_some_and(|live| is_ours(&live))
+        {
+            let operation = Operation {
+                cloud: name.clone(),
+                verb: Verb::Release,
+            };
+            let message = format!("load balancer {id} still has our owner after its release");
+            return Err(CloudError::new(operation, ErrorKind::Conflict, message).into());
+        }
+        self.context.metrics.inventory.retained(name.as_str());
+        Ok(Outcome::Done)
+    }
+
     /// Continues only if no cloud that the Service names shows the load balancer that is to
     /// be deleted as a leftover of another cloud. A create on a second cloud of the same
     /// account returns the load balancer of the first.

@@ -127,6 +127,7 @@ impl Requeue {
             | Waiting::RepairSlot(_)
             | Waiting::CloudNotConfigured(_)
             | Waiting::Paused
+            | Waiting::CannotRetain(_)
             | Waiting::ShownTwice { .. }
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,

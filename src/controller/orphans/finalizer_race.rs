@@ -26,6 +26,7 @@ use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
 use crate::plan::naming::{CloudName, LoadBalancerId, Owner};
+use crate::plan::{Disposal, disposal};
 use crate::priority::Priority;
 use crate::telemetry::traces;
 
@@ -55,8 +56,8 @@ impl FinalizerRaces {
     }
 }
 
-/// Deletes the load balancers of such Services while this replica leads. The
-/// sweep retries the deletes that fail here.
+/// Deletes or retains the load balancers of such Services while this replica leads. The
+/// sweep deletes those for which it fails here.
 pub async fn run(context: Arc<Context>, lost: LostServices) {
     let services = stream::unfold(lost.0, |mut receiver| async move {
         receiver.recv().await.map(|service| (service, receiver))
@@ -75,20 +76,43 @@ async fn clean_up(service: &Service, context: &Context) {
         return;
     };
     let owner = view.owner(&context.cluster);
+    let disposal = disposal(&view, &context.known_clouds().clouds);
     let span = spans::of_orphan(&owner, context);
-    span.run(delete_on_all_clouds(&owner, context)).await;
+    span.run(dispose_on_all_clouds(&owner, &disposal, context))
+        .await;
 }
 
-async fn delete_on_all_clouds(owner: &Owner, context: &Context) {
+async fn dispose_on_all_clouds(owner: &Owner, disposal: &Disposal, context: &Context) {
     // Side by side: a cloud that hangs delays no other.
     let clouds = context.clouds.iter();
-    join_all(clouds.map(|(name, cloud)| delete_on(name, cloud, owner, context))).await;
+    join_all(clouds.map(|(name, cloud)| dispose_on(name, cloud, owner, disposal, context))).await;
 }
 
-async fn delete_on(name: &CloudName, cloud: &CloudHandle, owner: &Owner, context: &Context) {
+async fn dispose_on(
+    name: &CloudName,
+    cloud: &CloudHandle,
+    owner: &Owner,
+    disposal: &Disposal,
+    context: &Context,
+) {
     let service = format!("{}/{}", owner.namespace, owner.name);
-    match delete(cloud, owner, context).await {
+    let retains = match disposal {
+        Disposal::Delete => false,
+        Disposal::Retain { able } if able.contains(name) => true,
+        // The sweep reports it, and deletes it after the grace period.
+        Disposal::Retain { .. } | Disposal::Unclear(_) => return,
+    };
+    match end(cloud, owner, retains, context).await {
         Ok(None) => {}
+        Ok(Some(id)) if retains => {
+            tracing::warn!(cloud = %name, %id, service, "took the owner off the load balancer of a Service that was removed despite its finalizer");
+            let note = format!(
+                "Load balancer {id} on {name} is retained: it has no owner any more; its Service was removed despite the finalizer"
+            );
+            let reason = EventReason::RetainedLoadBalancer;
+            context.events.emit_for(reference(owner), reason, note);
+            context.metrics.inventory.retained(name.as_str());
+        }
         Ok(Some(id)) => {
             tracing::warn!(cloud = %name, %id, service, "requested deletion of the load balancer of a Service that was removed despite its finalizer");
             let note = format!(
@@ -105,11 +129,12 @@ async fn delete_on(name: &CloudName, cloud: &CloudHandle, owner: &Owner, context
     }
 }
 
-/// Deletes the load balancer of a Service on one cloud, after a live read has
-/// shown that the Service is gone. Returns the id if there was one to delete.
-async fn delete(
+/// Deletes or releases the load balancer of a Service on one cloud, after a live read has
+/// shown that the Service is gone. Returns the id if there was one.
+async fn end(
     cloud: &CloudHandle,
     owner: &Owner,
+    retains: bool,
     context: &Context,
 ) -> Result<Option<LoadBalancerId>, ReconcileError> {
     let name = owner.load_balancer_name();
@@ -125,7 +150,11 @@ async fn delete(
     }
     let leadership = context.leadership().ok_or(ReconcileError::Stopping)?;
     let permit = leadership.permit()?;
-    cloud.client.delete(&permit, &found.id).await?;
+    if retains {
+        cloud.client.release(&permit, &found.id, owner).await?;
+    } else {
+        cloud.client.delete(&permit, &found.id).await?;
+    }
     cloud.inventory.forget(&found.id);
     Ok(Some(found.id))
 }

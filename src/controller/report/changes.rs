@@ -45,7 +45,7 @@ pub fn record(
     let subject = Subject::new(service, context);
     match &service.desired {
         Desired::Managed(wanted) => subject.managed(wanted, result, pending),
-        Desired::Released(release) => subject.released(*release, result),
+        Desired::Released(release, _) => subject.released(*release, result),
         Desired::Invalid(_) | Desired::Unmanaged(_) => {
             context.memory.changes.forget(&service.view.uid);
         }
@@ -68,7 +68,7 @@ pub fn record_wait(service: &ObservedService, context: &Context) {
             let missing = clouds.filter_map(|cloud| subject.missing(cloud, Standing::Unknown));
             missing.collect()
         }
-        Desired::Released(release) => subject.deletions(*release, service.view.record.clouds()),
+        Desired::Released(release, _) => subject.deletions(*release, service.view.record.clouds()),
         Desired::Invalid(_) | Desired::Paused | Desired::Unmanaged(_) => return,
     };
     let changes = &context.memory.changes;
@@ -168,6 +168,12 @@ impl<'a> Subject<'a> {
         }
         if !view.finalizer {
             return;
+        }
+        // What only an edit can end is not overdue.
+        let is_owners =
+            |waiting: &Waiting| matches!(waiting, Waiting::Invalid(_) | Waiting::CannotRetain(_));
+        if result.errors.is_empty() && result.waiting.iter().any(is_owners) {
+            return memory.changes.forget(&view.uid);
         }
         let mut clouds: BTreeSet<&CloudName> =
             result.unfinished().filter_map(Unfinished::cloud).collect();
@@ -376,7 +382,7 @@ impl<'a> Subject<'a> {
             return;
         };
         let gone = result.actions.iter().filter_map(|action| match action {
-            Action::ConfirmGone { cloud, .. } => Some(cloud),
+            Action::ConfirmGone { cloud, .. } | Action::Release { cloud, .. } => Some(cloud),
             _ => None,
         });
         let clouds: BTreeSet<&CloudName> = gone.chain(self.service.view.record.clouds()).collect();

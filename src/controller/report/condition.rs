@@ -6,12 +6,13 @@ use crate::cloud::ErrorKind;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::plan::annotation::PAUSED;
+use crate::plan::capabilities::Feature;
 use crate::plan::excerpt;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::CloudName;
 use crate::plan::node_choice::NodeChoice;
 use crate::plan::problem::{self, Problem, ProblemKind, describe_problems};
-use crate::plan::{Backends, CloudView, Desired, Observed, Waiting, Wanted, unready};
+use crate::plan::{Backends, CloudView, Desired, Disposal, Observed, Waiting, Wanted, unready};
 use crate::reason::Reason;
 
 /// The condition to set; `None` if there is none to set: the Service is not
@@ -31,7 +32,10 @@ pub fn readiness<'a>(
         .find_map(explain);
     match desired {
         Desired::Unmanaged(_) => None,
-        Desired::Released(_) => failed.or_else(|| waiting.into_iter().find_map(explain)),
+        Desired::Released(_, Disposal::Unclear(problem)) if is_held_up(&waiting) => {
+            Some(invalid(std::slice::from_ref(problem), prefix))
+        }
+        Desired::Released(..) => failed.or_else(|| waiting.into_iter().find_map(explain)),
         Desired::Invalid(found) => Some(invalid(&found.problems, prefix)),
         Desired::Paused => Some(paused(prefix)),
         Desired::Managed(wanted) => failed
@@ -39,6 +43,12 @@ pub fn readiness<'a>(
             .or_else(|| not_serving(&unready(wanted, observed)))
             .map_or_else(|| serving(wanted, observed, &waiting), Some),
     }
+}
+
+/// Whether a value of the Service keeps its load balancers from being deleted.
+fn is_held_up(waiting: &[Unfinished<'_>]) -> bool {
+    let is_invalid = |one: &Unfinished<'_>| matches!(one, Unfinished::Waiting(Waiting::Invalid(_)));
+    waiting.iter().any(is_invalid)
 }
 
 /// The condition while nothing is known to fail; `None` as long as a cloud has not answered.
@@ -208,6 +218,10 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
                 id,
             } => format!(
                 "The clouds {one} and {other} show the same load balancer {id}: the configuration leads to one account under two names; the load balancer is not deleted while this Service names one of them"
+            ),
+            Waiting::CannotRetain(cloud) => format!(
+                "The load balancer on {cloud} is to be retained, and {cloud} does not support {}: it stays, and so does this Service; set deletion-policy to \"delete\" to delete both",
+                Feature::Release
             ),
             Waiting::CloudUnreachable(cloud) => {
                 format!("The query of {cloud} failed, so the state of the load balancer is unknown")

@@ -156,6 +156,12 @@ fn applied(action: &Action) -> Option<(EventReason, String)> {
                 ),
             ),
         }),
+        Action::Release { cloud, id } => Some((
+            EventReason::RetainedLoadBalancer,
+            format!(
+                "Load balancer {id} on {cloud} is retained: it has no owner any more, and nobody changes or deletes it from here"
+            ),
+        )),
         Action::ConfirmGone { cloud, id } => Some((
             EventReason::DeletedLoadBalancer,
             format!("Deleted load balancer {id} on {cloud}"),

@@ -99,6 +99,9 @@ fn log_action(action: &Action, observed: &Observed) {
         Action::Delete { cloud, id } => {
             tracing::info!(%cloud, %id, "requested deletion of load balancer");
         }
+        Action::Release { cloud, id } => {
+            tracing::info!(%cloud, %id, "took the owner off the load balancer, which is retained");
+        }
         Action::ConfirmGone { cloud, id } => tracing::info!(%cloud, %id, "deleted load balancer"),
         Action::RemoveFinalizer { .. } => {
             tracing::info!("removed the finalizer from the Service");
@@ -120,6 +123,9 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
         }
         Waiting::Paused => {
             tracing::info!("the Service is paused; nothing of it is changed");
+        }
+        Waiting::CannotRetain(cloud) => {
+            tracing::info!(%cloud, "the load balancer is to be retained, and the cloud cannot take its owner off; waiting for an edit");
         }
         Waiting::CloudUnreachable(cloud) => {
             tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");

@@ -28,6 +28,8 @@ pub enum EventReason {
     DeletingLoadBalancer,
     /// The load balancer was deleted.
     DeletedLoadBalancer,
+    /// The load balancer was left at the cloud without an owner.
+    RetainedLoadBalancer,
     /// The specification of the Service is invalid.
     InvalidConfiguration,
     /// A cloud cannot do what the Service asks of it.
@@ -59,6 +61,7 @@ impl EventReason {
             | Self::UpdatedLoadBalancer
             | Self::DeletingLoadBalancer
             | Self::DeletedLoadBalancer
+            | Self::RetainedLoadBalancer
             | Self::Paused => EventType::Normal,
             Self::SyncLoadBalancerFailed
             | Self::UnAvailableLoadBalancer

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{About, Annotation, Needs, Switch, WhenAbsent, WhenChanged, grammar};
+use super::{About, Annotation, DeletionPolicy, Needs, Switch, WhenAbsent, WhenChanged, grammar};
 use crate::plan::capabilities::Feature;
 use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::Algorithm;
@@ -15,10 +15,11 @@ use crate::plan::node_choice::NodeAddressType;
 use crate::plan::node_selector::NodeSelector;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 18] = [
+pub const ALL: [&About; 19] = [
     &ENABLE.about,
     &PROVIDER.about,
     &PAUSED.about,
+    &DELETION_POLICY.about,
     &LB_SPEC.about,
     &LB_BANDWIDTH.about,
     &ALGORITHM.about,
@@ -78,6 +79,21 @@ pub const PAUSED: Annotation<Switch> = Annotation {
         needs: Needs::Nothing,
     },
     parse: Switch::parse,
+};
+
+pub const DELETION_POLICY: Annotation<DeletionPolicy> = Annotation {
+    about: About {
+        name: "deletion-policy",
+        help: "what becomes of the load balancers when the Service is deleted or no longer managed; \
+               a retained one stays at its cloud without an owner",
+        rule: "`delete` or `retain`",
+        example: "retain",
+        when_absent: WhenAbsent::Value("delete"),
+        when_changed: WhenChanged::CountsAtTheEnd,
+        per_port: false,
+        needs: Needs::Value,
+    },
+    parse: DeletionPolicy::parse,
 };
 
 pub const LB_SPEC: Annotation<String> = Annotation {

@@ -16,6 +16,7 @@ fn takes(about: &About, value: &str) -> bool {
         "enable" => read(&ENABLE, value),
         "provider" => read(&PROVIDER, value),
         "paused" => read(&PAUSED, value),
+        "deletion-policy" => read(&DELETION_POLICY, value),
         "lb-spec" => read(&LB_SPEC, value),
         "lb-bandwidth" => read(&LB_BANDWIDTH, value),
         "algorithm" => read(&ALGORITHM, value),

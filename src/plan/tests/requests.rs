@@ -24,7 +24,7 @@ fn only_a_plain_no_lets_go() {
             Desired::Managed(_) => "managed",
             Desired::Invalid(_) => "invalid",
             Desired::Paused => "paused",
-            Desired::Released(_) => "released",
+            Desired::Released(..) => "released",
             Desired::Unmanaged(NotOurs::SwitchUnclear) => "unclear",
             Desired::Unmanaged(_) => "unmanaged",
         }
@@ -53,6 +53,64 @@ fn only_a_plain_no_lets_go() {
         "released",
         "it can be deleted"
     );
+}
+
+#[test]
+fn what_is_to_be_retained_needs_a_cloud_that_takes_owners_off() {
+    let mut able = clouds();
+    for can in able.values_mut().skip(1) {
+        can.features.insert(Feature::Release);
+    }
+    let of = |policy: &str, provider: &str| {
+        let mut service = service(provider);
+        let policy = (DELETION_POLICY.name().to_owned(), policy.to_owned());
+        service.annotations.extend([policy]);
+        match desired(&service, &cluster(), &able) {
+            Desired::Invalid(invalid) => {
+                let kind = problem::kind(&invalid.problems);
+                let message = describe_problems(&invalid.problems, "mycloud.com");
+                format!("{kind:?}: {message}")
+            }
+            Desired::Managed(_) => "managed".into(),
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!(of("delete", "cloud1"), "managed");
+    assert_eq!(of("retain", "cloud2"), "managed");
+    let unsupported = of("retain", "cloud1,cloud2");
+    let named = "Unsupported: annotation mycloud.com/deletion-policy is \"retain\": cloud1 does not support";
+    assert!(unsupported.starts_with(named), "{unsupported}");
+    assert!(unsupported.contains("(cloud2 can)"), "{unsupported}");
+    let unclear = of("Retain", "cloud2");
+    let named = "deletion-policy is \"Retain\": it must be 'delete' or 'retain'";
+    assert!(unclear.contains(named), "{unclear}");
+}
+
+/// After a crash between the two, only the finalizer is left to do.
+#[test]
+fn what_was_retained_is_not_touched_again() {
+    let mut ended = service("cloud1");
+    ended.deleting = true;
+    ended.record = Record::parse(Some("lb-1"), Some("cloud1"));
+    let policy = (DELETION_POLICY.name().to_owned(), "retain".to_owned());
+    ended.annotations.extend([policy]);
+    let mut able = clouds();
+    for can in able.values_mut() {
+        can.features.insert(Feature::Release);
+    }
+    let desired = desired(&ended, &cluster(), &able);
+    let found = load_balancer(&service("cloud1"), &nodes(&["10.0.0.1"]));
+    let mut observed = Observed::of_service(&ended, nodes(&["10.0.0.1"]));
+    let cloud = CloudName::new("cloud1");
+    observed
+        .clouds
+        .insert(cloud.clone(), CloudView::Present(Box::new(found)));
+    let first = plan(&desired, &observed);
+    assert_eq!(kinds(&first), ["ConfirmLive", "Release", "RemoveFinalizer"]);
+    observed.record_outcome(&first.actions[1], Outcome::Done);
+    assert_eq!(observed.clouds[&cloud], CloudView::NameTaken);
+    let second = plan(&desired, &observed);
+    assert_eq!(kinds(&second), ["ConfirmLive", "RemoveFinalizer"]);
 }
 
 #[test]

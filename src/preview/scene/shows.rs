@@ -7,7 +7,7 @@ use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Told, Verb, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
-use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId};
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner};
 use crate::priority::Priority;
 
 /// What a cloud answers to each query; it never expects a write.
@@ -75,6 +75,15 @@ impl Cloud for Shows {
         _: &'a CreateRequest,
         _: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
+        unreachable!("a preview writes nothing")
+    }
+
+    fn release<'a>(
+        &'a self,
+        _: &'a WritePermit,
+        _: &'a LoadBalancerId,
+        _: &'a Owner,
+    ) -> BoxFuture<'a, Result<(), CloudError>> {
         unreachable!("a preview writes nothing")
     }
 

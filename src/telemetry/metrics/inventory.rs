@@ -13,6 +13,7 @@ pub struct InventoryMetrics {
     load_balancers: LeaderGauges,
     orphans: LeaderGauges,
     deleted: IntCounterVec,
+    retained: IntCounterVec,
     drifted: IntCounterVec,
     last_scan: LeaderGauges,
 }
@@ -37,6 +38,11 @@ impl InventoryMetrics {
                 "mycloud_lb_orphans_deleted_total",
                 "Deletions of orphaned load balancers by the sweep, by result.",
                 vec![cloud(), Label::of("result", &["success", "error"])],
+            )?,
+            retained: registrar.counter(
+                "mycloud_lb_load_balancers_retained_total",
+                "Load balancers that were left at the cloud without an owner, because their Services ended with `deletion-policy: retain`.",
+                vec![cloud()],
             )?,
             drifted: registrar.counter(
                 "mycloud_lb_drift_total",
@@ -81,6 +87,11 @@ impl InventoryMetrics {
     /// Counts drift of a load balancer: `found`, `repaired` or `not_repairable`.
     pub fn drifted(&self, cloud: &str, result: &'static str) {
         self.drifted.with_label_values(&[cloud, result]).inc();
+    }
+
+    /// Counts a load balancer that was retained.
+    pub fn retained(&self, cloud: &str) {
+        self.retained.with_label_values(&[cloud]).inc();
     }
 
     /// Counts the deletion of an orphan: `success` or `error`.

@@ -48,7 +48,13 @@ pub struct Limits {
 }
 
 /// The names of all features in the document.
-pub const FEATURES: [&str; 4] = ["sourceRanges", "affinity", "healthChecks", "list"];
+pub const FEATURES: [&str; 5] = [
+    "sourceRanges",
+    "affinity",
+    "healthChecks",
+    "list",
+    "release",
+];
 
 impl Capabilities {
     /// Those of a cloud that can do all that the document has.

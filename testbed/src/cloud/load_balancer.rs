@@ -209,6 +209,9 @@ pub struct LoadBalancer {
     pub name: String,
     /// Whose it is.
     pub owner: Option<Owner>,
+    /// Whose it was, if its owner was taken off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_owner: Option<Owner>,
     /// What it does.
     #[serde(flatten)]
     pub settings: Settings,

@@ -122,6 +122,16 @@ pub(super) struct WhichRequest {
     pub(super) name: Option<String>,
 }
 
+/// `release`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ReleaseRequest {
+    #[serde(deserialize_with = "field::given")]
+    pub(super) lb_id: Option<String>,
+    #[serde(deserialize_with = "field::object")]
+    pub(super) owner: Option<Owner>,
+}
+
 /// `list`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -205,6 +215,8 @@ enum ShownSettings<'a> {
         settings: &'a Settings,
         #[serde(skip_serializing_if = "Option::is_none")]
         owner: Option<&'a Owner>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        former_owner: Option<&'a Owner>,
         created_at: Timestamp,
     },
 }
@@ -227,6 +239,7 @@ impl<'a> FullAnswer<'a> {
                 Profile::Standard => ShownSettings::Standard {
                     settings: &found.settings,
                     owner: found.owner.as_ref(),
+                    former_owner: found.former_owner.as_ref(),
                     created_at: found.created_at,
                 },
             },

@@ -10,6 +10,7 @@ mod api;
 mod capabilities;
 mod document;
 mod faults;
+mod release;
 mod state;
 mod traffic;
 
