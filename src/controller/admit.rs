@@ -42,7 +42,7 @@ pub fn admit<'a>(
     context: &'a Context,
 ) -> Result<Admitted<'a>, Skip> {
     let nodes = service.nodes.as_ref().ok_or(Skip::UntilChange)?;
-    let backends = nodes.backends(service.view.ip_family);
+    let backends = nodes.backends(service.view.ip_families);
     let queries = cloud_queries(&service.view, &service.desired, context.sources());
     let clouds: CloudSet = queries
         .iter()

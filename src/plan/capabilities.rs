@@ -21,14 +21,17 @@ pub enum Feature {
     HealthChecks,
     /// The load balancers of a cluster can be listed.
     List,
+    /// A load balancer has addresses and back ends of the IP families that are asked for.
+    DualStack,
 }
 
 impl Feature {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::SourceRanges,
         Self::Affinity,
         Self::HealthChecks,
         Self::List,
+        Self::DualStack,
     ];
 
     /// The name in the API of the clouds.
@@ -38,6 +41,7 @@ impl Feature {
             Self::Affinity => "affinity",
             Self::HealthChecks => "healthChecks",
             Self::List => "list",
+            Self::DualStack => "dualStack",
         }
     }
 }
@@ -49,6 +53,7 @@ impl fmt::Display for Feature {
             Self::Affinity => "session affinity",
             Self::HealthChecks => "the choice of health checks",
             Self::List => "a list of load balancers",
+            Self::DualStack => "dual stack",
         })
     }
 }

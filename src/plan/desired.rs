@@ -13,6 +13,7 @@ use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::node_choice::NodeChoice;
+use super::observed::Backends;
 use super::problem::{Problem, ProblemKind, Subject};
 use super::service::{PortView, ServiceView};
 
@@ -77,6 +78,18 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether the load balancer on this cloud has both IP families.
+    pub fn is_dual(&self, cloud: &CloudName) -> bool {
+        let template = self.templates.get(cloud);
+        template.is_some_and(|template| template.address_families.len() > 1)
+    }
+
+    /// Whether the load balancer on one of the clouds should have no back end.
+    pub fn lacks_nodes(&self, backends: &Backends) -> bool {
+        let mut clouds = self.clouds.iter();
+        clouds.any(|cloud| backends.addresses_for(self.is_dual(cloud)).is_empty())
+    }
+
     /// The desired spec on one of the clouds, with these back ends.
     pub fn spec(&self, cloud: &CloudName, nodes: &NodeAddresses) -> LoadBalancerSpec {
         let template = self.templates.get(cloud).cloned();
@@ -217,6 +230,10 @@ fn within(can: &Capabilities, mut template: LoadBalancerSpec) -> LoadBalancerSpe
             listener.health_check = HealthCheck::Unspecified;
         }
     }
+    // Prefer, not require: the cloud gives an address of the family that it has.
+    if !can.has(Feature::DualStack) {
+        template.address_families.clear();
+    }
     template
 }
 
@@ -250,6 +267,7 @@ fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec 
         source_ranges: problems.keep(source_ranges(service)),
         listeners: listeners.flat_map(|found| problems.keep(found)).collect(),
         client_affinity_seconds: service.client_affinity_seconds,
+        address_families: service.ip_families.iter().collect(),
     }
 }
 
@@ -431,6 +449,14 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
             Subject::field("spec.sessionAffinity"),
             "ClientIP",
             "\"None\"",
+        ));
+    }
+    if service.requires_dual_stack {
+        demands.push(demand(
+            Need::Feature(Feature::DualStack),
+            Subject::field("spec.ipFamilyPolicy"),
+            "RequireDualStack",
+            "\"PreferDualStack\"",
         ));
     }
     demands

@@ -1,5 +1,6 @@
 //! Tables of plans; each case states its reason.
 
+mod dual_stack;
 mod fixtures;
 mod recorded;
 mod requests;
@@ -12,7 +13,6 @@ use super::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER, SOURCE_RANGES};
 use super::kept::Kept;
 use super::load_balancer::{Addresses, LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
-use super::node_addresses::IpFamily;
 use super::record::{Ingress, Record};
 use super::service::{PortView, ServiceView};
 use super::*;

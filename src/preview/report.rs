@@ -72,10 +72,13 @@ impl Planned {
                 json!({"state": "invalid", "problems": problems})
             }
             Desired::Managed(wanted) => {
-                let nodes = &self.observed.backends.addresses;
                 let clouds = wanted.clouds.iter();
                 let clouds: Map<String, Value> = clouds
-                    .map(|cloud| (cloud.to_string(), plain(&wanted.spec(cloud, nodes))))
+                    .map(|cloud| {
+                        let is_dual = wanted.is_dual(cloud);
+                        let nodes = self.observed.backends.addresses_for(is_dual);
+                        (cloud.to_string(), plain(&wanted.spec(cloud, nodes)))
+                    })
                     .collect();
                 json!({"state": "managed", "clouds": clouds})
             }
@@ -97,7 +100,7 @@ impl Planned {
             "nodes": {
                 "eligible": self.nodes.eligible,
                 "excluded": self.nodes.excluded,
-                "backEnds": self.observed.backends.addresses,
+                "backEnds": self.observed.backends.addresses_for(true),
             },
             "clouds": clouds,
         })

@@ -10,7 +10,7 @@ use crate::cloud::{Profile, Which, bounds};
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{LoadBalancerId, LoadBalancerName, is_dns_label, is_plain};
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "lbId",
     "name",
     "nodes",
@@ -23,6 +23,7 @@ const FIELDS: [&str; 17] = [
     "algorithm",
     "sessionAffinity",
     "sourceRanges",
+    "addressFamilies",
     "owner",
     "ips",
     "hostname",
@@ -52,6 +53,8 @@ fn text() -> impl Strategy<Value = String> {
         "a\nb",
         "../..",
         "round-robin",
+        "IPv4",
+        "IPv6",
         "weighted",
         "",
     ];

@@ -225,7 +225,7 @@ async fn bad_input_is_named_and_refused() {
             json!({ "healthCheck": { "path": "x" } }),
         ),
         ("address", json!({ "address": "10.1.2.3" })),
-        ("addressFamilies", json!({ "addressFamilies": ["IPv6"] })),
+        ("addressFamilies", json!({ "addressFamilies": ["IPv5"] })),
         ("owner", json!({ "owner": { "cluster": "", "uid": "u1" } })),
     ] {
         let body = with(wanted("web", "u1"), change);
