@@ -31,7 +31,7 @@ use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::node::{AddressRule, NodeAddressType};
 use crate::kubernetes::node_watch::NodeSettings;
-use crate::plan::Clouds;
+use crate::plan::KnownClouds;
 use crate::plan::class::Classes;
 use crate::plan::naming::ClusterId;
 use crate::plan::node_hold::HoldSettings;
@@ -173,12 +173,14 @@ impl Config {
         MetadataKeys::new(&self.annotation_prefix).with_classes(self.classes.clone())
     }
 
-    /// The capabilities of each cloud.
-    pub fn capabilities(&self) -> Clouds {
+    /// What is known of the clouds before they are asked.
+    pub fn known_clouds(&self) -> KnownClouds {
         let clouds = self.clouds.iter();
-        clouds
-            .map(|cloud| (cloud.name.clone(), cloud.profile.capabilities()))
-            .collect()
+        KnownClouds::of_profiles(
+            clouds
+                .map(|cloud| (cloud.name.clone(), cloud.profile.capabilities()))
+                .collect(),
+        )
     }
 
     /// Validates the flags and the file that they name, and fills in defaults.

@@ -9,12 +9,13 @@
 //!   attempt.
 //! - [`memory`]: the state of each Service that outlives an attempt, such as the
 //!   time of the next one ([`memory::requeue`]).
-//! - In the background: [`resync`] (lists and drift), [`orphans`] (load balancers
+//! - In the background: [`resync`] (lists and drift), [`capabilities`] (what clouds can do), [`orphans`] (load balancers
 //!   whose Service is gone), [`node_changes`].
 
 pub mod admit;
 pub mod apply;
 pub mod attempt;
+pub mod capabilities;
 pub mod cloud_handle;
 pub mod context;
 pub mod dispatch;

@@ -29,6 +29,7 @@ pub mod problem;
 pub mod record;
 pub mod service;
 pub mod settling;
+pub mod untold;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -37,8 +38,9 @@ pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use capabilities::{Capabilities, Clouds};
 pub use desired::{Desired, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired};
 pub use observed::{Backends, CloudView, Observed};
+pub use untold::KnownClouds;
 
-use load_balancer::{LoadBalancer, State};
+use load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use naming::{CloudName, Owner};
 use node_addresses::NodeAddresses;
 
@@ -147,7 +149,7 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
             Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
             Some(CloudView::Present(found)) => {
                 // Back ends that cannot be read are not taken away either.
-                let is_dual = wanted.is_dual(cloud);
+                let is_dual = wanted.is_dual_for(found, cloud);
                 let is_unsure =
                     found.has_other_back_ends && observed.backends.are_unconfirmed_for(is_dual);
                 if !is_unsure {
@@ -235,22 +237,21 @@ fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
         && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && has_any(found))
 }
 
-fn request(wanted: &Wanted, cloud: &CloudName, nodes: &NodeAddresses) -> CreateRequest {
+fn request(wanted: &Wanted, spec: LoadBalancerSpec) -> CreateRequest {
     CreateRequest {
         name: wanted.owner.load_balancer_name(),
         owner: wanted.owner.clone(),
-        spec: wanted.spec(cloud, nodes),
+        spec,
     }
 }
 
 fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
     Action::Create {
         cloud: cloud.clone(),
-        request: request(
-            wanted,
-            cloud,
-            observed.backends.addresses_for(wanted.is_dual(cloud)),
-        ),
+        request: {
+            let nodes = observed.backends.addresses_for(wanted.is_dual(cloud));
+            request(wanted, wanted.spec(cloud, nodes))
+        },
     }
 }
 
@@ -320,11 +321,11 @@ fn update(
     if found.state == State::Deleting {
         return None;
     }
-    let request = request(wanted, cloud, nodes);
-    if found.meets(&request.spec) {
+    let spec = wanted.spec(cloud, nodes);
+    if found.meets(&spec) {
         return None;
     }
-    let only_nodes = found.is_understood && request.spec.is_met_by(&found.spec_with_nodes(nodes));
+    let only_nodes = found.is_understood && spec.is_met_by(&found.spec_with_nodes(nodes));
     let urgency = if only_nodes {
         Urgency::Background
     } else {
@@ -338,7 +339,7 @@ fn update(
     Some(Action::Update {
         cloud: cloud.clone(),
         id: found.id.clone(),
-        request,
+        request: request(wanted, wanted.spec_of(found, cloud, nodes)),
         fallbacks,
         urgency,
     })

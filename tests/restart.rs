@@ -33,7 +33,7 @@ async fn versions(test: &Environment) -> Result<Vec<Option<String>>> {
 }
 
 fn last(cloud: &CloudSimulator) -> u64 {
-    cloud.events().last().map_or(0, |event| event.sequence)
+    cloud.last_sequence()
 }
 
 #[tokio::test]
@@ -59,6 +59,8 @@ async fn a_restart_lists_each_cloud_once_and_changes_nothing() -> Result<()> {
         let of_the_barrier = |call: &&Event| call.verb != Verb::List;
         let rest: Vec<_> = calls.iter().filter(of_the_barrier).collect();
         ensure!(calls.len() - rest.len() == 1, "one list: {calls:?}");
+        let questions = cloud.questions_after(seen);
+        ensure!(questions.len() == 1, "one question: {questions:?}");
         ensure!(rest.len() == 1 && rest[0].verb == Verb::Create, "{rest:?}");
     }
     ensure!(versions(&test).await? == before, "a Service was written");

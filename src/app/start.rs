@@ -226,12 +226,16 @@ impl Components {
         )?;
         let concurrency = self.config.clouds.iter();
         let concurrency = concurrency.map(|cloud| (cloud.name.clone(), cloud.concurrency));
+        let known_clouds = self.config.known_clouds();
         Ok(Context {
             cluster,
-            capabilities: self.config.capabilities(),
+            capabilities: watch::Sender::new(Arc::new(known_clouds.clone())),
             clouds: clouds
                 .into_iter()
-                .map(|(name, client)| (name, CloudHandle::new(client)))
+                .filter_map(|(name, client)| {
+                    let profile = known_clouds.clouds.get(&name)?.clone();
+                    Some((name, CloudHandle::new(client, profile)))
+                })
                 .collect(),
             watched: Watched {
                 services: services_store,

@@ -91,9 +91,15 @@ impl CallSpan {
             self.log.record("took", field::debug(took));
         }
         self.trace.note("code", code.to_owned());
-        // For a query and a delete, "not found" is a result rather than an error.
-        let may_be_absent = matches!(self.verb, Verb::Query | Verb::Delete);
-        let error = error.filter(|error| !may_be_absent || error.kind() != ErrorKind::NotFound);
+        // For these, "not found" is a result rather than an error.
+        let is_result = |error: &&CloudError| match self.verb {
+            Verb::Query | Verb::Delete => error.kind() == ErrorKind::NotFound,
+            Verb::Capabilities => {
+                matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported)
+            }
+            Verb::Create | Verb::Update | Verb::List => false,
+        };
+        let error = error.filter(|error| !is_result(error));
         match error {
             None => self.trace.succeeded(),
             Some(error) => {

@@ -2,11 +2,15 @@
 //! a Service waits for its turn without a finalizer, and then gets its load balancer
 //! in one go. Uses no client.
 
+use std::collections::BTreeSet;
+
 use super::Context;
 use super::attempt::{ObservedClouds, ObservedService, Skip};
 use super::observe::cloud_query::{CloudQuery, cloud_queries};
 use super::report::changes;
 use super::workqueue::{CloudSet, Need, Work};
+use crate::plan::naming::CloudName;
+use crate::plan::problem::{self, ProblemKind};
 use crate::plan::{Action, Backends, Desired, Plan, Urgency, plan};
 use crate::priority::Priority;
 
@@ -43,7 +47,16 @@ pub fn admit<'a>(
 ) -> Result<Admitted<'a>, Skip> {
     let nodes = service.nodes.as_ref().ok_or(Skip::UntilChange)?;
     let backends = nodes.backends(service.view.ip_families);
-    let queries = cloud_queries(&service.view, &service.desired, context.sources());
+    let can = context.known_clouds();
+    if let Some(need) = first_answers(service, &can.untold, context) {
+        return Err(Skip::UntilPlace(need));
+    }
+    let queries = cloud_queries(
+        &service.view,
+        &service.desired,
+        &can.clouds,
+        context.sources(),
+    );
     let clouds: CloudSet = queries
         .iter()
         .filter(|query| query.may_call())
@@ -84,6 +97,27 @@ pub fn admit<'a>(
             priority,
             waits: None,
         },
+    })
+}
+
+/// The wait for the first answers of clouds about what they can do, on which the plan of this
+/// Service depends; `None` if there is none, or the clouds have had the time to answer.
+fn first_answers(
+    service: &ObservedService,
+    untold: &BTreeSet<CloudName>,
+    context: &Context,
+) -> Option<Need> {
+    let clouds: CloudSet = match &service.desired {
+        Desired::Managed(wanted) => untold.intersection(&wanted.clouds).cloned().collect(),
+        Desired::Invalid(invalid) if problem::kind(&invalid.problems) == ProblemKind::Untold => {
+            untold.iter().cloned().collect()
+        }
+        Desired::Invalid(_) | Desired::Released(_) | Desired::Unmanaged(_) => return None,
+    };
+    (!context.queue.are_listed(&clouds)).then(|| Need {
+        clouds,
+        priority: priority(service, None, context),
+        after_list: true,
     })
 }
 

@@ -19,7 +19,7 @@ use crate::kubernetes::node_watch::NodeSets;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::{MetadataKeys, service};
-use crate::plan::Clouds;
+use crate::plan::KnownClouds;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey, ServiceUid};
 use crate::plan::service::ServiceView;
 use crate::priority::Priority;
@@ -32,8 +32,8 @@ pub struct Context {
     pub cluster: ClusterId,
     /// The names of our annotations, finalizer and condition.
     pub metadata_keys: MetadataKeys,
-    /// The configured clouds and the features that each supports.
-    pub capabilities: Clouds,
+    /// What is known of what each cloud can do.
+    pub capabilities: watch::Sender<Arc<KnownClouds>>,
     pub clouds: BTreeMap<CloudName, CloudHandle>,
     pub watched: Watched,
     /// The client for reading and writing Services.
@@ -63,7 +63,6 @@ impl Context {
     pub fn sources(&self) -> Sources<'_> {
         Sources {
             cluster: &self.cluster,
-            capabilities: &self.capabilities,
             clouds: &self.clouds,
             pending_creates: &self.memory.pending_creates,
             left_calls: &self.memory.left_calls,
@@ -79,6 +78,11 @@ impl Context {
             Role::Leader(leadership) => Some(leadership.clone()),
             Role::Standby => None,
         }
+    }
+
+    /// What is known now of what each cloud can do.
+    pub fn known_clouds(&self) -> Arc<KnownClouds> {
+        self.capabilities.borrow().clone()
     }
 
     /// Queues a Service, if this replica leads. A new leader queues all Services, so

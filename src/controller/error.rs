@@ -137,6 +137,7 @@ impl<'a> Unfinished<'a> {
                 Waiting::Invalid(problems) => match problem::kind(problems) {
                     ProblemKind::Invalid => Reason::InvalidSpec,
                     ProblemKind::Unsupported => Reason::Unsupported,
+                    ProblemKind::Untold => Reason::CloudUnavailable,
                 },
                 Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) => Reason::CloudUnavailable,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,

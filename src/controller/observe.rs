@@ -24,7 +24,7 @@ use crate::kubernetes::{condition, service};
 use crate::plan::naming::{CloudName, ClusterId};
 use crate::plan::node_choice::{self, Chosen};
 use crate::plan::service::ServiceView;
-use crate::plan::{Backends, CloudView, Clouds, Desired, Release, Waiting, desired, plan};
+use crate::plan::{Backends, CloudView, Desired, KnownClouds, Release, Waiting, plan};
 use cloud_query::QueryResult;
 
 /// Reads the Service from the watch and the mutation cache; sends no request.
@@ -47,7 +47,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         &view,
         condition.is_some(),
         &context.cluster,
-        &context.capabilities,
+        &context.known_clouds(),
     );
     if let Desired::Unmanaged(reason) = desired {
         tracing::trace!(?reason, "the Service is not managed by this controller");
@@ -84,9 +84,9 @@ pub fn asked(
     view: &ServiceView,
     has_condition: bool,
     cluster: &ClusterId,
-    clouds: &Clouds,
+    clouds: &KnownClouds,
 ) -> Desired {
-    match desired(view, cluster, clouds) {
+    match clouds.desired(view, cluster) {
         // A Service that was always invalid has our condition and no finalizer; the
         // condition is removed once the Service is not managed any more.
         Desired::Unmanaged(reason) if has_condition && !view.deleting => {

@@ -61,8 +61,8 @@ pub fn claim(
 
 impl Context {
     fn claim(&self, service: &Service) -> Claim {
-        let (keys, clouds) = (&self.metadata_keys, &self.capabilities);
-        claim(service, keys, &self.cluster, clouds)
+        let clouds = &self.known_clouds().clouds;
+        claim(service, &self.metadata_keys, &self.cluster, clouds)
     }
 
     /// What the Service of an owner claims, by a live read, because the watch may lag;

@@ -6,10 +6,11 @@ use std::mem::discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, join3};
 use tokio::time::sleep;
 
 use super::Context;
+use super::capabilities;
 use super::cloud_handle::CloudHandle;
 use super::orphans::sweep::{Sweep, SweepSettings};
 use crate::cloud::ErrorKind;
@@ -47,18 +48,24 @@ pub async fn run(context: Arc<Context>, settings: ResyncSettings) {
         async move {
             let sweep = Sweep::new(name, cloud, settings.sweep, context);
             let listing = async {
+                // Services are planned once both are known, or FIRST_LIST is over.
+                let ask = capabilities::ask(name, cloud, context);
+                let (mut found, ()) = join(list(name, cloud, context), ask).await;
+                context.queue.mark_listed(name);
                 loop {
-                    if let Some(found) = list(name, cloud, context).await {
+                    if let Some(found) = found {
                         sweep.run(&found).await;
                     }
                     sleep(spread(settings.sweep_interval)).await;
+                    found = list(name, cloud, context).await;
                 }
             };
             let waiting = async {
                 sleep(FIRST_LIST).await;
                 context.queue.mark_listed(name);
             };
-            join(listing, waiting).await;
+            let asking = capabilities::follow(name, cloud, settings.sweep_interval, context);
+            join3(listing, waiting, asking).await;
         }
     });
     let drift = async {
@@ -75,7 +82,7 @@ pub async fn run(context: Arc<Context>, settings: ResyncSettings) {
 
 /// The interval, up to a tenth shorter or longer, so that replicas of several
 /// clusters that were restarted together do not list a cloud at the same time.
-fn spread(interval: Duration) -> Duration {
+pub(super) fn spread(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
@@ -87,7 +94,7 @@ async fn list(
 ) -> Option<Vec<LoadBalancer>> {
     let stamp = cloud.inventory.begin_load();
     let response = cloud.client.list(&context.cluster).await;
-    let found = match response {
+    match response {
         Ok(found) => {
             tracing::info!(cloud = %name, load_balancers = found.len(), "listed the load balancers of the cloud");
             count(name, &found, context);
@@ -106,9 +113,7 @@ async fn list(
             tracing::warn!(cloud = %name, %error, "failed to list the load balancers of the cloud; the next resync will retry");
             None
         }
-    };
-    context.queue.mark_listed(name);
-    found
+    }
 }
 
 /// Reports a cloud whose list shows the load balancers that another cloud shows.

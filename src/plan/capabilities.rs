@@ -106,6 +106,25 @@ impl Capabilities {
         }
     }
 
+    /// Those of a cloud that can do everything.
+    pub fn unlimited() -> Self {
+        Self {
+            protocols: Protocol::ALL.into(),
+            algorithms: Algorithm::ALL.into(),
+            features: Feature::ALL.into(),
+            limits: Limits::default(),
+            specs: None,
+        }
+    }
+
+    /// The names of all that it can do. Those of different kinds are different.
+    pub fn names(&self) -> BTreeSet<&'static str> {
+        let protocols = self.protocols.iter().map(|one| one.as_str());
+        let algorithms = self.algorithms.iter().map(|one| one.as_str());
+        let features = self.features.iter().map(|one| one.as_str());
+        protocols.chain(algorithms).chain(features).collect()
+    }
+
     pub fn has(&self, feature: Feature) -> bool {
         self.features.contains(&feature)
     }

@@ -9,9 +9,9 @@ use super::canonical;
 use super::capabilities::{Capabilities, Clouds, Feature, Need};
 use super::class::{self, Refused};
 use super::health_check::HealthCheck;
-use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
+use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
-use super::node_addresses::NodeAddresses;
+use super::node_addresses::{IpFamily, NodeAddresses};
 use super::node_choice::NodeChoice;
 use super::observed::Backends;
 use super::problem::{Problem, ProblemKind, Subject};
@@ -75,6 +75,11 @@ pub struct Wanted {
     pub nodes: NodeChoice,
     /// For each of the clouds, the spec that it can have, without back ends: `nodes` is empty.
     templates: BTreeMap<CloudName, LoadBalancerSpec>,
+    /// The health check that the Service declares for each listener, whether or not a cloud
+    /// has them.
+    health_checks: Vec<HealthCheck>,
+    /// The IP families that the Service declares, whether or not a cloud has them.
+    families: BTreeSet<IpFamily>,
 }
 
 impl Wanted {
@@ -82,6 +87,14 @@ impl Wanted {
     pub fn is_dual(&self, cloud: &CloudName) -> bool {
         let template = self.templates.get(cloud);
         template.is_some_and(|template| template.address_families.len() > 1)
+    }
+
+    /// The same of a load balancer that exists: one that has both keeps them, although the cloud
+    /// may not have told yet, or no more, that it has both.
+    pub fn is_dual_for(&self, found: &LoadBalancer, cloud: &CloudName) -> bool {
+        let mut declared = self.families.iter();
+        let mut has_all = || declared.all(|family| found.has_family(*family));
+        self.is_dual(cloud) || (self.families.len() > 1 && has_all())
     }
 
     /// Whether the load balancer on one of the clouds should have no back end.
@@ -97,6 +110,32 @@ impl Wanted {
             nodes: nodes.clone(),
             ..template.unwrap_or_default()
         }
+    }
+
+    /// The desired spec of a load balancer that exists. Where it has a health check it keeps
+    /// one, although the cloud may tell by now that it gives none: a request without it would
+    /// take it away.
+    pub fn spec_of(
+        &self,
+        found: &LoadBalancer,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+    ) -> LoadBalancerSpec {
+        let mut spec = self.spec(cloud, nodes);
+        if spec.address_families.is_empty() {
+            spec.address_families
+                .clone_from(&found.spec.address_families);
+        }
+        let has_one = |listener: &Listener| {
+            let mut shown = found.spec.listeners.iter();
+            shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
+        };
+        for (listener, declared) in spec.listeners.iter_mut().zip(&self.health_checks) {
+            if has_one(listener) {
+                listener.health_check.clone_from(declared);
+            }
+        }
+        spec
     }
 }
 
@@ -217,6 +256,12 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
         templates: templates.collect(),
+        health_checks: template
+            .listeners
+            .iter()
+            .map(|listener| listener.health_check.clone())
+            .collect(),
+        families: template.address_families,
         clouds: chosen,
         nodes,
     }))

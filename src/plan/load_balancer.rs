@@ -43,6 +43,13 @@ pub struct Listener {
     pub health_check: HealthCheck,
 }
 
+impl Listener {
+    /// Whether both are for one port of one protocol.
+    pub fn is_same_port(&self, other: &Self) -> bool {
+        (self.protocol, self.port) == (other.protocol, other.port)
+    }
+}
+
 /// The algorithm by which a load balancer picks back ends.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
@@ -118,8 +125,7 @@ impl LoadBalancerSpec {
             listener.name.clear();
         }
         let is_open = |shown: &Listener| {
-            let same = |own: &&Listener| (own.protocol, own.port) == (shown.protocol, shown.port);
-            let own = self.listeners.iter().find(same);
+            let own = self.listeners.iter().find(|own| own.is_same_port(shown));
             own.is_some_and(|own| own.health_check.is_unspecified())
         };
         for shown in found.listeners.iter_mut().filter(|shown| is_open(shown)) {

@@ -29,6 +29,9 @@ pub enum ProblemKind {
     Invalid,
     /// A cloud that the Service names cannot do what the value asks for.
     Unsupported,
+    /// A cloud that the Service names has not told yet whether it can do what the value asks
+    /// for.
+    Untold,
 }
 
 /// The kind of all problems of a Service together: it is invalid if one value is.
@@ -71,7 +74,7 @@ impl Problem {
     /// prefix of annotations.
     pub fn describe(&self, prefix: &str) -> String {
         let Self {
-            kind: _,
+            kind,
             subject,
             value,
             rule,
@@ -82,7 +85,13 @@ impl Problem {
             Some(value) => format!("{subject} is {}", excerpt::quoted(value)),
             None => format!("{subject} is missing"),
         };
-        format!("{found}: {rule}, for example {example}")
+        match kind {
+            ProblemKind::Invalid | ProblemKind::Unsupported => {
+                format!("{found}: {rule}, for example {example}")
+            }
+            // The value may be right.
+            ProblemKind::Untold => format!("{found}: {rule}"),
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod dual_stack;
 mod fixtures;
+mod health_checks;
 mod recorded;
 mod requests;
+mod untold;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,6 +6,7 @@ use super::survey::{Remembered, Survey};
 use super::{Origin, ReplicaState, Report};
 use crate::controller::Context;
 use crate::controller::context::uid;
+use crate::plan::KnownClouds;
 use crate::plan::naming::{Owner, ServiceKey, ServiceUid};
 
 /// The reason for which a replica has no report.
@@ -17,7 +18,7 @@ pub enum NoReport {
 }
 
 /// What this replica would do for a Service if it led. A leader knows what its inventories
-/// have; a standby, whose inventories may be old, queries the clouds.
+/// have and what the clouds told; a standby asks the clouds for both.
 ///
 /// # Errors
 /// [`NoReport`].
@@ -37,14 +38,18 @@ pub async fn report(context: &Context, key: &ServiceKey) -> Result<Report, NoRep
     };
     let clients = context.clouds.iter();
     let clients = clients.map(|(name, cloud)| (name.clone(), cloud.client.clone()));
-    let survey = Survey::new(
+    let mut survey = Survey::new(
         context.cluster.clone(),
         context.metadata_keys.clone(),
-        context.capabilities.clone(),
+        KnownClouds::clone(&context.known_clouds()),
         clients,
         nodes,
     );
     let leads = context.leadership().is_some();
+    if !leads {
+        // Only a leader asks by itself. That one knows what its next attempt will use.
+        survey.ask_clouds().await;
+    }
     let known_as = uid.as_ref().filter(|_| leads);
     let remembered = known_as.map(|uid| remember(context, key, uid, &survey));
     let next_attempt = known_as.and_then(|uid| memory.requeue.next_attempt(uid));

@@ -2,7 +2,7 @@
 
 mod shows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::node::{AddressRule, NodeAddressType};
 use crate::kubernetes::node_object::Node;
 use crate::kubernetes::node_watch::{NodeSettings, first_look};
-use crate::plan::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
 use crate::plan::node_hold::HoldSettings;
+use crate::plan::{Capabilities, KnownClouds};
 
 pub use shows::Shows;
 
@@ -90,7 +90,10 @@ impl Scene {
         Survey::new(
             ClusterId::new("cluster"),
             MetadataKeys::new("mycloud.com"),
-            BTreeMap::from(capabilities),
+            KnownClouds {
+                clouds: BTreeMap::from(capabilities),
+                untold: BTreeSet::new(),
+            },
             clouds.map(name),
             first_look(Vec::from_iter(nodes), NODES),
         )

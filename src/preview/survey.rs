@@ -22,7 +22,7 @@ use crate::kubernetes::{MetadataKeys, condition, service};
 use crate::plan::kept::Kept;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey};
 use crate::plan::node_choice;
-use crate::plan::{Clouds, plan};
+use crate::plan::{KnownClouds, plan};
 use crate::priority::Priority;
 use crate::reason::Reason;
 
@@ -33,12 +33,15 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 pub struct Survey {
     pub cluster: ClusterId,
     pub metadata_keys: MetadataKeys,
-    pub capabilities: Clouds,
+    /// What is known of what each cloud can do.
+    pub capabilities: KnownClouds,
     /// Inventories of its own, so that a preview changes nothing that the controller uses.
     pub clouds: BTreeMap<CloudName, CloudHandle>,
     pub nodes: NodeSets,
     /// The clouds that did not answer: they are not asked about every other Service.
     pub out_of_reach: Mutex<BTreeMap<CloudName, String>>,
+    /// Why these clouds, which answer otherwise, did not tell what they can do.
+    pub silent: BTreeMap<CloudName, String>,
 }
 
 /// What a leader remembers of a Service.
@@ -53,26 +56,61 @@ impl Survey {
     pub fn new(
         cluster: ClusterId,
         metadata_keys: MetadataKeys,
-        capabilities: Clouds,
+        capabilities: KnownClouds,
         clients: impl IntoIterator<Item = (CloudName, Arc<dyn Cloud>)>,
         nodes: NodeSets,
     ) -> Self {
-        let clouds = clients.into_iter();
-        let clouds = clouds.map(|(name, client)| (name, CloudHandle::new(client)));
+        let clouds = clients.into_iter().filter_map(|(name, client)| {
+            let profile = capabilities.clouds.get(&name)?.clone();
+            Some((name, CloudHandle::new(client, profile)))
+        });
+        let clouds = clouds.collect();
         Self {
             cluster,
             metadata_keys,
             capabilities,
-            clouds: clouds.collect(),
+            clouds,
             nodes,
             out_of_reach: Mutex::default(),
+            silent: BTreeMap::new(),
+        }
+    }
+
+    /// Asks the clouds that have not told yet what they can do.
+    pub async fn ask_clouds(&mut self) {
+        let untold = self.clouds.iter();
+        let untold = untold.filter(|(name, _)| self.capabilities.untold.contains(*name));
+        let questions = untold.map(|(name, cloud)| async move {
+            let answer = timeout(ANSWER_LIMIT, cloud.client.capabilities()).await;
+            (
+                name.clone(),
+                answer.map(|answer| answer.map(|told| cloud.told(told))),
+            )
+        });
+        for (name, answer) in join_all(questions).await {
+            let error = match answer {
+                Ok(Ok((capabilities, _))) => {
+                    self.capabilities.learn(name, capabilities);
+                    continue;
+                }
+                Ok(Err(error)) if !is_out_of_reach(error.reason()) => {
+                    self.silent.insert(name, error.to_string());
+                    continue;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => no_answer(&name),
+            };
+            self.out_of_reach.get_mut().insert(name, error);
         }
     }
 
     /// Lists each cloud that has a list, as a new leader does: one request instead of one
     /// for each Service.
     pub async fn list_clouds(&self) {
-        let lists = self.clouds.iter().map(|(name, cloud)| async move {
+        let out_of_reach = self.out_of_reach.lock().clone();
+        let clouds = self.clouds.iter();
+        let clouds = clouds.filter(|(name, _)| !out_of_reach.contains_key(*name));
+        let lists = clouds.map(|(name, cloud)| async move {
             let stamp = cloud.inventory.begin_load();
             match cloud.client.list(&self.cluster).await {
                 // Rejected only if a later list began.
@@ -116,12 +154,12 @@ impl Survey {
         let left_calls = LeftCalls::default();
         let sources = Sources {
             cluster,
-            capabilities,
             clouds: &self.clouds,
             pending_creates: &pending_creates,
             left_calls: &left_calls,
         };
-        let queries = cloud_queries(&view, &desired, sources).into_iter();
+        let queries = cloud_queries(&view, &desired, &capabilities.clouds, sources);
+        let queries = queries.into_iter();
         let answers = queries.map(|query| async move {
             let answer = self.answer(&query).await;
             (query.name, answer)
@@ -159,12 +197,16 @@ impl Survey {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) if !is_out_of_reach(error.reason()) => return Err(error.to_string()),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("{} did not answer within {ANSWER_LIMIT:?}", query.name),
+            Err(_) => no_answer(&query.name),
         };
         let mut out_of_reach = self.out_of_reach.lock();
         out_of_reach.insert(query.name.clone(), error.clone());
         Err(error)
     }
+}
+
+fn no_answer(cloud: &CloudName) -> String {
+    format!("{cloud} did not answer within {ANSWER_LIMIT:?}")
 }
 
 /// Whether a question about another Service would fail in the same way.

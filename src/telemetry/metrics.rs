@@ -7,6 +7,7 @@
 //! others begin with `mycloud_lb_`. `docs/metrics.md` is generated from the registered
 //! metrics.
 
+mod capabilities;
 mod changes;
 mod cloud;
 mod election;
@@ -30,6 +31,7 @@ use parking_lot::RwLock;
 use prometheus::Registry;
 
 use crate::plan::naming::CloudName;
+use capabilities::CapabilityMetrics;
 use changes::ChangeMetrics;
 use cloud::CloudMetrics;
 use election::ElectionMetrics;
@@ -68,6 +70,7 @@ pub struct Metrics {
     pub provisioning: ProvisioningMetrics,
     changes: ChangeMetrics,
     pub inventory: InventoryMetrics,
+    pub capabilities: CapabilityMetrics,
     pub nodes: NodeMetrics,
     pub kubernetes: KubernetesMetrics,
     pub events: EventMetrics,
@@ -97,6 +100,7 @@ impl Metrics {
         let provisioning = ProvisioningMetrics::register(registrar)?;
         let changes = ChangeMetrics::register(registrar)?;
         let inventory = InventoryMetrics::register(registrar)?;
+        let capabilities = CapabilityMetrics::register(registrar)?;
         let nodes = NodeMetrics::register(registrar)?;
         let kubernetes = KubernetesMetrics::register(registrar)?;
         let events = EventMetrics::register(registrar)?;
@@ -116,6 +120,7 @@ impl Metrics {
             provisioning,
             changes,
             inventory,
+            capabilities,
             nodes,
             kubernetes,
             events,

@@ -227,14 +227,24 @@ impl CloudSimulator {
         self.engine.count(is_so)
     }
 
-    /// The latest 100,000 calls, oldest first.
+    /// The latest calls about load balancers, oldest first. The log has 100,000 calls.
     pub fn events(&self) -> Vec<Event> {
         self.events_after(0)
     }
 
-    /// Calls with a greater sequence number.
+    /// Calls about load balancers with a greater sequence number: all but the questions what
+    /// the cloud can do, which come at any time ([`CloudSimulator::questions_after`]).
     pub fn events_after(&self, sequence: u64) -> Vec<Event> {
-        self.engine.events.after(sequence)
+        let mut events = self.engine.events.after(sequence);
+        events.retain(|event| event.verb != Verb::Capabilities);
+        events
+    }
+
+    /// Questions what the cloud can do, with a greater sequence number.
+    pub fn questions_after(&self, sequence: u64) -> Vec<Event> {
+        let mut events = self.engine.events.after(sequence);
+        events.retain(|event| event.verb == Verb::Capabilities);
+        events
     }
 
     /// The sequence number of the latest call; 0 before the first one.

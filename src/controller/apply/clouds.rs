@@ -9,6 +9,13 @@ use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{CreateRequest, Desired, Observed, Outcome, Urgency, Waiting};
 use crate::priority::Priority;
 
+/// A request that the cloud finds invalid may ask for what it cannot do any more.
+fn doubt(cloud: &CloudHandle, error: &CloudError) {
+    if error.kind() == ErrorKind::Rejected(Rejection::InvalidArgument) {
+        cloud.doubt.notify_one();
+    }
+}
+
 /// What an update sends.
 #[derive(Clone, Copy)]
 pub(super) struct Requests<'a> {
@@ -26,7 +33,8 @@ impl Executor<'_> {
         let cloud = self.cloud(name)?;
         let permit = self.leadership.permit()?;
         let priority = self.priority(name, Urgency::User);
-        let created = cloud.client.create(&permit, request, priority).await?;
+        let created = cloud.client.create(&permit, request, priority).await;
+        let created = created.inspect_err(|error| doubt(cloud, error))?;
         let pending_creates = &self.context.memory.pending_creates;
         pending_creates.resolve(&self.service.view.uid, name);
         let foreign = created
@@ -73,6 +81,7 @@ impl Executor<'_> {
             Err(error) => {
                 // The state of the load balancer is unknown: the next attempt queries it.
                 cloud.inventory.forget(&before.id);
+                doubt(cloud, &error);
                 if may_concern_the_content(&error) {
                     self.fall_back(cloud, before, requests.fallbacks).await?;
                 }

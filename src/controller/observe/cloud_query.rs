@@ -17,7 +17,6 @@ use crate::priority::Priority;
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
     pub cluster: &'a ClusterId,
-    pub capabilities: &'a Clouds,
     pub clouds: &'a BTreeMap<CloudName, CloudHandle>,
     pub pending_creates: &'a PendingCreates,
     pub left_calls: &'a LeftCalls,
@@ -54,6 +53,7 @@ impl From<CloudView> for QueryResult {
 pub fn cloud_queries<'a>(
     view: &'a ServiceView,
     desired: &Desired,
+    capabilities: &Clouds,
     sources: Sources<'a>,
 ) -> Vec<CloudQuery<'a>> {
     if matches!(desired, Desired::Unmanaged(_)) {
@@ -61,7 +61,7 @@ pub fn cloud_queries<'a>(
     }
     let owner = view.owner(sources.cluster);
     let load_balancer = owner.load_balancer_name();
-    let mut names = clouds_to_query(view, desired, sources.capabilities);
+    let mut names = clouds_to_query(view, desired, capabilities);
     names.extend(sources.pending_creates.clouds_for(&view.uid));
     names.extend(sources.left_calls.clouds_for(&view.uid));
     for (name, cloud) in sources.clouds {

@@ -113,6 +113,7 @@ pub fn invalid(problems: &[Problem], prefix: &str) -> Readiness {
     let reason = match problem::kind(problems) {
         ProblemKind::Invalid => ConditionReason::InvalidConfiguration,
         ProblemKind::Unsupported => ConditionReason::Unsupported,
+        ProblemKind::Untold => ConditionReason::SyncFailed,
     };
     Readiness::new(reason, message)
 }

@@ -16,9 +16,9 @@ use crate::controller::memory::per_service::PerService;
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{managed_fields, service};
+use crate::plan::Desired;
 use crate::plan::naming::{Owner, ServiceKey, ServiceUid};
 use crate::plan::service::ServiceView;
-use crate::plan::{Desired, desired};
 use crate::telemetry::ReconcileResult;
 use crate::telemetry::traces::{self, LazySpan, ProvisioningTrace, SpanDescription};
 
@@ -78,7 +78,7 @@ pub fn of_attempt(
         };
         let object = context.memory.mutation_cache.newest(&view.uid, watched);
         let view = service::view(&object, keys).unwrap_or(view);
-        let desired = desired(&view, &context.cluster, &context.capabilities);
+        let desired = context.known_clouds().desired(&view, &context.cluster);
         let memory = &context.memory;
         let attempts = memory.requeue.attempts(&view.uid, SpecHash::of(&view));
         SpanDescription {

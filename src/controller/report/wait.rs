@@ -11,6 +11,7 @@ use crate::election::Leadership;
 use crate::kubernetes::condition::{Condition, ConditionReason, Readiness, find};
 use crate::kubernetes::service_object::Service;
 use crate::plan::Desired;
+use crate::plan::problem::{self, ProblemKind};
 
 /// Explains in the condition what a Service waits for, unless its load balancer serves
 /// or has failed. What is invalid needs no turn to be explained.
@@ -29,6 +30,13 @@ pub async fn explain_wait(
         |condition: &Condition| condition.reason == <&str>::from(ConditionReason::Provisioning);
     let readiness = match &service.desired {
         Desired::Managed(_) if condition.is_none_or(explains_less) => turn(clouds),
+        // The first answers of the clouds are about to come, or are not waited for any longer.
+        Desired::Invalid(found)
+            if problem::kind(&found.problems) == ProblemKind::Untold
+                && !context.queue.are_listed(clouds) =>
+        {
+            return;
+        }
         Desired::Invalid(found) => {
             let prefix = context.metadata_keys.prefix();
             let readiness = super::condition::invalid(&found.problems, prefix);

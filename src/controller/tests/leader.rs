@@ -1,5 +1,6 @@
 //! A leader with two clouds, and a Service.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube::runtime::reflector;
@@ -21,11 +22,10 @@ use crate::kubernetes::node_watch::{NodeSet, NodeSets};
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
-use crate::plan::Capabilities;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId};
 use crate::plan::node_addresses::NodeAddresses;
-use crate::plan::{CreateRequest, Desired, desired};
+use crate::plan::{Capabilities, CreateRequest, Desired, KnownClouds, desired};
 use crate::priority::Priority;
 use crate::telemetry::Metrics;
 
@@ -111,10 +111,13 @@ pub(in crate::controller) fn replica(
         version: 1,
         ..NodeSet::default()
     };
-    let handle = |cloud: &Arc<Scripted>| CloudHandle::new(cloud.clone());
+    let handle = |cloud: &Arc<Scripted>| CloudHandle::new(cloud.clone(), Capabilities::standard());
     let context = Context {
         cluster: cluster(),
-        capabilities: names().map(|name| (name, Capabilities::standard())).into(),
+        capabilities: watch::Sender::new(Arc::new(KnownClouds {
+            clouds: names().map(|name| (name, Capabilities::standard())).into(),
+            untold: BTreeSet::new(),
+        })),
         clouds: names().into_iter().zip(clouds.map(handle)).collect(),
         watched: Watched {
             services: services_store,

@@ -198,3 +198,31 @@ fn families_that_one_side_leaves_open_are_no_difference() {
         assert_eq!(wanted.is_met_by(shown), expected, "{wanted:?} {shown:?}");
     }
 }
+
+/// At a takeover, and after an answer of another version of the cloud.
+#[test]
+fn a_load_balancer_keeps_its_families_although_the_cloud_does_not_tell_them() {
+    let service = with_families("cloud2", IpFamily::V4, true);
+    let seen = both(&["10.0.0.1"], &["fd00::1"]);
+    let mut found = load_balancer(&service, &nodes(&["10.0.0.1", "fd00::1"]));
+    found.spec.address_families = [IpFamily::V4, IpFamily::V6].into();
+    let sent = |found: &LoadBalancer, seen: &Backends| {
+        let mut observed = Observed::of_service(&service, seen.clone());
+        let present = CloudView::Present(Box::new(found.clone()));
+        observed.clouds = BTreeMap::from([(CloudName::new("cloud2"), present)]);
+        let plan = plan(&desired(&service, &cluster(), &clouds()), &observed);
+        plan.actions.into_iter().find_map(|action| match action {
+            Action::Update { request, .. } => Some(request.spec),
+            _ => None,
+        })
+    };
+    assert_eq!(sent(&found, &seen), None);
+    let joined = both(&["10.0.0.1"], &["fd00::1", "fd00::2"]);
+    let spec = sent(&found, &joined).expect("a Node joins");
+    assert_eq!(spec.nodes.len(), 3);
+    assert_eq!(spec.address_families, found.spec.address_families);
+    // One that has a single family gets no other.
+    found.spec.address_families = [IpFamily::V4].into();
+    found.spec.nodes = nodes(&["10.0.0.1"]).addresses;
+    assert_eq!(sent(&found, &joined).map(|spec| spec.nodes), None);
+}

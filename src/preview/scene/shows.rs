@@ -52,7 +52,11 @@ impl Cloud for Shows {
     }
 
     fn capabilities(&self) -> BoxFuture<'_, Result<Option<Told>, CloudError>> {
-        std::future::ready(Ok(None)).boxed()
+        match self {
+            Self::Nothing | Self::Found(_) => std::future::ready(Ok(None)).boxed(),
+            Self::Fails => std::future::ready(Err(failure(Verb::Capabilities))).boxed(),
+            Self::Hangs => std::future::pending().boxed(),
+        }
     }
 
     fn create<'a>(

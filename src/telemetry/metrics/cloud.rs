@@ -12,7 +12,14 @@ use super::now;
 use super::registry::{Label, Registrar};
 use crate::reason::Reason;
 
-const OPERATIONS: [&str; 5] = ["create", "delete", "update", "query", "list"];
+const OPERATIONS: [&str; 6] = [
+    "create",
+    "delete",
+    "update",
+    "query",
+    "list",
+    "capabilities",
+];
 /// The codes that alerts use: increase() misses the first failure in a series that did
 /// not exist. Other codes appear on first use.
 const CODES: [&str; 20] = [

@@ -370,6 +370,7 @@ fn an_exemplar_names_the_trace_of_an_observation() {
 #[test]
 fn labels_stay_within_the_closed_list() {
     let allowed = [
+        "capability",
         "change",
         "cloud",
         "code",

@@ -48,6 +48,11 @@ impl Verb {
         }
     }
 
+    /// Whether it is about one load balancer.
+    pub fn is_about_one(self) -> bool {
+        !matches!(self, Self::List | Self::Capabilities)
+    }
+
     /// Whether it may change anything.
     pub fn is_mutation(self) -> bool {
         matches!(self, Self::Create | Self::Delete | Self::Update)

@@ -148,7 +148,12 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
     let entry = engine.inventory().by_id(&id)?.clone();
     let settings = validation::settings(&request)?;
     check_same(&entry, &request)?;
-    check_capabilities(engine, &settings)?;
+    // What it was made with stays possible.
+    let before = check_capabilities(engine, &entry.load_balancer.settings);
+    check_capabilities(engine, &settings).or_else(|refusal| match before {
+        Err(before) if before == refusal => Ok(()),
+        _ => Err(refusal),
+    })?;
     if entry.load_balancer.state == State::Deleting {
         return Err(Refusal::new(
             Code::Conflict,

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use super::Environment;
-use crate::cloud::{CloudSimulator, Event, Verb};
+use crate::cloud::{CloudSimulator, Event};
 use crate::control_plane::AuditEvent;
 
 /// The user name of the replicas at kube-apiserver.
@@ -136,9 +136,9 @@ pub fn addresses(service: &Service) -> Vec<String> {
         .collect()
 }
 
-/// The calls of a cloud about single load balancers: all but lists.
+/// The calls of a cloud about single load balancers: all but lists and capabilities.
 pub fn calls(cloud: &CloudSimulator) -> Vec<Event> {
     let mut calls = cloud.events();
-    calls.retain(|call| call.verb != Verb::List);
+    calls.retain(|call| call.verb.is_about_one());
     calls
 }

@@ -6,7 +6,6 @@ use kube::ResourceExt;
 
 use super::{Guarantee, Violation};
 use crate::Environment;
-use crate::cloud::Verb;
 
 /// Checks that replicas never wrote to these Services, and called no cloud
 /// about them: for Services that have never asked for a load balancer.
@@ -25,7 +24,7 @@ pub fn untouched(test: &Environment, services: &[&Service]) -> Result<Vec<Violat
         let writes = writes.iter().filter(written).count();
         let about_it = |call: &&crate::cloud::Event| {
             // A list is of the whole inventory.
-            call.verb != Verb::List && call.request.to_string().contains(&uid)
+            call.verb.is_about_one() && call.request.to_string().contains(&uid)
         };
         let calls = calls.iter().filter(about_it).count();
         if writes + calls > 0 {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
-use testbed::cloud::Verb;
 
 use super::SOON;
 use crate::audit::{Effort, effort};
@@ -89,6 +88,6 @@ fn calls_about(demo: &Demo, service: &Service) -> usize {
     calls
         .iter()
         .flatten()
-        .filter(|call| call.verb != Verb::List && call.request.to_string().contains(&uid))
+        .filter(|call| call.verb.is_about_one() && call.request.to_string().contains(&uid))
         .count()
 }
