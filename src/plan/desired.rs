@@ -355,8 +355,9 @@ fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<List
     let protocol = match port.protocol.as_str() {
         "TCP" => Protocol::Tcp,
         "UDP" => Protocol::Udp,
+        "SCTP" => Protocol::Sctp,
         other => {
-            let rule = "load balancers support TCP and UDP only";
+            let rule = "load balancers support TCP, UDP and SCTP only";
             return Err(problem("protocol", Some(other.to_owned()), rule, "\"TCP\""));
         }
     };

@@ -89,7 +89,9 @@ impl DataPlane {
         let mut wanted: BTreeMap<Port, &Listener> = BTreeMap::new();
         for address in addresses {
             let port = |listener: &Listener| (*address, listener.protocol, listener.port);
-            wanted.extend(settings.listeners.iter().map(|one| (port(one), one)));
+            let served = settings.listeners.iter();
+            let served = served.filter(|one| one.protocol != Protocol::Sctp);
+            wanted.extend(served.map(|one| (port(one), one)));
         }
         let gone = served
             .forwarders
@@ -160,6 +162,7 @@ impl DataPlane {
                 let serving = udp::serve(socket, pool.clone(), closed.clone());
                 self.tasks.spawn(serving)
             }
+            Protocol::Sctp => return Err(io::ErrorKind::Unsupported.into()),
         };
         let watching = health::watch(pool.clone(), listener.protocol, self.period);
         self.tasks

@@ -14,10 +14,12 @@ pub enum Protocol {
     #[default]
     Tcp,
     Udp,
+    /// Taken, and without a data plane: few kernels have it.
+    Sctp,
 }
 
 impl Protocol {
-    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
 }
 
 /// One port of a load balancer, forwarded to a port of every back end.

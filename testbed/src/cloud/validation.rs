@@ -117,9 +117,10 @@ fn listener(field: &str, asked: &ListenerRequest) -> Result<Listener, Refusal> {
         protocol: match asked.protocol.as_deref() {
             None | Some("TCP") => Protocol::Tcp,
             Some("UDP") => Protocol::Udp,
+            Some("SCTP") => Protocol::Sctp,
             Some(other) => {
                 return Err(Refusal::invalid(format!(
-                    "{field}protocol: {other:?} is neither TCP nor UDP"
+                    "{field}protocol: {other:?} is none of TCP, UDP, SCTP"
                 )));
             }
         },

@@ -95,6 +95,7 @@ fn listener(port: &ServicePort) -> Option<Listener> {
         name: port.name.clone().unwrap_or_default(),
         protocol: match port.protocol.as_deref() {
             Some("UDP") => Protocol::Udp,
+            Some("SCTP") => Protocol::Sctp,
             _ => Protocol::Tcp,
         },
         port: port.port.try_into().ok()?,
