@@ -161,7 +161,7 @@ fn plan_invalid(invalid: &Invalid, observed: &Observed) -> Plan {
 fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
     let mut mutations = Vec::new();
-    if observed.backends.addresses.is_empty() {
+    if wanted.lacks_nodes(&observed.backends) {
         plan.waiting.insert(Waiting::NoEligibleNodes);
     }
     // What the user no longer names serves until its successor does.
@@ -180,9 +180,11 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
             Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
             Some(CloudView::Present(found)) => {
                 // Back ends that cannot be read are not taken away either.
-                let is_unsure = found.has_other_back_ends && observed.backends.are_unconfirmed();
+                let is_dual = wanted.is_dual_for(found, cloud);
+                let is_unsure =
+                    found.has_other_back_ends && observed.backends.are_unconfirmed_for(is_dual);
                 if !is_unsure {
-                    let nodes = backends(observed, found);
+                    let nodes = backends(observed, found, is_dual);
                     let read = observed.as_requested(cloud, found);
                     let update = update(wanted, cloud, &read, &nodes);
                     mutations.extend(update.filter(|update| is_new(update, found, observed)));
@@ -261,7 +263,9 @@ fn can_serve(waiting: &BTreeSet<Waiting>) -> bool {
 fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
     let has_any = |found: &LoadBalancer| !found.spec.nodes.is_empty() || found.has_other_back_ends;
     let mut present = observed.present();
-    observed.backends.are_unconfirmed()
+    let is_unconfirmed =
+        |cloud: &CloudName| observed.backends.are_unconfirmed_for(wanted.is_dual(cloud));
+    wanted.clouds.iter().any(is_unconfirmed)
         && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && has_any(found))
 }
 
@@ -276,15 +280,41 @@ fn request(wanted: &Wanted, spec: LoadBalancerSpec) -> CreateRequest {
 fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
     Action::Create {
         cloud: cloud.clone(),
-        request: request(wanted, wanted.spec(cloud, &observed.backends.addresses)),
+        request: {
+            let nodes = observed.backends.addresses_for(wanted.is_dual(cloud));
+            request(wanted, wanted.spec(cloud, nodes))
+        },
     }
 }
 
-/// The desired back ends. That no Node is eligible takes them from a load balancer only
-/// once it has lasted ([`node_hold`]), and nothing does while a Node cannot be read. Most of
-/// them do not go before the look at the Nodes is settled ([`settling`]).
-fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
+/// The desired back ends of a load balancer, with both IP families or with the Service's
+/// first.
+fn backends(observed: &Observed, found: &LoadBalancer, is_dual: bool) -> NodeAddresses {
     let (seen, kept) = (&observed.backends, &found.spec.nodes);
+    let second = seen.second.as_ref().filter(|_| is_dual);
+    let Some(second) = second else {
+        if !kept.have_both_families() {
+            return of_one_family(seen, kept);
+        }
+        // It had both families.
+        return of_one_family(seen, &kept.of_family(seen.family));
+    };
+    let families = [seen, &second.backends];
+    let kept = families.map(|seen| kept.of_family(seen.family));
+    let wanted = [
+        of_one_family(seen, &kept[0]),
+        of_one_family(&second.backends, &kept[1]),
+    ];
+    if [&wanted[0], &wanted[1]] == families.map(|seen| &seen.addresses) {
+        return second.both.clone();
+    }
+    wanted[0].joined(&wanted[1])
+}
+
+/// The desired back ends of one family. That no Node is eligible takes them from a load
+/// balancer only once it has lasted ([`node_hold`]), and nothing does while a Node cannot be
+/// read. Most of them do not go before the look at the Nodes is settled ([`settling`]).
+fn of_one_family(seen: &Backends, kept: &NodeAddresses) -> NodeAddresses {
     if seen.are_unconfirmed() && !kept.is_empty() {
         return kept.clone();
     }
@@ -354,7 +384,9 @@ fn follow_nodes(
     found: &LoadBalancer,
     observed: &Observed,
 ) -> Option<Action> {
-    let nodes = backends(observed, found);
+    let second = observed.backends.second.as_ref();
+    let is_dual = second.is_some_and(|second| found.has_family(second.backends.family));
+    let nodes = backends(observed, found, is_dual);
     if found.state == State::Deleting || found.spec.nodes == nodes {
         return None;
     }

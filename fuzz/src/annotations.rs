@@ -9,7 +9,6 @@ use my_cloud_controller_manager::plan::annotation::{
     ALGORITHM, ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, LB_SPEC, PROVIDER, SOURCE_RANGES,
 };
 use my_cloud_controller_manager::plan::naming::{ServiceKey, ServiceUid};
-use my_cloud_controller_manager::plan::node_addresses::IpFamily;
 use my_cloud_controller_manager::plan::record::Record;
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 
@@ -96,7 +95,8 @@ impl Service<'_> {
             ports: ports.collect(),
             source_ranges: Vec::new(),
             client_affinity_seconds: self.affinity,
-            ip_family: IpFamily::V4,
+            ip_families: Default::default(),
+            requires_dual_stack: false,
             health_check_node_port: None,
             finalizer: self.finalizer,
             record: Record::parse(value(LB_ID.name), value(LB_CLOUD.name)),

@@ -65,6 +65,7 @@ pub fn request() -> CreateRequest {
             algorithm: Algorithm::RoundRobin,
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
+            address_families: Default::default(),
         },
     }
 }

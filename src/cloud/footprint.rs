@@ -74,6 +74,8 @@ fn of_spec(spec: &LoadBalancerSpec) -> usize {
         algorithm: _,
         source_ranges,
         client_affinity_seconds: _,
+        // Two at most.
+        address_families: _,
     } = spec;
     let listeners: usize = listeners.iter().map(of_listener).sum();
     listeners + spec.len() + bandwidth.len() + of_texts(source_ranges)

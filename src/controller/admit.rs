@@ -46,7 +46,7 @@ pub fn admit<'a>(
     context: &'a Context,
 ) -> Result<Admitted<'a>, Skip> {
     let nodes = service.nodes.as_ref().ok_or(Skip::UntilChange)?;
-    let backends = nodes.backends(service.view.ip_family);
+    let backends = nodes.backends(service.view.ip_families);
     let can = context.known_clouds();
     if let Some(need) = first_answers(service, &can.untold, context) {
         return Err(Skip::UntilPlace(need));

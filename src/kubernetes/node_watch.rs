@@ -86,11 +86,13 @@ fn first_set<'a>(
             .take(look, Duration::ZERO)
             .backends
     };
-    NodeSet {
+    let mut set = NodeSet {
         v4: first(seen.v4),
         v6: first(seen.v6),
         ..counts
-    }
+    };
+    set.join();
+    set
 }
 
 /// The hold of a set that nobody has asked for so far.
@@ -226,6 +228,7 @@ fn number(
 ) -> bool {
     let mut has_changed = now.len() != before.len();
     for (key, set) in now {
+        set.join();
         if let Some(before) = before.get(key) {
             (set.version, set.changed_at) = (before.version, before.changed_at);
             set.share(before);

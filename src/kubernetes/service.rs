@@ -50,7 +50,8 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         ports: spec.ports.clone(),
         source_ranges: spec.source_ranges.clone(),
         client_affinity_seconds: spec.client_affinity_seconds,
-        ip_family: spec.ip_family,
+        ip_families: spec.ip_families,
+        requires_dual_stack: spec.requires_dual_stack,
         health_check_node_port: spec.health_check_node_port,
         finalizer: has_finalizer(service, metadata_keys),
         record,
@@ -96,7 +97,7 @@ fn annotations(
 mod tests {
     use super::*;
     use crate::plan::annotation::SOURCE_RANGES;
-    use crate::plan::node_addresses::IpFamily;
+    use crate::plan::node_addresses::{IpFamilies, IpFamily};
     use serde_json::json;
 
     fn read(service: serde_json::Value) -> ServiceView {
@@ -119,24 +120,40 @@ mod tests {
         assert_eq!(service.ports[0].protocol, "TCP", "the API's default");
         assert_eq!(service.ports[1].node_port, None, "zero is not allocated");
         assert_eq!(service.published.len(), 2);
-        assert_eq!(service.ip_family, IpFamily::V4, "the default");
+        assert_eq!(service.ip_families, IpFamilies::default(), "IPv4");
         assert!(!service.record.is_empty());
     }
 
     #[test]
-    fn the_first_family_of_the_service_counts() {
+    fn the_families_of_the_service_and_its_policy_are_read() {
+        let families = |first, is_dual| IpFamilies { first, is_dual };
+        let (v4, v6) = (IpFamily::V4, IpFamily::V6);
         let cases = [
-            (json!(["IPv4"]), IpFamily::V4),
-            (json!(["IPv4", "IPv6"]), IpFamily::V4),
-            (json!(["IPv6", "IPv4"]), IpFamily::V6),
-            (json!([]), IpFamily::V4),
+            (json!(["IPv4"]), "SingleStack", families(v4, false)),
+            (json!(["IPv6"]), "SingleStack", families(v6, false)),
+            (
+                json!(["IPv4", "IPv6"]),
+                "PreferDualStack",
+                families(v4, true),
+            ),
+            (
+                json!(["IPv6", "IPv4"]),
+                "RequireDualStack",
+                families(v6, true),
+            ),
+            (json!(["IPv4"]), "PreferDualStack", families(v4, false)),
+            // As in a manifest that was not applied yet.
+            (json!([]), "PreferDualStack", families(v4, false)),
+            (json!([]), "RequireDualStack", families(v4, true)),
         ];
-        for (families, expected) in cases {
+        for (families, policy, expected) in cases {
             let found = read(json!({
                 "metadata": {"namespace": "default", "name": "web", "uid": "u"},
-                "spec": {"type": "LoadBalancer", "ipFamilies": families},
+                "spec": {"type": "LoadBalancer", "ipFamilies": families, "ipFamilyPolicy": policy},
             }));
-            assert_eq!(found.ip_family, expected, "{families}");
+            assert_eq!(found.ip_families, expected, "{families}");
+            let is_required = policy == "RequireDualStack";
+            assert_eq!(found.requires_dual_stack, is_required, "{policy}");
         }
     }
 

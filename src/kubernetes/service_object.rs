@@ -17,7 +17,7 @@ use kube::core::NamespaceResourceScope;
 use super::MetadataKeys;
 use super::condition::Condition;
 use super::managed_fields::{self, FieldOwner};
-use crate::plan::node_addresses::IpFamily;
+use crate::plan::node_addresses::IpFamilies;
 use crate::plan::port_status::PortStatus;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
@@ -60,7 +60,8 @@ pub(super) struct ServiceSpec {
     pub(super) ports: Vec<PortView>,
     pub(super) source_ranges: Vec<String>,
     pub(super) client_affinity_seconds: Option<u32>,
-    pub(super) ip_family: IpFamily,
+    pub(super) ip_families: IpFamilies,
+    pub(super) requires_dual_stack: bool,
     pub(super) health_check_node_port: Option<u16>,
     /// What it has too much of, and lacks here.
     pub(super) too_large: Box<[TooLarge]>,

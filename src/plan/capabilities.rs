@@ -23,15 +23,18 @@ pub enum Feature {
     List,
     /// The owner of a load balancer can be taken off.
     Release,
+    /// A load balancer has addresses and back ends of the IP families that are asked for.
+    DualStack,
 }
 
 impl Feature {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::SourceRanges,
         Self::Affinity,
         Self::HealthChecks,
         Self::List,
         Self::Release,
+        Self::DualStack,
     ];
 
     /// The name in the API of the clouds.
@@ -42,6 +45,7 @@ impl Feature {
             Self::HealthChecks => "healthChecks",
             Self::List => "list",
             Self::Release => "release",
+            Self::DualStack => "dualStack",
         }
     }
 }
@@ -54,6 +58,7 @@ impl fmt::Display for Feature {
             Self::HealthChecks => "the choice of health checks",
             Self::List => "a list of load balancers",
             Self::Release => "taking the owner off a load balancer that is retained",
+            Self::DualStack => "dual stack",
         })
     }
 }

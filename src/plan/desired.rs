@@ -13,6 +13,7 @@ use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::node_choice::NodeChoice;
+use super::observed::Backends;
 use super::problem::{Problem, ProblemKind, Subject};
 use super::service::{PortView, ServiceView};
 use super::service_size::TooLarge;
@@ -99,6 +100,8 @@ pub struct Wanted {
 struct Lacks {
     /// The default health checks.
     health_checks: bool,
+    /// A preferred second IP family.
+    dual_stack: bool,
     /// Never all of them.
     ports: Vec<LackingPort>,
 }
@@ -119,6 +122,26 @@ impl LackingPort {
 }
 
 impl Wanted {
+    /// Whether the load balancer on this cloud has both IP families.
+    pub fn is_dual(&self, cloud: &CloudName) -> bool {
+        let lacks = self.lacks.get(cloud).is_some_and(|lacks| lacks.dual_stack);
+        self.template.address_families.len() > 1 && !lacks
+    }
+
+    /// The same of a load balancer that exists: one that has both keeps them, although the cloud
+    /// may not have told yet, or no more, that it has both.
+    pub fn is_dual_for(&self, found: &LoadBalancer, cloud: &CloudName) -> bool {
+        let declared = &self.template.address_families;
+        let has_all = || declared.iter().all(|family| found.has_family(*family));
+        self.is_dual(cloud) || (declared.len() > 1 && has_all())
+    }
+
+    /// Whether the load balancer on one of the clouds should have no back end.
+    pub fn lacks_nodes(&self, backends: &Backends) -> bool {
+        let mut clouds = self.clouds.iter();
+        clouds.any(|cloud| backends.addresses_for(self.is_dual(cloud)).is_empty())
+    }
+
     /// The desired spec on one of the clouds, with these back ends.
     pub fn spec(&self, cloud: &CloudName, nodes: &NodeAddresses) -> LoadBalancerSpec {
         self.spec_with(cloud, nodes, |_| false, |_| false)
@@ -147,7 +170,12 @@ impl Wanted {
             let mut shown = found.spec.listeners.iter();
             shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
         };
-        self.spec_with(cloud, nodes, |listener| found.has(listener), is_checked)
+        let mut spec = self.spec_with(cloud, nodes, |listener| found.has(listener), is_checked);
+        if spec.address_families.is_empty() {
+            spec.address_families
+                .clone_from(&found.spec.address_families);
+        }
+        spec
     }
 
     /// What the cloud can have, and what a load balancer there has already.
@@ -170,6 +198,10 @@ impl Wanted {
             if lacks.health_checks && !is_checked(listener) {
                 listener.health_check = HealthCheck::Unspecified;
             }
+        }
+        // Prefer, not require: the cloud gives an address of the family that it has.
+        if lacks.dual_stack {
+            spec.address_families.clear();
         }
         spec
     }
@@ -383,6 +415,7 @@ fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec 
         source_ranges: problems.keep(source_ranges(service)),
         listeners: listeners.flat_map(|found| problems.keep(found)).collect(),
         client_affinity_seconds: service.client_affinity_seconds,
+        address_families: service.ip_families.iter().collect(),
     }
 }
 
@@ -425,8 +458,9 @@ fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<List
     let protocol = match port.protocol.as_str() {
         "TCP" => Protocol::Tcp,
         "UDP" => Protocol::Udp,
+        "SCTP" => Protocol::Sctp,
         other => {
-            let rule = "load balancers support TCP and UDP only";
+            let rule = "load balancers support TCP, UDP and SCTP only";
             return Err(problem("protocol", Some(other.to_owned()), rule, "\"TCP\""));
         }
     };
@@ -469,10 +503,13 @@ fn unsupported(
     };
     let left: BTreeMap<&CloudName, usize> =
         chosen.iter().map(|cloud| (cloud, able(cloud))).collect();
+    let lacks_feature = |cloud: &CloudName, feature| {
+        let can = clouds.get(cloud);
+        can.is_none_or(|can| !can.has(feature))
+    };
     let lacks = |cloud: &CloudName| Lacks {
-        health_checks: clouds
-            .get(cloud)
-            .is_none_or(|can| !can.has(Feature::HealthChecks)),
+        health_checks: lacks_feature(cloud, Feature::HealthChecks),
+        dual_stack: lacks_feature(cloud, Feature::DualStack),
         ports: Vec::new(),
     };
     let mut lacks: BTreeMap<CloudName, Lacks> = chosen
@@ -611,6 +648,14 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
             Subject::field("spec.sessionAffinity"),
             "ClientIP",
             "\"None\"",
+        ));
+    }
+    if service.requires_dual_stack {
+        demands.push(demand(
+            Need::Feature(Feature::DualStack),
+            Subject::field("spec.ipFamilyPolicy"),
+            "RequireDualStack",
+            "\"PreferDualStack\"",
         ));
     }
     demands

@@ -148,6 +148,10 @@ impl Kept {
                 "sessionAffinity",
                 asked.client_affinity_seconds != shown.client_affinity_seconds,
             ),
+            ("addressFamilies", {
+                let (asked, shown) = asked.compared_with(shown);
+                asked.address_families != shown.address_families
+            }),
             ("fields that are not known here", !self.is_understood),
         ];
         let fields = fields.into_iter().filter(|(_, differs)| *differs);
@@ -177,6 +181,7 @@ fn replace_where_equal(
         algorithm,
         source_ranges,
         client_affinity_seconds,
+        address_families,
     } = spec;
     replace(
         &one.listeners,
@@ -208,6 +213,12 @@ fn replace_where_equal(
         &other.client_affinity_seconds,
         &requested.client_affinity_seconds,
         client_affinity_seconds,
+    );
+    replace(
+        &one.address_families,
+        &other.address_families,
+        &requested.address_families,
+        address_families,
     );
 }
 

@@ -1,12 +1,13 @@
 //! A load balancer: the spec that we request and the state that a cloud shows.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::health_check::HealthCheck;
 use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
-use super::node_addresses::NodeAddresses;
+use super::node_addresses::{IpFamily, NodeAddresses};
 
 /// Transport protocol of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,16 +15,18 @@ use super::node_addresses::NodeAddresses;
 pub enum Protocol {
     Tcp,
     Udp,
+    Sctp,
 }
 
 impl Protocol {
-    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
 
     /// The value of `spec.ports[].protocol`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
         }
     }
 }
@@ -92,11 +95,15 @@ pub struct LoadBalancerSpec {
     /// Seconds for which a client address keeps its back end (the Service's
     /// session affinity `ClientIP`); `None` without affinity.
     pub client_affinity_seconds: Option<u32>,
+    /// The IP families of its addresses; empty if the cloud decides, or does not tell.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub address_families: BTreeSet<IpFamily>,
 }
 
 impl LoadBalancerSpec {
     /// Whether `found`, a spec that a cloud shows, has all of this. The order of
-    /// listeners is irrelevant, and so is a health check that the cloud chose itself. Names of
+    /// listeners is irrelevant, and so is a health check that the cloud chose itself, and
+    /// address families where either side leaves them open. Names of
     /// listeners are compared only if the cloud shows any: a cloud of the basic profile does
     /// not store them.
     pub fn is_met_by(&self, found: &Self) -> bool {
@@ -125,6 +132,9 @@ impl LoadBalancerSpec {
         };
         for shown in found.listeners.iter_mut().filter(|shown| is_open(shown)) {
             shown.health_check = HealthCheck::Unspecified;
+        }
+        if wanted.address_families.is_empty() || found.address_families.is_empty() {
+            found.address_families.clone_from(&wanted.address_families);
         }
         wanted.listeners.sort();
         found.listeners.sort();
@@ -180,6 +190,13 @@ impl LoadBalancer {
             && self.name == other.name
             && self.state == other.state
             && self.addresses.overlap(&other.addresses)
+    }
+
+    /// Whether it has an address or a back end of this IP family.
+    pub fn has_family(&self, family: IpFamily) -> bool {
+        let mut nodes = self.spec.nodes.iter();
+        let is_asked = self.spec.address_families.contains(&family);
+        is_asked || nodes.any(|node| IpFamily::of(*node) == family)
     }
 
     /// Its spec with other back ends.
@@ -245,6 +262,7 @@ impl LoadBalancer {
                 algorithm: Algorithm::RoundRobin,
                 source_ranges: Vec::new(),
                 client_affinity_seconds: None,
+                address_families: BTreeSet::new(),
             },
             is_understood: true,
             has_other_back_ends: false,

@@ -10,7 +10,7 @@ use super::action::{Action, Outcome};
 use super::kept::{self, Kept, UnderWay, Unmet};
 use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use super::naming::{CloudName, LoadBalancerId};
-use super::node_addresses::NodeAddresses;
+use super::node_addresses::{IpFamily, NodeAddresses};
 use super::record::{self, Ingress, Publication, Record};
 use super::service::ServiceView;
 use super::settling::Unsettled;
@@ -68,12 +68,37 @@ pub struct Backends {
     /// Whether the Service selects Nodes by labels that no Node has had so far, which may be a
     /// mistake. It empties nothing.
     pub never_matched: bool,
+    pub family: IpFamily,
+    /// Those of the other family, for a Service with both.
+    pub second: Option<Box<SecondFamily>>,
+}
+
+/// The back ends of a Service's second IP family.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct SecondFamily {
+    pub backends: Backends,
+    /// Those of both families in one set, which all load balancers share.
+    pub both: NodeAddresses,
 }
 
 impl Backends {
     /// Whether no Node is eligible, which may still be a mistake.
     pub fn are_unconfirmed(&self) -> bool {
         self.addresses.is_empty() && !self.none_confirmed
+    }
+
+    /// The same for a load balancer, with both families or with the first.
+    pub fn are_unconfirmed_for(&self, is_dual: bool) -> bool {
+        let second = self.second.as_ref().filter(|_| is_dual);
+        let second = second.map(|second| &second.backends);
+        let all = || [Some(self), second].into_iter().flatten();
+        all().all(|one| one.addresses.is_empty()) && !all().all(|one| one.none_confirmed)
+    }
+
+    /// The addresses for a load balancer, with both families or with the first.
+    pub fn addresses_for(&self, is_dual: bool) -> &NodeAddresses {
+        let second = self.second.as_ref().filter(|_| is_dual);
+        second.map_or(&self.addresses, |second| &second.both)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::class::Refused;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
-use super::node_addresses::IpFamily;
+use super::node_addresses::IpFamilies;
 use super::record::{Ingress, Record};
 use super::service_size::TooLarge;
 
@@ -37,8 +37,10 @@ pub struct ServiceView {
     pub source_ranges: Vec<String>,
     /// Timeout of session affinity `ClientIP` in seconds; `None` without affinity.
     pub client_affinity_seconds: Option<u32>,
-    /// The first of `spec.ipFamilies`, which the back ends have.
-    pub ip_family: IpFamily,
+    /// `spec.ipFamilies`.
+    pub ip_families: IpFamilies,
+    /// Whether `spec.ipFamilyPolicy` is `RequireDualStack`.
+    pub requires_dual_stack: bool,
     /// `spec.healthCheckNodePort`, which the API server allocates for
     /// `externalTrafficPolicy: Local`.
     pub health_check_node_port: Option<u16>,

@@ -1,5 +1,6 @@
 //! Tables of plans; each case states its reason.
 
+mod dual_stack;
 mod fixtures;
 mod health_checks;
 mod lacking_ports;
@@ -16,7 +17,6 @@ use super::capabilities::Feature;
 use super::kept::{Kept, UnderWay, Unmet};
 use super::load_balancer::{Addresses, Algorithm, LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
-use super::node_addresses::IpFamily;
 use super::record::{Ingress, Record};
 use super::service::{PortView, ServiceView};
 use super::*;

@@ -73,10 +73,13 @@ impl Planned {
             }
             Desired::Paused => json!({"state": "paused"}),
             Desired::Managed(wanted) => {
-                let nodes = &self.observed.backends.addresses;
                 let clouds = wanted.clouds.iter();
                 let clouds: Map<String, Value> = clouds
-                    .map(|cloud| (cloud.to_string(), plain(&wanted.spec(cloud, nodes))))
+                    .map(|cloud| {
+                        let is_dual = wanted.is_dual(cloud);
+                        let nodes = self.observed.backends.addresses_for(is_dual);
+                        (cloud.to_string(), plain(&wanted.spec(cloud, nodes)))
+                    })
                     .collect();
                 json!({"state": "managed", "clouds": clouds})
             }
@@ -98,7 +101,7 @@ impl Planned {
             "nodes": {
                 "eligible": self.nodes.eligible,
                 "excluded": self.nodes.excluded,
-                "backEnds": self.observed.backends.addresses,
+                "backEnds": self.observed.backends.addresses_for(true),
             },
             "clouds": clouds,
         })

@@ -166,7 +166,7 @@ impl Survey {
         });
         let (answers, errors) = or_unreachable(join_all(answers).await);
         let nodes = self.nodes.preview(&node_choice::chosen(&view));
-        let backends = nodes.backends(view.ip_family).clone();
+        let backends = nodes.backends(view.ip_families);
         let clouds = ObservedClouds::of(&view, unmet, backends, answers);
         let plan = plan(&desired, &clouds.observed);
         Preview::Planned(Box::new(Planned {

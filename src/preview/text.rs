@@ -76,7 +76,8 @@ impl Planned {
     fn write_desired(&self, text: &mut String, wanted: &Wanted) -> fmt::Result {
         let mut specs: Vec<(Vec<&str>, LoadBalancerSpec)> = Vec::new();
         for cloud in &wanted.clouds {
-            let spec = wanted.spec(cloud, &self.observed.backends.addresses);
+            let nodes = self.observed.backends.addresses_for(wanted.is_dual(cloud));
+            let spec = wanted.spec(cloud, nodes);
             match specs.iter_mut().find(|(_, other)| *other == spec) {
                 Some((clouds, _)) => clouds.push(cloud.as_str()),
                 None => specs.push((vec![cloud.as_str()], spec)),

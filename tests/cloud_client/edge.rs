@@ -193,6 +193,7 @@ pub fn plain_request(name: &str) -> CreateRequest {
             algorithm: Algorithm::RoundRobin,
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
+            address_families: Default::default(),
         },
     }
 }
@@ -216,6 +217,7 @@ pub fn rich_request(name: &str) -> CreateRequest {
         algorithm: Algorithm::SourceHash,
         source_ranges: vec!["192.0.2.0/24".into(), "198.51.100.0/24".into()],
         client_affinity_seconds: Some(60),
+        address_families: Default::default(),
     };
     request
 }

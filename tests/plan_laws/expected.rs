@@ -51,6 +51,7 @@ pub fn wanted_spec(nodes: Nodes) -> LoadBalancerSpec {
         algorithm: Algorithm::RoundRobin,
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
+        address_families: Default::default(),
     }
 }
 

@@ -19,6 +19,7 @@
 mod cloud;
 mod coverage;
 mod differences;
+mod dual_stack;
 mod executor;
 mod expected;
 mod fault;

@@ -13,7 +13,7 @@ use my_cloud_controller_manager::plan::load_balancer::{
 use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid,
 };
-use my_cloud_controller_manager::plan::node_addresses::{IpFamily, NodeAddresses};
+use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::record::{Ingress, Record};
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 use my_cloud_controller_manager::plan::{
@@ -261,7 +261,8 @@ impl Scene {
             }],
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
-            ip_family: IpFamily::V4,
+            ip_families: Default::default(),
+            requires_dual_stack: false,
             health_check_node_port: None,
             finalizer: self.finalizer,
             record: self.record(),

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use my_cloud_controller_manager::cloud::Profile;
 use my_cloud_controller_manager::plan::load_balancer::{Addresses, LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{LoadBalancerId, LoadBalancerName};
-use my_cloud_controller_manager::plan::node_addresses::{IpFamily, NodeAddresses};
+use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::record::{Ingress, Record};
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 use my_cloud_controller_manager::plan::{Backends, CloudView};
@@ -54,7 +54,8 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         }],
         source_ranges: Vec::new(),
         client_affinity_seconds: choices.pick(&[None, Some(600)]),
-        ip_family: IpFamily::V4,
+        ip_families: Default::default(),
+        requires_dual_stack: false,
         health_check_node_port: None,
         finalizer: choices.flag(),
         record: Record::parse(Some(ids), Some(recorded)),

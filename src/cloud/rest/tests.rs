@@ -45,6 +45,7 @@ fn request() -> CreateRequest {
             algorithm: Algorithm::RoundRobin,
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
+            address_families: Default::default(),
         },
     }
 }

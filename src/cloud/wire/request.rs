@@ -1,5 +1,7 @@
 //! The bodies of the requests.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{ListenerBody, SessionAffinityBody};
@@ -7,7 +9,7 @@ use crate::cloud::{Profile, Which};
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Algorithm, LoadBalancerSpec, Protocol};
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName, Owner};
-use crate::plan::node_addresses::NodeAddresses;
+use crate::plan::node_addresses::{IpFamily, NodeAddresses};
 
 /// The whole desired state, for a create or, with an id, for an update.
 #[derive(Debug, Serialize)]
@@ -34,6 +36,9 @@ struct BeyondBasic<'a> {
     algorithm: Algorithm,
     session_affinity: SessionAffinityBody,
     source_ranges: &'a [String],
+    /// Only of a cloud that has the families that are asked for.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    address_families: &'a BTreeSet<IpFamily>,
     owner: &'a Owner,
 }
 
@@ -82,6 +87,7 @@ impl<'a> BeyondBasic<'a> {
                 spec.client_affinity_seconds,
             ),
             source_ranges: &spec.source_ranges,
+            address_families: &spec.address_families,
             owner,
         }
     }
@@ -103,6 +109,9 @@ fn check_basic(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
     }
     if spec.client_affinity_seconds.is_some() {
         return Err("session affinity");
+    }
+    if !spec.address_families.is_empty() {
+        return Err("the choice of address families");
     }
     if spec.algorithm != Algorithm::default() {
         return Err("an algorithm");

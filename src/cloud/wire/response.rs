@@ -45,6 +45,8 @@ pub(in crate::cloud) struct LoadBalancerBody<'a> {
     #[serde(borrow)]
     pub(super) source_ranges: Field<'a>,
     #[serde(borrow)]
+    pub(super) address_families: Field<'a>,
+    #[serde(borrow)]
     owner: Field<'a>,
     #[serde(borrow)]
     former_owner: Field<'a>,

@@ -1,5 +1,7 @@
 //! The spec of a load balancer in a response.
 
+use std::collections::BTreeSet;
+
 use super::field::{self, BackEnds, Shown};
 use super::object::Object;
 use super::response::LoadBalancerBody;
@@ -7,6 +9,7 @@ use super::{ListenerBody, SessionAffinityBody};
 use crate::plan::canonical;
 use crate::plan::health_check::HealthCheck;
 use crate::plan::load_balancer::{Algorithm, Listener, LoadBalancerSpec, Protocol};
+use crate::plan::node_addresses::IpFamily;
 
 /// The spec in a response.
 pub(super) struct ReadSpec {
@@ -26,6 +29,7 @@ impl LoadBalancerBody<'_> {
         let affinity = Shown::<Object<SessionAffinityBody>>::from(self.session_affinity)
             .map(|Object(affinity)| affinity.client_seconds());
         let ranges = Shown::<Vec<String>>::from(self.source_ranges).map(canonical::ranges);
+        let families = Shown::<BTreeSet<IpFamily>>::from(self.address_families);
         let (spec, bandwidth) = (field::text(self.spec), field::text(self.bandwidth));
         let bandwidth = bandwidth.map(canonical::bandwidth);
         let has_names = matches!(&nodes, Shown::Value(nodes) if nodes.has_others);
@@ -35,6 +39,7 @@ impl LoadBalancerBody<'_> {
             || algorithm.is_unknown()
             || affinity.is_unknown()
             || ranges.is_unknown()
+            || families.is_unknown()
             || spec.is_unknown()
             || bandwidth.is_unknown());
         let nodes = nodes.map(|nodes| nodes.addresses.into());
@@ -47,6 +52,7 @@ impl LoadBalancerBody<'_> {
             algorithm: algorithm.or_assumed(assumed.algorithm),
             source_ranges: ranges.or_assumed(assumed.source_ranges),
             client_affinity_seconds: affinity.or_assumed(assumed.client_affinity_seconds),
+            address_families: families.or_assumed(assumed.address_families),
         };
         ReadSpec {
             spec,

@@ -13,7 +13,7 @@ use crate::plan::naming::{
 };
 use crate::plan::orphan::provable_owner;
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "lbId",
     "name",
     "nodes",
@@ -26,6 +26,7 @@ const FIELDS: [&str; 18] = [
     "algorithm",
     "sessionAffinity",
     "sourceRanges",
+    "addressFamilies",
     "owner",
     "formerOwner",
     "ips",
@@ -56,6 +57,8 @@ fn text() -> impl Strategy<Value = String> {
         "a\nb",
         "../..",
         "round-robin",
+        "IPv4",
+        "IPv6",
         "weighted",
         "",
     ];

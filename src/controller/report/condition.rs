@@ -79,7 +79,7 @@ fn not_serving(waiting: &BTreeSet<Waiting>) -> Option<Readiness> {
 
 /// Load balancers that have addresses, and either no back ends or those of before.
 fn without_nodes(wanted: &Wanted, observed: &Observed) -> Option<Readiness> {
-    if !observed.backends.addresses.is_empty() {
+    if !wanted.lacks_nodes(&observed.backends) {
         return None;
     }
     let mut found = observed.present();

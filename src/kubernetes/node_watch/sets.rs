@@ -8,8 +8,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::plan::Backends;
-use crate::plan::node_addresses::IpFamily;
+use crate::plan::node_addresses::{IpFamilies, IpFamily, NodeAddresses};
 use crate::plan::node_choice::{Chosen, NodeAddressType, NodeChoice};
+use crate::plan::observed::SecondFamily;
 
 /// The back ends of one choice of Nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,10 +19,12 @@ pub struct NodeSet {
     pub version: u64,
     /// `None` for one that nobody follows.
     pub changed_at: Option<Instant>,
-    /// The back ends of Services whose first family is IPv4.
+    /// The back ends of the family IPv4.
     pub v4: Backends,
-    /// The back ends of Services whose first family is IPv6.
+    /// The back ends of the family IPv6.
     pub v6: Backends,
+    /// Those of both families, for Services with both.
+    pub both: NodeAddresses,
     /// The number of Nodes that can be back ends now, whatever is held.
     pub eligible: i64,
     /// The number of Nodes that are not chosen, not eligible, or have no usable address of the
@@ -32,16 +35,40 @@ pub struct NodeSet {
 }
 
 impl NodeSet {
-    /// The back ends of this family.
-    pub fn backends(&self, family: IpFamily) -> &Backends {
-        match family {
+    /// The back ends of these families.
+    pub fn backends(&self, families: IpFamilies) -> Backends {
+        let first = families.first;
+        let second = families.is_dual.then(|| SecondFamily {
+            backends: self.of_family(first.other()),
+            both: self.both.clone(),
+        });
+        Backends {
+            second: second.map(Box::new),
+            ..self.of_family(first)
+        }
+    }
+
+    fn of_family(&self, family: IpFamily) -> Backends {
+        let of_it = match family {
             IpFamily::V4 => &self.v4,
             IpFamily::V6 => &self.v6,
+        };
+        Backends {
+            family,
+            ..of_it.clone()
         }
+    }
+
+    /// Sets what follows from the families.
+    pub(super) fn join(&mut self) {
+        self.both = self.v4.addresses.joined(&self.v6.addresses);
     }
 
     /// Shares the allocations of equal sets with all load balancers that have them.
     pub(super) fn share(&mut self, before: &Self) {
+        if self.both == before.both {
+            self.both = before.both.clone();
+        }
         let families = [(&mut self.v4, &before.v4), (&mut self.v6, &before.v6)];
         for (now, before) in families {
             if now.addresses == before.addresses {

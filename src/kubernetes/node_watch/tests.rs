@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::election::sole_leader;
 use crate::kubernetes::node::NodeAddressType;
-use crate::plan::node_addresses::IpFamily;
+use crate::plan::node_addresses::{IpFamilies, IpFamily};
 use crate::plan::node_hold::MOST_GONE_HOLD;
 use crate::plan::node_selector::NodeSelector;
 use crate::telemetry::Metrics;
@@ -140,6 +140,8 @@ impl Cluster {
             unsettled: _,
             only_leave: _,
             never_matched: _,
+            family: _,
+            second: _,
         } = &self.set(choice).v4;
         (addresses.len(), *none_confirmed)
     }
@@ -290,15 +292,21 @@ async fn each_family_has_its_own_back_ends() {
         .apply_watcher_event(&watcher::Event::Apply(node));
     cluster.next().await;
     let set = cluster.all();
-    let of = |family| {
-        let all = set.backends(family).addresses.iter();
+    let of = |first, is_dual| {
+        let families = IpFamilies { first, is_dual };
+        let back_ends = set.backends(families);
+        let all = back_ends.addresses_for(is_dual).iter();
         all.map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(
-        of(IpFamily::V4),
+        of(IpFamily::V4, false),
         ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9"]
     );
-    assert_eq!(of(IpFamily::V6), ["fd00::9"]);
+    assert_eq!(of(IpFamily::V6, false), ["fd00::9"]);
+    let both = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9", "fd00::9"];
+    for first in [IpFamily::V4, IpFamily::V6] {
+        assert_eq!(of(first, true), both);
+    }
     assert_eq!((set.eligible, set.unusable_addresses), (4, 1));
 }
 
@@ -526,5 +534,26 @@ async fn the_first_change_after_a_calm_is_acted_on_at_once_and_a_later_one_after
         }
         let waited = began.elapsed();
         assert!((least..=most).contains(&waited), "{when}: {waited:?}");
+    }
+}
+
+/// Thousands of load balancers have the same Nodes.
+#[tokio::test(start_paused = true)]
+async fn a_set_that_has_not_changed_keeps_its_allocations() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    let mut both = json(9);
+    let six = json!({"type": "InternalIP", "address": "fd00::9"});
+    let addresses = both["status"]["addresses"].as_array_mut();
+    addresses.expect("addresses").push(six);
+    cluster.apply(serde_json::from_value(both).expect("a Node"));
+    cluster.look().await;
+    let before = cluster.all().clone();
+    cluster.apply(labelled(1, &[("pool", "edge")]));
+    cluster.look().await;
+    let now = cluster.all();
+    assert_eq!(now.version, before.version);
+    let sets = |set: &NodeSet| [&set.v4.addresses, &set.v6.addresses, &set.both].map(Clone::clone);
+    for (now, before) in sets(now).iter().zip(&sets(&before)) {
+        assert!(now.is_shared_with(before), "{now:?}");
     }
 }

@@ -10,7 +10,7 @@ use super::{Service, ServiceSpec};
 use crate::kubernetes::condition::Condition;
 use crate::kubernetes::lenient::{self, Entries, Field, Shaped};
 use crate::kubernetes::managed_fields::FieldOwner;
-use crate::plan::node_addresses::IpFamily;
+use crate::plan::node_addresses::{IpFamilies, IpFamily};
 use crate::plan::port_status::PortStatus;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
@@ -84,6 +84,8 @@ struct SpecJson {
     session_affinity_config: Field<AffinityJson>,
     #[serde(deserialize_with = "lenient::texts_field")]
     ip_families: Field<Vec<String>>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    ip_family_policy: Field<Option<String>>,
     #[serde(deserialize_with = "lenient::integer_field")]
     health_check_node_port: Field<Option<i64>>,
 }
@@ -240,16 +242,23 @@ impl SpecJson {
             Default::default()
         };
         let families = self.ip_families.read("spec.ipFamilies", odd);
+        let policy = self.ip_family_policy.read("spec.ipFamilyPolicy", odd);
+        let requires_dual_stack = policy.as_deref() == Some("RequireDualStack");
         ServiceSpec {
             is_load_balancer,
             client_affinity_seconds: match affinity.as_deref() {
                 Some("ClientIP") => client_affinity(self.session_affinity_config, odd),
                 _ => None,
             },
-            ip_family: match families.first().map(String::as_str) {
-                Some("IPv6") => IpFamily::V6,
-                _ => IpFamily::V4,
+            ip_families: IpFamilies {
+                first: match families.first().map(String::as_str) {
+                    Some("IPv6") => IpFamily::V6,
+                    _ => IpFamily::V4,
+                },
+                // A manifest that was not applied yet may have the policy alone.
+                is_dual: families.len() > 1 || requires_dual_stack,
             },
+            requires_dual_stack,
             health_check_node_port: health_check_node_port(self.health_check_node_port, odd),
             class: self.load_balancer_class.read("spec.loadBalancerClass", odd),
             ports,

@@ -70,6 +70,8 @@ fn sent(held: &Held) -> Sent {
         unsettled: _,
         only_leave: _,
         never_matched: _,
+        family: _,
+        second: _,
     } = &held.backends;
     match (addresses.is_empty(), none_confirmed) {
         (false, _) => Sent::These(addresses.iter().map(last).collect()),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::capabilities::Limits;
+use crate::plan::load_balancer::Protocol;
 use crate::plan::problem::{self, ProblemKind, describe_problems};
 
 #[test]
@@ -208,7 +209,7 @@ fn every_problem_of_a_service_is_reported() {
     wrong
         .annotations
         .insert(LB_BANDWIDTH.name().into(), "0M".into());
-    wrong.ports[0].protocol = "SCTP".into();
+    wrong.ports[0].protocol = "DCCP".into();
     let Desired::Invalid(invalid) = desired(&wrong, &cluster(), &clouds()) else {
         panic!("three mistakes");
     };
@@ -331,4 +332,30 @@ fn the_limits_of_a_spec_count() {
         let message = describe_problems(&invalid.problems, "mycloud.com");
         assert!(message.contains(expected), "{message}");
     }
+}
+
+#[test]
+fn sctp_needs_a_cloud_that_tells_it() {
+    let mut clouds = clouds();
+    let cloud2 = clouds.get_mut(&CloudName::new("cloud2")).expect("cloud2");
+    cloud2.protocols.insert(Protocol::Sctp);
+    let of = |provider| {
+        let mut service = service(provider);
+        service.ports[0].protocol = "SCTP".into();
+        desired(&service, &cluster(), &clouds)
+    };
+    let Desired::Managed(wanted) = of("cloud2") else {
+        panic!("cloud2 has it");
+    };
+    let spec = wanted.spec(&CloudName::new("cloud2"), &NodeAddresses::default());
+    assert_eq!(spec.listeners[0].protocol, Protocol::Sctp);
+    let Desired::Invalid(invalid) = of("cloud1,cloud2") else {
+        panic!("cloud1 lacks it");
+    };
+    assert_eq!(problem::kind(&invalid.problems), ProblemKind::Unsupported);
+    assert_eq!(
+        describe_problems(&invalid.problems, "mycloud.com"),
+        "spec.ports[0].protocol is \"SCTP\": cloud1 does not support the protocol SCTP (cloud2 \
+         can), for example \"TCP\""
+    );
 }

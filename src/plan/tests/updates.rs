@@ -267,7 +267,10 @@ fn while_a_node_cannot_be_read_back_ends_only_join() {
             ..nodes(seen)
         };
         let observed = Observed::of_service(&base, seen);
-        assert_eq!(backends(&observed, &found), nodes(expected).addresses);
+        assert_eq!(
+            backends(&observed, &found, false),
+            nodes(expected).addresses
+        );
     }
 }
 
@@ -292,7 +295,7 @@ fn with_an_invalid_selector_only_what_is_no_node_any_more_leaves() {
             ..nodes(seen)
         };
         let observed = Observed::of_service(&base, seen);
-        let kept = backends(&observed, &found);
+        let kept = backends(&observed, &found, false);
         assert_eq!(kept, nodes(expected).addresses, "{why}");
     }
 }

@@ -57,6 +57,10 @@ struct Arguments {
     /// Range that the load balancers get their addresses from.
     #[arg(long, value_name = "CIDR", default_value = "127.21.0.0/16")]
     addresses: Ipv4Net,
+    /// IPv6 address of all load balancers, such as ::1; without it, each has its own, which is
+    /// served only where the kernel takes it.
+    #[arg(long, value_name = "ADDRESS")]
+    address6: Option<std::net::Ipv6Addr>,
     /// Time that every call takes (250ms, 2s).
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     latency: Duration,
@@ -127,6 +131,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         profile: arguments.profile,
         state: arguments.state,
         addresses: Some(arguments.addresses),
+        address6: arguments.address6,
         latency: arguments.latency,
         provisioning: arguments.provisioning,
         updating: arguments.updating,

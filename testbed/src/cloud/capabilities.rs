@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::load_balancer::{Algorithm, Protocol, SessionAffinity, Settings};
+use super::load_balancer::{AddressFamily, Algorithm, Protocol, SessionAffinity, Settings};
 use super::refusal::Refusal;
 
 /// What a cloud can do. A field that is `None` is not told, and everything of its kind works.
@@ -48,12 +48,13 @@ pub struct Limits {
 }
 
 /// The names of all features in the document.
-pub const FEATURES: [&str; 5] = [
+pub const FEATURES: [&str; 6] = [
     "sourceRanges",
     "affinity",
     "healthChecks",
     "list",
     "release",
+    "dualStack",
 ];
 
 impl Capabilities {
@@ -130,7 +131,7 @@ fn is_outside<T: PartialEq>(told: &Option<Vec<T>>, one: &T) -> bool {
 }
 
 /// The features that have to do with settings, and whether these settings use them.
-fn uses(settings: &Settings) -> [(&'static str, bool); 3] {
+fn uses(settings: &Settings) -> [(&'static str, bool); 4] {
     let mut checks = settings.listeners.iter().map(|one| &one.health_check);
     let has_check = settings.health_check.is_some() || checks.any(Option::is_some);
     let has_affinity = settings.session_affinity != SessionAffinity::None;
@@ -138,6 +139,7 @@ fn uses(settings: &Settings) -> [(&'static str, bool); 3] {
         ("sourceRanges", !settings.source_ranges.is_empty()),
         ("affinity", has_affinity),
         ("healthChecks", has_check),
+        ("dualStack", settings.wants(AddressFamily::V6)),
     ]
 }
 

@@ -176,8 +176,8 @@ impl Turn<'_> {
             data_plane.stop(id).await;
             return Ok(entry);
         }
-        let settings = &entry.load_balancer.settings;
-        match data_plane.serve(id, entry.reserved, settings).await {
+        let found = &entry.load_balancer;
+        match data_plane.serve(id, &found.ips(), &found.settings).await {
             Ok(()) => Ok(entry),
             Err(message) => {
                 tracing::error!(cloud = self.engine.manner.name, id, "{message}");

@@ -1,14 +1,14 @@
 //! What the cloud has: its load balancers, addresses and highest token.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::load_balancer::{LoadBalancer, Owner, Plant, Settings, State};
+use super::load_balancer::{AddressFamily, LoadBalancer, Owner, Plant, Settings, State};
 use super::refusal::{Code, Refusal};
 
 /// A load balancer, and what its callers do not see of it.
@@ -63,6 +63,7 @@ pub(super) struct Snapshot {
 #[derive(Debug)]
 pub(super) struct Inventory {
     addresses: Ipv4Net,
+    address6: Option<Ipv6Addr>,
     quota: Option<usize>,
     last_number: u64,
     last_offset: u32,
@@ -79,11 +80,13 @@ impl Inventory {
     /// Empty, or with what a snapshot has.
     pub(super) fn new(
         addresses: Ipv4Net,
+        address6: Option<Ipv6Addr>,
         quota: Option<usize>,
         snapshot: Option<Snapshot>,
     ) -> Self {
         let mut inventory = Self {
             addresses,
+            address6,
             quota,
             last_number: 0,
             last_offset: 0,
@@ -171,6 +174,7 @@ impl Inventory {
             former_owner: None,
             settings: new.settings,
             ip: None,
+            ip6: None,
             hostname: None,
             state: new.state,
             message: String::new(),
@@ -199,6 +203,7 @@ impl Inventory {
             former_owner: None,
             settings: plant.settings,
             ip: None,
+            ip6: None,
             hostname: None,
             state: plant.state,
             message: String::new(),
@@ -274,6 +279,14 @@ impl Inventory {
         }
     }
 
+    /// The IPv6 address that goes with an IPv4 address: the same for all, or one with the
+    /// prefix of the documentation.
+    pub(super) fn six(&self, address: Ipv4Addr) -> Ipv6Addr {
+        let [a, b, c, d] = address.octets().map(u16::from);
+        let own = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, a << 8 | b, c << 8 | d);
+        self.address6.unwrap_or(own)
+    }
+
     /// A free address of the range; freed ones come last.
     fn reserve(&mut self, wanted: Option<Ipv4Addr>) -> Result<Ipv4Addr, Refusal> {
         let range = self.addresses;
@@ -315,7 +328,10 @@ impl Inventory {
     fn put(&mut self, number: u64, mut entry: Arc<Entry>) -> Arc<Entry> {
         let inner = Arc::make_mut(&mut entry);
         let shown = inner.load_balancer.state != State::Provisioning;
-        inner.load_balancer.ip = shown.then_some(inner.reserved);
+        let wants = |family| shown && inner.load_balancer.settings.wants(family);
+        let (four, six) = (wants(AddressFamily::V4), wants(AddressFamily::V6));
+        inner.load_balancer.ip = four.then_some(inner.reserved);
+        inner.load_balancer.ip6 = six.then(|| self.six(inner.reserved));
         let load_balancer = &entry.load_balancer;
         self.ids.insert(load_balancer.id.clone(), number);
         self.names

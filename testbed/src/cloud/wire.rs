@@ -2,7 +2,7 @@
 
 mod field;
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -165,7 +165,7 @@ pub(super) struct ChangeAnswer<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StandardChange<'a> {
-    ips: Vec<Ipv4Addr>,
+    ips: Vec<IpAddr>,
     hostname: &'a str,
     state: State,
     message: &'a str,
@@ -176,10 +176,10 @@ impl<'a> ChangeAnswer<'a> {
     pub(super) fn new(found: &'a LoadBalancer, profile: Profile) -> Self {
         Self {
             lb_id: &found.id,
-            ip: shown(found.ip),
+            ip: shown(found.ips().first().copied()),
             err: "",
             standard: (profile == Profile::Standard).then(|| StandardChange {
-                ips: found.ip.into_iter().collect(),
+                ips: found.ips(),
                 hostname: found.hostname.as_deref().unwrap_or_default(),
                 state: found.state,
                 message: &found.message,
@@ -268,6 +268,6 @@ pub(super) struct ListAnswer<'a> {
     pub(super) err: &'static str,
 }
 
-fn shown(ip: Option<Ipv4Addr>) -> String {
+fn shown(ip: Option<IpAddr>) -> String {
     ip.map(|ip| ip.to_string()).unwrap_or_default()
 }

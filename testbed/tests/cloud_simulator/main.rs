@@ -9,6 +9,7 @@ mod admin;
 mod api;
 mod capabilities;
 mod document;
+mod families;
 mod faults;
 mod release;
 mod state;
