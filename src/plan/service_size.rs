@@ -101,7 +101,7 @@ mod tests {
         let kept: usize = all
             .filter_map(|about| Some(about.name.len() + kept_value(about.name, &value)?.len()))
             .sum();
-        assert!(kept < ANNOTATIONS / 2, "{kept} bytes");
+        assert!(kept < ANNOTATIONS, "{kept} bytes");
         assert_eq!(kept_value("unknown", &value), None);
         let once = kept_value("provider", &value).expect("known");
         assert_eq!(kept_value("provider", once), Some(once));
