@@ -30,7 +30,7 @@ use crate::config::{Config, DEFAULT_LEASE, Start};
 use crate::election::{ElectionError, Role};
 use crate::kubernetes::data_version::Eras;
 use crate::kubernetes::events::Events;
-use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::node_watch::NodeSets;
 use crate::plan::naming::CloudName;
 use crate::telemetry::logs::LogsError;
 use crate::telemetry::traces::{Tracer, Traces};
@@ -99,7 +99,7 @@ struct Components {
     /// True once all Services were listed.
     services_listed: watch::Sender<bool>,
     /// The Nodes; `None` until they were listed.
-    nodes: watch::Sender<Option<NodeSet>>,
+    nodes: watch::Sender<Option<NodeSets>>,
     /// The signs of life of the watches.
     pulses: Pulses,
     /// Whether the watches show anything.

@@ -10,6 +10,7 @@ mod body;
 mod bounds;
 mod call;
 mod error;
+mod footprint;
 mod http_client;
 mod inventory;
 mod limiter;
@@ -28,11 +29,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::election::WritePermit;
 use crate::plan::load_balancer::LoadBalancer;
-use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName};
+use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::{Capabilities, CreateRequest};
 use crate::priority::Priority;
 
-pub use address_policy::AddressPolicy;
+pub use address_policy::{AddressPolicy, ClusterRanges};
 pub use call::{Call, CallEvent, CallObserver, Code, Operation, SkippedItem, Verb};
 pub use error::{CloudError, ErrorKind, Rejection};
 pub use inventory::{Inventory, LoadStamp};
@@ -83,6 +84,16 @@ pub trait Cloud: Send + Sync + 'static {
         &'a self,
         permit: &'a WritePermit,
         id: &'a LoadBalancerId,
+    ) -> BoxFuture<'a, Result<(), CloudError>>;
+
+    /// Takes the owner off a load balancer, so that it belongs to nobody; succeeds if it does
+    /// not exist or has none. Clouds with the feature
+    /// [`Release`](crate::plan::capabilities::Feature::Release) can do that.
+    fn release<'a>(
+        &'a self,
+        permit: &'a WritePermit,
+        id: &'a LoadBalancerId,
+        owner: &'a Owner,
     ) -> BoxFuture<'a, Result<(), CloudError>>;
 
     /// Reads what the cloud can do; `None` if its API does not tell, so that it is what its

@@ -21,27 +21,35 @@ pub mod kept;
 pub mod load_balancer;
 pub mod naming;
 pub mod node_addresses;
+pub mod node_choice;
 pub mod node_hold;
+pub mod node_selector;
 pub mod observed;
 pub mod orphan;
+pub mod port_status;
 pub mod problem;
 pub mod proxy_protocol;
 pub mod record;
 mod requested_address;
 pub mod service;
+pub mod service_size;
 pub mod settling;
 pub mod tags;
 pub mod untold;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use capabilities::{Capabilities, Clouds};
-pub use desired::{Desired, Invalid, NotOurs, Release, Wanted, clouds_to_query, desired};
+pub use desired::{
+    Desired, Disposal, Invalid, LackingPort, NotOurs, Release, Wanted, clouds_to_query, desired,
+    disposal,
+};
 pub use observed::{Backends, CloudView, Observed};
 pub use untold::KnownClouds;
 
-use load_balancer::{LoadBalancer, State};
+use load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use naming::{CloudName, Owner};
 use node_addresses::NodeAddresses;
 
@@ -57,13 +65,14 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     match desired.refused(observed).as_ref().unwrap_or(desired) {
         Desired::Unmanaged(reason) => Plan::waiting(Waiting::NotOurs(*reason)),
         Desired::Invalid(invalid) => plan_invalid(invalid, observed),
-        Desired::Released(release) => plan_release(*release, observed),
+        Desired::Paused => Plan::waiting(Waiting::Paused),
+        Desired::Released(release, disposal) => plan_release(*release, disposal, observed),
         Desired::Managed(wanted) => plan_wanted(wanted, observed),
     }
 }
 
-/// Deletes all load balancers, then removes our finalizer, record and condition.
-fn plan_release(release: Release, observed: &Observed) -> Plan {
+/// Deletes or retains all load balancers, then removes our finalizer, record and condition.
+fn plan_release(release: Release, disposal: &Disposal, observed: &Observed) -> Plan {
     let mut plan = Plan {
         actions: vec![Action::ConfirmLive],
         waiting: BTreeSet::new(),
@@ -72,7 +81,10 @@ fn plan_release(release: Release, observed: &Observed) -> Plan {
         match view {
             // A load balancer of another owner is never deleted.
             CloudView::Absent | CloudView::NameTaken => {}
-            CloudView::Present(found) => plan.actions.extend(delete(cloud, found)),
+            CloudView::Present(found) => match dispose(cloud, found, disposal) {
+                Ok(actions) => plan.actions.extend(actions),
+                Err(waiting) => _ = plan.waiting.insert(waiting),
+            },
             CloudView::NotConfigured => {
                 plan.waiting
                     .insert(Waiting::CloudNotConfigured(cloud.clone()));
@@ -95,6 +107,28 @@ fn plan_release(release: Release, observed: &Observed) -> Plan {
         plan.actions.clear();
     }
     plan
+}
+
+/// The actions on a load balancer of a released Service.
+///
+/// # Errors
+/// The reason for which it stays as it is.
+fn dispose(
+    cloud: &CloudName,
+    found: &LoadBalancer,
+    disposal: &Disposal,
+) -> Result<Vec<Action>, Waiting> {
+    match disposal {
+        // Nothing keeps what is going already.
+        _ if found.state == State::Deleting => Ok(delete(cloud, found)),
+        Disposal::Delete => Ok(delete(cloud, found)),
+        Disposal::Retain { able } if able.contains(cloud) => Ok(vec![Action::Release {
+            cloud: cloud.clone(),
+            id: found.id.clone(),
+        }]),
+        Disposal::Retain { .. } => Err(Waiting::CannotRetain(cloud.clone())),
+        Disposal::Unclear(problem) => Err(Waiting::Invalid(vec![problem.clone()])),
+    }
 }
 
 /// Whether the addresses in the Service's status may be ours. We publish them together
@@ -131,7 +165,7 @@ fn plan_invalid(invalid: &Invalid, observed: &Observed) -> Plan {
 fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
     let mut mutations = Vec::new();
-    if observed.backends.addresses.is_empty() {
+    if wanted.lacks_nodes(&observed.backends) {
         plan.waiting.insert(Waiting::NoEligibleNodes);
     }
     // What the user no longer names serves until its successor does.
@@ -150,11 +184,14 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
             Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
             Some(CloudView::Present(found)) => {
                 // Back ends that cannot be read are not taken away either.
-                let is_unsure = found.has_other_back_ends && observed.backends.are_unconfirmed();
+                let is_dual = wanted.is_dual_for(found, cloud);
+                let is_unsure =
+                    found.has_other_back_ends && observed.backends.are_unconfirmed_for(is_dual);
                 if !is_unsure {
-                    let nodes = backends(observed, found);
+                    let nodes = backends(observed, found, is_dual);
                     let read = observed.as_requested(cloud, found);
-                    mutations.extend(update(wanted, cloud, &read, &nodes));
+                    let update = update(wanted, cloud, &read, &nodes);
+                    mutations.extend(update.filter(|update| is_new(update, found, observed)));
                 }
             }
             Some(
@@ -230,32 +267,63 @@ fn can_serve(waiting: &BTreeSet<Waiting>) -> bool {
 fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
     let has_any = |found: &LoadBalancer| !found.spec.nodes.is_empty() || found.has_other_back_ends;
     let mut present = observed.present();
-    observed.backends.are_unconfirmed()
+    let is_unconfirmed =
+        |cloud: &CloudName| observed.backends.are_unconfirmed_for(wanted.is_dual(cloud));
+    wanted.clouds.iter().any(is_unconfirmed)
         && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && has_any(found))
 }
 
-fn request(wanted: &Wanted, cloud: &CloudName, nodes: &NodeAddresses) -> CreateRequest {
+fn request(wanted: &Wanted, spec: LoadBalancerSpec) -> CreateRequest {
     CreateRequest {
         name: wanted.owner.load_balancer_name(),
         owner: wanted.owner.clone(),
-        spec: wanted.spec(cloud, nodes),
+        spec,
     }
 }
 
 fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
     Action::Create {
         cloud: cloud.clone(),
-        request: request(wanted, cloud, &observed.backends.addresses),
+        request: {
+            let nodes = observed.backends.addresses_for(wanted.is_dual(cloud));
+            request(wanted, wanted.spec(cloud, nodes))
+        },
     }
 }
 
-/// The desired back ends. That no Node is eligible takes them from a load balancer only
-/// once it has lasted ([`node_hold`]), and nothing does while a Node cannot be read. Most of
-/// them do not go before the look at the Nodes is settled ([`settling`]).
-fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
+/// The desired back ends of a load balancer, with both IP families or with the Service's
+/// first.
+fn backends(observed: &Observed, found: &LoadBalancer, is_dual: bool) -> NodeAddresses {
     let (seen, kept) = (&observed.backends, &found.spec.nodes);
+    let second = seen.second.as_ref().filter(|_| is_dual);
+    let Some(second) = second else {
+        if !kept.have_both_families() {
+            return of_one_family(seen, kept);
+        }
+        // It had both families.
+        return of_one_family(seen, &kept.of_family(seen.family));
+    };
+    let families = [seen, &second.backends];
+    let kept = families.map(|seen| kept.of_family(seen.family));
+    let wanted = [
+        of_one_family(seen, &kept[0]),
+        of_one_family(&second.backends, &kept[1]),
+    ];
+    if [&wanted[0], &wanted[1]] == families.map(|seen| &seen.addresses) {
+        return second.both.clone();
+    }
+    wanted[0].joined(&wanted[1])
+}
+
+/// The desired back ends of one family. That no Node is eligible takes them from a load
+/// balancer only once it has lasted ([`node_hold`]), and nothing does while a Node cannot be
+/// read. Most of them do not go before the look at the Nodes is settled ([`settling`]).
+fn of_one_family(seen: &Backends, kept: &NodeAddresses) -> NodeAddresses {
     if seen.are_unconfirmed() && !kept.is_empty() {
         return kept.clone();
+    }
+    if seen.only_leave {
+        return those_left(seen, kept);
     }
     if seen.some_unknown {
         return seen.addresses.iter().chain(kept.iter()).copied().collect();
@@ -264,6 +332,20 @@ fn backends(observed: &Observed, found: &LoadBalancer) -> NodeAddresses {
         return unsettled.back_ends(kept, &seen.addresses);
     }
     seen.addresses.clone()
+}
+
+/// What a load balancer keeps while nobody knows which of the Nodes its Service wants: the
+/// back ends that are still Nodes. If that were none, the Service may mean other addresses.
+fn those_left(seen: &Backends, kept: &NodeAddresses) -> NodeAddresses {
+    let is_left = |address: &&IpAddr| seen.addresses.contains(address);
+    let left: NodeAddresses = kept.iter().filter(is_left).copied().collect();
+    if left.is_empty() || left == *kept || seen.some_unknown {
+        return kept.clone();
+    }
+    match &seen.unsettled {
+        Some(unsettled) => unsettled.back_ends(kept, &left),
+        None => left,
+    }
 }
 
 fn update(
@@ -275,11 +357,11 @@ fn update(
     if found.state == State::Deleting {
         return None;
     }
-    let request = request(wanted, cloud, nodes);
-    if found.meets(&request.spec) {
+    let spec = wanted.spec_beside(found, cloud, nodes);
+    if found.meets(&spec) {
         return None;
     }
-    let only_nodes = found.is_understood && request.spec.is_met_by(&found.spec_with_nodes(nodes));
+    let only_nodes = found.is_understood && spec.is_met_by(&found.spec_with_nodes(nodes));
     let urgency = if only_nodes {
         Urgency::Background
     } else {
@@ -293,7 +375,7 @@ fn update(
     Some(Action::Update {
         cloud: cloud.clone(),
         id: found.id.clone(),
-        request,
+        request: request(wanted, wanted.spec_of(found, cloud, nodes)),
         fallbacks,
         urgency,
     })
@@ -306,12 +388,14 @@ fn follow_nodes(
     found: &LoadBalancer,
     observed: &Observed,
 ) -> Option<Action> {
-    let nodes = backends(observed, found);
+    let second = observed.backends.second.as_ref();
+    let is_dual = second.is_some_and(|second| found.has_family(second.backends.family));
+    let nodes = backends(observed, found, is_dual);
     if found.state == State::Deleting || found.spec.nodes == nodes {
         return None;
     }
     let read = observed.as_requested(cloud, found);
-    Some(Action::Update {
+    let update = Action::Update {
         cloud: cloud.clone(),
         id: found.id.clone(),
         request: request_with_nodes(owner, &read, &nodes)?,
@@ -319,7 +403,18 @@ fn follow_nodes(
             .into_iter()
             .collect(),
         urgency: Urgency::Background,
-    })
+    };
+    Some(update).filter(|update| is_new(update, found, observed))
+}
+
+/// Whether the cloud is not carrying out the same update of a load balancer already.
+fn is_new(update: &Action, found: &LoadBalancer, observed: &Observed) -> bool {
+    match update {
+        Action::Update { cloud, request, .. } => {
+            !observed.is_under_way(cloud, found, &request.spec)
+        }
+        _ => true,
+    }
 }
 
 /// The request for what a load balancer has, with other back ends; `None` if it has values

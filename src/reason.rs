@@ -47,6 +47,8 @@ pub enum Reason {
     Drift,
     /// No Node can be a back end.
     NoEligibleNodes,
+    /// The user has paused the Service.
+    Paused,
     /// The Service belongs to another controller.
     NotOurs,
     /// This replica is not the leader any more.
@@ -85,6 +87,7 @@ impl Reason {
             | Self::Deleting
             | Self::Drift
             | Self::NoEligibleNodes
+            | Self::Paused
             | Self::NotOurs
             | Self::NotLeader
             | Self::Stopping => false,

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use testbed::cloud::{Code, Event, Failure, Fault, FaultKind, Verb};
+use testbed::cloud::{CloudSimulatorOptions, Code, Event, Failure, Fault, FaultKind, Verb};
 use testbed::environment::{SOON, addresses, calls};
 use testbed::nodes::{create_node, label_node};
 use testbed::{Environment, eventually};
@@ -147,15 +147,60 @@ async fn a_create_that_fails_is_repeated_after_the_backoff_and_not_sooner() -> R
     refuse_creates(&test);
     let _replica = test.sole_replica().await?;
     test.service("web").provider("cloud1").create().await?;
-    let creates = until_creates(&test, 3).await?;
-    let between = |index: usize| {
-        let micros = creates[index + 1].started_micros - creates[index].started_micros;
-        Duration::from_micros(micros)
-    };
-    // 5 s and 10 s, up to a fifth less.
-    ensure!(between(0) >= Duration::from_secs(4), "{:?}", between(0));
-    ensure!(between(1) >= Duration::from_secs(8), "{:?}", between(1));
+    ensure_backoff(&until_creates(&test, 3).await?)
+}
+
+/// The first two repetitions come after 5 s and 10 s, up to a fifth less.
+fn ensure_backoff(creates: &[Event]) -> Result<()> {
+    for (pair, seconds) in creates.windows(2).zip([4, 8]) {
+        let between = Duration::from_micros(pair[1].started_micros - pair[0].started_micros);
+        ensure!(between >= Duration::from_secs(seconds), "{between:?}");
+    }
     Ok(())
+}
+
+/// The other cloud is polled each second or two, and its load balancer is published.
+#[tokio::test]
+async fn the_poll_of_one_cloud_does_not_repeat_a_failing_create_on_another() -> Result<()> {
+    let is_slow = |cloud: &mut CloudSimulatorOptions| cloud.provisioning = Duration::from_secs(8);
+    let test = Environment::shared_with("damped-other-cloud", is_slow).await?;
+    refuse_creates(&test);
+    let _replica = test.sole_replica().await?;
+    let service = test.service("web").provider("cloud1,cloud2");
+    service.create().await?;
+    let has_address = |service: &Service| !addresses(service).is_empty();
+    let published = test.until("web", "the other cloud", has_address).await?;
+    let polls = calls(&test.cloud2);
+    let polls = polls.iter().filter(|call| call.verb == Verb::Query).count();
+    ensure!(polls >= 3, "the other cloud is polled: {polls}");
+    ensure_backoff(&until_creates(&test, 3).await?)?;
+    // Until the last try the Service says what is wrong, not that it waits.
+    let (status, reason, message) = test.condition(&published).context("a condition")?;
+    ensure!(status == "False" && reason == "SyncFailed", "{reason}");
+    ensure!(message.contains("cloud1"), "{message}");
+    let told = test.events("web", "SyncLoadBalancerFailed").await?;
+    ensure!(told.len() == 1, "once: {told:#?}");
+    Ok(())
+}
+
+/// An edit is another input: it is tried at once.
+#[tokio::test]
+async fn an_edit_repeats_a_failing_create_on_one_of_two_clouds_at_once() -> Result<()> {
+    let test = Environment::shared("damped-edit-of-two").await?;
+    refuse_creates(&test);
+    let _replica = test.sole_replica().await?;
+    let service = test.service("web").provider("cloud1,cloud2");
+    service.create().await?;
+    // The next try would be more than 8 s away.
+    let before = until_creates(&test, 2).await?;
+    test.annotate("web", &[("lb-bandwidth", Some("7M"))])
+        .await?;
+    let after = until_creates(&test, before.len() + 1).await?;
+    let between = after[before.len()].started_micros - after[before.len() - 1].started_micros;
+    ensure!(Duration::from_micros(between) < Duration::from_secs(6));
+    // Nor is a deletion delayed.
+    test.delete("web").await?;
+    test.until_gone("web").await.context("the deletion")
 }
 
 /// An autoscaler must not keep a broken cloud under load.
@@ -171,8 +216,27 @@ async fn a_node_that_comes_and_goes_does_not_repeat_a_failing_create() -> Result
     test.service("good").provider("cloud2").create().await?;
     test.until_ready("good").await?;
     test.service("bad").provider("cloud1").create().await?;
+    nodes_come_and_go(&test).await
+}
+
+/// The load balancer of the same Service on the other cloud follows the Nodes meanwhile.
+#[tokio::test]
+async fn nor_if_the_service_has_a_load_balancer_on_another_cloud() -> Result<()> {
+    let test = Environment::own("damped-nodes-of-two").await?;
+    for number in 1..=2 {
+        let address = IpAddr::from([127, 10, 1, number]);
+        create_node(&test.client(), &format!("n{number}"), address, &[]).await?;
+    }
+    refuse_creates(&test);
+    let _replica = test.sole_replica().await?;
+    let service = test.service("web").provider("cloud1,cloud2");
+    service.create().await?;
+    nodes_come_and_go(&test).await
+}
+
+async fn nodes_come_and_go(test: &Environment) -> Result<()> {
     let started = Instant::now();
-    until_creates(&test, 1).await?;
+    until_creates(test, 1).await?;
     for turn in 0..6 {
         let excluded = turn % 2 == 0;
         label_node(&test.client(), "n2", EXCLUDE, excluded.then_some("")).await?;
@@ -185,7 +249,7 @@ async fn a_node_that_comes_and_goes_does_not_repeat_a_failing_create() -> Result
         })
         .await?;
     }
-    let found = creates(&test).len();
+    let found = creates(test).len();
     // After 4 s at the earliest, then after 8 s more.
     let allowed = match started.elapsed().as_secs() {
         0..4 => 1,

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
-use testbed::cloud::Effect;
+use testbed::cloud::{Effect, Fault, FaultKind, Verb};
 use testbed::environment::{SOON, calls};
 use testbed::interposer::Strike;
 use testbed::{Environment, eventually};
@@ -49,6 +49,32 @@ async fn a_service_that_vanished_with_our_finalizer_on_leaves_nothing() -> Resul
     eventually(what, SOON, is_gone).await?;
     test.until_event("web", "OrphanedLoadBalancer").await?;
     test.until_ready("stays").await?;
+    Ok(())
+}
+
+/// The clouds are looked at side by side.
+#[tokio::test]
+async fn a_cloud_that_hangs_does_not_keep_what_is_left_on_another() -> Result<()> {
+    let mut test = Environment::shared("gone-beside").await?;
+    test.request_timeout = "300s".into();
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud2").create().await?;
+    test.until_ready("web").await?;
+    let hang = FaultKind::Hang {
+        after_effect: false,
+    };
+    test.cloud1.set_fault(Fault::new(hang).on(Verb::Query));
+    test.control_plane
+        .remove_service_from_etcd(&test.namespace, "web")
+        .await?;
+    let is_gone = async || Ok(test.cloud2.inventory().is_empty().then_some(()));
+    eventually("the load balancer on the other cloud to go", SOON, is_gone).await?;
+    let asked = test.cloud1.events().into_iter();
+    let mut asked = asked.filter(|event| event.verb == Verb::Query);
+    ensure!(
+        asked.all(|event| event.finished_micros.is_none()),
+        "it hangs"
+    );
     Ok(())
 }
 

@@ -97,19 +97,6 @@ fn mistakes() -> Vec<Mistake> {
             ("algorithm", "source-hash"),
         ),
         Mistake {
-            name: "sctp",
-            annotations: &[("provider", "cloud1")],
-            spec: json!({"ports": [{"name": "a", "port": 80}, {"name": "b", "port": 81, "protocol": "SCTP"}]}),
-            says: &[
-                "spec.ports[1].protocol is \"SCTP\"",
-                "TCP and UDP only",
-                "for example \"TCP\"",
-            ],
-            correction: Correction::Spec(
-                json!({"ports": [{"name": "a", "port": 80, "protocol": "TCP"}]}),
-            ),
-        },
-        Mistake {
             name: "no-node-ports",
             annotations: &[("provider", "cloud1")],
             spec: json!({"allocateLoadBalancerNodePorts": false}),

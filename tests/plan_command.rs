@@ -2,6 +2,7 @@
 //! is, on a real control plane, with rights that only read.
 
 mod plan_command {
+    mod capabilities;
     pub mod out_of_reach;
     pub mod person;
     mod replicas;

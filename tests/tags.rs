@@ -105,3 +105,32 @@ async fn a_cloud_without_tags_gets_no_default_tags() -> Result<()> {
     ensure!(made(&test)?.settings.tags.is_empty());
     Ok(())
 }
+
+#[tokio::test]
+async fn default_tags_stay_although_the_cloud_has_no_tags_any_more() -> Result<()> {
+    let mut test = Environment::shared("losttags").await?;
+    test.extra_config =
+        "defaultTags: stage=test\ndriftInterval: 200ms\nsweepInterval: 200ms".into();
+    test.cloud1.set_capabilities(Some(Capabilities::all()));
+    let replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    test.until_ready("web").await?;
+    until_tags(&test, tags([("stage", "test")])).await?;
+
+    let without = Capabilities::all().without("tags");
+    test.cloud1.set_capabilities(Some(without));
+    let has = "mycloud_lb_cloud_capabilities{capability=\"tags\",cloud=\"cloud1\"}";
+    replica.until(has, |value| value == 0.0).await?;
+    test.annotate("web", &[("lb-bandwidth", Some("7M"))])
+        .await?;
+    eventually("the edit", SOON, async || {
+        Ok((made(&test)?.settings.bandwidth == "7M").then_some(()))
+    })
+    .await?;
+    let found = made(&test)?;
+    ensure!(
+        found.settings.tags == tags([("stage", "test")]),
+        "{found:?}"
+    );
+    Ok(())
+}

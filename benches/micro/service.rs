@@ -39,13 +39,15 @@ pub fn service() -> ServiceView {
         is_load_balancer: true,
         class: None,
         refused: Vec::new(),
+        too_large: Vec::new(),
         annotations: annotations
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         ports: vec![port("http", 80), port("https", 443)],
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
-        ip_family: Default::default(),
+        ip_families: Default::default(),
+        requires_dual_stack: false,
         health_check_node_port: None,
         requested_ip: None,
         default_tags: Default::default(),

@@ -9,7 +9,6 @@ use my_cloud_controller_manager::plan::annotation::{
     ALGORITHM, ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, LB_SPEC, PROVIDER, SOURCE_RANGES,
 };
 use my_cloud_controller_manager::plan::naming::{ServiceKey, ServiceUid};
-use my_cloud_controller_manager::plan::node_addresses::IpFamily;
 use my_cloud_controller_manager::plan::record::Record;
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 
@@ -93,10 +92,12 @@ impl Service<'_> {
             is_load_balancer: self.is_load_balancer,
             class: self.class.map(str::to_owned),
             refused: Vec::new(),
+            too_large: Vec::new(),
             ports: ports.collect(),
             source_ranges: Vec::new(),
             client_affinity_seconds: self.affinity,
-            ip_family: IpFamily::V4,
+            ip_families: Default::default(),
+            requires_dual_stack: false,
             health_check_node_port: None,
             requested_ip: None,
             default_tags: Default::default(),

@@ -3,10 +3,11 @@
 use my_cloud_controller_manager::kubernetes::condition::{ConditionReason, Readiness};
 use my_cloud_controller_manager::plan::Capabilities;
 use my_cloud_controller_manager::plan::annotation::{
-    ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, describe_unknown,
+    ENABLE, LB_BANDWIDTH, LB_CLOUD, LB_ID, PAUSED, describe_unknown,
 };
 use my_cloud_controller_manager::plan::excerpt::MESSAGE_LIMIT;
 use my_cloud_controller_manager::plan::load_balancer::{LoadBalancerSpec, Protocol};
+use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::problem::describe_problems;
 use my_cloud_controller_manager::plan::record::Record;
@@ -30,7 +31,7 @@ pub fn check(view: &ServiceView) -> Desired {
             assert!(!view.finalizer && queried.is_empty());
             assert!(!is_on || view.deleting);
         }
-        Desired::Released(release) => {
+        Desired::Released(release, _) => {
             assert!(view.finalizer && (!is_on || view.deleting));
             let has_class = view.class.is_some() || !view.is_load_balancer;
             // A typing error in the switch deletes nothing.
@@ -40,6 +41,10 @@ pub fn check(view: &ServiceView) -> Desired {
         Desired::Invalid(invalid) => {
             assert!(!view.deleting && view.is_load_balancer && view.class.is_none());
             check_problems(invalid);
+        }
+        Desired::Paused => {
+            let value = view.annotations.get(PAUSED.name()).map(String::as_str);
+            assert!(value == Some("true") && !view.deleting && queried.is_empty());
         }
         Desired::Managed(wanted) => {
             assert!(is_on && !view.deleting);
@@ -73,7 +78,12 @@ fn check_wanted(wanted: &Wanted, view: &ServiceView) {
     let spec = wanted.spec(cloud, &NodeAddresses::default());
     assert!(wanted.clouds.iter().all(|cloud| clouds.contains_key(cloud)));
     assert_eq!(wanted.owner, view.owner(&world::cluster()));
-    assert_eq!(spec.listeners.len(), view.ports.len());
+    for cloud in &wanted.clouds {
+        let listeners = wanted.spec(cloud, &NodeAddresses::default()).listeners;
+        let lacking = wanted.lacking_ports(cloud);
+        assert_eq!(listeners.len() + lacking.len(), view.ports.len());
+        assert!(!listeners.is_empty() || view.ports.is_empty());
+    }
     let asked = view
         .annotations
         .get(LB_BANDWIDTH.name())
@@ -86,8 +96,9 @@ fn check_wanted(wanted: &Wanted, view: &ServiceView) {
         let is_range = |range: &String| range.parse::<ipnet::IpNet>().is_ok();
         assert!(spec.source_ranges.iter().all(is_range), "{spec:?}");
     }
-    let is_basic = |cloud| clouds.get(cloud) == Some(&Capabilities::basic());
-    if wanted.clouds.iter().any(is_basic) {
+    let is_basic = |cloud: &&CloudName| clouds.get(*cloud) == Some(&Capabilities::basic());
+    for cloud in wanted.clouds.iter().filter(is_basic) {
+        let spec = wanted.spec(cloud, &NodeAddresses::default());
         assert!(is_for_basic(&spec), "{spec:?}");
     }
 }

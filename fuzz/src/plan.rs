@@ -9,7 +9,9 @@ mod scene;
 
 use my_cloud_controller_manager::plan::load_balancer::State;
 use my_cloud_controller_manager::plan::naming::CloudName;
-use my_cloud_controller_manager::plan::{Action, CloudView, Desired, Observed, Plan, plan};
+use my_cloud_controller_manager::plan::{
+    Action, CloudView, Desired, Disposal, Observed, Plan, plan,
+};
 
 use super::choices::Choices;
 use super::{desired_state, world};
@@ -52,6 +54,7 @@ fn check_target(action: &Action, observed: &Observed) {
     let (cloud, id) = match action {
         Action::Update { cloud, id, .. }
         | Action::Delete { cloud, id }
+        | Action::Release { cloud, id }
         | Action::ConfirmGone { cloud, id } => (cloud, id),
         _ => return,
     };
@@ -94,18 +97,21 @@ fn check_delete(cloud: &CloudName, before: &[Action], desired: &Desired) {
         "an old view deletes nothing"
     );
     match desired {
-        Desired::Released(_) => {}
+        Desired::Released(_, Disposal::Delete) => {}
+        Desired::Released(..) => panic!("a delete for {desired:?}"),
         Desired::Managed(wanted) => {
             assert!(!wanted.clouds.contains(cloud));
             let waits = |action: &Action| matches!(action, Action::AwaitServing { .. });
             assert!(before.iter().any(waits), "make before break");
         }
-        Desired::Unmanaged(_) | Desired::Invalid(_) => panic!("a delete for {desired:?}"),
+        Desired::Unmanaged(_) | Desired::Invalid(_) | Desired::Paused => {
+            panic!("a delete for {desired:?}")
+        }
     }
 }
 
 fn check_end(plan: &Plan, before: &[Action], desired: &Desired, observed: &Observed) {
-    assert!(matches!(desired, Desired::Released(_)), "{desired:?}");
+    assert!(matches!(desired, Desired::Released(..)), "{desired:?}");
     assert_eq!(
         before.len() + 1,
         plan.actions.len(),
@@ -115,7 +121,11 @@ fn check_end(plan: &Plan, before: &[Action], desired: &Desired, observed: &Obser
         let is_gone = |action: &Action| matches!(action, Action::ConfirmGone { cloud: gone, .. } if gone == cloud);
         match view {
             CloudView::Absent | CloudView::NameTaken => {}
-            CloudView::Present(_) => assert!(before.iter().any(is_gone), "{cloud}"),
+            CloudView::Present(_) => {
+                let is_off = |action: &Action| matches!(action, Action::Release { cloud: at, .. } if at == cloud);
+                let is_over = |action: &Action| is_gone(action) || is_off(action);
+                assert!(before.iter().any(is_over), "{cloud}");
+            }
             CloudView::NotConfigured | CloudView::Unreachable | CloudView::Unanswered => {
                 panic!("{cloud} is unknown")
             }

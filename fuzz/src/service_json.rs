@@ -20,7 +20,7 @@ const PREFIX: &str = "mycloud.com/";
 type Field = (&'static str, fn(&Value) -> bool);
 
 /// The fields whose value decides something.
-const FIELDS: [Field; 17] = [
+const FIELDS: [Field; 19] = [
     ("/metadata", Value::is_object),
     ("/metadata/namespace", Value::is_string),
     ("/metadata/uid", Value::is_string),
@@ -35,6 +35,8 @@ const FIELDS: [Field; 17] = [
     ("/spec/loadBalancerSourceRanges", is_texts),
     ("/spec/sessionAffinity", Value::is_string),
     ("/spec/ipFamilies", is_texts),
+    ("/spec/ipFamilyPolicy", Value::is_string),
+    ("/spec/loadBalancerIP", Value::is_string),
     ("/status", Value::is_object),
     ("/status/conditions", is_objects),
     ("/status/loadBalancer", Value::is_object),

@@ -120,8 +120,8 @@ fn client(profile: Profile) -> RestCloud {
         requests_per_second: 0,
         profile,
         addresses: AddressPolicy {
-            ranges: Vec::new(),
             service_ranges: vec![range.unwrap()],
+            ..AddressPolicy::default()
         },
         token_file: None,
         ca_file: None,

@@ -77,6 +77,8 @@ async fn live_claims(
 ) -> Result<HashMap<ServiceUid, Claim>, AppError> {
     let services = reads::list::<Service>(client).await;
     let services = services.map_err(|error| AppError::Orphans(error.to_string()))?;
+    // Whether a Service is managed, and whether a cloud has a list, does not depend on what the
+    // clouds tell.
     let (metadata_keys, clouds) = (config.metadata_keys(), config.known_clouds().clouds);
     let claims = services.into_iter().filter_map(|service| {
         let uid = ServiceUid::new(service.uid()?);

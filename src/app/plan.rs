@@ -47,13 +47,14 @@ pub async fn run(config: &Config, flags: &PlanArgs) -> Result<Output, AppError> 
     let nodes = reads::list::<Node>(&command.client).await;
     let nodes = nodes.map_err(|error| failed("the Nodes", &error))?;
     let never = CancellationToken::new();
-    let survey = Survey::new(
+    let mut survey = Survey::new(
         cluster,
         command.keys.clone(),
         config.known_clouds(),
         clouds::clients(config, Arc::new(|_| {}), &LogThrottle::default(), &never)?,
-        first_look(&nodes, config.node_settings()),
+        first_look(nodes, config.node_settings()),
     );
+    survey.ask_clouds().await;
     if flags.all {
         // Before the Services: one that is deleted in between must not seem to have lost
         // its load balancer.
@@ -79,6 +80,7 @@ fn output(flags: &PlanArgs, report: &Report, survey: &Survey) -> Output {
         PlanFormat::Text => report.text(),
     };
     let mut complaints: BTreeSet<String> = BTreeSet::new();
+    complaints.extend(survey.silent.values().cloned());
     complaints.extend(survey.out_of_reach.lock().values().cloned());
     for preview in &report.previews {
         if let Preview::Planned(planned) = preview {

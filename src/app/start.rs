@@ -13,6 +13,7 @@ use super::heartbeat::Heartbeat;
 use super::{AppError, ComponentExit, Components, api_server, clouds, observers, sight};
 use crate::admin::secure::SecureMetrics;
 use crate::admin::{self, CheckKind};
+use crate::cloud::ClusterRanges;
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::context::Watched;
 use crate::controller::memory::Memory;
@@ -26,9 +27,10 @@ use crate::error_chain::with_causes;
 use crate::kubernetes::data_version;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::instrumented_client;
-use crate::kubernetes::node_watch;
+use crate::kubernetes::node_watch::{self, Exchange, NodeReports};
 use crate::kubernetes::pulse;
 use crate::kubernetes::request_slots::RequestSlots;
+use crate::kubernetes::service_cidrs::ServiceCidrs;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_watch;
 use crate::kubernetes::service_writer::ServiceWriter;
@@ -99,11 +101,13 @@ impl Components {
             self.metrics.clone(),
         );
         self.events = Some(events.clone());
+        let memory = Arc::new(Memory::default());
         let (store, service_events) = service_watch::services(
             pulse::listening(watch_client.clone(), self.pulses.services.clone()),
             timing,
             self.eras.clone(),
             self.config.metadata_keys(),
+            memory.node_choices.clone(),
             self.metrics.clone(),
         );
         let services = ServiceWriter::new(
@@ -112,7 +116,9 @@ impl Components {
             slots,
             self.metrics.clone(),
         );
-        let context = self.context(services, cluster, store, events, watched_roles)?;
+        let service_cidrs = self.read_service_cidrs(client.clone()).await;
+        self.spawn("service-cidrs", service_cidrs.follow(watched_roles.clone()));
+        let context = self.context(services, cluster, store, memory, events, watched_roles)?;
         let context = Arc::new(context);
         self.export_memory(&context);
         self.show_plans(&context);
@@ -120,7 +126,7 @@ impl Components {
         let clean_up = finalizer_race::run(context.clone(), races);
         self.spawn("finalizer-races", clean_up);
         self.spawn("event-writer", write_events);
-        self.watch_nodes(watch_client, timing, context.roles.clone());
+        self.watch_nodes(watch_client, timing, &context);
         self.follow_data_version(client.clone(), timing, &context);
         let node_changes = node_changes::run(self.nodes.subscribe(), context.clone());
         self.spawn("node-changes", node_changes);
@@ -136,15 +142,35 @@ impl Components {
         Ok(())
     }
 
-    fn watch_nodes(&mut self, client: Client, timing: WatchTiming, roles: watch::Receiver<Role>) {
+    fn watch_nodes(&mut self, client: Client, timing: WatchTiming, context: &Context) {
         let client = pulse::listening(client, self.pulses.nodes.clone());
         let settings = self.config.node_settings();
         let watch_metrics = WatchMetrics::new(self.metrics.clone(), "node");
-        let (sets, eras) = (self.nodes.clone(), self.eras.subscribe());
-        let follow = node_watch::follow(client, timing, eras, settings, roles, sets, watch_metrics);
+        let (roles, eras) = (context.roles.clone(), self.eras.subscribe());
+        let exchange = Exchange {
+            choices: context.memory.node_choices.clone(),
+            sets: self.nodes.clone(),
+        };
+        let reports = NodeReports {
+            events: context.events.clone(),
+            watch_metrics,
+        };
+        let follow = node_watch::follow(client, timing, eras, settings, roles, exchange, reports);
         self.spawn("node-watch", follow);
         let (pulses, sees) = (self.pulses.clone(), self.sees.clone());
         self.spawn("sight", sight::follow(pulses, timing.blind_after(), sees));
+    }
+
+    /// Lets no cloud claim an address of the cluster's own Services, as far as the API server
+    /// shows their ranges.
+    async fn read_service_cidrs(&mut self, client: Client) -> ServiceCidrs {
+        let ranges = ClusterRanges::default();
+        for cloud in &mut self.config.clouds {
+            cloud.addresses.cluster_ranges = ranges.clone();
+        }
+        let mut service_cidrs = ServiceCidrs::new(client, ranges);
+        service_cidrs.read().await;
+        service_cidrs
     }
 
     /// Begins anew when the data of the API server went back in time.
@@ -195,6 +221,7 @@ impl Components {
         services: ServiceWriter,
         cluster: ClusterId,
         services_store: Store<Service>,
+        memory: Arc<Memory>,
         events: Events,
         roles: watch::Receiver<Role>,
     ) -> Result<Context, AppError> {
@@ -230,7 +257,7 @@ impl Components {
             metrics: self.metrics.clone(),
             tracer: self.tracer.clone(),
             log_throttle,
-            memory: Arc::new(Memory::default()),
+            memory,
             queue: Workqueue::new(concurrency, self.metrics.clone()),
             roles,
             stopping: self.stopping.clone(),

@@ -5,8 +5,10 @@
 //! would take traffic from whom it belongs to.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
+use parking_lot::RwLock;
 
 use super::body::excerpt;
 use super::bounds;
@@ -21,7 +23,35 @@ pub struct AddressPolicy {
     pub ranges: Vec<IpNet>,
     /// The ranges of the cluster's own Services, whose addresses no cloud may claim.
     pub service_ranges: Vec<IpNet>,
+    /// The same, as the cluster shows them.
+    pub cluster_ranges: ClusterRanges,
 }
+
+/// Ranges that are read while clouds are called. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterRanges(Arc<RwLock<Vec<IpNet>>>);
+
+impl ClusterRanges {
+    pub fn get(&self) -> Vec<IpNet> {
+        self.0.read().clone()
+    }
+
+    pub fn set(&self, ranges: Vec<IpNet>) {
+        *self.0.write() = ranges;
+    }
+
+    fn contain(&self, ip: IpAddr) -> bool {
+        self.0.read().iter().any(|range| range.contains(&ip))
+    }
+}
+
+impl PartialEq for ClusterRanges {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for ClusterRanges {}
 
 impl AddressPolicy {
     /// The addresses to publish of those that a cloud shows; `total` is their number if
@@ -77,7 +107,8 @@ impl AddressPolicy {
     }
 
     fn check(&self, ip: IpAddr) -> Result<(), &'static str> {
-        if self.service_ranges.iter().any(|range| range.contains(&ip)) {
+        let is_own = self.service_ranges.iter().any(|range| range.contains(&ip));
+        if is_own || self.cluster_ranges.contain(ip) {
             return Err("belongs to the cluster's own Services");
         }
         if let Some(rule) = unusable(ip) {
@@ -161,6 +192,7 @@ mod tests {
         let policy = AddressPolicy {
             ranges: Vec::new(),
             service_ranges: ranges(&["10.96.0.0/12", "fd00:10:96::/112"]),
+            cluster_ranges: ClusterRanges::default(),
         };
         let refused = [
             ("127.0.0.1", "loopback"),
@@ -212,7 +244,7 @@ mod tests {
         let allows = |allowed: &[&str], ip: &str| {
             let policy = AddressPolicy {
                 ranges: ranges(allowed),
-                service_ranges: Vec::new(),
+                ..AddressPolicy::default()
             };
             !shown(&policy, &[ip], None).is_empty()
         };

@@ -30,6 +30,13 @@ pub(super) const LIST_BYTES: usize = 256 << 20;
 /// Maximum number of bytes that the load balancers of a list may occupy in memory: room for
 /// 25,000 usual ones, which have 600 bytes each beside the back ends that they share.
 pub(super) const LIST_KEPT: usize = 16 << 20;
+/// Maximum number of bytes that one load balancer may occupy in memory beside its back ends.
+/// The largest that a Service may ask for has 256 listeners with the longest names, paths and
+/// application protocols, 500 source ranges and 40 tags, some 230 KiB.
+pub(super) const LOAD_BALANCER: usize = 256 << 10;
+/// Maximum number of back ends of one load balancer: twice the Nodes of the largest cluster that
+/// Kubernetes supports.
+pub(super) const BACK_ENDS: usize = 10_000;
 /// Maximum duration of a list: the default interval between two lists.
 pub(super) const LIST_TIME: Duration = Duration::from_secs(300);
 /// Maximum number of bytes of a page token.

@@ -17,6 +17,8 @@ pub enum Verb {
     Create,
     Delete,
     Update,
+    /// Takes the owner off.
+    Release,
     /// Reads one load balancer.
     Query,
     /// Reads one page of the load balancers of a cluster.
@@ -33,7 +35,10 @@ impl Verb {
 
     /// Whether the call changes a load balancer.
     pub fn is_mutation(self) -> bool {
-        matches!(self, Self::Create | Self::Delete | Self::Update)
+        matches!(
+            self,
+            Self::Create | Self::Delete | Self::Update | Self::Release
+        )
     }
 }
 

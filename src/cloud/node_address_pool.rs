@@ -4,12 +4,14 @@ use parking_lot::Mutex;
 
 use crate::plan::node_addresses::NodeAddresses;
 
-/// Number of sets that are remembered. The load balancers of a cloud have the current
-/// Nodes, or, while an update of all of them is under way, those of the last few changes.
-const SETS: usize = 8;
+/// Maximum number of sets that are remembered. The load balancers of a cloud have one set for
+/// each choice of Nodes ([`CHOICES`](crate::kubernetes::node_watch::CHOICES)), or, while an
+/// update of all of them is under way, those of the last few changes. A cloud on which each has
+/// other back ends must not make each search longer.
+const SETS: usize = 256;
 
-/// The sets that the last requests and responses of one cloud had, newest first. Without
-/// it, each of thousands of load balancers in a list would have its own copy of the same
+/// The sets that the requests and responses of one cloud had and that are in use, newest
+/// first. Without it, each of thousands of load balancers in a list would have its own copy of the same
 /// thousand addresses.
 #[derive(Debug, Default)]
 pub(super) struct NodeAddressPool(Mutex<Vec<NodeAddresses>>);
@@ -21,6 +23,7 @@ impl NodeAddressPool {
         let mut sets = self.0.lock();
         let known = sets.iter().position(|known| *known == set);
         let set = known.map_or(set, |index| sets.remove(index));
+        sets.retain(NodeAddresses::is_in_use);
         sets.truncate(SETS - 1);
         sets.insert(0, set.clone());
         set
@@ -48,12 +51,25 @@ mod tests {
     #[test]
     fn a_set_that_no_response_shows_any_more_is_forgotten() {
         let pool = NodeAddressPool::default();
-        let (old, current) = (pool.shared(set(0)), pool.shared(set(255)));
-        for last in 1..=SETS {
-            pool.shared(set(last as u8));
+        let current = pool.shared(set(255));
+        for last in 1..200 {
+            pool.shared(set(last));
             assert!(pool.shared(set(255)).is_shared_with(&current), "in use");
         }
-        assert!(!pool.shared(set(0)).is_shared_with(&old));
+        assert_eq!(pool.0.lock().len(), 1, "the others are not in use");
+    }
+
+    #[test]
+    fn a_cloud_where_all_differ_costs_no_more_than_the_bound() {
+        let pool = NodeAddressPool::default();
+        let set = |last: u16| {
+            let [high, low] = last.to_be_bytes();
+            NodeAddresses::from([IpAddr::from([10, 0, high, low])])
+        };
+        let sets: Vec<_> = (0..2 * SETS as u16)
+            .map(|last| pool.shared(set(last)))
+            .collect();
         assert_eq!(pool.0.lock().len(), SETS);
+        assert!(!pool.shared(set(0)).is_shared_with(&sets[0]), "forgotten");
     }
 }

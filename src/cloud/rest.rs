@@ -22,13 +22,15 @@ use super::settings::RestSettings;
 use super::span::CallSpan;
 use super::token::TokenFile;
 use super::transport::{self, CloudSetupError};
-use super::wire::{DeleteBody, DesiredBody, LoadBalancerBody, Object, QueryBody, Reading};
+use super::wire::{
+    DeleteBody, DesiredBody, LoadBalancerBody, Object, QueryBody, Reading, ReleaseBody,
+};
 use super::{Cloud, Told, Which};
 use super::{body, bounds};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
-use crate::plan::naming::{ClusterId, LoadBalancerId};
+use crate::plan::naming::{ClusterId, LoadBalancerId, Owner};
 use crate::priority::Priority;
 use crate::telemetry::log_throttle::LogThrottle;
 
@@ -45,6 +47,7 @@ pub struct RestCloud {
 struct ApiUrls {
     create: Url,
     delete: Url,
+    release: Url,
     update: Url,
     query: Url,
     list: Url,
@@ -62,6 +65,7 @@ impl RestCloud {
         let urls = ApiUrls {
             create: address(Verb::Create)?,
             delete: address(Verb::Delete)?,
+            release: address(Verb::Release)?,
             update: address(Verb::Update)?,
             query: address(Verb::Query)?,
             list: address(Verb::List)?,
@@ -324,6 +328,27 @@ impl Cloud for RestCloud {
             permit: Some(permit),
             idempotency_key: None,
             body: json(&DeleteBody { lb_id: id }),
+            limit: bounds::ONE,
+        };
+        let call = self.api_client.call(span, api_request, |_| Ok(()));
+        call.map(|result| none_if_not_found(result, ())).boxed()
+    }
+
+    fn release<'a>(
+        &'a self,
+        permit: &'a WritePermit,
+        id: &'a LoadBalancerId,
+        owner: &'a Owner,
+    ) -> BoxFuture<'a, Result<(), CloudError>> {
+        let span = self.span(Verb::Release, &self.urls.release);
+        span.id(id);
+        let api_request = ApiRequest {
+            verb: Verb::Release,
+            address: &self.urls.release,
+            priority: Priority::User,
+            permit: Some(permit),
+            idempotency_key: None,
+            body: json(&ReleaseBody { lb_id: id, owner }),
             limit: bounds::ONE,
         };
         let call = self.api_client.call(span, api_request, |_| Ok(()));

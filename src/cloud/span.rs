@@ -93,7 +93,7 @@ impl CallSpan {
         self.trace.note("code", code.to_owned());
         // For these, "not found" is a result rather than an error.
         let is_result = |error: &&CloudError| match self.verb {
-            Verb::Query | Verb::Delete => error.kind() == ErrorKind::NotFound,
+            Verb::Query | Verb::Delete | Verb::Release => error.kind() == ErrorKind::NotFound,
             Verb::Capabilities => {
                 matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported)
             }

@@ -8,6 +8,8 @@ mod owner;
 mod page;
 mod request;
 mod response;
+#[cfg(test)]
+mod size_tests;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -22,7 +24,7 @@ use health_check::HealthCheckBody;
 pub(super) use capabilities::CapabilitiesBody;
 pub(super) use object::Object;
 pub(super) use page::read_page;
-pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody};
+pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody, ReleaseBody};
 pub(super) use response::{LoadBalancerBody, Reading};
 
 use crate::plan::health_check::HealthCheck;

@@ -12,7 +12,7 @@ use super::error::{ConfigErrors, Violation, quote};
 use super::fields::Fields;
 use super::validation;
 use super::yaml::Node;
-use crate::cloud::{AddressPolicy, Profile, RestSettings};
+use crate::cloud::{AddressPolicy, ClusterRanges, Profile, RestSettings};
 use crate::plan::naming::CloudName;
 
 pub(super) const FIELDS: [&str; 9] = [
@@ -155,6 +155,7 @@ fn read_one(
         addresses: AddressPolicy {
             ranges,
             service_ranges: service_ranges.to_vec(),
+            cluster_ranges: ClusterRanges::default(),
         },
         token_file,
         ca_file,

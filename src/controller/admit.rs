@@ -11,7 +11,7 @@ use super::report::changes;
 use super::workqueue::{CloudSet, Need, Work};
 use crate::plan::naming::CloudName;
 use crate::plan::problem::{self, ProblemKind};
-use crate::plan::{Action, Backends, Desired, Plan, Urgency, plan};
+use crate::plan::{Action, Backends, Desired, Disposal, Plan, Urgency, plan};
 use crate::priority::Priority;
 
 /// An attempt that may call the clouds it needs.
@@ -46,17 +46,23 @@ pub fn admit<'a>(
     context: &'a Context,
 ) -> Result<Admitted<'a>, Skip> {
     let nodes = service.nodes.as_ref().ok_or(Skip::UntilChange)?;
-    let backends = nodes.backends(service.view.ip_family);
+    let backends = nodes.backends(service.view.ip_families);
     let can = context.known_clouds();
     if let Some(need) = first_answers(service, &can.untold, context) {
         return Err(Skip::UntilPlace(need));
     }
-    let queries = cloud_queries(
+    let mut queries = cloud_queries(
         &service.view,
         &service.desired,
         &can.clouds,
         context.sources(),
     );
+    let (backoff, uid) = (&context.memory.cloud_backoff, &service.view.uid);
+    let resting = backoff.resting(uid, service.spec_hash, nodes.version);
+    let rest = queries
+        .iter_mut()
+        .filter(|query| resting.contains(&query.name));
+    rest.for_each(CloudQuery::rest);
     let clouds: CloudSet = queries
         .iter()
         .filter(|query| query.may_call())
@@ -68,7 +74,12 @@ pub fn admit<'a>(
         .map(|query| Some((query.name.clone(), query.known(is_listed)?)))
         .collect();
     let known = known.map(|known| {
-        ObservedClouds::of(&service.view, service.kept.clone(), backends.clone(), known)
+        ObservedClouds::of(
+            &service.view,
+            service.unmet.clone(),
+            backends.clone(),
+            known,
+        )
     });
     let planned = known
         .as_ref()
@@ -112,7 +123,16 @@ fn first_answers(
         Desired::Invalid(invalid) if problem::kind(&invalid.problems) == ProblemKind::Untold => {
             untold.iter().cloned().collect()
         }
-        Desired::Invalid(_) | Desired::Released(_) | Desired::Unmanaged(_) => return None,
+        Desired::Released(_, Disposal::Retain { .. }) => {
+            let recorded = service.view.record.clouds();
+            recorded
+                .filter(|cloud| untold.contains(cloud))
+                .cloned()
+                .collect()
+        }
+        Desired::Invalid(_) | Desired::Released(..) | Desired::Paused | Desired::Unmanaged(_) => {
+            return None;
+        }
     };
     (!context.queue.are_listed(&clouds)).then(|| Need {
         clouds,
@@ -151,7 +171,7 @@ fn priority(service: &ObservedService, planned: Option<&Plan>, context: &Context
         // After a change of leader, only the plan shows an edit.
         None => planned.is_some_and(|plan| plan.actions.iter().any(is_urgent)),
     };
-    let is_released = matches!(service.desired, Desired::Released(_));
+    let is_released = matches!(service.desired, Desired::Released(..));
     if (view.deleting || is_released || is_edit || !service.was_ready) && !is_repair {
         Priority::User
     } else {

@@ -19,13 +19,16 @@ use tokio::time::{sleep, timeout};
 use super::Context;
 use super::attempt::{ApplyResult, ObservedClouds, ObservedService, Repairs};
 use super::error::ReconcileError;
+use super::memory::left_calls::Left;
 use super::memory::own_writes::Part;
 use super::observe::PATIENCE;
 use super::pace::PacedPlan;
 use super::report::{events, metrics};
+use super::workqueue::KeptPlaces;
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
-use crate::plan::execution::{Certainty, Execution, Lane, Reach};
+use crate::plan::execution::{Certainty, Effect, Execution, Lane, Reach};
+use crate::plan::kept::Kept;
 use crate::plan::naming::CloudName;
 use crate::plan::{Action, Plan, Waiting};
 use crate::telemetry::traces;
@@ -54,6 +57,7 @@ pub struct Performance<'e> {
     under_way: FuturesUnordered<BoxFuture<'e, (Lane, End)>>,
     /// The clouds whose calls it leaves behind.
     pub left: BTreeSet<CloudName>,
+    has_left_updates: bool,
 }
 
 impl<'a> Executor<'a> {
@@ -99,6 +103,8 @@ pub async fn apply<'e>(
         errors,
         disowned,
     } = clouds;
+    let backoff = &executor.context.memory.cloud_backoff;
+    let resting = backoff.failures(&executor.service.view.uid, &observed);
     let (execution, waiting) = Execution::new(plan, observed);
     let mut performance = Performance {
         executor,
@@ -107,10 +113,12 @@ pub async fn apply<'e>(
             begun: BTreeSet::new(),
             actions: Vec::new(),
             errors: errors.into_values().map(ReconcileError::from).collect(),
+            resting,
             waiting,
         },
         under_way: FuturesUnordered::new(),
         left: BTreeSet::new(),
+        has_left_updates: false,
     };
     performance.run().await;
     let Progress {
@@ -118,17 +126,20 @@ pub async fn apply<'e>(
         begun: _,
         actions,
         errors,
+        resting,
         waiting,
     } = &mut performance.progress;
     let result = ApplyResult {
-        observed: execution.observed().clone(),
+        observed: execution.observed().without_answers_of(&performance.left),
         object: executor.object.lock().clone(),
         actions: std::mem::take(actions),
         errors: std::mem::take(errors),
+        resting: std::mem::take(resting),
         waiting: std::mem::take(waiting),
         disowned,
         repairs: executor.repairs.clone(),
         restored: std::mem::take(&mut executor.restored.lock()),
+        left_updates: performance.has_left_updates,
     };
     (result, performance)
 }
@@ -185,7 +196,13 @@ impl Performance<'_> {
         } = self.executor;
         self.left = self.progress.execution.leave();
         for cloud in &self.left {
-            context.memory.left_calls.leave(&service.view.uid, cloud);
+            let is_update = self.progress.is_update(&Lane::Cloud(cloud.clone()));
+            self.has_left_updates |= is_update;
+            let what = if is_update { Left::Update } else { Left::Other };
+            context
+                .memory
+                .left_calls
+                .leave(&service.view.uid, cloud, what);
             let waiting = Waiting::Unanswered(cloud.clone());
             self.progress.waiting.insert(waiting);
         }
@@ -193,7 +210,7 @@ impl Performance<'_> {
 
     /// Waits for the calls that were left behind, and hands over to the next attempt what
     /// each has shown.
-    pub async fn finish(mut self) {
+    pub async fn finish(mut self, places: &KeptPlaces) {
         let Executor {
             service, context, ..
         } = self.executor;
@@ -208,12 +225,15 @@ impl Performance<'_> {
             let Lane::Cloud(cloud) = &lane else {
                 continue;
             };
+            let unmet = &self.progress.execution.observed().unmet;
+            context.memory.learn_unmet(&service.view.uid, cloud, unmet);
             if !std::mem::take(&mut self.progress.waiting).is_empty() {
                 self.under_way.push(rest(lane, context).boxed());
             } else if self.progress.execution.effect(&lane).is_none() {
                 let errors = self.progress.errors.drain(..);
                 let error = errors.filter_map(ReconcileError::into_cloud).next();
                 context.call_ended(&service.view, cloud, error.map_or(Ok(None), Err));
+                places.give_back(cloud);
             }
         }
     }
@@ -227,6 +247,7 @@ struct Progress {
     /// As in [`ApplyResult`].
     actions: Vec<Action>,
     errors: Vec<ReconcileError>,
+    resting: Vec<Arc<ReconcileError>>,
     waiting: BTreeSet<Waiting>,
 }
 
@@ -247,6 +268,7 @@ impl Progress {
         self.begun.remove(lane);
         match end {
             End::Action(Ok(outcome)) => {
+                self.remember_repair(lane, executor);
                 let action = self.execution.succeeded(lane, outcome);
                 if let Some(action) = &action {
                     metrics::count_repair(action, &executor.repairs, executor.context);
@@ -257,6 +279,30 @@ impl Progress {
             End::ServiceChecked { is_gone } => self.execution.service_checked(is_gone),
             End::Undone => self.execution.undone(),
             End::Rested => {}
+        }
+    }
+
+    fn is_update(&self, lane: &Lane) -> bool {
+        let effect = self.execution.effect(lane);
+        matches!(effect, Some(Effect::Apply(Action::Update { .. })))
+    }
+
+    /// Remembers what the update under way in a lane has repaired.
+    fn remember_repair(&self, lane: &Lane, executor: &Executor<'_>) {
+        let observed = self.execution.observed();
+        let Some(Effect::Apply(Action::Update { cloud, request, .. })) =
+            self.execution.effect(lane)
+        else {
+            return;
+        };
+        let found = observed.load_balancer(cloud);
+        let found = found.filter(|_| executor.repairs.contains_key(cloud));
+        let read = found.map(|found| observed.as_requested(cloud, found));
+        let difference = read.and_then(|read| Kept::before_update(&request.spec, &read));
+        if let Some(difference) = difference {
+            let (service, memory) = (executor.service, &executor.context.memory);
+            let (uid, spec_hash) = (&service.view.uid, service.spec_hash);
+            memory.repairs.record(uid, spec_hash, cloud, difference);
         }
     }
 

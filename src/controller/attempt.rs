@@ -12,7 +12,7 @@ use super::workqueue::Need;
 use crate::cloud::CloudError;
 use crate::kubernetes::node_watch::NodeSet;
 use crate::kubernetes::service_object::Service;
-use crate::plan::kept::Kept;
+use crate::plan::kept::Unmet;
 use crate::plan::load_balancer::State;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::service::ServiceView;
@@ -58,8 +58,8 @@ pub struct ObservedService {
     /// Whether every load balancer served, by our condition: its status was "True", or
     /// only Nodes were missing.
     pub was_ready: bool,
-    /// What the clouds keep otherwise than it was requested, by earlier attempts.
-    pub kept: BTreeMap<CloudName, Kept>,
+    /// What earlier attempts know of the values that the clouds show otherwise than requested.
+    pub unmet: Unmet,
     /// Whether the Service was edited since this leader saw it in sync; `None` if this
     /// leader has not seen that.
     pub is_edited: Option<bool>,
@@ -112,12 +112,12 @@ impl ObservedClouds {
     /// The state that queries have shown so far.
     pub fn of(
         view: &ServiceView,
-        kept: BTreeMap<CloudName, Kept>,
+        unmet: Unmet,
         backends: Backends,
         results: impl IntoIterator<Item = (CloudName, QueryResult)>,
     ) -> Self {
         let observed = Observed {
-            kept,
+            unmet,
             ..Observed::of_service(view, backends)
         };
         let mut clouds = Self {
@@ -131,7 +131,7 @@ impl ObservedClouds {
                 .extend(disowned.map(|id| (name.clone(), id)));
             clouds.observed.clouds.insert(name, view);
         }
-        clouds.observed.forget_resolved();
+        clouds.observed.resolve_unmet();
         clouds
     }
 }
@@ -160,6 +160,8 @@ pub struct ApplyResult {
     pub actions: Vec<Action>,
     /// The errors, in order.
     pub errors: Vec<ReconcileError>,
+    /// The last errors of the clouds without which the attempt went on.
+    pub resting: Vec<Arc<ReconcileError>>,
     /// The waits, which are not errors.
     pub waiting: BTreeSet<Waiting>,
     /// As in [`ObservedClouds`].
@@ -168,12 +170,21 @@ pub struct ApplyResult {
     pub repairs: Repairs,
     /// The parts of the Service that another writer had changed, and that were restored.
     pub restored: BTreeSet<Part>,
+    /// Whether an update was left behind.
+    pub left_updates: bool,
 }
 
 impl ApplyResult {
-    /// The errors, then the waits.
+    /// The errors, those of clouds that rest too.
+    pub fn failures(&self) -> impl Iterator<Item = &ReconcileError> {
+        self.errors
+            .iter()
+            .chain(self.resting.iter().map(Arc::as_ref))
+    }
+
+    /// The errors, those of clouds that rest too, then the waits.
     pub fn unfinished(&self) -> impl Iterator<Item = Unfinished<'_>> {
-        Unfinished::all(&self.errors, &self.waiting)
+        Unfinished::all(self.failures(), &self.waiting)
     }
 
     /// Why the Service itself is refused; `None` if it is not.

@@ -13,7 +13,6 @@ use tokio::time::sleep;
 use super::Context;
 use super::cloud_handle::CloudHandle;
 use super::resync::spread;
-use crate::cloud::{Quota, Told};
 use crate::kubernetes::condition::{self, ConditionReason};
 use crate::kubernetes::service;
 use crate::kubernetes::service_object::Service;
@@ -42,19 +41,12 @@ pub async fn follow(name: &CloudName, cloud: &CloudHandle, interval: Duration, c
 
 /// Asks the cloud, and queues the Services that the answer concerns.
 pub async fn ask(name: &CloudName, cloud: &CloudHandle, context: &Context) {
-    let told = match cloud.client.capabilities().await {
-        Ok(told) => told,
+    let (capabilities, quota) = match cloud.client.capabilities().await {
+        Ok(told) => cloud.told(told),
         Err(error) => {
             tracing::warn!(cloud = %name, %error, "the cloud did not tell what it can do; what it told last counts");
             return;
         }
-    };
-    let (capabilities, quota) = match told {
-        Some(Told {
-            capabilities,
-            quota,
-        }) => (capabilities, quota),
-        None => (cloud.profile_capabilities.clone(), Quota::default()),
     };
     context
         .metrics
@@ -89,8 +81,7 @@ fn learn(name: &CloudName, capabilities: Capabilities, context: &Context) -> (bo
         }
         if is_first || has_changed {
             let mut next = KnownClouds::clone(known);
-            next.untold.remove(name);
-            next.clouds.insert(name.clone(), capabilities);
+            next.learn(name.clone(), capabilities);
             *known = Arc::new(next);
         }
         is_first || has_changed

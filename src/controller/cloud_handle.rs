@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::cloud::{Cloud, Inventory};
+use crate::cloud::{Cloud, Inventory, Quota, Told};
 use crate::plan::Capabilities;
 
 /// A cloud's client and inventory.
@@ -25,6 +25,17 @@ impl CloudHandle {
             profile_capabilities,
             inventory: Inventory::default(),
             doubt: Notify::new(),
+        }
+    }
+
+    /// What an answer of the cloud about itself means; `None` if its API does not tell.
+    pub fn told(&self, told: Option<Told>) -> (Capabilities, Quota) {
+        match told {
+            Some(Told {
+                capabilities,
+                quota,
+            }) => (capabilities, quota),
+            None => (self.profile_capabilities.clone(), Quota::default()),
         }
     }
 }

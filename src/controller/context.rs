@@ -15,7 +15,7 @@ use super::observe::cloud_query::Sources;
 use super::workqueue::Workqueue;
 use crate::election::{Leadership, Role};
 use crate::kubernetes::events::Events;
-use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::node_watch::NodeSets;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
 use crate::kubernetes::{MetadataKeys, service};
@@ -55,7 +55,7 @@ pub struct Watched {
     /// Whether all Services were listed once.
     pub services_listed: watch::Receiver<bool>,
     /// `None` until all Nodes were listed.
-    pub nodes: watch::Receiver<Option<NodeSet>>,
+    pub nodes: watch::Receiver<Option<NodeSets>>,
 }
 
 impl Context {

@@ -111,10 +111,10 @@ pub enum Unfinished<'a> {
 impl<'a> Unfinished<'a> {
     /// The errors, then the waits.
     pub fn all(
-        errors: &'a [ReconcileError],
+        errors: impl IntoIterator<Item = &'a ReconcileError>,
         waiting: &'a BTreeSet<Waiting>,
     ) -> impl Iterator<Item = Self> {
-        let errors = errors.iter().map(Self::Failed);
+        let errors = errors.into_iter().map(Self::Failed);
         errors.chain(waiting.iter().map(Self::Waiting))
     }
 
@@ -139,6 +139,8 @@ impl<'a> Unfinished<'a> {
                     ProblemKind::Unsupported => Reason::Unsupported,
                     ProblemKind::Untold => Reason::CloudUnavailable,
                 },
+                Waiting::Paused => Reason::Paused,
+                Waiting::CannotRetain(_) => Reason::Unsupported,
                 Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) => Reason::CloudUnavailable,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
                 Waiting::ShownTwice { .. } => Reason::SharedAccount,

@@ -2,6 +2,7 @@
 //! leader starts without it: the clouds' lists show what it needs.
 
 pub mod changes;
+pub mod cloud_backoff;
 pub mod drift;
 pub mod edits;
 pub mod event_dedup;
@@ -11,15 +12,20 @@ pub mod node_sync;
 pub mod own_writes;
 pub mod pending_creates;
 pub mod per_service;
+pub mod repairs;
 pub mod requeue;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
+use super::attempt::SpecHash;
 use super::report::spans::ProvisioningTraces;
-use crate::plan::kept::Kept;
+use crate::kubernetes::node_watch::NodeChoices;
+use crate::plan::kept::Unmet;
 use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::record::Ingress;
 use changes::PendingChanges;
+use cloud_backoff::CloudBackoff;
 use drift::Drift;
 use edits::EditBudget;
 use event_dedup::EventDedup;
@@ -29,6 +35,7 @@ use node_sync::NodeSync;
 use own_writes::OwnWrites;
 use pending_creates::PendingCreates;
 use per_service::PerService;
+use repairs::RepeatedRepairs;
 use requeue::RequeuePolicy;
 
 /// Every per-Service store of this replica.
@@ -36,10 +43,14 @@ use requeue::RequeuePolicy;
 pub struct Memory {
     /// The delays until the next attempts.
     pub requeue: RequeuePolicy,
+    /// The clouds that failed, which rest meanwhile.
+    pub cloud_backoff: CloudBackoff,
     /// The edits that users may still make without a delay.
     pub edits: EditBudget,
     /// The Services that were in sync, and the slots of repairs.
     pub drift: Drift,
+    /// The repairs that may have been undone.
+    pub repairs: RepeatedRepairs,
     /// The Events that were emitted already.
     pub event_dedup: EventDedup,
     /// Our own writes that the watch has not shown yet.
@@ -54,22 +65,60 @@ pub struct Memory {
     pub changes: PendingChanges,
     /// The traces of the Services that wait for their first address.
     pub provisioning_traces: ProvisioningTraces,
+    /// Which Nodes the Services choose, which the watch of the Nodes needs to know.
+    pub node_choices: Arc<NodeChoices>,
     /// The load balancers that have the current Nodes as back ends.
     pub node_sync: NodeSync,
-    /// What the clouds keep otherwise than it was requested.
-    pub kept: PerService<BTreeMap<CloudName, Kept>>,
+    /// What the clouds show otherwise than it was requested, apart from `repairs`.
+    unmet: PerService<Unmet>,
     /// The addresses that the status of a Service had after its last attempt.
     pub published: PerService<Vec<Ingress>>,
 }
 
 impl Memory {
+    /// What is known of the values that the clouds show otherwise than a Service requests.
+    pub fn unmet(&self, uid: &ServiceUid, spec_hash: SpecHash) -> Unmet {
+        Unmet {
+            given_up: self.repairs.given_up(uid, spec_hash),
+            ..self.unmet.get(uid).unwrap_or_default()
+        }
+    }
+
+    /// Keeps for the next attempt what this one has shown.
+    pub fn set_unmet(&self, uid: &ServiceUid, unmet: Unmet) {
+        let Unmet {
+            under_way,
+            kept,
+            given_up: _,
+        } = unmet;
+        if under_way.is_empty() && kept.is_empty() {
+            self.unmet.forget(uid);
+            return;
+        }
+        let unmet = Unmet {
+            under_way,
+            kept,
+            ..Unmet::default()
+        };
+        self.unmet.insert(uid, unmet);
+    }
+
+    /// Keeps what a call that was left behind has shown of its cloud.
+    pub fn learn_unmet(&self, uid: &ServiceUid, cloud: &CloudName, shown: &Unmet) {
+        let mut unmet = self.unmet.get(uid).unwrap_or_default();
+        unmet.replace(cloud, shown);
+        self.set_unmet(uid, unmet);
+    }
+
     /// Drops the state of a deleted Service.
     pub fn forget(&self, uid: &ServiceUid) {
         // Destructured exhaustively: a store that is left out does not compile.
         let Self {
             requeue,
+            cloud_backoff,
             edits,
             drift,
+            repairs,
             event_dedup,
             mutation_cache,
             own_writes,
@@ -77,13 +126,16 @@ impl Memory {
             left_calls,
             changes,
             provisioning_traces,
+            node_choices,
             node_sync,
-            kept,
+            unmet,
             published,
         } = self;
         requeue.forget(uid);
+        cloud_backoff.forget(uid);
         edits.forget(uid);
         drift.forget(uid);
+        repairs.forget(uid);
         event_dedup.forget(uid);
         mutation_cache.forget(uid);
         own_writes.forget(uid);
@@ -91,8 +143,9 @@ impl Memory {
         left_calls.forget(uid);
         changes.forget(uid);
         provisioning_traces.forget(uid);
+        node_choices.forget(uid);
         node_sync.forget(uid);
-        kept.forget(uid);
+        unmet.forget(uid);
         published.forget(uid);
     }
 
@@ -101,8 +154,10 @@ impl Memory {
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
         let Self {
             requeue,
+            cloud_backoff,
             edits,
             drift,
+            repairs,
             event_dedup,
             mutation_cache,
             own_writes,
@@ -112,21 +167,25 @@ impl Memory {
             left_calls,
             changes,
             provisioning_traces,
+            node_choices,
             node_sync,
-            kept,
+            unmet,
             published,
         } = self;
         requeue.retain(alive);
+        cloud_backoff.retain(alive);
         edits.retain(alive);
         drift.retain(alive);
+        repairs.retain(alive);
         event_dedup.retain(alive);
         mutation_cache.retain(alive);
         own_writes.retain(alive);
         left_calls.retain(alive);
         changes.retain(alive);
         provisioning_traces.retain(alive);
+        node_choices.retain(alive);
         node_sync.retain(alive);
-        kept.retain(alive);
+        unmet.retain(alive);
         published.retain(alive);
     }
 }

@@ -1,21 +1,44 @@
-//! Reconciles after a change of the Nodes: every Service may need other back ends.
+//! Reconciles after a change of the Nodes: the Services that choose among those that have
+//! changed may need other back ends.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::Context;
-use crate::kubernetes::node_watch::NodeSet;
+use super::context::uid;
+use crate::kubernetes::node_watch::{Change, NodeSets};
+use crate::plan::node_choice::Chosen;
 use crate::priority::Priority;
 
-/// Reconciles every Service whenever the Nodes change.
-pub async fn run(mut nodes: watch::Receiver<Option<NodeSet>>, context: Arc<Context>) {
+/// Reconciles Services whenever the Nodes that they choose change.
+pub async fn run(mut nodes: watch::Receiver<Option<NodeSets>>, context: Arc<Context>) {
+    let mut before = None;
     while nodes.changed().await.is_ok() {
-        if let Some(nodes) = &*nodes.borrow_and_update() {
-            context.metrics.nodes.changed(nodes);
-            context.memory.node_sync.nodes_changed();
+        let now = nodes.borrow_and_update().clone();
+        if let Some(now) = &now {
+            context.metrics.nodes.changed(&now.of_configuration());
+            enqueue_changed(before.as_ref(), now, &context);
         }
-        context.enqueue_all(Priority::Background);
+        before = now;
     }
     std::future::pending().await
+}
+
+fn enqueue_changed(before: Option<&NodeSets>, now: &NodeSets, context: &Context) {
+    let of_configuration = now.changed_since(before, &Chosen::default());
+    for service in context.watched.services.state() {
+        let own = uid(&service).and_then(|uid| context.memory.node_choices.own(&uid));
+        let change = match own {
+            Some(chosen) => now.changed_since(before, &chosen),
+            None => of_configuration,
+        };
+        let priority = match change {
+            // Its attempt ended without back ends, and its user waits.
+            Some(Change::Appeared) if before.is_some() => Priority::User,
+            Some(_) => Priority::Background,
+            None => continue,
+        };
+        context.enqueue(&service, priority);
+    }
 }

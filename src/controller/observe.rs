@@ -14,15 +14,18 @@ use tokio::time::timeout;
 use super::Context;
 use super::admit::{Admitted, WaitsForPlace};
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
+use super::memory::left_calls::Left;
 use super::report::events::emit_unclear_switch;
-use super::workqueue::Work;
+use super::workqueue::{KeptPlaces, Work};
 use crate::cloud::CloudError;
 use crate::kubernetes::condition::ConditionReason;
+use crate::kubernetes::node_watch::{CHOICES, NodeSet, TooMany};
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
 use crate::plan::naming::{CloudName, ClusterId};
+use crate::plan::node_choice::{self, Chosen};
 use crate::plan::service::ServiceView;
-use crate::plan::{Backends, CloudView, Desired, KnownClouds, Release, Waiting, plan};
+use crate::plan::{Backends, CloudView, Desired, KnownClouds, Release, Waiting, disposal, plan};
 use cloud_query::QueryResult;
 
 /// Reads the Service from the watch and the mutation cache; sends no request.
@@ -40,7 +43,6 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         service::view(&object, keys).ok_or(Skip::Unreadable)?
     };
     let spec_hash = SpecHash::of(&view);
-    let nodes = context.watched.nodes.borrow().clone();
     let condition = condition::find(&object, keys.condition());
     let desired = asked(
         &view,
@@ -52,8 +54,10 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         tracing::trace!(?reason, "the Service is not managed by this controller");
         emit_unclear_switch(&object, &view, reason, context);
         memory.changes.forget(&view.uid);
+        memory.node_choices.forget(&view.uid);
         return Err(Skip::UntilChange);
     }
+    let (desired, nodes) = with_nodes(desired, &view, context);
     let version = nodes.as_ref().map_or(0, |nodes| nodes.version);
     if let Some(delay) = delay(&view, spec_hash, version, context) {
         return Err(Skip::For(delay));
@@ -61,7 +65,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     let no_nodes = <&str>::from(ConditionReason::NoEligibleNodes);
     let was_ready = condition
         .is_some_and(|condition| condition.status == "True" || condition.reason == no_nodes);
-    let kept = memory.kept.get(&view.uid).unwrap_or_default();
+    let unmet = memory.unmet(&view.uid, spec_hash);
     let is_edited = memory.drift.is_edited(&view.uid, spec_hash);
     Ok(ObservedService {
         object,
@@ -70,7 +74,7 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
         spec_hash,
         nodes,
         was_ready,
-        kept,
+        unmet,
         is_edited,
         started,
     })
@@ -87,10 +91,28 @@ pub fn asked(
         // A Service that was always invalid has our condition and no finalizer; the
         // condition is removed once the Service is not managed any more.
         Desired::Unmanaged(reason) if has_condition && !view.deleting => {
-            Desired::Released(Release::Stays(reason))
+            Desired::Released(Release::Stays(reason), disposal(view, &clouds.clouds))
         }
         desired => desired,
     }
+}
+
+/// The desired state, and the Nodes that the Service chooses; `None` until they are known.
+fn with_nodes(
+    desired: Desired,
+    view: &ServiceView,
+    context: &Context,
+) -> (Desired, Option<NodeSet>) {
+    let chosen = node_choice::chosen(view);
+    let (desired, chosen) = match context.memory.node_choices.choose(&view.uid, &chosen) {
+        Ok(()) => (desired, chosen),
+        Err(TooMany) => {
+            let problem = node_choice::too_many(view, CHOICES);
+            (desired.with_problem(problem), Chosen::Unknown)
+        }
+    };
+    let sets = context.watched.nodes.borrow();
+    (desired, sets.as_ref().and_then(|sets| sets.of(&chosen)))
 }
 
 /// The time until an attempt may begin.
@@ -105,7 +127,7 @@ fn delay(
     let edit = memory.edits.delay(&view.uid, spec_hash);
     let edit = edit.filter(|_| !view.deleting);
     // A cloud that has answered does not wait for the backoff of another.
-    if edit.is_none() && memory.left_calls.has_answers(&view.uid) {
+    if edit.is_none() && memory.left_calls.has_news(&view.uid) {
         return None;
     }
     edit.or_else(|| memory.requeue.remaining(&view.uid, spec_hash, nodes))
@@ -137,10 +159,16 @@ impl LeftQueries<'_> {
     }
 
     /// Waits for the answers, and hands each over to the next attempt.
-    pub async fn finish(mut self, service: &ObservedService, context: &Context) {
+    pub async fn finish(
+        mut self,
+        service: &ObservedService,
+        places: &KeptPlaces,
+        context: &Context,
+    ) {
         let answers = async {
             while let Some((cloud, result)) = self.queries.next().await {
                 context.call_ended(&service.view, &cloud, result.map(Some));
+                places.give_back(&cloud);
             }
         };
         // Reads can be abandoned at any time.
@@ -203,7 +231,10 @@ pub async fn observe_clouds<'a>(
     let answered = context.stopping.run_until_cancelled(answered).await;
     answered.ok_or(Skip::UntilChange)?;
     for cloud in &left.clouds {
-        context.memory.left_calls.leave(&service.view.uid, cloud);
+        context
+            .memory
+            .left_calls
+            .leave(&service.view.uid, cloud, Left::Other);
     }
     let (answers, errors) = or_unreachable(answers);
     let mut clouds = observed(
@@ -221,7 +252,7 @@ fn observed(
     backends: Backends,
     results: impl IntoIterator<Item = (CloudName, QueryResult)>,
 ) -> ObservedClouds {
-    ObservedClouds::of(&service.view, service.kept.clone(), backends, results)
+    ObservedClouds::of(&service.view, service.unmet.clone(), backends, results)
 }
 
 /// The results of the queries, and the errors of those that failed: the state of such a

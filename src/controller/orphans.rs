@@ -16,7 +16,6 @@ use crate::kubernetes::service_object::Service;
 use crate::plan::annotation::LB_ID;
 use crate::plan::naming::{ClusterId, LoadBalancerId, Owner};
 use crate::plan::orphan::Claim;
-use crate::plan::service::ServiceView;
 use crate::plan::{Clouds, Desired, desired};
 
 /// The action to take on an orphan.
@@ -39,8 +38,7 @@ pub fn claim(
     clouds: &Clouds,
 ) -> Claim {
     let view = view(service, keys);
-    let is_unmanaged =
-        |view: &ServiceView| matches!(desired(view, cluster, clouds), Desired::Unmanaged(_));
+    let desired = view.as_ref().map(|view| desired(view, cluster, clouds));
     let ours = keys.annotation(LB_ID.name);
     let is_of_others =
         |name: &str| MetadataKeys::is_annotation_of_any_prefix(name, LB_ID.name) && name != ours;
@@ -52,7 +50,8 @@ pub fn claim(
     let mut finalizers = service.finalizers().iter();
     Claim {
         // One that cannot be read may have load balancers.
-        is_managed: view.as_ref().is_none_or(|view| !is_unmanaged(view)),
+        is_managed: !matches!(desired, Some(Desired::Unmanaged(_))),
+        is_paused: desired == Some(Desired::Paused),
         has_finalizer: finalizers.any(|name| MetadataKeys::is_finalizer_of_any_prefix(name)),
         named_by_others: named.collect(),
         record: view.map(|view| view.record).unwrap_or_default(),

@@ -48,5 +48,8 @@ fn without_waiting(mut plan: Plan, repairs: &Repairs) -> Plan {
 }
 
 fn needs_live_service(action: &Action) -> bool {
-    matches!(action, Action::Create { .. } | Action::Delete { .. }) || is_edit(action)
+    matches!(
+        action,
+        Action::Create { .. } | Action::Delete { .. } | Action::Release { .. }
+    ) || is_edit(action)
 }

@@ -14,7 +14,7 @@ use super::attempt::{ObservedService, Skip};
 use super::observe::{observe_clouds, observe_service};
 use super::pace::pace;
 use super::report::{explain_unreadable, explain_wait, report, spans};
-use super::workqueue::Work;
+use super::workqueue::{KeptPlaces, Work};
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
 use crate::plan::plan;
@@ -45,6 +45,8 @@ async fn steps(
     let refused = service.refused(&clouds.observed);
     let service = refused.as_ref().unwrap_or(&service);
     let (left_clouds, waits) = (left.clouds.clone(), left.waits.take());
+    // Each is given back when the call has ended.
+    let places = KeptPlaces::default();
     let act = async {
         let plan = plan(&service.desired, &clouds.observed); // pure
         let paced = pace(plan, service, &context.memory.drift); // no client
@@ -52,13 +54,14 @@ async fn steps(
         let executor = Executor::new(service, leadership, context, paced.repairs);
         let (result, calls) = apply(paced.plan, clouds, &executor).await; // client: clouds, API server
         let delay = report(service, result, leadership, context).await; // client: API server
-        let places = work.keep_places(&(&left_clouds | &calls.left));
+        let left_calls = &context.memory.left_calls;
+        let mut clouds = &left_clouds | &calls.left;
+        clouds.retain(|cloud| left_calls.is_under_way(&service.view.uid, cloud));
+        work.keep_places(&clouds, &places);
         end(work, next(service, delay, waits, leadership, context).await);
-        calls.finish().await; // client: clouds
-        places
+        calls.finish(&places).await; // client: clouds
     };
-    let (places, ()) = join(act, left.finish(service, context)).await;
-    drop(places);
+    join(act, left.finish(service, &places, context)).await;
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 use super::Context;
 use super::attempt::{ApplyResult, ObservedService};
 use super::error::ReconcileError;
+use super::memory::cloud_backoff::Attempted;
 use super::memory::own_writes::{Part, changed};
 use super::memory::requeue::{AttemptInput, Requeue};
 use crate::election::Leadership;
@@ -28,7 +29,9 @@ use crate::kubernetes::condition::{Readiness, find};
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::load_balancer::{LoadBalancer, State};
-use crate::plan::{CloudView, Desired, Waiting, unready};
+use crate::plan::naming::CloudName;
+use crate::plan::port_status::PortErrors;
+use crate::plan::{CloudView, Desired, Observed, Waiting, unready};
 use crate::telemetry::traces;
 
 /// Reports an attempt. Returns the delay until the next one; `None` if the Service
@@ -51,12 +54,15 @@ pub async fn report(
     let pending = pending(service, &result);
     if let Some(readiness) = &readiness {
         let object = &result.object;
-        match write_condition(service, object, readiness, leadership, context).await {
+        let ports = port_errors(service, &result.observed, context);
+        let ports = ports.as_ref();
+        match write_condition(service, object, readiness, ports, leadership, context).await {
             Ok(restored) => result.restored.extend(restored),
             Err(error) => result.errors.push(error),
         }
     }
     events::emit_warnings(service, &result, readiness.as_ref(), context);
+    report_given_up(service, &result, context);
     metrics::count_attempt(service, &result, &pending, context);
     // A load balancer that is left on a cloud which is no longer configured, or that is
     // not deleted because it is in use, does not keep the others from being in sync; nor
@@ -68,28 +74,38 @@ pub async fn report(
         )
     };
     let is_unmet = result.has_unmet_create();
-    if result.errors.is_empty() && pending.iter().all(is_in_sync) && !is_unmet {
+    let is_whole = result.errors.is_empty() && result.resting.is_empty();
+    if is_whole && pending.iter().all(is_in_sync) && !is_unmet {
         context.memory.drift.mark_in_sync(service);
     }
     remember(service, &result, context);
-    requeue(service, &result, &pending, context)
+    requeue(service, result, &pending, context)
+}
+
+/// Reports the repairs that the attempt has given up, each once.
+fn report_given_up(service: &ObservedService, result: &ApplyResult, context: &Context) {
+    for (cloud, difference) in &result.observed.unmet.given_up {
+        let repairs = &context.memory.repairs;
+        if repairs.is_first_look(&service.view.uid, cloud) {
+            events::emit_given_up(service, cloud, difference, &result.observed, context);
+            metrics::count_given_up(cloud, context);
+        }
+    }
 }
 
 /// Remembers what the next attempt compares with.
 fn remember(service: &ObservedService, result: &ApplyResult, context: &Context) {
     let (memory, uid) = (&context.memory, &service.view.uid);
-    let mut kept = result.observed.kept.clone();
-    kept.retain(|cloud, _| {
+    let mut unmet = result.observed.unmet.clone();
+    let is_there = |cloud: &CloudName| {
         matches!(
             result.observed.clouds.get(cloud),
             Some(CloudView::Present(_) | CloudView::Unanswered)
         )
-    });
-    if kept.is_empty() {
-        memory.kept.forget(uid);
-    } else {
-        memory.kept.insert(uid, kept);
-    }
+    };
+    unmet.kept.retain(|cloud, _| is_there(cloud));
+    unmet.under_way.retain(|cloud, _| is_there(cloud));
+    memory.set_unmet(uid, unmet);
     // Without an error the status has what the plan wanted to publish.
     if result.errors.is_empty() && matches!(service.desired, Desired::Managed(_)) {
         memory
@@ -109,7 +125,7 @@ fn condition_to_set(
     let before = find(&service.object, keys.condition());
     // The same failure with a different message (a request id, a timestamp) must
     // not emit another Event or rewrite the condition.
-    let failure = result.errors.iter().find(|error| !error.is_superseded());
+    let failure = result.failures().find(|error| !error.is_superseded());
     let failure = failure.map(ReconcileError::fingerprint);
     let may_be_set = context.memory.event_dedup.record_failure(service, failure)
         || before.is_none_or(|before| before.status == "True");
@@ -147,10 +163,33 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
                 | Waiting::ShownTwice { .. }
                 | Waiting::StillDeleting(..)
                 | Waiting::RepairSlot(_)
+                | Waiting::Unanswered(_)
         )
     };
     pending.extend(result.waiting.iter().filter(stays).cloned());
     pending
+}
+
+/// The errors of ports to show; `None` if those that are shown stay, because the plan could
+/// not find out.
+pub fn port_errors(
+    service: &ObservedService,
+    observed: &Observed,
+    context: &Context,
+) -> Option<PortErrors> {
+    let Desired::Managed(wanted) = &service.desired else {
+        return None;
+    };
+    let is_known = |cloud: &CloudName| {
+        let view = observed.clouds.get(cloud);
+        !matches!(
+            view,
+            None | Some(CloudView::Unreachable | CloudView::Unanswered)
+        )
+    };
+    let prefix = context.metadata_keys.prefix();
+    let are_known = wanted.clouds.iter().all(is_known);
+    are_known.then(|| PortErrors::of(wanted, observed, prefix))
 }
 
 /// Writes the condition, unless a write of the plan has set it already. Returns the parts of
@@ -159,11 +198,13 @@ async fn write_condition(
     service: &ObservedService,
     object: &Service,
     readiness: &Readiness,
+    ports: Option<&PortErrors>,
     leadership: &Leadership,
     context: &Context,
 ) -> Result<BTreeSet<Part>, ReconcileError> {
     let patch = ServicePatch {
         readiness: Some(readiness),
+        ports,
         ..ServicePatch::default()
     };
     let changed = changed(object, &patch, &context.metadata_keys);
@@ -184,21 +225,32 @@ async fn write_condition(
 
 fn requeue(
     service: &ObservedService,
-    result: &ApplyResult,
+    mut result: ApplyResult,
     pending: &BTreeSet<Waiting>,
     context: &Context,
 ) -> Option<Duration> {
+    let errors = std::mem::take(&mut result.errors);
+    let (uid, backoff) = (&service.view.uid, &context.memory.cloud_backoff);
+    let attempted = Attempted {
+        spec_hash: service.spec_hash,
+        nodes: service.nodes_version(),
+        observed: &result.observed,
+        waiting: &result.waiting,
+    };
     let slots = result.repairs.values().filter_map(|repair| repair.wait);
     let has_restored = !result.restored.is_empty();
-    let requeues = Requeue::of_attempt(&result.errors, pending, has_restored)
+    let requeues: Vec<_> = Requeue::of_attempt(&errors, pending, has_restored).collect();
+    let requeues = requeues
+        .into_iter()
+        .chain(backoff.record(uid, attempted, errors))
         .chain(slots.map(Requeue::Slot))
-        .chain(result.has_unmet_create().then_some(Requeue::Poll));
+        .chain((result.has_unmet_create() || result.left_updates).then_some(Requeue::Poll));
     let is_kept = |found: &LoadBalancer| found.state != State::Deleting;
     let input = AttemptInput {
         spec_hash: service.spec_hash,
         nodes: service.nodes_version(),
-        follows_nodes: result.observed.present().any(|(_, found)| is_kept(found)),
+        follows_nodes: result.observed.present().any(|(_, found)| is_kept(found))
+            || backoff.follows_nodes(uid),
     };
-    let requeue = &context.memory.requeue;
-    requeue.schedule(&service.view.uid, input, requeues)
+    context.memory.requeue.schedule(uid, input, requeues)
 }

@@ -11,6 +11,7 @@ mod live;
 mod preview;
 mod proof;
 mod publication;
+mod retained;
 mod takeover;
 mod wait;
 mod webhooks;

@@ -15,6 +15,7 @@ mod lane;
 mod places;
 mod queue;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,13 +198,14 @@ impl Work {
         some
     }
 
-    /// Keeps the places at these clouds beyond the end of the reconcile.
-    pub fn keep_places(&self, clouds: &CloudSet) -> KeptPlaces {
-        let kept = self.queue.queue.lock().keep(&self.key, clouds);
-        KeptPlaces {
-            queue: self.queue.clone(),
-            kept,
-        }
+    /// Keeps the places at these clouds beyond the end of the reconcile. Call it once.
+    pub fn keep_places(&self, clouds: &CloudSet, kept: &KeptPlaces) {
+        let places = self.queue.queue.lock().keep(&self.key, clouds);
+        let places = places.into_iter().flat_map(Kept::of_each_cloud);
+        kept.0.lock().extend(places.map(|(cloud, kept)| {
+            let queue = self.queue.clone();
+            (cloud, KeptPlace { queue, kept })
+        }));
     }
 
     /// Ends the reconcile; another one follows after the delay.
@@ -219,17 +221,27 @@ impl Work {
 
 /// Places at clouds for calls that a reconcile has left behind. Dropping the value returns
 /// them.
-pub struct KeptPlaces {
-    queue: Arc<Workqueue>,
-    kept: Option<Kept>,
+#[derive(Default)]
+pub struct KeptPlaces(Mutex<BTreeMap<CloudName, KeptPlace>>);
+
+impl KeptPlaces {
+    /// Returns the place at a cloud, whose call has ended.
+    pub fn give_back(&self, cloud: &CloudName) {
+        let place = self.0.lock().remove(cloud);
+        drop(place);
+    }
 }
 
-impl Drop for KeptPlaces {
+/// The place at one cloud.
+struct KeptPlace {
+    queue: Arc<Workqueue>,
+    kept: Kept,
+}
+
+impl Drop for KeptPlace {
     fn drop(&mut self) {
-        if let Some(kept) = &self.kept {
-            self.queue.queue.lock().return_kept(kept);
-            self.queue.changed.notify_one();
-        }
+        self.queue.queue.lock().return_kept(&self.kept);
+        self.queue.changed.notify_one();
     }
 }
 

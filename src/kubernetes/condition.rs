@@ -22,6 +22,8 @@ pub enum ConditionReason {
     InvalidConfiguration,
     /// A cloud cannot do what the Service asks of it.
     Unsupported,
+    /// The user has paused the Service.
+    Paused,
     /// A load balancer of another owner has the name at the cloud.
     NotOwned,
     /// The configuration does not have the cloud.
@@ -49,8 +51,13 @@ pub struct Readiness {
 impl Readiness {
     /// The content with this message, on one line and within [`MESSAGE_LIMIT`].
     pub fn new(reason: ConditionReason, message: impl AsRef<str>) -> Self {
-        let message = excerpt::message(message.as_ref(), MESSAGE_LIMIT).into_owned();
+        let message = Self::message_of(message.as_ref());
         Self { reason, message }
+    }
+
+    /// The message on one line and within [`MESSAGE_LIMIT`].
+    pub fn message_of(message: &str) -> String {
+        excerpt::message(message, MESSAGE_LIMIT).into_owned()
     }
 
     /// Whether every load balancer serves.
@@ -72,12 +79,27 @@ impl Readiness {
     /// Converts to a condition; the transition time changes only with the status
     /// (<https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties>).
     pub fn condition(&self, kind: &str, before: Option<&Condition>) -> Condition {
-        let unchanged = before.filter(|before| before.status == self.status());
-        Condition {
+        let (reason, message) = (<&str>::from(self.reason), self.message.clone());
+        Condition::with_status(kind, self.status(), reason, message, before)
+    }
+}
+
+impl Condition {
+    /// A condition with this content; the transition time is that of `before` if the status
+    /// is the same.
+    pub fn with_status(
+        kind: &str,
+        status: &str,
+        reason: &str,
+        message: String,
+        before: Option<&Self>,
+    ) -> Self {
+        let unchanged = before.filter(|before| before.status == status);
+        Self {
             type_: kind.to_owned(),
-            status: self.status().to_owned(),
-            reason: <&str>::from(self.reason).to_owned(),
-            message: self.message.clone(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
             last_transition_time: unchanged
                 .and_then(|before| before.last_transition_time.clone())
                 .or_else(|| Some(Timestamp::now().strftime(TIME).to_string())),

@@ -1,4 +1,4 @@
-//! Events on Services, for `kubectl describe`.
+//! Events on Services, and on Nodes that cannot be back ends, for `kubectl describe`.
 //!
 //! An emitted Event is accepted without waiting and kept small ([`pending_event`]) until
 //! the [`writer`] has time for it. [`pending_events`] holds the order: the Events of a
@@ -77,7 +77,7 @@ impl Events {
         self.emit_for(service.into(), reason, note);
     }
 
-    /// Like [`Events::emit`], for a Service that may not exist any more.
+    /// Like [`Events::emit`], for a Service that may not exist any more, or a Node.
     pub fn emit_for(&self, service: ServiceReference, reason: EventReason, note: String) {
         self.queue.add(service, reason, note);
     }

@@ -109,7 +109,18 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    let list = json.deserialize_any(AnyShape::<List<Object<T>>>(PhantomData))?;
+    objects_up_to::<D, T, { usize::MAX }>(json)
+}
+
+/// Reads the objects of a list, of a longer one only `MOST` and one more.
+pub(super) fn objects_up_to<'de, D, T, const MOST: usize>(
+    json: D,
+) -> Result<Field<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let list = json.deserialize_any(AnyShape::<List<Object<T>, MOST>>(PhantomData))?;
     Ok(list.0.field().readable(|element| match element.0 {
         Shaped::Is(object) => Some(object),
         Shaped::Missing | Shaped::Odd => None,
@@ -130,7 +141,17 @@ pub(super) fn texts_field<'de, D>(json: D) -> Result<Field<Vec<String>>, D::Erro
 where
     D: Deserializer<'de>,
 {
-    let list = json.deserialize_any(AnyShape::<List<Shaped<String>>>(PhantomData))?;
+    texts_up_to::<D, { usize::MAX }>(json)
+}
+
+/// Reads the texts of a list, of a longer one only `MOST` and one more.
+pub(super) fn texts_up_to<'de, D, const MOST: usize>(
+    json: D,
+) -> Result<Field<Vec<String>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let list = json.deserialize_any(AnyShape::<List<Shaped<String>, MOST>>(PhantomData))?;
     Ok(list.0.field().readable(|element| match element {
         Shaped::Is(text) => Some(text),
         Shaped::Missing | Shaped::Odd => None,
@@ -291,23 +312,29 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-struct List<T>(Shaped<Vec<T>>);
+/// At most `MOST` elements and one more, which tells that there are more.
+struct List<T, const MOST: usize>(Shaped<Vec<T>>);
 
-impl<T> Default for List<T> {
+impl<T, const MOST: usize> Default for List<T, MOST> {
     fn default() -> Self {
         Self(Shaped::Missing)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Shape<'de> for List<T> {
+impl<'de, T: Deserialize<'de>, const MOST: usize> Shape<'de> for List<T, MOST> {
     fn odd() -> Self {
         Self(Shaped::Odd)
     }
 
     fn from_list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         let mut elements = Vec::new();
-        while let Some(element) = list.next_element()? {
+        while elements.len() <= MOST
+            && let Some(element) = list.next_element()?
+        {
             elements.push(element);
+        }
+        if elements.len() > MOST {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
         }
         Ok(Self(Shaped::Is(elements)))
     }

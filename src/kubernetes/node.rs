@@ -4,16 +4,7 @@ use std::net::IpAddr;
 
 use super::node_object::Node;
 use crate::plan::node_addresses::IpFamily;
-
-/// The type of the Node address to which load balancers send traffic.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NodeAddressType {
-    /// `InternalIP`.
-    #[default]
-    Internal,
-    /// `ExternalIP`.
-    External,
-}
+pub use crate::plan::node_choice::NodeAddressType;
 
 /// Which addresses of a Node can be back ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

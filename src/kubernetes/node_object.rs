@@ -20,12 +20,14 @@ use super::node::{AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeAddressType};
 /// [`Node::unreadable`] if that would be a decision.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
-    /// Name, resourceVersion and the time of deletion. The other fields are empty.
+    /// Name, UID, resourceVersion and the time of deletion. The other fields are empty.
     pub metadata: ObjectMeta,
     /// The value of the label that excludes it from load balancers.
     pub(super) exclude_label: Option<Box<str>>,
     /// Whether the cluster autoscaler is about to remove it.
     pub(super) is_leaving: bool,
+    /// `None` once they are dropped.
+    labels: Option<Labels>,
     /// The addresses of both types, in order.
     pub(super) addresses: Vec<(NodeAddressType, IpAddr)>,
     unreadable: Box<[&'static str]>,
@@ -36,6 +38,40 @@ impl Node {
     /// cannot be read; usually none. An address that is no IP address is readable.
     pub fn unreadable(&self) -> &[&'static str] {
         &self.unreadable
+    }
+
+    /// All labels; `None` if they were dropped.
+    pub fn labels(&self) -> Option<&Labels> {
+        self.labels.as_ref()
+    }
+
+    /// Drops the labels: most clusters have no Service that chooses Nodes by them, and those
+    /// of a Node take more memory than all the rest of it.
+    pub fn drop_labels(&mut self) {
+        self.labels = None;
+    }
+}
+
+/// The labels of a Node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Labels(
+    /// In ascending order of the keys.
+    Box<[(Box<str>, Box<str>)]>,
+);
+
+impl Labels {
+    /// The value of a label.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let found = self.0.binary_search_by(|(known, _)| (**known).cmp(key));
+        let (_, value) = self.0.get(found.ok()?)?;
+        Some(value)
+    }
+}
+
+impl From<Vec<(Box<str>, Box<str>)>> for Labels {
+    fn from(mut labels: Vec<(Box<str>, Box<str>)>) -> Self {
+        labels.sort_unstable();
+        Self(labels.into())
     }
 }
 
@@ -92,29 +128,37 @@ struct MetadataJson {
     #[serde(deserialize_with = "lenient::text")]
     name: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
+    uid: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
     resource_version: Option<String>,
     #[serde(deserialize_with = "lenient::deletion_field")]
     deletion_timestamp: Field<Option<Timestamp>>,
     #[serde(deserialize_with = "lenient::entries_field")]
-    labels: Field<Labels>,
+    labels: Field<LabelsJson>,
 }
 
 #[derive(Default)]
-struct Labels {
+struct LabelsJson {
     exclude: Option<Box<str>>,
+    all: Vec<(Box<str>, Box<str>)>,
 }
 
-impl Entries for Labels {
-    fn needs(name: &str) -> bool {
-        name == EXCLUDE_LABEL
+impl Entries for LabelsJson {
+    fn needs(_: &str) -> bool {
+        true
     }
 
-    fn insert(&mut self, _: String, value: Shaped<String>) -> bool {
-        // Any value but an explicit "false" excludes the Node.
-        self.exclude = Some(match value {
+    fn insert(&mut self, name: String, value: Shaped<String>) -> bool {
+        let value: Box<str> = match value {
             Shaped::Is(text) => text.into(),
+            // As Go reads null.
             Shaped::Missing | Shaped::Odd => "".into(),
-        });
+        };
+        if name == EXCLUDE_LABEL {
+            // Any value but an explicit "false" excludes the Node.
+            self.exclude = Some(value.clone());
+        }
+        self.all.push((name.into(), value));
         true
     }
 }
@@ -167,11 +211,13 @@ impl From<NodeJson> for Node {
         Self {
             metadata: ObjectMeta {
                 name: metadata.name,
+                uid: metadata.uid,
                 resource_version: metadata.resource_version,
                 deletion_timestamp: deletion.map(Time),
                 ..ObjectMeta::default()
             },
             exclude_label: labels.exclude,
+            labels: Some(labels.all.into()),
             is_leaving: !keys.is_empty(),
             addresses,
             unreadable: odd.into(),

@@ -11,6 +11,7 @@ use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::{ServiceKey, ServiceUid};
 use crate::plan::record::Record;
 use crate::plan::service::ServiceView;
+use crate::plan::service_size::{self, TooLarge};
 
 /// Reads a Service for the plan; `None` if that is impossible: a field cannot be read, or it
 /// has no namespace, name or UID, which every object of an API server has. Nothing may be
@@ -25,7 +26,10 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         name: metadata.name.clone()?,
     };
     let spec = &service.spec;
-    let mut annotations = annotations(service, metadata_keys);
+    let has_large_annotations = service.has_large_annotations(metadata_keys);
+    let mut annotations = annotations(service, metadata_keys, has_large_annotations);
+    let too_large = has_large_annotations.then_some(TooLarge::Annotations);
+    let too_large = too_large.into_iter().chain(spec.too_large.iter().copied());
     let class = spec.class.as_deref();
     let ours = class.and_then(|name| Some((name, metadata_keys.class(name)?)));
     let refused = ours.map(|(name, class)| class.apply(name, &mut annotations));
@@ -41,11 +45,13 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         is_load_balancer: spec.is_load_balancer,
         class,
         refused: refused.unwrap_or_default(),
+        too_large: too_large.collect(),
         annotations,
         ports: spec.ports.clone(),
         source_ranges: spec.source_ranges.clone(),
         client_affinity_seconds: spec.client_affinity_seconds,
-        ip_family: spec.ip_family,
+        ip_families: spec.ip_families,
+        requires_dual_stack: spec.requires_dual_stack,
         health_check_node_port: spec.health_check_node_port,
         requested_ip: spec.requested_ip.clone(),
         default_tags: metadata_keys.default_tags().clone(),
@@ -71,9 +77,19 @@ fn has_finalizer(service: &Service, metadata_keys: &MetadataKeys) -> bool {
     finalizers.any(|name| name == metadata_keys.finalizer())
 }
 
-fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<String, String> {
+/// The annotations by the names by which the plan reads them, as [`Service::trim`] leaves them.
+fn annotations(
+    service: &Service,
+    metadata_keys: &MetadataKeys,
+    are_large: bool,
+) -> BTreeMap<String, String> {
     let read = |(name, value): (&str, &str)| {
         let name = metadata_keys.read(name)?;
+        let value = if are_large {
+            service_size::kept_value(name, value)?
+        } else {
+            value
+        };
         Some((name.to_owned(), value.to_owned()))
     };
     service.annotations().filter_map(read).collect()
@@ -83,7 +99,7 @@ fn annotations(service: &Service, metadata_keys: &MetadataKeys) -> BTreeMap<Stri
 mod tests {
     use super::*;
     use crate::plan::annotation::SOURCE_RANGES;
-    use crate::plan::node_addresses::IpFamily;
+    use crate::plan::node_addresses::{IpFamilies, IpFamily};
     use serde_json::json;
 
     fn read(service: serde_json::Value) -> ServiceView {
@@ -106,24 +122,40 @@ mod tests {
         assert_eq!(service.ports[0].protocol, "TCP", "the API's default");
         assert_eq!(service.ports[1].node_port, None, "zero is not allocated");
         assert_eq!(service.published.len(), 2);
-        assert_eq!(service.ip_family, IpFamily::V4, "the default");
+        assert_eq!(service.ip_families, IpFamilies::default(), "IPv4");
         assert!(!service.record.is_empty());
     }
 
     #[test]
-    fn the_first_family_of_the_service_counts() {
+    fn the_families_of_the_service_and_its_policy_are_read() {
+        let families = |first, is_dual| IpFamilies { first, is_dual };
+        let (v4, v6) = (IpFamily::V4, IpFamily::V6);
         let cases = [
-            (json!(["IPv4"]), IpFamily::V4),
-            (json!(["IPv4", "IPv6"]), IpFamily::V4),
-            (json!(["IPv6", "IPv4"]), IpFamily::V6),
-            (json!([]), IpFamily::V4),
+            (json!(["IPv4"]), "SingleStack", families(v4, false)),
+            (json!(["IPv6"]), "SingleStack", families(v6, false)),
+            (
+                json!(["IPv4", "IPv6"]),
+                "PreferDualStack",
+                families(v4, true),
+            ),
+            (
+                json!(["IPv6", "IPv4"]),
+                "RequireDualStack",
+                families(v6, true),
+            ),
+            (json!(["IPv4"]), "PreferDualStack", families(v4, false)),
+            // As in a manifest that was not applied yet.
+            (json!([]), "PreferDualStack", families(v4, false)),
+            (json!([]), "RequireDualStack", families(v4, true)),
         ];
-        for (families, expected) in cases {
+        for (families, policy, expected) in cases {
             let found = read(json!({
                 "metadata": {"namespace": "default", "name": "web", "uid": "u"},
-                "spec": {"type": "LoadBalancer", "ipFamilies": families},
+                "spec": {"type": "LoadBalancer", "ipFamilies": families, "ipFamilyPolicy": policy},
             }));
-            assert_eq!(found.ip_family, expected, "{families}");
+            assert_eq!(found.ip_families, expected, "{families}");
+            let is_required = policy == "RequireDualStack";
+            assert_eq!(found.requires_dual_stack, is_required, "{policy}");
         }
     }
 

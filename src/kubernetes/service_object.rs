@@ -6,6 +6,7 @@
 mod json;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as typed;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,9 +17,11 @@ use kube::core::NamespaceResourceScope;
 use super::MetadataKeys;
 use super::condition::Condition;
 use super::managed_fields::{self, FieldOwner};
-use crate::plan::node_addresses::IpFamily;
+use crate::plan::node_addresses::IpFamilies;
+use crate::plan::port_status::PortStatus;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
+use crate::plan::service_size::{self, TooLarge};
 
 /// A Service as the API server shows it.
 ///
@@ -33,11 +36,15 @@ pub struct Service {
     pub conditions: Vec<Condition>,
     /// The readable addresses of `status.loadBalancer.ingress`.
     pub(super) ingress: Vec<Ingress>,
+    /// The ports of those of these addresses that have any.
+    pub(super) port_statuses: BTreeMap<Ingress, Vec<PortStatus>>,
     pub(super) spec: ServiceSpec,
     /// In no order. Only those that the plan reads after [`Service::trim`].
     annotations: Vec<(Box<str>, Box<str>)>,
     /// Empty after [`Service::trim`].
     pub(super) field_owners: Vec<FieldOwner>,
+    /// Whether [`Service::trim`] found more of them than is kept.
+    has_large_annotations: bool,
     /// Set by [`Service::trim`].
     pub(super) requested_at: Option<Timestamp>,
     unreadable: Box<[&'static str]>,
@@ -53,9 +60,12 @@ pub(super) struct ServiceSpec {
     pub(super) ports: Vec<PortView>,
     pub(super) source_ranges: Vec<String>,
     pub(super) client_affinity_seconds: Option<u32>,
-    pub(super) ip_family: IpFamily,
+    pub(super) ip_families: IpFamilies,
+    pub(super) requires_dual_stack: bool,
     pub(super) health_check_node_port: Option<u16>,
     pub(super) requested_ip: Option<String>,
+    /// What it has too much of, and lacks here.
+    pub(super) too_large: Box<[TooLarge]>,
 }
 
 impl Service {
@@ -64,9 +74,31 @@ impl Service {
     pub fn trim(&mut self, metadata_keys: &MetadataKeys) {
         self.requested_at = managed_fields::requested_at(self, metadata_keys);
         self.field_owners = Vec::new();
-        self.annotations
-            .retain(|(name, _)| metadata_keys.read(name).is_some());
+        self.has_large_annotations = self.has_large_annotations(metadata_keys);
+        let is_large = self.has_large_annotations;
+        self.annotations.retain_mut(|(full, value)| {
+            let Some(name) = metadata_keys.read(full) else {
+                return false;
+            };
+            if is_large {
+                match service_size::kept_value(name, value) {
+                    Some(kept) if kept.len() < value.len() => *value = kept.into(),
+                    Some(_) => {}
+                    None => return false,
+                }
+            }
+            true
+        });
         self.annotations.shrink_to_fit();
+    }
+
+    /// Whether the annotations that the plan reads exceed their bound, also before
+    /// [`Service::trim`].
+    pub(super) fn has_large_annotations(&self, metadata_keys: &MetadataKeys) -> bool {
+        let read = self.annotations();
+        let read = read.filter(|(name, _)| metadata_keys.read(name).is_some());
+        let bytes: usize = read.map(|(name, value)| name.len() + value.len()).sum();
+        self.has_large_annotations || bytes > service_size::ANNOTATIONS
     }
 
     /// The fields without which nothing may be decided about this Service, and whose values
@@ -125,6 +157,8 @@ impl Resource for Service {
     }
 }
 
+#[cfg(test)]
+mod size_tests;
 #[cfg(test)]
 mod test_json;
 #[cfg(test)]

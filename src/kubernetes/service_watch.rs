@@ -11,9 +11,11 @@ use kube::runtime::{WatchStreamExt, watcher};
 
 use super::MetadataKeys;
 use super::data_version::Eras;
+use super::node_watch::NodeChoices;
 use super::service_object::Service;
 use super::unreadable::UnreadableObjects;
 use super::watch::{self, WatchTiming};
+use crate::plan::annotation::NODE_SELECTOR;
 use crate::telemetry::Metrics;
 
 /// Returns the store of the Services, and the stream of watch events that fills the
@@ -23,16 +25,24 @@ pub fn services(
     timing: WatchTiming,
     eras: Eras,
     metadata_keys: MetadataKeys,
+    choices: Arc<NodeChoices>,
     metrics: Arc<Metrics>,
 ) -> (
     Store<Service>,
     impl Stream<Item = Result<watcher::Event<Service>, watcher::Error>> + Send,
 ) {
     let (store, writer) = reflector::store();
+    let selector = metadata_keys.annotation(NODE_SELECTOR.name());
     let mut unreadable = UnreadableObjects::new("service", metrics);
     let events = watch::events(Api::<Service>::all(client), timing, eras.subscribe())
         .inspect(move |event| note(event, &eras))
-        .modify(move |service| service.trim(&metadata_keys))
+        .modify(move |service| {
+            service.trim(&metadata_keys);
+            // Before the first attempt of a leader asks for it, and on standbys too.
+            if service.annotation(&selector).is_some() {
+                choices.need_labels();
+            }
+        })
         .filter(move |event| ready(unreadable.observe(event)));
     (store, reflector::reflector(writer, events))
 }

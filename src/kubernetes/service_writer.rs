@@ -15,6 +15,7 @@ use opentelemetry::KeyValue;
 use serde_json::{Map, Value, json};
 
 use super::condition::{self, Condition, Readiness};
+use super::port_errors;
 use super::request_slots::RequestSlots;
 use super::service::view;
 use super::service_object::Service;
@@ -22,6 +23,7 @@ use super::{KubernetesError, MetadataKeys, within};
 use crate::election::Leadership;
 use crate::plan::annotation::{LB_CLOUD, LB_ID};
 use crate::plan::naming::ServiceKey;
+use crate::plan::port_status::PortErrors;
 use crate::plan::record::{Ingress, Publication};
 use crate::telemetry::Metrics;
 use crate::telemetry::traces::ClientSpan;
@@ -57,8 +59,10 @@ pub struct ServicePatch<'a> {
     pub keep_ingress: bool,
     /// The condition to set.
     pub readiness: Option<&'a Readiness>,
-    /// Removes our condition.
+    /// Removes our conditions.
     pub remove_condition: bool,
+    /// The errors of ports; `None` leaves them as they are.
+    pub ports: Option<&'a PortErrors>,
 }
 
 impl ServiceWriter {
@@ -188,6 +192,7 @@ impl ServiceWriter {
         let essential = ServicePatch {
             readiness: None,
             remove_condition: false,
+            ports: None,
             ..change.clone()
         };
         self.merge_patch(written, &essential).is_none()
@@ -211,11 +216,9 @@ impl ServiceWriter {
         }
         if let Some(publication) = change.publication {
             self.set_record(service, publication, &mut metadata);
-            if !change.keep_ingress {
-                set_ingress(service, &publication.ingress, &mut status);
-            }
         }
-        self.set_condition(service, change, &mut status);
+        self.set_ingress(service, change, &mut status);
+        self.set_conditions(service, change, &mut status);
         if metadata.is_empty() && status.is_empty() {
             return None;
         }
@@ -268,37 +271,69 @@ impl ServiceWriter {
         }
     }
 
-    fn set_condition(
+    /// Sets our conditions. A merge patch replaces the whole list, so it repeats those of others.
+    fn set_conditions(
         &self,
         service: &Service,
         change: &ServicePatch<'_>,
         status: &mut Map<String, Value>,
     ) {
+        let mut conditions = service.conditions.clone();
+        let mut replace = |kind: &str, after: Option<Condition>| {
+            conditions.retain(|other| other.type_ != kind);
+            conditions.extend(after);
+        };
         let kind = self.metadata_keys.condition();
         let before = condition::find(service, kind);
-        let after = match change.readiness {
-            Some(readiness) if before.is_some_and(|before| readiness.matches(before)) => return,
-            Some(readiness) => Some(readiness.condition(kind, before)),
-            None if change.remove_condition && before.is_some() => None,
-            None => return,
-        };
-        let others = service.conditions.iter();
-        let others = others.filter(|other| other.type_ != kind);
-        let conditions: Vec<&Condition> = others.chain(&after).collect();
-        status.insert("conditions".into(), json!(conditions));
+        match change.readiness {
+            Some(readiness) if before.is_some_and(|before| readiness.matches(before)) => {}
+            Some(readiness) => replace(kind, Some(readiness.condition(kind, before))),
+            None if change.remove_condition && before.is_some() => replace(kind, None),
+            None => {}
+        }
+        let prefix = self.metadata_keys.prefix();
+        if change.remove_condition {
+            if port_errors::find(service).is_some() {
+                replace(port_errors::CONDITION, None);
+            }
+        } else if let Some(ports) = change.ports
+            && !port_errors::are_told(service, ports, prefix)
+        {
+            let after = port_errors::condition(service, ports, prefix);
+            replace(port_errors::CONDITION, after);
+        }
+        if conditions != service.conditions {
+            status.insert("conditions".into(), json!(conditions));
+        }
     }
-}
 
-fn set_ingress(service: &Service, wanted: &[Ingress], status: &mut Map<String, Value>) {
-    if service.ingress == wanted {
-        return;
+    /// Sets the addresses and the errors of their ports.
+    fn set_ingress(
+        &self,
+        service: &Service,
+        change: &ServicePatch<'_>,
+        status: &mut Map<String, Value>,
+    ) {
+        let publication = change.publication.filter(|_| !change.keep_ingress);
+        let wanted = publication.map_or(&service.ingress, |publication| &publication.ingress);
+        let prefix = self.metadata_keys.prefix();
+        let ports = port_errors::ports(service, wanted, change.ports, prefix);
+        if service.ingress == *wanted && service.port_statuses == ports {
+            return;
+        }
+        let entries = wanted.iter().map(|address| {
+            let mut entry = match address {
+                Ingress::Ip(ip) => json!({ "ip": ip }),
+                Ingress::Hostname(hostname) => json!({ "hostname": hostname }),
+            };
+            if let Some(ports) = ports.get(address) {
+                entry["ports"] = ports.iter().map(port_errors::json).collect();
+            }
+            entry
+        });
+        let entries: Vec<Value> = entries.collect();
+        status.insert("loadBalancer".into(), json!({ "ingress": entries }));
     }
-    let entry = |entry: &Ingress| match entry {
-        Ingress::Ip(ip) => json!({ "ip": ip }),
-        Ingress::Hostname(hostname) => json!({ "hostname": hostname }),
-    };
-    let entries: Vec<Value> = wanted.iter().map(entry).collect();
-    status.insert("loadBalancer".into(), json!({ "ingress": entries }));
 }
 
 /// A span for a request to the API server.

@@ -59,6 +59,12 @@ pub enum Action {
         cloud: CloudName,
         id: LoadBalancerId,
     },
+    /// Take our owner off a load balancer, so that it is nobody's, and continue only if the
+    /// cloud shows that it is. Nothing else of it changes.
+    Release {
+        cloud: CloudName,
+        id: LoadBalancerId,
+    },
     /// Remove our finalizer, record and condition from the Service.
     RemoveFinalizer {
         /// Whether to clear the addresses in its status, which are ours.
@@ -74,6 +80,7 @@ impl Action {
             Self::Create { cloud, .. }
             | Self::Update { cloud, .. }
             | Self::Delete { cloud, .. }
+            | Self::Release { cloud, .. }
             | Self::ConfirmGone { cloud, .. } => Some(cloud),
             Self::AddFinalizer { .. }
             | Self::ConfirmLive
@@ -118,6 +125,12 @@ impl fmt::Display for Action {
                     "confirm that load balancer {id} on {cloud} is gone"
                 )
             }
+            Self::Release { cloud, id } => {
+                write!(
+                    formatter,
+                    "take the owner off load balancer {id} on {cloud}, which is retained"
+                )
+            }
             Self::RemoveFinalizer { .. } => write!(formatter, "remove finalizer"),
         }
     }
@@ -156,6 +169,11 @@ pub enum Waiting {
     NotOurs(NotOurs),
     /// The configuration of the Service is invalid; a user must edit it.
     Invalid(Vec<Problem>),
+    /// The user has paused the Service.
+    Paused,
+    /// The load balancer is to be retained, and the cloud cannot take its owner off; a user must
+    /// edit the Service.
+    CannotRetain(CloudName),
     /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),
     /// A call to the cloud has not been answered yet; its answer triggers the next attempt.
@@ -189,7 +207,8 @@ impl Waiting {
     /// The cloud that the wait is about.
     pub fn cloud(&self) -> Option<&CloudName> {
         match self {
-            Self::CloudUnreachable(cloud)
+            Self::CannotRetain(cloud)
+            | Self::CloudUnreachable(cloud)
             | Self::Unanswered(cloud)
             | Self::CloudNotConfigured(cloud)
             | Self::NameTaken(cloud)
@@ -201,7 +220,7 @@ impl Waiting {
             | Self::ShownTwice {
                 clouds: [cloud, _], ..
             } => Some(cloud),
-            Self::NotOurs(_) | Self::Invalid(_) | Self::NoEligibleNodes => None,
+            Self::NotOurs(_) | Self::Invalid(_) | Self::Paused | Self::NoEligibleNodes => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The declaration of an annotation. The annotations themselves stand in the catalogue.
 
 mod catalogue;
+mod deletion_policy;
 mod grammar;
 mod switch;
 
@@ -8,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use catalogue::*;
+pub use deletion_policy::DeletionPolicy;
 pub use switch::Switch;
 
 use super::capabilities::Feature;
@@ -81,6 +83,10 @@ pub enum WhenChanged {
     Updates,
     /// The change is refused: the load balancer stays as it was created.
     Refused,
+    /// It stays as it is, or gets all that has changed meanwhile.
+    Pauses,
+    /// Nothing before the end of the management.
+    CountsAtTheEnd,
     /// Nothing: the annotation is written by this program, which restores it.
     Restored,
 }

@@ -33,10 +33,14 @@ pub enum Feature {
     Tags,
     /// The load balancers of a cluster can be listed.
     List,
+    /// The owner of a load balancer can be taken off.
+    Release,
+    /// A load balancer has addresses and back ends of the IP families that are asked for.
+    DualStack,
 }
 
 impl Feature {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::SourceRanges,
         Self::Affinity,
         Self::HealthChecks,
@@ -47,6 +51,8 @@ impl Feature {
         Self::IdleTimeout,
         Self::Tags,
         Self::List,
+        Self::Release,
+        Self::DualStack,
     ];
 
     /// The name in the API of the clouds.
@@ -62,6 +68,8 @@ impl Feature {
             Self::IdleTimeout => "idleTimeout",
             Self::Tags => "tags",
             Self::List => "list",
+            Self::Release => "release",
+            Self::DualStack => "dualStack",
         }
     }
 }
@@ -79,6 +87,8 @@ impl fmt::Display for Feature {
             Self::IdleTimeout => "the choice of an idle timeout",
             Self::Tags => "tags",
             Self::List => "a list of load balancers",
+            Self::Release => "taking the owner off a load balancer that is retained",
+            Self::DualStack => "dual stack",
         })
     }
 }

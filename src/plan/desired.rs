@@ -1,21 +1,25 @@
 //! The desired state of a Service's load balancers, as the Service declares it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::annotation::{self, Needs, Switch, WhenAbsent};
+use super::annotation::{self, DeletionPolicy, Needs, Switch, WhenAbsent};
 use super::canonical;
 use super::capabilities::{Capabilities, Clouds, Feature, Need};
 use super::class::{self, Refused};
 use super::health_check::HealthCheck;
-use super::load_balancer::{Listener, LoadBalancerSpec, Protocol};
+use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, ClusterId, Owner};
 use super::node_addresses::NodeAddresses;
+use super::node_choice::NodeChoice;
+use super::observed::Backends;
 use super::problem::{Problem, ProblemKind, Subject};
 use super::proxy_protocol::ProxyProtocol;
 use super::requested_address;
 use super::service::{PortView, ServiceView};
+use super::service_size::TooLarge;
 
 /// The desired state of a Service's load balancers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -23,12 +27,15 @@ pub enum Desired {
     /// The Service is not managed and does not have our finalizer: no cloud is called
     /// for it.
     Unmanaged(NotOurs),
-    /// The Service is no longer managed: its load balancers are deleted, then our
+    /// The Service is no longer managed: its load balancers are deleted or retained, then our
     /// finalizer, record and condition are removed.
-    Released(Release),
+    Released(Release, Disposal),
     /// The Service is managed and its configuration is invalid: until a user edits it,
     /// only the back ends of its load balancers change.
     Invalid(Box<Invalid>),
+    /// The Service is managed and its user has paused it: nothing of it changes at the clouds,
+    /// and what is published stays.
+    Paused,
     Managed(Box<Wanted>),
 }
 
@@ -56,6 +63,18 @@ pub enum Release {
     Stays(NotOurs),
 }
 
+/// What becomes of the load balancers of a released Service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Disposal {
+    Delete,
+    /// They stay at their clouds, and our owner is taken off, where a cloud is able to do that.
+    Retain {
+        able: BTreeSet<CloudName>,
+    },
+    /// The Service says neither. What is deleted does not come back, so nothing is done.
+    Unclear(Problem),
+}
+
 /// A managed Service whose configuration is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Invalid {
@@ -71,34 +90,238 @@ pub struct Wanted {
     pub owner: Owner,
     /// The clouds, with one load balancer on each; never empty.
     pub clouds: BTreeSet<CloudName>,
-    /// For each of the clouds, the spec that it can have, without back ends: `nodes` is empty.
-    templates: BTreeMap<CloudName, LoadBalancerSpec>,
+    /// Which Nodes are back ends.
+    pub nodes: NodeChoice,
+    /// What the Service declares, without back ends: `nodes` is empty.
+    template: LoadBalancerSpec,
+    /// What each of the clouds cannot have of that.
+    lacks: BTreeMap<CloudName, Lacks>,
     /// Where the Service asks for its address, and in which words; `None` if it does not.
     asks_for_address: Option<(Subject, String)>,
 }
 
+/// What a cloud cannot have of what a Service declares, although the rest of it works.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+struct Lacks {
+    /// Those of [`DEFAULTED`] that it does not have.
+    features: BTreeSet<Feature>,
+    /// Never all of them.
+    ports: Vec<LackingPort>,
+}
+
+/// The features of which a Service gets the default, or its preference, without asking for it: a
+/// cloud that lacks one decides itself. What a user asks for there is refused beforehand.
+const DEFAULTED: [Feature; 7] = [
+    Feature::HealthChecks,
+    Feature::Internal,
+    Feature::ProxyProtocol,
+    Feature::AppProtocol,
+    Feature::IdleTimeout,
+    Feature::Tags,
+    Feature::DualStack,
+];
+
+impl Lacks {
+    /// What a cloud that can do this lacks, before its ports are judged.
+    fn of(can: Option<&Capabilities>) -> Self {
+        let features = DEFAULTED.into_iter();
+        let features = features.filter(|feature| can.is_none_or(|can| !can.has(*feature)));
+        Self {
+            features: features.collect(),
+            ports: Vec::new(),
+        }
+    }
+
+    fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
+    /// Leaves the settings to the cloud that it lacks.
+    fn take_from(&self, spec: &mut LoadBalancerSpec) {
+        for listener in &mut spec.listeners {
+            self.open(Feature::ProxyProtocol, &mut listener.proxy_protocol);
+            self.open(Feature::AppProtocol, &mut listener.app_protocol);
+        }
+        self.open(Feature::Internal, &mut spec.internal);
+        self.open(Feature::IdleTimeout, &mut spec.idle_timeout);
+        self.open(Feature::Tags, &mut spec.tags);
+        // Prefer, not require: the cloud gives an address of the family that it has.
+        if self.has(Feature::DualStack) {
+            spec.address_families.clear();
+        }
+    }
+
+    fn open<T>(&self, feature: Feature, setting: &mut Option<T>) {
+        if self.has(feature) {
+            *setting = None;
+        }
+    }
+}
+
+/// A port that a cloud cannot have, beside others that it can.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct LackingPort {
+    pub protocol: Protocol,
+    pub port: u16,
+    pub problem: Problem,
+}
+
+impl LackingPort {
+    /// Whether the listener is for it.
+    pub fn is_of(&self, listener: &Listener) -> bool {
+        (self.protocol, self.port) == (listener.protocol, listener.port)
+    }
+}
+
 impl Wanted {
+    /// Whether the load balancer on this cloud has both IP families.
+    pub fn is_dual(&self, cloud: &CloudName) -> bool {
+        self.template.address_families.len() > 1 && !self.lacks(cloud, Feature::DualStack)
+    }
+
+    /// The same of a load balancer that exists: one that has both keeps them, although the cloud
+    /// may not have told yet, or no more, that it has both.
+    pub fn is_dual_for(&self, found: &LoadBalancer, cloud: &CloudName) -> bool {
+        let declared = &self.template.address_families;
+        let has_all = || declared.iter().all(|family| found.has_family(*family));
+        self.is_dual(cloud) || (declared.len() > 1 && has_all())
+    }
+
+    /// Whether the load balancer on one of the clouds should have no back end.
+    pub fn lacks_nodes(&self, backends: &Backends) -> bool {
+        let mut clouds = self.clouds.iter();
+        clouds.any(|cloud| backends.addresses_for(self.is_dual(cloud)).is_empty())
+    }
+
     /// The desired spec on one of the clouds, with these back ends.
     pub fn spec(&self, cloud: &CloudName, nodes: &NodeAddresses) -> LoadBalancerSpec {
-        let template = self.templates.get(cloud).cloned();
-        LoadBalancerSpec {
-            nodes: nodes.clone(),
-            ..template.unwrap_or_default()
+        self.spec_with(cloud, nodes, |_| false, |_| false)
+    }
+
+    /// The desired spec of a load balancer that exists, as it is compared: with the listeners
+    /// that it has, although the cloud may tell by now that it does not give them.
+    pub fn spec_beside(
+        &self,
+        found: &LoadBalancer,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+    ) -> LoadBalancerSpec {
+        self.spec_with(cloud, nodes, |listener| found.has(listener), |_| false)
+    }
+
+    /// The same as it is requested: with the health checks and the settings that it has, too. A
+    /// request without them would take them away.
+    pub fn spec_of(
+        &self,
+        found: &LoadBalancer,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+    ) -> LoadBalancerSpec {
+        let is_checked = |listener: &Listener| {
+            let mut shown = found.spec.listeners.iter();
+            shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
+        };
+        let mut spec = self.spec_with(cloud, nodes, |listener| found.has(listener), is_checked);
+        spec.keep_settings(&found.spec);
+        spec
+    }
+
+    /// What the cloud can have, and what a load balancer there has already.
+    fn spec_with(
+        &self,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+        has: impl Fn(&Listener) -> bool,
+        is_checked: impl Fn(&Listener) -> bool,
+    ) -> LoadBalancerSpec {
+        let mut spec = self.template.clone();
+        spec.nodes.clone_from(nodes);
+        let Some(lacks) = self.lacks.get(cloud) else {
+            return spec;
+        };
+        spec.listeners.retain(|listener| {
+            has(listener) || !lacks.ports.iter().any(|port| port.is_of(listener))
+        });
+        for listener in &mut spec.listeners {
+            if lacks.has(Feature::HealthChecks) && !is_checked(listener) {
+                listener.health_check = HealthCheck::Unspecified;
+            }
         }
+        lacks.take_from(&mut spec);
+        spec
+    }
+
+    /// Whether one of the clouds does not have the feature; of [`DEFAULTED`].
+    fn lacks(&self, cloud: &CloudName, feature: Feature) -> bool {
+        let lacks = self.lacks.get(cloud);
+        lacks.is_some_and(|lacks| lacks.has(feature))
+    }
+
+    /// Whether the load balancer on one of the clouds is for private networks only; `None` if
+    /// the cloud decides.
+    pub(super) fn internal(&self, cloud: &CloudName) -> Option<bool> {
+        let declared = self.template.internal;
+        declared.filter(|_| !self.lacks(cloud, Feature::Internal))
+    }
+
+    /// The addresses that the Service asks for.
+    pub(super) fn addresses(&self) -> &[IpAddr] {
+        &self.template.addresses
     }
 
     pub(super) fn asks_for_address(&self) -> Option<&(Subject, String)> {
         self.asks_for_address.as_ref()
     }
 
-    /// The desired spec on one of the clouds, without back ends.
-    pub(super) fn template(&self, cloud: &CloudName) -> Option<&LoadBalancerSpec> {
-        self.templates.get(cloud)
+    /// The listeners that the Service declares.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.template.listeners
+    }
+
+    /// The ports that a cloud cannot have.
+    pub fn lacking_ports(&self, cloud: &CloudName) -> &[LackingPort] {
+        self.lacks.get(cloud).map_or(&[], |lacks| &lacks.ports)
+    }
+
+    /// The problems of all ports that a cloud cannot have.
+    pub(super) fn port_problems(&self) -> Vec<Problem> {
+        let ports = self.lacks.values().flat_map(|lacks| &lacks.ports);
+        ports.map(|port| port.problem.clone()).collect()
+    }
+}
+
+impl Desired {
+    /// The desired state of a Service with one more problem, if it is managed.
+    pub fn with_problem(self, problem: Problem) -> Self {
+        let (owner, mut problems) = match self {
+            Self::Managed(wanted) => (wanted.owner, Vec::new()),
+            Self::Invalid(invalid) => (invalid.owner, invalid.problems),
+            other @ (Self::Unmanaged(_) | Self::Released(..) | Self::Paused) => return other,
+        };
+        problems.push(problem);
+        Self::Invalid(Box::new(Invalid { owner, problems }))
     }
 }
 
 /// Derives the desired state from a Service.
+///
+/// A pause holds up what a managed Service asks for, whatever else is wrong with it. It does not
+/// hold up the end of the management: nobody would look after a load balancer whose Service has
+/// given it up, and its node ports may belong to another Service by then.
 pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
+    match unpaused(service, cluster, clouds) {
+        Desired::Managed(_) | Desired::Invalid(_) if is_paused(service) => Desired::Paused,
+        desired => desired,
+    }
+}
+
+/// Whether its annotation says so. A value that is neither a yes nor a no is invalid instead.
+fn is_paused(service: &ServiceView) -> bool {
+    annotation::PAUSED.optional(&service.annotations) == Ok(Some(Switch::On))
+}
+
+/// The desired state as if the Service was not paused.
+fn unpaused(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
     // Another writer may have removed the finalizer alone.
     let is_marked = service.finalizer || !service.record.is_empty();
     let switch = annotation::ENABLE.optional(&service.annotations);
@@ -113,8 +336,9 @@ pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> D
             Err(_) => Some(NotOurs::SwitchUnclear),
         }
     };
+    let released = |release| Desired::Released(release, disposal(service, clouds));
     match (service.finalizer, service.deleting, not_ours) {
-        (true, true, _) => Desired::Released(Release::Deleted),
+        (true, true, _) => released(Release::Deleted),
         // A typing error in the switch must not delete a load balancer.
         (_, false, Some(NotOurs::SwitchUnclear)) if is_marked => {
             Desired::Invalid(Box::new(Invalid {
@@ -132,10 +356,24 @@ pub fn desired(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> D
                 problems: vec![class::gone(class)],
             }))
         }
-        (true, false, Some(reason)) => Desired::Released(Release::Stays(reason)),
+        (true, false, Some(reason)) => released(Release::Stays(reason)),
         (false, _, Some(reason)) => Desired::Unmanaged(reason),
         (false, true, None) => Desired::Unmanaged(NotOurs::Deleting),
         (_, false, None) => wanted(service, cluster, clouds),
+    }
+}
+
+/// What the Service says about the end of its load balancers.
+pub fn disposal(service: &ServiceView, clouds: &Clouds) -> Disposal {
+    match annotation::DELETION_POLICY.value(&service.annotations) {
+        Ok(DeletionPolicy::Delete) => Disposal::Delete,
+        Ok(DeletionPolicy::Retain) => {
+            let able = clouds.iter().filter(|(_, can)| can.has(Feature::Release));
+            Disposal::Retain {
+                able: able.map(|(cloud, _)| cloud.clone()).collect(),
+            }
+        }
+        Err(problem) => Disposal::Unclear(problem),
     }
 }
 
@@ -154,11 +392,11 @@ pub fn clouds_to_query(
 ) -> BTreeSet<CloudName> {
     let mut queried: BTreeSet<CloudName> = service.record.clouds().cloned().collect();
     match desired {
-        Desired::Unmanaged(_) => return BTreeSet::new(),
+        Desired::Unmanaged(_) | Desired::Paused => return BTreeSet::new(),
         // Only what exists is of interest.
         Desired::Invalid(_) => {}
         Desired::Managed(wanted) => queried.extend(wanted.clouds.iter().cloned()),
-        Desired::Released(_) => {
+        Desired::Released(..) => {
             let has_record = !queried.is_empty();
             let lists =
                 |cloud: &CloudName| clouds.get(cloud).is_some_and(|can| can.has(Feature::List));
@@ -176,13 +414,28 @@ pub fn clouds_to_query(
 }
 
 fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desired {
+    // Other problems may be due to what is missing.
+    if !service.too_large.is_empty() {
+        let problems = service.too_large.iter().copied();
+        return Desired::Invalid(Box::new(Invalid {
+            owner: service.owner(cluster),
+            problems: problems.map(TooLarge::problem).collect(),
+        }));
+    }
     let mut problems = Problems::default();
     let chosen = problems.keep(chosen_clouds(service, clouds));
     let template = template(service, &mut problems);
+    let nodes = NodeChoice {
+        selector: problems.keep(annotation::NODE_SELECTOR.value(&service.annotations)),
+        address_type: problems.keep(annotation::NODE_ADDRESS_TYPE.optional(&service.annotations)),
+    };
+    problems.keep(annotation::PAUSED.optional(&service.annotations));
+    problems.keep(annotation::DELETION_POLICY.optional(&service.annotations));
     let Problems(mut problems) = problems;
     problems.extend(service.refused.iter().map(Refused::problem));
+    let mut lacks = BTreeMap::new();
     if problems.is_empty() {
-        problems = unsupported(&chosen, &template, service, clouds);
+        (problems, lacks) = unsupported(&chosen, &template, service, clouds);
     }
     if !problems.is_empty() {
         return Desired::Invalid(Box::new(Invalid {
@@ -192,39 +445,14 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     }
     let asks_for_address =
         (!template.addresses.is_empty()).then(|| requested_address::stated(service));
-    let templates = chosen.iter().filter_map(|cloud| {
-        let template = within(clouds.get(cloud)?, template.clone());
-        Some((cloud.clone(), template))
-    });
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
-        templates: templates.collect(),
+        template,
+        lacks,
         asks_for_address,
         clouds: chosen,
+        nodes,
     }))
-}
-
-/// The spec without the defaults that a cloud cannot have. What a user asked for was refused
-/// before.
-fn within(can: &Capabilities, mut template: LoadBalancerSpec) -> LoadBalancerSpec {
-    if !can.has(Feature::HealthChecks) {
-        for listener in &mut template.listeners {
-            listener.health_check = HealthCheck::Unspecified;
-        }
-    }
-    for listener in &mut template.listeners {
-        let chosen = listener.proxy_protocol;
-        listener.proxy_protocol = chosen.filter(|_| can.has(Feature::ProxyProtocol));
-        if !can.has(Feature::AppProtocol) {
-            listener.app_protocol = None;
-        }
-    }
-    template.internal = template.internal.filter(|_| can.has(Feature::Internal));
-    template.idle_timeout = template
-        .idle_timeout
-        .filter(|_| can.has(Feature::IdleTimeout));
-    template.tags = template.tags.filter(|_| can.has(Feature::Tags));
-    template
 }
 
 /// The problems that were found so far.
@@ -265,6 +493,7 @@ fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec 
                 .or(&service.default_tags),
         ),
         addresses: problems.keep(requested_address::declared(service)),
+        address_families: service.ip_families.iter().collect(),
     }
 }
 
@@ -307,8 +536,9 @@ fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<List
     let protocol = match port.protocol.as_str() {
         "TCP" => Protocol::Tcp,
         "UDP" => Protocol::Udp,
+        "SCTP" => Protocol::Sctp,
         other => {
-            let rule = "load balancers support TCP and UDP only";
+            let rule = "load balancers support TCP, UDP and SCTP only";
             return Err(problem("protocol", Some(other.to_owned()), rule, "\"TCP\""));
         }
     };
@@ -336,28 +566,59 @@ fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<List
     })
 }
 
-/// What the Service asks for and a cloud that it names cannot do.
+/// What the Service asks for and a cloud that it names cannot do: the problems of the whole
+/// Service, and what each cloud lacks although the rest works there.
 fn unsupported(
     chosen: &BTreeSet<CloudName>,
     template: &LoadBalancerSpec,
     service: &ServiceView,
     clouds: &Clouds,
-) -> Vec<Problem> {
+) -> (Vec<Problem>, BTreeMap<CloudName, Lacks>) {
     let mut problems = Vec::new();
+    let able = |cloud: &CloudName| {
+        let can = clouds.get(cloud);
+        let listeners = template.listeners.iter();
+        let able = listeners.filter(|listener| {
+            can.is_some_and(|can| Need::Protocol(listener.protocol).is_met_by(can))
+        });
+        able.count()
+    };
+    let left: BTreeMap<&CloudName, usize> =
+        chosen.iter().map(|cloud| (cloud, able(cloud))).collect();
+    let mut lacks: BTreeMap<CloudName, Lacks> = chosen
+        .iter()
+        .map(|cloud| (cloud.clone(), Lacks::of(clouds.get(cloud))))
+        .collect();
     for demand in demands(template, service) {
-        let has_it = |cloud: &&CloudName| {
-            let capabilities = clouds.get(*cloud);
-            capabilities.is_some_and(|can| demand.need.is_met_by(can))
+        let is_able = |cloud: &CloudName, number: Option<usize>| {
+            let need = match (&demand.need, number) {
+                // Only the ports that work need a listener.
+                (Need::Listeners(spec, _), Some(number)) => Need::Listeners(spec, number),
+                (need, _) => need.clone(),
+            };
+            clouds.get(cloud).is_some_and(|can| need.is_met_by(can))
         };
-        let lacking = chosen.iter().filter(|cloud| !has_it(cloud));
-        let able: Vec<&str> = clouds
+        let others: Vec<&str> = clouds
             .keys()
-            .filter(has_it)
+            .filter(|cloud| is_able(cloud, None))
             .map(CloudName::as_str)
             .collect();
-        problems.extend(lacking.map(|cloud| demand.unmet_by(cloud, &able)));
+        for (cloud, number) in &left {
+            if is_able(cloud, Some(*number)) {
+                continue;
+            }
+            let problem = demand.unmet_by(cloud, &others);
+            match (demand.port, lacks.get_mut(*cloud)) {
+                (Some(listener), Some(lacks)) if *number > 0 => lacks.ports.push(LackingPort {
+                    protocol: listener.protocol,
+                    port: listener.port,
+                    problem,
+                }),
+                _ => problems.push(problem),
+            }
+        }
     }
-    problems
+    (problems, lacks)
 }
 
 /// A value of a Service and what it needs of each cloud.
@@ -367,6 +628,8 @@ struct Demand<'a> {
     value: String,
     /// A value that needs less.
     example: &'static str,
+    /// The port that alone has the need.
+    port: Option<&'a Listener>,
 }
 
 impl Demand<'_> {
@@ -392,6 +655,7 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
         subject,
         value: value.to_owned(),
         example,
+        port: None,
     };
     let spec = &*template.spec;
     let (ports, number) = (&template.listeners, template.listeners.len());
@@ -415,8 +679,9 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
             "one Service for each port",
         ),
     ];
-    demands.extend(ports.iter().enumerate().map(|(index, port)| {
-        demand(
+    demands.extend(ports.iter().enumerate().map(|(index, port)| Demand {
+        port: Some(port),
+        ..demand(
             Need::Protocol(port.protocol),
             Subject::Field(format!("spec.ports[{index}].protocol")),
             port.protocol.as_str(),
@@ -429,6 +694,12 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
         template.algorithm.as_str(),
         "\"round-robin\"",
     ));
+    let policy = annotation::DELETION_POLICY.value(&service.annotations);
+    if policy == Ok(DeletionPolicy::Retain) {
+        let subject = Subject::annotation(annotation::DELETION_POLICY.name());
+        let need = Need::Feature(Feature::Release);
+        demands.push(demand(need, subject, "retain", "\"delete\""));
+    }
     if !template.source_ranges.is_empty() {
         let (subject, example) = if service.source_ranges.is_empty() {
             let annotation = annotation::SOURCE_RANGES.name();
@@ -462,6 +733,14 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
             "\"None\"",
         ));
     }
+    if service.requires_dual_stack {
+        demands.push(demand(
+            Need::Feature(Feature::DualStack),
+            Subject::field("spec.ipFamilyPolicy"),
+            "RequireDualStack",
+            "\"PreferDualStack\"",
+        ));
+    }
     demands
 }
 
@@ -491,6 +770,7 @@ fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
                 subject: Subject::annotation(&name),
                 value: value.clone(),
                 example: "no such annotation",
+                port: None,
             });
         }
     }

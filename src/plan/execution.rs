@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::action::{Action, Outcome, Plan, Waiting};
 use super::naming::{CloudName, LoadBalancerId};
-use super::observed::{CloudView, Observed};
+use super::observed::Observed;
 use super::record::Publication;
 
 /// Where an effect is performed. One effect at a time is under way in a lane.
@@ -228,14 +228,11 @@ impl Execution {
     /// Leaves the clouds behind at which something is under way: no write follows. What is
     /// under way there is still to be ended here, with what follows it on the same cloud.
     /// Whatever it creates is undone if the Service is gone by then, and found by the next plan
-    /// otherwise, for which these clouds are [`CloudView::Unanswered`] until then. Returns them.
+    /// otherwise, which does without answers of these clouds until then
+    /// ([`Observed::without_answers_of`]). Returns them.
     pub fn leave(&mut self) -> BTreeSet<CloudName> {
         let clouds = self.under_way.values().filter_map(Action::cloud);
         let clouds: BTreeSet<CloudName> = clouds.cloned().collect();
-        for cloud in &clouds {
-            let view = CloudView::Unanswered;
-            self.observed.clouds.insert(cloud.clone(), view);
-        }
         let write = self
             .remaining
             .iter()

@@ -91,8 +91,8 @@ impl HealthCheck {
         let default = match (health_check_node_port, protocol) {
             (Some(_), _) => Some(ProbeProtocol::Http),
             (None, Protocol::Tcp) => Some(ProbeProtocol::Tcp),
-            // Whether a UDP port serves cannot be asked without knowing its protocol.
-            (None, Protocol::Udp) => None,
+            // Whether such a port serves cannot be asked without knowing its protocol, or SCTP.
+            (None, Protocol::Udp | Protocol::Sctp) => None,
         };
         let probed = chosen_port.or(health_check_node_port);
         let http = |port: u16| Probe::Http {
@@ -105,10 +105,13 @@ impl HealthCheck {
         let of_node = |port: Option<u16>| match (port, protocol) {
             (Some(port), _) => Ok(port),
             (None, Protocol::Tcp) => Ok(node_port),
-            (None, Protocol::Udp) => Err(HEALTH_CHECK_PORT.contradiction(
+            (None, Protocol::Udp | Protocol::Sctp) => Err(HEALTH_CHECK_PORT.contradiction(
                 annotations,
                 name,
-                "a UDP port cannot be asked, so a health check of it needs another port",
+                &format!(
+                    "a {} port cannot be asked, so a health check of it needs another port",
+                    protocol.as_str()
+                ),
             )),
         };
         let probe = match chosen.or(default) {

@@ -41,11 +41,9 @@ fn found_on<'a>(cloud: &CloudName, observed: &'a Observed) -> Option<&'a LoadBal
 }
 
 fn problems(wanted: &Wanted, cloud: &CloudName, found: &LoadBalancer) -> Vec<Problem> {
-    let Some(asked) = wanted.template(cloud) else {
-        return Vec::new();
-    };
     let is_internal = found.spec.internal.unwrap_or_default();
-    let internal = asked.internal.filter(|asked| *asked != is_internal);
+    let internal = wanted.internal(cloud);
+    let internal = internal.filter(|asked| *asked != is_internal);
     let internal = internal.map(|asked| Problem {
         kind: ProblemKind::Invalid,
         subject: Subject::annotation(INTERNAL.name()),
@@ -59,7 +57,7 @@ fn problems(wanted: &Wanted, cloud: &CloudName, found: &LoadBalancer) -> Vec<Pro
         example: format!("\"{is_internal}\""),
     });
     let address = wanted.asks_for_address().and_then(|(subject, value)| {
-        let other = other_address(asked, found)?;
+        let other = other_address(wanted.addresses(), found)?;
         Some(Problem {
             kind: ProblemKind::Invalid,
             subject: subject.clone(),
@@ -77,9 +75,9 @@ fn problems(wanted: &Wanted, cloud: &CloudName, found: &LoadBalancer) -> Vec<Pro
 }
 
 /// The address that a load balancer has, if it lacks one that is asked for.
-fn other_address(asked: &LoadBalancerSpec, found: &LoadBalancer) -> Option<IpAddr> {
+fn other_address(asked: &[IpAddr], found: &LoadBalancer) -> Option<IpAddr> {
     let has = |ip: &IpAddr| found.addresses.ips.contains(ip);
-    let lacking = asked.addresses.iter().find(|ip| !has(ip))?;
+    let lacking = asked.iter().find(|ip| !has(ip))?;
     let of_family = |ip: &&IpAddr| ip.is_ipv4() == lacking.is_ipv4();
     let mut shown = found.addresses.ips.iter();
     shown.clone().find(of_family).or(shown.next()).copied()
@@ -90,7 +88,7 @@ impl LoadBalancer {
     /// not what was asked for in a way that cannot be mended. They are not published then.
     pub(super) fn unless_refused(mut self, asked: &LoadBalancerSpec) -> Self {
         let is_internal = self.spec.internal.unwrap_or_default();
-        let refused = match (asked.internal, other_address(asked, &self)) {
+        let refused = match (asked.internal, other_address(&asked.addresses, &self)) {
             (Some(internal), _) if internal != is_internal => {
                 let is = if is_internal { "is" } else { "is not" };
                 format!("it {is} internal, other than requested")

@@ -1,12 +1,77 @@
 //! What a cloud keeps otherwise than it was requested.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
+use super::naming::CloudName;
+use super::node_addresses::NodeAddresses;
 
-/// The difference that remained after a cloud had answered an update with success. A repeated
-/// update would change nothing, so the same difference is no drift: it is named in the
-/// condition. Back ends are not part of it: a load balancer that lacks one is updated again.
+/// The differences for which no update is sent, by cloud.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Unmet {
+    /// The updates that clouds still carry out.
+    pub under_way: BTreeMap<CloudName, UnderWay>,
+    /// Those that remained after an update.
+    pub kept: BTreeMap<CloudName, Kept>,
+    /// Those that came back after repairs, and are not repaired any more.
+    pub given_up: BTreeMap<CloudName, Kept>,
+}
+
+impl Unmet {
+    /// Takes over what `shown` has of a cloud.
+    pub fn replace(&mut self, cloud: &CloudName, shown: &Self) {
+        let Self {
+            under_way,
+            kept,
+            given_up,
+        } = shown;
+        set(&mut self.under_way, cloud, under_way.get(cloud).cloned());
+        set(&mut self.kept, cloud, kept.get(cloud).cloned());
+        set(&mut self.given_up, cloud, given_up.get(cloud).cloned());
+    }
+}
+
+/// Sets or removes the value of a cloud.
+pub(super) fn set<T>(all: &mut BTreeMap<CloudName, T>, cloud: &CloudName, value: Option<T>) {
+    match value {
+        Some(value) => all.insert(cloud.clone(), value),
+        None => all.remove(cloud),
+    };
+}
+
+/// An update that a cloud has accepted and still carries out. Meanwhile the load balancer may
+/// show the values of before, for which the same update is not sent again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct UnderWay {
+    requested: LoadBalancerSpec,
+    before: LoadBalancerSpec,
+}
+
+impl UnderWay {
+    /// The update to which a cloud has responded with `updated`; `None` if it has ended.
+    pub fn of(
+        requested: &LoadBalancerSpec,
+        before: &LoadBalancerSpec,
+        updated: &LoadBalancer,
+    ) -> Option<Self> {
+        (updated.state == State::Provisioning).then(|| Self {
+            requested: requested.clone(),
+            before: before.clone(),
+        })
+    }
+
+    /// Whether it brings a load balancer in this state to this spec.
+    pub fn brings(&self, found: &LoadBalancer, requested: &LoadBalancerSpec) -> bool {
+        found.state == State::Provisioning && self.requested == *requested
+    }
+}
+
+/// A difference between what was requested of a cloud and what it shows, which an update does
+/// not remove: it remained after the cloud had answered one with success, or it came back after
+/// repairs. So the same difference is no drift: it is named in the condition. Back ends are not
+/// part of it: a load balancer that lacks one is updated again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Kept {
     requested: LoadBalancerSpec,
@@ -32,6 +97,28 @@ impl Kept {
             requested: requested.clone(),
             shown,
             is_understood: updated.is_understood,
+        })
+    }
+
+    /// The difference that an update has left that the cloud carried out later.
+    pub fn after(ended: &UnderWay, found: &LoadBalancer) -> Option<Self> {
+        Self::of(&ended.requested, &ended.before, found)
+    }
+
+    /// The difference that an update of a load balancer is to remove; `None` if only its back
+    /// ends differ. Two are equal if the same values differ from the same requested ones.
+    pub fn before_update(requested: &LoadBalancerSpec, found: &LoadBalancer) -> Option<Self> {
+        let nodes = NodeAddresses::default();
+        let requested = LoadBalancerSpec {
+            nodes: nodes.clone(),
+            ..requested.clone()
+        };
+        let shown = found.spec_with_nodes(&nodes);
+        let is_met = found.is_understood && requested.is_met_by(&shown);
+        (!is_met).then_some(Self {
+            requested,
+            shown,
+            is_understood: found.is_understood,
         })
     }
 
@@ -64,6 +151,10 @@ impl Kept {
                 asked.idle_timeout != shown.idle_timeout,
             ),
             ("tags", asked.tags != shown.tags),
+            (
+                "addressFamilies",
+                asked.address_families != shown.address_families,
+            ),
             ("fields that are not known here", !self.is_understood),
         ];
         let fields = fields.into_iter().filter(|(_, differs)| *differs);
@@ -97,6 +188,7 @@ fn replace_where_equal(
         idle_timeout,
         tags,
         addresses: _,
+        address_families,
     } = spec;
     replace(
         &one.listeners,
@@ -128,6 +220,12 @@ fn replace_where_equal(
         &other.client_affinity_seconds,
         &requested.client_affinity_seconds,
         client_affinity_seconds,
+    );
+    replace(
+        &one.address_families,
+        &other.address_families,
+        &requested.address_families,
+        address_families,
     );
     replace(
         &one.internal,
@@ -201,6 +299,30 @@ mod tests {
         let kept = Kept::of(&requested, &before, &updated).expect("the algorithm");
         assert_eq!(kept.fields(), ["algorithm"]);
         assert_eq!(kept.as_requested(&updated).spec.bandwidth, "1K");
+    }
+
+    #[test]
+    fn differences_are_the_same_if_the_same_values_differ() {
+        let shows = |bandwidth: &str, nodes: &[[u8; 4]]| {
+            let mut found = load_balancer();
+            found.spec.bandwidth = bandwidth.into();
+            found.spec.nodes = nodes.iter().map(|node| (*node).into()).collect();
+            found
+        };
+        let mut requested = load_balancer().spec;
+        let of = |requested: &LoadBalancerSpec, found: &LoadBalancer| {
+            Kept::before_update(requested, found)
+        };
+        let (one, other) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+        assert_eq!(of(&requested, &shows("5M", &[one])), None, "back ends");
+        let first = of(&requested, &shows("1K", &[one])).expect("a difference");
+        assert_eq!(first.fields(), ["bandwidth"]);
+        requested.nodes = [one, other].map(Into::into).into();
+        let again = of(&requested, &shows("1K", &[other]));
+        assert_eq!(again.as_ref(), Some(&first), "whatever the back ends are");
+        assert_ne!(of(&requested, &shows("2K", &[one])), Some(first), "a value");
+        requested.bandwidth = "9M".into();
+        assert_ne!(of(&requested, &shows("1K", &[one])), again, "a request");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! A load balancer: the spec that we request and the state that a cloud shows.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::health_check::HealthCheck;
 use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
-use super::node_addresses::NodeAddresses;
+use super::node_addresses::{IpFamily, NodeAddresses};
 use super::proxy_protocol::ProxyProtocol;
 use super::tags::Tags;
 
@@ -16,16 +17,18 @@ use super::tags::Tags;
 pub enum Protocol {
     Tcp,
     Udp,
+    Sctp,
 }
 
 impl Protocol {
-    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
 
     /// The value of `spec.ports[].protocol`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tcp => "TCP",
             Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
         }
     }
 }
@@ -60,6 +63,11 @@ impl Listener {
         }
         align(&self.proxy_protocol, &mut shown.proxy_protocol);
         align(&self.app_protocol, &mut shown.app_protocol);
+    }
+
+    /// Whether both are for one port of one protocol.
+    pub fn is_same_port(&self, other: &Self) -> bool {
+        (self.protocol, self.port) == (other.protocol, other.port)
     }
 }
 
@@ -118,6 +126,9 @@ pub struct LoadBalancerSpec {
     /// compared: what a cloud gave is in [`LoadBalancer::addresses`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<IpAddr>,
+    /// The IP families of its addresses; empty if the cloud decides, or does not tell.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub address_families: BTreeSet<IpFamily>,
 }
 
 /// The time without traffic after which a connection is closed.
@@ -133,7 +144,8 @@ pub enum IdleTimeout {
 
 impl LoadBalancerSpec {
     /// Whether `found`, a spec that a cloud shows, has all of this. The order of
-    /// listeners is irrelevant, and so is a health check that the cloud chose itself. Names of
+    /// listeners is irrelevant, and so is a health check that the cloud chose itself, and
+    /// address families where either side leaves them open. Names of
     /// listeners are compared only if the cloud shows any: a cloud of the basic profile does
     /// not store them.
     pub fn is_met_by(&self, found: &Self) -> bool {
@@ -157,8 +169,8 @@ impl LoadBalancerSpec {
             listener.name.clear();
         }
         for shown in &mut found.listeners {
-            let same = |own: &&Listener| (own.protocol, own.port) == (shown.protocol, shown.port);
-            if let Some(own) = self.listeners.iter().find(same) {
+            let mut own = self.listeners.iter();
+            if let Some(own) = own.find(|own| own.is_same_port(shown)) {
                 own.align(shown);
             }
         }
@@ -167,9 +179,38 @@ impl LoadBalancerSpec {
         align(&wanted.tags, &mut found.tags);
         wanted.addresses.clear();
         found.addresses.clear();
+        if wanted.address_families.is_empty() || found.address_families.is_empty() {
+            found.address_families.clone_from(&wanted.address_families);
+        }
         wanted.listeners.sort();
         found.listeners.sort();
         (wanted, found)
+    }
+
+    /// Takes from `shown`, the spec of a load balancer that exists, the settings that the cloud
+    /// decides. The cloud may have had them before, and a request takes away what it lacks.
+    pub fn keep_settings(&mut self, shown: &Self) {
+        for listener in &mut self.listeners {
+            let mut shown = shown.listeners.iter();
+            if let Some(shown) = shown.find(|shown| shown.is_same_port(listener)) {
+                keep(&mut listener.proxy_protocol, &shown.proxy_protocol);
+                keep(&mut listener.app_protocol, &shown.app_protocol);
+            }
+        }
+        keep(&mut self.internal, &shown.internal);
+        keep(&mut self.idle_timeout, &shown.idle_timeout);
+        keep(&mut self.tags, &shown.tags);
+        if self.address_families.is_empty() {
+            self.address_families.clone_from(&shown.address_families);
+        }
+    }
+}
+
+/// Takes a setting that the cloud decides as it shows it; the default need not be asked for.
+fn keep<T: Clone + Default + PartialEq>(wanted: &mut Option<T>, shown: &Option<T>) {
+    if wanted.is_none() {
+        let shown = shown.as_ref().filter(|shown| **shown != T::default());
+        *wanted = shown.cloned();
     }
 }
 
@@ -213,6 +254,12 @@ impl LoadBalancer {
         }
     }
 
+    /// Whether it has a listener for the same port.
+    pub fn has(&self, listener: &Listener) -> bool {
+        let mut shown = self.spec.listeners.iter();
+        shown.any(|shown| shown.is_same_port(listener))
+    }
+
     /// Whether it is as requested.
     pub fn meets(&self, requested: &LoadBalancerSpec) -> bool {
         self.is_understood && requested.is_met_by(&self.spec)
@@ -226,6 +273,13 @@ impl LoadBalancer {
             && self.name == other.name
             && self.state == other.state
             && self.addresses.overlap(&other.addresses)
+    }
+
+    /// Whether it has an address or a back end of this IP family.
+    pub fn has_family(&self, family: IpFamily) -> bool {
+        let mut nodes = self.spec.nodes.iter();
+        let is_asked = self.spec.address_families.contains(&family);
+        is_asked || nodes.any(|node| IpFamily::of(*node) == family)
     }
 
     /// Its spec with other back ends.

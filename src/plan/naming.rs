@@ -177,6 +177,17 @@ impl Owner {
         self.cluster == other.cluster && self.uid == other.uid
     }
 
+    /// The owner of a load balancer that was taken off: equal to that of no Service, because no
+    /// cluster id has a space. So nobody adopts, changes or deletes a load balancer that was
+    /// retained, not even by its name.
+    #[must_use]
+    pub fn former(self) -> Self {
+        Self {
+            cluster: ClusterId::new(format!("formerly {}", self.cluster)),
+            ..self
+        }
+    }
+
     /// The name of this owner's load balancer.
     pub fn load_balancer_name(&self) -> LoadBalancerName {
         LoadBalancerName::derive(self)

@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// An IP family. A load balancer has back ends of one family.
+/// An IP family.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub enum IpFamily {
     /// IPv4, which is also the family of a Service that names none.
     #[default]
+    #[serde(rename = "IPv4")]
     V4,
+    #[serde(rename = "IPv6")]
     V6,
 }
 
@@ -27,6 +29,36 @@ impl IpFamily {
         } else {
             Self::V6
         }
+    }
+
+    /// The other family.
+    pub fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+
+    /// The value in `spec.ipFamilies`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
+    }
+}
+
+/// The IP families of a Service: one, or both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct IpFamilies {
+    pub first: IpFamily,
+    pub is_dual: bool,
+}
+
+impl IpFamilies {
+    pub fn iter(self) -> impl Iterator<Item = IpFamily> {
+        let second = self.is_dual.then_some(self.first.other());
+        std::iter::once(self.first).chain(second)
     }
 }
 
@@ -58,9 +90,37 @@ impl NodeAddresses {
         self.0.binary_search(address).is_ok()
     }
 
+    /// Those of this family.
+    pub fn of_family(&self, family: IpFamily) -> Self {
+        let is_of_it = |address: &&IpAddr| IpFamily::of(**address) == family;
+        self.iter().filter(is_of_it).copied().collect()
+    }
+
+    /// Whether there are addresses of both families. In order, IPv4 comes first.
+    pub fn have_both_families(&self) -> bool {
+        let ends = [self.0.first(), self.0.last()];
+        ends.map(|end| end.map(IpAddr::is_ipv4)) == [Some(true), Some(false)]
+    }
+
+    /// Both sets in one; one of them itself if the other is empty.
+    pub fn joined(&self, other: &Self) -> Self {
+        if other.is_empty() {
+            self.clone()
+        } else if self.is_empty() {
+            other.clone()
+        } else {
+            self.iter().chain(other.iter()).copied().collect()
+        }
+    }
+
     /// Whether both are one allocation. Equal sets need not be.
     pub fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether anything but this clone has the allocation.
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 }
 

@@ -41,6 +41,8 @@ pub struct NodeLook {
     /// Whether there is a Node of which nothing is known, because it cannot be read: it may
     /// be a back end.
     pub any_unknown: bool,
+    /// Whether the selector of the Services matches any Node, eligible or not.
+    pub any_match: bool,
     /// The names of all Nodes but those that are being deleted.
     pub existing: BTreeSet<String>,
 }
@@ -59,6 +61,10 @@ pub struct Held {
 #[derive(Clone, Debug)]
 pub struct NodeHold {
     settings: HoldSettings,
+    /// Whether only Nodes with certain labels count.
+    selects: bool,
+    /// Whether a Node ever had these labels.
+    has_matched: bool,
     /// The back ends before a loss, with their Nodes.
     accepted: BTreeMap<IpAddr, String>,
     none_since: Option<Duration>,
@@ -71,11 +77,36 @@ impl NodeHold {
     pub fn new(settings: HoldSettings) -> Self {
         Self {
             settings,
+            selects: false,
+            has_matched: false,
             accepted: BTreeMap::new(),
             none_since: None,
             most_gone_since: None,
             settling: Settling::default(),
         }
+    }
+
+    /// The hold of the Nodes with certain labels. That no Node ever had them is a mistake,
+    /// which empties nothing however long it lasts.
+    pub fn of_selector(settings: HoldSettings) -> Self {
+        Self {
+            selects: true,
+            ..Self::new(settings)
+        }
+    }
+
+    /// This hold, if a Service begins to ask for such Nodes when the look at all Nodes has
+    /// settled: what it asks for is no mistake of a process that has just started.
+    pub fn settled(self) -> Self {
+        Self {
+            settling: Settling::over(),
+            ..self
+        }
+    }
+
+    /// Whether the first look is old enough to be believed.
+    pub fn is_settled(&self, now: Duration) -> bool {
+        self.settling.is_over(now, self.settings.most_gone_hold())
     }
 
     /// Whether this look loses so much that another source has to agree before it counts:
@@ -87,6 +118,7 @@ impl NodeHold {
     /// Takes a look into account. `now` is any clock that does not go back.
     pub fn take(&mut self, look: NodeLook, now: Duration) -> Held {
         let some_unknown = look.any_unknown;
+        self.has_matched |= look.any_match;
         let hold = self.settings.most_gone_hold();
         let unsettled = self.settling.take(&look, now, hold);
         let mut held = self.take_known(look, now);
@@ -140,7 +172,10 @@ impl NodeHold {
         if !self.counts_as_none(look) {
             self.none_since = None;
             return Held {
-                backends: Backends::default(),
+                backends: Backends {
+                    never_matched: self.never_matched(),
+                    ..Backends::default()
+                },
                 kept: 0,
                 look_again: None,
             };
@@ -164,7 +199,11 @@ impl NodeHold {
 
     fn counts_as_none(&self, look: &NodeLook) -> bool {
         let is_mistake = look.any_eligible && !self.settings.empty_without_addresses;
-        !look.any_unknown && !is_mistake
+        !look.any_unknown && !is_mistake && !self.never_matched()
+    }
+
+    fn never_matched(&self) -> bool {
+        self.selects && !self.has_matched
     }
 
     /// Whether load balancers may be emptied now.

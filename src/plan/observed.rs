@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::action::{Action, Outcome};
-use super::kept::Kept;
-use super::load_balancer::{LoadBalancer, State};
+use super::kept::{self, Kept, UnderWay, Unmet};
+use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use super::naming::{CloudName, LoadBalancerId};
-use super::node_addresses::NodeAddresses;
+use super::node_addresses::{IpFamily, NodeAddresses};
 use super::record::{self, Ingress, Publication, Record};
 use super::service::ServiceView;
 use super::settling::Unsettled;
@@ -27,8 +27,8 @@ pub struct Observed {
     pub ingress: Vec<Ingress>,
     pub clouds: BTreeMap<CloudName, CloudView>,
     pub backends: Backends,
-    /// What the clouds keep otherwise than it was requested.
-    pub kept: BTreeMap<CloudName, Kept>,
+    /// What is known of the values that the clouds show otherwise than requested.
+    pub unmet: Unmet,
 }
 
 /// The state of one cloud for the Service.
@@ -62,12 +62,43 @@ pub struct Backends {
     /// Whether they were first seen a moment ago. Until they are settled, no load balancer
     /// loses most of its back ends to them.
     pub unsettled: Option<Unsettled>,
+    /// Whether nobody knows which of these the Service wants, because its selector is invalid.
+    /// None joins meanwhile; those that are no Nodes any more leave.
+    pub only_leave: bool,
+    /// Whether the Service selects Nodes by labels that no Node has had so far, which may be a
+    /// mistake. It empties nothing.
+    pub never_matched: bool,
+    pub family: IpFamily,
+    /// Those of the other family, for a Service with both.
+    pub second: Option<Box<SecondFamily>>,
+}
+
+/// The back ends of a Service's second IP family.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct SecondFamily {
+    pub backends: Backends,
+    /// Those of both families in one set, which all load balancers share.
+    pub both: NodeAddresses,
 }
 
 impl Backends {
     /// Whether no Node is eligible, which may still be a mistake.
     pub fn are_unconfirmed(&self) -> bool {
         self.addresses.is_empty() && !self.none_confirmed
+    }
+
+    /// The same for a load balancer, with both families or with the first.
+    pub fn are_unconfirmed_for(&self, is_dual: bool) -> bool {
+        let second = self.second.as_ref().filter(|_| is_dual);
+        let second = second.map(|second| &second.backends);
+        let all = || [Some(self), second].into_iter().flatten();
+        all().all(|one| one.addresses.is_empty()) && !all().all(|one| one.none_confirmed)
+    }
+
+    /// The addresses for a load balancer, with both families or with the first.
+    pub fn addresses_for(&self, is_dual: bool) -> &NodeAddresses {
+        let second = self.second.as_ref().filter(|_| is_dual);
+        second.map_or(&self.addresses, |second| &second.both)
     }
 }
 
@@ -80,7 +111,7 @@ impl Observed {
             ingress: service.published.clone(),
             clouds: BTreeMap::new(),
             backends,
-            kept: BTreeMap::new(),
+            unmet: Unmet::default(),
         }
     }
 
@@ -93,26 +124,62 @@ impl Observed {
     }
 
     /// The load balancer as it is compared with what is requested: values that the cloud
-    /// is known to keep otherwise count as requested.
+    /// is known to keep otherwise, or that are left as they are, count as requested.
     pub fn as_requested<'a>(
         &self,
         cloud: &CloudName,
         found: &'a LoadBalancer,
     ) -> Cow<'a, LoadBalancer> {
-        match self.kept.get(cloud) {
-            Some(kept) => Cow::Owned(kept.as_requested(found)),
-            None => Cow::Borrowed(found),
-        }
+        let Unmet { kept, given_up, .. } = &self.unmet;
+        let differences = [kept.get(cloud), given_up.get(cloud)];
+        let differences = differences.into_iter().flatten();
+        differences.fold(Cow::Borrowed(found), |read, difference| {
+            Cow::Owned(difference.as_requested(&read))
+        })
     }
 
-    /// Forgets what a cloud kept otherwise than requested, where it does so no more. The
+    /// Whether a cloud is carrying out the update to this spec already.
+    pub fn is_under_way(
+        &self,
+        cloud: &CloudName,
+        found: &LoadBalancer,
+        requested: &LoadBalancerSpec,
+    ) -> bool {
+        let under_way = self.unmet.under_way.get(cloud);
+        under_way.is_some_and(|update| update.brings(found, requested))
+    }
+
+    /// Compares what is known of the clouds with what they show now. An update that has ended
+    /// leaves what the cloud keeps otherwise. What a cloud does so no more is forgotten: the
     /// answer that showed it may have lagged behind.
-    pub fn forget_resolved(&mut self) {
-        let (kept, clouds) = (&mut self.kept, &self.clouds);
-        kept.retain(|cloud, kept| match clouds.get(cloud) {
-            Some(CloudView::Present(found)) => kept.as_requested(found) != **found,
-            _ => true,
-        });
+    pub fn resolve_unmet(&mut self) {
+        let Unmet {
+            under_way,
+            kept,
+            given_up,
+        } = &mut self.unmet;
+        for (cloud, view) in &self.clouds {
+            let found = match view {
+                CloudView::Present(found) => found,
+                CloudView::Unreachable | CloudView::Unanswered => continue,
+                CloudView::Absent | CloudView::NameTaken | CloudView::NotConfigured => {
+                    under_way.remove(cloud);
+                    continue;
+                }
+            };
+            if found.state != State::Provisioning
+                && let Some(ended) = under_way.remove(cloud)
+            {
+                let left = Kept::after(&ended, found);
+                kept.extend(left.map(|left| (cloud.clone(), left)));
+            }
+            for known in [&mut *kept, &mut *given_up] {
+                let is_resolved = |difference: &Kept| difference.as_requested(found) == **found;
+                if known.get(cloud).is_some_and(is_resolved) {
+                    known.remove(cloud);
+                }
+            }
+        }
     }
 
     /// Whether each of these clouds has a load balancer that clients can reach.
@@ -227,6 +294,15 @@ impl Observed {
         !record.ids().all(has_id) || !ingress.iter().all(|address| self.ingress.contains(address))
     }
 
+    /// This state as it is known while calls to these clouds are under way.
+    pub fn without_answers_of(&self, clouds: &BTreeSet<CloudName>) -> Self {
+        let mut observed = self.clone();
+        let unanswered = clouds.iter().cloned();
+        let unanswered = unanswered.map(|cloud| (cloud, CloudView::Unanswered));
+        observed.clouds.extend(unanswered);
+        observed
+    }
+
     /// Records that the Service has this publication now.
     pub fn record_published(&mut self, publication: Publication) {
         let Publication { record, ingress } = publication;
@@ -236,7 +312,7 @@ impl Observed {
     /// Applies the outcome of an action other than a publication to the observed state. The executor and the
     /// simulated worlds of the tests share this function.
     pub fn record_outcome(&mut self, action: &Action, outcome: Outcome) {
-        self.record_kept(action, &outcome);
+        self.record_unmet(action, &outcome);
         match (action, outcome) {
             (Action::AddFinalizer { clouds }, _) => {
                 self.finalizer = true;
@@ -251,6 +327,10 @@ impl Observed {
             }
             (Action::ConfirmGone { cloud, .. }, _) => {
                 self.clouds.insert(cloud.clone(), CloudView::Absent);
+            }
+            // It still has our name, and is nobody's.
+            (Action::Release { cloud, .. }, _) => {
+                self.clouds.insert(cloud.clone(), CloudView::NameTaken);
             }
             (Action::RemoveFinalizer { .. }, _) => {
                 self.finalizer = false;
@@ -269,19 +349,19 @@ impl Observed {
         }
     }
 
-    fn record_kept(&mut self, action: &Action, outcome: &Outcome) {
-        let (cloud, kept) = match (action, outcome) {
+    fn record_unmet(&mut self, action: &Action, outcome: &Outcome) {
+        let (cloud, under_way, kept) = match (action, outcome) {
             (Action::Update { cloud, request, .. }, Outcome::Found(updated)) => {
-                let before = self.load_balancer(cloud).unwrap_or(updated);
-                (cloud, Kept::of(&request.spec, &before.spec, updated))
+                let before = &self.load_balancer(cloud).unwrap_or(updated).spec;
+                let requested = &request.spec;
+                let under_way = UnderWay::of(requested, before, updated);
+                (cloud, under_way, Kept::of(requested, before, updated))
             }
             // The response may describe an earlier load balancer.
-            (Action::Create { cloud, .. }, _) => (cloud, None),
+            (Action::Create { cloud, .. }, _) => (cloud, None, None),
             _ => return,
         };
-        match kept {
-            Some(kept) => self.kept.insert(cloud.clone(), kept),
-            None => self.kept.remove(cloud),
-        };
+        kept::set(&mut self.unmet.under_way, cloud, under_way);
+        kept::set(&mut self.unmet.kept, cloud, kept);
     }
 }

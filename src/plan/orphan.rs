@@ -16,6 +16,8 @@ use super::record::Record;
 pub struct Claim {
     /// Whether this installation manages the Service, or has not released it yet.
     pub is_managed: bool,
+    /// Whether its user has paused it, so that it keeps its duplicates too.
+    pub is_paused: bool,
     /// Whether the Service has the finalizer of an installation, of whatever prefix.
     pub has_finalizer: bool,
     /// The ids in the records of other installations: the annotations `lb-id` with
@@ -87,6 +89,9 @@ pub fn suspect(
     }
     if !claim.is_managed {
         return (!claim.has_finalizer).then_some(Suspicion::NoService);
+    }
+    if claim.is_paused {
+        return None;
     }
     let recorded = claim.record.get(shown.cloud)?;
     // Two clouds with one account show the same load balancers.

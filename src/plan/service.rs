@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::class::Refused;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
-use super::node_addresses::IpFamily;
+use super::node_addresses::IpFamilies;
 use super::record::{Ingress, Record};
+use super::service_size::TooLarge;
 use super::tags::Tags;
 
 /// The parts of a Service that the plan reads.
@@ -26,6 +27,8 @@ pub struct ServiceView {
     pub class: Option<String>,
     /// The values that its class does not leave to the Service.
     pub refused: Vec<Refused>,
+    /// What it has too much of; the rest of that is missing here.
+    pub too_large: Vec<TooLarge>,
     /// The annotations with our prefix, named without it (`provider`, `lb-spec`, …), and
     /// [`SOURCE_RANGES`](super::annotation::SOURCE_RANGES) by its full name.
     pub annotations: BTreeMap<String, String>,
@@ -35,8 +38,10 @@ pub struct ServiceView {
     pub source_ranges: Vec<String>,
     /// Timeout of session affinity `ClientIP` in seconds; `None` without affinity.
     pub client_affinity_seconds: Option<u32>,
-    /// The first of `spec.ipFamilies`, which the back ends have.
-    pub ip_family: IpFamily,
+    /// `spec.ipFamilies`.
+    pub ip_families: IpFamilies,
+    /// Whether `spec.ipFamilyPolicy` is `RequireDualStack`.
+    pub requires_dual_stack: bool,
     /// `spec.healthCheckNodePort`, which the API server allocates for
     /// `externalTrafficPolicy: Local`.
     pub health_check_node_port: Option<u16>,

@@ -56,6 +56,20 @@ pub struct Settling {
 }
 
 impl Settling {
+    /// That of back ends which need no time.
+    pub fn over() -> Self {
+        Self {
+            began: Some(Duration::ZERO),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the time is over.
+    pub fn is_over(&self, now: Duration, hold: Duration) -> bool {
+        self.began
+            .is_some_and(|began| now.saturating_sub(began) >= hold)
+    }
+
     /// Takes a look into account. Returns what is not settled yet, and for how long; `None`
     /// once the first look is as old as `hold`, or if this one shows no back end.
     pub fn take(

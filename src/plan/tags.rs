@@ -45,6 +45,12 @@ impl Tags {
         self
     }
 
+    /// The keys and values, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let tags = self.0.iter();
+        tags.map(|(key, value)| (&**key, &**value))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,7 +1,11 @@
 //! Tables of plans; each case states its reason.
 
 mod asked;
+mod dual_stack;
 mod fixtures;
+mod health_checks;
+mod lacking_ports;
+mod lost_settings;
 mod recorded;
 mod requests;
 mod untold;
@@ -10,11 +14,11 @@ mod updates;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Capabilities;
-use super::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER, SOURCE_RANGES};
-use super::kept::Kept;
-use super::load_balancer::{Addresses, LoadBalancer, State};
+use super::annotation::{DELETION_POLICY, ENABLE, LB_BANDWIDTH, PAUSED, PROVIDER, SOURCE_RANGES};
+use super::capabilities::Feature;
+use super::kept::{Kept, UnderWay, Unmet};
+use super::load_balancer::{Addresses, Algorithm, LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
-use super::node_addresses::IpFamily;
 use super::record::{Ingress, Record};
 use super::service::{PortView, ServiceView};
 use super::*;

@@ -28,14 +28,19 @@ impl KnownClouds {
         }
     }
 
+    /// Records what a cloud has told.
+    pub fn learn(&mut self, cloud: CloudName, told: Capabilities) {
+        self.untold.remove(&cloud);
+        self.clouds.insert(cloud, told);
+    }
+
     /// Derives the desired state from a Service. What only a cloud that has not told may
     /// lack is a problem of the kind [`ProblemKind::Untold`].
     pub fn desired(&self, service: &ServiceView, cluster: &ClusterId) -> Desired {
         let known = desired(service, cluster, &self.clouds);
-        let Desired::Invalid(invalid) = &known else {
-            return known;
-        };
-        if self.untold.is_empty() || problem::kind(&invalid.problems) != ProblemKind::Unsupported {
+        let problems = problems(&known);
+        let is_told = self.untold.is_empty() || problems.is_empty();
+        if is_told || problem::kind(&problems) != ProblemKind::Unsupported {
             return known;
         }
         let if_able = |able: &BTreeSet<CloudName>| {
@@ -45,13 +50,16 @@ impl KnownClouds {
             }
             desired(service, cluster, &clouds)
         };
-        if matches!(if_able(&self.untold), Desired::Invalid(_)) {
+        let best = if_able(&self.untold);
+        let is_final =
+            matches!(best, Desired::Invalid(_)) || self::problems(&best).len() == problems.len();
+        if is_final {
             // What another cloud told is final.
             return known;
         }
-        let matters = |cloud: &&CloudName| match if_able(&BTreeSet::from([(*cloud).clone()])) {
-            Desired::Invalid(still) => still.problems.len() < invalid.problems.len(),
-            _ => true,
+        let matters = |cloud: &&CloudName| {
+            let able = if_able(&BTreeSet::from([(*cloud).clone()]));
+            self::problems(&able).len() < problems.len()
         };
         let waits: Vec<&str> = self
             .untold
@@ -65,9 +73,18 @@ impl KnownClouds {
             waits.join(", ")
         );
         Desired::Invalid(Box::new(Invalid {
-            owner: invalid.owner.clone(),
-            problems: untold(&invalid.problems, &rule),
+            owner: service.owner(cluster),
+            problems: untold(&problems, &rule),
         }))
+    }
+}
+
+/// What a cloud lacks for a Service, as a whole or for one of its ports.
+fn problems(desired: &Desired) -> Vec<Problem> {
+    match desired {
+        Desired::Invalid(invalid) => invalid.problems.clone(),
+        Desired::Managed(wanted) => wanted.port_problems(),
+        Desired::Unmanaged(_) | Desired::Released(..) | Desired::Paused => Vec::new(),
     }
 }
 

@@ -5,8 +5,12 @@ use kube::runtime::reflector::ObjectRef;
 use super::survey::{Remembered, Survey};
 use super::{Origin, ReplicaState, Report};
 use crate::controller::Context;
+use crate::controller::attempt::SpecHash;
 use crate::controller::context::uid;
+use crate::kubernetes::service::view;
+use crate::kubernetes::service_object::Service;
 use crate::plan::KnownClouds;
+use crate::plan::kept::Unmet;
 use crate::plan::naming::{Owner, ServiceKey, ServiceUid};
 
 /// The reason for which a replica has no report.
@@ -18,7 +22,7 @@ pub enum NoReport {
 }
 
 /// What this replica would do for a Service if it led. A leader knows what its inventories
-/// have; a standby, whose inventories may be old, queries the clouds.
+/// have and what the clouds told; a standby asks the clouds for both.
 ///
 /// # Errors
 /// [`NoReport`].
@@ -38,7 +42,7 @@ pub async fn report(context: &Context, key: &ServiceKey) -> Result<Report, NoRep
     };
     let clients = context.clouds.iter();
     let clients = clients.map(|(name, cloud)| (name.clone(), cloud.client.clone()));
-    let survey = Survey::new(
+    let mut survey = Survey::new(
         context.cluster.clone(),
         context.metadata_keys.clone(),
         KnownClouds::clone(&context.known_clouds()),
@@ -46,8 +50,12 @@ pub async fn report(context: &Context, key: &ServiceKey) -> Result<Report, NoRep
         nodes,
     );
     let leads = context.leadership().is_some();
+    if !leads {
+        // Only a leader asks by itself. That one knows what its next attempt will use.
+        survey.ask_clouds().await;
+    }
     let known_as = uid.as_ref().filter(|_| leads);
-    let remembered = known_as.map(|uid| remember(context, key, uid, &survey));
+    let remembered = known_as.map(|uid| remember(context, key, &object, uid, &survey));
     let next_attempt = known_as.and_then(|uid| memory.requeue.next_attempt(uid));
     let remembered = remembered.unwrap_or_default();
     let preview = survey.preview(&object, Origin::Cluster, remembered).await;
@@ -63,7 +71,13 @@ pub async fn report(context: &Context, key: &ServiceKey) -> Result<Report, NoRep
 
 /// Copies what a leader knows of the Service. The answers to the survey's queries stay there:
 /// an answer from before a create must not resolve that create.
-fn remember(context: &Context, key: &ServiceKey, uid: &ServiceUid, survey: &Survey) -> Remembered {
+fn remember(
+    context: &Context,
+    key: &ServiceKey,
+    object: &Service,
+    uid: &ServiceUid,
+    survey: &Survey,
+) -> Remembered {
     let owner = Owner {
         cluster: context.cluster.clone(),
         namespace: key.namespace.clone(),
@@ -77,8 +91,11 @@ fn remember(context: &Context, key: &ServiceKey, uid: &ServiceUid, survey: &Surv
             copy.inventory.record(known);
         }
     }
+    let view = view(object, &context.metadata_keys);
     let remembered = Remembered {
-        kept: context.memory.kept.get(uid).unwrap_or_default(),
+        unmet: view.map_or_else(Unmet::default, |view| {
+            context.memory.unmet(uid, SpecHash::of(&view))
+        }),
         ..Remembered::default()
     };
     for cloud in context.memory.pending_creates.clouds_for(uid) {

@@ -58,10 +58,10 @@ impl Planned {
     fn desired_json(&self) -> Value {
         match &self.desired {
             Desired::Unmanaged(reason) => json!({"state": "unmanaged", "reason": reason}),
-            Desired::Released(Release::Deleted) => {
+            Desired::Released(Release::Deleted, _) => {
                 json!({"state": "released", "reason": "Deleted"})
             }
-            Desired::Released(Release::Stays(reason)) => {
+            Desired::Released(Release::Stays(reason), _) => {
                 json!({"state": "released", "reason": reason})
             }
             Desired::Invalid(invalid) => {
@@ -71,11 +71,15 @@ impl Planned {
                     .collect();
                 json!({"state": "invalid", "problems": problems})
             }
+            Desired::Paused => json!({"state": "paused"}),
             Desired::Managed(wanted) => {
-                let nodes = &self.observed.backends.addresses;
                 let clouds = wanted.clouds.iter();
                 let clouds: Map<String, Value> = clouds
-                    .map(|cloud| (cloud.to_string(), plain(&wanted.spec(cloud, nodes))))
+                    .map(|cloud| {
+                        let is_dual = wanted.is_dual(cloud);
+                        let nodes = self.observed.backends.addresses_for(is_dual);
+                        (cloud.to_string(), plain(&wanted.spec(cloud, nodes)))
+                    })
                     .collect();
                 json!({"state": "managed", "clouds": clouds})
             }
@@ -97,7 +101,7 @@ impl Planned {
             "nodes": {
                 "eligible": self.nodes.eligible,
                 "excluded": self.nodes.excluded,
-                "backEnds": self.observed.backends.addresses,
+                "backEnds": self.observed.backends.addresses_for(true),
             },
             "clouds": clouds,
         })
@@ -136,6 +140,7 @@ impl Planned {
         let id = match action {
             Action::Update { id, .. }
             | Action::Delete { id, .. }
+            | Action::Release { id, .. }
             | Action::ConfirmGone { id, .. } => Some(id),
             _ => None,
         };

@@ -95,7 +95,7 @@ impl Scene {
                 untold: BTreeSet::new(),
             },
             clouds.map(name),
-            first_look(&Vec::from_iter(nodes), NODES),
+            first_look(Vec::from_iter(nodes), NODES),
         )
     }
 

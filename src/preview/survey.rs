@@ -16,11 +16,12 @@ use crate::controller::memory::left_calls::LeftCalls;
 use crate::controller::memory::pending_creates::PendingCreates;
 use crate::controller::observe::cloud_query::{CloudQuery, QueryResult, Sources, cloud_queries};
 use crate::controller::observe::{asked, or_unreachable};
-use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::node_watch::NodeSets;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{MetadataKeys, condition, service};
-use crate::plan::kept::Kept;
+use crate::plan::kept::Unmet;
 use crate::plan::naming::{CloudName, ClusterId, ServiceKey};
+use crate::plan::node_choice;
 use crate::plan::{KnownClouds, plan};
 use crate::priority::Priority;
 use crate::reason::Reason;
@@ -36,15 +37,17 @@ pub struct Survey {
     pub capabilities: KnownClouds,
     /// Inventories of its own, so that a preview changes nothing that the controller uses.
     pub clouds: BTreeMap<CloudName, CloudHandle>,
-    pub nodes: NodeSet,
+    pub nodes: NodeSets,
     /// The clouds that did not answer: they are not asked about every other Service.
     pub out_of_reach: Mutex<BTreeMap<CloudName, String>>,
+    /// Why these clouds, which answer otherwise, did not tell what they can do.
+    pub silent: BTreeMap<CloudName, String>,
 }
 
 /// What a leader remembers of a Service.
 #[derive(Default)]
 pub struct Remembered {
-    pub kept: BTreeMap<CloudName, Kept>,
+    pub unmet: Unmet,
     pub pending_creates: PendingCreates,
 }
 
@@ -55,7 +58,7 @@ impl Survey {
         metadata_keys: MetadataKeys,
         capabilities: KnownClouds,
         clients: impl IntoIterator<Item = (CloudName, Arc<dyn Cloud>)>,
-        nodes: NodeSet,
+        nodes: NodeSets,
     ) -> Self {
         let clouds = clients.into_iter().filter_map(|(name, client)| {
             let profile = capabilities.clouds.get(&name)?.clone();
@@ -69,13 +72,45 @@ impl Survey {
             clouds,
             nodes,
             out_of_reach: Mutex::default(),
+            silent: BTreeMap::new(),
+        }
+    }
+
+    /// Asks the clouds that have not told yet what they can do.
+    pub async fn ask_clouds(&mut self) {
+        let untold = self.clouds.iter();
+        let untold = untold.filter(|(name, _)| self.capabilities.untold.contains(*name));
+        let questions = untold.map(|(name, cloud)| async move {
+            let answer = timeout(ANSWER_LIMIT, cloud.client.capabilities()).await;
+            (
+                name.clone(),
+                answer.map(|answer| answer.map(|told| cloud.told(told))),
+            )
+        });
+        for (name, answer) in join_all(questions).await {
+            let error = match answer {
+                Ok(Ok((capabilities, _))) => {
+                    self.capabilities.learn(name, capabilities);
+                    continue;
+                }
+                Ok(Err(error)) if !is_out_of_reach(error.reason()) => {
+                    self.silent.insert(name, error.to_string());
+                    continue;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => no_answer(&name),
+            };
+            self.out_of_reach.get_mut().insert(name, error);
         }
     }
 
     /// Lists each cloud that has a list, as a new leader does: one request instead of one
     /// for each Service.
     pub async fn list_clouds(&self) {
-        let lists = self.clouds.iter().map(|(name, cloud)| async move {
+        let out_of_reach = self.out_of_reach.lock().clone();
+        let clouds = self.clouds.iter();
+        let clouds = clouds.filter(|(name, _)| !out_of_reach.contains_key(*name));
+        let lists = clouds.map(|(name, cloud)| async move {
             let stamp = cloud.inventory.begin_load();
             match cloud.client.list(&self.cluster).await {
                 // Rejected only if a later list began.
@@ -112,7 +147,7 @@ impl Survey {
         let (cluster, capabilities) = (&self.cluster, &self.capabilities);
         let desired = asked(&view, condition.is_some(), cluster, capabilities);
         let Remembered {
-            kept,
+            unmet,
             pending_creates,
         } = remembered;
         // A preview leaves no call behind.
@@ -130,8 +165,9 @@ impl Survey {
             (query.name, answer)
         });
         let (answers, errors) = or_unreachable(join_all(answers).await);
-        let backends = self.nodes.backends(view.ip_family).clone();
-        let clouds = ObservedClouds::of(&view, kept, backends, answers);
+        let nodes = self.nodes.preview(&node_choice::chosen(&view));
+        let backends = nodes.backends(view.ip_families);
+        let clouds = ObservedClouds::of(&view, unmet, backends, answers);
         let desired = desired.refused(&clouds.observed).unwrap_or(desired);
         let plan = plan(&desired, &clouds.observed);
         Preview::Planned(Box::new(Planned {
@@ -140,8 +176,8 @@ impl Survey {
             desired,
             observed: clouds.observed,
             nodes: NodeCounts {
-                eligible: self.nodes.eligible,
-                excluded: self.nodes.excluded,
+                eligible: nodes.eligible,
+                excluded: nodes.excluded,
             },
             plan,
             errors,
@@ -162,12 +198,16 @@ impl Survey {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) if !is_out_of_reach(error.reason()) => return Err(error.to_string()),
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("{} did not answer within {ANSWER_LIMIT:?}", query.name),
+            Err(_) => no_answer(&query.name),
         };
         let mut out_of_reach = self.out_of_reach.lock();
         out_of_reach.insert(query.name.clone(), error.clone());
         Err(error)
     }
+}
+
+fn no_answer(cloud: &CloudName) -> String {
+    format!("{cloud} did not answer within {ANSWER_LIMIT:?}")
 }
 
 /// Whether a question about another Service would fail in the same way.

@@ -48,13 +48,14 @@ impl Report {
         let count = |verdict| counts.get(&verdict).copied().unwrap_or_default();
         writeln!(
             text,
-            "{} Services: {} would be changed ({} would lose something), {} in sync, {} waiting, {} invalid, {} unreadable, {} not managed",
+            "{} Services: {} would be changed ({} would lose something), {} in sync, {} waiting, {} invalid, {} paused, {} unreadable, {} not managed",
             self.previews.len(),
             count(Verdict::Changes),
             losses.len(),
             count(Verdict::InSync),
             count(Verdict::Waiting),
             count(Verdict::Invalid),
+            count(Verdict::Paused),
             count(Verdict::Unreadable),
             count(Verdict::NotManaged),
         )

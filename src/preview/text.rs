@@ -64,6 +64,7 @@ pub(super) fn heading(verdict: Verdict) -> &'static str {
         Verdict::Changes => "there is something to do",
         Verdict::Waiting => "nothing to do now",
         Verdict::Invalid => "its configuration is invalid, so at most its back ends are changed",
+        Verdict::Paused => "nothing to do: the Service is paused",
         Verdict::Unreadable => "nothing to do: the Service cannot be read",
         Verdict::InSync => "nothing to do: it is in sync",
         Verdict::NotManaged => "nothing to do: the Service is not managed by this controller",
@@ -75,7 +76,8 @@ impl Planned {
     fn write_desired(&self, text: &mut String, wanted: &Wanted) -> fmt::Result {
         let mut specs: Vec<(Vec<&str>, LoadBalancerSpec)> = Vec::new();
         for cloud in &wanted.clouds {
-            let spec = wanted.spec(cloud, &self.observed.backends.addresses);
+            let nodes = self.observed.backends.addresses_for(wanted.is_dual(cloud));
+            let spec = wanted.spec(cloud, nodes);
             match specs.iter_mut().find(|(_, other)| *other == spec) {
                 Some((clouds, _)) => clouds.push(cloud.as_str()),
                 None => specs.push((vec![cloud.as_str()], spec)),

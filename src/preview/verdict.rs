@@ -4,10 +4,11 @@ use strum::IntoStaticStr;
 
 use super::{Planned, Preview};
 use crate::controller::error::Unfinished;
-use crate::controller::report::condition::{explain, readiness};
+use crate::controller::report::condition::{explain, lack_of_nodes, paused, readiness};
 use crate::plan::annotation::ENABLE;
+use crate::plan::node_choice::NodeChoice;
 use crate::plan::problem::{Problem, describe_problems};
-use crate::plan::{Desired, NotOurs, Release, Waiting};
+use crate::plan::{Desired, Disposal, NotOurs, Release, Waiting};
 
 /// The result for one Service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
@@ -19,6 +20,8 @@ pub enum Verdict {
     Waiting,
     /// The configuration of the Service is invalid.
     Invalid,
+    /// The user has paused the Service.
+    Paused,
     /// A field of the Service cannot be read, so nothing is decided about it.
     Unreadable,
     /// Every load balancer is as requested and serves.
@@ -53,14 +56,15 @@ impl Planned {
                 let problems = describe_problems(&invalid.problems, &self.prefix);
                 (Verdict::Invalid, problems)
             }
-            Desired::Released(release) if actions > 0 => {
-                (Verdict::Changes, self.released(*release))
+            Desired::Released(release, disposal) if actions > 0 => {
+                (Verdict::Changes, self.released(*release, disposal))
             }
             Desired::Managed(_) if actions > 0 => {
                 let steps = if actions == 1 { "action" } else { "actions" };
                 (Verdict::Changes, format!("{actions} {steps} to perform"))
             }
-            Desired::Released(_) | Desired::Managed(_) => self.nothing_to_do(),
+            Desired::Released(..) | Desired::Managed(_) => self.nothing_to_do(),
+            Desired::Paused => (Verdict::Paused, self.nothing_to_do().1),
         }
     }
 
@@ -78,13 +82,17 @@ impl Planned {
         }
     }
 
-    fn released(&self, release: Release) -> String {
+    fn released(&self, release: Release, disposal: &Disposal) -> String {
+        let end = match disposal {
+            Disposal::Retain { .. } => "retained",
+            Disposal::Delete | Disposal::Unclear(_) => "deleted",
+        };
         match release {
             Release::Deleted => {
-                "The Service is being deleted: its load balancers are deleted first".into()
+                format!("The Service is being deleted: its load balancers are {end} first")
             }
             Release::Stays(reason) => format!(
-                "The Service is not managed any more, so its load balancers are deleted: {}",
+                "The Service is not managed any more, so its load balancers are {end}: {}",
                 self.not_ours(reason)
             ),
         }
@@ -95,7 +103,15 @@ impl Planned {
         match waiting {
             Waiting::NotOurs(reason) => self.not_ours(*reason),
             Waiting::Invalid(problems) => describe_problems(problems, &self.prefix),
-            Waiting::NoEligibleNodes => "No Node is eligible as a back end, or none has a usable address of the configured type; load balancers keep the back ends that they have".into(),
+            Waiting::NoEligibleNodes => {
+                let choice = match &self.desired {
+                    Desired::Managed(wanted) => wanted.nodes.clone(),
+                    _ => NodeChoice::default(),
+                };
+                let lack = lack_of_nodes(&choice, &self.observed.backends);
+                format!("{lack}; load balancers keep the back ends that they have")
+            }
+            Waiting::Paused => paused(&self.prefix).message,
             Waiting::StillDeleting(cloud, id) => {
                 format!("The load balancer {id} on {cloud} is still being deleted")
             }

@@ -78,6 +78,7 @@ impl BackEnd {
                 tasks.spawn(stop.clone().run_until_cancelled_owned(serving));
                 address
             }
+            Protocol::Sctp => anyhow::bail!("no back end over SCTP: few kernels have it"),
         };
         Ok(Self {
             address,

@@ -29,7 +29,7 @@ mod snapshot;
 mod validation;
 mod wire;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +43,8 @@ pub use self::capabilities::{Capabilities, FEATURES, Limits, Spec};
 pub use self::event::{Effect, Event, Outcome, Verb, most_in_flight};
 pub use self::fault::{Failure, Fault, FaultKind, LateReply};
 pub use self::load_balancer::{
-    Algorithm, HealthCheck, HealthCheckProtocol, Listener, LoadBalancer, Owner, Plant, Protocol,
-    ProxyProtocol, SessionAffinity, Settings, State,
+    AddressFamily, Algorithm, HealthCheck, HealthCheckProtocol, Listener, LoadBalancer, Owner,
+    Plant, Protocol, ProxyProtocol, SessionAffinity, Settings, State,
 };
 pub use self::refusal::Code;
 
@@ -80,12 +80,18 @@ pub struct CloudSimulatorOptions {
     /// Where its load balancers get their addresses; none for a range that no
     /// other cloud on this machine has.
     pub addresses: Option<Ipv4Net>,
+    /// The IPv6 address of all its load balancers, such as `::1`; none for one for each, which
+    /// is served only where the kernel takes it.
+    pub address6: Option<Ipv6Addr>,
     /// Time before any call of the API is carried out.
     pub latency: Duration,
     /// Further time before a call of create, update or delete is carried out.
     pub mutation_latency: Duration,
     /// Time that a new load balancer is without an address.
     pub provisioning: Duration,
+    /// Time that an update takes, in which the load balancer is `provisioning` with the
+    /// settings of before.
+    pub updating: Duration,
     /// Time that a deleted load balancer is still there.
     pub deletion: Duration,
     /// Whether it refuses a fencing token lower than the highest seen.
@@ -114,9 +120,11 @@ impl CloudSimulatorOptions {
             profile: Profile::Standard,
             state: None,
             addresses: None,
+            address6: None,
             latency: Duration::ZERO,
             mutation_latency: Duration::ZERO,
             provisioning: Duration::ZERO,
+            updating: Duration::ZERO,
             deletion: Duration::ZERO,
             fencing: true,
             token: None,
@@ -169,7 +177,7 @@ impl CloudSimulator {
         let data_plane = options
             .data_plane
             .then(|| DataPlane::new(&options, stop.clone(), tasks.clone()));
-        let inventory = Inventory::new(addresses, options.quota, snapshot);
+        let inventory = Inventory::new(addresses, options.address6, options.quota, snapshot);
         let capabilities = options.capabilities.clone();
         let engine = Arc::new(Engine::new(
             manner(options),
@@ -332,6 +340,7 @@ fn manner(options: CloudSimulatorOptions) -> Manner {
         latency: options.latency,
         mutation_latency: options.mutation_latency,
         provisioning: options.provisioning,
+        updating: options.updating,
         deletion: options.deletion,
         fencing: options.fencing,
         token: options.token,

@@ -190,6 +190,8 @@ fn sockets(service: &Service, node: IpAddr) -> Vec<(SocketAddr, Protocol)> {
         let number = u16::try_from(port.node_port?).ok()?;
         let protocol = match port.protocol.as_deref() {
             Some("UDP") => Protocol::Udp,
+            // Nothing answers there.
+            Some("SCTP") => return None,
             _ => Protocol::Tcp,
         };
         Some((SocketAddr::new(node, number), protocol))

@@ -227,6 +227,7 @@ pub fn rich_request(name: &str) -> CreateRequest {
         idle_timeout: Some(IdleTimeout::Seconds(350)),
         tags: Tags::parse("team=web"),
         addresses: Vec::new(),
+        address_families: Default::default(),
     };
     request
 }

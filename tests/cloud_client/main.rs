@@ -6,6 +6,7 @@
 
 mod answers;
 mod edge;
+mod families;
 mod hostile;
 mod incomplete;
 mod lists;

@@ -223,3 +223,38 @@ async fn terms_of_one_cluster_do_not_fence_another() {
         .expect_err("fenced");
     assert_eq!(error.kind(), ErrorKind::Fenced);
 }
+
+#[tokio::test]
+async fn an_owner_that_is_taken_off_does_not_come_back() {
+    let (simulator, cloud) = simulator(Profile::Standard, Duration::ZERO).await;
+    let (permit, request) = (permit(), plain_request("web"));
+    let created = cloud
+        .create(&permit, &request, Priority::User)
+        .await
+        .expect("created");
+    let id = &created.id;
+    let refused = simulator.inventory();
+    // A cloud without this call changes nothing.
+    let released = cloud.release(&permit, id, &request.owner).await;
+    assert!(released.is_ok(), "not found counts as done: {released:?}");
+    assert_eq!(simulator.inventory(), refused);
+
+    simulator.set_capabilities(Some(cloud::Capabilities::all()));
+    let theirs = cloud.release(&permit, id, &owner("other")).await;
+    let kind = theirs.map_err(|error| error.kind());
+    assert_eq!(kind, Err(ErrorKind::Conflict), "another owner's");
+    for _ in 0..2 {
+        let released = cloud.release(&permit, id, &request.owner).await;
+        released.expect("idempotent");
+        let found = cloud.query(Which::Id(id), Priority::User).await;
+        let found = found.expect("answered").expect("it is there");
+        assert!(!found.belongs_to(&request.owner), "{found:?}");
+        assert_eq!(found.spec, created.spec);
+        assert_eq!(found.addresses, created.addresses);
+    }
+    let listed = cloud.list(&request.owner.cluster).await;
+    assert_eq!(listed.expect("a list"), [], "for the sweep it is not there");
+    let again = cloud.create(&permit, &request, Priority::User).await;
+    let kind = again.map_err(|error| error.kind());
+    assert_eq!(kind, Err(ErrorKind::NameTaken), "its name stays taken");
+}

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 use testbed::Environment;
-use testbed::cloud::{CloudSimulator, Effect, LoadBalancer};
+use testbed::cloud::{Capabilities, CloudSimulator, Effect, LoadBalancer};
 use testbed::environment::calls;
 
 /// What a user does while a write goes wrong.
@@ -17,17 +17,29 @@ pub enum Chapter {
     /// From two clouds to one of them.
     LeaveOne,
     Delete,
+    /// The deletion of a Service whose load balancer is retained.
+    Retain,
 }
 
 impl Chapter {
+    /// What the clouds can do.
+    pub fn capabilities(self) -> Option<Capabilities> {
+        (self == Self::Retain).then(Capabilities::all)
+    }
+
     /// What there is before.
     pub async fn prepare(self, test: &Environment) -> Result<()> {
         let before = match self {
             Self::Create | Self::CreateOnBoth => return Ok(()),
             Self::LeaveOne => "cloud1,cloud2",
-            Self::Edit | Self::Move | Self::Delete => "cloud1",
+            Self::Edit | Self::Move | Self::Delete | Self::Retain => "cloud1",
         };
-        test.service("web").provider(before).create().await?;
+        let service = test.service("web").provider(before);
+        let service = match self {
+            Self::Retain => service.ours("deletion-policy", "retain"),
+            _ => service,
+        };
+        service.create().await?;
         test.until_ready("web").await?;
         Ok(())
     }
@@ -57,7 +69,7 @@ impl Chapter {
                 test.annotate("web", &[("provider", Some("cloud2"))])
                     .await?,
             ),
-            Self::Delete => test.delete("web").await?,
+            Self::Delete | Self::Retain => test.delete("web").await?,
         }
         Ok(())
     }
@@ -69,7 +81,7 @@ impl Chapter {
             Self::CreateOnBoth => (vec![&test.cloud1, &test.cloud2], 80),
             Self::Edit => (vec![&test.cloud1], 8080),
             Self::Move | Self::LeaveOne => (vec![&test.cloud2], 80),
-            Self::Delete => return test.until_gone("web").await,
+            Self::Delete | Self::Retain => return test.until_gone("web").await,
         };
         test.until("web", "the user to have what they want", |service| {
             let found = clouds.iter().map(|cloud| (cloud.inventory(), cloud.name()));

@@ -16,6 +16,14 @@ pub async fn end(test: &Environment) -> Result<Value> {
             names.push((json!(found.id), of("id")));
             names.push((json!(found.name), of("name")));
             names.push((json!(found.ip), of("address")));
+            let former = found.former_owner.as_ref();
+            let uid = former.map(|owner| (json!(owner.uid), of("former owner")));
+            names.extend(uid);
+            // Those of a Service that is gone are only here.
+            let listeners = found.settings.listeners.iter().enumerate();
+            names.extend(listeners.map(|(number, listener)| {
+                (json!(listener.node_port), format!("node port {number}"))
+            }));
         }
         clouds[cloud.name()] = json!(inventory);
     }

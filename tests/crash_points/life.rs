@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use testbed::cloud::CloudSimulatorOptions;
 use testbed::environment::SOON;
 use testbed::interposer::{Interposer, Strike};
 use testbed::{Environment, Replica, eventually};
@@ -91,7 +92,10 @@ impl Life {
 
     /// Up to where somebody goes on.
     async fn begin(self) -> Result<Begun> {
-        let mut test = Environment::shared(&self.to_string()).await?;
+        let can = |cloud: &mut CloudSimulatorOptions| {
+            cloud.capabilities = self.chapter.capabilities();
+        };
+        let mut test = Environment::shared_with(&self.to_string(), can).await?;
         let interposer = test.interpose().await?;
         let mut replicas = self.start(&test).await?;
         self.chapter.prepare(&test).await?;

@@ -1,7 +1,7 @@
 //! no-duplicate, no-leak: whatever happens to any single write of a Service's
 //! life, to the process that made it or to the answer, the end is the same.
 //!
-//! For each write of a create, an edit, a move, a removal of one cloud and a delete: it is dropped, or
+//! For each write of a create, an edit, a move, a removal of one cloud, a delete and a retaining delete: it is dropped, or
 //! done and its answer is lost, or done and never answered; and the replica goes
 //! on, or is killed and starts again, or is killed and a standby takes over by
 //! the Lease. The end is held against what an undisturbed run of the chapter left.
@@ -82,4 +82,9 @@ async fn provider_moved() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn delete() -> Result<()> {
     every_point_of(Chapter::Delete).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retain() -> Result<()> {
+    every_point_of(Chapter::Retain).await
 }

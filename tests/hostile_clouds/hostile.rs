@@ -92,14 +92,16 @@ async fn a_hostile_cloud_costs_no_service_of_another() -> Result<()> {
 #[tokio::test]
 async fn an_address_of_somebody_else_is_not_published() -> Result<()> {
     let mut test = Environment::shared("hostile-addresses").await?;
-    test.extra_config = "serviceCidrs: [10.96.0.0/12]".into();
+    test.extra_config = "serviceCidrs: [10.222.0.0/16]".into();
     let cloud = OddCloud::start().await?;
     let mut options = test.replica_options("sole");
     options.config_yaml = cloud.as_strange_cloud1(&test, &options.config_yaml);
     options.extra_args.push("--leader-elect=false".into());
     let _replica = Replica::start(options).await?;
     for (name, ip, why) in [
+        // The range of the control plane, which is in its ServiceCIDR.
         ("own", "10.96.0.1", "own Services"),
+        ("configured", "10.222.0.1", "own Services"),
         ("loopback", "127.0.0.1", "loopback"),
         ("metadata", "169.254.169.254", "link-local"),
     ] {

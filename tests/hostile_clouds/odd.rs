@@ -1,10 +1,14 @@
 //! Clouds that mean well and answer otherwise than expected.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use axum::body::Bytes;
 use kube::ResourceExt;
 use serde_json::json;
 use testbed::environment::{SOON, addresses};
+use testbed::nodes::{create_node, delete_node};
 use testbed::{Environment, Replica, eventually};
 
 use crate::server::OddCloud;
@@ -13,12 +17,17 @@ use crate::server::OddCloud;
 async fn start(test: &str, config: &str) -> Result<(Environment, OddCloud, Replica)> {
     let mut test = Environment::shared(test).await?;
     test.extra_config = config.into();
+    let (cloud, replica) = start_in(&test).await?;
+    Ok((test, cloud, replica))
+}
+
+async fn start_in(test: &Environment) -> Result<(OddCloud, Replica)> {
     let cloud = OddCloud::start().await?;
     let mut options = test.replica_options("sole");
-    options.config_yaml = cloud.as_cloud1(&test, &options.config_yaml);
+    options.config_yaml = cloud.as_cloud1(test, &options.config_yaml);
     options.extra_args.push("--leader-elect=false".into());
     let replica = Replica::start(options).await?;
-    Ok((test, cloud, replica))
+    Ok((cloud, replica))
 }
 
 #[tokio::test]
@@ -56,6 +65,56 @@ async fn an_update_that_is_answered_with_nothing_changes_no_condition() -> Resul
     let queried = cloud.calls("query").len() - queries;
     ensure!(queried <= 2 + 3, "{queried} queries");
     ensure!(!addresses(&ready).is_empty());
+    Ok(())
+}
+
+/// Each Node change is one update of each load balancer, and no write. Before its first
+/// update a load balancer is queried once, because the answer to a create proves nothing.
+#[tokio::test]
+async fn a_node_change_that_is_answered_with_nothing_flips_no_condition() -> Result<()> {
+    const SERVICES: usize = 3;
+    let test = Environment::own("odd-terse-nodes").await?;
+    let node = |last| IpAddr::from([127, 10, 4, last]);
+    create_node(&test.client(), "one", node(1), &[]).await?;
+    let (cloud, _replica) = start_in(&test).await?;
+    cloud.answer(|verb, _, good| match verb {
+        "update" => Bytes::from(r#"{"err": ""}"#),
+        _ => Bytes::from(good.to_string()),
+    });
+    for number in 0..SERVICES {
+        let name = format!("web-{number}");
+        test.service(&name).provider("cloud1").create().await?;
+        test.until_ready(&name).await?;
+    }
+    let until_updates = async |expected: usize| {
+        eventually("the updates", SOON, async || {
+            let updates = cloud.calls("update").len();
+            ensure!(updates <= expected, "{updates} updates");
+            Ok((updates == expected).then_some(()))
+        })
+        .await
+    };
+    let written = test.writes()?.len();
+    let queried = || cloud.calls("query").len();
+    let before = queried();
+    create_node(&test.client(), "two", node(2), &[]).await?;
+    until_updates(SERVICES).await?;
+    ensure!(queried() - before == SERVICES, "{} queries", queried());
+    // What the first change left would show before the second one.
+    delete_node(&test.client(), "two").await?;
+    until_updates(2 * SERVICES).await?;
+    create_node(&test.client(), "three", node(3), &[]).await?;
+    until_updates(3 * SERVICES).await?;
+    let writes = test.writes()?;
+    let about_services = writes[written..].iter();
+    let about_services = about_services.filter(|write| write.resource == "services");
+    ensure!(about_services.count() == 0, "{writes:#?}");
+    ensure!(queried() - before == SERVICES, "one query for each Service");
+    for number in 0..SERVICES {
+        let service = test.get(&format!("web-{number}")).await?;
+        let (status, ..) = test.condition(&service).context("a condition")?;
+        ensure!(status == "True", "{status}");
+    }
     Ok(())
 }
 
@@ -135,6 +194,48 @@ async fn a_value_in_the_spelling_of_the_cloud_is_told_of_once_and_is_no_drift() 
     Ok(())
 }
 
+/// The Service goes on without the answer to the update, which tells what the cloud keeps.
+#[tokio::test]
+async fn a_value_that_a_slow_cloud_keeps_its_own_way_is_asked_for_once() -> Result<()> {
+    let quick = "driftInterval: 300ms\nsweepInterval: 300ms";
+    let (test, cloud, _replica) = start("odd-slow-kept", quick).await?;
+    cloud.answer(|_, _, mut good| {
+        let keep = |found: &mut serde_json::Value| {
+            if !found["bandwidth"].is_null() {
+                found["bandwidth"] = json!("5M");
+            }
+        };
+        keep(&mut good);
+        let items = good["items"].as_array_mut();
+        items.into_iter().flatten().for_each(keep);
+        Bytes::from(good.to_string())
+    });
+    cloud.slow_down("update", Duration::from_millis(1_500));
+    test.service("web")
+        .provider("cloud1,cloud2")
+        .create()
+        .await?;
+    test.until_ready("web").await?;
+    test.annotate("web", &[("lb-bandwidth", Some("20M"))])
+        .await?;
+    let is_told = |service: &_| {
+        let condition = test.condition(service);
+        condition.is_some_and(|(status, _, message)| {
+            status == "True" && message.contains("otherwise than requested")
+        })
+    };
+    test.until("web", "the difference to be told", is_told)
+        .await?;
+    let lists = cloud.calls("list").len();
+    eventually("ten further lists", SOON, async || {
+        Ok((cloud.calls("list").len() > lists + 10).then_some(()))
+    })
+    .await?;
+    let updates = cloud.calls("update").len();
+    ensure!(updates == 1, "no further update: {updates}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_value_that_a_terse_cloud_keeps_its_own_way_is_no_drift() -> Result<()> {
     let quick = "driftInterval: 300ms\nsweepInterval: 300ms";
@@ -204,4 +305,44 @@ async fn a_host_name_in_capitals_is_published_in_lower_case() -> Result<()> {
     ensure!(addresses(&ready) == ["mylb-123.elb.example.com"]);
     test.record(&ready).context("a record")?;
     Ok(())
+}
+
+/// The load balancer in error may serve all the same, and the other one serves.
+#[tokio::test]
+async fn a_load_balancer_in_error_follows_the_nodes_and_so_does_that_of_the_other_cloud()
+-> Result<()> {
+    let test = Environment::own("odd-error").await?;
+    let node = |last| IpAddr::from([127, 10, 5, last]);
+    create_node(&test.client(), "one", node(1), &[]).await?;
+    let (cloud, _replica) = start_in(&test).await?;
+    cloud.answer(|verb, _, mut good| {
+        if matches!(verb, "create" | "query" | "update") {
+            good["state"] = json!("error");
+            good["message"] = json!("out of order");
+        }
+        Bytes::from(good.to_string())
+    });
+    let service = test.service("web").provider("cloud1,cloud2");
+    service.create().await?;
+    let message = test.until_reason("web", "CloudError").await?;
+    ensure!(message.contains("out of order"), "{message}");
+    let until_both_have = async |expected: Vec<IpAddr>| {
+        eventually("both clouds to have the Nodes", SOON, async || {
+            let updates = cloud.calls("update");
+            let on_cloud1 = updates.last().map(|update| update["nodes"].to_string());
+            let on_cloud1 = on_cloud1.unwrap_or_default();
+            let is_on_cloud1 = [1, 2]
+                .map(node)
+                .iter()
+                .all(|ip| on_cloud1.contains(&format!("\"{ip}\"")) == expected.contains(ip));
+            let on_cloud2 = test.cloud2.inventory();
+            let on_cloud2 = on_cloud2.first().map(|found| found.settings.nodes.clone());
+            Ok((is_on_cloud1 && on_cloud2.as_ref() == Some(&expected)).then_some(()))
+        })
+        .await
+    };
+    create_node(&test.client(), "two", node(2), &[]).await?;
+    until_both_have(vec![node(1), node(2)]).await?;
+    delete_node(&test.client(), "one").await?;
+    until_both_have(vec![node(2)]).await
 }

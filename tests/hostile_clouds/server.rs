@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use axum::Router;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use testbed::Environment;
 use testbed::environment::SIMULATED_ADDRESSES;
+use tokio::time::sleep;
 
 /// What a call is answered with instead: the verb, the body of the request, the answer of a
 /// good cloud.
@@ -28,6 +30,8 @@ struct State {
     made: usize,
     calls: Vec<(String, Value)>,
     twist: Arc<Twist>,
+    /// The verb whose answers take this long.
+    slow: Option<(&'static str, Duration)>,
 }
 
 /// The answers of a good cloud.
@@ -44,6 +48,7 @@ impl OddCloud {
             made: 0,
             calls: Vec::new(),
             twist: Arc::new(honest),
+            slow: None,
         }));
         let shared = state.clone();
         let router = Router::new().fallback(move |request: Request| {
@@ -53,7 +58,12 @@ impl OddCloud {
                 let verb = parts.uri.path().rsplit('/').next().unwrap_or_default();
                 let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
                 let body = serde_json::from_slice(&body).unwrap_or_default();
-                Body::from(respond(&shared, verb, &body))
+                let answer = respond(&shared, verb, &body);
+                let slow = shared.lock().slow.filter(|(of, _)| *of == verb);
+                if let Some((_, time)) = slow {
+                    sleep(time).await;
+                }
+                Body::from(answer)
             }
         });
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -63,6 +73,11 @@ impl OddCloud {
     /// Answers from now on as this function says.
     pub fn answer(&self, twist: impl Fn(&str, &Value, Value) -> Bytes + Send + Sync + 'static) {
         self.state.lock().twist = Arc::new(twist);
+    }
+
+    /// Takes this long from now on for the answers to a verb.
+    pub fn slow_down(&self, verb: &'static str, time: Duration) {
+        self.state.lock().slow = Some((verb, time));
     }
 
     /// Changes what it has.

@@ -50,7 +50,18 @@ impl World {
             },
             Step::AwaitServing if execution::serves(run.execution) => End::Succeeded(None),
             Step::AwaitServing => End::Failed,
+            Step::Release { id } => {
+                state.replicas[number].forget(id);
+                match state.by_id(id).filter(|found| found.is_ours) {
+                    Some(_) => {
+                        self.release(state, id);
+                        End::Succeeded(None)
+                    }
+                    None => End::Failed,
+                }
+            }
             Step::Delete { id } => {
+                state.violations.not_retained |= run.object.facts.spec.retains;
                 self.delete(state, id);
                 End::Succeeded(None)
             }
@@ -67,7 +78,10 @@ impl World {
             Step::CheckService => self.check_service(state, &run),
             Step::Undo { id } => {
                 state.violations.recorded_undone |= run.has_recorded(id);
-                self.delete(state, id);
+                // A query precedes it: another leader may have taken the owner off.
+                if state.by_id(id).is_some_and(|found| found.is_ours) {
+                    self.delete(state, id);
+                }
                 state.replicas[number].forget(id);
                 End::Undone
             }

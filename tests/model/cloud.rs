@@ -32,6 +32,7 @@ impl World {
         let created = Balancer {
             id: Id { cloud, uid, nth },
             is_ours: true,
+            is_retained: false,
             bandwidth,
             phase: if self.scenario.is_slow {
                 Phase::Provisioning
@@ -74,6 +75,7 @@ impl World {
             wrong_delete,
             gap,
             published_gone,
+            not_retained: _,
             recorded_undone: _,
         } = &mut state.violations;
         *hijack |= !found.is_ours;
@@ -99,6 +101,20 @@ impl World {
         };
         let wanted = (0..crate::state::CLOUDS).filter(|cloud| live.spec.clouds & (1 << cloud) != 0);
         *gap |= !wanted.into_iter().all(|cloud| serves(&cloud));
+    }
+
+    /// A release arrives: the owner is taken off, for the owner alone.
+    pub fn release(&self, state: &mut State, id: Id) {
+        let live = state.service.map(|live| live.facts);
+        let is_wanted = live.is_some_and(|live| {
+            live.uid == id.uid && !live.deleting && live.spec.kind == Kind::LoadBalancer
+        });
+        // As with a delete that was sent while the user did not want it.
+        state.violations.wrong_delete |= is_wanted && !self.has_returned(state.edits);
+        for found in state.balancers.iter_mut().filter(|found| found.id == id) {
+            found.is_retained |= found.is_ours;
+            found.is_ours = false;
+        }
     }
 
     /// A slow cloud finishes providing or deleting one of its load balancers.

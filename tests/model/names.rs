@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use my_cloud_controller_manager::plan::Capabilities;
-use my_cloud_controller_manager::plan::annotation::{ENABLE, LB_BANDWIDTH, PROVIDER};
+use my_cloud_controller_manager::plan::annotation::{
+    DELETION_POLICY, ENABLE, LB_BANDWIDTH, PROVIDER,
+};
+use my_cloud_controller_manager::plan::capabilities::Feature;
 use my_cloud_controller_manager::plan::execution::Lane;
 use my_cloud_controller_manager::plan::health_check::HealthCheck;
 use my_cloud_controller_manager::plan::load_balancer::{
@@ -26,8 +29,10 @@ pub fn cluster() -> ClusterId {
 }
 
 pub fn clouds() -> Clouds {
+    let mut can = Capabilities::standard();
+    can.features.insert(Feature::Release);
     (0..CLOUDS)
-        .map(|cloud| (cloud_name(cloud), Capabilities::standard()))
+        .map(|cloud| (cloud_name(cloud), can.clone()))
         .collect()
 }
 
@@ -109,6 +114,8 @@ pub fn load_balancer(found: Balancer) -> LoadBalancer {
     let name = owner(found.id.uid);
     let owner = if found.is_ours {
         name.clone()
+    } else if found.is_retained {
+        name.clone().former()
     } else {
         Owner {
             cluster: ClusterId::new("theirs"),
@@ -169,9 +176,19 @@ pub fn service(facts: Facts) -> ServiceView {
         is_load_balancer: facts.spec.kind != Kind::ClusterIp,
         class: None,
         refused: Vec::new(),
+        too_large: Vec::new(),
         annotations: BTreeMap::from([
             (ENABLE.name().into(), enable.to_string()),
             (PROVIDER.name().into(), named.join(",")),
+            (
+                DELETION_POLICY.name().into(),
+                if facts.spec.retains {
+                    "retain"
+                } else {
+                    "delete"
+                }
+                .into(),
+            ),
             (
                 LB_BANDWIDTH.name().into(),
                 BANDWIDTHS[usize::from(facts.spec.bandwidth)].into(),
@@ -186,7 +203,8 @@ pub fn service(facts: Facts) -> ServiceView {
         }],
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
-        ip_family: Default::default(),
+        ip_families: Default::default(),
+        requires_dual_stack: false,
         health_check_node_port: None,
         requested_ip: None,
         default_tags: Default::default(),

@@ -13,9 +13,10 @@ impl State {
         let (service, balancers) = (self.service, std::mem::take(&mut self.balancers));
         self.requests.retain(|request| match request {
             Request::Create { .. } => true,
-            Request::Update { id, .. } | Request::Delete { id } => {
-                balancers.iter().any(|found| found.id == *id)
-            }
+            Request::Update { id, .. }
+            | Request::Delete { id }
+            | Request::Release { id }
+            | Request::Undo { id } => balancers.iter().any(|found| found.id == *id),
             Request::Patch { from, .. } => {
                 let fits = |live: Object| live.version == *from || !world.keeps(Rule::Precondition);
                 service.is_some_and(fits)

@@ -7,7 +7,7 @@ use stateright::Property;
 use crate::names;
 use crate::scenario::{BOTH, Planted};
 use crate::shipped::{self, ObservedCloud};
-use crate::state::{CLOUDS, Facts, Id, Kind, Phase, Replica, State};
+use crate::state::{Balancer, CLOUDS, Facts, Id, Kind, Phase, Replica, State};
 use crate::step::Step;
 use crate::world::World;
 
@@ -23,6 +23,17 @@ pub fn all() -> Vec<Property<World>> {
         Property::always("no published address goes in a move", |_, state: &State| {
             !state.violations.published_gone
         }),
+        Property::always("what is retained is not deleted", |_, state: &State| {
+            !state.violations.not_retained
+        }),
+        Property::sometimes(
+            "settled with a load balancer that is retained",
+            |world, state| {
+                !world.scenario.spec.retains
+                    || (is_settled(world, state)
+                        && state.balancers.iter().any(|found| found.is_retained))
+            },
+        ),
         Property::always("only unrecorded creates are undone", |_, state: &State| {
             !state.violations.recorded_undone
         }),
@@ -60,7 +71,8 @@ fn one_each(_: &World, state: &State) -> bool {
 }
 
 fn no_hijack(world: &World, state: &State) -> bool {
-    let theirs = state.balancers.iter().filter(|found| !found.is_ours);
+    let is_theirs = |found: &&Balancer| !found.is_ours && !found.is_retained;
+    let theirs = state.balancers.iter().filter(is_theirs);
     let planted = usize::from(world.scenario.planted != Planted::Nothing);
     !state.violations.hijack && theirs.count() == planted
 }

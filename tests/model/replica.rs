@@ -77,7 +77,9 @@ impl Run {
                 bandwidth,
             }),
             Step::Update { id, bandwidth } => Some(Request::Update { id, bandwidth }),
-            Step::Delete { id } | Step::Undo { id } => Some(Request::Delete { id }),
+            Step::Delete { id } => Some(Request::Delete { id }),
+            Step::Undo { id } => Some(Request::Undo { id }),
+            Step::Release { id } => Some(Request::Release { id }),
             Step::ConfirmLive
             | Step::AwaitServing
             | Step::ConfirmGone { .. }

@@ -56,6 +56,7 @@ const PLAIN: Scenario = Scenario {
         kind: Kind::LoadBalancer,
         clouds: FIRST,
         bandwidth: 0,
+        retains: false,
     },
     edits: &[],
     planted: Planted::Nothing,
@@ -64,7 +65,7 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// All scenarios.
-pub const SCENARIOS: [Scenario; 13] = [
+pub const SCENARIOS: [Scenario; 15] = [
     Scenario {
         name: "deleted and recreated",
         edits: &[Edit::Delete, Edit::Recreate],
@@ -77,6 +78,24 @@ pub const SCENARIOS: [Scenario; 13] = [
     },
     Scenario {
         name: "enable removed and put back",
+        edits: &[Edit::Leave(Kind::NotEnabled), Edit::Return],
+        ..PLAIN
+    },
+    Scenario {
+        name: "deleted and retained",
+        spec: Spec {
+            retains: true,
+            ..PLAIN.spec
+        },
+        edits: &[Edit::Delete, Edit::Recreate],
+        ..PLAIN
+    },
+    Scenario {
+        name: "retained, then enabled again",
+        spec: Spec {
+            retains: true,
+            ..PLAIN.spec
+        },
         edits: &[Edit::Leave(Kind::NotEnabled), Edit::Return],
         ..PLAIN
     },

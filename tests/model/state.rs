@@ -25,6 +25,8 @@ pub struct Balancer {
     pub id: Id,
     /// Whether its owner is the Service of its name, or a stranger.
     pub is_ours: bool,
+    /// Whether its owner was taken off: it is nobody's.
+    pub is_retained: bool,
     /// One of two bandwidths.
     pub bandwidth: u8,
     pub phase: Phase,
@@ -45,6 +47,8 @@ pub struct Spec {
     /// The clouds named, as a set of bits.
     pub clouds: u8,
     pub bandwidth: u8,
+    /// Whether its load balancers stay when it ends.
+    pub retains: bool,
 }
 
 /// Whether the Service wants a load balancer at all.
@@ -88,6 +92,14 @@ pub enum Request {
         bandwidth: u8,
     },
     Delete {
+        id: Id,
+    },
+    Release {
+        id: Id,
+    },
+    /// The delete of a load balancer that was created for nobody. It is sent only if a query
+    /// has just shown that the load balancer is ours.
+    Undo {
         id: Id,
     },
     /// A patch of the Service, preconditioned on `from`.
@@ -193,6 +205,8 @@ pub struct Violations {
     /// A load balancer that its live Service no longer wanted was deleted while its address
     /// was published.
     pub published_gone: bool,
+    /// A load balancer was deleted that was to be retained.
+    pub not_retained: bool,
     /// A create was undone although its load balancer was recorded.
     pub recorded_undone: bool,
 }

@@ -17,6 +17,7 @@ pub enum Step {
     AwaitServing,
     Delete { id: Id },
     ConfirmGone { id: Id },
+    Release { id: Id },
     RemoveFinalizer { clear_status: bool },
     CheckService,
     Undo { id: Id },
@@ -52,6 +53,9 @@ impl Step {
                 id: names::id_number(id),
             },
             Action::ConfirmGone { id, .. } => Self::ConfirmGone {
+                id: names::id_number(id),
+            },
+            Action::Release { id, .. } => Self::Release {
                 id: names::id_number(id),
             },
             Action::RemoveFinalizer { clear_status } => Self::RemoveFinalizer {

@@ -53,7 +53,8 @@ impl World {
             Request::Update { id, bandwidth } => {
                 let _: Result<Balancer, Refused> = self.update(state, id, bandwidth);
             }
-            Request::Delete { id } => self.delete(state, id),
+            Request::Delete { id } | Request::Undo { id } => self.delete(state, id),
+            Request::Release { id } => self.release(state, id),
             Request::Patch { from, to } => {
                 let _: Result<Object, _> = self.patch(state, from, to);
             }
@@ -72,7 +73,9 @@ impl World {
             }
             Move::StepDownAfterSending(number) | Move::CrashAfterSending(number) => {
                 let replica = std::mem::take(&mut state.replicas[number]);
-                state.requests.extend(replica.requests());
+                let sent = replica.requests().filter(|request| is_sent(state, request));
+                let sent: Vec<Request> = sent.collect();
+                state.requests.extend(sent);
             }
             Move::Start(number) => self.start(state, number, None)?,
             Move::StartWithout(number, cloud) => self.start(state, number, Some(cloud))?,
@@ -80,11 +83,13 @@ impl World {
             Move::Step(number, at) => self.step(state, number, at)?,
             Move::StepUnanswered(number, at) => {
                 let request = state.replicas[number].run_at(at)?.request(at.lane)?;
+                let request = Some(request).filter(|request| is_sent(state, request))?;
                 self.step_unanswered(state, number, at)?;
                 state.requests.push(request);
             }
             Move::StepTwice(number, at) => {
                 let request = state.replicas[number].run_at(at)?.request(at.lane)?;
+                let request = Some(request).filter(|request| is_sent(state, request))?;
                 self.step(state, number, at)?;
                 state.requests.push(request);
             }
@@ -104,6 +109,14 @@ impl World {
     }
 }
 
+/// Whether a request is sent in this state.
+fn is_sent(state: &State, request: &Request) -> bool {
+    match request {
+        Request::Undo { id } => state.by_id(*id).is_some_and(|found| found.is_ours),
+        _ => true,
+    }
+}
+
 impl Model for World {
     type State = State;
     type Action = Move;
@@ -112,6 +125,7 @@ impl Model for World {
         let planted = |id| Balancer {
             id,
             is_ours: false,
+            is_retained: false,
             bandwidth: 0,
             phase: Phase::Active,
         };

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod bystanders;
+mod capabilities;
 mod chapters;
 mod clouds;
 mod collector;
@@ -47,6 +48,7 @@ async fn the_boards_and_alerts_follow_the_story() -> Result<()> {
     story.leaders_change().await?;
     story.two_leaders().await?;
     story.no_nodes().await?;
+    story.capability_lost().await?;
     story.calm_again().await?;
 
     let span = Span {

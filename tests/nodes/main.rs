@@ -1,9 +1,10 @@
 //! Nodes that come and go reach every load balancer, in few updates.
 //!
 //! [`never_empty`]: never by mistake as "none"; [`addresses`]: with an address that clouds
-//! can reach; [`follow`]: whatever else is wrong with the Service or its cloud.
+//! can reach; [`choice`]: those that a Service chooses; [`follow`]: whatever else is wrong with the Service or its cloud.
 
 mod addresses;
+mod choice;
 mod follow;
 mod never_empty;
 

@@ -8,7 +8,7 @@ use testbed::{Environment, Replica, Replicas, eventually};
 
 use super::person::{actions, state};
 
-async fn debug_plan(replica: &Replica, test: &Environment, name: &str) -> Result<Value> {
+pub async fn debug_plan(replica: &Replica, test: &Environment, name: &str) -> Result<Value> {
     let (url, namespace) = (replica.admin_url(), &test.namespace);
     let url = format!("{url}/debug/plan/{namespace}/{name}?output=json");
     let answer = reqwest::get(url).await?.error_for_status()?;

@@ -105,6 +105,12 @@ impl Cloud {
         }
     }
 
+    pub fn release(&mut self, id: &LoadBalancerId) {
+        if let Some(found) = self.load_balancers.get_mut(id) {
+            found.owner = found.owner.take().map(Owner::former);
+        }
+    }
+
     pub fn delete(&mut self, id: &LoadBalancerId) {
         if !self.slow {
             self.load_balancers.remove(id);

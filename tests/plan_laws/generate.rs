@@ -13,7 +13,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::fault::{Fault, FaultKind};
-use crate::scene::{Cloud, Kind, Life, Mistake, Nodes, Ours, Published, Recorded, Scene, There};
+use crate::scene::{
+    Cloud, Kind, Life, Mistake, Nodes, Ours, Pause, Published, Recorded, Scene, There,
+};
 
 pub fn scenes() -> impl Strategy<Value = Scene> {
     let kind = prop_oneof![
@@ -25,6 +27,7 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
     let mistake = prop_oneof![
         12 => Just(Mistake::None),
         1 => Just(Mistake::Bandwidth),
+        1 => Just(Mistake::NodeSelector),
         1 => Just(Mistake::Protocol),
         1 => Just(Mistake::CloudName),
     ];
@@ -33,26 +36,35 @@ pub fn scenes() -> impl Strategy<Value = Scene> {
         Just(Published::OfCloud1),
         Just(Published::Stale),
     ];
+    let pause = prop_oneof![
+        12 => Just(Pause::None),
+        1 => Just(Pause::On),
+        1 => Just(Pause::Unclear),
+    ];
     let scene = (
         kind,
         weighted(0.2),
-        mistake,
+        (mistake, pause),
         weighted(0.8),
         published,
         nodes(),
         uniform3(clouds()),
     );
-    scene.prop_map(
-        |(kind, deleting, mistake, finalizer, published, nodes, clouds)| Scene {
-            kind,
-            deleting,
-            mistake,
-            finalizer,
-            published,
-            nodes,
-            clouds,
-        },
-    )
+    scene
+        .prop_map(
+            |(kind, deleting, (mistake, pause), finalizer, published, nodes, clouds)| Scene {
+                kind,
+                deleting,
+                mistake,
+                pause,
+                finalizer,
+                published,
+                nodes,
+                clouds,
+            },
+        )
+        // What is drawn is large, and a test draws several on its stack.
+        .boxed()
 }
 
 pub fn nodes() -> impl Strategy<Value = Nodes> {

@@ -19,11 +19,13 @@
 mod cloud;
 mod coverage;
 mod differences;
+mod dual_stack;
 mod executor;
 mod expected;
 mod fault;
 mod generate;
 mod invariants;
+mod node_choice;
 mod node_hold;
 mod runs;
 mod scene;
@@ -38,6 +40,8 @@ mod world;
 
 use std::collections::BTreeSet;
 
+use my_cloud_controller_manager::plan::annotation::DELETION_POLICY;
+use my_cloud_controller_manager::plan::capabilities::Feature;
 use my_cloud_controller_manager::plan::load_balancer::State;
 use my_cloud_controller_manager::plan::naming::CloudName;
 use my_cloud_controller_manager::plan::{
@@ -47,7 +51,7 @@ use proptest::prelude::*;
 
 use expected::{cloud_name, cluster, wanted_request};
 use generate::{scenes, services_with_any_text};
-use scene::Kind;
+use scene::{Kind, Pause, Scene};
 
 /// Cases for each law of one Service, unless PROPTEST_CASES asks for more.
 const CASES: u32 = 1024;
@@ -88,6 +92,51 @@ proptest! {
     }
 
     #[test]
+    fn a_pause_holds_up_all_but_the_end_of_the_management(scene in scenes()) {
+        let going_on = Scene { pause: Pause::None, ..scene.clone() };
+        let expected = match going_on.desired() {
+            Desired::Managed(_) | Desired::Invalid(_) if scene.pause == Pause::On => Desired::Paused,
+            desired => desired,
+        };
+        if scene.pause == Pause::Unclear {
+            let is_as_before = scene.desired() == expected;
+            prop_assert!(is_as_before || matches!(scene.desired(), Desired::Invalid(_)));
+            return Ok(());
+        }
+        prop_assert_eq!(scene.desired(), expected);
+        if scene.desired() == Desired::Paused {
+            let plan = scene.plan();
+            prop_assert!(plan.actions.is_empty(), "{:#?}", plan.actions);
+            prop_assert_eq!(plan.waiting, [Waiting::Paused].into());
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_retained_is_not_deleted(scene in scenes(), able in any::<[bool; 3]>(), policy in "retain|reatin") {
+        let mut service = scene.service();
+        service.annotations.insert(DELETION_POLICY.name().into(), policy.clone());
+        let mut clouds = scene.configured();
+        for (index, can) in clouds.values_mut().enumerate() {
+            can.features.extend(able[index].then_some(Feature::Release));
+        }
+        let (desired, observed) = (desired(&service, &cluster(), &clouds), scene.observed());
+        if !matches!(desired, Desired::Released(..)) {
+            return Ok(());
+        }
+        let plan = plan(&desired, &observed);
+        let can_release = |cloud: &CloudName| policy == "retain" && clouds[cloud].has(Feature::Release);
+        for (cloud, found) in observed.present() {
+            let released = |action: &Action| matches!(action, Action::Release { cloud: at, .. } if at == cloud);
+            let deleted = |action: &Action| matches!(action, Action::Delete { cloud: at, .. } if at == cloud);
+            let goes = found.state == State::Deleting;
+            prop_assert!(!plan.actions.iter().any(deleted), "{:#?}", plan.actions);
+            prop_assert_eq!(plan.actions.iter().any(released), !goes && can_release(cloud));
+            let ends = plan.actions.iter().any(|action| matches!(action, Action::RemoveFinalizer { .. }));
+            prop_assert!(!ends || goes || can_release(cloud), "{cloud} is forgotten: {:#?}", plan.actions);
+        }
+    }
+
+    #[test]
     fn what_is_invalid_keeps_all_but_its_back_ends(scene in scenes()) {
         if !matches!(scene.desired(), Desired::Invalid(_)) {
             return Ok(());
@@ -109,7 +158,7 @@ proptest! {
     #[test]
     fn back_ends_follow_the_nodes_whatever_else_is_wrong(scene in scenes()) {
         let (desired, observed, actions) = (scene.desired(), scene.observed(), scene.plan().actions);
-        if matches!(desired, Desired::Unmanaged(_) | Desired::Released(_)) || !is_sure_of_nodes(&observed) {
+        if matches!(desired, Desired::Unmanaged(_) | Desired::Released(..) | Desired::Paused) || !is_sure_of_nodes(&observed) {
             return Ok(());
         }
         let is_replaced = scene.wanted_clouds().is_some_and(|wanted| observed.serves_on(&wanted));
@@ -173,6 +222,7 @@ proptest! {
             Action::Create { .. }
                 | Action::Update { urgency: Urgency::User, .. }
                 | Action::Delete { .. }
+                | Action::Release { .. }
                 | Action::RemoveFinalizer { .. }
         );
         if let Some(first) = actions.iter().position(depends) {
@@ -299,7 +349,10 @@ proptest! {
                     prop_assert_eq!(request, &wanted_request(scene.nodes));
                 }
                 (
-                    Action::Update { id, .. } | Action::Delete { id, .. } | Action::ConfirmGone { id, .. },
+                    Action::Update { id, .. }
+                    | Action::Delete { id, .. }
+                    | Action::Release { id, .. }
+                    | Action::ConfirmGone { id, .. },
                     CloudView::Present(found),
                 ) => prop_assert_eq!(id, &found.id),
                 _ => prop_assert!(false, "{action:?} although {cloud} is {view:?}"),

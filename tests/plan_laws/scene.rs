@@ -13,7 +13,7 @@ use my_cloud_controller_manager::plan::load_balancer::{
 use my_cloud_controller_manager::plan::naming::{
     CloudName, ClusterId, LoadBalancerId, Owner, ServiceKey, ServiceUid,
 };
-use my_cloud_controller_manager::plan::node_addresses::{IpFamily, NodeAddresses};
+use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::record::{Ingress, Record};
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 use my_cloud_controller_manager::plan::{
@@ -29,6 +29,7 @@ pub struct Scene {
     pub kind: Kind,
     pub deleting: bool,
     pub mistake: Mistake,
+    pub pause: Pause,
     pub finalizer: bool,
     pub published: Published,
     pub nodes: Nodes,
@@ -50,8 +51,18 @@ pub enum Kind {
 pub enum Mistake {
     None,
     Bandwidth,
+    NodeSelector,
     Protocol,
     CloudName,
+}
+
+/// The annotation `paused`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    None,
+    On,
+    /// Neither a yes nor a no.
+    Unclear,
 }
 
 /// The addresses in the status of the Service.
@@ -209,7 +220,16 @@ impl Scene {
             Mistake::Bandwidth => "fast",
             _ => "5M",
         };
+        let selector = match self.mistake {
+            Mistake::NodeSelector => "pool in edge",
+            _ => "",
+        };
         let enable = (self.kind != Kind::NotEnabled).to_string();
+        let paused = match self.pause {
+            Pause::None => "no",
+            Pause::On => "true",
+            Pause::Unclear => "True",
+        };
         ServiceView {
             key: ServiceKey {
                 namespace: "default".into(),
@@ -220,10 +240,13 @@ impl Scene {
             is_load_balancer: self.kind != Kind::ClusterIp,
             class: (self.kind == Kind::OtherClass).then(|| "other".into()),
             refused: Vec::new(),
+            too_large: Vec::new(),
             annotations: [
                 ("enable", enable),
                 ("provider", provider),
                 ("lb-bandwidth", bandwidth.into()),
+                ("node-selector", selector.into()),
+                ("paused", paused.into()),
             ]
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
@@ -239,7 +262,8 @@ impl Scene {
             }],
             source_ranges: Vec::new(),
             client_affinity_seconds: None,
-            ip_family: IpFamily::V4,
+            ip_families: Default::default(),
+            requires_dual_stack: false,
             health_check_node_port: None,
             requested_ip: None,
             default_tags: Default::default(),

@@ -7,7 +7,7 @@ use my_cloud_controller_manager::plan::load_balancer::{LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{CloudName, ServiceKey};
 use my_cloud_controller_manager::plan::record::Ingress;
 use my_cloud_controller_manager::plan::service::ServiceView;
-use my_cloud_controller_manager::plan::{Desired, NotOurs, Waiting, Wanted};
+use my_cloud_controller_manager::plan::{Desired, Waiting, Wanted};
 
 use crate::expected::{clouds_of, cluster, spec_of};
 use crate::world::{End, Round, World};
@@ -92,13 +92,13 @@ fn expect_service(world: &World, service: &ServiceView, round: &Round) -> Result
         }
     }
     match world.desired(service) {
-        Desired::Unmanaged(_) => Ok(()),
+        Desired::Unmanaged(_) | Desired::Paused => Ok(()),
         Desired::Invalid(_) if service.finalizer => follows_the_nodes(world, service, |_| true),
         Desired::Invalid(_) => Ok(()),
-        Desired::Released(_) if round.plan.waiting.is_empty() => {
+        Desired::Released(..) if round.plan.waiting.is_empty() => {
             Err("the finalizer is still there".into())
         }
-        Desired::Released(_) => {
+        Desired::Released(..) => {
             let owner = service.owner(&cluster());
             let mut reachable = world.reachable();
             match reachable.find(|(_, cloud)| cloud.of(&owner).next().is_some()) {
@@ -121,7 +121,9 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
         ours.is_some_and(|ours| ours.state == *life)
     };
     match reason {
-        Waiting::NotOurs(NotOurs::Deleting) | Waiting::NotOurs(_) | Waiting::Invalid(_) => true,
+        Waiting::NotOurs(_) | Waiting::Invalid(_) | Waiting::Paused | Waiting::CannotRetain(_) => {
+            true
+        }
         Waiting::CloudUnreachable(cloud) | Waiting::Unanswered(cloud) => {
             world.clouds[cloud].unreachable
         }

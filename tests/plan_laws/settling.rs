@@ -13,17 +13,17 @@ use proptest::prelude::*;
 use crate::generate::scenes;
 use crate::{CASES, config};
 
-fn some_of(numbers: std::ops::Range<u8>) -> impl Strategy<Value = BTreeSet<IpAddr>> {
+pub fn some_of(numbers: std::ops::Range<u8>) -> impl Strategy<Value = BTreeSet<IpAddr>> {
     let address = numbers.prop_map(|number| IpAddr::from([10, 0, 0, number]));
     btree_set(address, 1..8)
 }
 
-fn addresses(set: &BTreeSet<IpAddr>) -> NodeAddresses {
+pub fn addresses(set: &BTreeSet<IpAddr>) -> NodeAddresses {
     set.iter().copied().collect()
 }
 
 /// Gives each load balancer these back ends.
-fn put(observed: &mut Observed, kept: &BTreeSet<IpAddr>) {
+pub fn put(observed: &mut Observed, kept: &BTreeSet<IpAddr>) {
     for view in observed.clouds.values_mut() {
         if let CloudView::Present(found) = view {
             found.spec.nodes = addresses(kept);
@@ -32,7 +32,7 @@ fn put(observed: &mut Observed, kept: &BTreeSet<IpAddr>) {
 }
 
 /// The back ends that the updates of a plan ask for, with those of their fallbacks.
-fn sent(actions: &[Action]) -> BTreeSet<Vec<IpAddr>> {
+pub fn sent(actions: &[Action]) -> BTreeSet<Vec<IpAddr>> {
     let requests = actions.iter().filter_map(|action| match action {
         Action::Update {
             request, fallbacks, ..

@@ -24,6 +24,7 @@ impl World {
     pub fn sweep(&mut self) -> Result<(), String> {
         let claim = |service: &ServiceView| Claim {
             is_managed: self.keeps(service),
+            is_paused: self.desired(service) == Desired::Paused,
             has_finalizer: service.finalizer,
             record: service.record.clone(),
             ..Claim::default()

@@ -27,6 +27,23 @@ async fn orphans_are_only_reported_if_so_configured() -> Result<()> {
     Ok(())
 }
 
+/// A cloud that lists load balancers of owners that it made up must not fill the log.
+#[tokio::test]
+async fn an_orphan_that_is_kept_is_warned_of_once() -> Result<()> {
+    const WARNINGS: &str = "mycloud_lb_log_events_total{level=\"warn\"}";
+    let mut test = Environment::shared("report-once").await?;
+    test.extra_config = format!("{QUICK}\norphans: report");
+    orphan(&test).await?;
+    let replica = test.sole_replica().await?;
+    test.until_event("gone", "OrphanedLoadBalancer").await?;
+    let before = replica.value(WARNINGS).await?;
+    ensure!(before >= 1.0, "{before}");
+    looks(&test.cloud1, 3).await?;
+    let after = replica.value(WARNINGS).await?;
+    ensure!(after == before, "{before} warnings became {after}");
+    Ok(())
+}
+
 /// Whether they are orphans is not known then, which does not mean that there are none.
 #[tokio::test]
 async fn orphans_stay_in_the_metrics_while_the_api_server_is_away() -> Result<()> {

@@ -54,6 +54,10 @@ fn row(about: &About) -> String {
         }
         WhenChanged::Updates => "updated in place",
         WhenChanged::Refused => "refused: the load balancer stays as it was created",
+        WhenChanged::Pauses => {
+            "nothing changes any more, or all that has changed meanwhile is carried out"
+        }
+        WhenChanged::CountsAtTheEnd => "none before the end",
         WhenChanged::Restored => "none: the controller writes it",
     };
     let needs = match needs {

@@ -33,7 +33,7 @@ const BASIC_FIELDS: [&str; 10] = [
     "ip",
 ];
 /// What a caller chooses.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 13] = [
     "nodes",
     "port",
     "nodePort",
@@ -43,6 +43,10 @@ const SETTINGS: [&str; 9] = [
     "algorithm",
     "sessionAffinity",
     "sourceRanges",
+    "internal",
+    "idleTimeoutSeconds",
+    "tags",
+    "addressFamilies",
 ];
 
 /// An answer, field by field.

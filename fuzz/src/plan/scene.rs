@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use my_cloud_controller_manager::cloud::Profile;
 use my_cloud_controller_manager::plan::load_balancer::{Addresses, LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{LoadBalancerId, LoadBalancerName};
-use my_cloud_controller_manager::plan::node_addresses::{IpFamily, NodeAddresses};
+use my_cloud_controller_manager::plan::node_addresses::NodeAddresses;
 use my_cloud_controller_manager::plan::record::{Ingress, Record};
 use my_cloud_controller_manager::plan::service::{PortView, ServiceView};
 use my_cloud_controller_manager::plan::{Backends, CloudView};
@@ -44,6 +44,7 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         is_load_balancer: !choices.flag(),
         class: choices.pick(&[None, Some("other".to_owned())]),
         refused: Vec::new(),
+        too_large: Vec::new(),
         annotations,
         ports: vec![PortView {
             name: String::new(),
@@ -54,7 +55,8 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         }],
         source_ranges: Vec::new(),
         client_affinity_seconds: choices.pick(&[None, Some(600)]),
-        ip_family: IpFamily::V4,
+        ip_families: Default::default(),
+        requires_dual_stack: false,
         health_check_node_port: None,
         requested_ip: None,
         default_tags: Default::default(),
@@ -68,8 +70,7 @@ pub(super) fn backends(choices: &mut Choices<'_>) -> Backends {
     Backends {
         addresses: nodes(choices),
         none_confirmed: choices.flag(),
-        some_unknown: false,
-        unsettled: None,
+        ..Backends::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Answer, RestCloud};
 use crate::cloud::call::Verb;
-use crate::cloud::error::{CloudError, ErrorKind};
+use crate::cloud::error::{CloudError, ErrorKind, Rejection};
 use crate::cloud::http_client::ApiRequest;
 use crate::cloud::wire::{CapabilitiesBody, Object};
 use crate::cloud::{Profile, Told, bounds};
@@ -50,11 +50,22 @@ impl RestCloud {
     }
 }
 
+/// A question without parameters can only be invalid where nobody knows it.
 fn none_if_absent(told: Result<Option<Told>, CloudError>) -> Result<Option<Told>, CloudError> {
     match told {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound
+                    | ErrorKind::Unsupported
+                    | ErrorKind::Rejected(Rejection::InvalidArgument)
+            ) =>
+        {
             Ok(None)
         }
         told => told,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,7 @@
 //! The list operation, page by page and item by item, within the [`bounds`] of a list.
 
 use std::collections::HashSet;
-use std::mem::size_of;
-use std::net::IpAddr;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -12,8 +11,8 @@ use crate::cloud::call::{CallEvent, SkippedItem, Verb};
 use crate::cloud::error::CloudError;
 use crate::cloud::http_client::{ApiRequest, TOO_LARGE};
 use crate::cloud::wire::{ListRequestBody, LoadBalancerBody, Object, read_page};
-use crate::cloud::{Profile, body, bounds};
-use crate::plan::load_balancer::{Listener, LoadBalancer};
+use crate::cloud::{Profile, body, bounds, footprint};
+use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::ClusterId;
 use crate::priority::Priority;
 
@@ -78,9 +77,18 @@ impl RestCloud {
         if self.api_client.profile == Profile::Basic {
             return Err(self.unsupported(Verb::List, "list"));
         }
-        let listed = timeout(bounds::LIST_TIME, self.list_pages(cluster)).await;
+        self.list_within(bounds::LIST_TIME, cluster).await
+    }
+
+    /// A list that is given up after this time.
+    pub(super) async fn list_within(
+        &self,
+        limit: Duration,
+        cluster: &ClusterId,
+    ) -> Result<Vec<LoadBalancer>, CloudError> {
+        let listed = timeout(limit, self.list_pages(cluster)).await;
         listed.unwrap_or_else(|_| {
-            let message = format!("the list took longer than {:?}", bounds::LIST_TIME);
+            let message = format!("the list took longer than {limit:?}");
             Err(self.protocol(Verb::List, message))
         })
     }
@@ -179,7 +187,12 @@ impl RestCloud {
         let own = found.spec.nodes.clone();
         let found = self.sharing_nodes(found);
         let is_own = found.spec.nodes.is_shared_with(&own);
-        let bytes = footprint(&found, is_own);
+        let back_ends = if is_own {
+            footprint::back_ends(&found)
+        } else {
+            0
+        };
+        let bytes = footprint::beside_back_ends(&found) + back_ends;
         listing.keep(found, bytes)
     }
 
@@ -205,30 +218,6 @@ impl RestCloud {
     }
 }
 
-/// The bytes of a load balancer in memory; its back ends count only if they are its own.
-fn footprint(found: &LoadBalancer, has_own_nodes: bool) -> usize {
-    let LoadBalancer { owner, spec, .. } = found;
-    let owner = owner.as_ref().map_or(0, |owner| {
-        owner.namespace.len() + owner.name.len() + owner.uid.as_str().len()
-    });
-    let listeners = spec.listeners.iter();
-    let listeners: usize = listeners
-        .map(|listener| size_of::<Listener>() + listener.name.len())
-        .sum();
-    let ranges = spec.source_ranges.iter();
-    let ranges: usize = ranges.map(|range| size_of::<String>() + range.len()).sum();
-    let nodes = if has_own_nodes { spec.nodes.len() } else { 0 };
-    size_of::<LoadBalancer>()
-        + found.id.as_str().len()
-        + found.name.as_str().len()
-        + owner
-        + listeners
-        + ranges
-        + spec.spec.len()
-        + spec.bandwidth.len()
-        + nodes * size_of::<IpAddr>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,17 +240,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_load_balancer_occupies_is_counted() {
+    fn a_list_ends_at_what_it_keeps() {
         let name = crate::plan::naming::LoadBalancerName::new("web");
-        let mut found = LoadBalancer::plain("lb-1", name, None);
-        let small = footprint(&found, true);
-        found.spec.nodes = (0..100)
-            .map(|last| IpAddr::from([10, 0, 0, last]))
-            .collect();
-        assert_eq!(footprint(&found, false), small, "shared with others");
-        assert_eq!(footprint(&found, true), small + 100 * size_of::<IpAddr>());
-        found.spec.source_ranges = vec!["x".repeat(1000)];
-        assert!(footprint(&found, false) > small + 1000);
+        let found = LoadBalancer::plain("lb-1", name, None);
         let mut listing = Listing::default();
         listing
             .keep(found.clone(), bounds::LIST_KEPT)

@@ -179,3 +179,23 @@ async fn a_write_that_waits_for_a_slot_ends_with_the_leadership() {
     let error = result.expect_err("no place");
     assert_eq!(error.kind(), ErrorKind::LeadershipLost, "{error}");
 }
+
+/// Each page of a list has the time of a request; all of them together have a limit too.
+#[tokio::test]
+async fn a_list_that_takes_too_long_is_given_up_and_frees_its_slot() {
+    let (_listener, cloud, _) = silent().await;
+    let cluster = ClusterId::new("cluster");
+    let began = Instant::now();
+    for _ in 0..2 {
+        // The cloud has one call slot.
+        let listed = cloud.list_within(SHORT, &cluster).await;
+        let error = listed.expect_err("silence");
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
+        assert!(error.message().contains("longer than 50ms"), "{error}");
+    }
+    assert!(began.elapsed() < REQUEST_TIMEOUT / 2);
+    assert!(
+        bounds::LIST_TIME >= REQUEST_TIMEOUT,
+        "one page has its time"
+    );
+}

@@ -1,5 +1,6 @@
 //! The bodies of the requests.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use crate::cloud::{Profile, Which};
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Algorithm, IdleTimeout, Listener, LoadBalancerSpec, Protocol};
 use crate::plan::naming::{ClusterId, LoadBalancerId, LoadBalancerName, Owner};
-use crate::plan::node_addresses::NodeAddresses;
+use crate::plan::node_addresses::{IpFamily, NodeAddresses};
 use crate::plan::proxy_protocol::ProxyProtocol;
 use crate::plan::tags::Tags;
 
@@ -46,6 +47,9 @@ struct BeyondBasic<'a> {
     tags: Option<&'a Tags>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     addresses: &'a [IpAddr],
+    /// Only of a cloud that has the families that are asked for.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    address_families: &'a BTreeSet<IpFamily>,
     owner: &'a Owner,
 }
 
@@ -102,6 +106,7 @@ impl<'a> BeyondBasic<'a> {
             },
             tags: spec.tags.as_ref(),
             addresses: &spec.addresses,
+            address_families: &spec.address_families,
             owner,
         }
     }
@@ -123,6 +128,9 @@ fn check_basic(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
     }
     if spec.client_affinity_seconds.is_some() {
         return Err("session affinity");
+    }
+    if !spec.address_families.is_empty() {
+        return Err("the choice of address families");
     }
     if spec.algorithm != Algorithm::default() {
         return Err("an algorithm");
@@ -152,6 +160,15 @@ fn check_basic(spec: &LoadBalancerSpec) -> Result<(), &'static str> {
 #[serde(rename_all = "camelCase")]
 pub(in crate::cloud) struct DeleteBody<'a> {
     pub(in crate::cloud) lb_id: &'a LoadBalancerId,
+}
+
+/// The body of a release.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cloud) struct ReleaseBody<'a> {
+    pub(in crate::cloud) lb_id: &'a LoadBalancerId,
+    /// Who gives it up.
+    pub(in crate::cloud) owner: &'a Owner,
 }
 
 /// The body of a query, with either an id or a name.

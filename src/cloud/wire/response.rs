@@ -8,7 +8,7 @@ use super::owner::OwnerBody;
 use super::spec::ReadSpec;
 use crate::cloud::address_policy::AddressPolicy;
 use crate::cloud::body::excerpt;
-use crate::cloud::{Profile, Which};
+use crate::cloud::{Profile, Which, footprint};
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use crate::plan::naming::{LoadBalancerId, LoadBalancerName, Owner};
@@ -51,7 +51,11 @@ pub(in crate::cloud) struct LoadBalancerBody<'a> {
     #[serde(borrow)]
     pub(super) tags: Field<'a>,
     #[serde(borrow)]
+    pub(super) address_families: Field<'a>,
+    #[serde(borrow)]
     owner: Field<'a>,
+    #[serde(borrow)]
+    former_owner: Field<'a>,
     #[serde(borrow)]
     ips: Field<'a>,
     #[serde(borrow)]
@@ -181,10 +185,12 @@ impl LoadBalancerBody<'_> {
     ) -> Result<LoadBalancer, String> {
         let id = identifier("lbId", self.lb_id, assumed.id, LoadBalancerId::parse)?;
         let name = identifier("name", self.name, assumed.name, LoadBalancerName::parse)?;
-        let owner = match Shown::from(self.owner) {
-            Shown::Nothing => assumed.owner.cloned(),
-            Shown::Value(Object(owner)) => OwnerBody::into_owner(owner)?,
-            Shown::Unknown => return Err("the owner is not an object of texts".into()),
+        let owner = match owner(self.owner)? {
+            Some(owner) => owner,
+            None => match owner(self.former_owner)? {
+                Some(former) => former.map(Owner::former),
+                None => assumed.owner.cloned(),
+            },
         };
         let shown = self.addresses(policy);
         let state = self.state(assumed.before.filter(|_| shown.is_none()));
@@ -194,7 +200,7 @@ impl LoadBalancerBody<'_> {
             is_understood,
             has_other_back_ends,
         } = self.into_spec(assumed.spec);
-        Ok(LoadBalancer {
+        let read = LoadBalancer {
             id,
             name,
             owner,
@@ -203,7 +209,9 @@ impl LoadBalancerBody<'_> {
             has_other_back_ends,
             addresses: shown.or(before).unwrap_or_default(),
             state,
-        })
+        };
+        footprint::check(&read)?;
+        Ok(read)
     }
 
     /// Without the fields that a cloud of this profile does not have.
@@ -263,6 +271,15 @@ impl LoadBalancerBody<'_> {
             // Also for an unknown state of a later API: the load balancer is read again.
             Shown::Unknown => State::Provisioning,
         }
+    }
+}
+
+/// The owner in a field; `None` if the field is not there, and no owner if it is incomplete.
+fn owner(shown: Field<'_>) -> Result<Option<Option<Owner>>, String> {
+    match Shown::from(shown) {
+        Shown::Nothing => Ok(None),
+        Shown::Value(Object(owner)) => OwnerBody::into_owner(owner).map(Some),
+        Shown::Unknown => Err("the owner is not an object of texts".into()),
     }
 }
 

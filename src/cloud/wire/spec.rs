@@ -1,5 +1,7 @@
 //! The spec of a load balancer in a response.
 
+use std::collections::BTreeSet;
+
 use super::field::{self, BackEnds, Shown};
 use super::object::Object;
 use super::response::LoadBalancerBody;
@@ -7,6 +9,7 @@ use super::{ListenerBody, SessionAffinityBody};
 use crate::plan::canonical;
 use crate::plan::health_check::HealthCheck;
 use crate::plan::load_balancer::{Algorithm, IdleTimeout, Listener, LoadBalancerSpec, Protocol};
+use crate::plan::node_addresses::IpFamily;
 use crate::plan::tags::Tags;
 
 /// The spec in a response.
@@ -31,6 +34,7 @@ impl LoadBalancerBody<'_> {
         let idle_timeout = Shown::<u32>::from(self.idle_timeout_seconds)
             .map(|seconds| Some(IdleTimeout::Seconds(seconds)));
         let tags = Shown::<Object<Tags>>::from(self.tags).map(|Object(tags)| Some(tags));
+        let families = Shown::<BTreeSet<IpFamily>>::from(self.address_families);
         let (spec, bandwidth) = (field::text(self.spec), field::text(self.bandwidth));
         let bandwidth = bandwidth.map(canonical::bandwidth);
         let has_names = matches!(&nodes, Shown::Value(nodes) if nodes.has_others);
@@ -43,6 +47,7 @@ impl LoadBalancerBody<'_> {
             || internal.is_unknown()
             || idle_timeout.is_unknown()
             || tags.is_unknown()
+            || families.is_unknown()
             || spec.is_unknown()
             || bandwidth.is_unknown());
         let nodes = nodes.map(|nodes| nodes.addresses.into());
@@ -59,6 +64,7 @@ impl LoadBalancerBody<'_> {
             idle_timeout: idle_timeout.or_assumed(assumed.idle_timeout),
             tags: tags.or_assumed(assumed.tags),
             addresses: Vec::new(),
+            address_families: families.or_assumed(assumed.address_families),
         };
         ReadSpec {
             spec,

@@ -8,9 +8,12 @@ use super::*;
 use crate::cloud::address_policy::AddressPolicy;
 use crate::cloud::{Profile, Which, bounds};
 use crate::plan::load_balancer::{LoadBalancer, State};
-use crate::plan::naming::{LoadBalancerId, LoadBalancerName, is_dns_label, is_plain};
+use crate::plan::naming::{
+    ClusterId, LoadBalancerId, LoadBalancerName, Owner, ServiceUid, is_dns_label, is_plain,
+};
+use crate::plan::orphan::provable_owner;
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 22] = [
     "lbId",
     "name",
     "nodes",
@@ -23,7 +26,12 @@ const FIELDS: [&str; 17] = [
     "algorithm",
     "sessionAffinity",
     "sourceRanges",
+    "internal",
+    "idleTimeoutSeconds",
+    "tags",
+    "addressFamilies",
     "owner",
+    "formerOwner",
     "ips",
     "hostname",
     "state",
@@ -52,6 +60,8 @@ fn text() -> impl Strategy<Value = String> {
         "a\nb",
         "../..",
         "round-robin",
+        "IPv4",
+        "IPv6",
         "weighted",
         "",
     ];
@@ -197,4 +207,51 @@ proptest! {
         let cut = &page.as_bytes()[..page.len() / 2];
         prop_assert!(read_page(cut, |_| Ok(())).is_err());
     }
+}
+
+#[test]
+fn whose_owner_was_taken_off_is_nobodys() {
+    let owner = Owner {
+        cluster: ClusterId::new("c1"),
+        namespace: "shop".into(),
+        name: "web".into(),
+        uid: ServiceUid::new("u1"),
+    };
+    let name = owner.load_balancer_name();
+    let reading = Reading {
+        profile: Profile::Standard,
+        addresses: &AddressPolicy::default(),
+    };
+    let shown = |fields: Value| {
+        let mut body = json!({"lbId": "lb-1", "name": name});
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        body.as_object_mut().expect("an object").extend(fields);
+        let text = body.to_string();
+        let Object(body) =
+            serde_json::from_str::<Object<LoadBalancerBody<'_>>>(&text).expect("an object");
+        body.listed(reading)
+    };
+    let ours = json!({"cluster": "c1", "namespace": "shop", "name": "web", "uid": "u1"});
+    let cases = [
+        (json!({"owner": ours}), true, "its owner"),
+        (json!({}), true, "a cloud without owners: its name"),
+        (json!({"formerOwner": ours}), false, "its former owner"),
+        (
+            json!({"owner": ours, "formerOwner": ours}),
+            true,
+            "an owner that came back",
+        ),
+        (
+            json!({"owner": null, "formerOwner": ours}),
+            false,
+            "no owner, and a former one",
+        ),
+    ];
+    for (fields, expected, reason) in cases {
+        let found = shown(fields).expect("a load balancer");
+        assert_eq!(found.belongs_to(&owner), expected, "{reason}");
+        let proven = provable_owner(&found, &owner.cluster);
+        assert!(proven.is_none() || expected, "{reason}: for the sweep");
+    }
+    assert!(shown(json!({"formerOwner": "web"})).is_err());
 }

@@ -64,9 +64,9 @@ impl Executor<'_> {
         urgency: Urgency,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
-        self.ensure_shown(name, before).await?;
-        let permit = self.leadership.permit()?;
         let priority = self.priority(name, urgency);
+        self.ensure_shown(name, before, priority).await?;
+        let permit = self.leadership.permit()?;
         let client = &cloud.client;
         let updated = client.update(&permit, before, requests.request, priority);
         let updated = updated.await;
@@ -122,13 +122,14 @@ impl Executor<'_> {
         &self,
         name: &CloudName,
         found: &LoadBalancer,
+        priority: Priority,
     ) -> Result<(), Interruption> {
         let cloud = self.cloud(name)?;
         if cloud.inventory.is_shown(&found.id) {
             return Ok(());
         }
         let owner = self.service.view.owner(&self.context.cluster);
-        match self.query_by_id(name, &found.id).await? {
+        match self.query_by_id(name, &found.id, priority).await? {
             Some(shown) if shown.belongs_to(&owner) => {
                 cloud.inventory.record(shown);
                 Ok(())
@@ -162,6 +163,39 @@ impl Executor<'_> {
         Ok(Outcome::Done)
     }
 
+    /// Takes our owner off a load balancer, and continues only if the cloud shows that it is off:
+    /// without the finalizer, the sweep would delete what still has our owner.
+    pub(super) async fn release(
+        &self,
+        name: &CloudName,
+        id: &LoadBalancerId,
+    ) -> Result<Outcome, Interruption> {
+        let cloud = self.cloud(name)?;
+        let owner = self.service.view.owner(&self.context.cluster);
+        let is_ours = |found: &LoadBalancer| found.belongs_to(&owner);
+        cloud.inventory.forget(id);
+        match self.query_by_id(name, id, Priority::User).await? {
+            Some(live) if is_ours(&live) => {}
+            _ => return Err(ReconcileError::Changed.into()),
+        }
+        let permit = self.leadership.permit()?;
+        cloud.client.release(&permit, id, &owner).await?;
+        if self
+            .query_by_id(name, id, Priority::User)
+            .await?
+            .is_some_and(|live| is_ours(&live))
+        {
+            let operation = Operation {
+                cloud: name.clone(),
+                verb: Verb::Release,
+            };
+            let message = format!("load balancer {id} still has our owner after its release");
+            return Err(CloudError::new(operation, ErrorKind::Conflict, message).into());
+        }
+        self.context.metrics.inventory.retained(name.as_str());
+        Ok(Outcome::Done)
+    }
+
     /// Continues only if no cloud that the Service names shows the load balancer that is to
     /// be deleted as a leftover of another cloud. A create on a second cloud of the same
     /// account returns the load balancer of the first.
@@ -179,8 +213,8 @@ impl Executor<'_> {
         };
         for (other, _) in observed.present().filter(has_same_id) {
             // Both are asked now, so that an old answer does not tell them apart.
-            let here = self.query_by_id(name, id).await?;
-            let there = self.query_by_id(other, id).await?;
+            let here = self.query_by_id(name, id, Priority::User).await?;
+            let there = self.query_by_id(other, id, Priority::User).await?;
             if let (Some(here), Some(there)) = (here, there)
                 && here.looks_like(&there)
             {
@@ -197,9 +231,10 @@ impl Executor<'_> {
         &self,
         name: &CloudName,
         id: &LoadBalancerId,
+        priority: Priority,
     ) -> Result<Option<LoadBalancer>, ReconcileError> {
         let client = &self.cloud(name)?.client;
-        Ok(client.query(Which::Id(id), Priority::User).await?)
+        Ok(client.query(Which::Id(id), priority).await?)
     }
 
     pub(super) async fn confirm_gone(
@@ -244,7 +279,12 @@ impl Executor<'_> {
             return;
         }
         let node_sync = &self.context.memory.node_sync;
-        if let Some(took) = node_sync.mark_in_sync(&self.service.view.uid, name) {
+        let Some(nodes) = &self.service.nodes else {
+            return;
+        };
+        let took = node_sync.mark_in_sync(&self.service.view.uid, name, nodes);
+        // A Service that chooses other Nodes has not waited for a change of them.
+        if let Some(took) = took.filter(|_| self.service.is_edited != Some(true)) {
             metrics.synced(name.as_str(), took);
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Executor, Interruption};
 use crate::controller::error::ReconcileError;
 use crate::controller::memory::own_writes::changed;
+use crate::controller::report::port_errors;
 use crate::kubernetes::KubernetesError;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::service::view;
@@ -63,10 +64,13 @@ impl Executor<'_> {
         &self,
         publication: &Publication,
         readiness: Option<&Readiness>,
+        observed: &Observed,
     ) -> Result<Outcome, Interruption> {
+        let ports = port_errors(self.service, observed, self.context);
         let patch = ServicePatch {
             publication: Some(publication),
             readiness,
+            ports: ports.as_ref(),
             ..ServicePatch::default()
         };
         match self.patch(&patch).await {

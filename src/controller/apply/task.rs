@@ -1,6 +1,8 @@
 //! One effect with all that it needs, so that it is performed while others change what is
 //! known.
 
+use std::sync::Arc;
+
 use super::clouds::Requests;
 use super::{Executor, Interruption, Progress};
 use crate::controller::error::{ReconcileError, Unfinished};
@@ -10,6 +12,7 @@ use crate::plan::execution::{Effect, Lane};
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::record::Publication;
 use crate::plan::{Action, Observed, Outcome, Waiting};
+use crate::priority::Priority;
 
 /// An effect to perform.
 pub(super) struct Task {
@@ -76,7 +79,9 @@ impl Begun {
         let observed = execution.observed();
         let publishes = matches!(action, Action::Publish { .. });
         let readiness = || {
-            let unfinished = Unfinished::all(&progress.errors, &progress.waiting);
+            let resting = progress.resting.iter().map(Arc::as_ref);
+            let errors = progress.errors.iter().chain(resting);
+            let unfinished = Unfinished::all(errors, &progress.waiting);
             let prefix = executor.context.metadata_keys.prefix();
             condition::readiness(&executor.service.desired, observed, unfinished, prefix)
         };
@@ -140,7 +145,8 @@ impl Executor<'_> {
             }
             Action::Publish { .. } => {
                 let publication = publication.ok_or(ReconcileError::Changed)?;
-                self.publish(&publication, readiness.as_ref()).await
+                self.publish(&publication, readiness.as_ref(), observed)
+                    .await
             }
             Action::AwaitServing { clouds } => {
                 if let Some(cloud) = clouds.iter().find(|cloud| !observed.serves(cloud)) {
@@ -148,7 +154,7 @@ impl Executor<'_> {
                 }
                 let present = observed.present();
                 for (cloud, found) in present.filter(|(cloud, _)| clouds.contains(*cloud)) {
-                    self.ensure_shown(cloud, found).await?;
+                    self.ensure_shown(cloud, found, Priority::User).await?;
                 }
                 Ok(Outcome::Done)
             }
@@ -156,6 +162,7 @@ impl Executor<'_> {
                 self.ensure_unwanted(cloud, id, observed).await?;
                 self.delete(cloud, id).await
             }
+            Action::Release { cloud, id } => self.release(cloud, id).await,
             Action::ConfirmGone { cloud, id } => self.confirm_gone(cloud, id).await,
             Action::RemoveFinalizer { clear_status } => self.remove_finalizer(*clear_status).await,
         }

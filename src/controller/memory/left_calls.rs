@@ -3,26 +3,28 @@
 //! Service; its end triggers an attempt, which takes what it has shown.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::per_service::PerService;
 use crate::cloud::CloudError;
 use crate::controller::observe::cloud_query::QueryResult;
 use crate::plan::naming::{CloudName, ServiceUid};
 
-/// How long an answer may wait for the attempt that takes it: that attempt is queued at once,
-/// and after more than this, the cloud is better asked again.
-const FRESH: Duration = Duration::from_secs(5);
-
 /// What a call has shown: the state of the cloud if it was a query, nothing if it changed
 /// something, or its error.
 pub type Answer = Result<Option<QueryResult>, CloudError>;
 
+/// What was left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// A cloud may answer it with success and have something else than requested, so that the
+    /// next attempt sends it again: this one waits for its delay.
+    Update,
+    Other,
+}
+
 enum Call {
-    UnderWay,
-    Ended(Instant, Answer),
+    UnderWay(Left),
+    Ended(Left, Answer),
 }
 
 /// The calls that attempts have left behind, by Service and cloud.
@@ -31,18 +33,21 @@ pub struct LeftCalls(PerService<BTreeMap<CloudName, Call>>);
 
 impl LeftCalls {
     /// Records that a call is left behind.
-    pub fn leave(&self, uid: &ServiceUid, cloud: &CloudName) {
+    pub fn leave(&self, uid: &ServiceUid, cloud: &CloudName, what: Left) {
         let mut all = self.0.lock();
         let calls = all.entry(uid.clone()).or_default();
-        calls.insert(cloud.clone(), Call::UnderWay);
+        calls.insert(cloud.clone(), Call::UnderWay(what));
     }
 
     /// Records the end of a call that was left behind.
     pub fn end(&self, uid: &ServiceUid, cloud: &CloudName, answer: Answer) {
         let mut all = self.0.lock();
         // Without an entry, the Service is gone.
-        if let Some(call) = all.get_mut(uid).and_then(|calls| calls.get_mut(cloud)) {
-            *call = Call::Ended(Instant::now(), answer);
+        let call = all.get_mut(uid).and_then(|calls| calls.get_mut(cloud));
+        if let Some(call) = call
+            && let Call::UnderWay(what) = *call
+        {
+            *call = Call::Ended(what, answer);
         }
     }
 
@@ -56,7 +61,7 @@ impl LeftCalls {
     /// Whether a call is under way.
     pub fn is_under_way(&self, uid: &ServiceUid, cloud: &CloudName) -> bool {
         self.has(uid, |(name, call)| {
-            name == cloud && matches!(call, Call::UnderWay)
+            name == cloud && matches!(call, Call::UnderWay(_))
         })
     }
 
@@ -67,16 +72,20 @@ impl LeftCalls {
         })
     }
 
-    /// Whether any answer was not taken yet.
-    pub fn has_answers(&self, uid: &ServiceUid) -> bool {
-        self.has(uid, |(_, call)| matches!(call, Call::Ended(..)))
+    /// Whether any answer was not taken yet that brings something new for certain.
+    pub fn has_news(&self, uid: &ServiceUid) -> bool {
+        self.has(uid, |(_, call)| match call {
+            Call::UnderWay(_) | Call::Ended(Left::Update, Ok(_)) => false,
+            Call::Ended(Left::Update | Left::Other, _) => true,
+        })
     }
 
-    /// Takes the answer to a call that ended; `None` if there is none of use.
+    /// Takes the answer to a call that ended, however long ago: a slow cloud that is asked
+    /// again instead may be left behind again.
     pub fn take(&self, uid: &ServiceUid, cloud: &CloudName) -> Option<Answer> {
         let mut all = self.0.lock();
         let calls = all.get_mut(uid)?;
-        if matches!(calls.get(cloud), Some(Call::UnderWay)) {
+        if matches!(calls.get(cloud), Some(Call::UnderWay(_))) {
             return None;
         }
         let call = calls.remove(cloud);
@@ -84,8 +93,8 @@ impl LeftCalls {
             all.remove(uid);
         }
         match call? {
-            Call::Ended(at, answer) if answer.is_err() || at.elapsed() <= FRESH => Some(answer),
-            Call::Ended(..) | Call::UnderWay => None,
+            Call::Ended(_, answer) => Some(answer),
+            Call::UnderWay(_) => None,
         }
     }
 
@@ -98,8 +107,12 @@ impl LeftCalls {
         self.0.forget(uid);
     }
 
+    /// Keeps the calls of these Services, and those that are under way: a list from before
+    /// a Service was created must not make another attempt call its cloud at the same time.
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
-        self.0.retain(alive);
+        let is_under_way = |call: &Call| matches!(call, Call::UnderWay(_));
+        let mut all = self.0.lock();
+        all.retain(|uid, calls| alive.contains(uid) || calls.values().any(is_under_way));
     }
 }
 
@@ -123,12 +136,12 @@ mod tests {
         CloudError::new(operation, ErrorKind::NameTaken, "taken".to_owned())
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_is_taken_once_and_only_after_the_end() {
+    #[test]
+    fn an_answer_is_taken_once_and_only_after_the_end() {
         let (calls, (uid, cloud)) = (LeftCalls::default(), names());
         assert!(calls.take(&uid, &cloud).is_none());
-        calls.leave(&uid, &cloud);
-        assert!(calls.is_under_way(&uid, &cloud) && !calls.has_answers(&uid));
+        calls.leave(&uid, &cloud, Left::Other);
+        assert!(calls.is_under_way(&uid, &cloud) && !calls.has_news(&uid));
         assert!(calls.take(&uid, &cloud).is_none(), "it has not ended");
         assert!(!calls.is_under_way(&uid, &CloudName::new("cloud2")));
         calls.end(&uid, &cloud, Ok(Some(CloudView::Absent.into())));
@@ -140,27 +153,38 @@ mod tests {
             .flatten()
             .map(|result| result.view);
         assert_eq!(view, Some(CloudView::Absent));
-        assert!(calls.take(&uid, &cloud).is_none() && !calls.has_answers(&uid));
+        assert!(calls.take(&uid, &cloud).is_none() && !calls.has_news(&uid));
         assert_eq!(calls.clouds_for(&uid), BTreeSet::new());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_old_answer_is_of_no_use_and_an_old_error_is() {
-        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
-        for (answer, is_taken) in [(Ok(None), false), (Err(error()), true)] {
-            calls.leave(&uid, &cloud);
-            calls.end(&uid, &cloud, answer);
-            tokio::time::advance(2 * FRESH).await;
-            assert_eq!(calls.take(&uid, &cloud).is_some(), is_taken);
-        }
     }
 
     #[test]
     fn the_answer_for_a_service_that_is_gone_is_dropped() {
         let (calls, (uid, cloud)) = (LeftCalls::default(), names());
-        calls.leave(&uid, &cloud);
+        calls.leave(&uid, &cloud, Left::Other);
         calls.forget(&uid);
         calls.end(&uid, &cloud, Err(error()));
-        assert!(!calls.has_answers(&uid));
+        assert!(!calls.has_news(&uid));
+    }
+
+    #[test]
+    fn an_update_that_went_well_ends_no_delay() {
+        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
+        calls.leave(&uid, &cloud, Left::Update);
+        calls.end(&uid, &cloud, Ok(None));
+        assert!(calls.has_ended(&uid, &cloud) && !calls.has_news(&uid));
+        calls.leave(&uid, &cloud, Left::Update);
+        calls.end(&uid, &cloud, Err(error()));
+        assert!(calls.has_news(&uid), "its failure is to be shown");
+    }
+
+    #[test]
+    fn a_list_without_the_service_drops_no_call_that_is_under_way() {
+        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
+        calls.leave(&uid, &cloud, Left::Other);
+        calls.retain(&HashSet::new());
+        assert!(calls.is_under_way(&uid, &cloud));
+        calls.end(&uid, &cloud, Err(error()));
+        calls.retain(&HashSet::new());
+        assert!(!calls.has_ended(&uid, &cloud));
     }
 }

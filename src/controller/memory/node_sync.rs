@@ -3,65 +3,64 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::time::Instant;
-
 use super::per_service::PerService;
+use crate::kubernetes::node_watch::NodeSet;
 use crate::plan::naming::{CloudName, ServiceUid};
 
-/// The last change of the Nodes, and the load balancers that reflect it.
-pub struct NodeSync {
-    changed_at: Mutex<Instant>,
-    in_sync: PerService<BTreeSet<CloudName>>,
-}
-
-impl Default for NodeSync {
-    fn default() -> Self {
-        Self {
-            changed_at: Mutex::new(Instant::now()),
-            in_sync: PerService::default(),
-        }
-    }
-}
+/// The load balancers of each Service that reflect a version of its set of Nodes.
+#[derive(Default)]
+pub struct NodeSync(PerService<(u64, BTreeSet<CloudName>)>);
 
 impl NodeSync {
-    /// Records a change of the Nodes, which no load balancer reflects yet.
-    pub fn nodes_changed(&self) {
-        *self.changed_at.lock() = Instant::now();
-        self.in_sync.lock().clear();
-    }
-
-    /// Records that a load balancer has the current Nodes. Returns the time since they
-    /// changed, only the first time: a later update is a repair.
-    pub fn mark_in_sync(&self, uid: &ServiceUid, cloud: &CloudName) -> Option<Duration> {
-        let mut all = self.in_sync.lock();
-        let is_new = all.entry(uid.clone()).or_default().insert(cloud.clone());
-        is_new.then(|| self.changed_at.lock().elapsed())
+    /// Records that a load balancer has these Nodes. Returns the time since they changed, only
+    /// the first time: a later update is a repair.
+    pub fn mark_in_sync(
+        &self,
+        uid: &ServiceUid,
+        cloud: &CloudName,
+        nodes: &NodeSet,
+    ) -> Option<Duration> {
+        let mut all = self.0.lock();
+        let (version, in_sync) = all.entry(uid.clone()).or_default();
+        if *version != nodes.version {
+            (*version, *in_sync) = (nodes.version, BTreeSet::new());
+        }
+        let is_new = in_sync.insert(cloud.clone());
+        let changed_at = nodes.changed_at.filter(|_| is_new);
+        changed_at.map(|changed_at| changed_at.elapsed())
     }
 
     pub fn forget(&self, uid: &ServiceUid) {
-        self.in_sync.forget(uid);
+        self.0.forget(uid);
     }
 
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
-        self.in_sync.retain(alive);
+        self.0.retain(alive);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_change_of_the_nodes_is_timed_once_for_each_load_balancer() {
         let sync = NodeSync::default();
         let (uid, cloud) = (ServiceUid::new("uid"), CloudName::new("cloud1"));
+        let version = |version| NodeSet {
+            version,
+            changed_at: Some(Instant::now()),
+            ..NodeSet::default()
+        };
         let second = Duration::from_secs(1);
-        sync.nodes_changed();
+        let nodes = version(1);
         tokio::time::advance(second).await;
-        assert_eq!(sync.mark_in_sync(&uid, &cloud), Some(second));
-        assert_eq!(sync.mark_in_sync(&uid, &cloud), None, "a repair");
-        sync.nodes_changed();
-        assert_eq!(sync.mark_in_sync(&uid, &cloud), Some(Duration::ZERO));
+        assert_eq!(sync.mark_in_sync(&uid, &cloud, &nodes), Some(second));
+        assert_eq!(sync.mark_in_sync(&uid, &cloud, &nodes), None, "a repair");
+        let nodes = version(2);
+        let took = sync.mark_in_sync(&uid, &cloud, &nodes);
+        assert_eq!(took, Some(Duration::ZERO));
     }
 }

@@ -8,6 +8,7 @@ use super::per_service::PerService;
 use crate::controller::attempt::SpecHash;
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::condition::find;
+use crate::kubernetes::port_errors;
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServicePatch;
@@ -24,6 +25,8 @@ pub enum Part {
     Addresses,
     #[strum(serialize = "the condition")]
     Condition,
+    #[strum(serialize = "the errors of ports")]
+    Ports,
 }
 
 /// The parts that a write changed, with a hash of their new content.
@@ -45,6 +48,11 @@ pub fn changed(before: &Service, patch: &ServicePatch<'_>, keys: &MetadataKeys) 
         if publication.ingress != view.published && !patch.keep_ingress {
             changed.insert(Part::Addresses, hash(&publication.ingress));
         }
+    }
+    if let Some(ports) = patch.ports
+        && !port_errors::are_shown(before, ports, keys.prefix())
+    {
+        changed.insert(Part::Ports, hash(&ports.ports));
     }
     let condition = find(before, keys.condition());
     match patch.readiness {

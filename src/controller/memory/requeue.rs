@@ -2,13 +2,15 @@
 //!
 //! Any repetition of the same action on the same input goes through it, and each kind of
 //! repetition has a delay that doubles: a failure, a cloud that works, a conflict, and the
-//! repair of what another writer undoes.
+//! repair of what another writer undoes. The backoff after the failure of a cloud is that
+//! cloud's ([`cloud_backoff`](super::cloud_backoff)).
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::cloud_backoff::is_of_cloud;
 use super::per_service::PerService;
 use crate::cloud::ErrorKind;
 use crate::controller::attempt::SpecHash;
@@ -26,7 +28,7 @@ const POLL: Duration = Duration::from_secs(1);
 /// The longest delay while a cloud is working.
 const POLL_LIMIT: Duration = Duration::from_secs(30);
 /// The longest delay of all: an [`Instant`] must be able to represent its end.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// The first delay of [`Requeue::Immediately`]. It doubles too, because a conflict may
 /// repeat for ever: a webhook that answers 409, or a cloud whose two answers about one load
 /// balancer differ.
@@ -43,7 +45,8 @@ pub enum Requeue {
     Restore,
     /// Exactly the delay that the other side requested.
     After(Duration),
-    /// Until the slot of a repair; other parts of the attempt may be retried earlier.
+    /// Until the slot of a repair, or until a cloud has rested; other parts of the attempt
+    /// may be retried earlier.
     Slot(Duration),
     /// 1 s, doubling to 30 s: the cloud is working.
     Poll,
@@ -57,8 +60,8 @@ pub enum Requeue {
 }
 
 impl Requeue {
-    /// The delays for the errors and the waits of an attempt, and for what it restored. A
-    /// wait for a cloud on which the attempt failed has none: looking again at what is not
+    /// The delays for the errors and the waits of an attempt, and for what it restored,
+    /// without the backoff of each cloud that failed. A wait for a cloud on which the attempt failed has none: looking again at what is not
     /// there yet would repeat the failed call, sooner than its backoff. Nor does a restore
     /// beside a failure have one.
     pub fn of_attempt(
@@ -71,7 +74,8 @@ impl Requeue {
         let failed: Vec<_> = failures.map(ReconcileError::cloud).collect();
         let is_failed =
             |cloud: &CloudName| failed.iter().any(|one| one.is_none_or(|one| one == cloud));
-        let mut delays: Vec<Self> = errors.iter().map(Self::after_error).collect();
+        let others = errors.iter().filter(|error| !is_of_cloud(error));
+        let mut delays: Vec<Self> = others.map(Self::after_error).collect();
         let waits = waiting.iter();
         let waits = waits.filter(|waiting| !waiting.cloud().is_some_and(is_failed));
         delays.extend(waits.map(Self::after_waiting));
@@ -122,6 +126,8 @@ impl Requeue {
             Waiting::NoEligibleNodes
             | Waiting::RepairSlot(_)
             | Waiting::CloudNotConfigured(_)
+            | Waiting::Paused
+            | Waiting::CannotRetain(_)
             | Waiting::ShownTwice { .. }
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,
@@ -204,23 +210,13 @@ impl RequeuePolicy {
         delays: impl Iterator<Item = Requeue>,
     ) -> Option<Duration> {
         let (attempts, conflicts) = self.counts(uid, input.spec_hash);
-        let wait = |delay| match delay {
-            Requeue::AwaitChange
-            | Requeue::AwaitAnswer
-            | Requeue::Immediately
-            | Requeue::Slot(_) => None,
-            Requeue::After(wait) => Some(wait),
-            Requeue::Poll => Some(grown(POLL, POLL_LIMIT, attempts)),
-            Requeue::Backoff => Some(grown(BACKOFF, BACKOFF_LIMIT, attempts)),
-            Requeue::Restore => Some(grown(RESTORE, BACKOFF_LIMIT, attempts)),
-        };
         let shorter = |one: Option<Duration>, other| one.into_iter().chain(other).min();
         let (mut shortest, mut slot, mut immediately) = (None, None, false);
         let mut awaits_answer = false;
         for delay in delays {
             immediately |= delay == Requeue::Immediately;
             awaits_answer |= delay == Requeue::AwaitAnswer;
-            shortest = shorter(shortest, wait(delay));
+            shortest = shorter(shortest, wait(delay, attempts));
             if let Requeue::Slot(wait) = delay {
                 slot = shorter(slot, Some(wait));
             }
@@ -237,7 +233,16 @@ impl RequeuePolicy {
                 (wait, attempts, conflicts.saturating_add(1))
             }
             (None, Some(slot)) => (slot, attempts, 0),
-            (None, None) if awaits_answer => return None,
+            (None, None) if awaits_answer => {
+                let entry = Entry {
+                    input,
+                    attempts,
+                    conflicts,
+                    not_before: Instant::now(),
+                };
+                self.0.insert(uid, entry);
+                return None;
+            }
             (None, None) => {
                 self.forget(uid);
                 return None;
@@ -260,6 +265,20 @@ impl RequeuePolicy {
 
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
         self.0.retain(alive);
+    }
+}
+
+/// The time that a delay takes after earlier attempts; `None` if it is none that grows with
+/// them or was requested.
+pub(super) fn wait(delay: Requeue, attempts: u32) -> Option<Duration> {
+    match delay {
+        Requeue::AwaitChange | Requeue::AwaitAnswer | Requeue::Immediately | Requeue::Slot(_) => {
+            None
+        }
+        Requeue::After(wait) => Some(wait),
+        Requeue::Poll => Some(grown(POLL, POLL_LIMIT, attempts)),
+        Requeue::Backoff => Some(grown(BACKOFF, BACKOFF_LIMIT, attempts)),
+        Requeue::Restore => Some(grown(RESTORE, BACKOFF_LIMIT, attempts)),
     }
 }
 

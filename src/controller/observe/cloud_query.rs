@@ -32,6 +32,7 @@ pub struct CloudQuery<'a> {
     load_balancer: LoadBalancerName,
     pending_creates: &'a PendingCreates,
     left_calls: &'a LeftCalls,
+    rests: bool,
 }
 
 /// The result of a query.
@@ -56,7 +57,8 @@ pub fn cloud_queries<'a>(
     capabilities: &Clouds,
     sources: Sources<'a>,
 ) -> Vec<CloudQuery<'a>> {
-    if matches!(desired, Desired::Unmanaged(_)) {
+    // A paused Service costs nothing; what was under way is found when it goes on.
+    if matches!(desired, Desired::Unmanaged(_) | Desired::Paused) {
         return Vec::new();
     }
     let owner = view.owner(sources.cluster);
@@ -77,19 +79,27 @@ pub fn cloud_queries<'a>(
         service: view,
         owner: owner.clone(),
         load_balancer: load_balancer.clone(),
+        rests: false,
     };
     names.into_iter().map(query).collect()
 }
 
 impl CloudQuery<'_> {
-    /// Whether the attempt may call the cloud.
-    pub fn may_call(&self) -> bool {
-        self.cloud.is_some() && !self.is_under_way()
+    /// The query of a cloud that is not called before its backoff has ended.
+    pub fn rest(&mut self) {
+        self.rests = true;
     }
 
-    /// Whether an earlier attempt has left a call behind that has not ended.
-    fn is_under_way(&self) -> bool {
-        self.left_calls.is_under_way(&self.service.uid, &self.name)
+    /// Whether the attempt may call the cloud.
+    pub fn may_call(&self) -> bool {
+        self.cloud.is_some() && !self.is_left_out()
+    }
+
+    /// Whether the attempt goes on without the cloud: an earlier attempt has left a call
+    /// behind that has not ended, or the cloud rests.
+    fn is_left_out(&self) -> bool {
+        let (calls, uid) = (self.left_calls, &self.service.uid);
+        calls.is_under_way(uid, &self.name) || (self.rests && !calls.has_ended(uid, &self.name))
     }
 
     /// The result without a call; `None` if the cloud has to be queried, for example
@@ -98,7 +108,7 @@ impl CloudQuery<'_> {
         let Some(cloud) = self.cloud else {
             return Some(CloudView::NotConfigured.into());
         };
-        if self.is_under_way() {
+        if self.is_left_out() {
             return Some(CloudView::Unanswered.into());
         }
         if self.left_calls.has_ended(&self.service.uid, &self.name) {
@@ -129,10 +139,10 @@ impl CloudQuery<'_> {
             return Ok(known);
         }
         if let Some(answer) = self.left_calls.take(&self.service.uid, &self.name) {
-            if let Some(result) = answer? {
+            if let Some(result) = answer?.filter(|result| !self.is_outdated(&result.view)) {
                 return Ok(result);
             }
-            // It changed something, and the inventory knows what.
+            // It changed something, or the answer is old, and the inventory may know more.
             if let Some(known) = self.known(true) {
                 return Ok(known);
             }
@@ -153,6 +163,19 @@ impl CloudQuery<'_> {
                 self.prefer_recorded(cloud, named, id, priority).await
             }
             (Some(named), _) => Ok(self.found(cloud, named)),
+        }
+    }
+
+    /// Whether the inventory knows something newer than an earlier answer, from a list.
+    fn is_outdated(&self, answer: &CloudView) -> bool {
+        let inventory = self.cloud.map(|cloud| &cloud.inventory);
+        let newest = inventory.and_then(|inventory| inventory.find(&self.load_balancer));
+        match answer {
+            CloudView::Present(found) if found.name == self.load_balancer => {
+                newest.as_ref() != Some(&**found)
+            }
+            CloudView::Absent => newest.is_some(),
+            _ => false,
         }
     }
 

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::future::join_all;
 use futures::stream;
 use kube::ResourceExt;
 use tokio::sync::mpsc;
@@ -24,7 +25,8 @@ use crate::controller::report::spans;
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
-use crate::plan::naming::{LoadBalancerId, Owner};
+use crate::plan::naming::{CloudName, LoadBalancerId, Owner};
+use crate::plan::{Disposal, disposal};
 use crate::priority::Priority;
 use crate::telemetry::traces;
 
@@ -54,8 +56,8 @@ impl FinalizerRaces {
     }
 }
 
-/// Deletes the load balancers of such Services while this replica leads. The
-/// sweep retries the deletes that fail here.
+/// Deletes or retains the load balancers of such Services while this replica leads. The
+/// sweep deletes those for which it fails here.
 pub async fn run(context: Arc<Context>, lost: LostServices) {
     let services = stream::unfold(lost.0, |mut receiver| async move {
         receiver.recv().await.map(|service| (service, receiver))
@@ -74,37 +76,65 @@ async fn clean_up(service: &Service, context: &Context) {
         return;
     };
     let owner = view.owner(&context.cluster);
+    let disposal = disposal(&view, &context.known_clouds().clouds);
     let span = spans::of_orphan(&owner, context);
-    span.run(delete_on_all_clouds(&owner, context)).await;
+    span.run(dispose_on_all_clouds(&owner, &disposal, context))
+        .await;
 }
 
-async fn delete_on_all_clouds(owner: &Owner, context: &Context) {
+async fn dispose_on_all_clouds(owner: &Owner, disposal: &Disposal, context: &Context) {
+    // Side by side: a cloud that hangs delays no other.
+    let clouds = context.clouds.iter();
+    join_all(clouds.map(|(name, cloud)| dispose_on(name, cloud, owner, disposal, context))).await;
+}
+
+async fn dispose_on(
+    name: &CloudName,
+    cloud: &CloudHandle,
+    owner: &Owner,
+    disposal: &Disposal,
+    context: &Context,
+) {
     let service = format!("{}/{}", owner.namespace, owner.name);
-    for (name, cloud) in &context.clouds {
-        match delete(cloud, owner, context).await {
-            Ok(None) => {}
-            Ok(Some(id)) => {
-                tracing::warn!(cloud = %name, %id, service, "requested deletion of the load balancer of a Service that was removed despite its finalizer");
-                let note = format!(
-                    "Deleting orphaned load balancer {id} on {name}: its Service was removed despite the finalizer"
-                );
-                let reason = EventReason::OrphanedLoadBalancer;
-                context.events.emit_for(reference(owner), reason, note);
-            }
-            Err(error) => {
-                let reason = Unfinished::Failed(&error).reason();
-                traces::fail(reason.as_str(), error.to_string());
-                tracing::warn!(cloud = %name, service, %error, "failed to delete the load balancer of a Service that was removed despite its finalizer; the sweep will retry");
-            }
+    let retains = match disposal {
+        Disposal::Delete => false,
+        Disposal::Retain { able } if able.contains(name) => true,
+        // The sweep reports it, and deletes it after the grace period.
+        Disposal::Retain { .. } | Disposal::Unclear(_) => return,
+    };
+    match end(cloud, owner, retains, context).await {
+        Ok(None) => {}
+        Ok(Some(id)) if retains => {
+            tracing::warn!(cloud = %name, %id, service, "took the owner off the load balancer of a Service that was removed despite its finalizer");
+            let note = format!(
+                "Load balancer {id} on {name} is retained: it has no owner any more; its Service was removed despite the finalizer"
+            );
+            let reason = EventReason::RetainedLoadBalancer;
+            context.events.emit_for(reference(owner), reason, note);
+            context.metrics.inventory.retained(name.as_str());
+        }
+        Ok(Some(id)) => {
+            tracing::warn!(cloud = %name, %id, service, "requested deletion of the load balancer of a Service that was removed despite its finalizer");
+            let note = format!(
+                "Deleting orphaned load balancer {id} on {name}: its Service was removed despite the finalizer"
+            );
+            let reason = EventReason::OrphanedLoadBalancer;
+            context.events.emit_for(reference(owner), reason, note);
+        }
+        Err(error) => {
+            let reason = Unfinished::Failed(&error).reason();
+            traces::fail(reason.as_str(), error.to_string());
+            tracing::warn!(cloud = %name, service, %error, "failed to delete the load balancer of a Service that was removed despite its finalizer; the sweep will retry");
         }
     }
 }
 
-/// Deletes the load balancer of a Service on one cloud, after a live read has
-/// shown that the Service is gone. Returns the id if there was one to delete.
-async fn delete(
+/// Deletes or releases the load balancer of a Service on one cloud, after a live read has
+/// shown that the Service is gone. Returns the id if there was one.
+async fn end(
     cloud: &CloudHandle,
     owner: &Owner,
+    retains: bool,
     context: &Context,
 ) -> Result<Option<LoadBalancerId>, ReconcileError> {
     let name = owner.load_balancer_name();
@@ -120,7 +150,11 @@ async fn delete(
     }
     let leadership = context.leadership().ok_or(ReconcileError::Stopping)?;
     let permit = leadership.permit()?;
-    cloud.client.delete(&permit, &found.id).await?;
+    if retains {
+        cloud.client.release(&permit, &found.id, owner).await?;
+    } else {
+        cloud.client.delete(&permit, &found.id).await?;
+    }
     cloud.inventory.forget(&found.id);
     Ok(Some(found.id))
 }

@@ -112,6 +112,10 @@ impl<'a> Sweep<'a> {
             let span = spans::of_orphan(orphan.owner, self.context);
             span.run(self.handle(orphan)).await;
         }
+        let orphans = self.confirmed();
+        if self.settings.policy == OrphanPolicy::Report && orphans > 0 {
+            tracing::info!(cloud = %self.name, orphans, "there are orphaned load balancers, which are kept because of the configuration (orphans: report)");
+        }
     }
 
     /// The suspects by the watch's store, without a request.
@@ -207,7 +211,8 @@ impl<'a> Sweep<'a> {
     }
 
     /// The orphans to handle now: those past their grace period, the longest untried
-    /// first, so that a few that cannot be deleted do not starve the others.
+    /// first, so that a few that cannot be deleted do not starve the others. Those that are
+    /// kept are told of once: a cloud must not fill the log.
     fn due<'list>(&self, orphans: Vec<Orphan<'list>>) -> Vec<Orphan<'list>> {
         let now = Instant::now();
         let suspects = self.suspects.lock();
@@ -216,14 +221,16 @@ impl<'a> Sweep<'a> {
             let known = suspects.get(&orphan.found.id).copied();
             let Some(Suspect {
                 since: Some(since),
+                read: _,
                 tried,
-                ..
+                reported,
             }) = known
             else {
                 continue;
             };
             let is_deleting = orphan.found.state == State::Deleting;
-            if now.duration_since(since) >= self.settings.grace && !is_deleting {
+            let is_told = self.settings.policy == OrphanPolicy::Report && reported;
+            if now.duration_since(since) >= self.settings.grace && !is_deleting && !is_told {
                 due.push((tried, orphan));
             }
         }

@@ -45,9 +45,16 @@ pub fn record(
     let subject = Subject::new(service, context);
     match &service.desired {
         Desired::Managed(wanted) => subject.managed(wanted, result, pending),
-        Desired::Released(release) => subject.released(*release, result),
+        Desired::Released(release, _) => subject.released(*release, result),
         Desired::Invalid(_) | Desired::Unmanaged(_) => {
             context.memory.changes.forget(&service.view.uid);
+        }
+        Desired::Paused => {
+            context.memory.changes.forget(&service.view.uid);
+            // The time in which it misses changes of the Nodes is its user's.
+            for cloud in service.view.record.clouds() {
+                subject.has_current_nodes(cloud);
+            }
         }
     }
 }
@@ -61,8 +68,8 @@ pub fn record_wait(service: &ObservedService, context: &Context) {
             let missing = clouds.filter_map(|cloud| subject.missing(cloud, Standing::Unknown));
             missing.collect()
         }
-        Desired::Released(release) => subject.deletions(*release, service.view.record.clouds()),
-        Desired::Invalid(_) | Desired::Unmanaged(_) => return,
+        Desired::Released(release, _) => subject.deletions(*release, service.view.record.clouds()),
+        Desired::Invalid(_) | Desired::Paused | Desired::Unmanaged(_) => return,
     };
     let changes = &context.memory.changes;
     changes.record_wait(&service.view.uid, service.spec_hash, missing);
@@ -78,15 +85,23 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// No update for the current Nodes is missing, so that a later one is a repair.
+    fn has_current_nodes(&self, cloud: &CloudName) {
+        if let Some(nodes) = &self.service.nodes {
+            let (uid, memory) = (&self.service.view.uid, &self.context.memory);
+            memory.node_sync.mark_in_sync(uid, cloud, nodes);
+        }
+    }
+
     fn managed(&self, wanted: &Wanted, result: &ApplyResult, pending: &BTreeSet<Waiting>) {
         let (view, memory) = (&self.service.view, &self.context.memory);
         // All clouds have the current Nodes as back ends.
         if result.errors.is_empty() && result.waiting.is_empty() {
             for cloud in &wanted.clouds {
-                memory.node_sync.mark_in_sync(&view.uid, cloud);
+                self.has_current_nodes(cloud);
             }
         }
-        let unfinished: Vec<_> = Unfinished::all(&result.errors, pending).collect();
+        let unfinished: Vec<_> = Unfinished::all(result.failures(), pending).collect();
         let standing = |cloud: &CloudName| standing(cloud, result, &unfinished);
         let mut missing = Vec::new();
         for cloud in &wanted.clouds {
@@ -112,6 +127,8 @@ impl<'a> Subject<'a> {
                 .map(|cloud| self.new_change(cloud, Change::Delete)),
         );
 
+        // A cloud that rests was not called.
+        let unfinished: Vec<_> = Unfinished::all(&result.errors, pending).collect();
         self.count_failures(&missing, &unfinished);
         let is_started = self.count_start(wanted, result);
         let waits = missing
@@ -151,6 +168,12 @@ impl<'a> Subject<'a> {
         }
         if !view.finalizer {
             return;
+        }
+        // What only an edit can end is not overdue.
+        let is_owners =
+            |waiting: &Waiting| matches!(waiting, Waiting::Invalid(_) | Waiting::CannotRetain(_));
+        if result.errors.is_empty() && result.waiting.iter().any(is_owners) {
+            return memory.changes.forget(&view.uid);
         }
         let mut clouds: BTreeSet<&CloudName> =
             result.unfinished().filter_map(Unfinished::cloud).collect();
@@ -254,7 +277,7 @@ impl<'a> Subject<'a> {
             .condition
             .filter(|condition| condition.status != "True");
         match condition {
-            Some(condition) if self.is_edited().is_none() && !self.was_invalid() => {
+            Some(condition) if self.is_edited().is_none() && !self.was_held_up() => {
                 let since = condition.last_transition_time.as_deref();
                 let since = since.and_then(|since| since.parse().ok());
                 since.map_or(first_seen, age)
@@ -264,9 +287,9 @@ impl<'a> Subject<'a> {
     }
 
     /// The time since the Service requested its first address, without the time in which
-    /// it was invalid.
+    /// it was invalid or paused.
     fn age_of_request(&self) -> Duration {
-        if self.was_invalid() {
+        if self.was_held_up() {
             return self.service.started.elapsed();
         }
         let keys = &self.context.metadata_keys;
@@ -274,15 +297,16 @@ impl<'a> Subject<'a> {
         requested.map_or(Duration::ZERO, age)
     }
 
-    /// Whether the Service was invalid until the edit that this attempt is the first to see.
-    fn was_invalid(&self) -> bool {
-        let invalid = [
+    /// Whether the Service was invalid or paused until the edit that this attempt is the first to see.
+    fn was_held_up(&self) -> bool {
+        let held_up = [
             ConditionReason::InvalidConfiguration,
             ConditionReason::Unsupported,
+            ConditionReason::Paused,
         ];
-        let invalid = invalid.map(<&str>::from);
+        let held_up = held_up.map(<&str>::from);
         self.condition
-            .is_some_and(|condition| invalid.contains(&condition.reason.as_str()))
+            .is_some_and(|condition| held_up.contains(&condition.reason.as_str()))
     }
 
     /// Measures what the first attempt has brought about. What was pending is measured by
@@ -358,7 +382,7 @@ impl<'a> Subject<'a> {
             return;
         };
         let gone = result.actions.iter().filter_map(|action| match action {
-            Action::ConfirmGone { cloud, .. } => Some(cloud),
+            Action::ConfirmGone { cloud, .. } | Action::Release { cloud, .. } => Some(cloud),
             _ => None,
         });
         let clouds: BTreeSet<&CloudName> = gone.chain(self.service.view.record.clouds()).collect();

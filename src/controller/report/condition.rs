@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use crate::cloud::ErrorKind;
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::kubernetes::condition::{ConditionReason, Readiness};
+use crate::plan::annotation::PAUSED;
+use crate::plan::capabilities::Feature;
+use crate::plan::excerpt;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::CloudName;
+use crate::plan::node_choice::NodeChoice;
 use crate::plan::problem::{self, Problem, ProblemKind, describe_problems};
-use crate::plan::{CloudView, Desired, Observed, Waiting, Wanted, unready};
+use crate::plan::{Backends, CloudView, Desired, Disposal, Observed, Waiting, Wanted, unready};
 use crate::reason::Reason;
 
 /// The condition to set; `None` if there is none to set: the Service is not
@@ -28,13 +32,23 @@ pub fn readiness<'a>(
         .find_map(explain);
     match desired {
         Desired::Unmanaged(_) => None,
-        Desired::Released(_) => failed.or_else(|| waiting.into_iter().find_map(explain)),
+        Desired::Released(_, Disposal::Unclear(problem)) if is_held_up(&waiting) => {
+            Some(invalid(std::slice::from_ref(problem), prefix))
+        }
+        Desired::Released(..) => failed.or_else(|| waiting.into_iter().find_map(explain)),
         Desired::Invalid(found) => Some(invalid(&found.problems, prefix)),
+        Desired::Paused => Some(paused(prefix)),
         Desired::Managed(wanted) => failed
             .or_else(|| queued_repair(&waiting, observed))
             .or_else(|| not_serving(&unready(wanted, observed)))
             .map_or_else(|| serving(wanted, observed, &waiting), Some),
     }
+}
+
+/// Whether a value of the Service keeps its load balancers from being deleted.
+fn is_held_up(waiting: &[Unfinished<'_>]) -> bool {
+    let is_invalid = |one: &Unfinished<'_>| matches!(one, Unfinished::Waiting(Waiting::Invalid(_)));
+    waiting.iter().any(is_invalid)
 }
 
 /// The condition while nothing is known to fail; `None` as long as a cloud has not answered.
@@ -65,7 +79,7 @@ fn not_serving(waiting: &BTreeSet<Waiting>) -> Option<Readiness> {
 
 /// Load balancers that have addresses, and either no back ends or those of before.
 fn without_nodes(wanted: &Wanted, observed: &Observed) -> Option<Readiness> {
-    if !observed.backends.addresses.is_empty() {
+    if !wanted.lacks_nodes(&observed.backends) {
         return None;
     }
     let mut found = observed.present();
@@ -76,11 +90,42 @@ fn without_nodes(wanted: &Wanted, observed: &Observed) -> Option<Readiness> {
     } else {
         "the load balancers have no back ends"
     };
-    let message = format!(
-        "No Node is eligible as a back end, or none has a usable address of the configured type; {consequence}"
-    );
+    let lack = lack_of_nodes(&wanted.nodes, &observed.backends);
+    let message = format!("{lack}; {consequence}");
     let reason = condition_reason(Reason::NoEligibleNodes);
     Some(Readiness::new(reason, message))
+}
+
+/// Why no Node is a back end, as the begin of a sentence.
+pub fn lack_of_nodes(choice: &NodeChoice, backends: &Backends) -> String {
+    let NodeChoice {
+        selector,
+        address_type,
+    } = choice;
+    let asked = excerpt::quoted(&selector.to_string());
+    if backends.never_matched {
+        return format!(
+            "No Node has the labels that the annotation node-selector asks for, {asked}"
+        );
+    }
+    let nodes = match selector.is_everything() {
+        true => "No Node".to_owned(),
+        false => format!("No Node with the labels {asked}"),
+    };
+    let kind = match address_type {
+        None => "configured type".to_owned(),
+        Some(kind) => format!("type {}", kind.as_str()),
+    };
+    format!("{nodes} is eligible as a back end, or none has a usable address of the {kind}")
+}
+
+/// The condition of a Service that its user has paused.
+pub fn paused(prefix: &str) -> Readiness {
+    let name = PAUSED.name();
+    let message = format!(
+        "Paused by annotation {prefix}/{name}: load balancers and addresses stay as they are, and only a deletion of the Service is carried out; remove the annotation to go on"
+    );
+    Readiness::new(condition_reason(Reason::Paused), message)
 }
 
 /// The condition of a Service with these problems.
@@ -127,15 +172,21 @@ fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Re
 
 /// What a user should know of a load balancer that serves.
 fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Option<String> {
-    let kept = observed.kept.get(cloud);
+    let kept = observed.unmet.kept.get(cloud);
     let kept = kept.filter(|kept| kept.as_requested(found) != *found);
     let kept = kept.map(|kept| {
         let fields = kept.fields().join(", ");
         format!("{cloud} keeps otherwise than requested: {fields}")
     });
+    let given_up = observed.unmet.given_up.get(cloud);
+    let given_up = given_up.filter(|left| left.as_requested(found) != *found);
+    let given_up = given_up.map(|left| {
+        let fields = left.fields().join(", ");
+        format!("{cloud} shows otherwise than requested, and repairs were undone: {fields}")
+    });
     let refused = found.addresses.refused.as_ref();
     let refused = refused.map(|refused| format!("not published on {cloud}: {refused}"));
-    let remarks: Vec<String> = kept.into_iter().chain(refused).collect();
+    let remarks: Vec<String> = [kept, given_up, refused].into_iter().flatten().collect();
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 
@@ -168,6 +219,10 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             } => format!(
                 "The clouds {one} and {other} show the same load balancer {id}: the configuration leads to one account under two names; the load balancer is not deleted while this Service names one of them"
             ),
+            Waiting::CannotRetain(cloud) => format!(
+                "The load balancer on {cloud} is to be retained, and {cloud} does not support {}: it stays, and so does this Service; set deletion-policy to \"delete\" to delete both",
+                Feature::Release
+            ),
             Waiting::CloudUnreachable(cloud) => {
                 format!("The query of {cloud} failed, so the state of the load balancer is unknown")
             }
@@ -180,6 +235,7 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             | Waiting::Unanswered(_)
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_)
+            | Waiting::Paused
             | Waiting::StillDeleting(..) => return None,
         },
     };
@@ -203,6 +259,7 @@ fn condition_reason(reason: Reason) -> ConditionReason {
         Reason::Provisioning | Reason::Deleting => ConditionReason::Provisioning,
         Reason::InvalidSpec => ConditionReason::InvalidConfiguration,
         Reason::Unsupported => ConditionReason::Unsupported,
+        Reason::Paused => ConditionReason::Paused,
         Reason::NameTaken => ConditionReason::NotOwned,
         Reason::NotConfigured | Reason::SharedAccount => ConditionReason::CloudNotConfigured,
         Reason::CloudFailed => ConditionReason::CloudError,

@@ -5,15 +5,18 @@ use super::condition::explain;
 use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService, Repair, SpecHash};
 use crate::controller::error::Unfinished;
+use crate::controller::memory::repairs::REPAIRS_IN_A_ROW;
 use crate::controller::pace::PacedPlan;
 use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service_object::Service;
 use crate::plan::annotation;
+use crate::plan::kept::Kept;
+use crate::plan::load_balancer::State;
 use crate::plan::naming::CloudName;
 use crate::plan::record::Ingress;
 use crate::plan::service::ServiceView;
-use crate::plan::{Action, Desired, NotOurs, Urgency, Waiting};
+use crate::plan::{Action, Desired, NotOurs, Observed, Urgency, Waiting};
 
 /// Emits the Events that announce the actions of a plan: once for each spec. A retry
 /// after a failure emits none; a retry after a write conflict may.
@@ -81,9 +84,36 @@ fn drifted(cloud: &CloudName, repair: &Repair) -> String {
     }
 }
 
+/// Emits the Event of a difference that came back after repairs.
+pub fn emit_given_up(
+    service: &ObservedService,
+    cloud: &CloudName,
+    difference: &Kept,
+    observed: &Observed,
+    context: &Context,
+) {
+    let id = observed.load_balancer(cloud).map(|found| found.id.as_str());
+    let note = format!(
+        "Load balancer {} on {cloud} differs again after {REPAIRS_IN_A_ROW} identical repairs ({}); it is left so until this Service is edited or the cloud shows another value. Find out who changes it back",
+        id.unwrap_or_default(),
+        difference.fields().join(", ")
+    );
+    let reason = EventReason::DriftNotRepairable;
+    context.events.emit(&service.object, reason, note);
+}
+
 /// Emits the Events of the actions that succeeded.
 pub fn emit_applied(service: &ObservedService, result: &ApplyResult, context: &Context) {
-    for (reason, note) in result.actions.iter().filter_map(applied) {
+    // An update that the cloud still carries out is complete when the condition says so.
+    let is_complete = |action: &&Action| match action {
+        Action::Update { cloud, .. } => {
+            let found = result.observed.load_balancer(cloud);
+            found.is_none_or(|found| found.state != State::Provisioning)
+        }
+        _ => true,
+    };
+    let actions = result.actions.iter().filter(is_complete);
+    for (reason, note) in actions.filter_map(applied) {
         context.events.emit(&service.object, reason, note);
     }
 }
@@ -126,6 +156,12 @@ fn applied(action: &Action) -> Option<(EventReason, String)> {
                 ),
             ),
         }),
+        Action::Release { cloud, id } => Some((
+            EventReason::RetainedLoadBalancer,
+            format!(
+                "Load balancer {id} on {cloud} is retained: it has no owner any more, and nobody changes or deletes it from here"
+            ),
+        )),
         Action::ConfirmGone { cloud, id } => Some((
             EventReason::DeletedLoadBalancer,
             format!("Deleted load balancer {id} on {cloud}"),
@@ -142,6 +178,7 @@ pub fn emit_condition_change(service: &ObservedService, readiness: &Readiness, c
         ConditionReason::Provisioning | ConditionReason::Drifted => return,
         ConditionReason::InvalidConfiguration => EventReason::InvalidConfiguration,
         ConditionReason::Unsupported => EventReason::Unsupported,
+        ConditionReason::Paused => EventReason::Paused,
         ConditionReason::NotOwned => EventReason::LoadBalancerNotOwned,
         ConditionReason::NoEligibleNodes => EventReason::UnAvailableLoadBalancer,
         ConditionReason::CloudNotConfigured
@@ -256,7 +293,7 @@ fn warnings(
         explanations.map(|explanation| (EventReason::SyncLoadBalancerFailed, explanation.message)),
     );
     // A misspelt annotation may be what makes the Service invalid.
-    if let Desired::Managed(_) | Desired::Invalid(_) = &service.desired {
+    if let Desired::Managed(_) | Desired::Invalid(_) | Desired::Paused = &service.desired {
         let view = &service.view;
         let ports = view.ports.iter().map(|port| &*port.name);
         let unknown = annotation::describe_unknown(view.annotations.keys(), ports, prefix);

@@ -24,7 +24,15 @@ pub fn log_result(
     let requeue = &context.memory.requeue;
     let is_first = requeue.attempts(&service.view.uid, service.spec_hash) == 0;
     if is_first || condition_changes {
-        for waiting in &result.waiting {
+        // What failed at a cloud that rests was logged.
+        let rests = |waiting: &&Waiting| match waiting {
+            Waiting::Unanswered(cloud) => result
+                .resting
+                .iter()
+                .any(|error| error.cloud() == Some(cloud)),
+            _ => false,
+        };
+        for waiting in result.waiting.iter().filter(|waiting| !rests(waiting)) {
             if context.log_throttle.should_log(wait_key(waiting, context)) {
                 log_waiting(waiting, context.metadata_keys.prefix());
             }
@@ -91,6 +99,9 @@ fn log_action(action: &Action, observed: &Observed) {
         Action::Delete { cloud, id } => {
             tracing::info!(%cloud, %id, "requested deletion of load balancer");
         }
+        Action::Release { cloud, id } => {
+            tracing::info!(%cloud, %id, "took the owner off the load balancer, which is retained");
+        }
         Action::ConfirmGone { cloud, id } => tracing::info!(%cloud, %id, "deleted load balancer"),
         Action::RemoveFinalizer { .. } => {
             tracing::info!("removed the finalizer from the Service");
@@ -109,6 +120,12 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
                 problems,
                 "the configuration of the Service is invalid; waiting for an edit"
             );
+        }
+        Waiting::Paused => {
+            tracing::info!("the Service is paused; nothing of it is changed");
+        }
+        Waiting::CannotRetain(cloud) => {
+            tracing::info!(%cloud, "the load balancer is to be retained, and the cloud cannot take its owner off; waiting for an edit");
         }
         Waiting::CloudUnreachable(cloud) => {
             tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");

@@ -7,6 +7,7 @@ use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService, Repairs};
 use crate::controller::error::{ReconcileError, Unfinished};
 use crate::controller::memory::requeue::Requeue;
+use crate::plan::naming::CloudName;
 use crate::plan::{Action, Desired, Waiting};
 use crate::reason::Reason;
 use crate::telemetry::ReconcileResult;
@@ -28,6 +29,12 @@ pub fn count_repair(action: &Action, repairs: &Repairs, context: &Context) {
     }
 }
 
+/// Counts a load balancer whose drift is not repaired any more.
+pub fn count_given_up(cloud: &CloudName, context: &Context) {
+    let inventory = &context.metrics.inventory;
+    inventory.drifted(cloud.as_str(), "not_repairable");
+}
+
 /// Counts the attempt. `pending` has the waits that remain.
 pub fn count_attempt(
     service: &ObservedService,
@@ -35,7 +42,11 @@ pub fn count_attempt(
     pending: &BTreeSet<Waiting>,
     context: &Context,
 ) {
-    let outcome = outcome(service, result, !pending.is_empty());
+    let outcome = outcome(
+        service,
+        result,
+        !pending.is_empty() || !result.resting.is_empty(),
+    );
     spans::describe_result(result, outcome);
     let reconcile = &context.metrics.reconcile;
     reconcile.finished(outcome, service.started.elapsed());
@@ -43,7 +54,8 @@ pub fn count_attempt(
         reconcile.failed(refusal);
     }
     // Each reason counts once, even if several clouds have it.
-    let failures = result.unfinished().filter(|one| one.is_failure());
+    let unfinished = Unfinished::all(&result.errors, &result.waiting);
+    let failures = unfinished.filter(|one| one.is_failure());
     let reasons: BTreeSet<Reason> = failures.map(Unfinished::reason).collect();
     for reason in reasons {
         reconcile.failed(reason);

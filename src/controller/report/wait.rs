@@ -49,7 +49,15 @@ pub async fn explain_wait(
         _ => return,
     };
     // A failure is logged there, and costs only the explanation.
-    let _ = write_condition(&service, &service.object, &readiness, leadership, context).await;
+    let _ = write_condition(
+        &service,
+        &service.object,
+        &readiness,
+        None,
+        leadership,
+        context,
+    )
+    .await;
 }
 
 fn turn(clouds: &CloudSet) -> Readiness {

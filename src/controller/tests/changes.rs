@@ -192,6 +192,13 @@ async fn a_new_leader_takes_the_age_from_the_condition() {
             Change::Edit,
             "it was invalid for an hour, which its owner has just corrected",
         ),
+        (
+            "False",
+            "Paused",
+            Duration::ZERO,
+            Change::Edit,
+            "it was paused for an hour, which its owner has just ended",
+        ),
     ];
     for (status, reason, age, change, why) in cases {
         let now = served(status, reason, edited());
@@ -212,9 +219,10 @@ async fn a_new_leader_takes_the_age_from_the_condition() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_in_which_a_service_is_invalid_is_its_owners() {
+async fn the_time_in_which_a_service_is_invalid_or_paused_is_its_owners() {
     let cases = [
         ("InvalidConfiguration", Duration::ZERO),
+        ("Paused", Duration::ZERO),
         ("SyncFailed", HOUR),
     ];
     for (reason, age) in cases {

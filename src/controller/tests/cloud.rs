@@ -9,7 +9,7 @@ use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Told, Verb, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, State};
-use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId};
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner};
 use crate::priority::Priority;
 
 /// The scripted responses and the recorded calls.
@@ -21,6 +21,8 @@ pub(in crate::controller) struct Scripted {
     pub(in crate::controller) hides: Option<ErrorKind>,
     /// The failure of each create and update.
     pub(in crate::controller) refuses: Option<ErrorKind>,
+    /// Whether a release is answered with success and has no effect.
+    pub(in crate::controller) keeps_owners: bool,
     /// Whether a list never ends.
     pub(in crate::controller) hangs: bool,
     /// The verb of each call, and the id if it has one.
@@ -80,17 +82,23 @@ impl Cloud for Scripted {
     fn query<'a>(
         &'a self,
         which: Which<'a>,
-        _: Priority,
+        priority: Priority,
     ) -> BoxFuture<'a, Result<Option<LoadBalancer>, CloudError>> {
         let found = match which {
             Which::Name(_) => {
-                self.record("query by name");
+                self.record(format!("query by name{}", suffix(priority)));
                 self.by_name.clone()
             }
             Which::Id(id) => {
-                self.record(format!("query {id}"));
+                self.record(format!("query {id}{}", suffix(priority)));
                 let is_gone = self.calls().contains(&format!("delete {id}"));
-                self.by_id.clone().filter(|_| !is_gone)
+                let is_released = self.calls().contains(&format!("release {id}"));
+                let is_released = is_released && !self.keeps_owners;
+                let mut found = self.by_id.clone().filter(|_| !is_gone);
+                if let Some(found) = found.as_mut().filter(|_| is_released) {
+                    found.owner = found.owner.take().map(Owner::former);
+                }
+                found
             }
         };
         let failed = Self::fail(Verb::Query, self.hides);
@@ -138,6 +146,16 @@ impl Cloud for Scripted {
         id: &'a LoadBalancerId,
     ) -> BoxFuture<'a, Result<(), CloudError>> {
         self.record(format!("delete {id}"));
+        std::future::ready(Ok(())).boxed()
+    }
+
+    fn release<'a>(
+        &'a self,
+        _: &'a WritePermit,
+        id: &'a LoadBalancerId,
+        _: &'a Owner,
+    ) -> BoxFuture<'a, Result<(), CloudError>> {
+        self.record(format!("release {id}"));
         std::future::ready(Ok(())).boxed()
     }
 

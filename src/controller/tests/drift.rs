@@ -70,3 +70,24 @@ async fn drift_is_repaired_after_user_changes() {
         assert_eq!(cloud.mutations(), [mutation], "{why}");
     }
 }
+
+/// The answer to a create proves nothing, so the load balancer is queried before its update.
+#[tokio::test(start_paused = true)]
+async fn the_query_before_a_repair_comes_after_user_changes_too() {
+    let was = recorded(json!({}));
+    let changed = edited_at_the_cloud(&was);
+    let server = ApiServer::with(Some(&was));
+    let cloud = Arc::new(Scripted {
+        by_id: Some(changed.clone()),
+        ..Scripted::default()
+    });
+    let context = leader_in_sync(&server, &cloud, &was);
+    for cloud in context.clouds.values() {
+        cloud.inventory.record_created(changed.clone());
+    }
+    reconcile(was, context).await;
+    assert_eq!(
+        cloud.calls()[..2],
+        ["query lb-1, after users", "update lb-1, after users"]
+    );
+}

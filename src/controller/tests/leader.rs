@@ -18,7 +18,7 @@ use crate::controller::workqueue::Workqueue;
 use crate::election::{Role, sole_leader};
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::Events;
-use crate::kubernetes::node_watch::NodeSet;
+use crate::kubernetes::node_watch::{NodeSet, NodeSets};
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServiceWriter;
@@ -122,7 +122,7 @@ pub(in crate::controller) fn replica(
         watched: Watched {
             services: services_store,
             services_listed: watch::channel(true).1,
-            nodes: watch::channel(Some(nodes)).1,
+            nodes: watch::channel(Some(NodeSets::for_test(nodes))).1,
         },
         services: ServiceWriter::new(
             server.client(),

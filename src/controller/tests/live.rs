@@ -97,6 +97,7 @@ const REMOVE_FINALIZER: ServicePatch<'static> = ServicePatch {
     keep_ingress: false,
     readiness: None,
     remove_condition: false,
+    ports: None,
 };
 
 #[tokio::test(start_paused = true)]

@@ -36,7 +36,7 @@ async fn a_preview_neither_resolves_a_create_nor_fills_an_inventory() {
         let report = report(&context, &web()).await.expect("a report");
         // It is created, or published.
         assert_eq!(report.previews[0].verdict().0, Verdict::Changes);
-        assert_eq!(cloud.calls(), ["query by name"]);
+        assert_eq!(cloud.calls(), ["query by name, after users"]);
         assert_eq!(server.patches(), 0);
         let pending = context.memory.pending_creates.clouds_for(&uid);
         assert!(pending.contains(&cloud1), "it was resolved");

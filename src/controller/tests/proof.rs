@@ -38,7 +38,7 @@ async fn an_orphan_that_changed_hands_since_the_list_is_left_alone() {
     Sweep::new(&name, &context.clouds[&name], settings, &context)
         .run(&[listed])
         .await;
-    assert_eq!(cloud.calls(), ["query lb-1"]);
+    assert_eq!(cloud.calls(), ["query lb-1, after users"]);
 }
 
 /// A load balancer that was renamed at the cloud is found by its record.

@@ -1,5 +1,7 @@
 //! The queue without a clock and without tasks: which key may run now.
 
+mod item;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::time::Duration;
@@ -11,12 +13,17 @@ use super::places::{CloudSet, Places};
 use super::{Key, Need, Next, QueueState};
 use crate::plan::naming::{CloudName, ServiceKey};
 use crate::priority::Priority;
+use item::{Item, ItemState, LaneId, Parking, Running};
 
 /// The most reconciles that run without a place at a cloud. They write to the API
 /// server at most, whose client sends as many requests at a time.
 pub(super) const WORKERS: usize = 32;
 /// A Service that waits this long for a place is told so by its condition.
 pub(super) const EXPLAIN_AFTER: Duration = Duration::from_secs(10);
+/// A Service whose last attempt went on without a cloud waits this long for it in the next
+/// ones, which may be polls of another: long enough to have its turn, and no longer than the
+/// first poll is delayed.
+const WAIT_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -32,54 +39,6 @@ pub(super) struct Queue {
     timers: BTreeSet<(Instant, Key)>,
     places: Places,
     running_without_place: usize,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct LaneId {
-    clouds: CloudSet,
-    /// Whether the keys also wait for the first list of the clouds.
-    after_list: bool,
-}
-
-#[derive(Debug, Default)]
-struct Parking {
-    lane: Lane,
-    /// The reconciles that hold places as members of this lane.
-    running: usize,
-}
-
-#[derive(Debug)]
-struct Item {
-    /// Orders the keys of a namespace; kept while the key waits for a place.
-    arrival: u64,
-    /// When the key became due.
-    since: Instant,
-    priority: Priority,
-    /// Whether the condition says what the key waits for.
-    is_explained: bool,
-    state: ItemState,
-}
-
-#[derive(Debug)]
-enum ItemState {
-    Delayed(Instant),
-    Ready,
-    Parked {
-        lane: LaneId,
-        explain_at: Option<Instant>,
-    },
-    Running(Running),
-}
-
-#[derive(Debug)]
-struct Running {
-    began: Instant,
-    /// The lane and the priority of the places that the reconcile holds.
-    held: Option<(LaneId, Priority)>,
-    /// The clouds of these whose places are not returned when the reconcile ends.
-    kept: CloudSet,
-    /// The key was added again meanwhile.
-    again: Option<Priority>,
 }
 
 /// A key to reconcile now.
@@ -100,12 +59,22 @@ pub(super) struct Kept {
     priority: Priority,
 }
 
-impl LaneId {
-    fn of(need: &Need) -> Self {
-        Self {
-            clouds: need.clouds.clone(),
-            after_list: need.after_list,
-        }
+impl Kept {
+    /// The places at each cloud, which may be returned at different times.
+    pub(super) fn of_each_cloud(self) -> impl Iterator<Item = (CloudName, Self)> {
+        let Self {
+            clouds,
+            together,
+            priority,
+        } = self;
+        clouds.into_iter().map(move |cloud| {
+            let kept = Self {
+                clouds: CloudSet::from([cloud.clone()]),
+                together: together.clone(),
+                priority,
+            };
+            (cloud, kept)
+        })
     }
 }
 
@@ -123,15 +92,7 @@ impl Queue {
     /// when it gets its place, but an edit may change the clouds or the priority.
     pub(super) fn add(&mut self, key: &Key, priority: Priority, now: Instant) -> bool {
         let Some(item) = self.items.get_mut(key) else {
-            let item = Item {
-                arrival: self.next_arrival(),
-                since: now,
-                priority,
-                is_explained: false,
-                state: ItemState::Ready,
-            };
-            self.ready.insert(priority, (item.arrival, key.clone()));
-            self.items.insert(key.clone(), item);
+            self.add_new(key, None, priority, now);
             return true;
         };
         match &mut item.state {
@@ -150,12 +111,31 @@ impl Queue {
             }
             ItemState::Ready | ItemState::Parked { .. } => {}
             ItemState::Delayed(_) => {
-                self.take_out(key);
-                return self.add(key, priority, now);
+                let before = self.take_out(key);
+                self.add_new(key, before, priority, now);
+                return true;
             }
         }
         self.make_ready(key, priority);
         false
+    }
+
+    /// Adds a key as due now; of the item before, it keeps its turn if it went on without
+    /// a cloud.
+    fn add_new(&mut self, key: &Key, before: Option<Item>, priority: Priority, now: Instant) {
+        let kept = before.filter(|item| item.went_on);
+        let item = Item {
+            arrival: self.next_arrival(),
+            since: now,
+            priority,
+            is_explained: false,
+            went_on: kept.is_some(),
+            state: ItemState::Ready,
+        };
+        let arrival = kept.map_or(item.arrival, |kept| kept.arrival);
+        let item = Item { arrival, ..item };
+        self.ready.insert(priority, (item.arrival, key.clone()));
+        self.items.insert(key.clone(), item);
     }
 
     /// Removes a key unless it runs.
@@ -213,7 +193,9 @@ impl Queue {
         };
         item.priority = need.priority;
         if let Some((held, _)) = &running.held {
-            return need.clouds.is_subset(&held.clouds);
+            let is_admitted = need.clouds.is_subset(&held.clouds);
+            item.went_on &= !is_admitted;
+            return is_admitted;
         }
         let id = LaneId::of(need);
         let parking = self.parked.get(&id);
@@ -226,13 +208,15 @@ impl Queue {
         self.running_without_place -= 1;
         self.parked.entry(id.clone()).or_default().running += 1;
         running.held = Some((id, need.priority));
+        item.went_on = false;
         true
     }
 
     /// Gives a running reconcile its places at those of its clouds that have one free, if
     /// not all have. Returns these clouds.
     pub(super) fn admit_to_some(&mut self, key: &Key, need: &Need) -> Option<CloudSet> {
-        let ItemState::Running(running) = &mut self.items.get_mut(key)?.state else {
+        let item = self.items.get_mut(key)?;
+        let ItemState::Running(running) = &mut item.state else {
             return None;
         };
         let has_place = |cloud: &&CloudName| {
@@ -258,6 +242,7 @@ impl Queue {
         };
         self.parked.entry(id.clone()).or_default().running += 1;
         running.held = Some((id, need.priority));
+        item.went_on = true;
         Some(clouds)
     }
 
@@ -274,8 +259,8 @@ impl Queue {
         match (again, next) {
             (Some(priority), Next::Park(need)) => self.make_ready(key, priority.max(need.priority)),
             (Some(priority), Next::Done | Next::After(_)) => {
-                self.items.remove(key);
-                self.add(key, priority, now);
+                let before = self.items.remove(key);
+                self.add_new(key, before, priority, now);
             }
             (None, Next::Done) => {
                 self.items.remove(key);
@@ -287,7 +272,11 @@ impl Queue {
                 self.timers.insert((due, key.clone()));
             }
             (None, Next::Park(need)) => {
-                let explain_at = (!item.is_explained).then(|| now + EXPLAIN_AFTER);
+                let wait = match item.went_on {
+                    true => WAIT_AGAIN,
+                    false => EXPLAIN_AFTER,
+                };
+                let explain_at = (!item.is_explained).then(|| now + wait);
                 let (lane, arrival) = (LaneId::of(&need), (item.arrival, key.clone()));
                 self.timers.extend(explain_at.map(|at| (at, key.clone())));
                 let parking = self.parked.entry(lane.clone()).or_default();
@@ -410,6 +399,7 @@ impl Queue {
                 continue;
             };
             match &mut item.state {
+                ItemState::Delayed(_) if item.went_on => item.since = at,
                 ItemState::Delayed(_) => (item.since, item.arrival) = (at, arrival),
                 ItemState::Parked { explain_at, .. } => {
                     *explain_at = None;

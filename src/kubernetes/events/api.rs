@@ -12,7 +12,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::pending_event::{PendingEvent, ServiceReference};
+use super::pending_event::{Kind, PendingEvent, ServiceReference};
 use super::written_events::WrittenEvent;
 use crate::kubernetes::KubernetesError;
 
@@ -122,8 +122,11 @@ impl EventApi {
             reason: Some(reason.into()),
             regarding: Some(ObjectReference {
                 api_version: Some("v1".into()),
-                kind: Some("Service".into()),
-                namespace: Some(service.namespace.to_string()),
+                kind: Some(format!("{:?}", service.kind)),
+                namespace: match service.kind {
+                    Kind::Service => Some(service.namespace.to_string()),
+                    Kind::Node => None,
+                },
                 name: Some(service.name.to_string()),
                 uid: Some(service.uid.to_string()),
                 ..ObjectReference::default()

@@ -10,9 +10,18 @@ use crate::telemetry::traces;
 /// Maximum size of a note in the API: 1 KiB.
 pub(super) const NOTE_LIMIT: usize = excerpt::MESSAGE_LIMIT;
 
-/// The Service that an Event is about; it need not exist any more.
+/// The kind of the object that an Event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Service,
+    Node,
+}
+
+/// The Service that an Event is about, or the Node; it need not exist any more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServiceReference {
+    pub(super) kind: Kind,
+    /// The namespace of the Event too.
     pub namespace: Box<str>,
     pub name: Box<str>,
     pub uid: Box<str>,
@@ -21,9 +30,18 @@ pub struct ServiceReference {
 impl ServiceReference {
     pub fn new(namespace: &str, name: &str, uid: &str) -> Self {
         Self {
+            kind: Kind::Service,
             namespace: namespace.into(),
             name: name.into(),
             uid: uid.into(),
+        }
+    }
+
+    /// A reference to a Node. The Events about objects without a namespace are in `default`.
+    pub fn node(name: &str, uid: &str) -> Self {
+        Self {
+            kind: Kind::Node,
+            ..Self::new("default", name, uid)
         }
     }
 }
@@ -33,6 +51,7 @@ impl From<&Service> for ServiceReference {
         let metadata = &service.metadata;
         let text = |field: &Option<String>| field.as_deref().unwrap_or_default().into();
         Self {
+            kind: Kind::Service,
             namespace: text(&metadata.namespace),
             name: text(&metadata.name),
             uid: text(&metadata.uid),

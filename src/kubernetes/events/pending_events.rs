@@ -16,7 +16,8 @@ use super::reason::EventReason;
 use super::service_queue::Added;
 
 /// Maximum number of pending Events: four for each of 10,000 Services, which have two or
-/// three each if all change at once. They need about 15 MiB.
+/// three each if all change at once. They need about 15 MiB, and over 40 MiB if all have the
+/// longest note, as clouds with long messages can cause while the API server takes no Events.
 pub(super) const PENDING_EVENTS: usize = 40_000;
 
 /// The bound that made the controller drop an Event.

@@ -28,10 +28,14 @@ pub enum EventReason {
     DeletingLoadBalancer,
     /// The load balancer was deleted.
     DeletedLoadBalancer,
+    /// The load balancer was left at the cloud without an owner.
+    RetainedLoadBalancer,
     /// The specification of the Service is invalid.
     InvalidConfiguration,
     /// A cloud cannot do what the Service asks of it.
     Unsupported,
+    /// The user has paused the Service.
+    Paused,
     /// An annotation with our prefix is unknown.
     UnknownAnnotation,
     /// The Service refers to a load balancer of another owner, which is left alone.
@@ -40,8 +44,12 @@ pub enum EventReason {
     OrphanedLoadBalancer,
     /// A load balancer was changed or deleted outside the cluster; it is restored.
     LoadBalancerDrifted,
+    /// A load balancer was changed again after identical repairs; it is left so.
+    DriftNotRepairable,
     /// Another client overwrites the published addresses.
     StatusOverwritten,
+    /// A Node has an address that no cloud can reach.
+    UnusableNodeAddress,
 }
 
 impl EventReason {
@@ -52,7 +60,9 @@ impl EventReason {
             | Self::EnsuredLoadBalancer
             | Self::UpdatedLoadBalancer
             | Self::DeletingLoadBalancer
-            | Self::DeletedLoadBalancer => EventType::Normal,
+            | Self::DeletedLoadBalancer
+            | Self::RetainedLoadBalancer
+            | Self::Paused => EventType::Normal,
             Self::SyncLoadBalancerFailed
             | Self::UnAvailableLoadBalancer
             | Self::InvalidConfiguration
@@ -61,7 +71,9 @@ impl EventReason {
             | Self::LoadBalancerNotOwned
             | Self::OrphanedLoadBalancer
             | Self::LoadBalancerDrifted
-            | Self::StatusOverwritten => EventType::Warning,
+            | Self::DriftNotRepairable
+            | Self::StatusOverwritten
+            | Self::UnusableNodeAddress => EventType::Warning,
         }
     }
 }

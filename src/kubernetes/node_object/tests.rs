@@ -110,3 +110,17 @@ fn a_node_whose_time_of_deletion_is_unreadable_is_no_back_end() {
     json["metadata"]["deletionTimestamp"] = json!(YEAR_10000);
     assert!(!is_back_end(json));
 }
+
+#[test]
+fn labels_are_kept_until_they_are_dropped() {
+    let mut json = whole();
+    json["metadata"]["labels"] = json!({"zone": "a", "pool": "edge", "odd": 7, "empty": ""});
+    let mut node: Node = serde_json::from_value(json).expect("a Node");
+    let labels = node.labels().expect("labels");
+    let found = ["zone", "pool", "odd", "empty", "none"].map(|key| labels.get(key));
+    let expected = [Some("a"), Some("edge"), Some(""), Some(""), None];
+    assert_eq!(found, expected);
+    node.drop_labels();
+    assert_eq!(node.labels(), None);
+    assert!(is_eligible(&node));
+}

@@ -1,5 +1,6 @@
 //! The back ends while the watch is behind or ahead of a live list.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::election::sole_leader;
 use crate::kubernetes::node::NodeAddressType;
+use crate::plan::node_addresses::{IpFamilies, IpFamily};
 use crate::plan::node_hold::MOST_GONE_HOLD;
+use crate::plan::node_selector::NodeSelector;
+use crate::telemetry::Metrics;
 
 /// A Node whose address ends in its number.
 fn node(number: u8) -> Node {
@@ -43,7 +47,9 @@ struct Cluster {
     live: Arc<Mutex<Option<Vec<Value>>>>,
     roles: watch::Sender<Role>,
     judge: Judge,
-    before: NodeSet,
+    before: BTreeMap<SetKey, NodeSet>,
+    choices: BTreeSet<NodeChoice>,
+    version: u64,
 }
 
 impl Cluster {
@@ -70,12 +76,22 @@ impl Cluster {
         });
         let api = Api::all(Client::new(list, "default"));
         let (sender, roles) = watch::channel(role);
+        let metrics = Arc::new(Metrics::for_test(&[]));
+        let nobody = Client::new(
+            tower::service_fn(|_: Request<Body>| async {
+                Err::<Response<Body>, _>(std::io::Error::other("no API server"))
+            }),
+            "default",
+        );
+        let (events, _) = Events::new(nobody, "test", Arc::default(), metrics);
         Self {
             watch,
             live,
             roles: sender,
-            judge: Judge::new(SETTINGS, store, api, roles),
-            before: NodeSet::default(),
+            judge: Judge::new(SETTINGS, store, api, roles, events),
+            before: BTreeMap::new(),
+            choices: [NodeChoice::default()].into(),
+            version: 0,
         }
     }
 
@@ -93,15 +109,40 @@ impl Cluster {
     }
 
     async fn next(&mut self) -> (usize, bool) {
-        let (mut set, _) = self.judge.next(&self.before).await;
-        set.version = self.before.version + 1;
-        self.before = set;
+        self.look().await;
+        self.count(&NodeChoice::default())
+    }
+
+    /// Looks at the Nodes. Returns the time until the next look.
+    async fn look(&mut self) -> Option<Duration> {
+        let keys = self.judge.keys(self.choices.clone(), true);
+        let (mut sets, look_again) = self.judge.next(&self.before, keys).await;
+        number(&mut sets, &self.before, &mut self.version);
+        self.before = sets;
+        look_again
+    }
+
+    fn set(&self, choice: &NodeChoice) -> &NodeSet {
+        let key = SetKey::of(choice, SETTINGS.rule.kind);
+        self.before.get(&key).expect("a set")
+    }
+
+    /// The set of the configuration.
+    fn all(&self) -> &NodeSet {
+        self.set(&NodeChoice::default())
+    }
+
+    fn count(&self, choice: &NodeChoice) -> (usize, bool) {
         let Backends {
             addresses,
             none_confirmed,
             some_unknown: _,
             unsettled: _,
-        } = &self.before.v4;
+            only_leave: _,
+            never_matched: _,
+            family: _,
+            second: _,
+        } = &self.set(choice).v4;
         (addresses.len(), *none_confirmed)
     }
 }
@@ -225,16 +266,16 @@ async fn what_a_new_leader_sees_settles_once() {
     cluster.next().await;
     tokio::time::advance(2 * MOST_GONE_HOLD).await;
     cluster.next().await;
-    let is_settled = |cluster: &Cluster| cluster.before.v4.unsettled.is_none();
+    let is_settled = |cluster: &Cluster| cluster.all().v4.unsettled.is_none();
     assert!(!is_settled(&cluster), "a standby settles nothing");
 
     cluster.roles.send_replace(Role::Leader(sole_leader(1)));
-    let (_, look_again) = cluster.judge.next(&cluster.before).await;
+    let look_again = cluster.look().await;
     assert_eq!(look_again, Some(MOST_GONE_HOLD), "the end is looked at");
     tokio::time::advance(MOST_GONE_HOLD).await;
     cluster.next().await;
     assert!(is_settled(&cluster), "it has led for long enough");
-    let (_, look_again) = cluster.judge.next(&cluster.before).await;
+    let look_again = cluster.look().await;
     assert_eq!(look_again, None, "no Service is reconciled again for it");
 }
 
@@ -250,16 +291,22 @@ async fn each_family_has_its_own_back_ends() {
         .watch
         .apply_watcher_event(&watcher::Event::Apply(node));
     cluster.next().await;
-    let set = &cluster.before;
-    let of = |family| {
-        let all = set.backends(family).addresses.iter();
+    let set = cluster.all();
+    let of = |first, is_dual| {
+        let families = IpFamilies { first, is_dual };
+        let back_ends = set.backends(families);
+        let all = back_ends.addresses_for(is_dual).iter();
         all.map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(
-        of(IpFamily::V4),
+        of(IpFamily::V4, false),
         ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9"]
     );
-    assert_eq!(of(IpFamily::V6), ["fd00::9"]);
+    assert_eq!(of(IpFamily::V6, false), ["fd00::9"]);
+    let both = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.9", "fd00::9"];
+    for first in [IpFamily::V4, IpFamily::V6] {
+        assert_eq!(of(first, true), both);
+    }
     assert_eq!((set.eligible, set.unusable_addresses), (4, 1));
 }
 
@@ -281,4 +328,232 @@ async fn changes_that_never_pause_are_taken_over_all_the_same() {
     });
     assert!(waited.await.is_ok(), "the wait has a limit");
     assert!(began.elapsed() < MAX_DELAY + QUIET);
+}
+
+/// A Node whose address ends in its number, with these labels.
+fn labelled(number: u8, labels: &[(&str, &str)]) -> Node {
+    let mut node = json(number);
+    for (key, value) in labels {
+        node["metadata"]["labels"][key] = json!(value);
+    }
+    serde_json::from_value(node).expect("a Node")
+}
+
+fn choice(selector: &str) -> NodeChoice {
+    NodeChoice {
+        selector: NodeSelector::parse(selector).expect("a selector"),
+        address_type: None,
+    }
+}
+
+impl Cluster {
+    fn apply(&mut self, node: Node) {
+        self.watch.apply_watcher_event(&watcher::Event::Apply(node));
+    }
+
+    fn addresses(&self, choice: &NodeChoice) -> Vec<String> {
+        let all = self.set(choice).v4.addresses.iter();
+        all.map(ToString::to_string).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_choice_has_its_set_which_follows_the_labels() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    tokio::time::advance(2 * MOST_GONE_HOLD).await;
+    let (edge, none) = (choice("pool=edge"), choice("pool=egde"));
+    cluster.choices.extend([edge.clone(), none.clone()]);
+    for number in [1, 2] {
+        cluster.apply(labelled(number, &[("pool", "edge")]));
+    }
+    cluster.look().await;
+    assert_eq!(cluster.addresses(&edge), ["10.0.0.1", "10.0.0.2"]);
+    assert_eq!(cluster.set(&edge).v4.unsettled, None, "it began later");
+    assert_eq!(cluster.set(&edge).eligible, 2);
+    assert!(cluster.set(&none).v4.never_matched);
+    let versions = [&edge, &none, &NodeChoice::default()].map(|one| cluster.set(one).version);
+
+    cluster.apply(labelled(2, &[("pool", "core")]));
+    cluster.look().await;
+    assert_eq!(cluster.addresses(&edge), ["10.0.0.1"]);
+    let now = [&edge, &none, &NodeChoice::default()].map(|one| cluster.set(one).version);
+    assert!(now[0] > versions[0] && now[1..] == versions[1..], "{now:?}");
+
+    // All of them at once: held.
+    cluster.apply(labelled(1, &[("pool", "core")]));
+    cluster.show(&[1, 2, 3], Some(&[1, 2, 3]));
+    cluster.look().await;
+    assert_eq!(cluster.count(&edge), (0, false), "kept");
+    tokio::time::advance(2 * GRACE).await;
+    cluster.look().await;
+    assert_eq!(cluster.count(&edge), (0, true), "it has lasted");
+    assert_eq!(cluster.count(&none), (0, false), "a mistake");
+
+    // A set that nobody asks for is dropped.
+    cluster.choices.remove(&edge);
+    cluster.look().await;
+    assert_eq!(cluster.before.len(), 2);
+}
+
+/// A set in doubt delays no other.
+#[tokio::test(start_paused = true)]
+async fn a_loss_that_is_not_confirmed_keeps_its_set_alone() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    let edge = choice("pool=edge");
+    cluster.choices.insert(edge.clone());
+    for number in [1, 2, 3] {
+        cluster.apply(labelled(number, &[("pool", "edge")]));
+    }
+    cluster.look().await;
+    for number in [1, 2, 3, 4] {
+        cluster.apply(labelled(number, &[]));
+    }
+    // The live list fails.
+    *cluster.live.lock().expect("a lock") = None;
+    assert_eq!(cluster.look().await, Some(MAX_DELAY));
+    assert_eq!(cluster.addresses(&edge).len(), 3, "not confirmed");
+    assert_eq!(cluster.addresses(&NodeChoice::default()).len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_may_choose_the_other_type_of_address() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    let external = NodeChoice {
+        address_type: Some(NodeAddressType::External),
+        ..NodeChoice::default()
+    };
+    let internal = NodeChoice {
+        address_type: Some(NodeAddressType::Internal),
+        ..NodeChoice::default()
+    };
+    let mut node = json(1);
+    let more = json!({"type": "ExternalIP", "address": "192.0.2.1"});
+    let addresses = node["status"]["addresses"].as_array_mut();
+    addresses.expect("addresses").push(more);
+    cluster.apply(serde_json::from_value(node).expect("a Node"));
+    cluster.choices.extend([external.clone(), internal.clone()]);
+    cluster.look().await;
+    assert_eq!(cluster.addresses(&external), ["192.0.2.1"]);
+    assert_eq!(cluster.addresses(&internal).len(), 3);
+    assert_eq!(cluster.before.len(), 2, "internal is the configuration's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn labels_that_are_not_kept_are_unknown_and_nothing_is_taken_away() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    let edge = choice("pool=edge");
+    let keys = cluster.judge.keys([edge.clone()].into(), false);
+    assert!(keys.is_empty(), "it cannot be told");
+    let mut bare = labelled(1, &[("pool", "edge")]);
+    bare.drop_labels();
+    cluster.choices.insert(edge.clone());
+    cluster.apply(bare);
+    cluster.look().await;
+    assert!(cluster.set(&edge).v4.some_unknown);
+    assert!(!cluster.all().v4.some_unknown);
+}
+
+#[test]
+fn a_list_has_the_labels_of_all_nodes_or_of_none() {
+    use watcher::Event;
+    let (needed, mut watched) = watch::channel(false);
+    let keeps = AtomicBool::new(false);
+    let mut has_labels = |event: Event<Node>| {
+        let mut event = Ok(event);
+        trim(&mut event, &mut watched, &keeps);
+        match event {
+            Ok(Event::Apply(node) | Event::InitApply(node)) => node.labels().is_some(),
+            _ => false,
+        }
+    };
+    has_labels(Event::Init);
+    assert!(!has_labels(Event::InitApply(node(1))));
+    needed.send_replace(true);
+    assert!(!has_labels(Event::InitApply(node(2))), "as the first");
+    has_labels(Event::InitDone);
+    assert!(!has_labels(Event::Apply(node(1))));
+    has_labels(Event::Init);
+    assert!(has_labels(Event::InitApply(node(1))));
+    assert!(has_labels(Event::Apply(node(2))));
+}
+
+#[test]
+fn the_fingerprint_has_what_any_service_may_choose_by() {
+    let of = |node: &Node| seen::fingerprint([node].into_iter(), SETTINGS.rule);
+    let plain = json(1);
+    let before = of(&serde_json::from_value(plain.clone()).expect("a Node"));
+    let changes: [(&str, Value, bool); 5] = [
+        ("/metadata/labels", json!({"pool": "edge"}), true),
+        ("/status/addresses/0/address", json!("10.0.0.9"), true),
+        ("/status/addresses/0/type", json!("ExternalIP"), true),
+        (
+            "/metadata/deletionTimestamp",
+            json!("2026-01-01T00:00:00Z"),
+            true,
+        ),
+        (
+            "/status/conditions",
+            json!([{"type": "Ready", "status": "False"}]),
+            false,
+        ),
+    ];
+    for (path, value, counts) in changes {
+        let mut node = plain.clone();
+        let (parent, name) = path.rsplit_once('/').expect("a path");
+        match node.pointer_mut(parent) {
+            Some(Value::Object(parent)) => parent.insert(name.to_owned(), value),
+            _ => panic!("no {path}"),
+        };
+        let now = of(&serde_json::from_value(node).expect("a Node"));
+        assert_eq!(now != before, counts, "{path}");
+    }
+}
+
+/// A Node that fails is out of the load balancers half a second later, whatever else changes.
+#[tokio::test(start_paused = true)]
+async fn the_first_change_after_a_calm_is_acted_on_at_once_and_a_later_one_after_a_pause() {
+    const SOON: Duration = Duration::from_millis(500);
+    let changed = Notify::new();
+    let cases = [
+        (MAX_DELAY, Duration::ZERO, SOON, "after a calm"),
+        (Duration::ZERO, QUIET, MAX_DELAY + QUIET, "in a series"),
+    ];
+    for (calm, least, most, when) in cases {
+        let published = Instant::now();
+        tokio::time::advance(calm).await;
+        let began = Instant::now();
+        let changes = async {
+            loop {
+                sleep(QUIET / 10).await;
+                changed.notify_one();
+            }
+        };
+        tokio::select! {
+            () = coalesce(&changed, published) => {}
+            () = changes => {}
+        }
+        let waited = began.elapsed();
+        assert!((least..=most).contains(&waited), "{when}: {waited:?}");
+    }
+}
+
+/// Thousands of load balancers have the same Nodes.
+#[tokio::test(start_paused = true)]
+async fn a_set_that_has_not_changed_keeps_its_allocations() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    let mut both = json(9);
+    let six = json!({"type": "InternalIP", "address": "fd00::9"});
+    let addresses = both["status"]["addresses"].as_array_mut();
+    addresses.expect("addresses").push(six);
+    cluster.apply(serde_json::from_value(both).expect("a Node"));
+    cluster.look().await;
+    let before = cluster.all().clone();
+    cluster.apply(labelled(1, &[("pool", "edge")]));
+    cluster.look().await;
+    let now = cluster.all();
+    assert_eq!(now.version, before.version);
+    let sets = |set: &NodeSet| [&set.v4.addresses, &set.v6.addresses, &set.both].map(Clone::clone);
+    for (now, before) in sets(now).iter().zip(&sets(&before)) {
+        assert!(now.is_shared_with(before), "{now:?}");
+    }
 }

@@ -1,5 +1,7 @@
 //! The JSON of a Service, as far as it is read.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
@@ -8,13 +10,20 @@ use super::{Service, ServiceSpec};
 use crate::kubernetes::condition::Condition;
 use crate::kubernetes::lenient::{self, Entries, Field, Shaped};
 use crate::kubernetes::managed_fields::FieldOwner;
-use crate::plan::node_addresses::IpFamily;
+use crate::plan::node_addresses::{IpFamilies, IpFamily};
+use crate::plan::port_status::PortStatus;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
+use crate::plan::service_size::{PORTS, REQUESTED_IP, SOURCE_RANGE, SOURCE_RANGES, TooLarge};
 
 /// The annotations of this domain are never ours, and `last-applied-configuration` is a
 /// copy of the whole object.
 const KUBECTL_DOMAIN: &str = "kubectl.kubernetes.io/";
+
+/// Maximum number of finalizers, conditions and addresses each of a Service that this program
+/// reads. A patch would have to repeat all of them, and more than 16 finalizers are unheard of;
+/// 16 clouds with 16 addresses each have as many.
+const LISTED: usize = 256;
 
 impl<'de> Deserialize<'de> for Service {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
@@ -50,7 +59,7 @@ struct MetadataJson {
     creation_timestamp: Option<Timestamp>,
     #[serde(deserialize_with = "lenient::deletion_field")]
     deletion_timestamp: Field<Option<Timestamp>>,
-    #[serde(deserialize_with = "lenient::texts_field")]
+    #[serde(deserialize_with = "lenient::texts_up_to::<_, LISTED>")]
     finalizers: Field<Vec<String>>,
     #[serde(deserialize_with = "lenient::entries_field")]
     annotations: Field<Annotations>,
@@ -65,9 +74,9 @@ struct SpecJson {
     kind: Field<Option<String>>,
     #[serde(deserialize_with = "lenient::text_field")]
     load_balancer_class: Field<Option<String>>,
-    #[serde(deserialize_with = "lenient::objects_field")]
+    #[serde(deserialize_with = "lenient::objects_up_to::<_, _, PORTS>")]
     ports: Field<Vec<PortJson>>,
-    #[serde(deserialize_with = "lenient::texts_field")]
+    #[serde(deserialize_with = "lenient::texts_up_to::<_, SOURCE_RANGES>")]
     load_balancer_source_ranges: Field<Vec<String>>,
     #[serde(deserialize_with = "lenient::text_field")]
     session_affinity: Field<Option<String>>,
@@ -75,6 +84,8 @@ struct SpecJson {
     session_affinity_config: Field<AffinityJson>,
     #[serde(deserialize_with = "lenient::texts_field")]
     ip_families: Field<Vec<String>>,
+    #[serde(deserialize_with = "lenient::text_field")]
+    ip_family_policy: Field<Option<String>>,
     #[serde(deserialize_with = "lenient::integer_field")]
     health_check_node_port: Field<Option<i64>>,
     #[serde(rename = "loadBalancerIP", deserialize_with = "lenient::text_field")]
@@ -113,7 +124,7 @@ struct ClientIpJson {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct StatusJson {
-    #[serde(deserialize_with = "lenient::objects_field")]
+    #[serde(deserialize_with = "lenient::objects_up_to::<_, _, LISTED>")]
     conditions: Field<Vec<Condition>>,
     #[serde(deserialize_with = "lenient::object_field")]
     load_balancer: Field<LoadBalancerJson>,
@@ -122,7 +133,7 @@ struct StatusJson {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct LoadBalancerJson {
-    #[serde(deserialize_with = "lenient::objects_field")]
+    #[serde(deserialize_with = "lenient::objects_up_to::<_, _, LISTED>")]
     ingress: Field<Vec<IngressJson>>,
 }
 
@@ -133,6 +144,20 @@ struct IngressJson {
     ip: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     hostname: Option<String>,
+    /// They decide nothing, and only ours are repeated.
+    #[serde(deserialize_with = "lenient::objects")]
+    ports: Vec<PortStatusJson>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PortStatusJson {
+    #[serde(deserialize_with = "lenient::integer_field")]
+    port: Field<Option<i64>>,
+    #[serde(deserialize_with = "lenient::text")]
+    protocol: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    error: Option<String>,
 }
 
 #[derive(Default)]
@@ -160,7 +185,7 @@ impl From<ServiceJson> for Service {
         let metadata = json.metadata.read("metadata", &mut odd);
         let spec = json.spec.read("spec", &mut odd);
         let status = json.status.read("status", &mut odd);
-        let finalizers = metadata.finalizers.read("metadata.finalizers", &mut odd);
+        let finalizers = listed("metadata.finalizers", metadata.finalizers, &mut odd);
         let deletion = metadata.deletion_timestamp;
         let deletion = deletion.read("metadata.deletionTimestamp", &mut odd);
         let namespace = metadata.namespace.read("metadata.namespace", &mut odd);
@@ -169,9 +194,10 @@ impl From<ServiceJson> for Service {
         let resource_version = resource_version.read("metadata.resourceVersion", &mut odd);
         let load_balancer = status.load_balancer.read("status.loadBalancer", &mut odd);
         let ingress = load_balancer.ingress;
-        let ingress = ingress.read("status.loadBalancer.ingress", &mut odd);
+        let ingress = listed("status.loadBalancer.ingress", ingress, &mut odd);
+        let (ingress, port_statuses) = addresses(ingress);
         let annotations = metadata.annotations.read("metadata.annotations", &mut odd);
-        let conditions = status.conditions.read("status.conditions", &mut odd);
+        let conditions = listed("status.conditions", status.conditions, &mut odd);
         let spec = spec.read(&mut odd);
         odd.dedup();
         Self {
@@ -186,11 +212,13 @@ impl From<ServiceJson> for Service {
                 ..ObjectMeta::default()
             },
             conditions,
-            ingress: ingress.into_iter().filter_map(self::ingress).collect(),
+            ingress,
+            port_statuses,
             spec,
             annotations: annotations.0,
             has_odd_owner: metadata.managed_fields.iter().any(FieldOwner::is_odd),
             field_owners: metadata.managed_fields,
+            has_large_annotations: false,
             requested_at: None,
             unreadable: odd.into(),
         }
@@ -210,26 +238,85 @@ impl SpecJson {
             odd.push("spec.ports");
         }
         let ranges = self.load_balancer_source_ranges;
+        let ranges = ranges.read("spec.loadBalancerSourceRanges", odd);
+        let is_load_balancer = kind.as_deref() == Some("LoadBalancer");
+        let ip = self.load_balancer_ip.read("spec.loadBalancerIP", odd);
+        let Bounded {
+            ports,
+            ranges,
+            ip,
+            too_large,
+        } = if is_load_balancer {
+            bounded(ports, ranges, ip)
+        } else {
+            Bounded::default()
+        };
         let families = self.ip_families.read("spec.ipFamilies", odd);
+        let policy = self.ip_family_policy.read("spec.ipFamilyPolicy", odd);
+        let requires_dual_stack = policy.as_deref() == Some("RequireDualStack");
         ServiceSpec {
-            is_load_balancer: kind.as_deref() == Some("LoadBalancer"),
+            is_load_balancer,
             client_affinity_seconds: match affinity.as_deref() {
                 Some("ClientIP") => client_affinity(self.session_affinity_config, odd),
                 _ => None,
             },
-            ip_family: match families.first().map(String::as_str) {
-                Some("IPv6") => IpFamily::V6,
-                _ => IpFamily::V4,
+            ip_families: IpFamilies {
+                first: match families.first().map(String::as_str) {
+                    Some("IPv6") => IpFamily::V6,
+                    _ => IpFamily::V4,
+                },
+                // A manifest that was not applied yet may have the policy alone.
+                is_dual: families.len() > 1 || requires_dual_stack,
             },
+            requires_dual_stack,
             health_check_node_port: health_check_node_port(self.health_check_node_port, odd),
-            requested_ip: self
-                .load_balancer_ip
-                .read("spec.loadBalancerIP", odd)
-                .filter(|ip| !ip.is_empty()),
+            requested_ip: ip.filter(|ip| !ip.is_empty()),
             class: self.load_balancer_class.read("spec.loadBalancerClass", odd),
             ports,
-            source_ranges: ranges.read("spec.loadBalancerSourceRanges", odd),
+            source_ranges: ranges,
+            too_large: too_large.into(),
         }
+    }
+}
+
+/// Reads a list of which a patch must repeat all; it is odd if it is longer than [`LISTED`].
+fn listed<T>(name: &'static str, list: Field<Vec<T>>, odd: &mut Vec<&'static str>) -> Vec<T> {
+    let mut list = list.read(name, odd);
+    if list.len() > LISTED {
+        list.truncate(LISTED);
+        odd.push(name);
+    }
+    list
+}
+
+/// What a Service asks of a load balancer, within its bounds.
+#[derive(Default)]
+struct Bounded {
+    ports: Vec<PortView>,
+    ranges: Vec<String>,
+    ip: Option<String>,
+    too_large: Vec<TooLarge>,
+}
+
+/// The ports, source ranges and requested address; nothing of those that are too large.
+fn bounded(mut ports: Vec<PortView>, mut ranges: Vec<String>, mut ip: Option<String>) -> Bounded {
+    let mut too_large = Vec::new();
+    if ports.len() > PORTS {
+        ports = Vec::new();
+        too_large.push(TooLarge::Ports);
+    }
+    if ranges.len() > SOURCE_RANGES || ranges.iter().any(|range| range.len() > SOURCE_RANGE) {
+        ranges = Vec::new();
+        too_large.push(TooLarge::SourceRanges);
+    }
+    if ip.take_if(|ip| ip.len() > REQUESTED_IP).is_some() {
+        too_large.push(TooLarge::RequestedIp);
+    }
+    Bounded {
+        ports,
+        ranges,
+        ip,
+        too_large,
     }
 }
 
@@ -279,7 +366,40 @@ fn client_affinity(config: Field<AffinityJson>, odd: &mut Vec<&'static str>) -> 
     seconds
 }
 
-fn ingress(json: IngressJson) -> Option<Ingress> {
-    let ip = json.ip.and_then(|ip| ip.parse().ok()).map(Ingress::Ip);
-    ip.or_else(|| json.hostname.map(Ingress::Hostname))
+/// The readable addresses, and the ports of those that have any.
+fn addresses(entries: Vec<IngressJson>) -> (Vec<Ingress>, BTreeMap<Ingress, Vec<PortStatus>>) {
+    let (mut ingress, mut port_statuses) = (Vec::new(), BTreeMap::new());
+    for json in entries {
+        let ip = json.ip.and_then(|ip| ip.parse().ok()).map(Ingress::Ip);
+        let Some(address) = ip.or_else(|| json.hostname.map(Ingress::Hostname)) else {
+            continue;
+        };
+        if !json.ports.is_empty() {
+            let ports = json
+                .ports
+                .into_iter()
+                .take(PORTS)
+                .map(port_status)
+                .collect();
+            port_statuses.insert(address.clone(), ports);
+        }
+        ingress.push(address);
+    }
+    (ingress, port_statuses)
+}
+
+fn port_status(json: PortStatusJson) -> PortStatus {
+    let PortStatusJson {
+        port,
+        protocol,
+        error,
+    } = json;
+    let port = port.read("port", &mut Vec::new());
+    PortStatus {
+        port: port
+            .and_then(|port| u16::try_from(port).ok())
+            .unwrap_or_default(),
+        protocol: protocol.unwrap_or_default(),
+        error,
+    }
 }

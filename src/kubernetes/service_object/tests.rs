@@ -4,6 +4,8 @@ use kube::ResourceExt;
 use kube::core::{ObjectList, WatchEvent};
 use serde_json::{Value, json};
 
+use crate::plan::node_addresses::IpFamily;
+
 use super::*;
 use crate::kubernetes::service::view;
 use crate::plan::service::ServiceView;
@@ -75,7 +77,7 @@ fn all_that_is_needed_is_read() {
     );
     assert_eq!(view.source_ranges, ["192.0.2.0/24"]);
     assert_eq!(view.client_affinity_seconds, Some(60));
-    assert_eq!(view.ip_family, IpFamily::V6);
+    assert_eq!(view.ip_families.first, IpFamily::V6);
     assert_eq!(view.published.len(), 1);
     assert_eq!(service.resource_version().as_deref(), Some("10"));
     assert_eq!(json!(service.conditions), whole()["status"]["conditions"]);

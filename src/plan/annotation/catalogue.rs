@@ -7,18 +7,22 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{About, Annotation, Needs, Switch, WhenAbsent, WhenChanged, grammar};
+use super::{About, Annotation, DeletionPolicy, Needs, Switch, WhenAbsent, WhenChanged, grammar};
 use crate::plan::capabilities::Feature;
 use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::{Algorithm, IdleTimeout};
 use crate::plan::naming::CloudName;
+use crate::plan::node_choice::NodeAddressType;
+use crate::plan::node_selector::NodeSelector;
 use crate::plan::proxy_protocol::ProxyProtocol;
 use crate::plan::tags::Tags;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 20] = [
+pub const ALL: [&About; 24] = [
     &ENABLE.about,
     &PROVIDER.about,
+    &PAUSED.about,
+    &DELETION_POLICY.about,
     &LB_SPEC.about,
     &LB_BANDWIDTH.about,
     &ALGORITHM.about,
@@ -35,6 +39,8 @@ pub const ALL: [&About; 20] = [
     &HEALTH_CHECK_HEALTHY_THRESHOLD.about,
     &HEALTH_CHECK_UNHEALTHY_THRESHOLD.about,
     &SOURCE_RANGES.about,
+    &NODE_SELECTOR.about,
+    &NODE_ADDRESS_TYPE.about,
     &LB_ID,
     &LB_CLOUD,
 ];
@@ -66,6 +72,36 @@ pub const PROVIDER: Annotation<BTreeSet<CloudName>> = Annotation {
         needs: Needs::Nothing,
     },
     parse: grammar::clouds,
+};
+
+pub const PAUSED: Annotation<Switch> = Annotation {
+    about: About {
+        name: "paused",
+        help: "stops every change at the clouds and of the addresses in the status; a Service that \
+               is deleted or no longer managed is cleaned up all the same",
+        rule: "exactly `true`, or a plain no (`false`, `f`, `0`, `no`, `off`)",
+        example: "true",
+        when_absent: WhenAbsent::Means("not paused"),
+        when_changed: WhenChanged::Pauses,
+        per_port: false,
+        needs: Needs::Nothing,
+    },
+    parse: Switch::parse,
+};
+
+pub const DELETION_POLICY: Annotation<DeletionPolicy> = Annotation {
+    about: About {
+        name: "deletion-policy",
+        help: "what becomes of the load balancers when the Service is deleted or no longer managed; \
+               a retained one stays at its cloud without an owner",
+        rule: "`delete` or `retain`",
+        example: "retain",
+        when_absent: WhenAbsent::Value("delete"),
+        when_changed: WhenChanged::CountsAtTheEnd,
+        per_port: false,
+        needs: Needs::Value,
+    },
+    parse: DeletionPolicy::parse,
 };
 
 pub const LB_SPEC: Annotation<String> = Annotation {
@@ -301,6 +337,35 @@ pub const SOURCE_RANGES: Annotation<Vec<String>> = Annotation {
         needs: Needs::Feature(Feature::SourceRanges),
     },
     parse: grammar::source_ranges,
+};
+
+/// Which Nodes are back ends; its grammar is that of kubectl.
+pub const NODE_SELECTOR: Annotation<NodeSelector> = Annotation {
+    about: About {
+        name: "node-selector",
+        help: "the labels of the Nodes that are back ends",
+        rule: "a label selector as in `kubectl get nodes --selector`, of at most 1024 bytes",
+        example: "pool=edge,zone in (a,b),!spot",
+        when_absent: WhenAbsent::Means("all Nodes"),
+        when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Nothing,
+    },
+    parse: NodeSelector::parse,
+};
+
+pub const NODE_ADDRESS_TYPE: Annotation<NodeAddressType> = Annotation {
+    about: About {
+        name: "node-address-type",
+        help: "which addresses of the Nodes are back ends: `InternalIP` or `ExternalIP`",
+        rule: "`internal` or `external`",
+        example: "internal",
+        when_absent: WhenAbsent::Means("`nodeAddressType` of the configuration"),
+        when_changed: WhenChanged::Updates,
+        per_port: false,
+        needs: Needs::Nothing,
+    },
+    parse: grammar::node_address_type,
 };
 
 pub const LB_ID: About = About {

@@ -9,6 +9,7 @@ use crate::plan::canonical;
 use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::{Algorithm, IdleTimeout};
 use crate::plan::naming::CloudName;
+use crate::plan::node_choice::NodeAddressType;
 use crate::plan::proxy_protocol::ProxyProtocol;
 
 /// Names of clouds, separated by commas. Whether they are configured is not judged here.
@@ -92,6 +93,11 @@ pub(super) fn probe_protocol(value: &str) -> Option<ProbeProtocol> {
         "none" => Some(ProbeProtocol::None),
         _ => None,
     }
+}
+
+pub(super) fn node_address_type(value: &str) -> Option<NodeAddressType> {
+    let mut all = NodeAddressType::ALL.into_iter();
+    all.find(|known| known.as_str() == value.trim())
 }
 
 pub(super) fn port(value: &str) -> Option<u16> {

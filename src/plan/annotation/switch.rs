@@ -1,6 +1,6 @@
-//! The value of the annotation `enable`.
+//! A value that says yes or no.
 
-/// Whether a Service is under our management.
+/// Yes or no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
     On,

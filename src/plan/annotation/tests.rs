@@ -15,6 +15,8 @@ fn takes(about: &About, value: &str) -> bool {
     match about.name {
         "enable" => read(&ENABLE, value),
         "provider" => read(&PROVIDER, value),
+        "paused" => read(&PAUSED, value),
+        "deletion-policy" => read(&DELETION_POLICY, value),
         "lb-spec" => read(&LB_SPEC, value),
         "lb-bandwidth" => read(&LB_BANDWIDTH, value),
         "algorithm" => read(&ALGORITHM, value),
@@ -30,6 +32,8 @@ fn takes(about: &About, value: &str) -> bool {
         "health-check-timeout" => read(&HEALTH_CHECK_TIMEOUT, value),
         "health-check-healthy-threshold" => read(&HEALTH_CHECK_HEALTHY_THRESHOLD, value),
         "health-check-unhealthy-threshold" => read(&HEALTH_CHECK_UNHEALTHY_THRESHOLD, value),
+        "node-selector" => read(&NODE_SELECTOR, value),
+        "node-address-type" => read(&NODE_ADDRESS_TYPE, value),
         name if name == SOURCE_RANGES.name() => read(&SOURCE_RANGES, value),
         name => panic!("{name} is in no row"),
     }

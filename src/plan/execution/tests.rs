@@ -80,7 +80,7 @@ fn execution(actions: impl IntoIterator<Item = Action>) -> Execution {
         ingress: Vec::new(),
         clouds: BTreeMap::new(),
         backends: Backends::default(),
-        kept: BTreeMap::new(),
+        unmet: Default::default(),
     };
     Execution::new(plan, observed).0
 }

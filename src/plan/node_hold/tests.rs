@@ -54,6 +54,7 @@ fn look(shown: Shown) -> Option<NodeLook> {
         backends: backends.collect(),
         any_eligible,
         any_unknown: matches!(shown, Shown::Unreadable),
+        any_match: true,
     })
 }
 
@@ -67,6 +68,10 @@ fn sent(held: &Held) -> Sent {
         none_confirmed,
         some_unknown: _,
         unsettled: _,
+        only_leave: _,
+        never_matched: _,
+        family: _,
+        second: _,
     } = &held.backends;
     match (addresses.is_empty(), none_confirmed) {
         (false, _) => Sent::These(addresses.iter().map(last).collect()),
@@ -358,4 +363,46 @@ fn only_a_loss_needs_confirmation() {
         needs(&waiting, none, 300),
         "load balancers would be emptied"
     );
+}
+
+/// A selector with a typing error must not empty what serves.
+#[test]
+fn labels_that_no_node_ever_had_empty_nothing_and_labels_that_all_lost_do() {
+    let without_match = || NodeLook {
+        existing: [String::from("n1")].into(),
+        ..NodeLook::default()
+    };
+    let seconds = Duration::from_secs;
+    let mut hold = NodeHold::of_selector(SETTINGS);
+    for at in [0, 1_000] {
+        let held = hold.take(without_match(), seconds(at));
+        assert_eq!(sent(&held), Sent::Kept(None), "at {at}");
+        assert!(held.backends.never_matched);
+    }
+    let excluded = NodeLook {
+        any_match: true,
+        ..without_match()
+    };
+    let held = hold.take(excluded, seconds(1_010));
+    assert_eq!(sent(&held), Sent::Kept(Some(300)), "one has them now");
+    assert!(!held.backends.never_matched);
+    hold.begin_anew();
+    let held = hold.take(without_match(), seconds(1_020));
+    assert_eq!(sent(&held), Sent::Kept(Some(300)), "a new leader");
+    let held = hold.take(without_match(), seconds(1_320));
+    assert_eq!(sent(&held), Sent::Emptied);
+}
+
+#[test]
+fn a_choice_that_comes_later_is_settled_at_once() {
+    let look = look(Shown::Nodes(&[1], 1)).expect("a look");
+    let now = 2 * MOST_GONE_HOLD;
+    let mut all = NodeHold::new(SETTINGS);
+    assert!(!all.is_settled(now), "nothing was seen");
+    all.take(look.clone(), Duration::ZERO);
+    assert!(!all.is_settled(MOST_GONE_HOLD / 2));
+    assert!(all.is_settled(now));
+    let taken = |mut hold: NodeHold| hold.take(look.clone(), now).backends.unsettled;
+    assert!(taken(NodeHold::of_selector(SETTINGS)).is_some());
+    assert_eq!(taken(NodeHold::of_selector(SETTINGS).settled()), None);
 }

@@ -113,6 +113,7 @@ fn a_service_that_exists_keeps_what_any_installation_may_have_given_it() {
 fn of_two_load_balancers_of_a_service_the_recorded_one_stays() {
     let recorded = |ids: &str, clouds: &str| Claim {
         is_managed: true,
+        is_paused: false,
         has_finalizer: true,
         named_by_others: BTreeSet::new(),
         record: Record::parse(Some(ids), Some(clouds)),
@@ -127,7 +128,17 @@ fn of_two_load_balancers_of_a_service_the_recorded_one_stays() {
         recorded: LoadBalancerId::new("lb-2"),
     });
     let on_cloud1 = recorded("lb-2", "cloud1");
+    let paused = Claim {
+        is_paused: true,
+        ..on_cloud1.clone()
+    };
     let cases = [
+        (
+            &paused,
+            vec![second.clone()],
+            None,
+            "a paused Service keeps both",
+        ),
         (
             &on_cloud1,
             vec![second.clone()],

@@ -23,6 +23,7 @@ pub fn service(provider: &str) -> ServiceView {
         is_load_balancer: true,
         class: None,
         refused: Vec::new(),
+        too_large: Vec::new(),
         annotations: [(ENABLE.name(), "true"), (PROVIDER.name(), provider)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
@@ -35,7 +36,8 @@ pub fn service(provider: &str) -> ServiceView {
         }],
         source_ranges: Vec::new(),
         client_affinity_seconds: None,
-        ip_family: IpFamily::V4,
+        ip_families: Default::default(),
+        requires_dual_stack: false,
         health_check_node_port: None,
         requested_ip: None,
         default_tags: Default::default(),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::capabilities::Limits;
+use crate::plan::load_balancer::Protocol;
 use crate::plan::problem::{self, ProblemKind, describe_problems};
 
 #[test]
@@ -23,7 +24,8 @@ fn only_a_plain_no_lets_go() {
         match desired(&service, &cluster(), &clouds()) {
             Desired::Managed(_) => "managed",
             Desired::Invalid(_) => "invalid",
-            Desired::Released(_) => "released",
+            Desired::Paused => "paused",
+            Desired::Released(..) => "released",
             Desired::Unmanaged(NotOurs::SwitchUnclear) => "unclear",
             Desired::Unmanaged(_) => "unmanaged",
         }
@@ -52,6 +54,120 @@ fn only_a_plain_no_lets_go() {
         "released",
         "it can be deleted"
     );
+}
+
+#[test]
+fn what_is_to_be_retained_needs_a_cloud_that_takes_owners_off() {
+    let mut able = clouds();
+    for can in able.values_mut().skip(1) {
+        can.features.insert(Feature::Release);
+    }
+    let of = |policy: &str, provider: &str| {
+        let mut service = service(provider);
+        let policy = (DELETION_POLICY.name().to_owned(), policy.to_owned());
+        service.annotations.extend([policy]);
+        match desired(&service, &cluster(), &able) {
+            Desired::Invalid(invalid) => {
+                let kind = problem::kind(&invalid.problems);
+                let message = describe_problems(&invalid.problems, "mycloud.com");
+                format!("{kind:?}: {message}")
+            }
+            Desired::Managed(_) => "managed".into(),
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!(of("delete", "cloud1"), "managed");
+    assert_eq!(of("retain", "cloud2"), "managed");
+    let unsupported = of("retain", "cloud1,cloud2");
+    let named = "Unsupported: annotation mycloud.com/deletion-policy is \"retain\": cloud1 does not support";
+    assert!(unsupported.starts_with(named), "{unsupported}");
+    assert!(unsupported.contains("(cloud2 can)"), "{unsupported}");
+    let unclear = of("Retain", "cloud2");
+    let named = "deletion-policy is \"Retain\": it must be 'delete' or 'retain'";
+    assert!(unclear.contains(named), "{unclear}");
+}
+
+/// After a crash between the two, only the finalizer is left to do.
+#[test]
+fn what_was_retained_is_not_touched_again() {
+    let mut ended = service("cloud1");
+    ended.deleting = true;
+    ended.record = Record::parse(Some("lb-1"), Some("cloud1"));
+    let policy = (DELETION_POLICY.name().to_owned(), "retain".to_owned());
+    ended.annotations.extend([policy]);
+    let mut able = clouds();
+    for can in able.values_mut() {
+        can.features.insert(Feature::Release);
+    }
+    let desired = desired(&ended, &cluster(), &able);
+    let found = load_balancer(&service("cloud1"), &nodes(&["10.0.0.1"]));
+    let mut observed = Observed::of_service(&ended, nodes(&["10.0.0.1"]));
+    let cloud = CloudName::new("cloud1");
+    observed
+        .clouds
+        .insert(cloud.clone(), CloudView::Present(Box::new(found)));
+    let first = plan(&desired, &observed);
+    assert_eq!(kinds(&first), ["ConfirmLive", "Release", "RemoveFinalizer"]);
+    observed.record_outcome(&first.actions[1], Outcome::Done);
+    assert_eq!(observed.clouds[&cloud], CloudView::NameTaken);
+    let second = plan(&desired, &observed);
+    assert_eq!(kinds(&second), ["ConfirmLive", "RemoveFinalizer"]);
+}
+
+#[test]
+fn a_pause_holds_up_what_is_managed() {
+    let of = |edit: fn(&mut ServiceView), value: &str| {
+        let mut service = service("cloud1");
+        edit(&mut service);
+        let paused = (PAUSED.name().to_owned(), value.to_owned());
+        service.annotations.extend([paused]);
+        desired(&service, &cluster(), &clouds())
+    };
+    let set = |service: &mut ServiceView, name: &str, value: &str| {
+        service.annotations.insert(name.into(), value.into());
+    };
+    type Edit = fn(&mut ServiceView);
+    let edits: [(Edit, bool, &str); 6] = [
+        (|_| {}, true, "as it is"),
+        (|service| service.finalizer = false, true, "a new one"),
+        (
+            |service| {
+                _ = service
+                    .annotations
+                    .insert(PROVIDER.name().into(), "cloud9".into())
+            },
+            true,
+            "an invalid one: its back ends stay too",
+        ),
+        (
+            |service| {
+                _ = service
+                    .annotations
+                    .insert(ENABLE.name().into(), "ture".into())
+            },
+            true,
+            "a typing error in the switch",
+        ),
+        (|service| service.deleting = true, false, "a deleted one"),
+        (
+            |service| service.is_load_balancer = false,
+            false,
+            "one that needs none any more",
+        ),
+    ];
+    for (edit, is_held, reason) in edits {
+        assert_eq!(of(edit, "true") == Desired::Paused, is_held, "{reason}");
+        assert_ne!(of(edit, "off"), Desired::Paused, "{reason}");
+    }
+    let mut other = service("cloud1");
+    set(&mut other, PAUSED.name(), "True");
+    let Desired::Invalid(invalid) = desired(&other, &cluster(), &clouds()) else {
+        panic!("neither a yes nor a no");
+    };
+    let message = describe_problems(&invalid.problems, "mycloud.com");
+    assert!(message.contains("paused is \"True\""), "{message}");
+    let queried = clouds_to_query(&other, &Desired::Paused, &clouds());
+    assert!(queried.is_empty(), "{queried:?}");
 }
 
 #[test]
@@ -93,7 +209,7 @@ fn every_problem_of_a_service_is_reported() {
     wrong
         .annotations
         .insert(LB_BANDWIDTH.name().into(), "0M".into());
-    wrong.ports[0].protocol = "SCTP".into();
+    wrong.ports[0].protocol = "DCCP".into();
     let Desired::Invalid(invalid) = desired(&wrong, &cluster(), &clouds()) else {
         panic!("three mistakes");
     };
@@ -164,8 +280,8 @@ fn what_a_cloud_cannot_do_is_told_with_the_clouds_that_can() {
             "spec.sessionAffinity is \"ClientIP\": cloud2 does not support session affinity",
         ),
         (
-            udp(two_ports(service("cloud1,cloud2"))),
-            "cloud2 does not support 2 ports",
+            udp(two_ports(two_ports(service("cloud1,cloud2")))),
+            "cloud2 does not support 3 ports",
         ),
     ];
     for (service, expected) in cases {
@@ -216,4 +332,30 @@ fn the_limits_of_a_spec_count() {
         let message = describe_problems(&invalid.problems, "mycloud.com");
         assert!(message.contains(expected), "{message}");
     }
+}
+
+#[test]
+fn sctp_needs_a_cloud_that_tells_it() {
+    let mut clouds = clouds();
+    let cloud2 = clouds.get_mut(&CloudName::new("cloud2")).expect("cloud2");
+    cloud2.protocols.insert(Protocol::Sctp);
+    let of = |provider| {
+        let mut service = service(provider);
+        service.ports[0].protocol = "SCTP".into();
+        desired(&service, &cluster(), &clouds)
+    };
+    let Desired::Managed(wanted) = of("cloud2") else {
+        panic!("cloud2 has it");
+    };
+    let spec = wanted.spec(&CloudName::new("cloud2"), &NodeAddresses::default());
+    assert_eq!(spec.listeners[0].protocol, Protocol::Sctp);
+    let Desired::Invalid(invalid) = of("cloud1,cloud2") else {
+        panic!("cloud1 lacks it");
+    };
+    assert_eq!(problem::kind(&invalid.problems), ProblemKind::Unsupported);
+    assert_eq!(
+        describe_problems(&invalid.problems, "mycloud.com"),
+        "spec.ports[0].protocol is \"SCTP\": cloud1 does not support the protocol SCTP (cloud2 \
+         can), for example \"TCP\""
+    );
 }

@@ -7,7 +7,7 @@ use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Told, Verb, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
-use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId};
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner};
 use crate::priority::Priority;
 
 /// What a cloud answers to each query; it never expects a write.
@@ -52,7 +52,11 @@ impl Cloud for Shows {
     }
 
     fn capabilities(&self) -> BoxFuture<'_, Result<Option<Told>, CloudError>> {
-        std::future::ready(Ok(None)).boxed()
+        match self {
+            Self::Nothing | Self::Found(_) => std::future::ready(Ok(None)).boxed(),
+            Self::Fails => std::future::ready(Err(failure(Verb::Capabilities))).boxed(),
+            Self::Hangs => std::future::pending().boxed(),
+        }
     }
 
     fn create<'a>(
@@ -71,6 +75,15 @@ impl Cloud for Shows {
         _: &'a CreateRequest,
         _: Priority,
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
+        unreachable!("a preview writes nothing")
+    }
+
+    fn release<'a>(
+        &'a self,
+        _: &'a WritePermit,
+        _: &'a LoadBalancerId,
+        _: &'a Owner,
+    ) -> BoxFuture<'a, Result<(), CloudError>> {
         unreachable!("a preview writes nothing")
     }
 

@@ -58,3 +58,43 @@ async fn a_cloud_whose_list_fails_is_not_asked_again() {
     let (verdict, message) = scene.preview_by(&survey).await.verdict();
     assert_eq!(verdict, Verdict::Waiting, "{message}");
 }
+
+/// Before any cloud has told what it can do.
+fn unasked(scene: &Scene) -> Survey {
+    let mut survey = scene.survey();
+    let names = survey.clouds.keys().cloned();
+    survey.capabilities.untold = names.collect();
+    survey
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_cloud_is_asked_once_what_it_can_do_and_none_waits_for_another() {
+    let mut scene = Scene::in_sync();
+    scene.cloud2 = Shows::Hangs;
+    let (mut survey, began) = (unasked(&scene), Instant::now());
+    survey.ask_clouds().await;
+    assert_eq!(began.elapsed(), ANSWER_LIMIT);
+    let untold = Vec::from_iter(&survey.capabilities.untold);
+    assert_eq!(untold, [&CloudName::new("cloud2")]);
+    scene.annotate("provider", "cloud1,cloud2");
+    scene.annotate("lb-id", "lb-1,");
+    scene.annotate("lb-cloud", "cloud1,cloud2");
+    let preview = scene.preview_by(&survey).await;
+    assert_eq!(began.elapsed(), ANSWER_LIMIT, "it is not asked again");
+    let Preview::Planned(planned) = preview else {
+        panic!("{preview:?}");
+    };
+    assert_eq!(planned.errors.len(), 1, "{:?}", planned.errors);
+}
+
+#[tokio::test]
+async fn what_depends_on_a_cloud_that_did_not_tell_is_not_called_unsupported() {
+    let mut scene = Scene::in_sync();
+    scene.cloud1 = Shows::Fails;
+    scene.annotate("health-check-interval", "7s");
+    let mut survey = unasked(&scene);
+    survey.ask_clouds().await;
+    let (_, message) = scene.preview_by(&survey).await.verdict();
+    let expected = "cloud1 has not told yet whether this is supported";
+    assert!(message.contains(expected), "{message}");
+}

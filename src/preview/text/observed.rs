@@ -38,7 +38,7 @@ impl Planned {
                 short(&condition.status)
             )?;
         }
-        let (nodes, backends) = (self.nodes, &observed.backends.addresses);
+        let (nodes, backends) = (self.nodes, observed.backends.addresses_for(true));
         writeln!(
             text,
             "  Nodes: {} eligible, {} excluded; back ends: {}",

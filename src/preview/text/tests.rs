@@ -142,7 +142,7 @@ async fn the_table_has_losses_first_and_a_line_for_each_service_that_is_not_in_s
         lines[4].starts_with("default/web: annotation mycloud.com/lb-bandwidth is"),
         "{text}"
     );
-    let last = "6 Services: 3 would be changed (1 would lose something), 1 in sync, 0 waiting, 1 invalid, 0 unreadable, 1 not managed";
+    let last = "6 Services: 3 would be changed (1 would lose something), 1 in sync, 0 waiting, 1 invalid, 0 paused, 0 unreadable, 1 not managed";
     assert_eq!(lines.last(), Some(&last));
     assert_eq!(report.losses().len(), 1);
 }

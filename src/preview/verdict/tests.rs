@@ -28,6 +28,15 @@ const ROWS: &[Row] = &[
         "annotation mycloud.com/lb-bandwidth is \"fast\": it must be",
     ),
     (
+        "a pause, whatever else is wrong",
+        |scene| {
+            scene.annotate("lb-bandwidth", "fast");
+            scene.annotate("paused", "true");
+        },
+        Verdict::Paused,
+        "Paused by annotation mycloud.com/paused",
+    ),
+    (
         "a deletion",
         |scene| {
             scene.service["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");

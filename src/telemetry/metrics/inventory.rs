@@ -13,6 +13,7 @@ pub struct InventoryMetrics {
     load_balancers: LeaderGauges,
     orphans: LeaderGauges,
     deleted: IntCounterVec,
+    retained: IntCounterVec,
     drifted: IntCounterVec,
     last_scan: LeaderGauges,
 }
@@ -38,10 +39,18 @@ impl InventoryMetrics {
                 "Deletions of orphaned load balancers by the sweep, by result.",
                 vec![cloud(), Label::of("result", &["success", "error"])],
             )?,
+            retained: registrar.counter(
+                "mycloud_lb_load_balancers_retained_total",
+                "Load balancers that were left at the cloud without an owner, because their Services ended with `deletion-policy: retain`.",
+                vec![cloud()],
+            )?,
             drifted: registrar.counter(
                 "mycloud_lb_drift_total",
-                "Load balancers that were changed or deleted outside the cluster: detected (found) and restored (repaired).",
-                vec![cloud(), Label::of("result", &["found", "repaired"])],
+                "Load balancers that were changed or deleted outside the cluster: detected (found), restored (repaired), and left as they are because identical repairs were undone (not_repairable).",
+                vec![
+                    cloud(),
+                    Label::of("result", &["found", "repaired", "not_repairable"]),
+                ],
             )?,
             last_scan: registrar.leader_gauge(
                 "mycloud_lb_orphan_scan_last_success_timestamp_seconds",
@@ -75,9 +84,14 @@ impl InventoryMetrics {
         self.last_scan.set(&[cloud], now());
     }
 
-    /// Counts drift of a load balancer: `found` or `repaired`.
+    /// Counts drift of a load balancer: `found`, `repaired` or `not_repairable`.
     pub fn drifted(&self, cloud: &str, result: &'static str) {
         self.drifted.with_label_values(&[cloud, result]).inc();
+    }
+
+    /// Counts a load balancer that was retained.
+    pub fn retained(&self, cloud: &str) {
+        self.retained.with_label_values(&[cloud]).inc();
     }
 
     /// Counts the deletion of an orphan: `success` or `error`.

@@ -57,12 +57,19 @@ struct Arguments {
     /// Range that the load balancers get their addresses from.
     #[arg(long, value_name = "CIDR", default_value = "127.21.0.0/16")]
     addresses: Ipv4Net,
+    /// IPv6 address of all load balancers, such as ::1; without it, each has its own, which is
+    /// served only where the kernel takes it.
+    #[arg(long, value_name = "ADDRESS")]
+    address6: Option<std::net::Ipv6Addr>,
     /// Time that every call takes (250ms, 2s).
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     latency: Duration,
     /// Time that a new load balancer is without an address.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     provisioning: Duration,
+    /// Time that an update takes, in which the load balancer is `provisioning`.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
+    updating: Duration,
     /// Time that a deleted load balancer is still there.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
     deletion: Duration,
@@ -124,8 +131,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         profile: arguments.profile,
         state: arguments.state,
         addresses: Some(arguments.addresses),
+        address6: arguments.address6,
         latency: arguments.latency,
         provisioning: arguments.provisioning,
+        updating: arguments.updating,
         deletion: arguments.deletion,
         quota: arguments.quota,
         capabilities: arguments.capabilities,

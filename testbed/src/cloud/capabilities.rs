@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::load_balancer::{Algorithm, Protocol, SessionAffinity, Settings};
+use super::load_balancer::{AddressFamily, Algorithm, Protocol, SessionAffinity, Settings};
 use super::refusal::Refusal;
 
 /// What a cloud can do. A field that is `None` is not told, and everything of its kind works.
@@ -48,7 +48,7 @@ pub struct Limits {
 }
 
 /// The names of all features in the document.
-pub const FEATURES: [&str; 10] = [
+pub const FEATURES: [&str; 12] = [
     "sourceRanges",
     "affinity",
     "healthChecks",
@@ -59,6 +59,8 @@ pub const FEATURES: [&str; 10] = [
     "idleTimeout",
     "tags",
     "list",
+    "release",
+    "dualStack",
 ];
 
 impl Capabilities {
@@ -135,7 +137,7 @@ fn is_outside<T: PartialEq>(told: &Option<Vec<T>>, one: &T) -> bool {
 }
 
 /// The features that have to do with settings, and whether these settings use them.
-fn uses(settings: &Settings) -> [(&'static str, bool); 9] {
+fn uses(settings: &Settings) -> [(&'static str, bool); 10] {
     let listeners = || settings.listeners.iter();
     let has_own_check = listeners().any(|one| one.health_check.is_some());
     let has_check = settings.health_check.is_some() || has_own_check;
@@ -156,6 +158,7 @@ fn uses(settings: &Settings) -> [(&'static str, bool); 9] {
             "appProtocol",
             listeners().any(|one| !one.app_protocol.is_empty()),
         ),
+        ("dualStack", settings.wants(AddressFamily::V6)),
     ]
 }
 

@@ -9,7 +9,7 @@ mod udp;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use super::CloudSimulatorOptions;
 use super::load_balancer::{Listener, Protocol, Settings};
 
 /// A port, as the kernel counts them.
-type Port = (Protocol, u16);
+type Port = (IpAddr, Protocol, u16);
 
 /// From here on every user may take a port.
 const FIRST_FREE_PORT: u16 = 1024;
@@ -41,7 +41,6 @@ pub(super) struct DataPlane {
 /// One load balancer.
 #[derive(Debug)]
 struct Served {
-    address: Ipv4Addr,
     forwarders: BTreeMap<Port, Forwarder>,
     /// Cuts all its connections.
     cut: CancellationToken,
@@ -71,7 +70,8 @@ impl DataPlane {
     }
 
     /// Serves a load balancer with these settings from now on. Connections
-    /// that are open stay open, whatever changes.
+    /// that are open stay open, whatever changes. An IPv6 address that is not on this
+    /// machine is not served: Linux has `::1` only.
     ///
     /// # Errors
     /// An explanation for the load balancer's owner of ports that cannot be taken;
@@ -79,20 +79,21 @@ impl DataPlane {
     pub(super) async fn serve(
         &self,
         id: &str,
-        address: Ipv4Addr,
+        addresses: &[IpAddr],
         settings: &Settings,
     ) -> Result<(), String> {
         let mut all = self.served.lock().await;
         let served = all.entry(id.to_owned()).or_insert_with(|| Served {
-            address,
             forwarders: BTreeMap::new(),
             cut: self.stop.child_token(),
         });
-        let wanted: BTreeMap<Port, &Listener> = settings
-            .listeners
-            .iter()
-            .map(|listener| ((listener.protocol, listener.port), listener))
-            .collect();
+        let mut wanted: BTreeMap<Port, &Listener> = BTreeMap::new();
+        for address in addresses {
+            let port = |listener: &Listener| (*address, listener.protocol, listener.port);
+            let served = settings.listeners.iter();
+            let served = served.filter(|one| one.protocol != Protocol::Sctp);
+            wanted.extend(served.map(|one| (port(one), one)));
+        }
         let gone = served
             .forwarders
             .extract_if(.., |port, _| !wanted.contains_key(port));
@@ -101,15 +102,19 @@ impl DataPlane {
         }
         let mut problems = Vec::new();
         for (port, listener) in wanted {
+            let settings = &of_family(port.0, settings);
             if let Some(forwarder) = served.forwarders.get(&port) {
                 forwarder.pool.replace(settings, listener);
                 continue;
             }
-            match self.open(served, settings, listener) {
+            match self.open(port.0, served, settings, listener) {
                 Ok(forwarder) => {
                     served.forwarders.insert(port, forwarder);
                 }
-                Err(error) => problems.push(explain(served.address, port, &error)),
+                Err(error) if is_elsewhere(port.0, &error) => {
+                    tracing::info!(id, address = %port.0, "the address is not on this machine");
+                }
+                Err(error) => problems.push(explain(port, &error)),
             }
         }
         if problems.is_empty() {
@@ -133,6 +138,7 @@ impl DataPlane {
 
     fn open(
         &self,
+        address: IpAddr,
         served: &Served,
         settings: &Settings,
         listener: &Listener,
@@ -141,7 +147,7 @@ impl DataPlane {
             low if low < FIRST_FREE_PORT => low.saturating_add(self.low_port_offset),
             port => port,
         };
-        let address = SocketAddr::from((served.address, port));
+        let address = SocketAddr::from((address, port));
         let pool = Arc::new(Pool::new(settings, listener));
         let closed = served.cut.child_token();
         let task = match listener.protocol {
@@ -157,6 +163,7 @@ impl DataPlane {
                 let serving = udp::serve(socket, pool.clone(), closed.clone());
                 self.tasks.spawn(serving)
             }
+            Protocol::Sctp => return Err(io::ErrorKind::Unsupported.into()),
         };
         let watching = health::watch(pool.clone(), listener.protocol, self.period);
         self.tasks
@@ -174,8 +181,24 @@ impl Forwarder {
     }
 }
 
-fn explain(address: Ipv4Addr, (protocol, port): Port, error: &io::Error) -> String {
-    let what = format!("cannot listen on {address}:{port} ({protocol:?}): {error}");
+/// The settings for clients of an address: its family's back ends, if there are any.
+fn of_family(address: IpAddr, settings: &Settings) -> Settings {
+    let is_same = |node: &&IpAddr| node.is_ipv4() == address.is_ipv4();
+    let nodes: Vec<IpAddr> = settings.nodes.iter().filter(is_same).copied().collect();
+    let mut settings = settings.clone();
+    if !nodes.is_empty() {
+        settings.nodes = nodes;
+    }
+    settings
+}
+
+fn is_elsewhere(address: IpAddr, error: &io::Error) -> bool {
+    address.is_ipv6() && error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+fn explain((address, protocol, port): Port, error: &io::Error) -> String {
+    let socket = SocketAddr::new(address, port);
+    let what = format!("cannot listen on {socket} ({protocol:?}): {error}");
     let remedy = match error.kind() {
         io::ErrorKind::PermissionDenied => {
             "; ports below 1024 need root, CAP_NET_BIND_SERVICE, or \

@@ -27,6 +27,7 @@ pub(super) struct Manner {
     pub(super) latency: Duration,
     pub(super) mutation_latency: Duration,
     pub(super) provisioning: Duration,
+    pub(super) updating: Duration,
     pub(super) deletion: Duration,
     pub(super) fencing: bool,
     pub(super) token: Option<String>,
@@ -175,8 +176,8 @@ impl Turn<'_> {
             data_plane.stop(id).await;
             return Ok(entry);
         }
-        let settings = &entry.load_balancer.settings;
-        match data_plane.serve(id, entry.reserved, settings).await {
+        let found = &entry.load_balancer;
+        match data_plane.serve(id, &found.ips(), &found.settings).await {
             Ok(()) => Ok(entry),
             Err(message) => {
                 tracing::error!(cloud = self.engine.manner.name, id, "{message}");
@@ -188,8 +189,9 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends the provisioning of a load balancer.
+    /// Ends the provisioning of a load balancer, or an update that takes its time.
     pub(super) async fn activate(&self, id: &str) -> Result<Arc<Entry>, Refusal> {
+        self.engine.inventory().apply_postponed(id)?;
         self.engine.inventory().change(id, |ready| {
             ready.state = State::Active;
             ready.message.clear();
@@ -210,6 +212,11 @@ impl Turn<'_> {
     /// Ends provisioning once its time is over, if nothing else has.
     pub(super) fn provision_later(&self, id: &str) {
         self.later(id, self.engine.manner.provisioning, State::Provisioning);
+    }
+
+    /// Carries an update out once its time is over, if nothing else has.
+    pub(super) fn update_later(&self, id: &str) {
+        self.later(id, self.engine.manner.updating, State::Provisioning);
     }
 
     /// Ends a deletion once its time is over, if nothing else has.

@@ -21,16 +21,19 @@ pub enum Verb {
     Create,
     Delete,
     Update,
+    /// Take the owner off.
+    Release,
     Query,
     List,
     Capabilities,
 }
 
 impl Verb {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Create,
         Self::Delete,
         Self::Update,
+        Self::Release,
         Self::Query,
         Self::List,
         Self::Capabilities,
@@ -42,6 +45,7 @@ impl Verb {
             Self::Create => "create",
             Self::Delete => "delete",
             Self::Update => "update",
+            Self::Release => "release",
             Self::Query => "query",
             Self::List => "list",
             Self::Capabilities => "capabilities",
@@ -55,7 +59,10 @@ impl Verb {
 
     /// Whether it may change anything.
     pub fn is_mutation(self) -> bool {
-        matches!(self, Self::Create | Self::Delete | Self::Update)
+        matches!(
+            self,
+            Self::Create | Self::Delete | Self::Update | Self::Release
+        )
     }
 }
 
@@ -68,6 +75,8 @@ pub enum Effect {
     Existed,
     /// The load balancer was set to what was asked for.
     Updated,
+    /// The owner of the load balancer was taken off.
+    Released,
     /// The load balancer was removed.
     Deleted,
     /// Something was read.

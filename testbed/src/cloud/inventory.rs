@@ -1,14 +1,14 @@
 //! What the cloud has: its load balancers, addresses and highest token.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::load_balancer::{LoadBalancer, Owner, Plant, Settings, State};
+use super::load_balancer::{AddressFamily, LoadBalancer, Owner, Plant, Settings, State};
 use super::refusal::{Code, Refusal};
 
 /// A load balancer, and what its callers do not see of it.
@@ -21,6 +21,9 @@ pub(super) struct Entry {
     pub(super) reserved: Ipv4Addr,
     /// The `Idempotency-Key` that made it.
     idempotency_key: Option<String>,
+    /// The settings of an update that is still to be carried out.
+    #[serde(default)]
+    postponed: Option<Settings>,
 }
 
 /// All load balancers by number, that is in the order of their creation.
@@ -60,6 +63,7 @@ pub(super) struct Snapshot {
 #[derive(Debug)]
 pub(super) struct Inventory {
     addresses: Ipv4Net,
+    address6: Option<Ipv6Addr>,
     quota: Option<usize>,
     last_number: u64,
     last_offset: u32,
@@ -76,11 +80,13 @@ impl Inventory {
     /// Empty, or with what a snapshot has.
     pub(super) fn new(
         addresses: Ipv4Net,
+        address6: Option<Ipv6Addr>,
         quota: Option<usize>,
         snapshot: Option<Snapshot>,
     ) -> Self {
         let mut inventory = Self {
             addresses,
+            address6,
             quota,
             last_number: 0,
             last_offset: 0,
@@ -165,8 +171,10 @@ impl Inventory {
             id: format!("lb-{number}"),
             name: new.name,
             owner: new.owner,
+            former_owner: None,
             settings: new.settings,
             ip: None,
+            ip6: None,
             hostname: None,
             state: new.state,
             message: String::new(),
@@ -177,6 +185,7 @@ impl Inventory {
             load_balancer,
             reserved,
             idempotency_key: new.idempotency_key,
+            postponed: None,
         })))
     }
 
@@ -192,8 +201,10 @@ impl Inventory {
             id,
             name: plant.name,
             owner: plant.owner,
+            former_owner: None,
             settings: plant.settings,
             ip: None,
+            ip6: None,
             hostname: None,
             state: plant.state,
             message: String::new(),
@@ -204,6 +215,7 @@ impl Inventory {
             load_balancer,
             reserved,
             idempotency_key: None,
+            postponed: None,
         }))
     }
 
@@ -219,6 +231,28 @@ impl Inventory {
         apply(&mut inner.load_balancer);
         id.clone_into(&mut inner.load_balancer.id);
         Ok(self.put(number, entry))
+    }
+
+    /// Accepts an update that is carried out later.
+    pub(super) fn postpone(&mut self, id: &str, settings: Settings) -> Result<Arc<Entry>, Refusal> {
+        let number = *self.ids.get(id).ok_or_else(|| Refusal::not_found(id))?;
+        let mut entry = self.take(number).ok_or_else(|| Refusal::not_found(id))?;
+        let inner = Arc::make_mut(&mut entry);
+        inner.load_balancer.state = State::Provisioning;
+        inner.postponed = Some(settings);
+        Ok(self.put(number, entry))
+    }
+
+    /// Carries out an update that was accepted, if there is one.
+    pub(super) fn apply_postponed(&mut self, id: &str) -> Result<(), Refusal> {
+        let number = *self.ids.get(id).ok_or_else(|| Refusal::not_found(id))?;
+        let mut entry = self.take(number).ok_or_else(|| Refusal::not_found(id))?;
+        let inner = Arc::make_mut(&mut entry);
+        if let Some(settings) = inner.postponed.take() {
+            inner.load_balancer.settings = settings;
+        }
+        self.put(number, entry);
+        Ok(())
     }
 
     /// Removes a load balancer. Its address stays taken until it is released.
@@ -245,6 +279,14 @@ impl Inventory {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// The IPv6 address that goes with an IPv4 address: the same for all, or one with the
+    /// prefix of the documentation.
+    pub(super) fn six(&self, address: Ipv4Addr) -> Ipv6Addr {
+        let [a, b, c, d] = address.octets().map(u16::from);
+        let own = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, a << 8 | b, c << 8 | d);
+        self.address6.unwrap_or(own)
     }
 
     /// A free address of the range; freed ones come last.
@@ -288,7 +330,10 @@ impl Inventory {
     fn put(&mut self, number: u64, mut entry: Arc<Entry>) -> Arc<Entry> {
         let inner = Arc::make_mut(&mut entry);
         let shown = inner.load_balancer.state != State::Provisioning;
-        inner.load_balancer.ip = shown.then_some(inner.reserved);
+        let wants = |family| shown && inner.load_balancer.settings.wants(family);
+        let (four, six) = (wants(AddressFamily::V4), wants(AddressFamily::V6));
+        inner.load_balancer.ip = four.then_some(inner.reserved);
+        inner.load_balancer.ip6 = six.then(|| self.six(inner.reserved));
         let load_balancer = &entry.load_balancer;
         self.ids.insert(load_balancer.id.clone(), number);
         self.names

@@ -1,7 +1,7 @@
 //! A load balancer as the simulated cloud keeps it.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,10 +15,12 @@ pub enum Protocol {
     #[default]
     Tcp,
     Udp,
+    /// Taken, and without a data plane: few kernels have it.
+    Sctp,
 }
 
 impl Protocol {
-    pub const ALL: [Self; 2] = [Self::Tcp, Self::Udp];
+    pub const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
 }
 
 /// One port of a load balancer, forwarded to a port of every back end.
@@ -58,6 +60,27 @@ pub enum ProxyProtocol {
 impl ProxyProtocol {
     pub fn is_none(&self) -> bool {
         *self == Self::None
+    }
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum AddressFamily {
+    #[serde(rename = "IPv4")]
+    V4,
+    #[serde(rename = "IPv6")]
+    V6,
+}
+
+impl AddressFamily {
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
     }
 }
 
@@ -185,8 +208,8 @@ pub struct Settings {
     /// The address that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
-    /// The address families that were asked for; this cloud has `IPv4`.
-    pub address_families: Vec<String>,
+    /// The address families that were asked for; none for `IPv4`.
+    pub address_families: Vec<AddressFamily>,
 }
 
 impl Default for Settings {
@@ -242,11 +265,17 @@ pub struct LoadBalancer {
     pub name: String,
     /// Whose it is.
     pub owner: Option<Owner>,
+    /// Whose it was, if its owner was taken off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_owner: Option<Owner>,
     /// What it does.
     #[serde(flatten)]
     pub settings: Settings,
     /// Its address; none while it is being provisioned.
     pub ip: Option<Ipv4Addr>,
+    /// Its other address, if it was asked for the family.
+    #[serde(default)]
+    pub ip6: Option<Ipv6Addr>,
     /// A DNS name; only an edit gives it one.
     pub hostname: Option<String>,
     pub state: State,
@@ -277,4 +306,28 @@ pub struct Plant {
     pub state: State,
     /// When it was created; none for now.
     pub created_at: Option<Timestamp>,
+}
+
+impl Settings {
+    /// Whether an address of this family was asked for.
+    pub fn wants(&self, family: AddressFamily) -> bool {
+        match self.address_families.is_empty() {
+            true => family == AddressFamily::V4,
+            false => self.address_families.contains(&family),
+        }
+    }
+}
+
+impl LoadBalancer {
+    /// Its addresses, in the order in which the families were asked for.
+    pub fn ips(&self) -> Vec<IpAddr> {
+        let (four, six) = (self.ip.map(IpAddr::V4), self.ip6.map(IpAddr::V6));
+        let is_six_first = self.settings.address_families.first() == Some(&AddressFamily::V6);
+        let order = if is_six_first {
+            [six, four]
+        } else {
+            [four, six]
+        };
+        order.into_iter().flatten().collect()
+    }
 }

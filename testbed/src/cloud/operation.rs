@@ -15,7 +15,7 @@ use super::refusal::{Code, Refusal};
 use super::validation;
 use super::wire::{
     CapabilitiesAnswer, ChangeAnswer, ChangeRequest, FullAnswer, ListAnswer, ListRequest,
-    NoRequest, WhichRequest,
+    NoRequest, ReleaseRequest, WhichRequest,
 };
 
 /// Items of a page by default.
@@ -56,12 +56,13 @@ pub(super) async fn carry_out(
         Verb::Query => query(engine, call, blur),
         Verb::List => list(engine, call, blur),
         Verb::Capabilities => capabilities(engine, call),
-        Verb::Create | Verb::Update | Verb::Delete => {
+        Verb::Create | Verb::Update | Verb::Delete | Verb::Release => {
             let turn = engine.turn().await;
             fence(engine, call)?;
             match call.verb {
                 Verb::Create => create(engine, &turn, call).await,
                 Verb::Update => update(engine, &turn, call).await,
+                Verb::Release => release(engine, &turn, call).await,
                 _ => delete(engine, &turn, call).await,
             }
         }
@@ -160,6 +161,13 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
             format!("{id:?} is being deleted"),
         ));
     }
+    if !engine.manner.updating.is_zero() {
+        let entry = engine.inventory().postpone(&id, settings)?;
+        turn.serve(&id).await?;
+        turn.update_later(&id);
+        turn.save().await?;
+        return changed(Effect::Updated, entry, profile);
+    }
     engine.inventory().change(&id, |load_balancer| {
         load_balancer.settings = settings;
         // What could not be served gets another chance.
@@ -219,6 +227,44 @@ async fn delete(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
     turn.save().await?;
     Ok(Done {
         effect: Effect::Deleted,
+        on: Some(entry),
+        answer: serde_json::json!({ "err": "" }),
+    })
+}
+
+/// Takes the owner off, for the owner that gives it up.
+async fn release(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Done, Refusal> {
+    let can = engine.capabilities().and_then(|told| told.features);
+    let can = can.is_some_and(|features| features.iter().any(|name| name == "release"));
+    if engine.manner.profile == Profile::Basic || !can {
+        return Err(Refusal::new(Code::NotFound, "this API has no such call"));
+    }
+    let request: ReleaseRequest = call.request()?;
+    let id = request.lb_id.unwrap_or_default();
+    if id.is_empty() {
+        return Err(Refusal::invalid("lbId: missing"));
+    }
+    let owner = request
+        .owner
+        .filter(|owner| !owner.cluster.is_empty() && !owner.uid.is_empty());
+    let owner =
+        owner.ok_or_else(|| Refusal::invalid("owner: cluster and uid must not be empty"))?;
+    let entry = engine.inventory().by_id(&id)?.clone();
+    let found = &entry.load_balancer;
+    let is_released =
+        found.owner.is_none() && same_owner(found.former_owner.as_ref(), Some(&owner));
+    if !is_released && !same_owner(found.owner.as_ref(), Some(&owner)) {
+        let message = format!("{id:?} does not belong to this owner");
+        return Err(Refusal::new(Code::Conflict, message));
+    }
+    let entry = engine.inventory().change(&id, |released| {
+        if let Some(owner) = released.owner.take() {
+            released.former_owner = Some(owner);
+        }
+    })?;
+    turn.save().await?;
+    Ok(Done {
+        effect: Effect::Released,
         on: Some(entry),
         answer: serde_json::json!({ "err": "" }),
     })

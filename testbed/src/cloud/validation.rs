@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::load_balancer::{
-    Algorithm, HealthCheck, HealthCheckProtocol, Listener, Owner, Protocol, ProxyProtocol,
-    SessionAffinity, Settings,
+    AddressFamily, Algorithm, HealthCheck, HealthCheckProtocol, Listener, Owner, Protocol,
+    ProxyProtocol, SessionAffinity, Settings,
 };
 use super::refusal::Refusal;
 use super::wire::{ChangeRequest, HealthCheckRequest, ListenerRequest, SessionAffinityRequest};
@@ -123,9 +123,10 @@ fn listener(field: &str, asked: &ListenerRequest) -> Result<Listener, Refusal> {
         protocol: match asked.protocol.as_deref() {
             None | Some("TCP") => Protocol::Tcp,
             Some("UDP") => Protocol::Udp,
+            Some("SCTP") => Protocol::Sctp,
             Some(other) => {
                 return Err(Refusal::invalid(format!(
-                    "{field}protocol: {other:?} is neither TCP nor UDP"
+                    "{field}protocol: {other:?} is none of TCP, UDP, SCTP"
                 )));
             }
         },
@@ -307,11 +308,19 @@ pub(super) fn address(request: &ChangeRequest) -> Result<Option<Ipv4Addr>, Refus
     }
 }
 
-fn families(families: &[String]) -> Result<Vec<String>, Refusal> {
-    match families.iter().find(|family| *family != "IPv4") {
-        Some(family) => Err(Refusal::invalid(format!(
-            "addressFamilies: this cloud has IPv4 only, not {family:?}"
-        ))),
-        None => Ok(families.to_vec()),
+fn families(families: &[String]) -> Result<Vec<AddressFamily>, Refusal> {
+    let mut parsed = Vec::new();
+    for (index, asked) in families.iter().enumerate() {
+        let mut all = AddressFamily::ALL.into_iter();
+        let family = all.find(|family| family.as_str() == asked);
+        match family {
+            Some(family) if !parsed.contains(&family) => parsed.push(family),
+            _ => {
+                return Err(Refusal::invalid(format!(
+                    "addressFamilies[{index}]: {asked:?} is neither IPv4 nor IPv6, or is there twice"
+                )));
+            }
+        }
     }
+    Ok(parsed)
 }

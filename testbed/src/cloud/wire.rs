@@ -3,7 +3,7 @@
 mod field;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -133,6 +133,16 @@ pub(super) struct WhichRequest {
     pub(super) name: Option<String>,
 }
 
+/// `release`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ReleaseRequest {
+    #[serde(deserialize_with = "field::given")]
+    pub(super) lb_id: Option<String>,
+    #[serde(deserialize_with = "field::object")]
+    pub(super) owner: Option<Owner>,
+}
+
 /// `list`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -166,7 +176,7 @@ pub(super) struct ChangeAnswer<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StandardChange<'a> {
-    ips: Vec<Ipv4Addr>,
+    ips: Vec<IpAddr>,
     hostname: &'a str,
     state: State,
     message: &'a str,
@@ -177,10 +187,10 @@ impl<'a> ChangeAnswer<'a> {
     pub(super) fn new(found: &'a LoadBalancer, profile: Profile) -> Self {
         Self {
             lb_id: &found.id,
-            ip: shown(found.ip),
+            ip: shown(found.ips().first().copied()),
             err: "",
             standard: (profile == Profile::Standard).then(|| StandardChange {
-                ips: found.ip.into_iter().collect(),
+                ips: found.ips(),
                 hostname: found.hostname.as_deref().unwrap_or_default(),
                 state: found.state,
                 message: &found.message,
@@ -218,6 +228,8 @@ enum ShownSettings<'a> {
         owner: Option<&'a Owner>,
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
         other_tags: &'a BTreeMap<String, String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        former_owner: Option<&'a Owner>,
         created_at: Timestamp,
     },
 }
@@ -241,6 +253,7 @@ impl<'a> FullAnswer<'a> {
                     settings: &found.settings,
                     owner: found.owner.as_ref(),
                     other_tags: &found.other_tags,
+                    former_owner: found.former_owner.as_ref(),
                     created_at: found.created_at,
                 },
             },
@@ -269,6 +282,6 @@ pub(super) struct ListAnswer<'a> {
     pub(super) err: &'static str,
 }
 
-fn shown(ip: Option<Ipv4Addr>) -> String {
+fn shown(ip: Option<IpAddr>) -> String {
     ip.map(|ip| ip.to_string()).unwrap_or_default()
 }

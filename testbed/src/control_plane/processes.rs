@@ -247,7 +247,10 @@ fn start_kube_apiserver(
             "service-account-signing-key-file",
             file(certificates::SERVICE_ACCOUNT_KEY),
         ),
-        ("service-cluster-ip-range", "10.96.0.0/12".into()),
+        (
+            "service-cluster-ip-range",
+            "10.96.0.0/12,fd00:96::/112".into(),
+        ),
         // The default has fewer ports than a test at scale has Services.
         ("service-node-port-range", "20000-65535".into()),
         // No controller manager runs here, so nothing would create the default service

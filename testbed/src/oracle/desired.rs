@@ -6,7 +6,9 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt;
 
-use crate::cloud::{Algorithm, Listener, Protocol, ProxyProtocol, SessionAffinity, Settings};
+use crate::cloud::{
+    AddressFamily, Algorithm, Listener, Protocol, ProxyProtocol, SessionAffinity, Settings,
+};
 
 /// Addresses of all eligible Nodes.
 pub type Nodes = BTreeSet<IpAddr>;
@@ -80,6 +82,10 @@ fn is_yes(value: &str) -> bool {
 pub(super) fn comparable(settings: &Settings) -> Settings {
     let mut settings = settings.clone();
     settings.nodes.sort();
+    // A cloud that is not asked has this one.
+    if settings.address_families == [AddressFamily::V4] {
+        settings.address_families.clear();
+    }
     settings
         .listeners
         .sort_by_key(|listener| (listener.port, listener.protocol));
@@ -91,6 +97,7 @@ fn listener(port: &ServicePort) -> Option<Listener> {
         name: port.name.clone().unwrap_or_default(),
         protocol: match port.protocol.as_deref() {
             Some("UDP") => Protocol::Udp,
+            Some("SCTP") => Protocol::Sctp,
             _ => Protocol::Tcp,
         },
         port: port.port.try_into().ok()?,

@@ -203,7 +203,7 @@ async fn bad_input_is_named_and_refused() {
         ("listeners[1].port", twice),
         (
             "listeners[0].protocol",
-            json!({ "listeners": [{ "port": 80, "nodePort": 1, "protocol": "SCTP" }] }),
+            json!({ "listeners": [{ "port": 80, "nodePort": 1, "protocol": "DCCP" }] }),
         ),
         ("port, nodePort", json!({ "port": 81 })),
         ("nodes[0]", json!({ "nodes": ["node-1"] })),
@@ -225,7 +225,7 @@ async fn bad_input_is_named_and_refused() {
             json!({ "healthCheck": { "path": "x" } }),
         ),
         ("address", json!({ "address": "10.1.2.3" })),
-        ("addressFamilies", json!({ "addressFamilies": ["IPv6"] })),
+        ("addressFamilies", json!({ "addressFamilies": ["IPv5"] })),
         ("owner", json!({ "owner": { "cluster": "", "uid": "u1" } })),
     ] {
         let body = with(wanted("web", "u1"), change);

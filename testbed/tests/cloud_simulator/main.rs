@@ -9,7 +9,9 @@ mod admin;
 mod api;
 mod capabilities;
 mod document;
+mod families;
 mod faults;
+mod release;
 mod state;
 mod traffic;
 

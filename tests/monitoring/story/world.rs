@@ -45,6 +45,8 @@ impl World {
         // The defaults, faster by the same factor as the rules.
         test.extra_config = "sweepInterval: 5s\norphanGracePeriod: 10s\ndriftInterval: 10s".into();
         test.request_timeout = "30s".into();
+        test.cloud1
+            .set_capabilities(Some(super::capabilities::usual()));
         for (index, name) in (1..).zip(NODES) {
             NewNode::new(name, [127, 10, 0, index].into())
                 .create(&test.client())

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::CloudView;
+use crate::plan::kept::Kept;
 
 fn both() -> Execution {
     execution([create("cloud1"), create("cloud2"), publish()])
@@ -22,7 +23,10 @@ fn left() -> Execution {
 #[test]
 fn no_write_follows_what_is_left_behind() {
     let mut plan = left();
-    let view = plan.observed().clouds.get(&cloud("cloud2"));
+    let observed = plan
+        .observed()
+        .without_answers_of(&[cloud("cloud2")].into());
+    let view = observed.clouds.get(&cloud("cloud2"));
     assert_eq!(view, Some(&CloudView::Unanswered));
     assert_eq!(plan.lanes(), [at("cloud2")]);
     let pending = plan.failed(&at("cloud2"), Reach::Action, Certainty::Unknown);
@@ -65,4 +69,28 @@ fn what_follows_on_the_same_cloud_is_done() {
         ],
         "the finalizer is for the next plan"
     );
+}
+
+#[test]
+fn what_an_update_that_is_left_behind_shows_is_kept() {
+    let Action::Create { request, .. } = create("cloud2") else {
+        panic!("not a create");
+    };
+    let shown = load_balancer("cloud2");
+    let mut asked = request;
+    asked.spec.bandwidth = "20M".into();
+    let update = Action::Update {
+        cloud: cloud("cloud2"),
+        id: shown.id.clone(),
+        request: asked,
+        fallbacks: Vec::new(),
+        urgency: crate::plan::Urgency::User,
+    };
+    let mut plan = execution([create("cloud1"), update]);
+    succeed(&mut plan, &at("cloud1"));
+    plan.leave();
+    plan.succeeded(&at("cloud2"), Outcome::Found(Box::new(shown)));
+    let kept = &plan.observed().unmet.kept;
+    let fields = kept.get(&cloud("cloud2")).map(Kept::fields);
+    assert_eq!(fields, Some(vec!["bandwidth"]));
 }

@@ -55,13 +55,23 @@ impl ExternalChanges {
 
     async fn edit(&mut self, cloud: &CloudSimulator, id: &str, rng: &mut Rng) {
         let part = rng.u8(0..4);
+        // Never the same twice: what is undone after each repair is left so.
+        let number = rng.u16(30_000..32_768);
         let edited = cloud.edit(id, |found| {
             let settings = &mut found.settings;
             match part {
-                0 => settings.bandwidth = "7M".into(),
+                0 => settings.bandwidth = format!("{number}M"),
                 1 => settings.nodes.clear(),
-                2 => settings.listeners.truncate(1),
-                _ => settings.source_ranges.push("192.0.2.0/24".into()),
+                2 => {
+                    settings.listeners.truncate(1);
+                    let first = settings.listeners.iter_mut();
+                    first.for_each(|listener| listener.node_port = number);
+                }
+                _ => {
+                    let [high, low] = number.to_be_bytes();
+                    let range = format!("10.{high}.{low}.0/24");
+                    settings.source_ranges.push(range);
+                }
             }
         });
         self.edited += usize::from(edited.await.is_ok());

@@ -36,7 +36,7 @@ async fn serves(backend: SocketAddr, protocol: Protocol, check: Option<&HealthCh
         (None, Protocol::Tcp) => &default,
         // UDP reports nothing until it is used; one that was refused gets another
         // chance with every look.
-        (None, Protocol::Udp) => return true,
+        (None, Protocol::Udp | Protocol::Sctp) => return true,
     };
     let port = check.port.unwrap_or(backend.port());
     let target = SocketAddr::new(backend.ip(), port);

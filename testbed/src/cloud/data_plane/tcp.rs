@@ -17,7 +17,10 @@ const BACKLOG: u32 = 1024;
 
 /// Takes the port.
 pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = TcpSocket::new_v4()?;
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
     // Otherwise closed connections hold the port for a minute.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

@@ -42,6 +42,57 @@ async fn who_has_waited_is_admitted_to_the_clouds_that_have_places() {
     assert_eq!(bench.start_all(), ["web"]);
 }
 
+/// A poll, a retry or a Node change after an attempt without one of the clouds.
+#[tokio::test(start_paused = true)]
+async fn who_went_on_without_a_cloud_waits_for_it_briefly_and_in_its_old_turn() {
+    for is_added in [false, true] {
+        let mut bench = with_a_full_cloud();
+        let both = need(["cloud1", "cloud2"], USER);
+        assert!(!bench.enter("web", &both));
+        bench.now += EXPLAIN_AFTER;
+        assert_eq!(bench.start_all(), ["web"]);
+        assert!(bench.queue.admit_to_some(&key("web"), &both).is_some());
+        bench.finish("web", Next::After(SECOND));
+        assert!(!bench.enter("later", &both));
+        bench.now += SECOND;
+        if is_added {
+            bench.add("web", BACKGROUND);
+        }
+        assert!(bench.start_all().contains(&"web".to_owned()));
+        assert!(!bench.queue.admit(&key("web"), &both));
+        bench.finish("web", Next::Park(both.clone()));
+        assert_eq!(bench.next(), None);
+        bench.finish("first", Next::Done);
+        assert_eq!(bench.start_all(), ["web"], "it is before the other");
+        bench.finish("web", Next::Park(both.clone()));
+        assert_eq!(bench.start_all(), ["web"], "the first of its lane again");
+        bench.finish("web", Next::Done);
+        assert_eq!(bench.start_all(), ["later"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_went_on_without_a_cloud_goes_on_again_soon() {
+    let mut bench = with_a_full_cloud();
+    let both = need(["cloud1", "cloud2"], USER);
+    assert!(!bench.enter("web", &both));
+    bench.now += EXPLAIN_AFTER;
+    assert_eq!(bench.start_all(), ["web"]);
+    assert!(bench.queue.admit_to_some(&key("web"), &both).is_some());
+    for _ in 0..3 {
+        bench.finish("web", Next::After(SECOND));
+        bench.now += SECOND;
+        assert_eq!(bench.start_all(), ["web"]);
+        assert!(!bench.queue.admit(&key("web"), &both));
+        bench.finish("web", Next::Park(both.clone()));
+        assert_eq!(bench.next(), None, "it waits");
+        bench.now += SECOND;
+        let start = bench.queue.next(bench.now);
+        assert!(start.is_some_and(|start| start.explains));
+        assert!(bench.queue.admit_to_some(&key("web"), &both).is_some());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cloud_without_places_admits_nobody_alone() {
     let mut bench = with_a_full_cloud();

@@ -1,0 +1,171 @@
+//! The backoff of each cloud of a Service. A call that failed is not repeated before its
+//! time, however often the Service's other clouds cause an attempt: until then the cloud
+//! **rests** for this Service, and an attempt goes on without it. A Service's own delays are
+//! in [`requeue`](super::requeue).
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::per_service::PerService;
+use super::requeue::{LONGEST, Requeue, wait};
+use crate::controller::attempt::SpecHash;
+use crate::controller::error::ReconcileError;
+use crate::plan::load_balancer::State;
+use crate::plan::naming::{CloudName, ServiceUid};
+use crate::plan::{CloudView, Observed, Waiting};
+
+/// An attempt that ended.
+#[derive(Clone, Copy)]
+pub struct Attempted<'a> {
+    pub spec_hash: SpecHash,
+    /// The version of the Nodes.
+    pub nodes: u64,
+    pub observed: &'a Observed,
+    pub waiting: &'a BTreeSet<Waiting>,
+}
+
+struct Failure {
+    error: Arc<ReconcileError>,
+    /// The failures in a row, this one included.
+    count: u32,
+    /// The version of the Nodes, if the Service has a load balancer there: other Nodes are
+    /// another update, which does not wait.
+    nodes: Option<u64>,
+    not_before: Instant,
+}
+
+struct Failures {
+    spec_hash: SpecHash,
+    clouds: BTreeMap<CloudName, Failure>,
+}
+
+/// The failures of the clouds of each Service.
+#[derive(Default)]
+pub struct CloudBackoff(PerService<Failures>);
+
+impl CloudBackoff {
+    /// The clouds that rest. An edit ends that for all of them, and a change of the Nodes
+    /// for those on which the Service has a load balancer.
+    pub fn resting(
+        &self,
+        uid: &ServiceUid,
+        spec_hash: SpecHash,
+        nodes: u64,
+    ) -> BTreeSet<CloudName> {
+        let all = self.0.lock();
+        let failures = all.get(uid).filter(|all| all.spec_hash == spec_hash);
+        let now = Instant::now();
+        let clouds = failures.into_iter().flat_map(|all| &all.clouds);
+        let resting = clouds.filter(|(_, failure)| {
+            failure.not_before > now && failure.nodes.is_none_or(|before| before == nodes)
+        });
+        resting.map(|(cloud, _)| cloud.clone()).collect()
+    }
+
+    /// The last failures of the clouds without which an attempt goes on.
+    pub fn failures(&self, uid: &ServiceUid, observed: &Observed) -> Vec<Arc<ReconcileError>> {
+        let all = self.0.lock();
+        let clouds = all.get(uid).into_iter().flat_map(|all| &all.clouds);
+        let left_out = clouds.filter(|(cloud, _)| is_unanswered(observed, cloud));
+        left_out.map(|(_, failure)| failure.error.clone()).collect()
+    }
+
+    /// Whether a change of the Nodes ends the rest of a cloud.
+    pub fn follows_nodes(&self, uid: &ServiceUid) -> bool {
+        let all = self.0.lock();
+        let mut clouds = all.get(uid).into_iter().flat_map(|all| all.clouds.values());
+        clouds.any(|failure| failure.nodes.is_some())
+    }
+
+    /// Records the errors of an attempt. A cloud that was called and did not fail begins
+    /// anew. Returns the delays until the clouds have rested.
+    pub fn record(
+        &self,
+        uid: &ServiceUid,
+        attempted: Attempted<'_>,
+        errors: Vec<ReconcileError>,
+    ) -> Vec<Requeue> {
+        let mut all = self.0.lock();
+        let before = all
+            .remove(uid)
+            .filter(|all| all.spec_hash == attempted.spec_hash);
+        let before = before.map(|all| all.clouds).unwrap_or_default();
+        // An error without a cloud may have ended the attempt before its calls.
+        let is_kept = |cloud: &CloudName| {
+            is_unanswered(attempted.observed, cloud)
+                || attempted
+                    .waiting
+                    .contains(&Waiting::RepairSlot(cloud.clone()))
+                || errors
+                    .iter()
+                    .any(|error| error.cloud().is_none_or(|one| one == cloud))
+        };
+        let counts: BTreeMap<_, _> = before
+            .iter()
+            .map(|(cloud, failure)| (cloud.clone(), failure.count))
+            .collect();
+        let mut clouds = before;
+        clouds.retain(|cloud, _| is_kept(cloud));
+        let now = Instant::now();
+        let resting = clouds.values().filter(|failure| failure.not_before > now);
+        let resting = resting.map(|failure| Requeue::Slot(failure.not_before - now));
+        let mut delays: Vec<Requeue> = resting.collect();
+        for error in errors {
+            let Some((cloud, delay)) = failure(&error) else {
+                continue;
+            };
+            let count = counts.get(&cloud).copied().unwrap_or_default();
+            let rest = wait(delay, count).unwrap_or_default().min(LONGEST);
+            delays.push(Requeue::After(rest));
+            let failure = Failure {
+                error: Arc::new(error),
+                count: count.saturating_add(1),
+                nodes: has_load_balancer(attempted.observed, &cloud).then_some(attempted.nodes),
+                not_before: now + rest,
+            };
+            clouds.insert(cloud, failure);
+        }
+        if !clouds.is_empty() {
+            let spec_hash = attempted.spec_hash;
+            all.insert(uid.clone(), Failures { spec_hash, clouds });
+        }
+        delays
+    }
+
+    pub fn forget(&self, uid: &ServiceUid) {
+        self.0.forget(uid);
+    }
+
+    pub fn retain(&self, alive: &HashSet<ServiceUid>) {
+        self.0.retain(alive);
+    }
+}
+
+/// The cloud that has to rest after an error, and for how long; `None` if the error has
+/// another delay.
+fn failure(error: &ReconcileError) -> Option<(CloudName, Requeue)> {
+    let cloud = error.cloud().filter(|_| !error.is_superseded())?;
+    match Requeue::after_error(error) {
+        delay @ (Requeue::Backoff | Requeue::After(_)) => Some((cloud.clone(), delay)),
+        _ => None,
+    }
+}
+
+/// Whether the delay of an error is that of its cloud.
+pub(super) fn is_of_cloud(error: &ReconcileError) -> bool {
+    failure(error).is_some()
+}
+
+fn is_unanswered(observed: &Observed, cloud: &CloudName) -> bool {
+    matches!(observed.clouds.get(cloud), Some(CloudView::Unanswered))
+}
+
+fn has_load_balancer(observed: &Observed, cloud: &CloudName) -> bool {
+    let found = observed.load_balancer(cloud);
+    found.is_some_and(|found| found.state != State::Deleting)
+}
+
+#[cfg(test)]
+mod tests;
