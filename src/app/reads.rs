@@ -4,15 +4,12 @@
 use std::fmt::Debug;
 
 use kube::Client;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::api_server::REQUEST;
-use crate::kubernetes::{KubernetesError, within};
-
-/// Number of objects of one page of a list: a page of large objects arrives in time.
-const PAGE: u32 = 500;
+use crate::kubernetes::{KubernetesError, paged_list, within};
 
 /// Reads an object as it is.
 ///
@@ -35,15 +32,5 @@ pub async fn list<K>(client: &Client) -> Result<Vec<K>, KubernetesError>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    let api = Api::<K>::all(client.clone());
-    let mut parameters = ListParams::default().limit(PAGE);
-    let mut objects = Vec::new();
-    loop {
-        let page = within(REQUEST, api.list(&parameters)).await?;
-        objects.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters = parameters.continue_token(&token),
-            None => return Ok(objects),
-        }
-    }
+    paged_list::list(&Api::<K>::all(client.clone()), REQUEST).await
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::election::sole_leader;
-use crate::kubernetes::node::NodeAddressType;
+use crate::kubernetes::node::{EXCLUDE_LABEL, NodeAddressType};
 use crate::plan::node_addresses::{IpFamilies, IpFamily};
 use crate::plan::node_hold::MOST_GONE_HOLD;
 use crate::plan::node_selector::NodeSelector;
@@ -393,6 +393,17 @@ async fn each_choice_has_its_set_which_follows_the_labels() {
     cluster.choices.remove(&edge);
     cluster.look().await;
     assert_eq!(cluster.before.len(), 2);
+}
+
+/// Control planes and virtual kubelets come and go without an attempt for any Service.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_excluded_anyway_changes_no_version() {
+    let mut cluster = Cluster::with_three_nodes().await;
+    let before = cluster.all().clone();
+    cluster.apply(labelled(9, &[(EXCLUDE_LABEL, "true")]));
+    cluster.look().await;
+    assert_eq!(cluster.all().excluded, before.excluded + 1);
+    assert_eq!(cluster.all().version, before.version);
 }
 
 /// A set in doubt delays no other.
