@@ -179,7 +179,8 @@ impl Executor<'_> {
             _ => return Err(ReconcileError::Changed.into()),
         }
         let permit = self.leadership.permit()?;
-        cloud.client.release(&permit, id, &owner).await?;
+        let released = cloud.client.release(&permit, id, &owner).await;
+        released.inspect_err(|error| doubt(cloud, error))?;
         if self
             .query_by_id(name, id, Priority::User)
             .await?

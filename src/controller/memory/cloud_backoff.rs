@@ -34,6 +34,8 @@ struct Failure {
     /// another update, which does not wait.
     nodes: Option<u64>,
     not_before: Instant,
+    /// Whether the attempt under way goes on without the cloud. Its rest may end meanwhile.
+    rests: bool,
 }
 
 struct Failures {
@@ -46,7 +48,7 @@ struct Failures {
 pub struct CloudBackoff(PerService<Failures>);
 
 impl CloudBackoff {
-    /// The clouds that rest. An edit ends that for all of them, and a change of the Nodes
+    /// The clouds that rest during the attempt that begins. An edit ends that for all of them, and a change of the Nodes
     /// for those on which the Service has a load balancer.
     pub fn resting(
         &self,
@@ -54,14 +56,16 @@ impl CloudBackoff {
         spec_hash: SpecHash,
         nodes: u64,
     ) -> BTreeSet<CloudName> {
-        let all = self.0.lock();
-        let failures = all.get(uid).filter(|all| all.spec_hash == spec_hash);
+        let mut all = self.0.lock();
+        let failures = all.get_mut(uid).filter(|all| all.spec_hash == spec_hash);
         let now = Instant::now();
-        let clouds = failures.into_iter().flat_map(|all| &all.clouds);
-        let resting = clouds.filter(|(_, failure)| {
-            failure.not_before > now && failure.nodes.is_none_or(|before| before == nodes)
+        let clouds = failures.into_iter().flat_map(|all| &mut all.clouds);
+        let resting = clouds.filter_map(|(cloud, failure)| {
+            failure.rests =
+                failure.not_before > now && failure.nodes.is_none_or(|before| before == nodes);
+            failure.rests.then(|| cloud.clone())
         });
-        resting.map(|(cloud, _)| cloud.clone()).collect()
+        resting.collect()
     }
 
     /// The last failures of the clouds without which an attempt goes on.
@@ -109,8 +113,11 @@ impl CloudBackoff {
         let mut clouds = before;
         clouds.retain(|cloud, _| is_kept(cloud));
         let now = Instant::now();
-        let resting = clouds.values().filter(|failure| failure.not_before > now);
-        let resting = resting.map(|failure| Requeue::Slot(failure.not_before - now));
+        let resting = clouds
+            .values()
+            .filter(|failure| failure.rests || failure.not_before > now);
+        let resting =
+            resting.map(|failure| Requeue::Slot(failure.not_before.saturating_duration_since(now)));
         let mut delays: Vec<Requeue> = resting.collect();
         for error in errors {
             let Some((cloud, delay)) = failure(&error) else {
@@ -124,6 +131,7 @@ impl CloudBackoff {
                 count: count.saturating_add(1),
                 nodes: has_load_balancer(attempted.observed, &cloud).then_some(attempted.nodes),
                 not_before: now + rest,
+                rests: false,
             };
             clouds.insert(cloud, failure);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cloud::ErrorKind;
 use crate::controller::error::{ReconcileError, Unfinished};
-use crate::kubernetes::condition::{ConditionReason, Readiness};
+use crate::kubernetes::condition::{Condition, ConditionReason, Readiness};
 use crate::plan::annotation::PAUSED;
 use crate::plan::capabilities::Feature;
 use crate::plan::excerpt;
@@ -60,6 +60,30 @@ fn serving(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> 
     }
     let without_nodes = without_nodes(wanted, observed);
     Some(without_nodes.unwrap_or_else(|| ready(wanted, observed, waiting)))
+}
+
+/// The condition of a Service whose clouds have not all answered, if the one `before` is about
+/// what its user has corrected since.
+pub fn corrected(
+    desired: &Desired,
+    observed: &Observed,
+    before: Option<&Condition>,
+) -> Option<Readiness> {
+    let Desired::Managed(_) = desired else {
+        return None;
+    };
+    let of_the_user = [
+        ConditionReason::InvalidConfiguration,
+        ConditionReason::Unsupported,
+        ConditionReason::Paused,
+    ];
+    let is_it = |reason: &ConditionReason| before.is_some_and(|before| before.is_for(*reason));
+    of_the_user.iter().find(|reason| is_it(reason))?;
+    let clouds = observed.clouds.iter();
+    let awaited = clouds.filter(|(_, view)| matches!(view, CloudView::Unanswered));
+    let awaited: Vec<&str> = awaited.map(|(cloud, _)| cloud.as_str()).collect();
+    let message = format!("Waiting for the answer of {}", awaited.join(", "));
+    Some(Readiness::new(ConditionReason::Provisioning, message))
 }
 
 /// A load balancer that was deleted and waits for its slot to be created again.
