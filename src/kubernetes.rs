@@ -17,7 +17,7 @@
 //! - [`events`]: Events, with their closed set of reasons; [`request_slots`]: Service
 //!   requests before Events.
 //! - [`instrumented_client`]: the client for these requests, which counts them; `connection`:
-//!   its connections; [`paged_list`]: lists; [`error`]: their errors.
+//!   its connections; [`reads`]: reads made once; [`error`]: their errors.
 
 pub mod condition;
 mod connection;
@@ -31,9 +31,9 @@ pub mod metadata_keys;
 pub mod node;
 pub mod node_object;
 pub mod node_watch;
-pub mod paged_list;
 pub mod port_errors;
 pub mod pulse;
+pub mod reads;
 pub mod request_slots;
 pub mod service;
 pub mod service_cidrs;

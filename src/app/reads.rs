@@ -1,5 +1,4 @@
-//! Requests to the API server that are made once and limited in time: for the start and for
-//! the commands.
+//! Reads for the start and for the commands.
 
 use std::fmt::Debug;
 
@@ -9,19 +8,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::api_server::REQUEST;
-use crate::kubernetes::{KubernetesError, paged_list, within};
+use crate::kubernetes::{KubernetesError, reads};
 
 /// Reads an object as it is.
 ///
 /// # Errors
 /// The API server failed or rejected the request, or did not answer in time.
 pub async fn get(client: &Client, path: &str) -> Result<Value, KubernetesError> {
-    within(REQUEST, async {
-        let request = http::Request::get(path).body(Vec::new());
-        let request = request.map_err(kube::Error::HttpError)?;
-        client.request::<Value>(request).await
-    })
-    .await
+    reads::get(client, path, REQUEST).await
 }
 
 /// Reads all objects of a kind.
@@ -32,5 +26,5 @@ pub async fn list<K>(client: &Client) -> Result<Vec<K>, KubernetesError>
 where
     K: kube::Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
-    paged_list::list(&Api::<K>::all(client.clone()), REQUEST).await
+    reads::list(&Api::<K>::all(client.clone()), REQUEST).await
 }

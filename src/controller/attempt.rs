@@ -16,7 +16,7 @@ use crate::plan::kept::Unmet;
 use crate::plan::load_balancer::State;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::service::ServiceView;
-use crate::plan::{Action, Backends, CloudView, Desired, Observed, Waiting};
+use crate::plan::{Action, Backends, Desired, Observed, Waiting};
 use crate::reason::Reason;
 
 /// A hash of the user's input in a Service. A change of it ends every delay.
@@ -174,12 +174,6 @@ impl ApplyResult {
     /// The errors, those of clouds that rest too, then the waits.
     pub fn unfinished(&self) -> impl Iterator<Item = Unfinished<'_>> {
         Unfinished::all(self.failures(), &self.waiting)
-    }
-
-    /// Whether a cloud has not answered yet.
-    pub fn awaits_answers(&self) -> bool {
-        let mut views = self.observed.clouds.values();
-        views.any(|view| matches!(view, CloudView::Unanswered))
     }
 
     /// Why the Service itself is refused; `None` if it is not.

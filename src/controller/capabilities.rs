@@ -129,8 +129,5 @@ fn names(service: &Service, cloud: &CloudName, context: &Context) -> bool {
 fn is_unexplained(service: &Service, context: &Context) -> bool {
     let waits = [ConditionReason::Unsupported, ConditionReason::SyncFailed];
     let condition = condition::find(service, context.metadata_keys.condition());
-    condition.is_some_and(|condition| {
-        let is = |reason: ConditionReason| condition.reason == <&str>::from(reason);
-        waits.into_iter().any(is)
-    })
+    condition.is_some_and(|condition| waits.iter().any(|reason| condition.is_for(*reason)))
 }

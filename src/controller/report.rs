@@ -47,7 +47,7 @@ pub async fn report(
     if has_changed {
         traces::begin();
     }
-    events::emit_applied(service, &result, context);
+    events::emit_ended(service, &result.actions, &result.observed, context);
     if let Some(readiness) = readiness.as_ref().filter(|_| has_changed) {
         events::emit_condition_change(service, readiness, context);
     }
@@ -105,9 +105,7 @@ fn remember(service: &ObservedService, result: &ApplyResult, context: &Context) 
     };
     unmet.kept.retain(|cloud, _| is_there(cloud));
     unmet.under_way.retain(|cloud, _| is_there(cloud));
-    let clouds = result.observed.clouds.iter();
-    let awaited = clouds.filter(|(_, view)| matches!(view, CloudView::Unanswered));
-    let awaited = awaited.map(|(cloud, _)| cloud.clone()).collect();
+    let awaited = result.observed.awaited().cloned().collect();
     memory.set_unmet(uid, unmet, &awaited);
     // Without an error the status has what the plan wanted to publish.
     if result.errors.is_empty() && matches!(service.desired, Desired::Managed(_)) {
@@ -131,7 +129,7 @@ fn condition_to_set(
     let failure = result.failures().find(|error| !error.is_superseded());
     let failure = failure.map(ReconcileError::fingerprint);
     // While an answer is awaited, the failure before it is not over.
-    let is_open = failure.is_none() && result.awaits_answers();
+    let is_open = failure.is_none() && result.observed.awaited().next().is_some();
     let may_be_set = is_open
         || context.memory.event_dedup.record_failure(service, failure)
         || before.is_none_or(|before| before.status == "True");

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync;
 use tokio::time::{Instant, sleep};
 
-use super::paged_list::PAGE_SIZE;
+use super::reads::PAGE_SIZE;
 
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(800);

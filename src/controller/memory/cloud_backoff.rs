@@ -14,7 +14,7 @@ use crate::controller::attempt::SpecHash;
 use crate::controller::error::ReconcileError;
 use crate::plan::load_balancer::State;
 use crate::plan::naming::{CloudName, ServiceUid};
-use crate::plan::{CloudView, Observed, Waiting};
+use crate::plan::{Observed, Waiting};
 
 /// An attempt that ended.
 #[derive(Clone, Copy)]
@@ -48,8 +48,8 @@ struct Failures {
 pub struct CloudBackoff(PerService<Failures>);
 
 impl CloudBackoff {
-    /// The clouds that rest during the attempt that begins. An edit ends that for all of them, and a change of the Nodes
-    /// for those on which the Service has a load balancer.
+    /// The clouds that rest during the attempt that begins. An edit ends that for all of them,
+    /// and a change of the Nodes for those on which the Service has a load balancer.
     pub fn resting(
         &self,
         uid: &ServiceUid,
@@ -72,7 +72,7 @@ impl CloudBackoff {
     pub fn failures(&self, uid: &ServiceUid, observed: &Observed) -> Vec<Arc<ReconcileError>> {
         let all = self.0.lock();
         let clouds = all.get(uid).into_iter().flat_map(|all| &all.clouds);
-        let left_out = clouds.filter(|(cloud, _)| is_unanswered(observed, cloud));
+        let left_out = clouds.filter(|(cloud, _)| observed.awaits(cloud));
         left_out.map(|(_, failure)| failure.error.clone()).collect()
     }
 
@@ -98,7 +98,7 @@ impl CloudBackoff {
         let before = before.map(|all| all.clouds).unwrap_or_default();
         // An error without a cloud may have ended the attempt before its calls.
         let is_kept = |cloud: &CloudName| {
-            is_unanswered(attempted.observed, cloud)
+            attempted.observed.awaits(cloud)
                 || attempted
                     .waiting
                     .contains(&Waiting::RepairSlot(cloud.clone()))
@@ -164,10 +164,6 @@ fn failure(error: &ReconcileError) -> Option<(CloudName, Requeue)> {
 /// Whether the delay of an error is that of its cloud.
 pub(super) fn is_of_cloud(error: &ReconcileError) -> bool {
     failure(error).is_some()
-}
-
-fn is_unanswered(observed: &Observed, cloud: &CloudName) -> bool {
-    matches!(observed.clouds.get(cloud), Some(CloudView::Unanswered))
 }
 
 fn has_load_balancer(observed: &Observed, cloud: &CloudName) -> bool {

@@ -53,9 +53,7 @@ fn is_held_up(waiting: &[Unfinished<'_>]) -> bool {
 
 /// The condition while nothing is known to fail; `None` as long as a cloud has not answered.
 fn serving(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Option<Readiness> {
-    let is_unanswered =
-        |cloud: &CloudName| matches!(observed.clouds.get(cloud), Some(CloudView::Unanswered));
-    if wanted.clouds.iter().any(is_unanswered) {
+    if wanted.clouds.iter().any(|cloud| observed.awaits(cloud)) {
         return None;
     }
     let without_nodes = without_nodes(wanted, observed);
@@ -77,11 +75,9 @@ pub fn corrected(
         ConditionReason::Unsupported,
         ConditionReason::Paused,
     ];
-    let is_it = |reason: &ConditionReason| before.is_some_and(|before| before.is_for(*reason));
-    of_the_user.iter().find(|reason| is_it(reason))?;
-    let clouds = observed.clouds.iter();
-    let awaited = clouds.filter(|(_, view)| matches!(view, CloudView::Unanswered));
-    let awaited: Vec<&str> = awaited.map(|(cloud, _)| cloud.as_str()).collect();
+    let before = before?;
+    of_the_user.iter().find(|reason| before.is_for(**reason))?;
+    let awaited: Vec<&str> = observed.awaited().map(CloudName::as_str).collect();
     let message = format!("Waiting for the answer of {}", awaited.join(", "));
     Some(Readiness::new(ConditionReason::Provisioning, message))
 }

@@ -102,11 +102,6 @@ pub fn emit_given_up(
     context.events.emit(&service.object, reason, note);
 }
 
-/// Emits the Events of the actions that succeeded.
-pub fn emit_applied(service: &ObservedService, result: &ApplyResult, context: &Context) {
-    emit_ended(service, &result.actions, &result.observed, context);
-}
-
 /// Emits the Events of actions that succeeded, perhaps after their attempt.
 pub fn emit_ended(
     service: &ObservedService,

@@ -16,7 +16,7 @@ use super::{MAX_DELAY, NodeSet, NodeSettings, QUIET, SetKey, hold_of, last_reada
 use crate::election::Role;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_object::Node;
-use crate::kubernetes::paged_list;
+use crate::kubernetes::reads;
 use crate::plan::node_choice::NodeChoice;
 use crate::plan::node_hold::{Held, NodeHold};
 
@@ -236,7 +236,7 @@ impl Judge {
     /// Compares looks with a live list and, a little later, with the watch.
     async fn look_again(&self, seen: &Looks) -> BTreeMap<SetKey, SecondLook> {
         let all = |second| seen.keys().map(|key| (key.clone(), second)).collect();
-        let live = match paged_list::list(&self.api, PAGE_DEADLINE).await {
+        let live = match reads::list(&self.api, PAGE_DEADLINE).await {
             Ok(live) => {
                 // As the watch reads them: an unreadable Node contradicts nothing.
                 let nodes = live.into_iter();

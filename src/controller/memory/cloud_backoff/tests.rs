@@ -3,9 +3,9 @@ use std::time::Duration;
 use super::*;
 use crate::cloud::{CloudError, ErrorKind, Operation, Verb};
 use crate::kubernetes::KubernetesError;
-use crate::plan::Backends;
 use crate::plan::kept::Unmet;
 use crate::plan::record::Record;
+use crate::plan::{Backends, CloudView};
 
 const SPEC: SpecHash = SpecHash::for_test(1);
 const NODES: u64 = 1;
