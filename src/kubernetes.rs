@@ -17,7 +17,7 @@
 //! - [`events`]: Events, with their closed set of reasons; [`request_slots`]: Service
 //!   requests before Events.
 //! - [`instrumented_client`]: the client for these requests, which counts them; `connection`:
-//!   its connections; [`error`]: their errors.
+//!   its connections; [`reads`]: reads made once; [`error`]: their errors.
 
 pub mod condition;
 mod connection;
@@ -33,6 +33,7 @@ pub mod node_object;
 pub mod node_watch;
 pub mod port_errors;
 pub mod pulse;
+pub mod reads;
 pub mod request_slots;
 pub mod service;
 pub mod service_cidrs;

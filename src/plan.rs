@@ -85,16 +85,8 @@ fn plan_release(release: Release, disposal: &Disposal, observed: &Observed) -> P
                 Ok(actions) => plan.actions.extend(actions),
                 Err(waiting) => _ = plan.waiting.insert(waiting),
             },
-            CloudView::NotConfigured => {
-                plan.waiting
-                    .insert(Waiting::CloudNotConfigured(cloud.clone()));
-            }
-            CloudView::Unreachable => {
-                plan.waiting
-                    .insert(Waiting::CloudUnreachable(cloud.clone()));
-            }
-            CloudView::Unanswered => {
-                plan.waiting.insert(Waiting::Unanswered(cloud.clone()));
+            CloudView::NotConfigured | CloudView::Unreachable | CloudView::Unanswered => {
+                plan.waiting.extend(view.unknown(cloud));
             }
         }
     }
@@ -149,12 +141,8 @@ fn plan_invalid(invalid: &Invalid, observed: &Observed) -> Plan {
                 let update = follow_nodes(&invalid.owner, cloud, found, observed);
                 plan.actions.extend(update);
             }
-            CloudView::Unreachable => {
-                plan.waiting
-                    .insert(Waiting::CloudUnreachable(cloud.clone()));
-            }
-            CloudView::Unanswered => {
-                plan.waiting.insert(Waiting::Unanswered(cloud.clone()));
+            CloudView::Unreachable | CloudView::Unanswered => {
+                plan.waiting.extend(view.unknown(cloud));
             }
             CloudView::Absent | CloudView::NameTaken | CloudView::NotConfigured => {}
         }
@@ -473,9 +461,10 @@ pub fn unready(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
         Some(CloudView::Present(found)) => not_serving(cloud, found),
         Some(CloudView::Absent) => Some(Waiting::Provisioning(cloud.clone())),
         Some(CloudView::NameTaken) => Some(Waiting::NameTaken(cloud.clone())),
-        Some(CloudView::NotConfigured) => Some(Waiting::CloudNotConfigured(cloud.clone())),
-        Some(CloudView::Unreachable) | None => Some(Waiting::CloudUnreachable(cloud.clone())),
-        Some(CloudView::Unanswered) => Some(Waiting::Unanswered(cloud.clone())),
+        Some(
+            view @ (CloudView::NotConfigured | CloudView::Unreachable | CloudView::Unanswered),
+        ) => view.unknown(cloud),
+        None => Some(Waiting::CloudUnreachable(cloud.clone())),
     };
     wanted.clouds.iter().filter_map(reason).collect()
 }
@@ -493,14 +482,8 @@ fn leftovers(wanted: &Wanted, observed: &Observed, waiting: &mut BTreeSet<Waitin
             CloudView::Present(found)
                 if observed.also_on(&wanted.clouds, cloud, found).is_some() => {}
             CloudView::Present(found) => actions.extend(delete(cloud, found)),
-            CloudView::NotConfigured => {
-                waiting.insert(Waiting::CloudNotConfigured(cloud.clone()));
-            }
-            CloudView::Unreachable => {
-                waiting.insert(Waiting::CloudUnreachable(cloud.clone()));
-            }
-            CloudView::Unanswered => {
-                waiting.insert(Waiting::Unanswered(cloud.clone()));
+            CloudView::NotConfigured | CloudView::Unreachable | CloudView::Unanswered => {
+                waiting.extend(view.unknown(cloud));
             }
         }
     }

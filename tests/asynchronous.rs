@@ -90,6 +90,8 @@ async fn an_edit_meanwhile_is_sent_and_the_last_one_counts() -> Result<()> {
             Ok(sent.iter().any(is_it).then_some(()))
         })
         .await?;
+        // The cloud has the call before the Service says so: `Ready` is true until then.
+        test.until_reason("web", "Provisioning").await?;
     }
     test.until_ready("web").await?;
     let found = test.cloud1.inventory().pop().context("a load balancer")?;

@@ -10,10 +10,11 @@ use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
 
 /// Every check of a replica that runs, in this order.
-const LIVE: [&str; 13] = [
+const LIVE: [&str; 14] = [
     "ping",
     "admin-server",
     "role",
+    "service-cidrs",
     "finalizer-races",
     "event-writer",
     "node-watch",

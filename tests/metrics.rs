@@ -12,7 +12,8 @@ use testbed::cloud::{Code, Failure, Fault, FaultKind, Plant, Verb};
 use testbed::{Environment, Replica};
 
 /// All that a label may be called.
-const LABELS: [&str; 20] = [
+const LABELS: [&str; 21] = [
+    "capability",
     "change",
     "cloud",
     "code",

@@ -27,7 +27,8 @@ async fn sctp_goes_to_clouds_that_tell_it_and_is_unsupported_elsewhere() -> Resu
     let test = Environment::own("ports-sctp").await?.with_node().await?;
     test.cloud2.set_capabilities(Some(Capabilities::all()));
     let _replica = test.sole_replica().await?;
-    let ports = json!([port("a", "TCP", 80), port("b", "SCTP", 81)]);
+    // Beside a port that works it would be an error of that port alone.
+    let ports = json!([port("a", "SCTP", 80), port("b", "SCTP", 81)]);
     let service = test.service("web").provider("cloud1");
     service.field("ports", ports).create().await?;
     let message = test.until_reason("web", "Unsupported").await?;
@@ -43,7 +44,7 @@ async fn sctp_goes_to_clouds_that_tell_it_and_is_unsupported_elsewhere() -> Resu
     test.annotate("web", &[("provider", Some("cloud2"))])
         .await?;
     test.until_ready("web").await?;
-    ensure!(listeners(&test.cloud2) == [(Protocol::Tcp, 80), (Protocol::Sctp, 81)]);
+    ensure!(listeners(&test.cloud2) == [(Protocol::Sctp, 80), (Protocol::Sctp, 81)]);
     ensure!(test.cloud2.mutations().len() == 1, "in one call");
     Ok(())
 }

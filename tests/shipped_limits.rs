@@ -22,7 +22,8 @@ const LATER: Duration = Duration::from_secs(600);
 /// Requests that are sent at a time.
 const IN_FLIGHT: usize = 32;
 
-/// Services that are none of ours, with as many bytes of annotations as the API takes.
+/// Services that are none of ours, with as many bytes of annotations as the API takes, or of
+/// source ranges.
 const JUNK: usize = 400;
 const JUNK_BYTES: usize = 250_000;
 
@@ -134,11 +135,19 @@ async fn the_limit_holds_beside_large_services_of_others() -> Result<()> {
     node.create(&test.client()).await?;
     let mut running = Replica::start(limited(&test, "running")?).await?;
     let text = "x".repeat(JUNK_BYTES);
+    let ranges: Vec<String> = (0..JUNK_BYTES / "\"10.255.255.255/32\",".len())
+        .map(|number| format!("10.{}.{}.0/32", number / 256, number % 256))
+        .collect();
     each(JUNK, async |index| {
         let junk = test.service(&format!("junk-{index}")).without("enable");
-        let junk = junk.field("type", json!("ExternalName"));
-        let junk = junk.field("externalName", json!("junk.example"));
-        let junk = junk.annotation("example.com/text", &text);
+        let junk = match index % 4 {
+            0 => junk.field("loadBalancerSourceRanges", json!(ranges)),
+            1 => junk.annotation(&format!("{}/text", test.prefix), &text),
+            _ => junk
+                .field("type", json!("ExternalName"))
+                .field("externalName", json!("junk.example"))
+                .annotation("example.com/text", &text),
+        };
         junk.create().await.map(drop)
     })
     .await?;

@@ -220,8 +220,9 @@ impl Performance<'_> {
                 return;
             };
             self.progress.ended(&lane, end, self.executor);
-            let actions = self.progress.actions.drain(..);
-            events::emit_left(service, actions, context);
+            let actions = std::mem::take(&mut self.progress.actions);
+            let observed = self.progress.execution.observed();
+            events::emit_ended(service, &actions, observed, context);
             let Lane::Cloud(cloud) = &lane else {
                 continue;
             };

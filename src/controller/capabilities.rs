@@ -28,11 +28,20 @@ const DOUBT_PAUSE: Duration = Duration::from_secs(10);
 /// Asks the cloud at intervals, and when it is in doubt. The first question is the caller's.
 pub async fn follow(name: &CloudName, cloud: &CloudHandle, interval: Duration, context: &Context) {
     let pause = DOUBT_PAUSE.min(interval);
+    let mut again = pause;
     loop {
         sleep(pause).await;
-        let left = spread(interval).saturating_sub(pause);
+        // Services wait for the first answer.
+        let next = if context.known_clouds().untold.contains(name) {
+            let next = again;
+            again = again.saturating_mul(2).min(interval);
+            next
+        } else {
+            again = pause;
+            spread(interval)
+        };
         tokio::select! {
-            () = sleep(left) => {}
+            () = sleep(next.saturating_sub(pause)) => {}
             () = cloud.doubt.notified() => {}
         }
         ask(name, cloud, context).await;
@@ -42,7 +51,12 @@ pub async fn follow(name: &CloudName, cloud: &CloudHandle, interval: Duration, c
 /// Asks the cloud, and queues the Services that the answer concerns.
 pub async fn ask(name: &CloudName, cloud: &CloudHandle, context: &Context) {
     let (capabilities, quota) = match cloud.client.capabilities().await {
-        Ok(told) => cloud.told(told),
+        Ok(told) if cloud.is_credible(told.as_ref()) => cloud.told(told),
+        Ok(_) => {
+            tracing::warn!(cloud = %name, "the cloud, which has told what it can do, does not know the question any more; it is asked once more, and until then what it told last counts");
+            cloud.doubt.notify_one();
+            return;
+        }
         Err(error) => {
             tracing::warn!(cloud = %name, %error, "the cloud did not tell what it can do; what it told last counts");
             return;
@@ -115,8 +129,5 @@ fn names(service: &Service, cloud: &CloudName, context: &Context) -> bool {
 fn is_unexplained(service: &Service, context: &Context) -> bool {
     let waits = [ConditionReason::Unsupported, ConditionReason::SyncFailed];
     let condition = condition::find(service, context.metadata_keys.condition());
-    condition.is_some_and(|condition| {
-        let is = |reason: ConditionReason| condition.reason == <&str>::from(reason);
-        waits.into_iter().any(is)
-    })
+    condition.is_some_and(|condition| waits.iter().any(|reason| condition.is_for(*reason)))
 }

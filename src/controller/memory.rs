@@ -15,7 +15,7 @@ pub mod per_service;
 pub mod repairs;
 pub mod requeue;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::attempt::SpecHash;
@@ -84,30 +84,31 @@ impl Memory {
         }
     }
 
-    /// Keeps for the next attempt what this one has shown.
-    pub fn set_unmet(&self, uid: &ServiceUid, unmet: Unmet) {
-        let Unmet {
-            under_way,
-            kept,
-            given_up: _,
-        } = unmet;
-        if under_way.is_empty() && kept.is_empty() {
-            self.unmet.forget(uid);
-            return;
-        }
-        let unmet = Unmet {
-            under_way,
-            kept,
-            ..Unmet::default()
-        };
-        self.unmet.insert(uid, unmet);
+    /// Keeps for the next attempt what this one has shown. What calls that it awaits have shown
+    /// meanwhile stays.
+    pub fn set_unmet(&self, uid: &ServiceUid, unmet: Unmet, awaited: &BTreeSet<CloudName>) {
+        self.change_unmet(uid, |known| {
+            let before = std::mem::replace(known, unmet);
+            for cloud in awaited {
+                known.replace(cloud, &before);
+            }
+        });
     }
 
     /// Keeps what a call that was left behind has shown of its cloud.
     pub fn learn_unmet(&self, uid: &ServiceUid, cloud: &CloudName, shown: &Unmet) {
-        let mut unmet = self.unmet.get(uid).unwrap_or_default();
-        unmet.replace(cloud, shown);
-        self.set_unmet(uid, unmet);
+        self.change_unmet(uid, |known| known.replace(cloud, shown));
+    }
+
+    fn change_unmet(&self, uid: &ServiceUid, change: impl FnOnce(&mut Unmet)) {
+        let mut all = self.unmet.lock();
+        let mut unmet = all.remove(uid).unwrap_or_default();
+        change(&mut unmet);
+        // Those are in `repairs`.
+        unmet.given_up.clear();
+        if unmet != Unmet::default() {
+            all.insert(uid.clone(), unmet);
+        }
     }
 
     /// Drops the state of a deleted Service.

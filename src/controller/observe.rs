@@ -62,9 +62,9 @@ pub fn observe_service(watched: Arc<Service>, context: &Context) -> Result<Obser
     if let Some(delay) = delay(&view, spec_hash, version, context) {
         return Err(Skip::For(delay));
     }
-    let no_nodes = <&str>::from(ConditionReason::NoEligibleNodes);
-    let was_ready = condition
-        .is_some_and(|condition| condition.status == "True" || condition.reason == no_nodes);
+    let was_ready = condition.is_some_and(|condition| {
+        condition.status == "True" || condition.is_for(ConditionReason::NoEligibleNodes)
+    });
     let unmet = memory.unmet(&view.uid, spec_hash);
     let is_edited = memory.drift.is_edited(&view.uid, spec_hash);
     Ok(ObservedService {

@@ -47,7 +47,7 @@ pub async fn report(
     if has_changed {
         traces::begin();
     }
-    events::emit_applied(service, &result, context);
+    events::emit_ended(service, &result.actions, &result.observed, context);
     if let Some(readiness) = readiness.as_ref().filter(|_| has_changed) {
         events::emit_condition_change(service, readiness, context);
     }
@@ -105,7 +105,8 @@ fn remember(service: &ObservedService, result: &ApplyResult, context: &Context) 
     };
     unmet.kept.retain(|cloud, _| is_there(cloud));
     unmet.under_way.retain(|cloud, _| is_there(cloud));
-    memory.set_unmet(uid, unmet);
+    let awaited = result.observed.awaited().cloned().collect();
+    memory.set_unmet(uid, unmet, &awaited);
     // Without an error the status has what the plan wanted to publish.
     if result.errors.is_empty() && matches!(service.desired, Desired::Managed(_)) {
         memory
@@ -127,7 +128,10 @@ fn condition_to_set(
     // not emit another Event or rewrite the condition.
     let failure = result.failures().find(|error| !error.is_superseded());
     let failure = failure.map(ReconcileError::fingerprint);
-    let may_be_set = context.memory.event_dedup.record_failure(service, failure)
+    // While an answer is awaited, the failure before it is not over.
+    let is_open = failure.is_none() && result.observed.awaited().next().is_some();
+    let may_be_set = is_open
+        || context.memory.event_dedup.record_failure(service, failure)
         || before.is_none_or(|before| before.status == "True");
     // A superseded attempt may have created a load balancer that is in no record
     // yet; the Service must not be reported as ready.
@@ -138,6 +142,7 @@ fn condition_to_set(
         result.unfinished(),
         keys.prefix(),
     )
+    .or_else(|| condition::corrected(&service.desired, &result.observed, before))
     .filter(|_| may_be_set && !superseded);
     let has_changed = readiness
         .as_ref()

@@ -72,7 +72,7 @@ impl Readiness {
     /// Whether the condition already has this content.
     pub fn matches(&self, condition: &Condition) -> bool {
         condition.status == self.status()
-            && condition.reason == <&str>::from(self.reason)
+            && condition.is_for(self.reason)
             && condition.message == self.message
     }
 
@@ -85,6 +85,11 @@ impl Readiness {
 }
 
 impl Condition {
+    /// Whether it has this reason.
+    pub fn is_for(&self, reason: ConditionReason) -> bool {
+        self.reason == <&str>::from(reason)
+    }
+
     /// A condition with this content; the transition time is that of `before` if the status
     /// is the same.
     pub fn with_status(

@@ -235,6 +235,11 @@ fn number(
             if set == before {
                 continue;
             }
+            has_changed = true;
+            // The counts alone are for metrics: no load balancer needs other back ends.
+            if set.has_back_ends_of(before) {
+                continue;
+            }
         }
         *version += 1;
         set.version = *version;

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use http::Request;
 use ipnet::IpNet;
 use kube::Client;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use super::reads;
 use crate::cloud::ClusterRanges;
 use crate::election::Role;
 use crate::error_chain::with_causes;
@@ -39,19 +39,13 @@ impl ServiceCidrs {
 
     /// Reads them once.
     pub async fn read(&mut self) {
-        let request = Request::get(URL).body(Vec::new());
-        let answer = async {
-            let request = request.map_err(kube::Error::HttpError)?;
-            self.client.request::<Value>(request).await
-        };
-        let why = match timeout(DEADLINE, answer).await {
-            Ok(Ok(list)) => return self.ranges.set(ranges(&list)),
-            Ok(Err(error)) => with_causes(&error),
-            Err(_) => format!("no answer within {DEADLINE:?}"),
+        let error = match reads::get(&self.client, URL, DEADLINE).await {
+            Ok(list) => return self.ranges.set(ranges(&list)),
+            Err(error) => with_causes(&error),
         };
         if !std::mem::replace(&mut self.has_said, true) {
             tracing::warn!(
-                error = why,
+                error,
                 "the ServiceCIDRs of the cluster cannot be read (Kubernetes before 1.33, or deploy/rbac.yaml is older than this program); set serviceCidrs, so that no cloud may claim an address of the cluster's own Services"
             );
         }
@@ -85,7 +79,7 @@ mod tests {
     use std::convert::Infallible;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use http::Response;
+    use http::{Request, Response};
     use kube::client::Body;
     use serde_json::json;
 

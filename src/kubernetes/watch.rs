@@ -14,9 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync;
 use tokio::time::{Instant, sleep};
 
-/// The objects in a page of a list. kube-client holds the text of a page twice while it reads
-/// it: of the largest objects that etcd takes (1.5 MiB), 10 are 30 MiB.
-const PAGE_SIZE: u32 = 10;
+use super::reads::PAGE_SIZE;
 
 /// The first pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(800);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::action::{Action, Outcome};
+use super::action::{Action, Outcome, Waiting};
 use super::kept::{self, Kept, UnderWay, Unmet};
 use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use super::naming::{CloudName, LoadBalancerId};
@@ -47,6 +47,19 @@ pub enum CloudView {
     /// The answer to a call is still awaited: the state of the load balancer is unknown, and
     /// no other call is made meanwhile.
     Unanswered,
+}
+
+impl CloudView {
+    /// Why nothing is known of what this cloud has; `None` if it has shown it.
+    pub(super) fn unknown(&self, cloud: &CloudName) -> Option<Waiting> {
+        let waiting = match self {
+            Self::Absent | Self::Present(_) | Self::NameTaken => return None,
+            Self::NotConfigured => Waiting::CloudNotConfigured,
+            Self::Unreachable => Waiting::CloudUnreachable,
+            Self::Unanswered => Waiting::Unanswered,
+        };
+        Some(waiting(cloud.clone()))
+    }
 }
 
 /// The Nodes that may serve as back ends.
@@ -292,6 +305,18 @@ impl Observed {
         let Publication { record, ingress } = publication;
         let has_id = |id: &LoadBalancerId| self.record.ids().any(|own| own == id);
         !record.ids().all(has_id) || !ingress.iter().all(|address| self.ingress.contains(address))
+    }
+
+    /// The clouds that have not answered yet.
+    pub fn awaited(&self) -> impl Iterator<Item = &CloudName> {
+        let views = self.clouds.iter();
+        let awaited = views.filter(|(_, view)| matches!(view, CloudView::Unanswered));
+        awaited.map(|(cloud, _)| cloud)
+    }
+
+    /// Whether this cloud has not answered yet.
+    pub fn awaits(&self, cloud: &CloudName) -> bool {
+        matches!(self.clouds.get(cloud), Some(CloudView::Unanswered))
     }
 
     /// This state as it is known while calls to these clouds are under way.

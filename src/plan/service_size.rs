@@ -23,8 +23,9 @@ pub const REQUESTED_IP: usize = 64;
 /// room for four annotations of each of 200 ports.
 pub const ANNOTATIONS: usize = 64 << 10;
 
-/// What is kept in bytes of a value of an annotation, if all are too large.
-const KEPT_VALUE: usize = 1 << 10;
+/// What is kept in bytes of a value of an annotation, if all are too large. More than any
+/// valid value has, so that a value that is cut stays invalid.
+const KEPT_VALUE: usize = (1 << 10) + 1;
 /// The same for the record: it tells on which clouds load balancers may be, so that nothing
 /// may be missing from one that a controller wrote.
 const KEPT_RECORD: usize = 8 << 10;

@@ -70,7 +70,8 @@ async fn pages_without_end_fail_the_list() {
 #[tokio::test]
 async fn load_balancers_that_fill_the_memory_fail_the_list() {
     let mut fat = item("fat");
-    fat["spec"] = json!("x".repeat(4 << 20));
+    // As much as one may have.
+    fat["spec"] = json!("x".repeat(150 << 10));
     let (edge, _) = endless(fat.to_string()).await;
     let error = list(&edge).await.expect_err("too much");
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use axum::body::Bytes;
 use kube::ResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use testbed::environment::{SOON, addresses};
 use testbed::nodes::{create_node, delete_node};
 use testbed::{Environment, Replica, eventually};
@@ -28,6 +28,26 @@ async fn start_in(test: &Environment) -> Result<(OddCloud, Replica)> {
     options.extra_args.push("--leader-elect=false".into());
     let replica = Replica::start(options).await?;
     Ok((cloud, replica))
+}
+
+/// Changes every load balancer that an answer shows with all its values.
+fn for_each_shown(answer: &mut Value, change: impl Fn(&mut Value)) {
+    let is_whole = |shown: &&mut Value| !shown["bandwidth"].is_null();
+    Some(&mut *answer)
+        .into_iter()
+        .filter(is_whole)
+        .for_each(&change);
+    let items = answer["items"].as_array_mut();
+    let items = items.into_iter().flatten();
+    items.filter(is_whole).for_each(change);
+}
+
+async fn until_ten_further_lists(cloud: &OddCloud) -> Result<()> {
+    let lists = cloud.calls("list").len();
+    eventually("ten further lists", SOON, async || {
+        Ok((cloud.calls("list").len() > lists + 10).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test]
@@ -152,18 +172,10 @@ async fn a_value_in_the_spelling_of_the_cloud_is_told_of_once_and_is_no_drift() 
     let quick = "driftInterval: 300ms\nsweepInterval: 300ms";
     let (test, cloud, replica) = start("odd-spelling", quick).await?;
     cloud.answer(|_, _, mut good| {
-        let spell = |found: &mut serde_json::Value| {
-            if !found["bandwidth"].is_null() {
-                found["bandwidth"] = json!("5 Mbit/s");
-                found["sourceRanges"] = json!(["2001:DB8::/32"]);
-            }
-        };
-        spell(&mut good);
-        good["items"]
-            .as_array_mut()
-            .into_iter()
-            .flatten()
-            .for_each(spell);
+        for_each_shown(&mut good, |found| {
+            found["bandwidth"] = json!("5 Mbit/s");
+            found["sourceRanges"] = json!(["2001:DB8::/32"]);
+        });
         Bytes::from(good.to_string())
     });
     let ranges = json!(["2001:db8::/32"]);
@@ -181,12 +193,9 @@ async fn a_value_in_the_spelling_of_the_cloud_is_told_of_once_and_is_no_drift() 
     let told = test
         .until("web", "the difference to be told", is_told)
         .await?;
-    let (lists, updates) = (cloud.calls("list").len(), cloud.calls("update").len());
+    let updates = cloud.calls("update").len();
     ensure!(updates == 1, "{updates} updates");
-    eventually("ten further lists", SOON, async || {
-        Ok((cloud.calls("list").len() > lists + 10).then_some(()))
-    })
-    .await?;
+    until_ten_further_lists(&cloud).await?;
     ensure!(cloud.calls("update").len() == 1, "no further update");
     ensure!(test.events("web", "LoadBalancerDrifted").await?.is_empty());
     ensure!(test.get("web").await?.resource_version() == told.resource_version());
@@ -200,14 +209,7 @@ async fn a_value_that_a_slow_cloud_keeps_its_own_way_is_asked_for_once() -> Resu
     let quick = "driftInterval: 300ms\nsweepInterval: 300ms";
     let (test, cloud, _replica) = start("odd-slow-kept", quick).await?;
     cloud.answer(|_, _, mut good| {
-        let keep = |found: &mut serde_json::Value| {
-            if !found["bandwidth"].is_null() {
-                found["bandwidth"] = json!("5M");
-            }
-        };
-        keep(&mut good);
-        let items = good["items"].as_array_mut();
-        items.into_iter().flatten().for_each(keep);
+        for_each_shown(&mut good, |found| found["bandwidth"] = json!("5M"));
         Bytes::from(good.to_string())
     });
     cloud.slow_down("update", Duration::from_millis(1_500));
@@ -226,11 +228,7 @@ async fn a_value_that_a_slow_cloud_keeps_its_own_way_is_asked_for_once() -> Resu
     };
     test.until("web", "the difference to be told", is_told)
         .await?;
-    let lists = cloud.calls("list").len();
-    eventually("ten further lists", SOON, async || {
-        Ok((cloud.calls("list").len() > lists + 10).then_some(()))
-    })
-    .await?;
+    until_ten_further_lists(&cloud).await?;
     let updates = cloud.calls("update").len();
     ensure!(updates == 1, "no further update: {updates}");
     Ok(())
@@ -241,14 +239,7 @@ async fn a_value_that_a_terse_cloud_keeps_its_own_way_is_no_drift() -> Result<()
     let quick = "driftInterval: 300ms\nsweepInterval: 300ms";
     let (test, cloud, replica) = start("odd-terse-kept", quick).await?;
     cloud.answer(|verb, _, mut good| {
-        let keep = |found: &mut serde_json::Value| {
-            if !found["bandwidth"].is_null() {
-                found["bandwidth"] = json!("5M");
-            }
-        };
-        keep(&mut good);
-        let items = good["items"].as_array_mut();
-        items.into_iter().flatten().for_each(keep);
+        for_each_shown(&mut good, |found| found["bandwidth"] = json!("5M"));
         match verb {
             "update" => Bytes::from(r#"{"err": ""}"#),
             _ => Bytes::from(good.to_string()),
@@ -264,11 +255,7 @@ async fn a_value_that_a_terse_cloud_keeps_its_own_way_is_no_drift() -> Result<()
     };
     test.until("web", "the difference to be told", is_told)
         .await?;
-    let lists = cloud.calls("list").len();
-    eventually("ten further lists", SOON, async || {
-        Ok((cloud.calls("list").len() > lists + 10).then_some(()))
-    })
-    .await?;
+    until_ten_further_lists(&cloud).await?;
     let updates = cloud.calls("update").len();
     ensure!(updates == 1, "no further update: {updates}");
     ensure!(replica.total("mycloud_lb_drift_total").await? == 0.0);

@@ -209,3 +209,15 @@ async fn most_nodes_that_are_excluded_for_long_go() -> Result<()> {
     test.until_ready("one").await?;
     ensure_never_emptied(&test)
 }
+
+/// The list that confirms the loss has more than one page.
+#[tokio::test]
+async fn most_of_a_dozen_nodes_leave_once_a_list_has_confirmed_it() -> Result<()> {
+    let (test, _replica) = served("nodes-dozen", SHORT, 12).await?;
+    let client = test.client();
+    for number in 1..=11 {
+        label_node(&client, &format!("n{number}"), EXCLUDE, Some("")).await?;
+    }
+    until_back_ends(&test, [ip(12)]).await?;
+    ensure_never_emptied(&test)
+}

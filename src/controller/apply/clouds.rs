@@ -128,17 +128,12 @@ impl Executor<'_> {
         if cloud.inventory.is_shown(&found.id) {
             return Ok(());
         }
-        let owner = self.service.view.owner(&self.context.cluster);
-        match self.query_by_id(name, &found.id, priority).await? {
-            Some(shown) if shown.belongs_to(&owner) => {
-                cloud.inventory.record(shown);
-                Ok(())
-            }
-            _ => {
-                cloud.inventory.forget(&found.id);
-                Err(ReconcileError::Changed.into())
-            }
-        }
+        let Some(shown) = self.ours_now(name, &found.id, priority).await? else {
+            cloud.inventory.forget(&found.id);
+            return Err(ReconcileError::Changed.into());
+        };
+        cloud.inventory.record(shown);
+        Ok(())
     }
 
     /// Deletes a load balancer after a query has shown that it is still ours: the
@@ -149,14 +144,9 @@ impl Executor<'_> {
         id: &LoadBalancerId,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
-        let owner = self.service.view.owner(&self.context.cluster);
-        match cloud.client.query(Which::Id(id), Priority::User).await? {
-            None => return Ok(Outcome::Done),
-            Some(live) if live.belongs_to(&owner) => {}
-            Some(_) => {
-                cloud.inventory.forget(id);
-                return Err(ReconcileError::Changed.into());
-            }
+        let live = self.ours_now(name, id, Priority::User).await?;
+        if live.is_none() {
+            return Ok(Outcome::Done);
         }
         let permit = self.leadership.permit()?;
         cloud.client.delete(&permit, id).await?;
@@ -172,19 +162,14 @@ impl Executor<'_> {
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let owner = self.service.view.owner(&self.context.cluster);
-        let is_ours = |found: &LoadBalancer| found.belongs_to(&owner);
         cloud.inventory.forget(id);
-        match self.query_by_id(name, id, Priority::User).await? {
-            Some(live) if is_ours(&live) => {}
-            _ => return Err(ReconcileError::Changed.into()),
-        }
+        let live = self.ours_now(name, id, Priority::User).await?;
+        live.ok_or(ReconcileError::Changed)?;
         let permit = self.leadership.permit()?;
-        cloud.client.release(&permit, id, &owner).await?;
-        if self
-            .query_by_id(name, id, Priority::User)
-            .await?
-            .is_some_and(|live| is_ours(&live))
-        {
+        let released = cloud.client.release(&permit, id, &owner).await;
+        released.inspect_err(|error| doubt(cloud, error))?;
+        let live = self.query_by_id(name, id, Priority::User).await?;
+        if live.is_some_and(|live| live.belongs_to(&owner)) {
             let operation = Operation {
                 cloud: name.clone(),
                 verb: Verb::Release,
@@ -227,6 +212,25 @@ impl Executor<'_> {
         Ok(())
     }
 
+    /// What the cloud itself shows of a load balancer of this Service now; `None` if it is gone.
+    ///
+    /// # Errors
+    /// The query failed, or the load balancer is not ours any more.
+    async fn ours_now(
+        &self,
+        name: &CloudName,
+        id: &LoadBalancerId,
+        priority: Priority,
+    ) -> Result<Option<LoadBalancer>, ReconcileError> {
+        let owner = self.service.view.owner(&self.context.cluster);
+        let live = self.query_by_id(name, id, priority).await?;
+        if live.as_ref().is_some_and(|live| !live.belongs_to(&owner)) {
+            self.cloud(name)?.inventory.forget(id);
+            return Err(ReconcileError::Changed);
+        }
+        Ok(live)
+    }
+
     async fn query_by_id(
         &self,
         name: &CloudName,
@@ -243,8 +247,7 @@ impl Executor<'_> {
         id: &LoadBalancerId,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
-        let found = cloud.client.query(Which::Id(id), Priority::User).await?;
-        match found {
+        match self.query_by_id(name, id, Priority::User).await? {
             None => {
                 cloud.inventory.forget(id);
                 Ok(Outcome::Done)

@@ -14,7 +14,7 @@ use crate::controller::attempt::SpecHash;
 use crate::controller::error::ReconcileError;
 use crate::plan::load_balancer::State;
 use crate::plan::naming::{CloudName, ServiceUid};
-use crate::plan::{CloudView, Observed, Waiting};
+use crate::plan::{Observed, Waiting};
 
 /// An attempt that ended.
 #[derive(Clone, Copy)]
@@ -34,6 +34,8 @@ struct Failure {
     /// another update, which does not wait.
     nodes: Option<u64>,
     not_before: Instant,
+    /// Whether the attempt under way goes on without the cloud. Its rest may end meanwhile.
+    rests: bool,
 }
 
 struct Failures {
@@ -46,29 +48,31 @@ struct Failures {
 pub struct CloudBackoff(PerService<Failures>);
 
 impl CloudBackoff {
-    /// The clouds that rest. An edit ends that for all of them, and a change of the Nodes
-    /// for those on which the Service has a load balancer.
+    /// The clouds that rest during the attempt that begins. An edit ends that for all of them,
+    /// and a change of the Nodes for those on which the Service has a load balancer.
     pub fn resting(
         &self,
         uid: &ServiceUid,
         spec_hash: SpecHash,
         nodes: u64,
     ) -> BTreeSet<CloudName> {
-        let all = self.0.lock();
-        let failures = all.get(uid).filter(|all| all.spec_hash == spec_hash);
+        let mut all = self.0.lock();
+        let failures = all.get_mut(uid).filter(|all| all.spec_hash == spec_hash);
         let now = Instant::now();
-        let clouds = failures.into_iter().flat_map(|all| &all.clouds);
-        let resting = clouds.filter(|(_, failure)| {
-            failure.not_before > now && failure.nodes.is_none_or(|before| before == nodes)
+        let clouds = failures.into_iter().flat_map(|all| &mut all.clouds);
+        let resting = clouds.filter_map(|(cloud, failure)| {
+            failure.rests =
+                failure.not_before > now && failure.nodes.is_none_or(|before| before == nodes);
+            failure.rests.then(|| cloud.clone())
         });
-        resting.map(|(cloud, _)| cloud.clone()).collect()
+        resting.collect()
     }
 
     /// The last failures of the clouds without which an attempt goes on.
     pub fn failures(&self, uid: &ServiceUid, observed: &Observed) -> Vec<Arc<ReconcileError>> {
         let all = self.0.lock();
         let clouds = all.get(uid).into_iter().flat_map(|all| &all.clouds);
-        let left_out = clouds.filter(|(cloud, _)| is_unanswered(observed, cloud));
+        let left_out = clouds.filter(|(cloud, _)| observed.awaits(cloud));
         left_out.map(|(_, failure)| failure.error.clone()).collect()
     }
 
@@ -94,7 +98,7 @@ impl CloudBackoff {
         let before = before.map(|all| all.clouds).unwrap_or_default();
         // An error without a cloud may have ended the attempt before its calls.
         let is_kept = |cloud: &CloudName| {
-            is_unanswered(attempted.observed, cloud)
+            attempted.observed.awaits(cloud)
                 || attempted
                     .waiting
                     .contains(&Waiting::RepairSlot(cloud.clone()))
@@ -109,8 +113,11 @@ impl CloudBackoff {
         let mut clouds = before;
         clouds.retain(|cloud, _| is_kept(cloud));
         let now = Instant::now();
-        let resting = clouds.values().filter(|failure| failure.not_before > now);
-        let resting = resting.map(|failure| Requeue::Slot(failure.not_before - now));
+        let resting = clouds
+            .values()
+            .filter(|failure| failure.rests || failure.not_before > now);
+        let resting =
+            resting.map(|failure| Requeue::Slot(failure.not_before.saturating_duration_since(now)));
         let mut delays: Vec<Requeue> = resting.collect();
         for error in errors {
             let Some((cloud, delay)) = failure(&error) else {
@@ -124,6 +131,7 @@ impl CloudBackoff {
                 count: count.saturating_add(1),
                 nodes: has_load_balancer(attempted.observed, &cloud).then_some(attempted.nodes),
                 not_before: now + rest,
+                rests: false,
             };
             clouds.insert(cloud, failure);
         }
@@ -156,10 +164,6 @@ fn failure(error: &ReconcileError) -> Option<(CloudName, Requeue)> {
 /// Whether the delay of an error is that of its cloud.
 pub(super) fn is_of_cloud(error: &ReconcileError) -> bool {
     failure(error).is_some()
-}
-
-fn is_unanswered(observed: &Observed, cloud: &CloudName) -> bool {
-    matches!(observed.clouds.get(cloud), Some(CloudView::Unanswered))
 }
 
 fn has_load_balancer(observed: &Observed, cloud: &CloudName) -> bool {

@@ -233,14 +233,9 @@ impl RequeuePolicy {
                 (wait, attempts, conflicts.saturating_add(1))
             }
             (None, Some(slot)) => (slot, attempts, 0),
+            // The counts stay, and no delay of before does.
             (None, None) if awaits_answer => {
-                let entry = Entry {
-                    input,
-                    attempts,
-                    conflicts,
-                    not_before: Instant::now(),
-                };
-                self.0.insert(uid, entry);
+                self.set(uid, input, (attempts, conflicts), Duration::ZERO);
                 return None;
             }
             (None, None) => {
@@ -249,6 +244,17 @@ impl RequeuePolicy {
             }
         };
         let wait = wait.min(LONGEST);
+        self.set(uid, input, (attempts, conflicts), wait);
+        Some(wait)
+    }
+
+    fn set(
+        &self,
+        uid: &ServiceUid,
+        input: AttemptInput,
+        (attempts, conflicts): (u32, u32),
+        wait: Duration,
+    ) {
         let entry = Entry {
             input,
             attempts,
@@ -256,7 +262,6 @@ impl RequeuePolicy {
             not_before: Instant::now() + wait,
         };
         self.0.insert(uid, entry);
-        Some(wait)
     }
 
     pub fn forget(&self, uid: &ServiceUid) {

@@ -124,7 +124,15 @@ async fn dispose_on(
         Err(error) => {
             let reason = Unfinished::Failed(&error).reason();
             traces::fail(reason.as_str(), error.to_string());
-            tracing::warn!(cloud = %name, service, %error, "failed to delete the load balancer of a Service that was removed despite its finalizer; the sweep will retry");
+            let outcome = match retains {
+                false => {
+                    "failed to delete the load balancer of a Service that was removed despite its finalizer; the sweep will retry"
+                }
+                true => {
+                    "failed to take the owner off the load balancer of a Service that was removed despite its finalizer; the sweep deletes it after orphanGracePeriod"
+                }
+            };
+            tracing::warn!(cloud = %name, service, %error, "{outcome}");
         }
     }
 }

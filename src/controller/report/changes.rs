@@ -396,11 +396,7 @@ fn standing(cloud: &CloudName, result: &ApplyResult, unfinished: &[Unfinished<'_
     if let None | Some(CloudView::Unreachable) = result.observed.clouds.get(cloud) {
         return Standing::Unknown;
     }
-    let is_unanswered = matches!(
-        result.observed.clouds.get(cloud),
-        Some(CloudView::Unanswered)
-    );
-    if is_unanswered && result.observed.record.get(cloud).is_some() {
+    if result.observed.awaits(cloud) && result.observed.record.get(cloud).is_some() {
         return Standing::Unknown;
     }
     let mut is_superseded = false;

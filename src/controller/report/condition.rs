@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cloud::ErrorKind;
 use crate::controller::error::{ReconcileError, Unfinished};
-use crate::kubernetes::condition::{ConditionReason, Readiness};
+use crate::kubernetes::condition::{Condition, ConditionReason, Readiness};
 use crate::plan::annotation::PAUSED;
 use crate::plan::capabilities::Feature;
 use crate::plan::excerpt;
@@ -53,13 +53,33 @@ fn is_held_up(waiting: &[Unfinished<'_>]) -> bool {
 
 /// The condition while nothing is known to fail; `None` as long as a cloud has not answered.
 fn serving(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Option<Readiness> {
-    let is_unanswered =
-        |cloud: &CloudName| matches!(observed.clouds.get(cloud), Some(CloudView::Unanswered));
-    if wanted.clouds.iter().any(is_unanswered) {
+    if wanted.clouds.iter().any(|cloud| observed.awaits(cloud)) {
         return None;
     }
     let without_nodes = without_nodes(wanted, observed);
     Some(without_nodes.unwrap_or_else(|| ready(wanted, observed, waiting)))
+}
+
+/// The condition of a Service whose clouds have not all answered, if the one `before` is about
+/// what its user has corrected since.
+pub fn corrected(
+    desired: &Desired,
+    observed: &Observed,
+    before: Option<&Condition>,
+) -> Option<Readiness> {
+    let Desired::Managed(_) = desired else {
+        return None;
+    };
+    let of_the_user = [
+        ConditionReason::InvalidConfiguration,
+        ConditionReason::Unsupported,
+        ConditionReason::Paused,
+    ];
+    let before = before?;
+    of_the_user.iter().find(|reason| before.is_for(**reason))?;
+    let awaited: Vec<&str> = observed.awaited().map(CloudName::as_str).collect();
+    let message = format!("Waiting for the answer of {}", awaited.join(", "));
+    Some(Readiness::new(ConditionReason::Provisioning, message))
 }
 
 /// A load balancer that was deleted and waits for its slot to be created again.

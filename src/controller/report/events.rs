@@ -102,29 +102,23 @@ pub fn emit_given_up(
     context.events.emit(&service.object, reason, note);
 }
 
-/// Emits the Events of the actions that succeeded.
-pub fn emit_applied(service: &ObservedService, result: &ApplyResult, context: &Context) {
+/// Emits the Events of actions that succeeded, perhaps after their attempt.
+pub fn emit_ended(
+    service: &ObservedService,
+    actions: &[Action],
+    observed: &Observed,
+    context: &Context,
+) {
     // An update that the cloud still carries out is complete when the condition says so.
     let is_complete = |action: &&Action| match action {
         Action::Update { cloud, .. } => {
-            let found = result.observed.load_balancer(cloud);
+            let found = observed.load_balancer(cloud);
             found.is_none_or(|found| found.state != State::Provisioning)
         }
         _ => true,
     };
-    let actions = result.actions.iter().filter(is_complete);
+    let actions = actions.iter().filter(is_complete);
     for (reason, note) in actions.filter_map(applied) {
-        context.events.emit(&service.object, reason, note);
-    }
-}
-
-/// Emits the Events of actions that ended after their attempt.
-pub fn emit_left(
-    service: &ObservedService,
-    actions: impl Iterator<Item = Action>,
-    context: &Context,
-) {
-    for (reason, note) in actions.filter_map(|action| applied(&action)) {
         context.events.emit(&service.object, reason, note);
     }
 }

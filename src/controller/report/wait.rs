@@ -26,8 +26,7 @@ pub async fn explain_wait(
     };
     // A failure stays: it would not be reported a second time.
     let condition = find(&service.object, context.metadata_keys.condition());
-    let explains_less =
-        |condition: &Condition| condition.reason == <&str>::from(ConditionReason::Provisioning);
+    let explains_less = |condition: &Condition| condition.is_for(ConditionReason::Provisioning);
     let readiness = match &service.desired {
         Desired::Managed(_) if condition.is_none_or(explains_less) => turn(clouds),
         // The first answers of the clouds are about to come, or are not waited for any longer.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::time::Duration;
 
-use kube::api::{Api, ListParams};
+use kube::api::Api;
 use kube::runtime::reflector::Store;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::seen::{Lens, Seen, Unusable};
 use super::unusable_addresses::UnusableAddresses;
@@ -16,11 +16,12 @@ use super::{MAX_DELAY, NodeSet, NodeSettings, QUIET, SetKey, hold_of, last_reada
 use crate::election::Role;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::node_object::Node;
+use crate::kubernetes::reads;
 use crate::plan::node_choice::NodeChoice;
 use crate::plan::node_hold::{Held, NodeHold};
 
-/// Time limit for the live list.
-const LIST_DEADLINE: Duration = Duration::from_secs(10);
+/// Time limit for a page of the live list.
+const PAGE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The Nodes, and what was lost of them.
 pub struct Judge {
@@ -235,16 +236,15 @@ impl Judge {
     /// Compares looks with a live list and, a little later, with the watch.
     async fn look_again(&self, seen: &Looks) -> BTreeMap<SetKey, SecondLook> {
         let all = |second| seen.keys().map(|key| (key.clone(), second)).collect();
-        let params = ListParams::default();
-        let live = match timeout(LIST_DEADLINE, self.api.list(&params)).await {
-            Ok(Ok(live)) => {
+        let live = match reads::list(&self.api, PAGE_DEADLINE).await {
+            Ok(live) => {
                 // As the watch reads them: an unreadable Node contradicts nothing.
-                let nodes = live.items.into_iter();
+                let nodes = live.into_iter();
                 let nodes = nodes.map(|node| last_readable(node, &self.store));
                 let nodes: Vec<Node> = nodes.collect();
                 self.looks(&Vec::from_iter(&nodes))
             }
-            Ok(Err(_)) | Err(_) => return all(SecondLook::Failed),
+            Err(_) => return all(SecondLook::Failed),
         };
         let agrees = |looks: &Looks| seen.iter().any(|(key, seen)| looks.get(key) == Some(seen));
         if !agrees(&live) {

@@ -15,7 +15,8 @@ use crate::plan::observed::SecondFamily;
 /// The back ends of one choice of Nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeSet {
-    /// Greater than that of every set before, whatever the choice.
+    /// Greater than that of every set before, whatever the choice. The same as long as the
+    /// back ends are.
     pub version: u64,
     /// `None` for one that nobody follows.
     pub changed_at: Option<Instant>,
@@ -62,6 +63,11 @@ impl NodeSet {
     /// Sets what follows from the families.
     pub(super) fn join(&mut self) {
         self.both = self.v4.addresses.joined(&self.v6.addresses);
+    }
+
+    /// Whether every Service has the same back ends with this set.
+    pub(super) fn has_back_ends_of(&self, other: &Self) -> bool {
+        self.v4 == other.v4 && self.v6 == other.v6
     }
 
     /// Shares the allocations of equal sets with all load balancers that have them.

@@ -1,5 +1,7 @@
 //! The back ends while the watch is behind or ahead of a live list.
 
+mod choices;
+
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -10,10 +12,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::election::sole_leader;
-use crate::kubernetes::node::NodeAddressType;
+use crate::kubernetes::node::{EXCLUDE_LABEL, NodeAddressType};
 use crate::plan::node_addresses::{IpFamilies, IpFamily};
 use crate::plan::node_hold::MOST_GONE_HOLD;
-use crate::plan::node_selector::NodeSelector;
 use crate::telemetry::Metrics;
 
 /// A Node whose address ends in its number.
@@ -339,13 +340,6 @@ fn labelled(number: u8, labels: &[(&str, &str)]) -> Node {
     serde_json::from_value(node).expect("a Node")
 }
 
-fn choice(selector: &str) -> NodeChoice {
-    NodeChoice {
-        selector: NodeSelector::parse(selector).expect("a selector"),
-        address_type: None,
-    }
-}
-
 impl Cluster {
     fn apply(&mut self, node: Node) {
         self.watch.apply_watcher_event(&watcher::Event::Apply(node));
@@ -357,124 +351,15 @@ impl Cluster {
     }
 }
 
+/// Control planes and virtual kubelets come and go without an attempt for any Service.
 #[tokio::test(start_paused = true)]
-async fn each_choice_has_its_set_which_follows_the_labels() {
+async fn a_node_that_is_excluded_anyway_changes_no_version() {
     let mut cluster = Cluster::with_three_nodes().await;
-    tokio::time::advance(2 * MOST_GONE_HOLD).await;
-    let (edge, none) = (choice("pool=edge"), choice("pool=egde"));
-    cluster.choices.extend([edge.clone(), none.clone()]);
-    for number in [1, 2] {
-        cluster.apply(labelled(number, &[("pool", "edge")]));
-    }
+    let before = cluster.all().clone();
+    cluster.apply(labelled(9, &[(EXCLUDE_LABEL, "true")]));
     cluster.look().await;
-    assert_eq!(cluster.addresses(&edge), ["10.0.0.1", "10.0.0.2"]);
-    assert_eq!(cluster.set(&edge).v4.unsettled, None, "it began later");
-    assert_eq!(cluster.set(&edge).eligible, 2);
-    assert!(cluster.set(&none).v4.never_matched);
-    let versions = [&edge, &none, &NodeChoice::default()].map(|one| cluster.set(one).version);
-
-    cluster.apply(labelled(2, &[("pool", "core")]));
-    cluster.look().await;
-    assert_eq!(cluster.addresses(&edge), ["10.0.0.1"]);
-    let now = [&edge, &none, &NodeChoice::default()].map(|one| cluster.set(one).version);
-    assert!(now[0] > versions[0] && now[1..] == versions[1..], "{now:?}");
-
-    // All of them at once: held.
-    cluster.apply(labelled(1, &[("pool", "core")]));
-    cluster.show(&[1, 2, 3], Some(&[1, 2, 3]));
-    cluster.look().await;
-    assert_eq!(cluster.count(&edge), (0, false), "kept");
-    tokio::time::advance(2 * GRACE).await;
-    cluster.look().await;
-    assert_eq!(cluster.count(&edge), (0, true), "it has lasted");
-    assert_eq!(cluster.count(&none), (0, false), "a mistake");
-
-    // A set that nobody asks for is dropped.
-    cluster.choices.remove(&edge);
-    cluster.look().await;
-    assert_eq!(cluster.before.len(), 2);
-}
-
-/// A set in doubt delays no other.
-#[tokio::test(start_paused = true)]
-async fn a_loss_that_is_not_confirmed_keeps_its_set_alone() {
-    let mut cluster = Cluster::with_three_nodes().await;
-    let edge = choice("pool=edge");
-    cluster.choices.insert(edge.clone());
-    for number in [1, 2, 3] {
-        cluster.apply(labelled(number, &[("pool", "edge")]));
-    }
-    cluster.look().await;
-    for number in [1, 2, 3, 4] {
-        cluster.apply(labelled(number, &[]));
-    }
-    // The live list fails.
-    *cluster.live.lock().expect("a lock") = None;
-    assert_eq!(cluster.look().await, Some(MAX_DELAY));
-    assert_eq!(cluster.addresses(&edge).len(), 3, "not confirmed");
-    assert_eq!(cluster.addresses(&NodeChoice::default()).len(), 4);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_service_may_choose_the_other_type_of_address() {
-    let mut cluster = Cluster::with_three_nodes().await;
-    let external = NodeChoice {
-        address_type: Some(NodeAddressType::External),
-        ..NodeChoice::default()
-    };
-    let internal = NodeChoice {
-        address_type: Some(NodeAddressType::Internal),
-        ..NodeChoice::default()
-    };
-    let mut node = json(1);
-    let more = json!({"type": "ExternalIP", "address": "192.0.2.1"});
-    let addresses = node["status"]["addresses"].as_array_mut();
-    addresses.expect("addresses").push(more);
-    cluster.apply(serde_json::from_value(node).expect("a Node"));
-    cluster.choices.extend([external.clone(), internal.clone()]);
-    cluster.look().await;
-    assert_eq!(cluster.addresses(&external), ["192.0.2.1"]);
-    assert_eq!(cluster.addresses(&internal).len(), 3);
-    assert_eq!(cluster.before.len(), 2, "internal is the configuration's");
-}
-
-#[tokio::test(start_paused = true)]
-async fn labels_that_are_not_kept_are_unknown_and_nothing_is_taken_away() {
-    let mut cluster = Cluster::with_three_nodes().await;
-    let edge = choice("pool=edge");
-    let keys = cluster.judge.keys([edge.clone()].into(), false);
-    assert!(keys.is_empty(), "it cannot be told");
-    let mut bare = labelled(1, &[("pool", "edge")]);
-    bare.drop_labels();
-    cluster.choices.insert(edge.clone());
-    cluster.apply(bare);
-    cluster.look().await;
-    assert!(cluster.set(&edge).v4.some_unknown);
-    assert!(!cluster.all().v4.some_unknown);
-}
-
-#[test]
-fn a_list_has_the_labels_of_all_nodes_or_of_none() {
-    use watcher::Event;
-    let (needed, mut watched) = watch::channel(false);
-    let keeps = AtomicBool::new(false);
-    let mut has_labels = |event: Event<Node>| {
-        let mut event = Ok(event);
-        trim(&mut event, &mut watched, &keeps);
-        match event {
-            Ok(Event::Apply(node) | Event::InitApply(node)) => node.labels().is_some(),
-            _ => false,
-        }
-    };
-    has_labels(Event::Init);
-    assert!(!has_labels(Event::InitApply(node(1))));
-    needed.send_replace(true);
-    assert!(!has_labels(Event::InitApply(node(2))), "as the first");
-    has_labels(Event::InitDone);
-    assert!(!has_labels(Event::Apply(node(1))));
-    has_labels(Event::Init);
-    assert!(has_labels(Event::InitApply(node(1))));
-    assert!(has_labels(Event::Apply(node(2))));
+    assert_eq!(cluster.all().excluded, before.excluded + 1);
+    assert_eq!(cluster.all().version, before.version);
 }
 
 #[test]

@@ -69,6 +69,17 @@ fn publish() -> Action {
 
 const RELEASE: Action = Action::RemoveFinalizer { clear_status: true };
 
+/// A Service on two clouds that is released.
+fn release_of_both() -> Execution {
+    execution([
+        delete("cloud1"),
+        confirm_gone("cloud1"),
+        delete("cloud2"),
+        confirm_gone("cloud2"),
+        RELEASE,
+    ])
+}
+
 fn execution(actions: impl IntoIterator<Item = Action>) -> Execution {
     let plan = Plan {
         actions: actions.into_iter().collect(),

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 pub const FORGED: &str = "x\n{\"level\":\"INFO\",\"message\":\"FORGED\"}\n";
 
 /// Kinds of pages of a list.
-pub const PAGES: usize = 4;
+pub const PAGES: usize = 5;
 /// Kinds of answers about one load balancer.
-pub const ANSWERS: usize = 5;
+pub const ANSWERS: usize = 8;
 
 /// A page of a list; `request` is what it answers.
 pub fn page(number: usize, request: &Value) -> String {
@@ -27,6 +27,22 @@ pub fn page(number: usize, request: &Value) -> String {
             let item = json!({"lbId": FORGED, "name": FORGED, "owner": owner("1")});
             let spoof = json!({"lbId": "lb-9", "name": "n", "owner": owner("2")});
             json!({"err": "", "items": [item, spoof, null, 7]}).to_string()
+        }
+        // Valid items, each of a size that one response may have.
+        3 => {
+            let path = format!("/{}", "x".repeat(1 << 20));
+            let item = |index: usize| {
+                let id = format!("lb-{number}-{index}");
+                let check = json!({"protocol": "HTTP", "path": path});
+                let listener =
+                    json!({"protocol": "TCP", "port": 80, "nodePort": 30080, "healthCheck": check});
+                let mut owner = owner(&id);
+                owner["namespace"] = json!("default");
+                owner["name"] = json!("web");
+                json!({"lbId": id, "name": id, "owner": owner, "listeners": [listener]})
+            };
+            let items: Vec<Value> = (0..7).map(item).collect();
+            json!({"err": "", "items": items, "nextPageToken": number.to_string()}).to_string()
         }
         _ => {
             let fat = json!({"lbId": "lb-fat", "name": "fat", "spec": "x".repeat(7 << 20)});
@@ -48,6 +64,10 @@ pub fn answer(number: usize, good: &Value) -> String {
         1 => answer["name"] = json!(FORGED.repeat(10_000)),
         2 => answer["lbId"] = json!("x,lb-2"),
         3 => answer = json!({"err": FORGED.repeat(10_000)}),
+        // Valid, and of a size that a response may have.
+        4 => answer["spec"] = json!("x".repeat(900_000)),
+        5 => answer["sourceRanges"] = (0..100_000).map(|range| json!(range.to_string())).collect(),
+        6 => answer["bandwidth"] = json!("x".repeat(900_000)),
         _ => answer["ips"] = json!(["127.0.0.1", "169.254.169.254", "10.96.0.1"]),
     }
     answer.to_string()

@@ -3,9 +3,9 @@ use std::time::Duration;
 use super::*;
 use crate::cloud::{CloudError, ErrorKind, Operation, Verb};
 use crate::kubernetes::KubernetesError;
-use crate::plan::Backends;
 use crate::plan::kept::Unmet;
 use crate::plan::record::Record;
+use crate::plan::{Backends, CloudView};
 
 const SPEC: SpecHash = SpecHash::for_test(1);
 const NODES: u64 = 1;
@@ -117,6 +117,22 @@ async fn a_cloud_rests_by_its_own_count_whatever_the_other_does() {
         tokio::time::advance(wait).await;
         assert_eq!(test.resting(), BTreeSet::new());
     }
+}
+
+/// Nothing else would try it again.
+#[tokio::test(start_paused = true)]
+async fn a_cloud_whose_rest_ends_during_an_attempt_is_tried_after_it() {
+    let test = Test::new();
+    let (wait, _) = test.record(ABSENT, vec![down(1)]);
+    let wait = Duration::from_secs_f64(wait.unwrap_or_default());
+    assert_eq!(test.resting(), BTreeSet::from([cloud(1)]));
+    tokio::time::advance(2 * wait).await;
+    let (_, rest) = test.record(ONE_RESTS, Vec::new());
+    assert_eq!(rest, Some(0.0));
+    // The next attempt calls it, and is not repeated at once while it awaits the answer.
+    assert_eq!(test.resting(), BTreeSet::new());
+    let (_, rest) = test.record(ONE_RESTS, Vec::new());
+    assert_eq!(rest, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,13 +51,7 @@ fn what_it_creates_is_undone_if_the_service_is_gone() {
 
 #[test]
 fn what_follows_on_the_same_cloud_is_done() {
-    let mut plan = execution([
-        delete("cloud1"),
-        confirm_gone("cloud1"),
-        delete("cloud2"),
-        confirm_gone("cloud2"),
-        RELEASE,
-    ]);
+    let mut plan = release_of_both();
     succeed(&mut plan, &at("cloud1"));
     succeed(&mut plan, &at("cloud1"));
     assert_eq!(plan.leave(), BTreeSet::from([cloud("cloud2")]));

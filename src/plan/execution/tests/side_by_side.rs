@@ -101,13 +101,7 @@ fn what_is_created_after_a_failed_publication_is_undone_as_well() {
 
 #[test]
 fn each_cloud_goes_on_at_its_own_pace_up_to_the_next_write() {
-    let mut plan = execution([
-        delete("cloud1"),
-        confirm_gone("cloud1"),
-        delete("cloud2"),
-        confirm_gone("cloud2"),
-        RELEASE,
-    ]);
+    let mut plan = release_of_both();
     succeed(&mut plan, &at("cloud1"));
     assert_eq!(
         under_way(&plan),
