@@ -89,7 +89,7 @@ soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for 
 HARNESS := $(or $(CARGO_TARGET_DIR),target)/harness/bench
 BINARY ?= $(or $(CARGO_TARGET_DIR),target)/release/my-cloud-controller-manager
 .PHONY: bench bench-check bench-baseline
-bench: ## What the release binary needs: SCENARIO=name, N=5000, LATENCY=50ms, PLACES=16, BINARY=path of another
+bench: ## What the release binary needs: SCENARIO=name, N=5000, LATENCY=50ms, PLACES=16, REST=600s, BINARY=path of another
 bench-check: ## The same, compared with benchmarks/baseline.json; fails if a figure is worse
 bench-baseline: ## The same, and makes its figures the ones to compare with
 bench bench-check bench-baseline:
@@ -98,7 +98,7 @@ bench bench-check bench-baseline:
 	$(CARGO) build --locked --profile harness --package testbed --bin bench; \
 	wait $$assets
 	@$(HARNESS) --binary $(BINARY) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(N),--services $(N)) \
-	    $(if $(LATENCY),--latency $(LATENCY)) $(if $(PLACES),--places $(PLACES)) \
+	    $(if $(LATENCY),--latency $(LATENCY)) $(if $(PLACES),--places $(PLACES)) $(if $(REST),--rest $(REST)) \
 	    $(if $(filter bench-check,$@),--check) $(if $(filter bench-baseline,$@),--write-baseline)
 
 .PHONY: bench-micro

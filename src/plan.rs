@@ -168,6 +168,12 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         }
     }
     for cloud in &wanted.clouds {
+        if wanted.wait_for_answer(cloud).is_some() {
+            let found = observed.load_balancer(cloud);
+            let follows = |found| follow_nodes(&wanted.owner, cloud, found, observed);
+            mutations.extend(found.and_then(follows));
+            continue;
+        }
         match observed.clouds.get(cloud) {
             Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
             Some(CloudView::Present(found)) => {
@@ -458,8 +464,13 @@ fn not_serving(cloud: &CloudName, found: &LoadBalancer) -> Option<Waiting> {
 /// The reasons for which wanted load balancers do not serve now.
 pub fn unready(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
     let reason = |cloud: &CloudName| match observed.clouds.get(cloud) {
-        Some(CloudView::Present(found)) => not_serving(cloud, found),
-        Some(CloudView::Absent) => Some(Waiting::Provisioning(cloud.clone())),
+        Some(CloudView::Present(found)) => {
+            not_serving(cloud, found).or_else(|| wanted.wait_for_answer(cloud))
+        }
+        Some(CloudView::Absent) => {
+            let waits = wanted.wait_for_answer(cloud);
+            waits.or_else(|| Some(Waiting::Provisioning(cloud.clone())))
+        }
         Some(CloudView::NameTaken) => Some(Waiting::NameTaken(cloud.clone())),
         Some(
             view @ (CloudView::NotConfigured | CloudView::Unreachable | CloudView::Unanswered),

@@ -215,6 +215,7 @@ async fn a_cloud_that_does_not_tell_holds_up_only_what_depends_on_it() -> Result
     test.service("plain").provider("cloud1").create().await?;
     check("other", "cloud2").await?;
     check("waits", "cloud1").await?;
+    check("both", "cloud1,cloud2").await?;
     test.until_ready("other").await?;
     test.until_ready("plain").await?;
 
@@ -223,14 +224,28 @@ async fn a_cloud_that_does_not_tell_holds_up_only_what_depends_on_it() -> Result
         message.contains("cloud1 has not told yet whether this is supported"),
         "{message}"
     );
-    let of_plain = |found: &LoadBalancer| {
-        found
-            .owner
-            .as_ref()
-            .is_some_and(|owner| owner.name == "plain")
+    let is_of = |found: &LoadBalancer, name: &str| {
+        let owner = found.owner.as_ref();
+        owner.is_some_and(|owner| owner.name == name)
     };
+    let of_plain = |found: &LoadBalancer| is_of(found, "plain");
     ensure!(test.cloud1.inventory().iter().all(of_plain));
     ensure!(test.events("waits", "Unsupported").await?.is_empty());
+
+    // It serves where it can, and says what it waits for.
+    eventually("the address on cloud2", SOON, async || {
+        let found = test.cloud2.inventory();
+        let found = found.iter().find(|found| is_of(found, "both"));
+        let address = found.and_then(|found| found.ip);
+        let shown = addresses(&test.get("both").await?);
+        Ok(address.filter(|ip| shown.contains(&ip.to_string())))
+    })
+    .await?;
+    let message = test.until_reason("both", "SyncFailed").await?;
+    ensure!(
+        message.contains("cloud1 has not told yet whether it supports annotation health-check"),
+        "{message}"
+    );
     Ok(())
 }
 

@@ -141,7 +141,9 @@ impl<'a> Unfinished<'a> {
                 },
                 Waiting::Paused => Reason::Paused,
                 Waiting::CannotRetain(_) => Reason::Unsupported,
-                Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) => Reason::CloudUnavailable,
+                Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) | Waiting::Untold(..) => {
+                    Reason::CloudUnavailable
+                }
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
                 Waiting::ShownTwice { .. } => Reason::SharedAccount,
                 Waiting::NameTaken(_) => Reason::NameTaken,
@@ -177,7 +179,10 @@ impl<'a> Unfinished<'a> {
         match self {
             Self::Failed(error) => !error.is_superseded(),
             Self::Waiting(
-                Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) | Waiting::Invalid(_),
+                Waiting::CloudUnreachable(_)
+                | Waiting::Unanswered(_)
+                | Waiting::Untold(..)
+                | Waiting::Invalid(_),
             ) => false,
             Self::Waiting(_) => self.reason().is_failure(),
         }

@@ -174,6 +174,9 @@ pub enum Waiting {
     /// The load balancer is to be retained, and the cloud cannot take its owner off; a user must
     /// edit the Service.
     CannotRetain(CloudName),
+    /// The cloud has not told yet whether it can have what the Service asks for; its answer
+    /// triggers the next attempt. Other clouds of the Service do not wait for it.
+    Untold(CloudName, Vec<Problem>),
     /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),
     /// A call to the cloud has not been answered yet; its answer triggers the next attempt.
@@ -208,6 +211,7 @@ impl Waiting {
     pub fn cloud(&self) -> Option<&CloudName> {
         match self {
             Self::CannotRetain(cloud)
+            | Self::Untold(cloud, _)
             | Self::CloudUnreachable(cloud)
             | Self::Unanswered(cloud)
             | Self::CloudNotConfigured(cloud)

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::action::Waiting;
 use super::annotation::{self, DeletionPolicy, Needs, Switch, WhenAbsent};
 use super::canonical;
 use super::capabilities::{Capabilities, Clouds, Feature, Need};
@@ -96,6 +97,9 @@ pub struct Wanted {
     template: LoadBalancerSpec,
     /// What each of the clouds cannot have of that.
     lacks: BTreeMap<CloudName, Lacks>,
+    /// What those of the clouds may lack of it that have not told yet what they can do. Only
+    /// the back ends change there; never empty for a cloud.
+    untold: BTreeMap<CloudName, Vec<Problem>>,
     /// Where the Service asks for its address, and in which words; `None` if it does not.
     asks_for_address: Option<(Subject, String)>,
 }
@@ -283,6 +287,17 @@ impl Wanted {
         self.lacks.get(cloud).map_or(&[], |lacks| &lacks.ports)
     }
 
+    /// The wait for what a cloud has to tell before anything but back ends changes there.
+    pub(super) fn wait_for_answer(&self, cloud: &CloudName) -> Option<Waiting> {
+        let problems = self.untold.get(cloud)?;
+        Some(Waiting::Untold(cloud.clone(), problems.clone()))
+    }
+
+    /// The same with clouds that have not told yet whether they can have it.
+    pub(super) fn with_untold(self, untold: BTreeMap<CloudName, Vec<Problem>>) -> Self {
+        Self { untold, ..self }
+    }
+
     /// The problems of all ports that a cloud cannot have.
     pub(super) fn port_problems(&self) -> Vec<Problem> {
         let ports = self.lacks.values().flat_map(|lacks| &lacks.ports);
@@ -449,6 +464,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         owner: service.owner(cluster),
         template,
         lacks,
+        untold: BTreeMap::new(),
         asks_for_address,
         clouds: chosen,
         nodes,

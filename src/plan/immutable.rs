@@ -20,6 +20,7 @@ impl Desired {
         let problems: Vec<Problem> = wanted
             .clouds
             .iter()
+            .filter(|cloud| wanted.wait_for_answer(cloud).is_none())
             .filter_map(|cloud| Some((cloud, found_on(cloud, observed)?)))
             .flat_map(|(cloud, found)| problems(wanted, cloud, found))
             .collect();

@@ -95,6 +95,21 @@ impl Problem {
     }
 }
 
+/// What the values with these problems are, without the prefix of annotations. It names the
+/// first ones and the number of the others.
+pub fn subjects(problems: &[Problem]) -> String {
+    let subject = |problem: &Problem| match &problem.subject {
+        Subject::Annotation(name) => format!("annotation {name}"),
+        Subject::Field(path) => path.clone(),
+    };
+    let named: Vec<String> = problems.iter().take(PROBLEMS_NAMED).map(subject).collect();
+    let named = named.join(", ");
+    match problems.len().saturating_sub(PROBLEMS_NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 /// The message for all problems of a Service. It names the first ones and the number of
 /// the others.
 pub fn describe_problems(problems: &[Problem], prefix: &str) -> String {

@@ -3,7 +3,7 @@
 //! Until a cloud tells, it counts as what its profile says. That is not enough to tell a user
 //! that the cloud does not support something, so such a Service waits instead.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::capabilities::{Capabilities, Clouds};
 use super::desired::{Desired, Invalid, desired};
@@ -35,7 +35,8 @@ impl KnownClouds {
     }
 
     /// Derives the desired state from a Service. What only a cloud that has not told may
-    /// lack is a problem of the kind [`ProblemKind::Untold`].
+    /// lack keeps the Service from that cloud until it tells; if that is so of all of its
+    /// clouds, the Service has a problem of the kind [`ProblemKind::Untold`].
     pub fn desired(&self, service: &ServiceView, cluster: &ClusterId) -> Desired {
         let known = desired(service, cluster, &self.clouds);
         let problems = problems(&known);
@@ -50,31 +51,43 @@ impl KnownClouds {
             }
             desired(service, cluster, &clouds)
         };
-        let best = if_able(&self.untold);
-        let is_final =
-            matches!(best, Desired::Invalid(_)) || self::problems(&best).len() == problems.len();
-        if is_final {
-            // What another cloud told is final.
+        // What another cloud told is final.
+        let Desired::Managed(best) = if_able(&self.untold) else {
             return known;
-        }
-        let matters = |cloud: &&CloudName| {
-            let able = if_able(&BTreeSet::from([(*cloud).clone()]));
-            self::problems(&able).len() < problems.len()
         };
-        let waits: Vec<&str> = self
+        let lacks_of = |cloud: &CloudName| {
+            let mut others = self.untold.clone();
+            others.remove(cloud);
+            let lacks = self::problems(&if_able(&others));
+            let of_all = best.port_problems();
+            lacks.into_iter().filter(move |lack| !of_all.contains(lack))
+        };
+        let untold = self
             .untold
             .iter()
-            .filter(matters)
-            .map(CloudName::as_str)
-            .collect();
-        let have = if waits.len() == 1 { "has" } else { "have" };
+            .filter(|cloud| best.clouds.contains(*cloud));
+        let untold = untold.map(|cloud| (cloud.clone(), lacks_of(cloud).collect::<Vec<_>>()));
+        let untold: BTreeMap<_, _> = untold.filter(|(_, lacks)| !lacks.is_empty()).collect();
+        if untold.is_empty() {
+            return known;
+        }
+        if untold.len() < best.clouds.len() {
+            // One that has what it needs is asked for what its profile says.
+            let lacking = untold.keys().cloned().collect();
+            return match if_able(&lacking) {
+                Desired::Managed(wanted) => Desired::Managed(Box::new(wanted.with_untold(untold))),
+                other => other,
+            };
+        }
+        let have = if untold.len() == 1 { "has" } else { "have" };
+        let names: Vec<&str> = untold.keys().map(CloudName::as_str).collect();
         let rule = format!(
             "{} {have} not told yet whether this is supported; the Service waits for that",
-            waits.join(", ")
+            names.join(", ")
         );
         Desired::Invalid(Box::new(Invalid {
             owner: service.owner(cluster),
-            problems: untold(&problems, &rule),
+            problems: self::untold(&problems, &rule),
         }))
     }
 }

@@ -121,9 +121,11 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
         ours.is_some_and(|ours| ours.state == *life)
     };
     match reason {
-        Waiting::NotOurs(_) | Waiting::Invalid(_) | Waiting::Paused | Waiting::CannotRetain(_) => {
-            true
-        }
+        Waiting::NotOurs(_)
+        | Waiting::Invalid(_)
+        | Waiting::Paused
+        | Waiting::CannotRetain(_)
+        | Waiting::Untold(..) => true,
         Waiting::CloudUnreachable(cloud) | Waiting::Unanswered(cloud) => {
             world.clouds[cloud].unreachable
         }

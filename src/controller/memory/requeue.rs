@@ -121,13 +121,15 @@ impl Requeue {
                 Self::Backoff
             }
             Waiting::Unanswered(_) => Self::AwaitAnswer,
-            // A Node change reconciles every Service; configuring a cloud needs a restart.
+            // A Node change reconciles every Service, and so does what a cloud tells with those
+            // that wait for it; configuring a cloud needs a restart.
             // The time of a repair's slot comes from the pacing.
             Waiting::NoEligibleNodes
             | Waiting::RepairSlot(_)
             | Waiting::CloudNotConfigured(_)
             | Waiting::Paused
             | Waiting::CannotRetain(_)
+            | Waiting::Untold(..)
             | Waiting::ShownTwice { .. }
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,

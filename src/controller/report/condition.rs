@@ -243,6 +243,10 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
                 "The load balancer on {cloud} is to be retained, and {cloud} does not support {}: it stays, and so does this Service; set deletion-policy to \"delete\" to delete both",
                 Feature::Release
             ),
+            Waiting::Untold(cloud, problems) => format!(
+                "{cloud} has not told yet whether it supports {}; the load balancer there waits for that",
+                problem::subjects(problems)
+            ),
             Waiting::CloudUnreachable(cloud) => {
                 format!("The query of {cloud} failed, so the state of the load balancer is unknown")
             }

@@ -5,7 +5,7 @@ use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService};
 use crate::controller::error::Unfinished;
 use crate::plan::naming::CloudName;
-use crate::plan::problem::describe_problems;
+use crate::plan::problem::{self, describe_problems};
 use crate::plan::record::Ingress;
 use crate::plan::{Action, Observed, Waiting};
 use crate::telemetry::log_throttle::LogKey;
@@ -126,6 +126,10 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
         }
         Waiting::CannotRetain(cloud) => {
             tracing::info!(%cloud, "the load balancer is to be retained, and the cloud cannot take its owner off; waiting for an edit");
+        }
+        Waiting::Untold(cloud, problems) => {
+            let asked = problem::subjects(problems);
+            tracing::info!(%cloud, asked, "the cloud has not told yet whether it supports what the Service asks for; waiting for its answer");
         }
         Waiting::CloudUnreachable(cloud) => {
             tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");

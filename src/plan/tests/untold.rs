@@ -1,7 +1,7 @@
 //! Services of clouds that have not told yet what they can do.
 
 use super::*;
-use crate::plan::problem::{ProblemKind, describe_problems, kind};
+use crate::plan::problem::{self, ProblemKind, describe_problems, kind};
 
 fn known(untold: &[&str], can: [Capabilities; 2]) -> KnownClouds {
     KnownClouds {
@@ -101,4 +101,70 @@ fn what_no_cloud_takes_is_invalid_before_any_cloud_told() {
     let untold = known(&["cloud1"], [Capabilities::basic(), Capabilities::basic()]);
     let (kind, _) = problems(&untold, &service).expect("a problem");
     assert_eq!(kind, ProblemKind::Invalid);
+}
+
+/// The plan of a Service on both clouds of which the first has not told whether it has UDP.
+fn plan_beside(views: [CloudView; 2], now: &Backends) -> Plan {
+    let known = known(
+        &["cloud1"],
+        [Capabilities::basic(), Capabilities::standard()],
+    );
+    let service = udp("cloud1,cloud2");
+    let mut observed = Observed::of_service(&service, now.clone());
+    let names = ["cloud1", "cloud2"].map(CloudName::new);
+    observed.clouds = names.into_iter().zip(views).collect();
+    plan(&known.desired(&service, &cluster()), &observed)
+}
+
+fn actions_at(plan: &Plan, cloud: &str) -> Vec<String> {
+    let cloud = CloudName::new(cloud);
+    let of_it = plan
+        .actions
+        .iter()
+        .filter(|action| action.cloud() == Some(&cloud));
+    let actions = of_it.cloned().collect();
+    kinds(&Plan {
+        actions,
+        ..Plan::default()
+    })
+}
+
+#[test]
+fn a_cloud_that_has_not_told_does_not_keep_the_service_from_the_others() {
+    let (before, now) = (nodes(&["10.0.0.1", "10.0.0.2"]), nodes(&["10.0.0.2"]));
+    let plan = plan_beside([CloudView::Absent, CloudView::Absent], &now);
+    assert_eq!(actions_at(&plan, "cloud1"), Vec::<String>::new());
+    assert_eq!(actions_at(&plan, "cloud2"), ["Create"]);
+    let is_untold = |waiting: &Waiting| {
+        matches!(waiting, Waiting::Untold(cloud, problems)
+            if cloud.as_str() == "cloud1" && problem::subjects(problems) == "spec.ports[0].protocol")
+    };
+    assert!(plan.waiting.iter().any(is_untold), "{:?}", plan.waiting);
+
+    // What exists there follows the Nodes, and nothing else of it changes.
+    let mut found = load_balancer(&service("cloud1"), &before);
+    found.spec.listeners[0].port = 81;
+    let found = CloudView::Present(Box::new(found));
+    let plan = plan_beside([found, CloudView::Absent], &now);
+    let update = plan.actions.iter().find_map(|action| match action {
+        Action::Update { request, .. } => Some(request),
+        _ => None,
+    });
+    let update = update.expect("the back ends follow");
+    assert_eq!(update.spec.nodes, now.addresses);
+    assert_eq!(update.spec.listeners[0].port, 81);
+    assert_eq!(actions_at(&plan, "cloud2"), ["Create"]);
+}
+
+#[test]
+fn a_cloud_whose_profile_suffices_is_not_asked_for_more() {
+    let both = known(
+        &["cloud1", "cloud2"],
+        [Capabilities::basic(), Capabilities::standard()],
+    );
+    let Desired::Managed(wanted) = both.desired(&udp("cloud1,cloud2"), &cluster()) else {
+        panic!("one of the clouds is enough");
+    };
+    let spec = wanted.spec(&CloudName::new("cloud2"), &NodeAddresses::default());
+    assert_eq!(spec.internal, None, "its profile does not have that");
 }

@@ -145,6 +145,7 @@ mod tests {
             services: 10,
             latency: Duration::from_millis(50),
             places: 16,
+            rest: Duration::ZERO,
             binary: "a".into(),
         };
         let mut report = Report::new("delete", &settings);

@@ -57,6 +57,9 @@ struct Arguments {
     /// Calls in flight at each cloud
     #[arg(long, default_value_t = 16)]
     places: usize,
+    /// Reads the memory once more so long after a cold start
+    #[arg(long, default_value = "0s", value_parser = parse_duration)]
+    rest: Duration,
     /// The program to measure
     #[arg(long)]
     binary: PathBuf,
@@ -78,6 +81,7 @@ async fn main() -> Result<ExitCode> {
         services: usize::try_from(arguments.services)?,
         latency: arguments.latency,
         places: arguments.places,
+        rest: arguments.rest,
         binary: std::fs::canonicalize(&arguments.binary)
             .with_context(|| arguments.binary.display().to_string())?,
     };

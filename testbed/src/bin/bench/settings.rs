@@ -12,6 +12,8 @@ pub struct Settings {
     pub latency: Duration,
     /// Calls in flight at each cloud, the controller's `concurrency`.
     pub places: usize,
+    /// How long after a cold start its memory is read once more; zero is not at all.
+    pub rest: Duration,
     /// The program to measure.
     pub binary: PathBuf,
 }

@@ -1,12 +1,16 @@
 //! A replica comes to Services that have no load balancer yet.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use testbed::Replica;
 use testbed::cloud::Verb;
 
 use crate::cloud_calls::Calls;
+use crate::footprint::Footprint;
 use crate::ideal::Bare;
 use crate::population::Clouds;
+use crate::progress::Progress;
 use crate::quiet::until_quiet;
 use crate::report::{Check, Report, Unit};
 use crate::settings::Settings;
@@ -32,6 +36,10 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     let log_lines = lines(&replica)?;
     let calls = stage.calls_since(&mark);
     let events = stage.events().await?;
+    let rested = match settings.rest {
+        Duration::ZERO => None,
+        rest => Some(resident_after(rest, &replica).await?),
+    };
     end(replica).await?;
     let bare = Bare::provisioning(&stage, services).await?;
 
@@ -55,6 +63,9 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> Result<()> {
     report.cpu_per_service(footprint.cpu, services);
     report.mebibytes("resident memory at quiet", footprint.resident);
     report.mebibytes("most resident memory", footprint.peak);
+    if let Some(rested) = rested {
+        report.mebibytes("resident memory after the rest", rested);
+    }
     report.mebibytes("resident memory without Services", empty);
     report.memory_per_service(footprint.resident, empty, services);
     report.memory_per_service_at_peak(footprint.peak, empty, services);
@@ -80,6 +91,13 @@ pub fn cloud_calls(report: &mut Report, calls: &Calls, services: usize) {
     }
     let pages = calls.count(Verb::List);
     report.add("cloud pages listed", Unit::Number, pages as f64);
+}
+
+/// The memory of a replica that has had nothing to do for so long, in bytes.
+async fn resident_after(rest: Duration, replica: &Replica) -> Result<u64> {
+    let _progress = Progress::new("leaving the replica alone", 0);
+    tokio::time::sleep(rest).await;
+    Ok(Footprint::of(replica.id())?.resident)
 }
 
 fn lines(replica: &Replica) -> Result<usize> {
