@@ -236,16 +236,18 @@ fn the_mistakes_of_a_class_are_named() {
 - {name: service.k8s.io/gold, cloud: cloud9}
 - {name: example.com/gold, bandwidth: fast, mayOverride: [colour]}
 - {spec: very large}
+- {name: example.com/inside, internal: yes}
 ";
     let errors = TestFile::new("classes", text).errors();
     let expected = [
         "3: loadBalancerClasses[1].name: found \"service.k8s.io/gold\": it must be a domain of your own",
         "3: loadBalancerClasses[1].cloud: found \"cloud9\": it must be one or more of cloud1, cloud2",
         "4: loadBalancerClasses[2].bandwidth: found \"fast\": it must be a positive whole number",
-        "4: loadBalancerClasses[2].mayOverride[0]: found \"colour\": it must be cloud or spec or bandwidth",
+        "4: loadBalancerClasses[2].mayOverride[0]: found \"colour\": it must be cloud or spec or bandwidth or internal",
         "4: loadBalancerClasses[2].name: found \"example.com/gold\": another class has this name",
         "5: loadBalancerClasses[3].name: found nothing: every class needs a name",
         "5: loadBalancerClasses[3].spec: found \"very large\": it must be 1 to 63 letters",
+        "6: loadBalancerClasses[4].internal: found \"yes\": it must be 'true' or 'false'",
     ];
     for part in expected {
         assert!(
