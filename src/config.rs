@@ -33,8 +33,10 @@ use crate::kubernetes::node::{AddressRule, NodeAddressType};
 use crate::kubernetes::node_watch::NodeSettings;
 use crate::plan::KnownClouds;
 use crate::plan::class::Classes;
+use crate::plan::health_check::ClusterCheck;
 use crate::plan::naming::ClusterId;
 use crate::plan::node_hold::HoldSettings;
+use crate::plan::service::Defaults;
 use crate::plan::tags::Tags;
 use crate::telemetry::logs::LogFormat;
 
@@ -71,6 +73,9 @@ pub struct Config {
     pub classes: Classes,
     /// The tags of every load balancer, on clouds that have tags. Default none.
     pub default_tags: Tags,
+    /// How a cloud asks whether a Node serves a Service with `externalTrafficPolicy: Cluster`.
+    /// Default its node port.
+    pub cluster_check: ClusterCheck,
     /// The leader election; `None` means that this replica leads without a Lease.
     pub election: Option<ElectionConfig>,
     /// The kubeconfig file; `None` means `KUBECONFIG`, `~/.kube/config` or the pod's
@@ -175,7 +180,10 @@ impl Config {
     pub fn metadata_keys(&self) -> MetadataKeys {
         MetadataKeys::new(&self.annotation_prefix)
             .with_classes(self.classes.clone())
-            .with_default_tags(self.default_tags.clone())
+            .with_defaults(Defaults {
+                tags: self.default_tags.clone(),
+                cluster_check: self.cluster_check,
+            })
     }
 
     /// What is known of the clouds before they are asked.
@@ -216,6 +224,7 @@ impl Config {
             clouds: file.clouds,
             classes: file.classes,
             default_tags: file.default_tags,
+            cluster_check: file.cluster_check,
             election: flags.election,
             kubeconfig: flags.kubeconfig,
             admin_address: flags.admin_address,

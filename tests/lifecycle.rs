@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use testbed::cloud::{CloudSimulatorOptions, Verb};
+use testbed::cloud::{Capabilities, CloudSimulatorOptions, Verb};
 use testbed::environment::{SHARED_NODES, SOON, addresses, calls};
 use testbed::{Environment, eventually};
 
@@ -66,11 +66,58 @@ async fn a_fresh_service_is_provisioned_with_one_cloud_call_and_two_writes() -> 
     ensure!(service.finalizers().contains(&test.finalizer()));
 
     let mut writes = test.writes()?;
-    writes.retain(|write| write.resource == "services");
+    writes.retain(|write| write.resource != "events");
     ensure!(
-        writes.len() == 2,
-        "finalizer, then record with status: {writes:?}"
+        writes.len() == 2 && writes.iter().all(|write| write.resource == "services"),
+        "finalizer, then record with status, and nothing else: {writes:?}"
     );
+    Ok(())
+}
+
+/// What a Service asks for, and what its clouds tell, costs no further call and no further write.
+#[tokio::test]
+async fn a_fresh_service_that_asks_for_everything_costs_no_more() -> Result<()> {
+    let test = Environment::shared("fresh-full").await?;
+    test.cloud1.set_capabilities(Some(Capabilities::all()));
+    let _replica = test.sole_replica().await?;
+    eventually("the cloud to have told what it can do", SOON, async || {
+        let told = test.cloud1.questions_after(0);
+        Ok((!told.is_empty()).then_some(()))
+    })
+    .await?;
+    let told = test.cloud1.questions_after(0).len();
+    let service = test.service("web").provider("cloud1");
+    let service = service.ours("internal", "true").ours("tags", "team=web");
+    let service = service
+        .ours("idle-timeout", "90s")
+        .ours("proxy-protocol", "v2");
+    let service = service.ours("health-check-interval", "10s");
+    service
+        .field("externalTrafficPolicy", json!("Local"))
+        .field(
+            "ports",
+            json!([
+                {"name": "http", "port": 80, "appProtocol": "http"},
+                {"name": "dns", "port": 53, "protocol": "UDP"},
+                {"name": "diameter", "port": 3868, "protocol": "SCTP"},
+            ]),
+        )
+        .create()
+        .await?;
+    test.until_ready("web").await?;
+
+    let calls = calls(&test.cloud1);
+    ensure!(
+        calls.len() == 1 && calls[0].verb == Verb::Create,
+        "one create: {calls:?}"
+    );
+    let asked = test.cloud1.questions_after(0).len();
+    ensure!(asked == told, "it was asked again what it can do");
+    let made = &test.cloud1.inventory()[0].settings;
+    ensure!(made.internal && made.listeners.len() == 3, "{made:?}");
+    let mut writes = test.writes()?;
+    writes.retain(|write| write.resource != "events");
+    ensure!(writes.len() == 2, "{writes:?}");
     Ok(())
 }
 
@@ -89,6 +136,7 @@ async fn a_deleted_service_takes_its_load_balancer_along() -> Result<()> {
         "{:?}",
         test.cloud2.inventory()
     );
+    test.until_event("web", "DeletingLoadBalancer").await?;
     test.until_event("web", "DeletedLoadBalancer").await?;
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! The load balancer classes of the configuration: a Service of one needs no annotation.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use testbed::Environment;
+use testbed::cloud::{Capabilities, CloudSimulator, Settings};
 use testbed::environment::{SOON, addresses};
 use testbed::replica::Replica;
 
@@ -15,7 +16,14 @@ loadBalancerClasses:
     cloud: cloud1
     spec: gold
     bandwidth: 50M
+    internal: true
     mayOverride: [bandwidth]
+  - name: example.com/{name}-open
+    cloud: cloud1
+    spec: gold
+    bandwidth: 50M
+    internal: true
+    mayOverride: [cloud, spec, internal]
 "
     )
 }
@@ -27,48 +35,73 @@ async fn replica(test: &Environment, name: &str, classes: &str) -> Result<Replic
     Replica::start(options).await
 }
 
+/// What a cloud has of a Service that is ready.
+async fn settings(test: &Environment, cloud: &CloudSimulator, name: &str) -> Result<Settings> {
+    let uid = test
+        .until_ready(name)
+        .await?
+        .metadata
+        .uid
+        .unwrap_or_default();
+    let mut there = cloud.inventory().into_iter();
+    let its = there.find(|one| one.owner.as_ref().is_some_and(|owner| owner.uid == uid));
+    Ok(its
+        .with_context(|| format!("{name} has a load balancer"))?
+        .settings)
+}
+
 #[tokio::test]
 async fn a_service_of_our_class_gets_what_the_class_says_and_may_override_what_it_leaves()
 -> Result<()> {
     let test = Environment::shared("classes").await?;
+    for cloud in [&test.cloud1, &test.cloud2] {
+        cloud.set_capabilities(Some(Capabilities::all()));
+    }
     let _replica = replica(&test, "one", &class("gold")).await?;
-    let of_class = |name: &str| {
+    let of = |name: &str, class: &str| {
         let service = test.service(name).without("enable");
-        service.field("loadBalancerClass", json!("example.com/gold"))
+        service.field("loadBalancerClass", json!(class))
     };
+    let of_class = |name: &str| of(name, "example.com/gold");
     of_class("plain").create().await?;
-    of_class("wide")
-        .ours("lb-bandwidth", "80M")
-        .create()
-        .await?;
+    let wide = of_class("wide").ours("lb-bandwidth", "80M");
+    wide.create().await?;
     of_class("off").ours("enable", "false").create().await?;
     of_class("large").ours("lb-spec", "large").create().await?;
-    test.service("foreign")
-        .provider("cloud1")
-        .field("loadBalancerClass", json!("example.com/silver"))
+    of_class("outside")
+        .ours("internal", "false")
         .create()
         .await?;
+    of_class("elsewhere").provider("cloud2").create().await?;
+    let open = of("open", "example.com/gold-open").provider("cloud2");
+    let open = open.ours("lb-spec", "large").ours("internal", "false");
+    open.create().await?;
+    let foreign = of("foreign", "example.com/silver").provider("cloud1");
+    foreign.create().await?;
 
-    for (name, bandwidth) in [("plain", "50M"), ("wide", "80M")] {
-        let service = test.until_ready(name).await?;
-        let uid = service.metadata.uid.unwrap_or_default();
-        let there = test.cloud1.inventory();
-        let is_its = |owner: &testbed::cloud::Owner| owner.uid == uid;
-        let mut its = there
-            .iter()
-            .filter(|one| one.owner.as_ref().is_some_and(is_its));
-        let settings = its.next().map(|one| &one.settings);
+    for (name, cloud, spec, bandwidth, internal) in [
+        ("plain", &test.cloud1, "gold", "50M", true),
+        ("wide", &test.cloud1, "gold", "80M", true),
+        ("open", &test.cloud2, "large", "50M", false),
+    ] {
+        let found = settings(&test, cloud, name).await?;
         ensure!(
-            settings.is_some_and(|found| found.spec == "gold" && found.bandwidth == bandwidth),
-            "{name}: {settings:?}"
+            found.spec == spec && found.bandwidth == bandwidth && found.internal == internal,
+            "{name}: {found:?}"
         );
     }
-    let message = test.until_reason("large", "InvalidConfiguration").await?;
-    let rule = "the load balancer class example.com/gold fixes it to \"gold\"";
-    ensure!(message.contains(rule), "{message}");
+    for (name, fixed) in [
+        ("large", "gold"),
+        ("outside", "true"),
+        ("elsewhere", "cloud1"),
+    ] {
+        let message = test.until_reason(name, "InvalidConfiguration").await?;
+        let rule = format!("the load balancer class example.com/gold fixes it to {fixed:?}");
+        ensure!(message.contains(&rule), "{name}: {message}");
+    }
     ensure!(
-        test.cloud1.inventory().len() == 2,
-        "neither off nor foreign"
+        test.cloud1.inventory().len() == 2 && test.cloud2.inventory().len() == 1,
+        "neither off nor foreign, nor one that is refused"
     );
     for name in ["off", "foreign"] {
         let service = test.get(name).await?;
@@ -81,6 +114,7 @@ async fn a_service_of_our_class_gets_what_the_class_says_and_may_override_what_i
 #[tokio::test]
 async fn what_a_class_made_outlives_the_class() -> Result<()> {
     let test = Environment::shared("classgone").await?;
+    test.cloud1.set_capabilities(Some(Capabilities::all()));
     let mut first = replica(&test, "one", &class("kept")).await?;
     let service = test.service("web").without("enable");
     let service = service.field("loadBalancerClass", json!("example.com/kept"));

@@ -1,10 +1,11 @@
 //! The tables of the README are complete: each annotation, field, flag, reason
 //! and Event of the code has its row, with its default, and no row has anything
-//! else. [`translation`]: the Chinese README contains the same facts.
+//! else, and a test names each of them. [`translation`]: the Chinese README contains the same facts.
 
 mod readme {
     pub mod links;
     pub mod markdown;
+    pub mod named;
     pub mod translation;
 }
 

@@ -50,7 +50,7 @@ pub fn service() -> ServiceView {
         requires_dual_stack: false,
         health_check_node_port: None,
         requested_ip: None,
-        default_tags: Default::default(),
+        defaults: Default::default(),
         finalizer: true,
         record: Record::default(),
         published: Vec::new(),

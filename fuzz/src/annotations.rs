@@ -100,7 +100,7 @@ impl Service<'_> {
             requires_dual_stack: false,
             health_check_node_port: None,
             requested_ip: None,
-            default_tags: Default::default(),
+            defaults: Default::default(),
             finalizer: self.finalizer,
             record: Record::parse(value(LB_ID.name), value(LB_CLOUD.name)),
             published: Vec::new(),

@@ -5,16 +5,26 @@ use super::fields::Fields;
 use super::validation;
 use super::yaml::Node;
 use crate::cloud::RestSettings;
-use crate::plan::annotation::{About, Annotation, LB_BANDWIDTH, LB_SPEC, PROVIDER, rule_of_clouds};
+use crate::plan::annotation::{
+    About, Annotation, INTERNAL, LB_BANDWIDTH, LB_SPEC, PROVIDER, rule_of_clouds,
+};
 use crate::plan::class::{Classes, LoadBalancerClass};
 
-pub(super) const FIELDS: [&str; 5] = ["name", "cloud", "spec", "bandwidth", "mayOverride"];
+pub(super) const FIELDS: [&str; 6] = [
+    "name",
+    "cloud",
+    "spec",
+    "bandwidth",
+    "internal",
+    "mayOverride",
+];
 
 /// The fields whose values a class may leave to its Services.
-const OVERRIDABLE: [(&str, &About); 3] = [
+const OVERRIDABLE: [(&str, &About); 4] = [
     ("cloud", &PROVIDER.about),
     ("spec", &LB_SPEC.about),
     ("bandwidth", &LB_BANDWIDTH.about),
+    ("internal", &INTERNAL.about),
 ];
 
 /// Reads the classes of the list. One without a valid name is left out; errors are added to
@@ -59,6 +69,7 @@ fn read_one(
         section.read("cloud", configured(clouds), errors),
         section.read("spec", valid(&LB_SPEC), errors),
         section.read("bandwidth", valid(&LB_BANDWIDTH), errors),
+        section.read("internal", valid(&INTERNAL), errors),
     ];
     for ((_, about), value) in OVERRIDABLE.iter().zip(values) {
         if let Some(value) = value {

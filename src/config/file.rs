@@ -17,10 +17,11 @@ use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::node::NodeAddressType;
 use crate::plan::annotation::{DEFAULT_PREFIX, TAGS};
 use crate::plan::class::Classes;
+use crate::plan::health_check::ClusterCheck;
 use crate::plan::naming::ClusterId;
 use crate::plan::tags::Tags;
 
-pub(super) const FIELDS: [&str; 15] = [
+pub(super) const FIELDS: [&str; 16] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",
@@ -36,6 +37,7 @@ pub(super) const FIELDS: [&str; 15] = [
     "clouds",
     "loadBalancerClasses",
     "defaultTags",
+    "clusterServiceHealthCheck",
 ];
 const PERIOD_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
@@ -49,6 +51,10 @@ const SWITCH: [(&str, bool); 2] = [("true", true), ("false", false)];
 const ORPHANS: [(&str, OrphanPolicy); 2] = [
     ("delete", OrphanPolicy::Delete),
     ("report", OrphanPolicy::Report),
+];
+const CLUSTER_CHECKS: [(&str, ClusterCheck); 2] = [
+    ("nodePort", ClusterCheck::NodePort),
+    ("kubeProxy", ClusterCheck::KubeProxy),
 ];
 
 /// The settings of the file, with defaults filled in.
@@ -68,6 +74,7 @@ pub struct FileSettings {
     pub clouds: Vec<RestSettings>,
     pub classes: Classes,
     pub default_tags: Tags,
+    pub cluster_check: ClusterCheck,
 }
 
 impl Default for FileSettings {
@@ -87,6 +94,7 @@ impl Default for FileSettings {
             clouds: cloud::defaults(&[]),
             classes: Classes::new(),
             default_tags: Tags::default(),
+            cluster_check: ClusterCheck::default(),
         }
     }
 }
@@ -176,6 +184,13 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
         default_tags: section
             .read("defaultTags", validation::value_of(&TAGS), errors)
             .unwrap_or_default(),
+        cluster_check: section
+            .read(
+                "clusterServiceHealthCheck",
+                validation::one_of(&CLUSTER_CHECKS),
+                errors,
+            )
+            .unwrap_or(standard.cluster_check),
     }
 }
 

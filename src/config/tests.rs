@@ -1,6 +1,8 @@
 use super::*;
 use crate::cloud::Profile;
 use crate::election::Timing;
+use crate::plan::annotation::{INTERNAL, LB_BANDWIDTH, LB_SPEC, PROVIDER};
+use crate::plan::class::LoadBalancerClass;
 use std::fs;
 
 /// A file that exists as long as the test.
@@ -135,9 +137,18 @@ fn every_field_is_read() {
         "clusterId: 0017\nannotationPrefix: lb.example.org\nnodeAddressType: external\n\
          allowLoopbackNodes: true\nnoNodesGracePeriod: 2m\nemptyWithoutAddresses: true\n\
          orphans: report\norphanGracePeriod: 1h\nsweepInterval: 90s\ndriftInterval: 1m30s\n\
+         serviceCidrs: [10.96.0.0/12]\nwatchTimeout: 7s\ndefaultTags: stage=test\n\
+         clusterServiceHealthCheck: kubeProxy\n\
          clouds:\n- {{name: east, endpoint: 'https://lb.east:8443', requestTimeout: 1.5s, concurrency: 4,\n   \
-         requestsPerSecond: 25, profile: basic, tokenFile: {path}, caFile: {path}}}\n"
+         requestsPerSecond: 25, profile: basic, addressRanges: [192.0.2.0/24],\n   \
+         tokenFile: {path}, caFile: {path}}}\n\
+         loadBalancerClasses:\n- {{name: example.com/gold, cloud: east, spec: gold, bandwidth: 50M,\n   \
+         internal: true, mayOverride: [spec]}}\n"
     );
+    for name in field_names() {
+        let name = name.split('.').next_back().unwrap_or_default();
+        assert!(text.contains(&format!("{name}:")), "{name} is missing here");
+    }
     let config = TestFile::new("full", &text).load().unwrap();
     assert_eq!(config.cluster_id, Some(ClusterId::new("0017")));
     assert_eq!(config.annotation_prefix, "lb.example.org");
@@ -151,6 +162,25 @@ fn every_field_is_read() {
     assert_eq!(config.orphans, OrphanPolicy::Report);
     assert_eq!(config.orphan_grace_period, Duration::from_secs(3600));
     assert_eq!(config.sweep_interval, config.drift_interval);
+    assert_eq!(config.watch_timeout, Duration::from_secs(7));
+    let defaults = config.metadata_keys();
+    let defaults = defaults.defaults();
+    assert_eq!(Some(&defaults.tags), Tags::parse("stage=test").as_ref());
+    assert_eq!(defaults.cluster_check, ClusterCheck::KubeProxy);
+    let mut gold = LoadBalancerClass::default();
+    for (about, value) in [
+        (&PROVIDER.about, "east"),
+        (&LB_SPEC.about, "gold"),
+        (&LB_BANDWIDTH.about, "50M"),
+        (&INTERNAL.about, "true"),
+    ] {
+        gold.set(about, value);
+    }
+    gold.leave_to_services(&LB_SPEC.about);
+    assert_eq!(
+        config.classes,
+        Classes::from([("example.com/gold".into(), gold)])
+    );
     let [cloud] = config.clouds.as_slice() else {
         panic!("one cloud, not {:?}", config.clouds);
     };
@@ -158,6 +188,9 @@ fn every_field_is_read() {
     assert_eq!(cloud.request_timeout, Duration::from_millis(1500));
     assert_eq!((cloud.concurrency, cloud.requests_per_second), (4, 25));
     assert_eq!(cloud.profile, Profile::Basic);
+    let range = |text: &str| vec![text.parse().expect("a range")];
+    assert_eq!(cloud.addresses.ranges, range("192.0.2.0/24"));
+    assert_eq!(cloud.addresses.service_ranges, range("10.96.0.0/12"));
     assert_eq!(cloud.token_file.as_deref(), Some(token.0.as_path()));
     assert_eq!(cloud.ca_file, cloud.token_file);
 }
@@ -182,7 +215,7 @@ clouds:
   - just-a-name
 ";
     let expected = [
-        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, allowLoopbackNodes, noNodesGracePeriod, emptyWithoutAddresses, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds, loadBalancerClasses, defaultTags",
+        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, allowLoopbackNodes, noNodesGracePeriod, emptyWithoutAddresses, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds, loadBalancerClasses, defaultTags, clusterServiceHealthCheck",
         "2: orphans: found \"keep\": it must be delete or report",
         "3: driftInterval: found \"0s\": it must be a duration such as 15s, 1m30s or 250ms, from 100ms to 168h",
         "4: orphans: found a repeated field: a field may appear only once",
@@ -236,16 +269,18 @@ fn the_mistakes_of_a_class_are_named() {
 - {name: service.k8s.io/gold, cloud: cloud9}
 - {name: example.com/gold, bandwidth: fast, mayOverride: [colour]}
 - {spec: very large}
+- {name: example.com/inside, internal: yes}
 ";
     let errors = TestFile::new("classes", text).errors();
     let expected = [
         "3: loadBalancerClasses[1].name: found \"service.k8s.io/gold\": it must be a domain of your own",
         "3: loadBalancerClasses[1].cloud: found \"cloud9\": it must be one or more of cloud1, cloud2",
         "4: loadBalancerClasses[2].bandwidth: found \"fast\": it must be a positive whole number",
-        "4: loadBalancerClasses[2].mayOverride[0]: found \"colour\": it must be cloud or spec or bandwidth",
+        "4: loadBalancerClasses[2].mayOverride[0]: found \"colour\": it must be cloud or spec or bandwidth or internal",
         "4: loadBalancerClasses[2].name: found \"example.com/gold\": another class has this name",
         "5: loadBalancerClasses[3].name: found nothing: every class needs a name",
         "5: loadBalancerClasses[3].spec: found \"very large\": it must be 1 to 63 letters",
+        "6: loadBalancerClasses[4].internal: found \"yes\": it must be 'true' or 'false'",
     ];
     for part in expected {
         assert!(
@@ -313,6 +348,19 @@ fn flags_are_checked_all_at_once() {
         "--config: found \"/nowhere/config.yaml\": it must be a YAML file that can be read (No such file or directory (os error 2))",
     ];
     assert_eq!(errors, expected);
+}
+
+#[test]
+fn the_lease_has_the_name_and_namespace_of_the_flags() {
+    let words = [
+        "my-cloud-controller-manager",
+        "--leader-elect-resource-name=ours",
+        "--leader-elect-resource-namespace=load-balancers",
+    ];
+    let args = <Args as clap::Parser>::try_parse_from(words).unwrap();
+    let election = Config::load(&args).unwrap().election.unwrap();
+    assert_eq!(election.lease, "ours");
+    assert_eq!(election.namespace, "load-balancers");
 }
 
 #[test]

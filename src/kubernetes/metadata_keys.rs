@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::plan::annotation;
 use crate::plan::class::{Classes, LoadBalancerClass};
-use crate::plan::tags::Tags;
+use crate::plan::service::Defaults;
 
 /// The name of the finalizer, without its prefix.
 const FINALIZER: &str = "load-balancer";
@@ -17,7 +17,7 @@ pub struct MetadataKeys {
     finalizer: String,
     condition: String,
     classes: Arc<Classes>,
-    default_tags: Arc<Tags>,
+    defaults: Arc<Defaults>,
 }
 
 impl MetadataKeys {
@@ -28,7 +28,7 @@ impl MetadataKeys {
             finalizer: format!("{prefix}/{FINALIZER}"),
             condition: format!("{prefix}/LoadBalancerReady"),
             classes: Arc::default(),
-            default_tags: Arc::default(),
+            defaults: Arc::default(),
         }
     }
 
@@ -39,18 +39,15 @@ impl MetadataKeys {
         Self { classes, ..self }
     }
 
-    /// With these tags for every load balancer.
+    /// With these defaults for every Service.
     #[must_use]
-    pub fn with_default_tags(self, tags: Tags) -> Self {
-        let default_tags = Arc::new(tags);
-        Self {
-            default_tags,
-            ..self
-        }
+    pub fn with_defaults(self, defaults: Defaults) -> Self {
+        let defaults = Arc::new(defaults);
+        Self { defaults, ..self }
     }
 
-    pub fn default_tags(&self) -> &Tags {
-        &self.default_tags
+    pub fn defaults(&self) -> &Defaults {
+        &self.defaults
     }
 
     /// The class of ours with this name.

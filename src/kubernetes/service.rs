@@ -54,7 +54,7 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         requires_dual_stack: spec.requires_dual_stack,
         health_check_node_port: spec.health_check_node_port,
         requested_ip: spec.requested_ip.clone(),
-        default_tags: metadata_keys.default_tags().clone(),
+        defaults: metadata_keys.defaults().clone(),
         finalizer: has_finalizer(service, metadata_keys),
         record,
         published: service.ingress.clone(),

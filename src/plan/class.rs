@@ -96,3 +96,75 @@ pub(super) fn gone(class: &str) -> Problem {
         example: "a name of loadBalancerClasses".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::annotation::{INTERNAL, LB_BANDWIDTH, LB_SPEC, PROVIDER};
+
+    /// Each value that a class may fix, with another one that a Service could have.
+    const VALUES: [(&About, &str, &str); 4] = [
+        (&PROVIDER.about, "cloud1", "cloud2"),
+        (&LB_SPEC.about, "gold", "large"),
+        (&LB_BANDWIDTH.about, "50M", "80M"),
+        (&INTERNAL.about, "true", "false"),
+    ];
+
+    fn applied(class: &LoadBalancerClass, own: Option<(&About, &str)>) -> (String, Vec<String>) {
+        let own = own.map(|(about, value)| (about.name.to_owned(), value.to_owned()));
+        let mut annotations = own.into_iter().collect();
+        let refused = class.apply("example.com/gold", &mut annotations);
+        let refused = refused
+            .iter()
+            .map(|one| one.problem().describe("mycloud.com"));
+        let values = VALUES
+            .map(|(about, ..)| annotations[about.name].as_str())
+            .join(" ");
+        (values, refused.collect())
+    }
+
+    #[test]
+    fn a_class_gives_its_values_and_a_service_overrides_what_is_left_to_it() {
+        let mut fixed = LoadBalancerClass::default();
+        for (about, value, _) in VALUES {
+            fixed.set(about, value);
+        }
+        let of_class = "cloud1 gold 50M true";
+        assert_eq!(applied(&fixed, None), (of_class.to_owned(), Vec::new()));
+        for (about, value, other) in VALUES {
+            let name = about.name;
+            let same = applied(&fixed, Some((about, value)));
+            assert_eq!(
+                same,
+                (of_class.to_owned(), Vec::new()),
+                "{name}: the same value"
+            );
+
+            let (_, refused) = applied(&fixed, Some((about, other)));
+            let says = format!(
+                "annotation mycloud.com/{name} is {other:?}: the load balancer class example.com/gold fixes it to {value:?}"
+            );
+            assert!(
+                matches!(&*refused, [one] if one.starts_with(&says)),
+                "{says}: {refused:?}"
+            );
+
+            let mut left = fixed.clone();
+            left.leave_to_services(about);
+            let overridden = of_class.replace(value, other);
+            assert_eq!(
+                applied(&left, Some((about, other))),
+                (overridden, Vec::new())
+            );
+            for (another, _, other) in VALUES.iter().filter(|(another, ..)| another.name != name) {
+                let (_, refused) = applied(&left, Some((another, other)));
+                assert_eq!(
+                    refused.len(),
+                    1,
+                    "{name} is left to Services, not {}",
+                    another.name
+                );
+            }
+        }
+    }
+}

@@ -506,7 +506,7 @@ fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec 
         tags: Some(
             problems
                 .keep(annotation::TAGS.value(annotations))
-                .or(&service.default_tags),
+                .or(&service.defaults.tags),
         ),
         addresses: problems.keep(requested_address::declared(service)),
         address_families: service.ip_families.iter().collect(),
@@ -573,6 +573,7 @@ fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<List
         health_check: HealthCheck::declared(
             &service.annotations,
             service.health_check_node_port,
+            service.defaults.cluster_check,
             port,
             protocol,
             node_port,

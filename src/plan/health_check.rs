@@ -15,6 +15,9 @@ use super::service::PortView;
 /// The path at which kube-proxy answers on the health check node port of a Service
 /// (<https://kubernetes.io/docs/reference/networking/virtual-ips/>).
 const KUBE_PROXY_PATH: &str = "/healthz";
+/// The port of a Node at which kube-proxy tells whether the Node can take traffic for any Service
+/// (`healthzBindAddress`); its replacements answer there too.
+const KUBE_PROXY_PORT: u16 = 10256;
 
 /// The health check of the back ends of one listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,6 +57,19 @@ pub struct Timing {
     pub unhealthy_threshold: u32,
 }
 
+/// What is asked of a Node that serves a Service with `externalTrafficPolicy: Cluster`, unless
+/// annotations of the Service say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ClusterCheck {
+    /// Whether it accepts connections on the node port. kube-proxy passes them on to a pod on any
+    /// Node, so this asks the pods more than the Node.
+    #[default]
+    NodePort,
+    /// Whether its kube-proxy works and the Node is to stay (KEP-3836). New connections avoid a
+    /// Node that is about to go, and those that it has may end.
+    KubeProxy,
+}
+
 /// The value of `health-check-protocol`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeProtocol {
@@ -72,13 +88,15 @@ impl HealthCheck {
     ///
     /// With `externalTrafficPolicy: Local`, kube-proxy answers on the port
     /// `health_check_node_port` whether the Node has an endpoint, which is what must decide.
-    /// Otherwise a Node serves if it accepts connections on the node port.
+    /// Otherwise the configuration says what a Node is asked, unless an annotation says any part
+    /// of it: so annotations mean the same with every configuration.
     ///
     /// # Errors
     /// A value breaks its rule, or contradicts another one.
     pub(super) fn declared(
         annotations: &BTreeMap<String, String>,
         health_check_node_port: Option<u16>,
+        of_cluster: ClusterCheck,
         port: &PortView,
         protocol: Protocol,
         node_port: u16,
@@ -88,6 +106,13 @@ impl HealthCheck {
         let chosen_port = HEALTH_CHECK_PORT.of_port(annotations, name)?;
         let path = HEALTH_CHECK_PATH.of_port(annotations, name)?;
         let timing = Timing::declared(annotations, name)?;
+        let says_nothing = chosen.is_none() && chosen_port.is_none() && path.is_none();
+        if of_cluster == ClusterCheck::KubeProxy && health_check_node_port.is_none() && says_nothing
+        {
+            let (port, path) = (KUBE_PROXY_PORT, KUBE_PROXY_PATH.to_owned());
+            let probe = Probe::Http { port, path };
+            return Ok(Self::On { probe, timing });
+        }
         let default = match (health_check_node_port, protocol) {
             (Some(_), _) => Some(ProbeProtocol::Http),
             (None, Protocol::Tcp) => Some(ProbeProtocol::Tcp),
@@ -156,6 +181,15 @@ mod tests {
         local: Option<u16>,
         annotations: &[(&str, &str)],
     ) -> Result<HealthCheck, String> {
+        declared_with(ClusterCheck::NodePort, protocol, local, annotations)
+    }
+
+    fn declared_with(
+        of_cluster: ClusterCheck,
+        protocol: Protocol,
+        local: Option<u16>,
+        annotations: &[(&str, &str)],
+    ) -> Result<HealthCheck, String> {
         let annotations = annotations.iter();
         let annotations = annotations.map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let port = PortView {
@@ -165,7 +199,8 @@ mod tests {
             node_port: Some(30080),
             app_protocol: None,
         };
-        HealthCheck::declared(&annotations.collect(), local, &port, protocol, 30080)
+        let annotations = annotations.collect();
+        HealthCheck::declared(&annotations, local, of_cluster, &port, protocol, 30080)
             .map_err(|problem| problem.describe("mycloud.com"))
     }
 
@@ -270,6 +305,79 @@ mod tests {
         }
         let off = declared(Tcp, None, &[("health-check-protocol", "none")]);
         assert_eq!(off, Ok(HealthCheck::Off));
+    }
+
+    #[test]
+    fn each_part_of_the_timing_has_its_annotation() {
+        let timing = |annotations: &[(&str, &str)]| {
+            let found = declared(Protocol::Tcp, None, annotations).expect("valid");
+            let HealthCheck::On { timing, .. } = found else {
+                panic!("{found:?}");
+            };
+            let Timing {
+                interval_seconds,
+                timeout_seconds,
+                healthy_threshold,
+                unhealthy_threshold,
+            } = timing;
+            [
+                interval_seconds,
+                timeout_seconds,
+                healthy_threshold,
+                unhealthy_threshold,
+            ]
+        };
+        let defaults = [5, 3, 2, 3];
+        assert_eq!(timing(&[]), defaults);
+        for (part, name, value, parsed) in [
+            (0, "health-check-interval", "1m", 60),
+            (1, "health-check-timeout", "4s", 4),
+            (2, "health-check-healthy-threshold", "7", 7),
+            (3, "health-check-unhealthy-threshold", "9", 9),
+        ] {
+            let mut expected = defaults;
+            expected[part] = parsed;
+            assert_eq!(timing(&[(name, value)]), expected, "{name}");
+            let of_port = format!("web.{name}");
+            assert_eq!(timing(&[(&of_port, value)]), expected, "{of_port}");
+        }
+    }
+
+    #[test]
+    fn by_configuration_kube_proxy_is_asked_unless_the_service_says_any_part_of_it() {
+        use Protocol::{Sctp, Tcp, Udp};
+        let declared = |protocol, local, annotations: &[(&str, &str)]| {
+            declared_with(ClusterCheck::KubeProxy, protocol, local, annotations)
+        };
+        let kube_proxy = Probe::Http {
+            port: 10256,
+            path: "/healthz".into(),
+        };
+        let interval = ("health-check-interval", "30s");
+        for protocol in [Tcp, Udp, Sctp] {
+            let found = declared(protocol, None, &[interval]).expect("valid");
+            let HealthCheck::On { probe, timing } = found else {
+                panic!("{protocol:?}: {found:?}");
+            };
+            assert_eq!(probe, kube_proxy, "{protocol:?}: it serves them all");
+            assert_eq!(timing.interval_seconds, 30, "the Service says how often");
+        }
+        let own: [(_, &[(&str, &str)]); 6] = [
+            (None, &[("health-check-protocol", "tcp")]),
+            (None, &[("health-check-protocol", "http")]),
+            (None, &[("health-check-protocol", "none")]),
+            (None, &[("web.health-check-port", "8080")]),
+            (None, &[("health-check-path", "/up")]),
+            (Some(31000), &[]),
+        ];
+        for (local, annotations) in own {
+            let without = declared_with(ClusterCheck::NodePort, Tcp, local, annotations);
+            assert_eq!(
+                declared(Tcp, local, annotations),
+                without,
+                "{annotations:?}"
+            );
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::class::Refused;
+use super::health_check::ClusterCheck;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamilies;
 use super::record::{Ingress, Record};
@@ -47,14 +48,21 @@ pub struct ServiceView {
     pub health_check_node_port: Option<u16>,
     /// `spec.loadBalancerIP`, which the API server does not check.
     pub requested_ip: Option<String>,
-    /// The tags of the configuration.
-    pub default_tags: Tags,
+    /// What the configuration adds.
+    pub defaults: Defaults,
     /// Whether the Service has our finalizer.
     pub finalizer: bool,
     /// The record in our annotations.
     pub record: Record,
     /// `status.loadBalancer.ingress`.
     pub published: Vec<Ingress>,
+}
+
+/// What the configuration gives every Service that does not say otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Defaults {
+    pub tags: Tags,
+    pub cluster_check: ClusterCheck,
 }
 
 /// One entry of `spec.ports`.

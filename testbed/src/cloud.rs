@@ -274,6 +274,13 @@ impl CloudSimulator {
         self.engine.set_capabilities(capabilities);
     }
 
+    /// Whether it tells that it has this feature.
+    pub fn tells(&self, feature: &str) -> bool {
+        let capabilities = self.engine.capabilities();
+        let features = capabilities.and_then(|told| told.features);
+        features.is_some_and(|features| features.iter().any(|own| own == feature))
+    }
+
     /// Sets a fault in addition to those that are set. A call is struck by
     /// every latency that fits it and by the first other fault that does.
     pub fn set_fault(&self, fault: Fault) {

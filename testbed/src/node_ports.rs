@@ -22,6 +22,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::back_end::BackEnd;
 use crate::cloud::Protocol;
 
+/// Where kube-proxy tells whether a Node can take traffic for any Service.
+const KUBE_PROXY_HEALTH: u16 = 10_256;
+/// The taint with which kube-proxy says that it cannot (KEP-3836).
+const LEAVING: &str = "ToBeDeletedByClusterAutoscaler";
 /// The label of an EndpointSlice that names its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
@@ -33,7 +37,7 @@ type Desired = BTreeMap<(SocketAddr, Protocol), Answer>;
 enum Answer {
     /// The names of the Node and the Service.
     BackEnd(String, String),
-    /// Whether a Node has an endpoint, as kube-proxy tells it.
+    /// Whether a Node has an endpoint, or stays, as kube-proxy tells it.
     Health(bool),
 }
 
@@ -54,8 +58,18 @@ pub struct NodePorts {
 impl NodePorts {
     /// Starts to follow.
     pub fn start(client: &Client) -> Self {
+        Self::start_on(client, &[])
+    }
+
+    /// The same with kube-proxy's own health on every Node. Its port is fixed, so no other test
+    /// may have Nodes with these addresses.
+    pub fn start_with_kube_proxy_health(client: &Client) -> Self {
+        Self::start_on(client, &[KUBE_PROXY_HEALTH])
+    }
+
+    fn start_on(client: &Client, health_ports: &'static [u16]) -> Self {
         let (sender, served) = watch::channel(Served::default());
-        let task = tokio::spawn(follow(client.clone(), sender));
+        let task = tokio::spawn(follow(client.clone(), health_ports, sender));
         Self {
             served,
             _task: AbortOnDropHandle::new(task),
@@ -76,7 +90,7 @@ impl NodePorts {
     }
 }
 
-async fn follow(client: Client, served: watch::Sender<Served>) {
+async fn follow(client: Client, health_ports: &[u16], served: watch::Sender<Served>) {
     let (nodes, node_changes) = watched::<Node>(&client);
     let (services, service_changes) = watched::<Service>(&client);
     let (slices, slice_changes) = watched::<EndpointSlice>(&client);
@@ -84,7 +98,17 @@ async fn follow(client: Client, served: watch::Sender<Served>) {
     let mut changes = stream::select(node_changes.boxed(), objects);
     let mut running = BTreeMap::new();
     while changes.next().await.is_some() {
-        let desired = desired(&nodes.state(), &services.state(), &slices.state());
+        let nodes = nodes.state();
+        let mut desired = desired(&nodes, &services.state(), &slices.state());
+        desired.extend(nodes.iter().flat_map(|node| {
+            let address = internal_ip(node);
+            let sockets = address.into_iter().flat_map(|address| {
+                health_ports
+                    .iter()
+                    .map(move |port| SocketAddr::new(address, *port))
+            });
+            sockets.map(|socket| ((socket, Protocol::Tcp), Answer::Health(!is_leaving(node))))
+        }));
         let errors = update(desired, &mut running).await;
         served.send_replace(Served {
             sockets: running.keys().copied().collect(),
@@ -131,6 +155,13 @@ fn desired(
         }
     }
     desired
+}
+
+/// Whether kube-proxy knows that the Node is about to go.
+fn is_leaving(node: &Node) -> bool {
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
+    let is_tainted = taints.is_some_and(|taints| taints.iter().any(|taint| taint.key == LEAVING));
+    node.metadata.deletion_timestamp.is_some() || is_tainted
 }
 
 /// The port at which kube-proxy tells whether a Node has an endpoint.

@@ -207,7 +207,7 @@ pub fn service(facts: Facts) -> ServiceView {
         requires_dual_stack: false,
         health_check_node_port: None,
         requested_ip: None,
-        default_tags: Default::default(),
+        defaults: Default::default(),
         finalizer: facts.finalizer,
         record: facts.published.get().record.clone(),
         published: facts.published.get().ingress.clone(),

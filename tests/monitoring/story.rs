@@ -10,6 +10,7 @@ mod capabilities;
 mod chapters;
 mod clouds;
 mod collector;
+mod credentials;
 mod faster;
 mod misled;
 mod panels;
@@ -43,6 +44,7 @@ async fn the_boards_and_alerts_follow_the_story() -> Result<()> {
     story.recovery().await?;
     story.refusals().await?;
     story.term_refused().await?;
+    story.token_refused().await?;
     story.replica_misled().await?;
     story.leader_killed().await?;
     story.leaders_change().await?;

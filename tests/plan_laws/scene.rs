@@ -266,7 +266,7 @@ impl Scene {
             requires_dual_stack: false,
             health_check_node_port: None,
             requested_ip: None,
-            default_tags: Default::default(),
+            defaults: Default::default(),
             finalizer: self.finalizer,
             record: self.record(),
             published: match self.published {

@@ -58,7 +58,7 @@ impl World {
             requires_dual_stack: false,
             health_check_node_port: None,
             requested_ip: None,
-            default_tags: Default::default(),
+            defaults: Default::default(),
             finalizer: false,
             record: Record::default(),
             published: Vec::new(),

@@ -227,7 +227,8 @@ pub const HEALTH_CHECK_PROTOCOL: Annotation<ProbeProtocol> = Annotation {
         rule: "`tcp`, `http` or `none`",
         example: "http",
         when_absent: WhenAbsent::Means(
-            "`http` with `externalTrafficPolicy: Local`, else `tcp`; for UDP the cloud decides",
+            "`http` with `externalTrafficPolicy: Local`, else `tcp`; for UDP the cloud decides; \
+             without port and path, `clusterServiceHealthCheck` of the configuration may change this",
         ),
         when_changed: WhenChanged::Updates,
         per_port: true,

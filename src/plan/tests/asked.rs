@@ -209,7 +209,7 @@ fn a_listener_is_compared_by_what_the_cloud_has() {
 fn tags_are_those_of_the_service_and_of_the_configuration_where_the_cloud_has_them() {
     let tags = |provider, own: &[(&str, &str)]| {
         let mut service = asking(provider, own);
-        service.default_tags = Tags::parse("stage=test,team=none").expect("tags");
+        service.defaults.tags = Tags::parse("stage=test,team=none").expect("tags");
         asked(&service).map(|spec| spec.tags)
     };
     assert_eq!(

@@ -20,7 +20,7 @@ fn unable() -> Clouds {
 /// A Service that asks for nothing of its own.
 fn plain() -> ServiceView {
     let mut service = asking("cloud1", &[]);
-    service.default_tags = Tags::parse("stage=test").expect("tags");
+    service.defaults.tags = Tags::parse("stage=test").expect("tags");
     service.ports[0].app_protocol = Some("http".into());
     service
 }

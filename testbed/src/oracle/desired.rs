@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt;
 
 use crate::cloud::{
-    AddressFamily, Algorithm, Listener, Protocol, ProxyProtocol, SessionAffinity, Settings,
+    AddressFamily, Algorithm, CloudSimulator, HealthCheck, HealthCheckProtocol, Listener, Protocol,
+    ProxyProtocol, SessionAffinity, Settings,
 };
 
 /// Addresses of all eligible Nodes.
@@ -36,7 +37,12 @@ impl Desired {
         let default = Settings::default();
         let text = |name, default| ours(name).cloned().unwrap_or(default);
         let settings = Settings {
-            listeners: spec.ports.iter().flatten().filter_map(listener).collect(),
+            listeners: {
+                let ports = spec.ports.iter().flatten();
+                let local = spec.health_check_node_port;
+                ports.filter_map(|port| listener(port, local)).collect()
+            },
+            internal: ours("internal").is_some_and(|value| value == "true"),
             spec: text("lb-spec", default.spec),
             bandwidth: text("lb-bandwidth", default.bandwidth),
             algorithm: match ours("algorithm").map(String::as_str) {
@@ -62,12 +68,18 @@ impl Desired {
         }
     }
 
-    /// As each of its load balancers should be.
-    pub(super) fn settings(&self, nodes: &Nodes) -> Settings {
-        comparable(&Settings {
+    /// As its load balancer on this cloud should be.
+    pub(super) fn settings(&self, cloud: &CloudSimulator, nodes: &Nodes) -> Settings {
+        let mut settings = Settings {
             nodes: nodes.iter().copied().collect(),
             ..self.settings.clone()
-        })
+        };
+        if !cloud.tells("healthChecks") {
+            for listener in &mut settings.listeners {
+                listener.health_check = None;
+            }
+        }
+        comparable(&settings)
     }
 }
 
@@ -92,18 +104,46 @@ pub(super) fn comparable(settings: &Settings) -> Settings {
     settings
 }
 
-fn listener(port: &ServicePort) -> Option<Listener> {
+fn listener(port: &ServicePort, health_check_node_port: Option<i32>) -> Option<Listener> {
+    let protocol = match port.protocol.as_deref() {
+        Some("UDP") => Protocol::Udp,
+        Some("SCTP") => Protocol::Sctp,
+        _ => Protocol::Tcp,
+    };
+    let node_port = port.node_port?.try_into().ok()?;
     Some(Listener {
         name: port.name.clone().unwrap_or_default(),
-        protocol: match port.protocol.as_deref() {
-            Some("UDP") => Protocol::Udp,
-            Some("SCTP") => Protocol::Sctp,
-            _ => Protocol::Tcp,
-        },
+        protocol,
         port: port.port.try_into().ok()?,
-        node_port: port.node_port?.try_into().ok()?,
-        health_check: None,
+        node_port,
+        health_check: health_check(protocol, node_port, health_check_node_port),
         proxy_protocol: ProxyProtocol::None,
         app_protocol: String::new(),
+    })
+}
+
+/// The health check of a Service without annotations about it.
+fn health_check(
+    protocol: Protocol,
+    node_port: u16,
+    health_check_node_port: Option<i32>,
+) -> Option<HealthCheck> {
+    let (kind, port, path) = match (health_check_node_port, protocol) {
+        (Some(port), _) => {
+            let path = Some("/healthz".to_owned());
+            (HealthCheckProtocol::Http, port.try_into().ok()?, path)
+        }
+        (None, Protocol::Tcp) => (HealthCheckProtocol::Tcp, node_port, None),
+        (None, Protocol::Udp | Protocol::Sctp) => return None,
+    };
+    Some(HealthCheck {
+        protocol: kind,
+        port: Some(port),
+        path,
+        // The defaults of the README.
+        interval_seconds: Some(5),
+        timeout_seconds: Some(3),
+        healthy_threshold: Some(2),
+        unhealthy_threshold: Some(3),
     })
 }

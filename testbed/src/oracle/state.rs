@@ -10,7 +10,7 @@ use kube::api::ListParams;
 use super::desired::comparable;
 use super::{Desired, Guarantee, Nodes, Violation};
 use crate::Environment;
-use crate::cloud::{CloudSimulator, LoadBalancer, State};
+use crate::cloud::{CloudSimulator, LoadBalancer, Settings, State};
 use crate::environment::addresses;
 
 /// Load balancers by cloud.
@@ -138,7 +138,12 @@ fn check(
             let observation = format!("it names {cloud}, which has {has:?} for it");
             return Err(Violation::new(guarantee, observation));
         };
-        if let Err(observation) = serves(one, &desired, nodes) {
+        let simulator = test
+            .clouds()
+            .into_iter()
+            .find(|known| known.name() == cloud);
+        let should = simulator.map(|simulator| desired.settings(simulator, nodes));
+        if let Err(observation) = serves(one, should) {
             let observation = format!("{} on {cloud} {observation}", described(one));
             return Err(Violation::new(Converged, observation));
         }
@@ -165,11 +170,11 @@ fn check(
     }
 }
 
-fn serves(found: &LoadBalancer, desired: &Desired, nodes: &Nodes) -> Result<(), String> {
+fn serves(found: &LoadBalancer, should: Option<Settings>) -> Result<(), String> {
     if found.state != State::Active {
         return Err("does not serve".to_owned());
     }
-    let (is, should) = (comparable(&found.settings), desired.settings(nodes));
+    let is = Some(comparable(&found.settings));
     if is != should {
         return Err(format!("is {is:?}, not {should:?}"));
     }

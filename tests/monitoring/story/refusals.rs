@@ -23,7 +23,7 @@ impl Story {
         let overdue: Expected = ("MyCloudLBProvisioningOverdue", CLOUD2);
         let nothing: Expected = ("MyCloudLBNothingProvisioned", CLOUD2);
         self.chapter(
-            "cloud2 refuses our credentials for everybody",
+            "cloud2 refuses our right to write",
             &[overdue, nothing, BURNS2],
         );
         for verb in [Verb::Create, Verb::Update] {

@@ -8,6 +8,7 @@ mod election;
 mod examples;
 mod failover;
 mod handover;
+mod local;
 mod node;
 mod plan;
 mod summary;
@@ -42,6 +43,7 @@ async fn play_all(stage: &mut Stage, demo: &mut Demo) -> Result<()> {
     election::play(stage, demo).await?;
     examples::play(stage, demo).await?;
     through::play(stage, demo).await?;
+    local::play(stage, demo).await?;
     plan::play(stage, demo).await?;
     node::play(stage, demo).await?;
     crash::play(stage, demo).await?;

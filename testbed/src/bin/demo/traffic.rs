@@ -35,23 +35,36 @@ pub fn url(demo: &Demo, service: &Service) -> Result<String> {
     })
 }
 
-/// Sends twice as many requests as there are Nodes, each on a new connection, and
-/// again until every Node has answered; prints which Nodes did.
+/// Sends requests as [`show_answers_of`] does, until every Node has answered.
 ///
 /// # Errors
 /// A Node never answered.
 pub async fn show(stage: &Stage, demo: &Demo, service: &Service) -> Result<()> {
+    let all = demo.nodes.iter().map(|(name, _)| name.as_str()).collect();
+    show_answers_of(stage, demo, service, all).await
+}
+
+/// Sends twice as many requests as there are Nodes, each on a new connection, and
+/// again until exactly these Nodes have answered; prints which Nodes did.
+///
+/// # Errors
+/// One of them never answered, or another one went on answering.
+pub async fn show_answers_of(
+    stage: &Stage,
+    demo: &Demo,
+    service: &Service,
+    nodes: BTreeSet<&str>,
+) -> Result<()> {
     let url = url(demo, service)?;
-    let all: BTreeSet<&str> = demo.nodes.iter().map(|(name, _)| name.as_str()).collect();
-    let what = format!("answers of {} from {url}", join(&all));
+    let what = format!("answers of {} from {url}", join(&nodes));
     let answers = stage
         .until(&what, ALL_ANSWER, async || {
             let mut answers = Vec::new();
-            for _ in 0..2 * all.len() {
+            for _ in 0..2 * demo.nodes.len() {
                 answers.push(request(&url).await?);
             }
             let answered: BTreeSet<&str> = answers.iter().map(String::as_str).collect();
-            ensure!(answered == all, "only {} answered", join(&answered));
+            ensure!(answered == nodes, "{} answered", join(&answered));
             Ok(Some(answers))
         })
         .await?;

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::examples::OURS;
+use super::local::SERVICE;
 use crate::demo::Demo;
 use crate::services;
 use crate::stage::Stage;
@@ -14,8 +15,8 @@ const BANDWIDTH: [&str; 2] = ["lb-bandwidth: 10M", "lb-bandwidth: 20M"];
 /// A plan is not as expected, or a Service would lose anything.
 pub async fn play(stage: &mut Stage, demo: &mut Demo) -> Result<()> {
     stage.open("The command plan shows what would be done, and why");
+    show(stage, demo, &["-n", "default", SERVICE], "it is in sync").await?;
     let name = OURS[0];
-    show(stage, demo, &["-n", "default", name], "it is in sync").await?;
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("edited.yaml");
     let example = services::example(&format!("{name}.yaml"))?;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use ipnet::Ipv4Net;
-use testbed::cloud::{CloudSimulatorOptions, LoadBalancer, Plant};
+use testbed::cloud::{Capabilities, CloudSimulatorOptions, LoadBalancer, Plant};
 use testbed::node_ports::NodePorts;
 use testbed::oracle::DesiredHistory;
 use testbed::{Environment, Replicas};
@@ -15,7 +15,7 @@ use crate::monitoring::Monitoring;
 use crate::stage::{Stage, seconds};
 
 const NODES: usize = 2;
-const HEALTH_CHECKS: Duration = Duration::from_millis(500);
+const HEALTH_CHECKS: Duration = Duration::from_millis(200);
 /// A load balancer of another user of the same clouds.
 const FOREIGN: &str = "somebody-elses";
 
@@ -81,6 +81,7 @@ async fn start(stage: &Stage, addresses: &Addresses) -> Result<Environment> {
 async fn plant_foreign(stage: &Stage, environment: &Environment) -> Result<Vec<LoadBalancer>> {
     let mut planted = Vec::new();
     for cloud in environment.clouds() {
+        cloud.set_capabilities(Some(Capabilities::all()));
         let foreign = Plant {
             name: FOREIGN.into(),
             ..Plant::default()

@@ -1,0 +1,42 @@
+//! A cloud that does not know our token any more, also for reads.
+
+use anyhow::Result;
+use testbed::cloud::{Code, Failure, Fault, FaultKind};
+
+use super::alerts::{Expected, until_calm};
+use super::bystanders::Edits;
+use super::chapters::{BURNS, CLOUD2, Story};
+
+/// Its Service was made long before.
+const EDITED: &str = "two-5";
+const MUST: [Expected; 3] = [
+    ("MyCloudLBCloudErrors", CLOUD2),
+    ("MyCloudLBCloudUnavailable", CLOUD2),
+    ("MyCloudLBEditOverdue", CLOUD2),
+];
+/// Lists fail too.
+const MAY: [Expected; 2] = [
+    ("MyCloudLBOrphanScanStale", CLOUD2),
+    ("MyCloudLBReconcileErrors", &[]),
+];
+
+impl Story {
+    /// The token was revoked, and a good one is mounted later.
+    pub async fn token_refused(&mut self) -> Result<()> {
+        self.chapter("cloud2 refuses our token", &[&MUST[..], &MAY].concat());
+        let test = &self.world.test;
+        let refused = FaultKind::FailBefore(Failure::code(Code::Unauthenticated));
+        test.cloud2.set_fault(Fault::new(refused));
+        let edits = Edits::start(test, EDITED);
+        self.until_firing(&MUST).await?;
+        drop(edits);
+        self.chapter("cloud2 accepts our token", &[]);
+        let test = &self.world.test;
+        test.cloud2.clear_faults();
+        // An edit ends the wait for the next retry.
+        test.annotate(EDITED, &[("lb-bandwidth", Some("79M"))])
+            .await?;
+        let burns: Expected = (BURNS.0, CLOUD2);
+        until_calm(&self.world.prometheus, &[BURNS, burns]).await
+    }
+}
