@@ -114,7 +114,7 @@ impl Survey {
             let stamp = cloud.inventory.begin_load();
             match cloud.client.list(&self.cluster).await {
                 // Rejected only if a later list began.
-                Ok(found) => drop(cloud.inventory.load(stamp, found)),
+                Ok(found) => drop(cloud.inventory.load(stamp, &found)),
                 Err(error) if is_out_of_reach(error.reason()) => {
                     let error = error.to_string();
                     self.out_of_reach.lock().insert(name.clone(), error);

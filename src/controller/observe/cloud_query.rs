@@ -150,9 +150,7 @@ impl CloudQuery<'_> {
         let Some(cloud) = self.cloud else {
             return Ok(CloudView::NotConfigured.into());
         };
-        if let Some(known) = cloud.inventory.find(&self.load_balancer) {
-            cloud.inventory.forget(&known.id);
-        }
+        cloud.inventory.forget_name(&self.load_balancer);
         let by_name = Which::Name(&self.load_balancer);
         let named = cloud.client.query(by_name, priority).await?;
         self.pending_creates.resolve(&self.service.uid, &self.name);
