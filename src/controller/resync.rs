@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::Context;
 use super::capabilities;
 use super::cloud_handle::CloudHandle;
+use super::node_choices;
 use super::orphans::sweep::{Sweep, SweepSettings};
 use crate::cloud::{ErrorKind, Listed};
 use crate::election::Role;
@@ -42,6 +43,7 @@ pub async fn run(context: Arc<Context>, settings: ResyncSettings) {
         // The standby is about to stop; a component must not return before that.
         return std::future::pending().await;
     }
+    node_choices::record_all(&context);
     context.enqueue_all_at_takeover();
     let lists = context.clouds.iter().map(|(name, cloud)| {
         let context = &context;
