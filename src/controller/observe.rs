@@ -186,7 +186,7 @@ pub async fn observe_clouds<'a>(
     };
     left.queries.extend(queries.into_iter().map(|query| {
         let run = async move {
-            let result = query.run(priority).await;
+            let result = query.run(priority, service.tried()).await;
             (query.name, result)
         };
         run.boxed()
