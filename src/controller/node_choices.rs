@@ -45,7 +45,7 @@ pub fn record_all(context: &Context) {
     let mut found: Vec<_> = found
         .filter_map(|service| choice(service, context))
         .collect();
-    found.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+    found.sort_by_key(|(rank, ..)| *rank);
     for (_, uid, chosen) in found {
         // A Service with one too many is told so by its attempt.
         let _ = context.memory.node_choices.choose(&uid, &chosen);

@@ -293,7 +293,8 @@ mod tests {
             assert_eq!(choices.choose(&late, &one_more), Err(too_many()));
             assert!(choices.is_refused(&late) && !is_told(&choices).await);
         }
-        let frees: [(&str, fn(&NodeChoices)); 4] = [
+        type Frees = fn(&NodeChoices);
+        let frees: [(&str, Frees); 4] = [
             ("released", |choices| choices.forget(&uid(1))),
             ("edited", |choices| {
                 assert_eq!(choices.choose(&uid(1), &these("pool=2")), Ok(()));

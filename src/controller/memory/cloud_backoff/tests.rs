@@ -190,7 +190,7 @@ async fn other_nodes_end_the_rest_of_an_update_that_was_left_behind() {
     let test = Test::new();
     let unavailable = ErrorKind::Unavailable { retry_after: None };
     for (verb, expected) in [(Verb::Update, true), (Verb::Query, false)] {
-        let error = failed_to(verb, 1, unavailable.clone());
+        let error = failed_to(verb, 1, unavailable);
         test.record([CloudView::Unreachable, CloudView::Absent], vec![error]);
         assert_eq!(test.resting(), BTreeSet::from([cloud(1)]));
         let resting = test.backoff.resting(&test.uid, SPEC, NODES + 1);
