@@ -14,6 +14,7 @@ mod footprint;
 mod http_client;
 mod inventory;
 mod limiter;
+mod listed;
 mod node_address_pool;
 mod response;
 mod rest;
@@ -37,6 +38,7 @@ pub use address_policy::{AddressPolicy, ClusterRanges};
 pub use call::{Call, CallEvent, CallObserver, Code, Operation, SkippedItem, Verb};
 pub use error::{CloudError, ErrorKind, Rejection};
 pub use inventory::{Inventory, LoadStamp};
+pub use listed::{Listed, Outline};
 pub use rest::{Answer, Asked, RestCloud};
 pub use settings::RestSettings;
 pub use transport::CloudSetupError;
@@ -56,10 +58,7 @@ pub trait Cloud: Send + Sync + 'static {
 
     /// Lists the load balancers of a cluster, page by page. A load balancer that is
     /// missing in the list may exist all the same.
-    fn list<'a>(
-        &'a self,
-        cluster: &'a ClusterId,
-    ) -> BoxFuture<'a, Result<Vec<LoadBalancer>, CloudError>>;
+    fn list<'a>(&'a self, cluster: &'a ClusterId) -> BoxFuture<'a, Result<Listed, CloudError>>;
 
     /// Creates a load balancer, or returns the existing one of that name.
     fn create<'a>(

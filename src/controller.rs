@@ -22,6 +22,7 @@ pub mod dispatch;
 pub mod error;
 pub mod memory;
 pub mod node_changes;
+pub mod node_choices;
 pub mod observe;
 pub mod orphans;
 pub mod pace;

@@ -47,7 +47,7 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
             Err(error) => return Err(AppError::Orphans(error.to_string())),
         };
         let claims = live_claims(&client, config, &cluster).await?;
-        let shown = Shown::new(&name, &found);
+        let shown = Shown::new(&name, found.iter());
         let orphans = found.iter().filter_map(|found| {
             let owner = provable_owner(found, &cluster)?;
             suspect(found, &cluster, claims.get(&owner.uid), &shown)?;

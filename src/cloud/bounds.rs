@@ -27,9 +27,19 @@ pub(super) const LIST_ITEMS: usize = 100_000;
 /// Maximum number of bytes of all pages of a list: 5,000 load balancers with 1,000 back
 /// ends each have 75 MB.
 pub(super) const LIST_BYTES: usize = 256 << 20;
-/// Maximum number of bytes that the load balancers of a list may occupy in memory: room for
-/// 25,000 usual ones, which have 600 bytes each beside the back ends that they share.
-pub(super) const LIST_KEPT: usize = 16 << 20;
+/// Maximum number of bytes that the load balancers of a list may occupy in memory without their
+/// specs: room for 25,000 with names of a usual length, whatever they have.
+pub(super) const LIST_KEPT: usize = 15 << 20;
+/// Maximum number of bytes of the specs of a list that are kept, those of at most
+/// [`LARGE_SPEC`] bytes: room for 10,000 with three ports each and a set of 1,000 back ends for
+/// each choice of Nodes. The others are known without their specs.
+pub(super) const LIST_SPECS: usize = 5 << 20;
+/// The same for larger specs, so that a few users of many ports cost the others nothing: room
+/// for 200 with 200 ports each.
+pub(super) const LIST_LARGE_SPECS: usize = 5 << 20;
+/// Number of bytes of a spec beside its back ends from which on it is a large one: some 30
+/// ports.
+pub(super) const LARGE_SPEC: usize = 4 << 10;
 /// Maximum number of bytes that one load balancer may occupy in memory beside its back ends.
 /// The largest that a Service may ask for has 256 listeners with the longest names, paths and
 /// application protocols, 500 source ranges and 40 tags, some 230 KiB.

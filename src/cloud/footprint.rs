@@ -32,11 +32,16 @@ pub(super) fn back_ends(found: &LoadBalancer) -> usize {
 
 /// The bytes of all the rest.
 pub(super) fn beside_back_ends(found: &LoadBalancer) -> usize {
+    outline(found) + of_spec(&found.spec)
+}
+
+/// The bytes of all but the spec.
+pub(super) fn outline(found: &LoadBalancer) -> usize {
     let LoadBalancer {
         id,
         name,
         owner,
-        spec,
+        spec: _,
         is_understood: _,
         has_other_back_ends: _,
         addresses,
@@ -50,7 +55,6 @@ pub(super) fn beside_back_ends(found: &LoadBalancer) -> usize {
         + id.as_str().len()
         + name.as_str().len()
         + owner.as_ref().map_or(0, of_owner)
-        + of_spec(spec)
         + of_addresses(addresses)
         + state
 }
@@ -66,7 +70,8 @@ fn of_owner(owner: &Owner) -> usize {
     namespace.len() + name.len() + uid.as_str().len()
 }
 
-fn of_spec(spec: &LoadBalancerSpec) -> usize {
+/// The bytes of a spec beside its back ends.
+pub(super) fn of_spec(spec: &LoadBalancerSpec) -> usize {
     let LoadBalancerSpec {
         nodes: _,
         listeners,

@@ -1,9 +1,11 @@
 //! The known load balancers of a cloud, without a call.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::Listed;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{LoadBalancerId, LoadBalancerName};
 
@@ -31,21 +33,25 @@ struct InventoryState {
 /// that is renamed at the cloud has only its new name.
 #[derive(Debug, Default)]
 struct Entries {
-    /// Boxed, because a map has free places of the size of its values.
-    by_name: HashMap<LoadBalancerName, Box<LoadBalancer>>,
+    /// Shared with the last list.
+    by_name: HashMap<LoadBalancerName, Arc<LoadBalancer>>,
     names: HashMap<LoadBalancerId, LoadBalancerName>,
     /// Those of which only the answer to a create is known.
     unshown: HashSet<LoadBalancerId>,
+    /// Those whose specs the last list has left out.
+    outlined: HashSet<LoadBalancerId>,
 }
 
 impl Entries {
-    fn insert(&mut self, found: LoadBalancer) {
+    fn insert(&mut self, found: Arc<LoadBalancer>) {
         let (id, name) = (found.id.clone(), found.name.clone());
         self.unshown.remove(&id);
-        let replaced = self.by_name.insert(name.clone(), found.into());
+        self.outlined.remove(&id);
+        let replaced = self.by_name.insert(name.clone(), found);
         if let Some(replaced) = replaced.filter(|replaced| replaced.id != id) {
             self.names.remove(&replaced.id);
             self.unshown.remove(&replaced.id);
+            self.outlined.remove(&replaced.id);
         }
         let before = self.names.insert(id, name.clone());
         if let Some(renamed) = before.filter(|before| *before != name) {
@@ -56,6 +62,7 @@ impl Entries {
     /// Removes the load balancer of this id and returns its name.
     fn remove(&mut self, id: &LoadBalancerId) -> Option<LoadBalancerName> {
         self.unshown.remove(id);
+        self.outlined.remove(id);
         let name = self.names.remove(id)?;
         self.by_name.remove(&name);
         Some(name)
@@ -67,6 +74,7 @@ impl Entries {
         self.names.retain(|_, name| by_name.contains_key(name));
         let names = &self.names;
         self.unshown.retain(|id| names.contains_key(id));
+        self.outlined.retain(|id| names.contains_key(id));
     }
 }
 
@@ -81,7 +89,7 @@ impl InventoryState {
         if let Some(since) = &mut self.since {
             since.recorded.insert(found.name.clone());
         }
-        self.entries.insert(found);
+        self.entries.insert(found.into());
     }
 }
 
@@ -103,7 +111,7 @@ impl Inventory {
     /// Replaces the entries by a list, except for the changes since
     /// [`begin_load`](Self::begin_load). Returns false, and ignores the list, if a later
     /// load began or the inventory was cleared in the meantime.
-    pub fn load(&self, stamp: LoadStamp, list: Vec<LoadBalancer>) -> bool {
+    pub fn load(&self, stamp: LoadStamp, list: &Listed) -> bool {
         let mut state = self.state();
         if state.generation != stamp.0 {
             return false;
@@ -114,12 +122,18 @@ impl Inventory {
         state
             .entries
             .retain(|found| since.recorded.contains(&found.name));
-        for found in list {
+        let whole = list.whole.iter().map(|found| (found, false));
+        let outlines = list.outlines.iter();
+        let outlines = outlines.map(|outline| (outline.load_balancer(), true));
+        for (found, is_outline) in whole.chain(outlines) {
             let recorded_as = state.entries.names.get(&found.id).unwrap_or(&found.name);
             let is_recorded =
                 since.recorded.contains(&found.name) || since.recorded.contains(recorded_as);
             if !is_recorded && !since.forgotten.contains(&found.id) {
-                state.entries.insert(found);
+                state.entries.insert(Arc::clone(found));
+                if is_outline {
+                    state.entries.outlined.insert(found.id.clone());
+                }
             }
         }
         true
@@ -154,14 +168,26 @@ impl Inventory {
         }
     }
 
-    /// The load balancer of this name; `None` if the inventory lacks it.
-    pub fn find(&self, name: &LoadBalancerName) -> Option<LoadBalancer> {
-        let state = self.state();
-        state
+    /// Removes the load balancer of this name.
+    pub fn forget_name(&self, name: &LoadBalancerName) {
+        let id = self
+            .state()
             .entries
             .by_name
             .get(name)
-            .map(|found| (**found).clone())
+            .map(|found| found.id.clone());
+        if let Some(id) = id {
+            self.forget(&id);
+        }
+    }
+
+    /// The load balancer of this name; `None` if the inventory lacks it, or its spec.
+    pub fn find(&self, name: &LoadBalancerName) -> Option<LoadBalancer> {
+        let Entries {
+            by_name, outlined, ..
+        } = &self.state().entries;
+        let found = by_name.get(name)?;
+        (!outlined.contains(&found.id)).then(|| (**found).clone())
     }
 
     /// Whether more than the answer to a create tells of the load balancer with this id.

@@ -25,7 +25,7 @@ use super::transport::{self, CloudSetupError};
 use super::wire::{
     DeleteBody, DesiredBody, LoadBalancerBody, Object, QueryBody, Reading, ReleaseBody,
 };
-use super::{Cloud, Told, Which};
+use super::{Cloud, Listed, Told, Which};
 use super::{body, bounds};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
@@ -233,10 +233,7 @@ impl Cloud for RestCloud {
             .boxed()
     }
 
-    fn list<'a>(
-        &'a self,
-        cluster: &'a ClusterId,
-    ) -> BoxFuture<'a, Result<Vec<LoadBalancer>, CloudError>> {
+    fn list<'a>(&'a self, cluster: &'a ClusterId) -> BoxFuture<'a, Result<Listed, CloudError>> {
         self.list_all(cluster).boxed()
     }
 

@@ -198,7 +198,10 @@ impl Performance<'_> {
         for cloud in &self.left {
             let is_update = self.progress.is_update(&Lane::Cloud(cloud.clone()));
             self.has_left_updates |= is_update;
-            let what = if is_update { Left::Update } else { Left::Other };
+            let what = match is_update {
+                true => Left::Update(service.tried()),
+                false => Left::Other,
+            };
             context
                 .memory
                 .left_calls

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{ReconcileError, Unfinished};
+use super::memory::left_calls::Tried;
 use super::memory::own_writes::Part;
 use super::observe::cloud_query::QueryResult;
 use super::workqueue::Need;
@@ -70,6 +71,14 @@ impl ObservedService {
     /// The version of the Nodes; 0 until all are listed.
     pub fn nodes_version(&self) -> u64 {
         self.nodes.as_ref().map_or(0, |nodes| nodes.version)
+    }
+
+    /// What an update of this attempt is made for.
+    pub fn tried(&self) -> Tried {
+        Tried {
+            spec_hash: self.spec_hash,
+            nodes: self.nodes_version(),
+        }
     }
 
     /// The Service as an invalid one, if it asks for a change that its load balancers cannot

@@ -3,22 +3,28 @@
 
 use std::sync::Arc;
 
+use futures::future::join;
 use tokio::sync::watch;
 
 use super::Context;
 use super::context::uid;
+use super::node_choices::follow_free;
 use crate::kubernetes::node_watch::{Change, NodeSets};
 use crate::plan::node_choice::Chosen;
 use crate::priority::Priority;
 
-/// Reconciles Services whenever the Nodes that they choose change.
-pub async fn run(mut nodes: watch::Receiver<Option<NodeSets>>, context: Arc<Context>) {
+/// Reconciles Services whenever the Nodes that they choose change, or may be chosen.
+pub async fn run(nodes: watch::Receiver<Option<NodeSets>>, context: Arc<Context>) {
+    join(follow(nodes, &context), follow_free(&context)).await;
+}
+
+async fn follow(mut nodes: watch::Receiver<Option<NodeSets>>, context: &Context) {
     let mut before = None;
     while nodes.changed().await.is_ok() {
         let now = nodes.borrow_and_update().clone();
         if let Some(now) = &now {
             context.metrics.nodes.changed(&now.of_configuration());
-            enqueue_changed(before.as_ref(), now, &context);
+            enqueue_changed(before.as_ref(), now, context);
         }
         before = now;
     }

@@ -15,15 +15,14 @@ use super::Context;
 use super::admit::{Admitted, WaitsForPlace};
 use super::attempt::{ObservedClouds, ObservedService, Skip, SpecHash};
 use super::memory::left_calls::Left;
+use super::node_choices::with_nodes;
 use super::report::events::emit_unclear_switch;
 use super::workqueue::{KeptPlaces, Work};
 use crate::cloud::CloudError;
 use crate::kubernetes::condition::ConditionReason;
-use crate::kubernetes::node_watch::{CHOICES, NodeSet, TooMany};
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::{condition, service};
 use crate::plan::naming::{CloudName, ClusterId};
-use crate::plan::node_choice::{self, Chosen};
 use crate::plan::service::ServiceView;
 use crate::plan::{Backends, CloudView, Desired, KnownClouds, Release, Waiting, disposal, plan};
 use cloud_query::QueryResult;
@@ -95,24 +94,6 @@ pub fn asked(
         }
         desired => desired,
     }
-}
-
-/// The desired state, and the Nodes that the Service chooses; `None` until they are known.
-fn with_nodes(
-    desired: Desired,
-    view: &ServiceView,
-    context: &Context,
-) -> (Desired, Option<NodeSet>) {
-    let chosen = node_choice::chosen(view);
-    let (desired, chosen) = match context.memory.node_choices.choose(&view.uid, &chosen) {
-        Ok(()) => (desired, chosen),
-        Err(TooMany) => {
-            let problem = node_choice::too_many(view, CHOICES);
-            (desired.with_problem(problem), Chosen::Unknown)
-        }
-    };
-    let sets = context.watched.nodes.borrow();
-    (desired, sets.as_ref().and_then(|sets| sets.of(&chosen)))
 }
 
 /// The time until an attempt may begin.
@@ -205,7 +186,7 @@ pub async fn observe_clouds<'a>(
     };
     left.queries.extend(queries.into_iter().map(|query| {
         let run = async move {
-            let result = query.run(priority).await;
+            let result = query.run(priority, service.tried()).await;
             (query.name, result)
         };
         run.boxed()

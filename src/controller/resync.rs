@@ -12,8 +12,9 @@ use tokio::time::sleep;
 use super::Context;
 use super::capabilities;
 use super::cloud_handle::CloudHandle;
+use super::node_choices;
 use super::orphans::sweep::{Sweep, SweepSettings};
-use crate::cloud::ErrorKind;
+use crate::cloud::{ErrorKind, Listed};
 use crate::election::Role;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::CloudName;
@@ -42,6 +43,7 @@ pub async fn run(context: Arc<Context>, settings: ResyncSettings) {
         // The standby is about to stop; a component must not return before that.
         return std::future::pending().await;
     }
+    node_choices::record_all(&context);
     context.enqueue_all_at_takeover();
     let lists = context.clouds.iter().map(|(name, cloud)| {
         let context = &context;
@@ -87,20 +89,16 @@ pub(super) fn spread(interval: Duration) -> Duration {
 }
 
 /// Lists a cloud; `None` if it does not support that or does not respond.
-async fn list(
-    name: &CloudName,
-    cloud: &CloudHandle,
-    context: &Context,
-) -> Option<Vec<LoadBalancer>> {
+async fn list(name: &CloudName, cloud: &CloudHandle, context: &Context) -> Option<Listed> {
     let stamp = cloud.inventory.begin_load();
     let response = cloud.client.list(&context.cluster).await;
     match response {
         Ok(found) => {
-            tracing::info!(cloud = %name, load_balancers = found.len(), "listed the load balancers of the cloud");
+            tracing::info!(cloud = %name, load_balancers = found.len(), without_spec = found.outlines.len(), "listed the load balancers of the cloud");
             count(name, &found, context);
             report_shared_account(name, &found, context);
             // Rejected only if a later list began, which counts instead.
-            let _ = cloud.inventory.load(stamp, found.clone());
+            let _ = cloud.inventory.load(stamp, &found);
             Some(found)
         }
         Err(error) if error.kind() == ErrorKind::Unsupported => {
@@ -117,7 +115,7 @@ async fn list(
 }
 
 /// Reports a cloud whose list shows the load balancers that another cloud shows.
-fn report_shared_account(name: &CloudName, found: &[LoadBalancer], context: &Context) {
+fn report_shared_account(name: &CloudName, found: &Listed, context: &Context) {
     for (other, cloud) in context.clouds.iter().filter(|(other, _)| *other != name) {
         let shows_it = |found: &&LoadBalancer| {
             let known = cloud.inventory.find(&found.name);
@@ -129,7 +127,7 @@ fn report_shared_account(name: &CloudName, found: &[LoadBalancer], context: &Con
     }
 }
 
-fn count(name: &CloudName, found: &[LoadBalancer], context: &Context) {
+fn count(name: &CloudName, found: &Listed, context: &Context) {
     let states = [
         ("provisioning", State::Provisioning),
         ("active", State::Active),

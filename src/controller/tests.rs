@@ -8,6 +8,7 @@ pub(super) mod cloud;
 mod drift;
 pub(super) mod leader;
 mod live;
+mod nodes;
 mod preview;
 mod proof;
 mod publication;

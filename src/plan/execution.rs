@@ -217,6 +217,17 @@ impl Execution {
         }
     }
 
+    /// The clouds that have not answered an update of this plan yet: what they show is from
+    /// before it.
+    pub fn updating(&self) -> BTreeSet<CloudName> {
+        let unfinished = self.under_way.values().chain(&self.remaining);
+        let clouds = unfinished.filter_map(|action| match action {
+            Action::Update { cloud, .. } => Some(cloud.clone()),
+            _ => None,
+        });
+        clouds.collect()
+    }
+
     /// Whether only calls to clouds are under way, so that [`Self::leave`] leaves no write.
     pub fn awaits_only_clouds(&self) -> bool {
         let is_at_cloud = |lane: &Lane| matches!(lane, Lane::Cloud(_));

@@ -14,7 +14,7 @@ pub const UNSUPPORTED_PROTOCOL: &str = "UnsupportedProtocol";
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PortStatus {
     pub port: u16,
-    /// `TCP` or `UDP`.
+    /// `TCP`, `UDP` or `SCTP`.
     pub protocol: String,
     /// With its domain.
     pub error: Option<String>,

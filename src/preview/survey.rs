@@ -10,9 +10,9 @@ use tokio::time::timeout;
 
 use super::{NodeCounts, Origin, Planned, Preview, manifest};
 use crate::cloud::Cloud;
-use crate::controller::attempt::ObservedClouds;
+use crate::controller::attempt::{ObservedClouds, SpecHash};
 use crate::controller::cloud_handle::CloudHandle;
-use crate::controller::memory::left_calls::LeftCalls;
+use crate::controller::memory::left_calls::{LeftCalls, Tried};
 use crate::controller::memory::pending_creates::PendingCreates;
 use crate::controller::observe::cloud_query::{CloudQuery, QueryResult, Sources, cloud_queries};
 use crate::controller::observe::{asked, or_unreachable};
@@ -114,7 +114,7 @@ impl Survey {
             let stamp = cloud.inventory.begin_load();
             match cloud.client.list(&self.cluster).await {
                 // Rejected only if a later list began.
-                Ok(found) => drop(cloud.inventory.load(stamp, found)),
+                Ok(found) => drop(cloud.inventory.load(stamp, &found)),
                 Err(error) if is_out_of_reach(error.reason()) => {
                     let error = error.to_string();
                     self.out_of_reach.lock().insert(name.clone(), error);
@@ -160,12 +160,16 @@ impl Survey {
         };
         let queries = cloud_queries(&view, &desired, &capabilities.clouds, sources);
         let queries = queries.into_iter();
+        let nodes = self.nodes.preview(&node_choice::chosen(&view));
+        let tried = Tried {
+            spec_hash: SpecHash::of(&view),
+            nodes: nodes.version,
+        };
         let answers = queries.map(|query| async move {
-            let answer = self.answer(&query).await;
+            let answer = self.answer(&query, tried).await;
             (query.name, answer)
         });
         let (answers, errors) = or_unreachable(join_all(answers).await);
-        let nodes = self.nodes.preview(&node_choice::chosen(&view));
         let backends = nodes.backends(view.ip_families);
         let clouds = ObservedClouds::of(&view, unmet, backends, answers);
         let desired = desired.refused(&clouds.observed).unwrap_or(desired);
@@ -187,14 +191,14 @@ impl Survey {
         }))
     }
 
-    async fn answer(&self, query: &CloudQuery<'_>) -> Result<QueryResult, String> {
+    async fn answer(&self, query: &CloudQuery<'_>, tried: Tried) -> Result<QueryResult, String> {
         if let Some(known) = query.known(true) {
             return Ok(known);
         }
         if let Some(error) = self.out_of_reach.lock().get(&query.name) {
             return Err(error.clone());
         }
-        let error = match timeout(ANSWER_LIMIT, query.run(Priority::Background)).await {
+        let error = match timeout(ANSWER_LIMIT, query.run(Priority::Background, tried)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) if !is_out_of_reach(error.reason()) => return Err(error.to_string()),
             Ok(Err(error)) => error.to_string(),

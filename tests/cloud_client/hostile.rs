@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use my_cloud_controller_manager::cloud::{
-    CallEvent, Cloud, CloudError, ErrorKind, Profile, SkippedItem, Which,
+    CallEvent, Cloud, CloudError, ErrorKind, Listed, Profile, SkippedItem, Which,
 };
 use my_cloud_controller_manager::plan::load_balancer::LoadBalancer;
 use my_cloud_controller_manager::plan::naming::{ClusterId, LoadBalancerId};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::edge::{Edge, answer, client, known, permit, plain_request, settings};
 
-async fn list(edge: &Edge) -> Result<Vec<LoadBalancer>, CloudError> {
+async fn list(edge: &Edge) -> Result<Listed, CloudError> {
     let cluster = ClusterId::new("cluster");
     edge.client(Profile::Standard).list(&cluster).await
 }
@@ -67,15 +67,57 @@ async fn pages_without_end_fail_the_list() {
     assert_eq!(pages.load(Ordering::Relaxed), 2000);
 }
 
+/// An item with the longest names.
+fn long(number: usize) -> Value {
+    let mut long = item(&format!("{number:0>253}"));
+    long["name"] = json!("n".repeat(253));
+    long["owner"]["namespace"] = json!("n".repeat(63));
+    long["owner"]["name"] = json!(vec!["n".repeat(62); 4].join("."));
+    long
+}
+
 #[tokio::test]
 async fn load_balancers_that_fill_the_memory_fail_the_list() {
-    let mut fat = item("fat");
-    // As much as one may have.
-    fat["spec"] = json!("x".repeat(150 << 10));
-    let (edge, _) = endless(fat.to_string()).await;
+    let items: Vec<String> = (0..1000).map(|number| long(number).to_string()).collect();
+    let (edge, pages) = endless(items.join(",")).await;
     let error = list(&edge).await.expect_err("too much");
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error}");
     assert!(error.message().contains("bytes in memory"), "{error}");
+    assert!(pages.load(Ordering::Relaxed) < 20);
+}
+
+/// Those with much beside their names are known, as the others are.
+#[tokio::test]
+async fn load_balancers_with_large_specs_do_not_fail_the_list() {
+    let items = (0..60).map(|number| {
+        let mut item = item(&format!("lb-{number}"));
+        if number % 2 == 0 {
+            // Near to the most that one may have.
+            item["spec"] = json!("x".repeat(250 << 10));
+        }
+        item
+    });
+    let items: Vec<Value> = items.collect();
+    // Two pages, because of the bound of one.
+    let half = |items: &[Value], next: Option<&str>| {
+        json!({"err": "", "items": items, "nextPageToken": next}).to_string()
+    };
+    let pages = [half(&items[..30], Some("1")), half(&items[30..], None)];
+    let asked = Arc::new(AtomicUsize::new(0));
+    let edge = Edge::start(move |_, _| {
+        let page = pages[asked.fetch_add(1, Ordering::Relaxed) % 2].clone();
+        Box::pin(async move { answer(200, page) })
+    })
+    .await;
+    let listed = list(&edge).await.expect("listed");
+    assert_eq!(listed.len(), 60, "each is known");
+    let small = listed
+        .whole
+        .iter()
+        .filter(|found| found.spec.spec.len() < 100);
+    assert_eq!(small.count(), 30, "the others cost these nothing");
+    assert_eq!(listed.whole.len(), 30 + 20, "5 MiB of large ones");
+    assert_eq!(listed.iter().count(), 60);
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ async fn load_balancers_with_the_same_nodes_share_one_set() {
     let id = LoadBalancerId::new("b");
     let queried = cloud.query(Which::Id(&id), Priority::User).await;
     let queried = queried.expect("an answer").expect("found");
-    let [a, c, b] = [0, 1, 2].map(|index| &list[index].spec.nodes);
+    let [a, c, b] = [0, 1, 2].map(|index| &list.whole[index].spec.nodes);
     assert_eq!((a.len(), c.len()), (2, 1));
     assert!(a.is_shared_with(b), "of another page");
     assert!(a.is_shared_with(&queried.spec.nodes), "of a query");

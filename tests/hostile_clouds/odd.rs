@@ -14,7 +14,7 @@ use testbed::{Environment, Replica, eventually};
 use crate::server::OddCloud;
 
 /// An environment in which cloud1 is the odd one.
-async fn start(test: &str, config: &str) -> Result<(Environment, OddCloud, Replica)> {
+pub async fn start(test: &str, config: &str) -> Result<(Environment, OddCloud, Replica)> {
     let mut test = Environment::shared(test).await?;
     test.extra_config = config.into();
     let (cloud, replica) = start_in(&test).await?;
@@ -42,7 +42,7 @@ fn for_each_shown(answer: &mut Value, change: impl Fn(&mut Value)) {
     items.filter(is_whole).for_each(change);
 }
 
-async fn until_ten_further_lists(cloud: &OddCloud) -> Result<()> {
+pub async fn until_ten_further_lists(cloud: &OddCloud) -> Result<()> {
     let lists = cloud.calls("list").len();
     eventually("ten further lists", SOON, async || {
         Ok((cloud.calls("list").len() > lists + 10).then_some(()))

@@ -15,7 +15,7 @@ fn external(last: u8) -> IpAddr {
 }
 
 /// Nodes with both addresses: `n1` and `n2` of the pool edge, `n3` and `n4` of the pool core.
-async fn with_two_pools(name: &str) -> Result<Environment> {
+pub async fn with_two_pools(name: &str) -> Result<Environment> {
     let test = Environment::own(name).await?;
     for (number, pool) in [(1, "edge"), (2, "edge"), (3, "core"), (4, "core")] {
         NewNode::new(&format!("n{number}"), ip(number))

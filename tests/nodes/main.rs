@@ -1,10 +1,12 @@
 //! Nodes that come and go reach every load balancer, in few updates.
 //!
 //! [`never_empty`]: never by mistake as "none"; [`addresses`]: with an address that clouds
-//! can reach; [`choice`]: those that a Service chooses; [`follow`]: whatever else is wrong with the Service or its cloud.
+//! can reach; [`choice`]: those that a Service chooses; [`crowded`]: of more choices
+//! than there may be; [`follow`]: whatever else is wrong with the Service or its cloud.
 
 mod addresses;
 mod choice;
+mod crowded;
 mod follow;
 mod never_empty;
 

@@ -101,6 +101,6 @@ impl RestCloud {
         let mut listing = Listing::default();
         let read = |body: &[u8]| self.read_page(cluster, body, &mut listing);
         let token = self.api_client.answered(Verb::List, &answer.into(), read)?;
-        Ok((listing.found, token))
+        Ok((listing.found.iter().cloned().collect(), token))
     }
 }

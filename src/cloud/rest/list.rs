@@ -1,6 +1,7 @@
 //! The list operation, page by page and item by item, within the [`bounds`] of a list.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -11,7 +12,7 @@ use crate::cloud::call::{CallEvent, SkippedItem, Verb};
 use crate::cloud::error::CloudError;
 use crate::cloud::http_client::{ApiRequest, TOO_LARGE};
 use crate::cloud::wire::{ListRequestBody, LoadBalancerBody, Object, read_page};
-use crate::cloud::{Profile, body, bounds, footprint};
+use crate::cloud::{Listed, Outline, Profile, body, bounds, footprint};
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::ClusterId;
 use crate::priority::Priority;
@@ -19,13 +20,16 @@ use crate::priority::Priority;
 /// A list that is being read.
 #[derive(Default)]
 pub(super) struct Listing {
-    pub(super) found: Vec<LoadBalancer>,
+    pub(super) found: Listed,
     pages: usize,
     /// The items of all pages, also those that were left out.
     items: usize,
     bytes: usize,
-    /// The bytes of `found` in memory.
+    /// The bytes of `found` in memory, without specs.
     kept: usize,
+    /// The bytes of the specs in `found`.
+    specs: usize,
+    large_specs: usize,
     /// The tokens of the pages.
     tokens: HashSet<String>,
 }
@@ -46,11 +50,24 @@ impl Listing {
         within("items", self.items, bounds::LIST_ITEMS)
     }
 
-    /// Keeps a load balancer of this many bytes.
-    fn keep(&mut self, found: LoadBalancer, bytes: usize) -> Result<(), String> {
-        self.kept += bytes;
-        self.found.push(found);
-        within("bytes in memory", self.kept, bounds::LIST_KEPT)
+    /// Keeps a load balancer with its spec, which occupies this many bytes beside the back ends,
+    /// or without it if there is no room.
+    fn keep(&mut self, found: LoadBalancer, back_ends: usize) -> Result<(), String> {
+        self.kept += footprint::outline(&found);
+        within("bytes in memory", self.kept, bounds::LIST_KEPT)?;
+        let spec = footprint::of_spec(&found.spec);
+        let (kept, most) = match spec <= bounds::LARGE_SPEC {
+            true => (&mut self.specs, bounds::LIST_SPECS),
+            false => (&mut self.large_specs, bounds::LIST_LARGE_SPECS),
+        };
+        let bytes = *kept + spec + back_ends;
+        if bytes <= most {
+            *kept = bytes;
+            self.found.whole.push(Arc::new(found));
+        } else {
+            self.found.outlines.push(Outline::of(found));
+        }
+        Ok(())
     }
 
     /// Records the token of the next page; an error if it was there before.
@@ -70,10 +87,7 @@ fn within(what: &str, count: usize, most: usize) -> Result<(), String> {
 }
 
 impl RestCloud {
-    pub(super) async fn list_all(
-        &self,
-        cluster: &ClusterId,
-    ) -> Result<Vec<LoadBalancer>, CloudError> {
+    pub(super) async fn list_all(&self, cluster: &ClusterId) -> Result<Listed, CloudError> {
         if self.api_client.profile == Profile::Basic {
             return Err(self.unsupported(Verb::List, "list"));
         }
@@ -85,7 +99,7 @@ impl RestCloud {
         &self,
         limit: Duration,
         cluster: &ClusterId,
-    ) -> Result<Vec<LoadBalancer>, CloudError> {
+    ) -> Result<Listed, CloudError> {
         let listed = timeout(limit, self.list_pages(cluster)).await;
         listed.unwrap_or_else(|_| {
             let message = format!("the list took longer than {limit:?}");
@@ -93,7 +107,7 @@ impl RestCloud {
         })
     }
 
-    async fn list_pages(&self, cluster: &ClusterId) -> Result<Vec<LoadBalancer>, CloudError> {
+    async fn list_pages(&self, cluster: &ClusterId) -> Result<Listed, CloudError> {
         let exceeded = |message| self.protocol(Verb::List, message);
         let mut listing = Listing::default();
         let (mut size, mut token) = (bounds::PAGE_SIZE, None::<String>);
@@ -192,8 +206,7 @@ impl RestCloud {
         } else {
             0
         };
-        let bytes = footprint::beside_back_ends(&found) + back_ends;
-        listing.keep(found, bytes)
+        listing.keep(found, back_ends)
     }
 
     fn skip_unreadable(&self, item: &RawValue, error: &str) {
@@ -221,6 +234,9 @@ impl RestCloud {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::health_check::HealthCheck;
+    use crate::plan::load_balancer::{Listener, Protocol};
+    use crate::plan::naming::{Owner, ServiceUid};
 
     #[test]
     fn a_list_ends_at_each_of_its_bounds() {
@@ -239,14 +255,86 @@ mod tests {
         assert!(listing.turn_to("2").is_err());
     }
 
+    /// A load balancer with names of a usual length and plain ports.
+    fn with_ports(count: u16) -> LoadBalancer {
+        let owner = Owner {
+            cluster: ClusterId::new("a-cluster"),
+            namespace: "a-namespace".into(),
+            name: "the-name-of-a-service".into(),
+            uid: ServiceUid::new("6b2ab0a4-5d0e-4b6e-8a15-5e0b9b3c1f00"),
+        };
+        let name = owner.load_balancer_name();
+        let id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let mut found = LoadBalancer::plain(id, name, Some(owner));
+        let port = |port| Listener {
+            name: format!("port-{port:05}"),
+            protocol: Protocol::Tcp,
+            port,
+            node_port: 30_000 + port,
+            health_check: HealthCheck::Off,
+            proxy_protocol: None,
+            app_protocol: None,
+        };
+        found.spec.listeners = (1..=count).map(port).collect();
+        found.addresses.ips = vec!["192.0.2.1".parse().expect("an address")];
+        found
+    }
+
+    /// A list of load balancers with so many ports, as far as it goes.
+    fn list(loads: &[(usize, u16)]) -> Result<Listing, String> {
+        let mut listing = Listing::default();
+        for (count, ports) in loads {
+            for _ in 0..*count {
+                listing.keep(with_ports(*ports), 0)?;
+            }
+        }
+        Ok(listing)
+    }
+
+    #[test]
+    fn a_list_has_room_for_what_is_promised() {
+        let cases = [
+            (&[(10_000, 3)][..], 10_000, "all of them whole"),
+            (&[(1_000, 200)][..], 200, "those that there is room for"),
+            (&[(1_000, 200), (10_000, 3)][..], 10_200, "both"),
+            (&[(300, 256), (10_000, 3)][..], 10_100, "the largest first"),
+            (&[(25_000, 30)][..], 1_000, "any number of ports"),
+        ];
+        for (loads, whole, why) in cases {
+            let listing = list(loads).expect(why);
+            let all: usize = loads.iter().map(|(count, _)| count).sum();
+            let found = &listing.found;
+            assert_eq!(found.len(), all, "{why}");
+            assert!(found.whole.len() >= whole, "{why}: {}", found.whole.len());
+            let bytes = listing.kept + listing.specs + listing.large_specs;
+            assert!(bytes <= 25 << 20, "{why}: {bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn many_ports_cost_those_of_others_no_room() {
+        let listing = list(&[(5_000, 256), (1_000, 3)]).expect("a list");
+        let small = |found: &&Arc<LoadBalancer>| found.spec.listeners.len() == 3;
+        assert_eq!(listing.found.whole.iter().filter(small).count(), 1_000);
+        for outline in listing.found.iter().skip(listing.found.whole.len()) {
+            assert!(outline.spec.listeners.is_empty() && outline.owner.is_some());
+        }
+    }
+
+    #[test]
+    fn back_ends_of_their_own_take_room_too() {
+        let mut listing = Listing::default();
+        for _ in 0..3 {
+            let half = bounds::LIST_SPECS / 2;
+            listing.keep(with_ports(1), half - 1_000).expect("kept");
+        }
+        let Listed { whole, outlines } = listing.found;
+        assert_eq!((whole.len(), outlines.len()), (2, 1));
+    }
+
     #[test]
     fn a_list_ends_at_what_it_keeps() {
-        let name = crate::plan::naming::LoadBalancerName::new("web");
-        let found = LoadBalancer::plain("lb-1", name, None);
-        let mut listing = Listing::default();
-        listing
-            .keep(found.clone(), bounds::LIST_KEPT)
-            .expect("kept");
-        assert!(listing.keep(found, 1).is_err());
+        let error = list(&[(100_000, 1)]).err().expect("too many");
+        assert!(error.contains("bytes in memory"), "{error}");
     }
 }

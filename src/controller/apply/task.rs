@@ -83,7 +83,9 @@ impl Begun {
             let errors = progress.errors.iter().chain(resting);
             let unfinished = Unfinished::all(errors, &progress.waiting);
             let prefix = executor.context.metadata_keys.prefix();
-            condition::readiness(&executor.service.desired, observed, unfinished, prefix)
+            // An update that is under way may fail: the last attempt counts until it has ended.
+            let known = observed.without_answers_of(&execution.updating());
+            condition::readiness(&executor.service.desired, &known, unfinished, prefix)
         };
         Self {
             action: action.clone(),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::per_service::PerService;
 use super::requeue::{LONGEST, Requeue, wait};
+use crate::cloud::Verb;
 use crate::controller::attempt::SpecHash;
 use crate::controller::error::ReconcileError;
 use crate::plan::load_balancer::State;
@@ -127,9 +128,9 @@ impl CloudBackoff {
             let rest = wait(delay, count).unwrap_or_default().min(LONGEST);
             delays.push(Requeue::After(rest));
             let failure = Failure {
+                nodes: has_load_balancer(&attempted, &cloud, &error).then_some(attempted.nodes),
                 error: Arc::new(error),
                 count: count.saturating_add(1),
-                nodes: has_load_balancer(attempted.observed, &cloud).then_some(attempted.nodes),
                 not_before: now + rest,
                 rests: false,
             };
@@ -166,9 +167,12 @@ pub(super) fn is_of_cloud(error: &ReconcileError) -> bool {
     failure(error).is_some()
 }
 
-fn has_load_balancer(observed: &Observed, cloud: &CloudName) -> bool {
-    let found = observed.load_balancer(cloud);
-    found.is_some_and(|found| found.state != State::Deleting)
+/// Whether the Service has a load balancer on a cloud that failed. Nothing else shows it if the
+/// failure is that of an update which was left behind.
+fn has_load_balancer(attempted: &Attempted<'_>, cloud: &CloudName, error: &ReconcileError) -> bool {
+    let found = attempted.observed.load_balancer(cloud);
+    let was_updated = matches!(error, ReconcileError::Cloud(error) if error.verb() == Verb::Update);
+    was_updated || found.is_some_and(|found| found.state != State::Deleting)
 }
 
 #[cfg(test)]

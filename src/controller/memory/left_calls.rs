@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::per_service::PerService;
 use crate::cloud::CloudError;
+use crate::controller::attempt::SpecHash;
 use crate::controller::observe::cloud_query::QueryResult;
 use crate::plan::naming::{CloudName, ServiceUid};
 
@@ -13,12 +14,20 @@ use crate::plan::naming::{CloudName, ServiceUid};
 /// something, or its error.
 pub type Answer = Result<Option<QueryResult>, CloudError>;
 
+/// What an update was made for. After an edit, and with other Nodes, it is another update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tried {
+    pub spec_hash: SpecHash,
+    /// The version of the Nodes.
+    pub nodes: u64,
+}
+
 /// What was left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     /// A cloud may answer it with success and have something else than requested, so that the
     /// next attempt sends it again: this one waits for its delay.
-    Update,
+    Update(Tried),
     Other,
 }
 
@@ -75,14 +84,15 @@ impl LeftCalls {
     /// Whether any answer was not taken yet that brings something new for certain.
     pub fn has_news(&self, uid: &ServiceUid) -> bool {
         self.has(uid, |(_, call)| match call {
-            Call::UnderWay(_) | Call::Ended(Left::Update, Ok(_)) => false,
-            Call::Ended(Left::Update | Left::Other, _) => true,
+            Call::UnderWay(_) | Call::Ended(Left::Update(_), Ok(_)) => false,
+            Call::Ended(Left::Update(_) | Left::Other, _) => true,
         })
     }
 
     /// Takes the answer to a call that ended, however long ago: a slow cloud that is asked
-    /// again instead may be left behind again.
-    pub fn take(&self, uid: &ServiceUid, cloud: &CloudName) -> Option<Answer> {
+    /// again instead may be left behind again. That another update failed than the one to try
+    /// `now` is no answer: this one has not been tried, and waits for no backoff.
+    pub fn take(&self, uid: &ServiceUid, cloud: &CloudName, now: Tried) -> Option<Answer> {
         let mut all = self.0.lock();
         let calls = all.get_mut(uid)?;
         if matches!(calls.get(cloud), Some(Call::UnderWay(_))) {
@@ -93,6 +103,7 @@ impl LeftCalls {
             all.remove(uid);
         }
         match call? {
+            Call::Ended(Left::Update(tried), Err(_)) if tried != now => None,
             Call::Ended(_, answer) => Some(answer),
             Call::UnderWay(_) => None,
         }
@@ -123,6 +134,12 @@ mod tests {
     use crate::plan::CloudView;
 
     const CLOUD: &str = "cloud1";
+    const NOW: Tried = tried(1, 1);
+
+    const fn tried(spec: u64, nodes: u64) -> Tried {
+        let spec_hash = SpecHash::for_test(spec);
+        Tried { spec_hash, nodes }
+    }
 
     fn names() -> (ServiceUid, CloudName) {
         (ServiceUid::new("u"), CloudName::new(CLOUD))
@@ -139,21 +156,21 @@ mod tests {
     #[test]
     fn an_answer_is_taken_once_and_only_after_the_end() {
         let (calls, (uid, cloud)) = (LeftCalls::default(), names());
-        assert!(calls.take(&uid, &cloud).is_none());
+        assert!(calls.take(&uid, &cloud, NOW).is_none());
         calls.leave(&uid, &cloud, Left::Other);
         assert!(calls.is_under_way(&uid, &cloud) && !calls.has_news(&uid));
-        assert!(calls.take(&uid, &cloud).is_none(), "it has not ended");
+        assert!(calls.take(&uid, &cloud, NOW).is_none(), "it has not ended");
         assert!(!calls.is_under_way(&uid, &CloudName::new("cloud2")));
         calls.end(&uid, &cloud, Ok(Some(CloudView::Absent.into())));
         assert!(!calls.is_under_way(&uid, &cloud) && calls.has_ended(&uid, &cloud));
         assert_eq!(calls.clouds_for(&uid), BTreeSet::from([cloud.clone()]));
-        let answer = calls.take(&uid, &cloud);
+        let answer = calls.take(&uid, &cloud, NOW);
         let view = answer
             .and_then(Result::ok)
             .flatten()
             .map(|result| result.view);
         assert_eq!(view, Some(CloudView::Absent));
-        assert!(calls.take(&uid, &cloud).is_none() && !calls.has_news(&uid));
+        assert!(calls.take(&uid, &cloud, NOW).is_none() && !calls.has_news(&uid));
         assert_eq!(calls.clouds_for(&uid), BTreeSet::new());
     }
 
@@ -169,12 +186,33 @@ mod tests {
     #[test]
     fn an_update_that_went_well_ends_no_delay() {
         let (calls, (uid, cloud)) = (LeftCalls::default(), names());
-        calls.leave(&uid, &cloud, Left::Update);
+        calls.leave(&uid, &cloud, Left::Update(NOW));
         calls.end(&uid, &cloud, Ok(None));
         assert!(calls.has_ended(&uid, &cloud) && !calls.has_news(&uid));
-        calls.leave(&uid, &cloud, Left::Update);
+        calls.leave(&uid, &cloud, Left::Update(NOW));
         calls.end(&uid, &cloud, Err(error()));
         assert!(calls.has_news(&uid), "its failure is to be shown");
+    }
+
+    #[test]
+    fn the_failure_of_another_update_is_no_answer() {
+        let (calls, (uid, cloud)) = (LeftCalls::default(), names());
+        let cases = [
+            (Left::Update(NOW), true, "the same"),
+            (Left::Update(tried(2, 1)), false, "before an edit"),
+            (Left::Update(tried(1, 2)), false, "of other Nodes"),
+            (Left::Other, true, "a query"),
+        ];
+        for (what, is_one, why) in cases {
+            calls.leave(&uid, &cloud, what);
+            calls.end(&uid, &cloud, Err(error()));
+            let answer = calls.take(&uid, &cloud, NOW);
+            assert_eq!(answer.is_some(), is_one, "{why}");
+            assert!(!calls.has_ended(&uid, &cloud), "{why}: taken");
+        }
+        calls.leave(&uid, &cloud, Left::Update(tried(2, 2)));
+        calls.end(&uid, &cloud, Ok(None));
+        assert!(calls.take(&uid, &cloud, NOW).is_some(), "a success counts");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::cloud::{CloudError, Which};
 use crate::controller::cloud_handle::CloudHandle;
-use crate::controller::memory::left_calls::LeftCalls;
+use crate::controller::memory::left_calls::{LeftCalls, Tried};
 use crate::controller::memory::pending_creates::PendingCreates;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, LoadBalancerName, Owner};
@@ -134,11 +134,15 @@ impl CloudQuery<'_> {
         self.service.record.has(&self.name) || pending().contains(&self.name)
     }
 
-    pub async fn run(&self, priority: Priority) -> Result<QueryResult, CloudError> {
+    /// Asks the cloud; `now` is what an update would be for.
+    ///
+    /// # Errors
+    /// That of the query, or of a call that was left behind.
+    pub async fn run(&self, priority: Priority, now: Tried) -> Result<QueryResult, CloudError> {
         if let Some(known) = self.known(true) {
             return Ok(known);
         }
-        if let Some(answer) = self.left_calls.take(&self.service.uid, &self.name) {
+        if let Some(answer) = self.left_calls.take(&self.service.uid, &self.name, now) {
             if let Some(result) = answer?.filter(|result| !self.is_outdated(&result.view)) {
                 return Ok(result);
             }
@@ -150,9 +154,7 @@ impl CloudQuery<'_> {
         let Some(cloud) = self.cloud else {
             return Ok(CloudView::NotConfigured.into());
         };
-        if let Some(known) = cloud.inventory.find(&self.load_balancer) {
-            cloud.inventory.forget(&known.id);
-        }
+        cloud.inventory.forget_name(&self.load_balancer);
         let by_name = Which::Name(&self.load_balancer);
         let named = cloud.client.query(by_name, priority).await?;
         self.pending_creates.resolve(&self.service.uid, &self.name);

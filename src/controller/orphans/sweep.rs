@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{OrphanPolicy, reference};
-use crate::cloud::{CloudError, Which};
+use crate::cloud::{CloudError, Listed, Which};
 use crate::controller::Context;
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::context::uid;
@@ -96,11 +96,11 @@ impl<'a> Sweep<'a> {
     }
 
     /// Searches a fresh list for orphans and handles those that are due.
-    pub async fn run(&self, list: &[LoadBalancer]) {
+    pub async fn run(&self, list: &Listed) {
         if !*self.context.watched.services_listed.borrow() {
             return;
         }
-        let shown = Shown::new(self.name, list);
+        let shown = Shown::new(self.name, list.iter());
         let mut orphans = self.suspected(list, &shown);
         self.keep_only(&orphans);
         // An unreachable API server must not remove orphans from the metrics.
@@ -119,11 +119,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// The suspects by the watch's store, without a request.
-    fn suspected<'list>(
-        &self,
-        list: &'list [LoadBalancer],
-        shown: &Shown<'_>,
-    ) -> Vec<Orphan<'list>> {
+    fn suspected<'list>(&self, list: &'list Listed, shown: &Shown<'_>) -> Vec<Orphan<'list>> {
         let cluster = &self.context.cluster;
         let services = self.context.watched.services.state();
         let services = services

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Told, Verb, Which};
+use crate::cloud::{Cloud, CloudError, ErrorKind, Listed, Operation, Told, Verb, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, State};
@@ -105,15 +105,13 @@ impl Cloud for Scripted {
         std::future::ready(failed.map(|()| found)).boxed()
     }
 
-    fn list<'a>(
-        &'a self,
-        _: &'a ClusterId,
-    ) -> BoxFuture<'a, Result<Vec<LoadBalancer>, CloudError>> {
+    fn list<'a>(&'a self, _: &'a ClusterId) -> BoxFuture<'a, Result<Listed, CloudError>> {
         self.record("list");
         if self.hangs {
             return std::future::pending().boxed();
         }
-        std::future::ready(Ok(self.by_name.iter().cloned().collect())).boxed()
+        let found: Vec<_> = self.by_name.iter().cloned().collect();
+        std::future::ready(Ok(found.into())).boxed()
     }
 
     fn create<'a>(

@@ -78,9 +78,9 @@ async fn a_service_that_only_the_watch_lacks_has_no_orphan() {
         });
         let context = leader(&server, [&cloud, &cloud], []);
         let name = CloudName::new("cloud1");
-        let list = std::slice::from_ref(&found);
+        let list = vec![found.clone()].into();
         Sweep::new(&name, &context.clouds[&name], settings, &context)
-            .run(list)
+            .run(&list)
             .await;
         assert_eq!(cloud.mutations(), deletes);
     }

@@ -36,7 +36,7 @@ async fn an_orphan_that_changed_hands_since_the_list_is_left_alone() {
     };
     let name = CloudName::new("cloud1");
     Sweep::new(&name, &context.clouds[&name], settings, &context)
-        .run(&[listed])
+        .run(&vec![listed].into())
         .await;
     assert_eq!(cloud.calls(), ["query lb-1, after users"]);
 }

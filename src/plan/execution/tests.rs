@@ -47,6 +47,19 @@ fn create(at: &str) -> Action {
     }
 }
 
+fn update(at: &str) -> Action {
+    let Action::Create { cloud, request } = create(at) else {
+        panic!("a create");
+    };
+    Action::Update {
+        cloud,
+        id: id(&format!("lb-of-{at}")),
+        request,
+        fallbacks: Vec::new(),
+        urgency: crate::plan::Urgency::User,
+    }
+}
+
 fn delete(at: &str) -> Action {
     Action::Delete {
         cloud: cloud(at),

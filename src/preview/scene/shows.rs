@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::cloud::{Cloud, CloudError, ErrorKind, Operation, Told, Verb, Which};
+use crate::cloud::{Cloud, CloudError, ErrorKind, Listed, Operation, Told, Verb, Which};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::LoadBalancer;
@@ -39,13 +39,13 @@ impl Cloud for Shows {
         }
     }
 
-    fn list<'a>(
-        &'a self,
-        _: &'a ClusterId,
-    ) -> BoxFuture<'a, Result<Vec<LoadBalancer>, CloudError>> {
+    fn list<'a>(&'a self, _: &'a ClusterId) -> BoxFuture<'a, Result<Listed, CloudError>> {
         match self {
-            Self::Found(found) => std::future::ready(Ok(vec![LoadBalancer::clone(found)])).boxed(),
-            Self::Nothing => std::future::ready(Ok(Vec::new())).boxed(),
+            Self::Found(found) => {
+                let found = vec![LoadBalancer::clone(found)];
+                std::future::ready(Ok(found.into())).boxed()
+            }
+            Self::Nothing => std::future::ready(Ok(Listed::default())).boxed(),
             Self::Fails => std::future::ready(Err(failure(Verb::List))).boxed(),
             Self::Hangs => std::future::pending().boxed(),
         }

@@ -15,11 +15,12 @@ fn cloud(number: u8) -> CloudName {
 }
 
 fn failed(number: u8, kind: ErrorKind) -> ReconcileError {
-    let operation = Operation {
-        cloud: cloud(number),
-        verb: Verb::Create,
-    };
-    CloudError::new(operation, kind, "500").into()
+    failed_to(Verb::Create, number, kind)
+}
+
+fn failed_to(verb: Verb, number: u8, kind: ErrorKind) -> ReconcileError {
+    let cloud = cloud(number);
+    CloudError::new(Operation { cloud, verb }, kind, "500").into()
 }
 
 fn down(number: u8) -> ReconcileError {
@@ -182,6 +183,20 @@ async fn an_edit_ends_every_rest_and_other_nodes_only_that_of_an_update() {
     assert!(test.backoff.follows_nodes(&test.uid));
     test.record(ABSENT, vec![down(1), down(2)]);
     assert!(!test.backoff.follows_nodes(&test.uid));
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_nodes_end_the_rest_of_an_update_that_was_left_behind() {
+    let test = Test::new();
+    let unavailable = ErrorKind::Unavailable { retry_after: None };
+    for (verb, expected) in [(Verb::Update, true), (Verb::Query, false)] {
+        let error = failed_to(verb, 1, unavailable);
+        test.record([CloudView::Unreachable, CloudView::Absent], vec![error]);
+        assert_eq!(test.resting(), BTreeSet::from([cloud(1)]));
+        let resting = test.backoff.resting(&test.uid, SPEC, NODES + 1);
+        assert_eq!(resting.is_empty(), expected, "{verb:?}");
+        assert_eq!(test.backoff.follows_nodes(&test.uid), expected, "{verb:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

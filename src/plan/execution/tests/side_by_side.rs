@@ -46,6 +46,27 @@ fn the_first_to_answer_is_published_while_the_other_is_at_work() {
 }
 
 #[test]
+fn an_update_is_unfinished_until_it_has_ended() {
+    let clouds = |names: &[&str]| -> BTreeSet<CloudName> {
+        let names = names.iter().copied();
+        names.map(cloud).collect()
+    };
+    let mut plan = execution([
+        Action::ConfirmLive,
+        update("cloud1"),
+        create("cloud2"),
+        publish_both(),
+    ]);
+    assert_eq!(plan.updating(), clouds(&["cloud1"]), "it has not begun");
+    succeed(&mut plan, &Lane::Service);
+    succeed(&mut plan, &at("cloud2"));
+    plan.publish_early();
+    assert_eq!(plan.updating(), clouds(&["cloud1"]), "it is under way");
+    succeed(&mut plan, &at("cloud1"));
+    assert_eq!(plan.updating(), clouds(&[]));
+}
+
+#[test]
 fn what_answers_during_a_publication_is_not_in_it() {
     let mut plan = both();
     succeed(&mut plan, &at("cloud1"));
