@@ -94,6 +94,7 @@ fn observe_event(
             }
         }
         watcher::Event::Delete(service) => {
+            context.remember_policy(service);
             if let Some(uid) = uid(service) {
                 context.memory.forget(&uid);
             }
@@ -107,9 +108,11 @@ fn observe_event(
         watcher::Event::InitDone => {
             // Store::wait_until_ready would wake only one of several waiting tasks.
             listed.send_replace(true);
+            context.end_list();
             // Any of them may have been edited while the watch was away.
             context.enqueue_all(Priority::User);
         }
-        watcher::Event::Init | watcher::Event::InitApply(_) => {}
+        watcher::Event::Init => context.begin_list(),
+        watcher::Event::InitApply(_) => {}
     }
 }

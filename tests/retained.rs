@@ -2,6 +2,10 @@
 //! without our owner. What a cloud cannot do is said beforehand, and what a Service does not
 //! say clearly is not guessed: a load balancer that is deleted does not come back.
 
+mod retained {
+    mod orphans;
+}
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;

@@ -5,8 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio::sync::Notify;
 
-use crate::cloud::{Cloud, Inventory, Quota, Told};
+use crate::cloud::{
+    Cloud, CloudError, ErrorKind, Inventory, Operation, Quota, Rejection, Told, Verb, Which,
+};
+use crate::election::WritePermit;
 use crate::plan::Capabilities;
+use crate::plan::naming::{CloudName, LoadBalancerId, Owner};
+use crate::priority::Priority;
 
 /// A cloud's client and inventory.
 pub struct CloudHandle {
@@ -48,5 +53,41 @@ impl CloudHandle {
             }) => (capabilities, quota),
             None => (self.profile_capabilities.clone(), Quota::default()),
         }
+    }
+
+    /// Doubts what the cloud has told if it finds a request invalid, which may ask for what it
+    /// cannot do any more.
+    pub fn doubt_after(&self, error: &CloudError) {
+        if error.kind() == ErrorKind::Rejected(Rejection::InvalidArgument) {
+            self.doubt.notify_one();
+        }
+    }
+
+    /// Takes the owner off a load balancer, and succeeds only if this cloud, which has the name
+    /// `cloud`, shows that it is off: a load balancer without a Service that still has our owner
+    /// is an orphan.
+    ///
+    /// # Errors
+    /// The cloud failed, or still shows the owner.
+    pub async fn release(
+        &self,
+        cloud: &CloudName,
+        permit: &WritePermit,
+        (id, owner): (&LoadBalancerId, &Owner),
+        priority: Priority,
+    ) -> Result<(), CloudError> {
+        self.inventory.forget(id);
+        let released = self.client.release(permit, id, owner).await;
+        released.inspect_err(|error| self.doubt_after(error))?;
+        let live = self.client.query(Which::Id(id), priority).await?;
+        if live.is_some_and(|live| live.belongs_to(owner)) {
+            let operation = Operation {
+                cloud: cloud.clone(),
+                verb: Verb::Release,
+            };
+            let message = format!("load balancer {id} still has our owner after its release");
+            return Err(CloudError::new(operation, ErrorKind::Conflict, message));
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ pub mod cloud_backoff;
 pub mod drift;
 pub mod edits;
 pub mod event_dedup;
+pub mod last_policies;
 pub mod left_calls;
 pub mod mutation_cache;
 pub mod node_sync;
@@ -29,6 +30,7 @@ use cloud_backoff::CloudBackoff;
 use drift::Drift;
 use edits::EditBudget;
 use event_dedup::EventDedup;
+use last_policies::LastPolicies;
 use left_calls::LeftCalls;
 use mutation_cache::MutationCache;
 use node_sync::NodeSync;
@@ -59,6 +61,8 @@ pub struct Memory {
     pub own_writes: OwnWrites,
     /// The creates whose response was lost.
     pub pending_creates: PendingCreates,
+    /// What Services that are gone said last about the end of their load balancers.
+    pub last_policies: LastPolicies,
     /// The calls that attempts have left behind.
     pub left_calls: LeftCalls,
     /// What the clouds do not have yet, and since when.
@@ -124,6 +128,8 @@ impl Memory {
             mutation_cache,
             own_writes,
             pending_creates,
+            // They are for the time after the end of the Service.
+            last_policies: _,
             left_calls,
             changes,
             provisioning_traces,
@@ -165,6 +171,7 @@ impl Memory {
             // A watch that was restarted may show an old list without a living Service,
             // and nothing else would lead to its pending create.
             pending_creates: _,
+            last_policies: _,
             left_calls,
             changes,
             provisioning_traces,

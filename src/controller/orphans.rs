@@ -1,6 +1,7 @@
 //! Load balancers whose Service is gone. [`sweep`] finds them in the clouds' lists;
 //! [`finalizer_race`] finds them when the watch shows that a Service was removed
-//! despite our finalizer.
+//! despite our finalizer. Both follow the policy of the Service: what is to be retained is
+//! released or kept.
 
 pub mod finalizer_race;
 pub mod sweep;
@@ -8,14 +9,17 @@ pub mod sweep;
 use kube::ResourceExt;
 
 use super::Context;
+use super::context::uid;
 use super::error::ReconcileError;
+use super::memory::last_policies::Last;
 use crate::kubernetes::MetadataKeys;
-use crate::kubernetes::events::ServiceReference;
+use crate::kubernetes::events::{EventReason, ServiceReference};
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
-use crate::plan::annotation::LB_ID;
-use crate::plan::naming::{ClusterId, LoadBalancerId, Owner};
-use crate::plan::orphan::Claim;
+use crate::plan::annotation::{DELETION_POLICY, LB_ID};
+use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner};
+use crate::plan::orphan::{Claim, Fate, StatedPolicy, Suspicion, WhyKept, fate};
+use crate::plan::service::ServiceView;
 use crate::plan::{Clouds, Desired, desired};
 
 /// The action to take on an orphan.
@@ -54,8 +58,14 @@ pub fn claim(
         is_paused: desired == Some(Desired::Paused),
         has_finalizer: finalizers.any(|name| MetadataKeys::is_finalizer_of_any_prefix(name)),
         named_by_others: named.collect(),
+        policy: stated_policy(view.as_ref()),
         record: view.map(|view| view.record).unwrap_or_default(),
     }
+}
+
+/// What a Service says about the end of its load balancers; nothing clear if it cannot be read.
+fn stated_policy(service: Option<&ServiceView>) -> StatedPolicy {
+    service.map_or(StatedPolicy::Unclear, StatedPolicy::of)
 }
 
 impl Context {
@@ -71,6 +81,78 @@ impl Context {
         let live = self.services.get_whole(&owner.service_key()).await?;
         let is_owner = |live: &Service| live.uid().is_none_or(|uid| uid == owner.uid.as_str());
         Ok(live.filter(is_owner).map(|live| self.claim(&live)))
+    }
+
+    /// Remembers what a deleted Service, given in its last state, said about the end of its
+    /// load balancers.
+    pub fn remember_policy(&self, deleted: &Service) {
+        if let Some(last) = self.stated(deleted) {
+            self.memory.last_policies.record(last);
+        }
+    }
+
+    /// Prepares for a new list of all Services: it lacks those that were deleted while the watch
+    /// was away, and no event shows their end.
+    pub fn begin_list(&self) {
+        let services = self.watched.services.state();
+        let stated = services.iter().filter_map(|service| self.stated(service));
+        self.memory.last_policies.begin_list(stated.collect());
+    }
+
+    /// Remembers what the Services said that the new list lacks.
+    pub fn end_list(&self) {
+        let services = self.watched.services.state();
+        let alive = services.iter().filter_map(|service| uid(service));
+        self.memory.last_policies.end_list(&alive.collect());
+    }
+
+    /// What a Service says about the end of its load balancers; `None` for most.
+    fn stated(&self, service: &Service) -> Option<Last> {
+        let name = self.metadata_keys.annotation(DELETION_POLICY.name());
+        service.annotation(&name)?;
+        let view = view(service, &self.metadata_keys);
+        Some(Last {
+            uid: uid(service)?,
+            namespace: service.namespace()?,
+            policy: stated_policy(view.as_ref()),
+        })
+    }
+
+    /// What becomes of an orphan on a cloud. `claim` is that of its Service, or `None` if there
+    /// is no such Service.
+    fn fate(
+        &self,
+        suspicion: &Suspicion,
+        owner: &Owner,
+        claim: Option<&Claim>,
+        cloud: &CloudName,
+    ) -> Fate {
+        let policy = match claim {
+            Some(claim) => claim.policy,
+            None => self.memory.last_policies.get(&owner.uid),
+        };
+        fate(suspicion, policy, cloud, &self.known_clouds().clouds)
+    }
+
+    /// Reports that a load balancer without a Service was released.
+    fn report_retained(&self, cloud: &CloudName, id: &LoadBalancerId, owner: &Owner, why: &str) {
+        let service = format!("{}/{}", owner.namespace, owner.name);
+        tracing::warn!(%cloud, %id, service, uid = %owner.uid, "took the owner off an orphaned load balancer, which is retained: {why}");
+        let note = format!(
+            "Load balancer {id} on {cloud} is retained: it has no owner any more, and nobody changes or deletes it from here; {why}"
+        );
+        let reason = EventReason::RetainedLoadBalancer;
+        self.events.emit_for(reference(owner), reason, note);
+        self.metrics.inventory.retained(cloud.as_str());
+    }
+}
+
+fn why_kept(why: WhyKept, cloud: &CloudName) -> String {
+    match why {
+        WhyKept::CannotRelease => format!(
+            "it is kept, because deletion-policy is \"retain\" and {cloud} has not told that it can take owners off; delete it there, or set deletion-policy to \"delete\" if the Service exists"
+        ),
+        WhyKept::UnclearPolicy => "it is kept, because deletion-policy is neither \"delete\" nor \"retain\"; delete it at the cloud, or correct the annotation if the Service exists".to_owned(),
     }
 }
 

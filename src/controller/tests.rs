@@ -13,6 +13,7 @@ mod preview;
 mod proof;
 mod publication;
 mod retained;
+mod retained_orphans;
 mod takeover;
 mod wait;
 mod webhooks;

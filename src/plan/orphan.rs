@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::annotation::{DELETION_POLICY, DeletionPolicy};
+use super::capabilities::{Clouds, Feature};
 use super::load_balancer::{LoadBalancer, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, Owner};
 use super::record::Record;
+use super::service::ServiceView;
 
 /// What an existing Service says about the load balancers that it may have.
 ///
@@ -25,6 +28,28 @@ pub struct Claim {
     pub named_by_others: BTreeSet<LoadBalancerId>,
     /// Our record.
     pub record: Record,
+    /// What the Service says about the end of its load balancers.
+    pub policy: StatedPolicy,
+}
+
+/// What a Service says, or said last, about the end of its load balancers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatedPolicy {
+    #[default]
+    Delete,
+    Retain,
+    /// Neither.
+    Unclear,
+}
+
+impl StatedPolicy {
+    pub fn of(service: &ServiceView) -> Self {
+        match DELETION_POLICY.value(&service.annotations) {
+            Ok(DeletionPolicy::Delete) => Self::Delete,
+            Ok(DeletionPolicy::Retain) => Self::Retain,
+            Err(_) => Self::Unclear,
+        }
+    }
 }
 
 /// The load balancers that one cloud shows.
@@ -100,6 +125,47 @@ pub fn suspect(
     is_duplicate.then(|| Suspicion::Duplicate {
         recorded: recorded.clone(),
     })
+}
+
+/// What becomes of an orphan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Delete,
+    /// Our owner is taken off, and it stays at its cloud.
+    Release,
+    /// It stays as it is.
+    Keep(WhyKept),
+}
+
+/// The reason for which an orphan is neither deleted nor released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyKept {
+    /// It is to be retained, and its cloud cannot take owners off, or has not told yet that it can.
+    CannotRelease,
+    /// The Service says neither that it is to be deleted nor that it is to be retained.
+    UnclearPolicy,
+}
+
+/// What becomes of an orphan on a cloud. A load balancer that is deleted does not come back, so
+/// the policy of its Service is followed also if the Service has lost our finalizer.
+pub fn fate(
+    suspicion: &Suspicion,
+    policy: StatedPolicy,
+    cloud: &CloudName,
+    clouds: &Clouds,
+) -> Fate {
+    let can_release = || {
+        let can = clouds.get(cloud);
+        can.is_some_and(|can| can.has(Feature::Release))
+    };
+    match (suspicion, policy) {
+        // The policy is about the other one, which the Service has.
+        (Suspicion::Duplicate { .. }, _) => Fate::Delete,
+        (Suspicion::NoService, StatedPolicy::Delete) => Fate::Delete,
+        (Suspicion::NoService, StatedPolicy::Retain) if can_release() => Fate::Release,
+        (Suspicion::NoService, StatedPolicy::Retain) => Fate::Keep(WhyKept::CannotRelease),
+        (Suspicion::NoService, StatedPolicy::Unclear) => Fate::Keep(WhyKept::UnclearPolicy),
+    }
 }
 
 #[cfg(test)]

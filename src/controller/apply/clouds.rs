@@ -9,13 +9,6 @@ use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{CreateRequest, Desired, Observed, Outcome, Urgency, Waiting};
 use crate::priority::Priority;
 
-/// A request that the cloud finds invalid may ask for what it cannot do any more.
-fn doubt(cloud: &CloudHandle, error: &CloudError) {
-    if error.kind() == ErrorKind::Rejected(Rejection::InvalidArgument) {
-        cloud.doubt.notify_one();
-    }
-}
-
 /// What an update sends.
 #[derive(Clone, Copy)]
 pub(super) struct Requests<'a> {
@@ -34,7 +27,7 @@ impl Executor<'_> {
         let permit = self.leadership.permit()?;
         let priority = self.priority(name, Urgency::User);
         let created = cloud.client.create(&permit, request, priority).await;
-        let created = created.inspect_err(|error| doubt(cloud, error))?;
+        let created = created.inspect_err(|error| cloud.doubt_after(error))?;
         let pending_creates = &self.context.memory.pending_creates;
         pending_creates.resolve(&self.service.view.uid, name);
         let foreign = created
@@ -81,7 +74,7 @@ impl Executor<'_> {
             Err(error) => {
                 // The state of the load balancer is unknown: the next attempt queries it.
                 cloud.inventory.forget(&before.id);
-                doubt(cloud, &error);
+                cloud.doubt_after(&error);
                 if may_concern_the_content(&error) {
                     self.fall_back(cloud, before, requests.fallbacks).await?;
                 }
@@ -166,17 +159,8 @@ impl Executor<'_> {
         let live = self.ours_now(name, id, Priority::User).await?;
         live.ok_or(ReconcileError::Changed)?;
         let permit = self.leadership.permit()?;
-        let released = cloud.client.release(&permit, id, &owner).await;
-        released.inspect_err(|error| doubt(cloud, error))?;
-        let live = self.query_by_id(name, id, Priority::User).await?;
-        if live.is_some_and(|live| live.belongs_to(&owner)) {
-            let operation = Operation {
-                cloud: name.clone(),
-                verb: Verb::Release,
-            };
-            let message = format!("load balancer {id} still has our owner after its release");
-            return Err(CloudError::new(operation, ErrorKind::Conflict, message).into());
-        }
+        let released = cloud.release(name, &permit, (id, &owner), Priority::User);
+        released.await?;
         self.context.metrics.inventory.retained(name.as_str());
         Ok(Outcome::Done)
     }
@@ -272,7 +256,7 @@ impl Executor<'_> {
             Err(Interruption::Error(error)) => error.to_string(),
             Err(Interruption::Waiting(_)) => "the load balancer still exists".to_owned(),
         };
-        tracing::error!(cloud = %name, %id, error, "failed to delete the load balancer of a deleted Service; the sweep will retry");
+        tracing::error!(cloud = %name, %id, error, "failed to delete the load balancer of a deleted Service; it is an orphan for the sweep");
     }
 
     fn count_node_sync(&self, name: &CloudName, succeeded: bool) {

@@ -16,7 +16,7 @@ use futures::stream;
 use kube::ResourceExt;
 use tokio::sync::mpsc;
 
-use super::reference;
+use super::{reference, why_kept};
 use crate::cloud::Which;
 use crate::controller::Context;
 use crate::controller::cloud_handle::CloudHandle;
@@ -25,8 +25,9 @@ use crate::controller::report::spans;
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
-use crate::plan::naming::{CloudName, LoadBalancerId, Owner};
-use crate::plan::{Disposal, disposal};
+use crate::plan::load_balancer::LoadBalancer;
+use crate::plan::naming::{CloudName, Owner};
+use crate::plan::orphan::{Fate, Suspicion};
 use crate::priority::Priority;
 use crate::telemetry::traces;
 
@@ -56,8 +57,8 @@ impl FinalizerRaces {
     }
 }
 
-/// Deletes or retains the load balancers of such Services while this replica leads. The
-/// sweep deletes those for which it fails here.
+/// Deletes or releases the load balancers of such Services while this replica leads. Those for
+/// which it fails here are orphans for the sweep, which follows the same policy.
 pub async fn run(context: Arc<Context>, lost: LostServices) {
     let services = stream::unfold(lost.0, |mut receiver| async move {
         receiver.recv().await.map(|service| (service, receiver))
@@ -76,93 +77,113 @@ async fn clean_up(service: &Service, context: &Context) {
         return;
     };
     let owner = view.owner(&context.cluster);
-    let disposal = disposal(&view, &context.known_clouds().clouds);
     let span = spans::of_orphan(&owner, context);
-    span.run(dispose_on_all_clouds(&owner, &disposal, context))
-        .await;
+    span.run(dispose_on_all_clouds(&owner, context)).await;
 }
 
-async fn dispose_on_all_clouds(owner: &Owner, disposal: &Disposal, context: &Context) {
+async fn dispose_on_all_clouds(owner: &Owner, context: &Context) {
     // Side by side: a cloud that hangs delays no other.
     let clouds = context.clouds.iter();
-    join_all(clouds.map(|(name, cloud)| dispose_on(name, cloud, owner, disposal, context))).await;
+    join_all(clouds.map(|(name, cloud)| dispose_on(name, cloud, owner, context))).await;
 }
 
-async fn dispose_on(
+async fn dispose_on(name: &CloudName, cloud: &CloudHandle, owner: &Owner, context: &Context) {
+    let service = format!("{}/{}", owner.namespace, owner.name);
+    let found = match left_on(cloud, owner, context).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return,
+        Err(error) => {
+            fail(&error);
+            tracing::warn!(cloud = %name, service, %error, "failed to look for the load balancer of a Service that was removed despite its finalizer; if there is one, it is an orphan for the sweep");
+            return;
+        }
+    };
+    let id = &found.id;
+    // The watch has shown the end of the Service, and with it the last policy.
+    let fate = context.fate(&Suspicion::NoService, owner, None, name);
+    let done = match fate {
+        Fate::Delete => delete(cloud, &found, context).await,
+        Fate::Release => release(name, cloud, &found, owner, context).await,
+        Fate::Keep(why) => {
+            let why = why_kept(why, name);
+            tracing::warn!(cloud = %name, %id, service, "left the load balancer of a Service that was removed despite its finalizer to the sweep: {why}");
+            return;
+        }
+    };
+    let emit = |note: String| {
+        let reason = EventReason::OrphanedLoadBalancer;
+        context.events.emit_for(reference(owner), reason, note);
+    };
+    match (done, fate) {
+        (Ok(()), Fate::Release) => {
+            let why = "its Service was removed despite the finalizer";
+            context.report_retained(name, id, owner, why);
+        }
+        (Ok(()), _) => {
+            tracing::warn!(cloud = %name, %id, service, "requested deletion of the load balancer of a Service that was removed despite its finalizer");
+            emit(format!(
+                "Deleting orphaned load balancer {id} on {name}: its Service was removed despite the finalizer"
+            ));
+        }
+        (Err(error), Fate::Release) => {
+            fail(&error);
+            tracing::warn!(cloud = %name, %id, service, %error, "failed to take the owner off the load balancer of a Service that was removed despite its finalizer; it is an orphan for the sweep");
+            // If the call took effect all the same, no list shows the load balancer any more.
+            emit(format!(
+                "Error releasing orphaned load balancer {id} on {name}, now an orphan for the sweep: {error}"
+            ));
+        }
+        (Err(error), _) => {
+            fail(&error);
+            tracing::warn!(cloud = %name, %id, service, %error, "failed to delete the load balancer of a Service that was removed despite its finalizer; it is an orphan for the sweep");
+        }
+    }
+}
+
+fn fail(error: &ReconcileError) {
+    let reason = Unfinished::Failed(error).reason();
+    traces::fail(reason.as_str(), error.to_string());
+}
+
+/// The load balancer that a Service has left on one cloud, if a live read shows that the Service
+/// is gone.
+async fn left_on(
+    cloud: &CloudHandle,
+    owner: &Owner,
+    context: &Context,
+) -> Result<Option<LoadBalancer>, ReconcileError> {
+    let name = owner.load_balancer_name();
+    let query = cloud.client.query(Which::Name(&name), Priority::User);
+    let Some(found) = query.await?.filter(|found| found.belongs_to(owner)) else {
+        return Ok(None);
+    };
+    let is_gone = context.live_claim(owner).await?.is_none();
+    Ok(is_gone.then_some(found))
+}
+
+async fn delete(
+    cloud: &CloudHandle,
+    found: &LoadBalancer,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    let leadership = context.leadership().ok_or(ReconcileError::Stopping)?;
+    cloud
+        .client
+        .delete(&leadership.permit()?, &found.id)
+        .await?;
+    cloud.inventory.forget(&found.id);
+    Ok(())
+}
+
+async fn release(
     name: &CloudName,
     cloud: &CloudHandle,
+    found: &LoadBalancer,
     owner: &Owner,
-    disposal: &Disposal,
     context: &Context,
-) {
-    let service = format!("{}/{}", owner.namespace, owner.name);
-    let retains = match disposal {
-        Disposal::Delete => false,
-        Disposal::Retain { able } if able.contains(name) => true,
-        // The sweep reports it, and deletes it after the grace period.
-        Disposal::Retain { .. } | Disposal::Unclear(_) => return,
-    };
-    match end(cloud, owner, retains, context).await {
-        Ok(None) => {}
-        Ok(Some(id)) if retains => {
-            tracing::warn!(cloud = %name, %id, service, "took the owner off the load balancer of a Service that was removed despite its finalizer");
-            let note = format!(
-                "Load balancer {id} on {name} is retained: it has no owner any more; its Service was removed despite the finalizer"
-            );
-            let reason = EventReason::RetainedLoadBalancer;
-            context.events.emit_for(reference(owner), reason, note);
-            context.metrics.inventory.retained(name.as_str());
-        }
-        Ok(Some(id)) => {
-            tracing::warn!(cloud = %name, %id, service, "requested deletion of the load balancer of a Service that was removed despite its finalizer");
-            let note = format!(
-                "Deleting orphaned load balancer {id} on {name}: its Service was removed despite the finalizer"
-            );
-            let reason = EventReason::OrphanedLoadBalancer;
-            context.events.emit_for(reference(owner), reason, note);
-        }
-        Err(error) => {
-            let reason = Unfinished::Failed(&error).reason();
-            traces::fail(reason.as_str(), error.to_string());
-            let outcome = match retains {
-                false => {
-                    "failed to delete the load balancer of a Service that was removed despite its finalizer; the sweep will retry"
-                }
-                true => {
-                    "failed to take the owner off the load balancer of a Service that was removed despite its finalizer; the sweep deletes it after orphanGracePeriod"
-                }
-            };
-            tracing::warn!(cloud = %name, service, %error, "{outcome}");
-        }
-    }
-}
-
-/// Deletes or releases the load balancer of a Service on one cloud, after a live read has
-/// shown that the Service is gone. Returns the id if there was one.
-async fn end(
-    cloud: &CloudHandle,
-    owner: &Owner,
-    retains: bool,
-    context: &Context,
-) -> Result<Option<LoadBalancerId>, ReconcileError> {
-    let name = owner.load_balancer_name();
-    let found = cloud
-        .client
-        .query(Which::Name(&name), Priority::User)
-        .await?;
-    let Some(found) = found.filter(|found| found.belongs_to(owner)) else {
-        return Ok(None);
-    };
-    if context.live_claim(owner).await?.is_some() {
-        return Ok(None);
-    }
+) -> Result<(), ReconcileError> {
     let leadership = context.leadership().ok_or(ReconcileError::Stopping)?;
     let permit = leadership.permit()?;
-    if retains {
-        cloud.client.release(&permit, &found.id, owner).await?;
-    } else {
-        cloud.client.delete(&permit, &found.id).await?;
-    }
-    cloud.inventory.forget(&found.id);
-    Ok(Some(found.id))
+    let released = cloud.release(name, &permit, (&found.id, owner), Priority::User);
+    Ok(released.await?)
 }

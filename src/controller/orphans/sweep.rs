@@ -1,5 +1,5 @@
 //! The sweep: finds load balancers whose Service is gone and deletes them, a
-//! few at a time.
+//! few at a time, or releases them if their Service has said that they are to be retained.
 //!
 //! Our finalizer keeps a Service until its load balancer is gone. The exception is
 //! a create that takes effect late, after the Service was removed: only the cloud's
@@ -7,9 +7,9 @@
 //!
 //! A load balancer is deleted only if it is ours by owner and name, every sweep of the
 //! grace period has found that no Service has it, and live looks confirm that right
-//! before the delete. A Service that exists has it if this installation manages the
+//! before that. A Service that exists has it if this installation manages the
 //! Service, or if any installation has a mark on it: see [`Claim`]. At most
-//! [`MAX_PER_SWEEP`] are deleted at once, so that a wrong observation (a cloned cluster,
+//! [`MAX_PER_SWEEP`] are deleted or released at once, so that a wrong observation (a cloned cluster,
 //! an emptied API server) never deletes many.
 
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{OrphanPolicy, reference};
+use super::{OrphanPolicy, reference, why_kept};
 use crate::cloud::{CloudError, Listed, Which};
 use crate::controller::Context;
 use crate::controller::cloud_handle::CloudHandle;
@@ -28,11 +28,11 @@ use crate::controller::report::spans;
 use crate::kubernetes::events::EventReason;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, LoadBalancerId, Owner};
-use crate::plan::orphan::{Claim, Shown, Suspicion, provable_owner, suspect};
+use crate::plan::orphan::{Claim, Fate, Shown, Suspicion, provable_owner, suspect};
 use crate::priority::Priority;
 use crate::telemetry::traces;
 
-/// The most orphans that one sweep of one cloud deletes.
+/// The most orphans that one sweep of one cloud deletes or releases.
 pub const MAX_PER_SWEEP: usize = 5;
 
 /// The most Services that one sweep of one cloud reads from the API server to confirm
@@ -44,7 +44,7 @@ pub const MAX_LIVE_READS: usize = 100;
 #[derive(Clone, Copy, Debug)]
 pub struct SweepSettings {
     pub policy: OrphanPolicy,
-    /// The time for which a load balancer must be an orphan before it is deleted.
+    /// The time for which a load balancer must be an orphan before it is deleted or released.
     pub grace: Duration,
 }
 
@@ -65,9 +65,10 @@ struct Suspect {
     since: Option<Instant>,
     /// The last live read.
     read: Option<Instant>,
-    /// The last attempt to delete it.
+    /// The last attempt to delete or release it.
     tried: Option<Instant>,
-    reported: bool,
+    /// The fate that the last Event told.
+    told: Option<Fate>,
 }
 
 /// A load balancer that no Service has.
@@ -76,6 +77,7 @@ struct Orphan<'a> {
     found: &'a LoadBalancer,
     owner: &'a Owner,
     suspicion: Suspicion,
+    fate: Fate,
 }
 
 impl<'a> Sweep<'a> {
@@ -131,10 +133,12 @@ impl<'a> Sweep<'a> {
             let claim = services.get(&owner.uid);
             let claim = claim.map(|service| self.context.claim(service));
             let suspicion = suspect(found, cluster, claim.as_ref(), shown)?;
+            let fate = self.fate(&suspicion, owner, claim.as_ref());
             Some(Orphan {
                 found,
                 owner,
                 suspicion,
+                fate,
             })
         };
         list.iter().filter_map(suspected).collect()
@@ -219,13 +223,17 @@ impl<'a> Sweep<'a> {
                 since: Some(since),
                 read: _,
                 tried,
-                reported,
+                told,
             }) = known
             else {
                 continue;
             };
             let is_deleting = orphan.found.state == State::Deleting;
-            let is_told = self.settings.policy == OrphanPolicy::Report && reported;
+            let is_told = match (self.settings.policy, orphan.fate) {
+                (OrphanPolicy::Report, _) => told.is_some(),
+                (OrphanPolicy::Delete, Fate::Keep(_)) => told == Some(orphan.fate),
+                (OrphanPolicy::Delete, Fate::Delete | Fate::Release) => false,
+            };
             if now.duration_since(since) >= self.settings.grace && !is_deleting && !is_told {
                 due.push((tried, orphan));
             }
@@ -244,7 +252,8 @@ impl<'a> Sweep<'a> {
     async fn handle(&self, orphan: Orphan<'_>) {
         let (name, id, owner) = (self.name, &orphan.found.id, orphan.owner);
         let why = explain(&orphan.suspicion);
-        let is_new = self.mark_tried(id);
+        let fate = orphan.fate;
+        let is_new = self.mark_tried(id, fate);
         let emit = |note: String| {
             if is_new {
                 let reason = EventReason::OrphanedLoadBalancer;
@@ -258,67 +267,104 @@ impl<'a> Sweep<'a> {
                 "Load balancer {id} on {name} is orphaned: {why}; it is kept because of the configuration (orphans: report)"
             ));
         }
+        if let Fate::Keep(kept) = fate {
+            let kept = why_kept(kept, name);
+            tracing::warn!(cloud = %name, %id, service, "an orphaned load balancer is not deleted: {kept}");
+            return emit(format!(
+                "Load balancer {id} on {name} is orphaned: {why}; {kept}"
+            ));
+        }
         let inventory = &self.context.metrics.inventory;
-        match self.delete(orphan).await {
-            Ok(()) => {
+        match (self.end(orphan).await, fate) {
+            (Ok(()), Fate::Release) => self.context.report_retained(name, id, owner, &why),
+            (Ok(()), _) => {
                 inventory.orphan_deleted(name.as_str(), "success");
                 emit(format!(
                     "Deleting orphaned load balancer {id} on {name}: {why}"
                 ));
             }
-            // The load balancer has a Service after all. If a later sweep finds it
-            // orphaned again, the grace period starts anew.
-            Err(ReconcileError::Changed) => {
-                tracing::info!(cloud = %name, %id, "the load balancer is no longer orphaned and is left alone");
+            // The load balancer has a Service after all, or what is to become of it has
+            // changed. If a later sweep finds it orphaned again, the grace period starts anew.
+            (Err(ReconcileError::Changed), _) => {
+                tracing::info!(cloud = %name, %id, "the load balancer is not the orphan that it was and is left alone");
                 self.suspects.lock().remove(id);
             }
-            Err(error) => {
+            (Err(error), _) => {
                 traces::fail(
                     Unfinished::Failed(&error).reason().as_str(),
                     error.to_string(),
                 );
-                inventory.orphan_deleted(name.as_str(), "error");
+                let (doing, aim) = match fate {
+                    Fate::Release => ("releasing", "take the owner off"),
+                    Fate::Delete | Fate::Keep(_) => {
+                        inventory.orphan_deleted(name.as_str(), "error");
+                        ("deleting", "delete")
+                    }
+                };
                 emit(format!(
-                    "Error deleting orphaned load balancer {id} on {name} (will retry): {error}"
+                    "Error {doing} orphaned load balancer {id} on {name} (will retry): {error}"
                 ));
-                tracing::warn!(cloud = %name, %id, %error, "failed to delete an orphaned load balancer; a later sweep will retry");
+                tracing::warn!(cloud = %name, %id, %error, "failed to {aim} an orphaned load balancer; a later sweep will retry");
             }
         }
     }
 
-    /// Records an attempt to handle an orphan. Returns whether no Event about the
-    /// orphan was emitted before.
-    fn mark_tried(&self, id: &LoadBalancerId) -> bool {
+    /// Records an attempt to handle an orphan. Returns whether no Event has told this fate of
+    /// the orphan before.
+    fn mark_tried(&self, id: &LoadBalancerId, fate: Fate) -> bool {
         let mut suspects = self.suspects.lock();
         suspects.get_mut(id).is_some_and(|suspect| {
             suspect.tried = Some(Instant::now());
-            !std::mem::replace(&mut suspect.reported, true)
+            suspect.told.replace(fate) != Some(fate)
         })
     }
 
-    /// Deletes an orphan.
+    /// Deletes or releases an orphan, by its fate.
     ///
     /// # Errors
     /// [`ReconcileError::Changed`] if the cloud no longer shows it as it was listed,
-    /// or a live look no longer confirms that no Service has it.
-    async fn delete(&self, orphan: Orphan<'_>) -> Result<(), ReconcileError> {
-        let Orphan { found, owner, .. } = orphan;
+    /// or live looks no longer confirm its fate.
+    async fn end(&self, orphan: Orphan<'_>) -> Result<(), ReconcileError> {
+        let Orphan {
+            found,
+            owner,
+            suspicion: _,
+            fate,
+        } = orphan;
         let leadership = self.context.leadership().ok_or(ReconcileError::Stopping)?;
         let live = self.query(&found.id).await?;
-        let unchanged =
-            live.is_none_or(|live| live.name == found.name && live.owner == found.owner);
-        if !unchanged || !self.is_orphan(found, owner).await? {
+        let unchanged = match &live {
+            Some(live) => live.name == found.name && live.owner == found.owner,
+            // Nothing is left to release.
+            None => fate == Fate::Delete,
+        };
+        if !unchanged || self.live_fate(found, owner).await? != Some(fate) {
             return Err(ReconcileError::Changed);
         }
         let permit = leadership.permit()?;
-        self.cloud.client.delete(&permit, &found.id).await?;
-        self.cloud.inventory.forget(&found.id);
+        match fate {
+            Fate::Keep(_) => {}
+            Fate::Release => {
+                let which = (&found.id, owner);
+                let priority = Priority::Background;
+                let released = self.cloud.release(self.name, &permit, which, priority);
+                released.await?;
+            }
+            Fate::Delete => {
+                self.cloud.client.delete(&permit, &found.id).await?;
+                self.cloud.inventory.forget(&found.id);
+            }
+        }
         Ok(())
     }
 
-    /// Whether no Service has the load balancer, by live looks at its Service and at the
-    /// load balancer that the Service has instead.
-    async fn is_orphan(&self, found: &LoadBalancer, owner: &Owner) -> Result<bool, ReconcileError> {
+    /// What becomes of a load balancer if no Service has it, by live looks at its Service and at
+    /// the load balancer that the Service has instead; `None` if a Service has it.
+    async fn live_fate(
+        &self,
+        found: &LoadBalancer,
+        owner: &Owner,
+    ) -> Result<Option<Fate>, ReconcileError> {
         let recorded = |claim: &Claim| claim.record.get(self.name).cloned();
         let claim = self.context.live_claim(owner).await?;
         let instead = match claim.as_ref().and_then(recorded) {
@@ -327,7 +373,12 @@ impl<'a> Sweep<'a> {
         };
         let shown = Shown::new(self.name, &instead);
         let cluster = &self.context.cluster;
-        Ok(suspect(found, cluster, claim.as_ref(), &shown).is_some())
+        let suspicion = suspect(found, cluster, claim.as_ref(), &shown);
+        Ok(suspicion.map(|suspicion| self.fate(&suspicion, owner, claim.as_ref())))
+    }
+
+    fn fate(&self, suspicion: &Suspicion, owner: &Owner, claim: Option<&Claim>) -> Fate {
+        self.context.fate(suspicion, owner, claim, self.name)
     }
 
     async fn query(&self, id: &LoadBalancerId) -> Result<Option<LoadBalancer>, CloudError> {

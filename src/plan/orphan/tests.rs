@@ -1,6 +1,7 @@
 //! Tables of suspects; each case states its reason.
 
 use super::*;
+use crate::plan::Capabilities;
 use crate::plan::naming::{LoadBalancerName, ServiceUid};
 
 fn owner(cluster: &str, namespace: &str, name: &str) -> Owner {
@@ -117,6 +118,7 @@ fn of_two_load_balancers_of_a_service_the_recorded_one_stays() {
         has_finalizer: true,
         named_by_others: BTreeSet::new(),
         record: Record::parse(Some(ids), Some(clouds)),
+        policy: StatedPolicy::Retain,
     };
     let second = found("lb-2", &ours());
     let deleting = LoadBalancer {
@@ -174,5 +176,51 @@ fn of_two_load_balancers_of_a_service_the_recorded_one_stays() {
     ];
     for (claim, others, expected, reason) in cases {
         assert_eq!(verdict(Some(claim), &others), expected, "{reason}");
+    }
+}
+
+#[test]
+fn an_orphan_ends_as_its_service_says() {
+    let duplicate = Suspicion::Duplicate {
+        recorded: LoadBalancerId::new("lb-2"),
+    };
+    let gone = Suspicion::NoService;
+    let (delete, retain, unclear) = (
+        StatedPolicy::Delete,
+        StatedPolicy::Retain,
+        StatedPolicy::Unclear,
+    );
+    let cannot = Fate::Keep(WhyKept::CannotRelease);
+    let nobody_knows = Fate::Keep(WhyKept::UnclearPolicy);
+    let cases = [
+        (&gone, delete, "able", Fate::Delete, "nothing else was said"),
+        (&gone, retain, "able", Fate::Release, "it is to be retained"),
+        (&gone, retain, "unable", cannot, "the cloud keeps owners on"),
+        (&gone, retain, "unknown", cannot, "not in the configuration"),
+        (
+            &gone,
+            unclear,
+            "able",
+            nobody_knows,
+            "it does not come back",
+        ),
+        (&duplicate, retain, "able", Fate::Delete, "the other stays"),
+        (
+            &duplicate,
+            unclear,
+            "unable",
+            Fate::Delete,
+            "the other stays",
+        ),
+    ];
+    let mut able = Capabilities::standard();
+    able.features.insert(Feature::Release);
+    let clouds = Clouds::from([
+        (CloudName::new("able"), able),
+        (CloudName::new("unable"), Capabilities::standard()),
+    ]);
+    for (suspicion, policy, cloud, expected, reason) in cases {
+        let found = fate(suspicion, policy, &CloudName::new(cloud), &clouds);
+        assert_eq!(found, expected, "{policy:?} on {cloud}: {reason}");
     }
 }
