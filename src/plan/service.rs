@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::class::Refused;
+use super::ip_mode::IpModes;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamilies;
 use super::record::{Ingress, Record};
@@ -55,6 +56,8 @@ pub struct ServiceView {
     pub record: Record,
     /// `status.loadBalancer.ingress`.
     pub published: Vec<Ingress>,
+    /// The `ipMode` of those of its entries that show one.
+    pub published_modes: IpModes,
 }
 
 /// One entry of `spec.ports`.
@@ -97,6 +100,7 @@ impl ServiceView {
             finalizer: false,
             record: Record::default(),
             published: Vec::new(),
+            published_modes: IpModes::default(),
             ..self.clone()
         }
     }
