@@ -17,6 +17,7 @@ pub mod excerpt;
 pub mod execution;
 pub mod health_check;
 pub mod immutable;
+pub mod ip_mode;
 pub mod kept;
 pub mod load_balancer;
 pub mod naming;

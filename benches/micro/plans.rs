@@ -71,8 +71,7 @@ fn in_sync(desired: &Desired, mut observed: Observed) -> Observed {
             has_other_back_ends: false,
             addresses: Addresses {
                 ips: vec![Ipv4Addr::new(203, 0, 113, 1).into()],
-                hostname: None,
-                refused: None,
+                ..Addresses::default()
             },
             state: State::Active,
         };
@@ -83,5 +82,6 @@ fn in_sync(desired: &Desired, mut observed: Observed) -> Observed {
     let publication = observed.publication(&wanted);
     observed.record = publication.record;
     observed.ingress = publication.ingress;
+    observed.modes = publication.modes;
     observed
 }

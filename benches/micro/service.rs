@@ -54,6 +54,7 @@ pub fn service() -> ServiceView {
         finalizer: true,
         record: Record::default(),
         published: Vec::new(),
+        published_modes: Default::default(),
     }
 }
 

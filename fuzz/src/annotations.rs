@@ -104,6 +104,7 @@ impl Service<'_> {
             finalizer: self.finalizer,
             record: Record::parse(value(LB_ID.name), value(LB_CLOUD.name)),
             published: Vec::new(),
+            published_modes: Default::default(),
             annotations,
         }
     }

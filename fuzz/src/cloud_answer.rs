@@ -12,6 +12,7 @@ use http::StatusCode;
 use my_cloud_controller_manager::cloud::{
     Answer, Asked, CloudError, ErrorKind, Profile, Rejection, Which,
 };
+use my_cloud_controller_manager::plan::ip_mode::IpMode;
 use my_cloud_controller_manager::plan::load_balancer::{LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{is_dns_label, is_dns_subdomain, is_plain};
 use serde_json::Value;
@@ -98,7 +99,9 @@ pub fn check_bounds(found: &LoadBalancer) {
         assert!(is_public(*ip), "{ip}");
         assert!(!addresses.ips[..index].contains(ip), "{ip} twice");
     }
-    if let Some(hostname) = &addresses.hostname {
+    assert!(addresses.hostnames.len() <= ADDRESSES, "{addresses:?}");
+    assert!(addresses.hostnames.is_sorted_by(|one, next| one < next));
+    for hostname in &addresses.hostnames {
         assert!(is_dns_subdomain(hostname), "{hostname:?}");
         assert!(hostname.parse::<IpAddr>().is_err(), "{hostname}");
     }
@@ -164,6 +167,9 @@ fn check_content(found: &LoadBalancer, call: Call, said: &Said) {
     let is_known = |ip: &IpAddr| call == Call::Update && before.addresses.ips.contains(ip);
     let mut ips = found.addresses.ips.iter();
     assert!(ips.all(|ip| shown.contains(ip) || is_known(ip)), "made up");
+    let mut ips = found.addresses.ips.iter();
+    let is_proxy = |ip: &IpAddr| found.addresses.modes.get(*ip) == Some(IpMode::Proxy);
+    assert!(ips.all(|ip| !is_proxy(ip) || said.is_proxy(*ip)), "made up");
     if found.state == State::Active && said.has("state") {
         assert_eq!(said.text("state").as_deref(), Some("active"));
     }

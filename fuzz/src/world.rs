@@ -84,8 +84,7 @@ pub fn load_balancer(profile: Profile) -> LoadBalancer {
         has_other_back_ends: false,
         addresses: Addresses {
             ips: vec![[192, 0, 2, 1].into()],
-            hostname: None,
-            refused: None,
+            ..Addresses::default()
         },
         state: State::Active,
     }

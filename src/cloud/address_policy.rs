@@ -12,6 +12,7 @@ use parking_lot::RwLock;
 
 use super::body::excerpt;
 use super::bounds;
+use crate::plan::ip_mode::IpMode;
 use crate::plan::load_balancer::Addresses;
 use crate::plan::naming::is_dns_subdomain;
 
@@ -25,6 +26,64 @@ pub struct AddressPolicy {
     pub service_ranges: Vec<IpNet>,
     /// The same, as the cluster shows them.
     pub cluster_ranges: ClusterRanges,
+}
+
+/// The addresses that a response shows, before they are checked.
+#[derive(Default)]
+pub(super) struct ShownAddresses {
+    /// The one that comes first wherever addresses are listed.
+    pub(super) first: Option<String>,
+    /// The DNS name that stands for the IP addresses: published only if there is none of them.
+    pub(super) hostname: Option<String>,
+    /// The others, each once.
+    pub(super) others: Vec<ShownAddress>,
+    /// The number of further ones, which were not read.
+    pub(super) unread: usize,
+}
+
+/// One of them, with what is said about it.
+#[derive(PartialEq)]
+pub(super) struct ShownAddress {
+    text: String,
+    is_name: bool,
+    mode: Option<IpMode>,
+}
+
+impl ShownAddresses {
+    pub(super) fn is_empty(&self) -> bool {
+        self.total() == 0 && self.hostname.is_none()
+    }
+
+    /// The number of all; an IP address that is said to have a mode and is elsewhere too counts
+    /// once. `hostname` counts only beside other names, because it stands for IP addresses.
+    fn total(&self) -> usize {
+        let mut texts: Vec<&str> = self.others.iter().map(|shown| &*shown.text).collect();
+        texts.extend(self.first.as_deref());
+        if self.others.iter().any(|shown| shown.is_name) {
+            texts.extend(self.hostname.as_deref());
+        }
+        texts.sort_unstable();
+        texts.dedup();
+        texts.len() + self.unread
+    }
+}
+
+impl ShownAddress {
+    pub(super) fn ip(text: String, mode: Option<IpMode>) -> Self {
+        Self {
+            text,
+            is_name: false,
+            mode,
+        }
+    }
+
+    pub(super) fn hostname(text: String) -> Self {
+        Self {
+            text,
+            is_name: true,
+            mode: None,
+        }
+    }
 }
 
 /// Ranges that are read while clouds are called. Clones share them.
@@ -54,32 +113,59 @@ impl PartialEq for ClusterRanges {
 impl Eq for ClusterRanges {}
 
 impl AddressPolicy {
-    /// The addresses to publish of those that a cloud shows; `total` is their number if
-    /// `texts` has not all. Unspecified addresses (`0.0.0.0`, `::`) mean "none yet".
-    pub(super) fn addresses(
-        &self,
-        texts: Vec<String>,
-        total: usize,
-        hostname: Option<String>,
-    ) -> Addresses {
+    /// The addresses to publish of those that a cloud shows, in an order that does not depend
+    /// on the order in which it shows them. Unspecified addresses (`0.0.0.0`, `::`) mean "none
+    /// yet".
+    pub(super) fn addresses(&self, shown: ShownAddresses) -> Addresses {
         let mut addresses = Addresses::default();
-        if total > bounds::ADDRESSES {
-            let most = bounds::ADDRESSES;
+        let (total, most) = (shown.total(), bounds::ADDRESSES);
+        if total > most {
             addresses.refused = Some(format!("it shows {total} addresses, more than {most}"));
             return addresses;
         }
+        let ShownAddresses {
+            first,
+            hostname,
+            others,
+            unread: _,
+        } = shown;
         let mut refused = Vec::new();
-        for text in texts {
-            self.take_ip(&text, &mut addresses, &mut refused);
+        if let Some(first) = first {
+            self.take_ip(&first, None, &mut addresses, &mut refused);
+        }
+        let after_first = addresses.ips.len();
+        for ShownAddress {
+            text,
+            is_name,
+            mode,
+        } in others
+        {
+            if is_name {
+                self.take_hostname(&text, &mut addresses, &mut refused);
+            } else {
+                self.take_ip(&text, mode, &mut addresses, &mut refused);
+            }
         }
         if let Some(hostname) = hostname {
+            let names = addresses.hostnames.len();
             self.take_hostname(&hostname, &mut addresses, &mut refused);
+            if !addresses.ips.is_empty() {
+                addresses.hostnames.truncate(names);
+            }
         }
+        addresses.ips[after_first..].sort();
+        addresses.hostnames.sort();
         addresses.refused = refusal(&refused);
         addresses
     }
 
-    fn take_ip(&self, text: &str, addresses: &mut Addresses, refused: &mut Vec<String>) {
+    fn take_ip(
+        &self,
+        text: &str,
+        mode: Option<IpMode>,
+        addresses: &mut Addresses,
+        refused: &mut Vec<String>,
+    ) {
         let Ok(ip) = text.parse::<IpAddr>() else {
             refused.push(format!("{} is not an IP address", quoted(text)));
             return;
@@ -88,20 +174,25 @@ impl AddressPolicy {
         if ip.is_unspecified() {
             return;
         }
-        match self.check(ip) {
-            Err(rule) => refused.push(format!("{ip} {rule}")),
-            Ok(()) if addresses.ips.contains(&ip) => {}
-            Ok(()) => addresses.ips.push(ip),
+        if let Err(rule) = self.check(ip) {
+            return refused.push(format!("{ip} {rule}"));
+        }
+        if !addresses.ips.contains(&ip) {
+            addresses.ips.push(ip);
+        }
+        if let Some(mode) = mode {
+            addresses.modes.tell(ip, mode);
         }
     }
 
     fn take_hostname(&self, text: &str, addresses: &mut Addresses, refused: &mut Vec<String>) {
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         if name.parse::<IpAddr>().is_ok() {
-            return self.take_ip(&name, addresses, refused);
+            return self.take_ip(&name, None, addresses, refused);
         }
         match check_hostname(&name) {
-            Ok(()) => addresses.hostname = Some(name),
+            Ok(()) if addresses.hostnames.contains(&name) => {}
+            Ok(()) => addresses.hostnames.push(name),
             Err(rule) => refused.push(format!("{} {rule}", quoted(text))),
         }
     }
@@ -178,8 +269,12 @@ mod tests {
     use super::*;
 
     fn shown(policy: &AddressPolicy, ips: &[&str], hostname: Option<&str>) -> Addresses {
-        let texts = ips.iter().map(|&ip| ip.to_owned()).collect();
-        policy.addresses(texts, ips.len(), hostname.map(str::to_owned))
+        let ips = ips.iter();
+        policy.addresses(ShownAddresses {
+            hostname: hostname.map(str::to_owned),
+            others: ips.map(|&ip| ShownAddress::ip(ip.into(), None)).collect(),
+            ..ShownAddresses::default()
+        })
     }
 
     fn ranges(ranges: &[&str]) -> Vec<IpNet> {
@@ -274,7 +369,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let addresses = shown(&policy, &[], Some(text));
-            assert_eq!(addresses.hostname.as_deref(), expected, "{text}");
+            assert_eq!(addresses.hostnames, Vec::from_iter(expected), "{text}");
             assert_eq!(addresses.refused.is_some(), expected.is_none(), "{text}");
         }
         let addresses = shown(&policy, &[], Some("192.0.2.77"));
@@ -287,7 +382,11 @@ mod tests {
 
     #[test]
     fn too_many_addresses_are_none() {
-        let addresses = AddressPolicy::default().addresses(Vec::new(), 60_000, None);
+        let many = ShownAddresses {
+            unread: 60_000,
+            ..ShownAddresses::default()
+        };
+        let addresses = AddressPolicy::default().addresses(many);
         assert!(addresses.is_empty());
         assert!(addresses.refused.expect("refused").contains("60000"));
     }

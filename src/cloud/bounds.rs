@@ -51,7 +51,7 @@ pub(super) const BACK_ENDS: usize = 10_000;
 pub(super) const LIST_TIME: Duration = Duration::from_secs(300);
 /// Maximum number of bytes of a page token.
 pub(super) const PAGE_TOKEN: usize = 4 << 10;
-/// Maximum number of addresses of one load balancer: more than any cloud gives one, and
+/// Maximum number of addresses and host names of one load balancer: more than any cloud gives one, and
 /// each is an entry of the Service's status.
 pub(super) const ADDRESSES: usize = 16;
 /// Maximum size in bytes of the answer about capabilities: [`CAPABILITY_ITEMS`] specs with the

@@ -125,12 +125,12 @@ fn of_tags(tags: &Tags) -> usize {
 fn of_addresses(addresses: &Addresses) -> usize {
     let Addresses {
         ips,
-        hostname,
+        modes,
+        hostnames,
         refused,
     } = addresses;
-    let texts = [hostname, refused].into_iter().flatten();
-    let texts: usize = texts.map(String::len).sum();
-    ips.len() * size_of::<IpAddr>() + texts
+    let refused = refused.as_ref().map_or(0, String::len);
+    ips.len() * size_of::<IpAddr>() + modes.footprint() + of_texts(hostnames) + refused
 }
 
 fn of_texts(texts: &[String]) -> usize {

@@ -3,6 +3,7 @@
 mod capabilities;
 mod field;
 mod health_check;
+mod ingress;
 mod object;
 mod owner;
 mod page;

@@ -229,7 +229,8 @@ impl ApplyResult {
         matches!(self.actions[..], [Action::Publish { .. }])
             && !service.view.published.is_empty()
             && service.view.record == self.observed.record
-            && service.view.published != self.observed.ingress
+            && (service.view.published != self.observed.ingress
+                || !(self.observed.modes).are_met_by(&service.view.published_modes))
             && service.was_ready
     }
 }

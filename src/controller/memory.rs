@@ -22,6 +22,7 @@ use std::sync::Arc;
 use super::attempt::SpecHash;
 use super::report::spans::ProvisioningTraces;
 use crate::kubernetes::node_watch::NodeChoices;
+use crate::plan::ip_mode::IpModes;
 use crate::plan::kept::Unmet;
 use crate::plan::naming::{CloudName, ServiceUid};
 use crate::plan::record::Ingress;
@@ -75,8 +76,8 @@ pub struct Memory {
     pub node_sync: NodeSync,
     /// What the clouds show otherwise than it was requested, apart from `repairs`.
     unmet: PerService<Unmet>,
-    /// The addresses that the status of a Service had after its last attempt.
-    pub published: PerService<Vec<Ingress>>,
+    /// The addresses that the status of a Service had after its last attempt, and their modes.
+    pub published: PerService<(Vec<Ingress>, IpModes)>,
 }
 
 impl Memory {

@@ -109,9 +109,10 @@ fn remember(service: &ObservedService, result: &ApplyResult, context: &Context) 
     memory.set_unmet(uid, unmet, &awaited);
     // Without an error the status has what the plan wanted to publish.
     if result.errors.is_empty() && matches!(service.desired, Desired::Managed(_)) {
+        let Observed { ingress, modes, .. } = &result.observed;
         memory
             .published
-            .insert(uid, result.observed.ingress.clone());
+            .insert(uid, (ingress.clone(), modes.clone()));
     }
 }
 

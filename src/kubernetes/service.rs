@@ -58,6 +58,7 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         finalizer: has_finalizer(service, metadata_keys),
         record,
         published: service.ingress.clone(),
+        published_modes: service.ip_modes.clone(),
     })
 }
 

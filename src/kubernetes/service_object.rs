@@ -17,6 +17,7 @@ use kube::core::NamespaceResourceScope;
 use super::MetadataKeys;
 use super::condition::Condition;
 use super::managed_fields::{self, FieldOwner};
+use crate::plan::ip_mode::IpModes;
 use crate::plan::node_addresses::IpFamilies;
 use crate::plan::port_status::PortStatus;
 use crate::plan::record::Ingress;
@@ -36,6 +37,8 @@ pub struct Service {
     pub conditions: Vec<Condition>,
     /// The readable addresses of `status.loadBalancer.ingress`.
     pub(super) ingress: Vec<Ingress>,
+    /// The `ipMode` of those of these addresses that have one.
+    pub(super) ip_modes: IpModes,
     /// The ports of those of these addresses that have any.
     pub(super) port_statuses: BTreeMap<Ingress, Vec<PortStatus>>,
     pub(super) spec: ServiceSpec,

@@ -307,7 +307,7 @@ impl ServiceWriter {
         }
     }
 
-    /// Sets the addresses and the errors of their ports.
+    /// Sets the addresses, their modes and the errors of their ports.
     fn set_ingress(
         &self,
         service: &Service,
@@ -315,10 +315,14 @@ impl ServiceWriter {
         status: &mut Map<String, Value>,
     ) {
         let publication = change.publication.filter(|_| !change.keep_ingress);
-        let wanted = publication.map_or(&service.ingress, |publication| &publication.ingress);
+        let (wanted, modes) = match publication {
+            Some(publication) => (&publication.ingress, &publication.modes),
+            None => (&service.ingress, &service.ip_modes),
+        };
         let prefix = self.metadata_keys.prefix();
         let ports = port_errors::ports(service, wanted, change.ports, prefix);
-        if service.ingress == *wanted && service.port_statuses == ports {
+        let has_modes = modes.are_met_by(&service.ip_modes);
+        if service.ingress == *wanted && has_modes && service.port_statuses == ports {
             return;
         }
         let entries = wanted.iter().map(|address| {
@@ -326,6 +330,9 @@ impl ServiceWriter {
                 Ingress::Ip(ip) => json!({ "ip": ip }),
                 Ingress::Hostname(hostname) => json!({ "hostname": hostname }),
             };
+            if let Some(mode) = modes.to_write(address) {
+                entry["ipMode"] = json!(mode.as_str());
+            }
             if let Some(ports) = ports.get(address) {
                 entry["ports"] = ports.iter().map(port_errors::json).collect();
             }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::health_check::HealthCheck;
+use super::ip_mode::IpModes;
 use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
 use super::node_addresses::{IpFamily, NodeAddresses};
 use super::proxy_protocol::ProxyProtocol;
@@ -294,10 +295,12 @@ impl LoadBalancer {
 /// The addresses at which clients reach a load balancer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Addresses {
-    /// IP addresses, in the cloud's order.
+    /// IP addresses, each once: the cloud's first one, then the others in ascending order.
     pub ips: Vec<IpAddr>,
-    /// The DNS name in lower case, if the cloud provides one.
-    pub hostname: Option<String>,
+    /// The modes of those of which the cloud tells one.
+    pub modes: IpModes,
+    /// DNS names in lower case, each once, in ascending order.
+    pub hostnames: Vec<String>,
     /// Why addresses that the cloud shows are left out: one short sentence part, such as
     /// `its address 127.0.0.1 is a loopback address`.
     pub refused: Option<String>,
@@ -306,13 +309,14 @@ pub struct Addresses {
 impl Addresses {
     /// Whether there is no address to publish.
     pub fn is_empty(&self) -> bool {
-        self.ips.is_empty() && self.hostname.is_none()
+        self.ips.is_empty() && self.hostnames.is_empty()
     }
 
     /// Whether both have an address in common, or both have none.
     fn overlap(&self, other: &Self) -> bool {
         let shares_ip = self.ips.iter().any(|ip| other.ips.contains(ip));
-        let shares_hostname = self.hostname.is_some() && self.hostname == other.hostname;
+        let mut hostnames = self.hostnames.iter();
+        let shares_hostname = hostnames.any(|name| other.hostnames.contains(name));
         shares_ip || shares_hostname || (self.is_empty() && other.is_empty())
     }
 }
@@ -409,8 +413,8 @@ mod tests {
                     .iter()
                     .map(|ip| ip.parse().expect("an address"))
                     .collect(),
-                hostname: hostname.map(str::to_owned),
-                refused: None,
+                hostnames: hostname.map(str::to_owned).into_iter().collect(),
+                ..Addresses::default()
             };
             found
         };

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::action::{Action, Outcome, Waiting};
+use super::ip_mode::IpModes;
 use super::kept::{self, Kept, UnderWay, Unmet};
 use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use super::naming::{CloudName, LoadBalancerId};
@@ -25,6 +26,8 @@ pub struct Observed {
     pub record: Record,
     /// The addresses in the Service's status.
     pub ingress: Vec<Ingress>,
+    /// The modes of those of them that show one.
+    pub modes: IpModes,
     pub clouds: BTreeMap<CloudName, CloudView>,
     pub backends: Backends,
     /// What is known of the values that the clouds show otherwise than requested.
@@ -122,6 +125,7 @@ impl Observed {
             finalizer: service.finalizer,
             record: service.record.clone(),
             ingress: service.published.clone(),
+            modes: service.published_modes.clone(),
             clouds: BTreeMap::new(),
             backends,
             unmet: Unmet::default(),
@@ -284,25 +288,42 @@ impl Observed {
         } else {
             self.ingress.clone()
         };
+        let mut modes = IpModes::default();
         for (_, found) in self.present().filter(|(cloud, _)| wanted.contains(*cloud)) {
             for entry in record::ingress_of(&found.addresses) {
                 if !ingress.contains(&entry) {
                     ingress.push(entry);
                 }
             }
+            modes.tell_all(&found.ip_modes());
         }
-        Publication { record, ingress }
+        // An address that stays although nothing is known of its load balancer keeps its mode.
+        modes.fill_in(&self.modes);
+        modes.keep(&ingress);
+        Publication {
+            record,
+            ingress,
+            modes,
+        }
     }
 
     /// Whether the Service already has this publication.
     pub fn has_published(&self, publication: &Publication) -> bool {
-        let Publication { record, ingress } = publication;
-        self.record == *record && self.ingress == *ingress
+        let Publication {
+            record,
+            ingress,
+            modes,
+        } = publication;
+        self.record == *record && self.ingress == *ingress && modes.are_met_by(&self.modes)
     }
 
     /// Whether this publication has an address or an id that the Service does not have.
     pub fn gains(&self, publication: &Publication) -> bool {
-        let Publication { record, ingress } = publication;
+        let Publication {
+            record,
+            ingress,
+            modes: _,
+        } = publication;
         let has_id = |id: &LoadBalancerId| self.record.ids().any(|own| own == id);
         !record.ids().all(has_id) || !ingress.iter().all(|address| self.ingress.contains(address))
     }
@@ -330,8 +351,12 @@ impl Observed {
 
     /// Records that the Service has this publication now.
     pub fn record_published(&mut self, publication: Publication) {
-        let Publication { record, ingress } = publication;
-        (self.record, self.ingress) = (record, ingress);
+        let Publication {
+            record,
+            ingress,
+            modes,
+        } = publication;
+        (self.record, self.ingress, self.modes) = (record, ingress, modes);
     }
 
     /// Applies the outcome of an action other than a publication to the observed state. The executor and the
@@ -361,6 +386,7 @@ impl Observed {
                 self.finalizer = false;
                 self.record = Record::default();
                 self.ingress = Vec::new();
+                self.modes = IpModes::default();
             }
             (
                 Action::ConfirmLive

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::ip_mode::IpModes;
 use super::load_balancer::Addresses;
 use super::naming::{CloudName, LoadBalancerId, is_dns_label};
 
@@ -141,20 +142,15 @@ pub struct Publication {
     pub record: Record,
     /// The addresses that clients use; only of clouds that the user named.
     pub ingress: Vec<Ingress>,
+    /// The modes of the IP addresses among them.
+    pub modes: IpModes,
 }
 
-/// The entries for one load balancer: its IP addresses, or its DNS name if it has
-/// none.
-pub(super) fn ingress_of(addresses: &Addresses) -> Vec<Ingress> {
-    if addresses.ips.is_empty() {
-        return addresses
-            .hostname
-            .iter()
-            .cloned()
-            .map(Ingress::Hostname)
-            .collect();
-    }
-    addresses.ips.iter().copied().map(Ingress::Ip).collect()
+/// The entries for one load balancer: its IP addresses, then its DNS names.
+pub(crate) fn ingress_of(addresses: &Addresses) -> Vec<Ingress> {
+    let ips = addresses.ips.iter().copied().map(Ingress::Ip);
+    let hostnames = addresses.hostnames.iter().cloned().map(Ingress::Hostname);
+    ips.chain(hostnames).collect()
 }
 
 #[cfg(test)]

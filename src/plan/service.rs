@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::class::Refused;
 use super::health_check::ClusterCheck;
+use super::ip_mode::IpModes;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamilies;
 use super::record::{Ingress, Record};
@@ -56,6 +57,8 @@ pub struct ServiceView {
     pub record: Record,
     /// `status.loadBalancer.ingress`.
     pub published: Vec<Ingress>,
+    /// The `ipMode` of those of its entries that show one.
+    pub published_modes: IpModes,
 }
 
 /// What the configuration gives every Service that does not say otherwise.
@@ -105,6 +108,7 @@ impl ServiceView {
             finalizer: false,
             record: Record::default(),
             published: Vec::new(),
+            published_modes: IpModes::default(),
             ..self.clone()
         }
     }

@@ -4,6 +4,7 @@ mod asked;
 mod dual_stack;
 mod fixtures;
 mod health_checks;
+mod ip_modes;
 mod lacking_ports;
 mod lost_settings;
 mod recorded;
@@ -67,8 +68,7 @@ fn plans() {
     let on_cloud2 = LoadBalancer {
         addresses: Addresses {
             ips: vec!["198.51.100.1".parse().expect("address")],
-            hostname: None,
-            refused: None,
+            ..Addresses::default()
         },
         ..found.clone()
     };

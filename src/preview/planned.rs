@@ -2,6 +2,8 @@
 
 use super::differences::{Difference, compare, differences, json};
 use super::{Differences, Origin, Planned, manifest};
+use crate::plan::ip_mode::IpModes;
+use crate::plan::record::Ingress;
 use crate::plan::{Action, annotation};
 
 impl Planned {
@@ -40,11 +42,20 @@ impl Planned {
             return None;
         };
         let after = self.observed.publication(clouds);
-        let texts = |ingress: &[_]| ingress.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let texts = |ingress: &[Ingress], modes: &IpModes| {
+            let texts = ingress.iter().map(|address| modes.describe(address));
+            texts.collect::<Vec<_>>()
+        };
         let mut fields = Vec::new();
         let (before, now) = (&self.observed.record, &after.record);
         compare("record", &json(before), &json(now), &mut fields);
-        let (before, now) = (texts(&self.observed.ingress), texts(&after.ingress));
+        let before = texts(&self.observed.ingress, &self.observed.modes);
+        // As the API server will show it, which may have no modes at all.
+        let modes = match after.modes.are_met_by(&self.observed.modes) {
+            true => &self.observed.modes,
+            false => &after.modes,
+        };
+        let now = texts(&after.ingress, modes);
         compare("addresses", &json(&before), &json(&now), &mut fields);
         let load_balancer = None;
         (!fields.is_empty()).then_some(Differences {

@@ -97,6 +97,7 @@ impl Planned {
             "finalizer": self.observed.finalizer,
             "record": self.observed.record,
             "addresses": addresses,
+            "ipModes": self.observed.modes,
             "condition": self.condition.as_ref().map(condition_json),
             "nodes": {
                 "eligible": self.nodes.eligible,
@@ -184,7 +185,8 @@ fn load_balancer_json(found: &LoadBalancer) -> Value {
     } = found;
     json!({
         "id": id, "name": name, "spec": plain(spec), "state": variant(&plain(state)),
-        "ips": addresses.ips, "hostname": addresses.hostname,
+        "ips": addresses.ips, "hostname": addresses.hostnames.first(),
+        "hostnames": addresses.hostnames, "ipModes": found.ip_modes(),
         "notPublished": addresses.refused,
         "isUnderstood": is_understood, "hasOtherBackEnds": has_other_back_ends,
     })

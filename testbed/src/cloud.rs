@@ -43,8 +43,8 @@ pub use self::capabilities::{Capabilities, FEATURES, Limits, Spec};
 pub use self::event::{Effect, Event, Outcome, Verb, most_in_flight};
 pub use self::fault::{Failure, Fault, FaultKind, LateReply};
 pub use self::load_balancer::{
-    AddressFamily, Algorithm, HealthCheck, HealthCheckProtocol, Listener, LoadBalancer, Owner,
-    Plant, Protocol, ProxyProtocol, SessionAffinity, Settings, State,
+    AddressFamily, Algorithm, HealthCheck, HealthCheckProtocol, IngressEntry, Listener,
+    LoadBalancer, Owner, Plant, Protocol, ProxyProtocol, SessionAffinity, Settings, State,
 };
 pub use self::refusal::Code;
 

@@ -197,8 +197,7 @@ async fn a_query_reads_a_whole_load_balancer() {
         let ips = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().expect("address"));
         let expected = Addresses {
             ips: ips.into(),
-            hostname: None,
-            refused: None,
+            ..Addresses::default()
         };
         assert_eq!(found.addresses, expected);
     }

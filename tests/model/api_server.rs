@@ -64,6 +64,7 @@ impl World {
                         .into_iter()
                         .collect(),
                     ingress: live.facts.published.get().ingress.clone(),
+                    modes: live.facts.published.get().modes.clone(),
                 }),
                 ..live.facts
             },

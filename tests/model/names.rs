@@ -149,8 +149,7 @@ pub fn load_balancer(found: Balancer) -> LoadBalancer {
         has_other_back_ends: false,
         addresses: Addresses {
             ips: is_served.then(|| address(found.id)).into_iter().collect(),
-            hostname: None,
-            refused: None,
+            ..Addresses::default()
         },
         state: match found.phase {
             Phase::Provisioning => State::Provisioning,
@@ -211,5 +210,6 @@ pub fn service(facts: Facts) -> ServiceView {
         finalizer: facts.finalizer,
         record: facts.published.get().record.clone(),
         published: facts.published.get().ingress.clone(),
+        published_modes: facts.published.get().modes.clone(),
     }
 }

@@ -1,6 +1,7 @@
 //! The properties that must hold. They are written without the shipped `plan()`,
 //! except where they are about it.
 
+use my_cloud_controller_manager::plan::ip_mode::IpMode;
 use my_cloud_controller_manager::plan::record::{Ingress, Publication};
 use stateright::Property;
 
@@ -203,6 +204,10 @@ fn is_converged(state: &State, facts: Facts) -> bool {
         ingress: ids
             .iter()
             .map(|id| Ingress::Ip(names::address(*id)))
+            .collect(),
+        modes: ids
+            .iter()
+            .map(|id| (names::address(*id), IpMode::Vip))
             .collect(),
     };
     facts.finalizer && *facts.published.get() == expected

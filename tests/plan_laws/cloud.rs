@@ -161,7 +161,6 @@ fn address_of(id: &LoadBalancerId) -> Addresses {
     let [.., high, middle, low] = hash.finish().to_be_bytes();
     Addresses {
         ips: vec![IpAddr::from([198, high, middle, low])],
-        hostname: None,
-        refused: None,
+        ..Addresses::default()
     }
 }

@@ -171,6 +171,7 @@ impl World {
                 self.write(service, |service| {
                     service.record = publication.record;
                     service.published = publication.ingress;
+                    service.published_modes = publication.modes;
                 })?;
             }
             Action::AwaitServing { clouds } => {
@@ -191,6 +192,7 @@ impl World {
                     service.record = Default::default();
                     if *clear_status {
                         service.published.clear();
+                        service.published_modes = Default::default();
                     }
                 })?;
                 self.remove_if_released(&service.key);

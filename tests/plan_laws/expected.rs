@@ -88,11 +88,14 @@ pub fn clouds_of(service: &ServiceView) -> BTreeSet<CloudName> {
 /// The entries of a Service's status for a load balancer.
 pub fn addresses_of(found: &LoadBalancer) -> Vec<Ingress> {
     let addresses = &found.addresses;
-    if addresses.ips.is_empty() {
-        let names = addresses.hostname.iter().cloned();
-        return names.map(Ingress::Hostname).collect();
-    }
-    addresses.ips.iter().copied().map(Ingress::Ip).collect()
+    let names = addresses.hostnames.iter().cloned().map(Ingress::Hostname);
+    addresses
+        .ips
+        .iter()
+        .copied()
+        .map(Ingress::Ip)
+        .chain(names)
+        .collect()
 }
 
 /// Whether a load balancer is this owner's.

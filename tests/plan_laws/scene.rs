@@ -184,8 +184,7 @@ impl Scene {
             has_other_back_ends: false,
             addresses: Addresses {
                 ips: has_address.then(|| address(index)).into_iter().collect(),
-                hostname: None,
-                refused: None,
+                ..Addresses::default()
             },
             state,
         })
@@ -274,6 +273,7 @@ impl Scene {
                 Published::OfCloud1 => vec![Ingress::Ip(address(0))],
                 Published::Stale => vec![Ingress::Ip(IpAddr::from([192, 0, 2, 99]))],
             },
+            published_modes: Default::default(),
         }
     }
 
@@ -384,8 +384,7 @@ fn under_our_name(index: usize) -> LoadBalancer {
         has_other_back_ends: false,
         addresses: Addresses {
             ips: vec![address(100 + index)],
-            hostname: None,
-            refused: None,
+            ..Addresses::default()
         },
         state: State::Active,
     }

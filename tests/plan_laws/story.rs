@@ -206,8 +206,7 @@ impl Theirs {
             has_other_back_ends: false,
             addresses: Addresses {
                 ips: vec![address(100 + self as usize)],
-                hostname: None,
-                refused: None,
+                ..Addresses::default()
             },
             state: State::Active,
         }

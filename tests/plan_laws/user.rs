@@ -62,6 +62,7 @@ impl World {
             finalizer: false,
             record: Record::default(),
             published: Vec::new(),
+            published_modes: Default::default(),
         };
         spec.write(&mut service);
         self.add(service);
@@ -106,6 +107,7 @@ impl World {
         if let Some(service) = self.services.get_mut(key) {
             service.record = other.record;
             service.published = other.published;
+            service.published_modes = other.published_modes;
         }
     }
 

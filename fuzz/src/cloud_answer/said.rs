@@ -124,12 +124,32 @@ impl Said {
         let listed = listed
             .iter()
             .filter_map(|ip| serde_json::from_str::<String>(ip.get()).ok());
+        let ingress = self.ingress();
+        let entries = ingress.iter();
+        let entries = entries.flat_map(|entry| [&entry["ip"], &entry["hostname"]]);
+        let entries = entries.filter_map(|text| text.as_str().map(str::to_owned));
         let shown = listed.chain(self.text("ip")).chain(self.text("hostname"));
-        let parsed = shown.filter_map(|text| {
-            let text = text.strip_suffix('.').unwrap_or(&text).to_ascii_lowercase();
-            text.parse::<IpAddr>().ok()
-        });
-        parsed.map(|ip| ip.to_canonical()).collect()
+        shown.chain(entries).filter_map(|text| ip(&text)).collect()
+    }
+
+    /// Whether an entry says that this address is a proxy's.
+    pub(super) fn is_proxy(&self, address: IpAddr) -> bool {
+        let ingress = self.ingress();
+        let mut entries = ingress.iter();
+        entries.any(|entry| {
+            let shown = entry["ip"].as_str().and_then(ip);
+            shown == Some(address) && entry["ipMode"] == "Proxy"
+        })
+    }
+
+    fn ingress(&self) -> Vec<Value> {
+        let json = self.fields.get("ingress");
+        let entries = json.and_then(|json| serde_json::from_str::<Vec<&RawValue>>(json.get()).ok());
+        let entries = entries.unwrap_or_default();
+        let entries = entries.iter();
+        entries
+            .filter_map(|entry| serde_json::from_str(entry.get()).ok())
+            .collect()
     }
 
     /// Whether nothing is said about the settings.
@@ -138,4 +158,9 @@ impl Said {
             .iter()
             .any(|field| self.fields.contains_key(*field))
     }
+}
+
+fn ip(text: &str) -> Option<IpAddr> {
+    let text = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }

@@ -63,6 +63,7 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         finalizer: choices.flag(),
         record: Record::parse(Some(ids), Some(recorded)),
         published: ips(choices).into_iter().map(Ingress::Ip).collect(),
+        published_modes: Default::default(),
     }
 }
 
@@ -109,8 +110,8 @@ fn load_balancer(choices: &mut Choices<'_>) -> LoadBalancer {
         has_other_back_ends: false,
         addresses: Addresses {
             ips: ips(choices),
-            hostname: None,
             refused: choices.pick(&[None, Some("it is refused".to_owned())]),
+            ..Addresses::default()
         },
         state: choices.pick(&[
             State::Active,

@@ -2,6 +2,7 @@
 //! not know costs its field only.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 
 use serde::Deserialize;
@@ -110,41 +111,59 @@ impl<'de> Deserialize<'de> for BackEnds {
     }
 }
 
-/// The first texts of a list, and the number of all.
-#[derive(Debug, Default)]
-pub(super) struct FirstTexts {
-    /// At most [`bounds::ADDRESSES`]. An entry that is not a text is the excerpt of its JSON.
-    pub(super) texts: Vec<String>,
-    pub(super) total: usize,
+/// An entry of a list that is read whatever it is.
+pub(super) trait Entry: Sized {
+    fn read(json: &RawValue) -> Self;
 }
 
-impl<'de> Deserialize<'de> for FirstTexts {
+/// A text, or the excerpt of the JSON of something else.
+impl Entry for String {
+    fn read(json: &RawValue) -> Self {
+        serde_json::from_str(json.get()).unwrap_or_else(|_| excerpt(json.get().as_bytes()))
+    }
+}
+
+/// The first entries of a list of addresses, and the number of the others.
+#[derive(Debug)]
+pub(super) struct First<T> {
+    /// At most [`bounds::ADDRESSES`].
+    pub(super) entries: Vec<T>,
+    pub(super) others: usize,
+}
+
+impl<T> Default for First<T> {
+    fn default() -> Self {
+        Self {
+            entries: Vec::new(),
+            others: 0,
+        }
+    }
+}
+
+impl<'de, T: Entry> Deserialize<'de> for First<T> {
     fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = FirstTexts;
+        struct Entries<T>(PhantomData<T>);
+        impl<'de, T: Entry> Visitor<'de> for Entries<T> {
+            type Value = First<T>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a list of texts")
+                formatter.write_str("a list of addresses")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FirstTexts, A::Error> {
-                let mut first = FirstTexts::default();
-                while first.total < bounds::ADDRESSES
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<First<T>, A::Error> {
+                let mut first = First::default();
+                while first.entries.len() < bounds::ADDRESSES
                     && let Some(entry) = list.next_element::<&RawValue>()?
                 {
-                    first.total += 1;
-                    let text = serde_json::from_str(entry.get());
-                    let json = |_| excerpt(entry.get().as_bytes());
-                    first.texts.push(text.unwrap_or_else(json));
+                    first.entries.push(T::read(entry));
                 }
                 while list.next_element::<IgnoredAny>()?.is_some() {
-                    first.total += 1;
+                    first.others += 1;
                 }
                 Ok(first)
             }
         }
-        json.deserialize_seq(Entries)
+        json.deserialize_seq(Entries(PhantomData))
     }
 }
 
@@ -177,10 +196,8 @@ mod tests {
     #[test]
     fn of_many_addresses_only_the_first_are_kept() {
         let many = format!("[{}1]", "\"192.0.2.1\",".repeat(60_000));
-        let first: FirstTexts = serde_json::from_str(&many).expect("a list");
-        assert_eq!(
-            (first.texts.len(), first.total),
-            (bounds::ADDRESSES, 60_001)
-        );
+        let first: First<String> = serde_json::from_str(&many).expect("a list");
+        assert_eq!(first.entries.len(), bounds::ADDRESSES);
+        assert_eq!(first.entries.len() + first.others, 60_001);
     }
 }

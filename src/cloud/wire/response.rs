@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::field::{self, Field, FirstTexts, Shown};
+use super::field::{self, Field, Shown};
+use super::ingress;
 use super::object::Object;
 use super::owner::OwnerBody;
 use super::spec::ReadSpec;
@@ -60,6 +61,8 @@ pub(in crate::cloud) struct LoadBalancerBody<'a> {
     ips: Field<'a>,
     #[serde(borrow)]
     hostname: Field<'a>,
+    #[serde(borrow)]
+    ingress: Field<'a>,
     #[serde(borrow)]
     state: Field<'a>,
     #[serde(borrow)]
@@ -234,24 +237,8 @@ impl LoadBalancerBody<'_> {
 
     /// The addresses; `None` if the response shows none.
     fn addresses(&self, policy: &AddressPolicy) -> Option<Addresses> {
-        let readable = |field: Field<'_>| match field::text(field) {
-            Shown::Nothing => None,
-            Shown::Value(text) => Some(text),
-            Shown::Unknown => field.map(|json| excerpt(json.get().as_bytes())),
-        };
-        let (ip, hostname) = (readable(self.ip), readable(self.hostname));
-        let mut ips: FirstTexts = Shown::from(self.ips).unwrap_or_default();
-        if let Some(ip) = ip {
-            let is_repeated = ips.texts.contains(&ip);
-            if !is_repeated {
-                ips.texts.insert(0, ip);
-                ips.total += 1;
-            }
-        }
-        if ips.total == 0 && hostname.is_none() {
-            return None;
-        }
-        Some(policy.addresses(ips.texts, ips.total, hostname))
+        let shown = ingress::shown(self.ip, self.ips, self.hostname, self.ingress);
+        (!shown.is_empty()).then(|| policy.addresses(shown))
     }
 
     /// The state; if the response lacks it, that of the load balancer `before`, else

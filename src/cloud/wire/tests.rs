@@ -131,7 +131,7 @@ fn check(found: &LoadBalancer) {
             .iter()
             .all(|ip| !ip.is_loopback() && !ip.is_unspecified())
     );
-    let hostname = found.addresses.hostname.iter();
+    let hostname = found.addresses.hostnames.iter();
     assert!(
         hostname
             .clone()

@@ -25,7 +25,7 @@ impl Executor<'_> {
     ) -> Result<Outcome, Interruption> {
         let mut publication = Publication {
             record: observed.record.clone(),
-            ingress: Vec::new(),
+            ..Publication::default()
         };
         publication.record.announce(announced);
         let readiness = Readiness::new(ConditionReason::Provisioning, "Ensuring load balancer");

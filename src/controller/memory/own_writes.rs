@@ -13,6 +13,7 @@ use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
 use crate::kubernetes::service_writer::ServicePatch;
 use crate::plan::naming::ServiceUid;
+use crate::plan::record::Publication;
 
 /// A part of a Service that this program writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
@@ -45,8 +46,14 @@ pub fn changed(before: &Service, patch: &ServicePatch<'_>, keys: &MetadataKeys) 
         if publication.record != view.record {
             changed.insert(Part::Record, hash(&publication.record));
         }
-        if publication.ingress != view.published && !patch.keep_ingress {
-            changed.insert(Part::Addresses, hash(&publication.ingress));
+        let Publication {
+            record: _,
+            ingress,
+            modes,
+        } = publication;
+        let is_shown = *ingress == view.published && modes.are_met_by(&view.published_modes);
+        if !is_shown && !patch.keep_ingress {
+            changed.insert(Part::Addresses, hash(&(ingress, modes)));
         }
     }
     if let Some(ports) = patch.ports
@@ -123,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::kubernetes::condition::{ConditionReason, Readiness};
-    use crate::plan::record::{Publication, Record};
+    use crate::plan::record::Record;
 
     #[test]
     fn the_same_content_again_is_the_repair_of_what_another_writer_did() {
@@ -146,7 +153,7 @@ mod tests {
         let readiness = Readiness::new(ConditionReason::Ready, "m");
         let publication = Publication {
             record: Record::parse(Some("lb-1"), Some("cloud1")),
-            ingress: Vec::new(),
+            ..Publication::default()
         };
         let patch = ServicePatch {
             finalizer: Some(true),

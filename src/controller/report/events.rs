@@ -11,6 +11,7 @@ use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service_object::Service;
 use crate::plan::annotation;
+use crate::plan::ip_mode::IpModes;
 use crate::plan::kept::Kept;
 use crate::plan::load_balancer::State;
 use crate::plan::naming::CloudName;
@@ -193,7 +194,7 @@ pub fn emit_warnings(
     if is_changed_by_the_cloud(service, result, context) {
         let note = format!(
             "The addresses of the load balancers changed at the clouds; published {}",
-            addresses(&result.observed.ingress)
+            addresses(&result.observed)
         );
         let reason = EventReason::UpdatedLoadBalancer;
         context.events.emit(&service.object, reason, note);
@@ -221,11 +222,18 @@ fn is_changed_by_the_cloud(
     context: &Context,
 ) -> bool {
     let ours = context.memory.published.get(&service.view.uid);
-    result.restores_status(service) && ours.as_ref() == Some(&service.view.published)
+    let view = &service.view;
+    let is_ours = |(ingress, modes): (Vec<Ingress>, IpModes)| {
+        ingress == view.published && modes.are_met_by(&view.published_modes)
+    };
+    result.restores_status(service) && ours.is_some_and(is_ours)
 }
 
-fn addresses(ingress: &[Ingress]) -> String {
-    let addresses: Vec<String> = ingress.iter().map(Ingress::to_string).collect();
+fn addresses(observed: &Observed) -> String {
+    let addresses = observed.ingress.iter();
+    let addresses: Vec<String> = addresses
+        .map(|address| observed.modes.describe(address))
+        .collect();
     addresses.join(", ")
 }
 

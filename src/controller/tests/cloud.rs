@@ -71,8 +71,7 @@ pub(in crate::controller) fn made(request: &CreateRequest, id: &str) -> LoadBala
         has_other_back_ends: false,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("an address")],
-            hostname: None,
-            refused: None,
+            ..Addresses::default()
         },
         state: State::Active,
     }

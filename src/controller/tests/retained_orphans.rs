@@ -65,7 +65,7 @@ async fn sweep(context: &Context, times: usize) {
     let name = CloudName::new("cloud1");
     let sweep = Sweep::new(&name, &context.clouds[&name], settings, context);
     for _ in 0..times {
-        sweep.run(&[made()]).await;
+        sweep.run(&vec![made()].into()).await;
     }
 }
 

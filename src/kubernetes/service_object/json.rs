@@ -10,6 +10,7 @@ use super::{Service, ServiceSpec};
 use crate::kubernetes::condition::Condition;
 use crate::kubernetes::lenient::{self, Entries, Field, Shaped};
 use crate::kubernetes::managed_fields::FieldOwner;
+use crate::plan::ip_mode::{IpMode, IpModes};
 use crate::plan::node_addresses::{IpFamilies, IpFamily};
 use crate::plan::port_status::PortStatus;
 use crate::plan::record::Ingress;
@@ -138,12 +139,14 @@ struct LoadBalancerJson {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct IngressJson {
     #[serde(deserialize_with = "lenient::text")]
     ip: Option<String>,
     #[serde(deserialize_with = "lenient::text")]
     hostname: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    ip_mode: Option<String>,
     /// They decide nothing, and only ours are repeated.
     #[serde(deserialize_with = "lenient::objects")]
     ports: Vec<PortStatusJson>,
@@ -195,7 +198,11 @@ impl From<ServiceJson> for Service {
         let load_balancer = status.load_balancer.read("status.loadBalancer", &mut odd);
         let ingress = load_balancer.ingress;
         let ingress = listed("status.loadBalancer.ingress", ingress, &mut odd);
-        let (ingress, port_statuses) = addresses(ingress);
+        let Addresses {
+            ingress,
+            ip_modes,
+            port_statuses,
+        } = addresses(ingress);
         let annotations = metadata.annotations.read("metadata.annotations", &mut odd);
         let conditions = listed("status.conditions", status.conditions, &mut odd);
         let spec = spec.read(&mut odd);
@@ -213,6 +220,7 @@ impl From<ServiceJson> for Service {
             },
             conditions,
             ingress,
+            ip_modes,
             port_statuses,
             spec,
             annotations: annotations.0,
@@ -366,9 +374,16 @@ fn client_affinity(config: Field<AffinityJson>, odd: &mut Vec<&'static str>) -> 
     seconds
 }
 
-/// The readable addresses, and the ports of those that have any.
-fn addresses(entries: Vec<IngressJson>) -> (Vec<Ingress>, BTreeMap<Ingress, Vec<PortStatus>>) {
-    let (mut ingress, mut port_statuses) = (Vec::new(), BTreeMap::new());
+/// The readable addresses, and the modes and ports of those that have any.
+#[derive(Default)]
+struct Addresses {
+    ingress: Vec<Ingress>,
+    ip_modes: IpModes,
+    port_statuses: BTreeMap<Ingress, Vec<PortStatus>>,
+}
+
+fn addresses(entries: Vec<IngressJson>) -> Addresses {
+    let mut addresses = Addresses::default();
     for json in entries {
         let ip = json.ip.and_then(|ip| ip.parse().ok()).map(Ingress::Ip);
         let Some(address) = ip.or_else(|| json.hostname.map(Ingress::Hostname)) else {
@@ -381,11 +396,15 @@ fn addresses(entries: Vec<IngressJson>) -> (Vec<Ingress>, BTreeMap<Ingress, Vec<
                 .take(PORTS)
                 .map(port_status)
                 .collect();
-            port_statuses.insert(address.clone(), ports);
+            addresses.port_statuses.insert(address.clone(), ports);
         }
-        ingress.push(address);
+        let mode = json.ip_mode.as_deref().and_then(IpMode::parse);
+        if let (Ingress::Ip(ip), Some(mode)) = (&address, mode) {
+            addresses.ip_modes.tell(*ip, mode);
+        }
+        addresses.ingress.push(address);
     }
-    (ingress, port_statuses)
+    addresses
 }
 
 fn port_status(json: PortStatusJson) -> PortStatus {

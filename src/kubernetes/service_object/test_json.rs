@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::Service;
+use crate::plan::ip_mode::IpMode;
 use crate::plan::record::Ingress;
 use crate::plan::service::PortView;
 
@@ -21,7 +22,9 @@ impl Serialize for Service {
             })
         };
         let ingress = |ingress: &Ingress| match ingress {
-            Ingress::Ip(ip) => json!({"ip": ip}),
+            Ingress::Ip(ip) => {
+                json!({"ip": ip, "ipMode": self.ip_modes.get(*ip).map(IpMode::as_str)})
+            }
             Ingress::Hostname(hostname) => json!({"hostname": hostname}),
         };
         let spec = &self.spec;

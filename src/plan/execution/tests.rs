@@ -102,6 +102,7 @@ fn execution(actions: impl IntoIterator<Item = Action>) -> Execution {
         finalizer: true,
         record: Record::default(),
         ingress: Vec::new(),
+        modes: Default::default(),
         clouds: BTreeMap::new(),
         backends: Backends::default(),
         unmet: Default::default(),

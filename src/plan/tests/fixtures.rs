@@ -44,6 +44,7 @@ pub fn service(provider: &str) -> ServiceView {
         finalizer: true,
         record: Record::default(),
         published: Vec::new(),
+        published_modes: Default::default(),
     }
 }
 
@@ -74,8 +75,7 @@ pub fn load_balancer(service: &ServiceView, nodes: &Backends) -> LoadBalancer {
         has_other_back_ends: false,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("address")],
-            hostname: None,
-            refused: None,
+            ..Addresses::default()
         },
         state: State::Active,
     }

@@ -22,11 +22,13 @@ async fn the_json_of_an_edit_is_pinned() {
         "verdict": "changes", "message": "3 actions to perform",
         "desired": {"state": "managed", "clouds": {"cloud1": spec("20M")}},
         "observed": {
-            "finalizer": true, "record": {"cloud1": "lb-1"}, "addresses": ["192.0.2.1"], "condition": null,
+            "finalizer": true, "record": {"cloud1": "lb-1"}, "addresses": ["192.0.2.1"],
+            "ipModes": {}, "condition": null,
             "nodes": {"eligible": 1, "excluded": 0, "backEnds": ["10.0.0.1"]},
             "clouds": {"cloud1": {"state": "present", "loadBalancer": {
                 "id": "lb-1", "name": name, "state": "active", "spec": spec("5M"),
-                "ips": ["192.0.2.1"], "hostname": null, "notPublished": null,
+                "ips": ["192.0.2.1"], "hostname": null, "hostnames": [], "ipModes": {"192.0.2.1": "VIP"},
+                "notPublished": null,
                 "isUnderstood": true, "hasOtherBackEnds": false,
             }}},
         },

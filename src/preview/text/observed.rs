@@ -6,6 +6,7 @@ use super::value::{joined, short};
 use crate::plan::CloudView;
 use crate::plan::excerpt;
 use crate::plan::load_balancer::{LoadBalancer, State};
+use crate::plan::record::ingress_of;
 use crate::preview::Planned;
 
 impl Planned {
@@ -20,7 +21,7 @@ impl Planned {
                 None => format!("a create on {cloud} is announced"),
             });
         let addresses = observed.ingress.iter();
-        let addresses = addresses.map(|address| short(&address.to_string()));
+        let addresses = addresses.map(|address| short(&observed.modes.describe(address)));
         writeln!(text, "Observed")?;
         writeln!(
             text,
@@ -73,10 +74,10 @@ fn write_load_balancer(text: &mut String, cloud: &str, found: &LoadBalancer) -> 
         State::Deleting => "deleting".to_owned(),
         State::Error(message) => format!("failed: {}", short(message)),
     };
-    let addresses = &found.addresses;
-    let ips = addresses.ips.iter().map(ToString::to_string);
-    let hostname = addresses.hostname.as_deref().map(short);
-    let addresses = joined(ips.chain(hostname));
+    let modes = found.ip_modes();
+    let addresses = ingress_of(&found.addresses);
+    let addresses = addresses.iter();
+    let addresses = joined(addresses.map(|address| short(&modes.describe(address))));
     let (id, nodes) = (&found.id, found.spec.nodes.len());
     writeln!(
         text,

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::plan::ip_mode::IpMode;
 use crate::preview::scene::{Scene, Shows, load_balancer};
 use crate::preview::{ReplicaState, Report};
 
@@ -38,6 +39,32 @@ Notes
 }
 
 #[tokio::test]
+async fn the_text_shows_all_addresses_and_their_modes() {
+    let mut scene = Scene::in_sync();
+    let mut found = load_balancer();
+    let ip = found.addresses.ips[0];
+    found.addresses.modes = [(ip, IpMode::Proxy)].into_iter().collect();
+    found.addresses.hostnames = vec!["a.example".into(), "b.example".into()];
+    scene.cloud1 = Shows::Found(found.into());
+    let both = |mode| json!([{"ip": ip, "ipMode": mode}, {"hostname": "a.example"}, {"hostname": "b.example"}]);
+    scene.service["status"]["loadBalancer"]["ingress"] = both(json!("VIP"));
+    let text = scene.report().await.text();
+    let shown = "active; addresses: 192.0.2.1 (ipMode Proxy), a.example, b.example; back ends";
+    assert!(text.contains(shown), "{text}");
+    let difference = "addresses: added 192.0.2.1 (ipMode Proxy); removed 192.0.2.1\n";
+    assert!(text.contains(difference), "{text}");
+    // As published, and as an API server shows it that has no such field.
+    for mode in [json!("Proxy"), json!(null)] {
+        scene.service["status"]["loadBalancer"]["ingress"] = both(mode);
+        let text = scene.report().await.text();
+        assert!(
+            text.starts_with("Service default/web: nothing to do: it is in sync\n"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_text_names_waits_losses_and_what_is_not_known() {
     let mut scene = Scene::in_sync();
     scene.annotate("provider", "cloud2");
@@ -64,7 +91,7 @@ async fn many_back_ends_are_counted_and_a_cloud_cannot_forge_lines() {
     let mut found = load_balancer();
     found.spec.nodes = (1..=250).map(|last| [10, 1, 0, last].into()).collect();
     found.spec.spec = "large\nService default/other".into();
-    found.addresses.hostname = Some("a\nService default/b".into());
+    found.addresses.hostnames = vec!["a\nService default/b".into()];
     scene.service["status"]["loadBalancer"]["ingress"] = json!([{"hostname": "c\nd"}]);
     let condition = json!({"type": "mycloud.com/LoadBalancerReady", "reason": "e\nf", "status": "g\nh", "message": "i\nj"});
     scene.service["status"]["conditions"] = json!([condition]);

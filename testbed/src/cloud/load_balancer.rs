@@ -254,6 +254,19 @@ pub enum State {
     Deleting,
 }
 
+/// An address at which clients reach a load balancer, as the cloud tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IngressEntry {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// `VIP`, `Proxy`, or what no cloud should say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_mode: Option<String>,
+}
+
 /// A load balancer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -278,6 +291,9 @@ pub struct LoadBalancer {
     pub ip6: Option<Ipv6Addr>,
     /// A DNS name; only an edit gives it one.
     pub hostname: Option<String>,
+    /// Further addresses, and what it says about them; only an edit gives it any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ingress: Vec<IngressEntry>,
     pub state: State,
     /// An explanation of the state.
     pub message: String,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Profile;
 use super::capabilities::Capabilities;
-use super::load_balancer::{LoadBalancer, Owner, Settings, State};
+use super::load_balancer::{IngressEntry, LoadBalancer, Owner, Settings, State};
 
 /// `create` and `update`: the whole desired state; `update` also has `lbId`.
 /// Numbers and addresses are read wide, so that a refusal can name the field.
@@ -178,6 +178,8 @@ pub(super) struct ChangeAnswer<'a> {
 struct StandardChange<'a> {
     ips: Vec<IpAddr>,
     hostname: &'a str,
+    #[serde(skip_serializing_if = "<[IngressEntry]>::is_empty")]
+    ingress: &'a [IngressEntry],
     state: State,
     message: &'a str,
 }
@@ -192,6 +194,7 @@ impl<'a> ChangeAnswer<'a> {
             standard: (profile == Profile::Standard).then(|| StandardChange {
                 ips: found.ips(),
                 hostname: found.hostname.as_deref().unwrap_or_default(),
+                ingress: &found.ingress,
                 state: found.state,
                 message: &found.message,
             }),

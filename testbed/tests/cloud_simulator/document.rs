@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use testbed::cloud::{
-    Capabilities, CloudSimulatorOptions, Code, FEATURES, Limits, Profile, Spec, Verb,
+    Capabilities, CloudSimulatorOptions, Code, FEATURES, IngressEntry, Limits, Profile, Spec, Verb,
 };
 
 use super::{Cloud, quiet, wanted, with};
@@ -149,6 +149,16 @@ async fn real_answers_have_the_documents_fields() {
             let list = cloud.call(Verb::List, &json!({})).await.json();
             document.check("ListAnswer", &list, profile);
             document.check("LoadBalancer", &list["items"][0], profile);
+            let id = created["lbId"].as_str().expect("an id");
+            let told = json!([{"ip": "192.0.2.1", "ipMode": "Proxy"}, {"hostname": "a.example"}]);
+            let told: Vec<IngressEntry> = serde_json::from_value(told).expect("entries");
+            let edited = cloud.simulator.edit(id, |found| found.ingress = told);
+            edited.await.expect("an edit");
+            let shown = cloud.call(Verb::Query, &which).await.json();
+            document.check("LoadBalancer", &shown, profile);
+            for entry in shown["ingress"].as_array().expect("entries") {
+                document.check("Ingress", entry, profile);
+            }
         }
         cloud.simulator.set_capabilities(Some(every_capability()));
         let told = cloud.call(Verb::Capabilities, &json!({})).await.json();

@@ -33,6 +33,7 @@ fn observed(views: [CloudView; 2]) -> Observed {
         finalizer: true,
         record: Record::default(),
         ingress: Vec::new(),
+        modes: Default::default(),
         clouds: views.map(|(view, number)| (cloud(number), view)).collect(),
         backends: Backends::default(),
         unmet: Unmet::default(),
