@@ -9,6 +9,7 @@ mod cloud;
 pub mod duration;
 mod election;
 mod error;
+mod existing;
 mod fields;
 mod file;
 mod flags;
@@ -33,6 +34,7 @@ use crate::kubernetes::node::{AddressRule, NodeAddressType};
 use crate::kubernetes::node_watch::NodeSettings;
 use crate::plan::KnownClouds;
 use crate::plan::class::Classes;
+use crate::plan::existing::Offers;
 use crate::plan::naming::ClusterId;
 use crate::plan::node_hold::HoldSettings;
 use crate::plan::tags::Tags;
@@ -71,6 +73,8 @@ pub struct Config {
     pub classes: Classes,
     /// The tags of every load balancer, on clouds that have tags. Default none.
     pub default_tags: Tags,
+    /// The load balancers that others made and Services may be attached to. Default none.
+    pub offers: Offers,
     /// The leader election; `None` means that this replica leads without a Lease.
     pub election: Option<ElectionConfig>,
     /// The kubeconfig file; `None` means `KUBECONFIG`, `~/.kube/config` or the pod's
@@ -144,7 +148,7 @@ pub fn check_config(file: &Path) -> Result<Config, ConfigErrors> {
 }
 
 /// Every field of the configuration file, those of a cloud as `clouds[].name`, and those of a
-/// class likewise.
+/// class and of an existing load balancer likewise.
 pub fn field_names() -> impl Iterator<Item = String> {
     let of_file = file::FIELDS.into_iter().map(str::to_owned);
     let of_cloud = cloud::FIELDS
@@ -153,7 +157,10 @@ pub fn field_names() -> impl Iterator<Item = String> {
     let of_class = class::FIELDS
         .into_iter()
         .map(|name| format!("loadBalancerClasses[].{name}"));
-    of_file.chain(of_cloud).chain(of_class)
+    let of_existing = existing::FIELDS
+        .into_iter()
+        .map(|name| format!("existingLoadBalancers[].{name}"));
+    of_file.chain(of_cloud).chain(of_class).chain(of_existing)
 }
 
 impl Config {
@@ -176,6 +183,7 @@ impl Config {
         MetadataKeys::new(&self.annotation_prefix)
             .with_classes(self.classes.clone())
             .with_default_tags(self.default_tags.clone())
+            .with_offers(self.offers.clone())
     }
 
     /// What is known of the clouds before they are asked.
@@ -216,6 +224,7 @@ impl Config {
             clouds: file.clouds,
             classes: file.classes,
             default_tags: file.default_tags,
+            offers: file.offers,
             election: flags.election,
             kubeconfig: flags.kubeconfig,
             admin_address: flags.admin_address,

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::class;
 use super::cloud;
 use super::error::{ConfigErrors, Location, quote};
+use super::existing;
 use super::fields::Fields;
 use super::validation;
 use super::yaml::{self, Node};
@@ -17,10 +18,11 @@ use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::node::NodeAddressType;
 use crate::plan::annotation::{DEFAULT_PREFIX, TAGS};
 use crate::plan::class::Classes;
+use crate::plan::existing::Offers;
 use crate::plan::naming::ClusterId;
 use crate::plan::tags::Tags;
 
-pub(super) const FIELDS: [&str; 15] = [
+pub(super) const FIELDS: [&str; 16] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",
@@ -36,6 +38,7 @@ pub(super) const FIELDS: [&str; 15] = [
     "clouds",
     "loadBalancerClasses",
     "defaultTags",
+    "existingLoadBalancers",
 ];
 const PERIOD_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
@@ -68,6 +71,7 @@ pub struct FileSettings {
     pub clouds: Vec<RestSettings>,
     pub classes: Classes,
     pub default_tags: Tags,
+    pub offers: Offers,
 }
 
 impl Default for FileSettings {
@@ -87,6 +91,7 @@ impl Default for FileSettings {
             clouds: cloud::defaults(&[]),
             classes: Classes::new(),
             default_tags: Tags::default(),
+            offers: Offers::new(),
         }
     }
 }
@@ -132,6 +137,8 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
     let clouds = clouds.unwrap_or_else(|| cloud::defaults(&service_ranges));
     let classes = section.list("loadBalancerClasses", errors);
     let classes = class::read(file, classes.unwrap_or_default(), &clouds, errors);
+    let offers = section.list("existingLoadBalancers", errors);
+    let offers = existing::read(file, &section, offers.unwrap_or_default(), &clouds, errors);
     let switch = |name: &str, standard: bool, errors: &mut ConfigErrors| {
         section
             .read(name, validation::one_of(&SWITCH), errors)
@@ -176,6 +183,7 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
         default_tags: section
             .read("defaultTags", validation::value_of(&TAGS), errors)
             .unwrap_or_default(),
+        offers,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The parts of a Service that the plan reads. `kubernetes/service.rs` extracts
 //! them once per reconcile; the plan never reads the Kubernetes object itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::class::Refused;
+use super::existing::Offer;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamilies;
 use super::record::{Ingress, Record};
@@ -49,6 +50,8 @@ pub struct ServiceView {
     pub requested_ip: Option<String>,
     /// The tags of the configuration.
     pub default_tags: Tags,
+    /// The load balancers that the configuration offers to its namespace.
+    pub offers: BTreeSet<Offer>,
     /// Whether the Service has our finalizer.
     pub finalizer: bool,
     /// The record in our annotations.

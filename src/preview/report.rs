@@ -111,6 +111,9 @@ impl Planned {
         match view {
             CloudView::Absent => json!({"state": "absent"}),
             CloudView::NameTaken => json!({"state": "nameTaken"}),
+            CloudView::Offered(found) => {
+                json!({"state": "offered", "loadBalancer": load_balancer_json(found)})
+            }
             CloudView::NotConfigured => json!({"state": "notConfigured"}),
             CloudView::Unreachable => {
                 json!({"state": "unreachable", "error": self.errors.get(name)})

@@ -267,6 +267,7 @@ impl Scene {
             health_check_node_port: None,
             requested_ip: None,
             default_tags: Default::default(),
+            offers: Default::default(),
             finalizer: self.finalizer,
             record: self.record(),
             published: match self.published {
