@@ -2,12 +2,14 @@
 //! the Service are put on it and taken off, and its back ends follow the Nodes. Everything else
 //! of it stays, and it is never deleted.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use serde_json::json;
 use testbed::cloud::{
     Capabilities, CloudSimulator, CloudSimulatorOptions, Code, Failure, Fault, FaultKind, Listener,
-    LoadBalancer, Owner, Plant, Settings, Verb,
+    LoadBalancer, Owner, Plant, Settings, State, Verb,
 };
 use testbed::environment::{SOON, addresses, calls};
 use testbed::nodes::{create_node, delete_node};
@@ -306,6 +308,31 @@ async fn a_call_that_goes_wrong_is_tried_again() -> Result<()> {
             ensure!(ports(&left) == [443] && left.owner.is_none(), "{left:?}");
         }
     }
+    ensure_theirs(&test, &made)?;
+    ensure_never_deleted(&test)
+}
+
+/// Each update takes a moment, and the load balancer shows what it had until then.
+#[tokio::test]
+async fn a_slow_cloud_is_waited_for() -> Result<()> {
+    let slow = |cloud: &mut CloudSimulatorOptions| {
+        able(cloud);
+        cloud.updating = Duration::from_millis(400);
+    };
+    let test = Environment::shared_with("existing-slow", slow).await?;
+    let (test, made) = offered_in(test).await?;
+    let _replica = test.sole_replica().await?;
+    ask(&test, "web").await?;
+    test.until_ready("web").await?;
+    ensure!(ports(&found(&test.cloud1)?) == [443, 80]);
+    let updates = count(&test.cloud1, Verb::Update);
+    ensure!(updates == 1, "{updates} updates");
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    ensure!(found(&test.cloud1)?.owner.is_none());
+    until_ports(&test, &[443]).await?;
+    let is_active = |found: &LoadBalancer| found.state == State::Active;
+    ensure!(is_active(&found(&test.cloud1)?));
     ensure_theirs(&test, &made)?;
     ensure_never_deleted(&test)
 }
