@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
-use serde_json::json;
+use serde_json::{Value, json};
 use testbed::cloud::{
     Capabilities, CloudSimulator, CloudSimulatorOptions, Code, Failure, Fault, FaultKind, Listener,
     LoadBalancer, Owner, Plant, Settings, State, Verb,
@@ -157,6 +157,33 @@ async fn a_service_is_attached_edited_and_let_go() -> Result<()> {
     test.until_ready("next").await?;
     ensure!(ports(&found(&test.cloud1)?) == [443, 80]);
     ensure_never_deleted(&test)
+}
+
+#[tokio::test]
+async fn the_command_plan_shows_it_beforehand() -> Result<()> {
+    let (test, made) = offered("existing-plan").await?;
+    ask(&test, "web").await?;
+    let arguments = ["plan", "web", "-n", &test.namespace, "-o", "json"];
+    let mut plan: Value = serde_json::from_str(&test.command(&arguments).await?)?;
+    let plan = plan["services"][0].take();
+    let there = &plan["observed"]["clouds"]["cloud1"];
+    ensure!(there["state"] == "offered", "{plan:#}");
+    let actions = plan["actions"].as_array().context("actions")?;
+    let names: Vec<&Value> = actions.iter().map(|one| &one["action"]).collect();
+    ensure!(names == ["addFinalizer", "update", "publish"], "{plan:#}");
+    let desired = &plan["desired"]["clouds"]["cloud1"];
+    ensure!(desired["spec"] == "large", "{plan:#}");
+    let fields = plan["differences"].as_array().context("differences")?;
+    let fields: Vec<&Value> = fields.iter().map(|one| &one["field"]).collect();
+    let listeners = |field: &&&Value| field.to_string().contains("listeners");
+    ensure!(fields.iter().filter(listeners).count() == 1, "{plan:#}");
+    let text = test.command(&arguments[..4]).await?;
+    ensure!(
+        text.contains("load balancer lb-9, which others made"),
+        "{text}"
+    );
+    ensure!(found(&test.cloud1)? == made);
+    Ok(())
 }
 
 #[tokio::test]
