@@ -9,6 +9,7 @@ mod cloud;
 pub mod duration;
 mod election;
 mod error;
+mod existing;
 mod fields;
 mod file;
 mod flags;
@@ -33,6 +34,7 @@ use crate::kubernetes::node::{AddressRule, NodeAddressType};
 use crate::kubernetes::node_watch::NodeSettings;
 use crate::plan::KnownClouds;
 use crate::plan::class::Classes;
+use crate::plan::existing::Offers;
 use crate::plan::health_check::ClusterCheck;
 use crate::plan::naming::ClusterId;
 use crate::plan::node_hold::HoldSettings;
@@ -76,6 +78,8 @@ pub struct Config {
     /// How a cloud asks whether a Node serves a Service with `externalTrafficPolicy: Cluster`.
     /// Default its node port.
     pub cluster_check: ClusterCheck,
+    /// The load balancers that others made and Services may be attached to. Default none.
+    pub offers: Offers,
     /// The leader election; `None` means that this replica leads without a Lease.
     pub election: Option<ElectionConfig>,
     /// The kubeconfig file; `None` means `KUBECONFIG`, `~/.kube/config` or the pod's
@@ -149,7 +153,7 @@ pub fn check_config(file: &Path) -> Result<Config, ConfigErrors> {
 }
 
 /// Every field of the configuration file, those of a cloud as `clouds[].name`, and those of a
-/// class likewise.
+/// class and of an existing load balancer likewise.
 pub fn field_names() -> impl Iterator<Item = String> {
     let of_file = file::FIELDS.into_iter().map(str::to_owned);
     let of_cloud = cloud::FIELDS
@@ -158,7 +162,10 @@ pub fn field_names() -> impl Iterator<Item = String> {
     let of_class = class::FIELDS
         .into_iter()
         .map(|name| format!("loadBalancerClasses[].{name}"));
-    of_file.chain(of_cloud).chain(of_class)
+    let of_existing = existing::FIELDS
+        .into_iter()
+        .map(|name| format!("existingLoadBalancers[].{name}"));
+    of_file.chain(of_cloud).chain(of_class).chain(of_existing)
 }
 
 impl Config {
@@ -184,6 +191,7 @@ impl Config {
                 tags: self.default_tags.clone(),
                 cluster_check: self.cluster_check,
             })
+            .with_offers(self.offers.clone())
     }
 
     /// What is known of the clouds before they are asked.
@@ -225,6 +233,7 @@ impl Config {
             classes: file.classes,
             default_tags: file.default_tags,
             cluster_check: file.cluster_check,
+            offers: file.offers,
             election: flags.election,
             kubeconfig: flags.kubeconfig,
             admin_address: flags.admin_address,

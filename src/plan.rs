@@ -15,6 +15,7 @@ pub mod class;
 pub mod desired;
 pub mod excerpt;
 pub mod execution;
+pub mod existing;
 pub mod health_check;
 pub mod immutable;
 pub mod ip_mode;
@@ -81,7 +82,7 @@ fn plan_release(release: Release, disposal: &Disposal, observed: &Observed) -> P
     for (cloud, view) in &observed.clouds {
         match view {
             // A load balancer of another owner is never deleted.
-            CloudView::Absent | CloudView::NameTaken => {}
+            CloudView::Absent | CloudView::NameTaken | CloudView::Offered(_) => {}
             CloudView::Present(found) => match dispose(cloud, found, disposal) {
                 Ok(actions) => plan.actions.extend(actions),
                 Err(waiting) => _ = plan.waiting.insert(waiting),
@@ -111,6 +112,9 @@ fn dispose(
     found: &LoadBalancer,
     disposal: &Disposal,
 ) -> Result<Vec<Action>, Waiting> {
+    if let Some(owner) = found.existing_owner() {
+        return Ok(detach(cloud, found, owner));
+    }
     match disposal {
         // Nothing keeps what is going already.
         _ if found.state == State::Deleting => Ok(delete(cloud, found)),
@@ -145,7 +149,10 @@ fn plan_invalid(invalid: &Invalid, observed: &Observed) -> Plan {
             CloudView::Unreachable | CloudView::Unanswered => {
                 plan.waiting.extend(view.unknown(cloud));
             }
-            CloudView::Absent | CloudView::NameTaken | CloudView::NotConfigured => {}
+            CloudView::Absent
+            | CloudView::NameTaken
+            | CloudView::Offered(_)
+            | CloudView::NotConfigured => {}
         }
     }
     plan
@@ -176,7 +183,12 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
             continue;
         }
         match observed.clouds.get(cloud) {
+            // One that others made is never replaced by one of ours.
+            Some(CloudView::Absent) if wanted.existing().is_some() => {}
             Some(CloudView::Absent) => mutations.push(create(wanted, cloud, observed)),
+            Some(CloudView::Offered(found)) => {
+                mutations.extend(attach(wanted, cloud, found, observed));
+            }
             Some(CloudView::Present(found)) => {
                 // Back ends that cannot be read are not taken away either.
                 let is_dual = wanted.is_dual_for(found, cloud);
@@ -202,7 +214,8 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     // create shows whether it serves.
     let is_made = |waiting: &Waiting| match waiting {
         Waiting::Provisioning(cloud) => {
-            !matches!(observed.clouds.get(cloud), Some(CloudView::Absent))
+            let view = observed.clouds.get(cloud);
+            !matches!(view, Some(CloudView::Absent | CloudView::Offered(_)))
         }
         _ => true,
     };
@@ -218,9 +231,12 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         _ => None,
     });
     let creates = created.clone().next().is_some();
-    // After a crash, the record alone leads to what was created.
+    let offered = mutations.iter().filter_map(Action::cloud);
+    let offered = offered.filter(|cloud| observed.offered(cloud).is_some());
+    // After a crash, the record alone leads to what was created, or attached to.
     let unannounced: BTreeSet<CloudName> = created
-        .filter(|cloud| !observed.record.has(cloud))
+        .chain(offered)
+        .filter(|cloud| !observed.has_announced(cloud))
         .cloned()
         .collect();
     let publish = || Action::Publish {
@@ -272,6 +288,51 @@ fn request(wanted: &Wanted, spec: LoadBalancerSpec) -> CreateRequest {
     CreateRequest {
         name: wanted.owner.load_balancer_name(),
         owner: wanted.owner.clone(),
+        spec,
+    }
+}
+
+/// The update that puts our owner and our listeners on a load balancer that others made.
+fn attach(
+    wanted: &Wanted,
+    cloud: &CloudName,
+    found: &LoadBalancer,
+    observed: &Observed,
+) -> Option<Action> {
+    if found.state == State::Deleting {
+        return None;
+    }
+    let nodes = backends(observed, found, wanted.is_dual_for(found, cloud));
+    let spec = wanted.spec_of(found, cloud, &nodes);
+    Some(Action::Update {
+        cloud: cloud.clone(),
+        id: found.id.clone(),
+        request: request_for(found, wanted.owner.clone().on_existing(), spec),
+        // Whoever is not attached changes nothing.
+        fallbacks: Vec::new(),
+        urgency: Urgency::User,
+    })
+}
+
+/// The actions that take our listeners and then our owner off a load balancer that others made.
+fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> Vec<Action> {
+    let (cloud, id) = (cloud.clone(), found.id.clone());
+    let spec = existing::without_ours(found, owner).filter(|_| found.state != State::Deleting);
+    let update = spec.map(|spec| Action::Update {
+        cloud: cloud.clone(),
+        id: id.clone(),
+        request: request_for(found, owner.clone(), spec),
+        fallbacks: Vec::new(),
+        urgency: Urgency::User,
+    });
+    let release = Action::Release { cloud, id };
+    update.into_iter().chain([release]).collect()
+}
+
+fn request_for(found: &LoadBalancer, owner: Owner, spec: LoadBalancerSpec) -> CreateRequest {
+    CreateRequest {
+        name: found.name.clone(),
+        owner,
         spec,
     }
 }
@@ -370,7 +431,13 @@ fn update(
     Some(Action::Update {
         cloud: cloud.clone(),
         id: found.id.clone(),
-        request: request(wanted, wanted.spec_of(found, cloud, nodes)),
+        request: {
+            let spec = wanted.spec_of(found, cloud, nodes);
+            match found.existing_owner() {
+                Some(owner) => request_for(found, owner.clone(), spec),
+                None => request(wanted, spec),
+            }
+        },
         fallbacks,
         urgency,
     })
@@ -419,11 +486,11 @@ fn request_with_nodes(
     found: &LoadBalancer,
     nodes: &NodeAddresses,
 ) -> Option<CreateRequest> {
-    found.is_understood.then(|| CreateRequest {
-        name: found.name.clone(),
-        owner: owner.clone(),
-        spec: found.spec_with_nodes(nodes),
-    })
+    let owner = found.existing_owner().unwrap_or(owner);
+    let spec = || found.spec_with_nodes(nodes);
+    found
+        .is_understood
+        .then(|| request_for(found, owner.clone(), spec()))
 }
 
 /// The request that only takes out the Nodes that are gone. A cloud that cannot take one
@@ -468,7 +535,10 @@ pub fn unready(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
         Some(CloudView::Present(found)) => {
             not_serving(cloud, found).or_else(|| wanted.wait_for_answer(cloud))
         }
-        Some(CloudView::Absent) => {
+        Some(CloudView::Offered(found)) if found.state == State::Deleting => {
+            Some(Waiting::Deleting(cloud.clone()))
+        }
+        Some(CloudView::Absent | CloudView::Offered(_)) => {
             let waits = wanted.wait_for_answer(cloud);
             waits.or_else(|| Some(Waiting::Provisioning(cloud.clone())))
         }
@@ -489,11 +559,14 @@ fn leftovers(wanted: &Wanted, observed: &Observed, waiting: &mut BTreeSet<Waitin
             continue;
         }
         match view {
-            CloudView::Absent | CloudView::NameTaken => {}
+            CloudView::Absent | CloudView::NameTaken | CloudView::Offered(_) => {}
             // A cloud that is wanted shows it too: it is in use.
             CloudView::Present(found)
                 if observed.also_on(&wanted.clouds, cloud, found).is_some() => {}
-            CloudView::Present(found) => actions.extend(delete(cloud, found)),
+            CloudView::Present(found) => actions.extend(match found.existing_owner() {
+                Some(owner) => detach(cloud, found, owner),
+                None => delete(cloud, found),
+            }),
             CloudView::NotConfigured | CloudView::Unreachable | CloudView::Unanswered => {
                 waiting.extend(view.unknown(cloud));
             }

@@ -101,6 +101,7 @@ impl Service<'_> {
             health_check_node_port: None,
             requested_ip: None,
             defaults: Default::default(),
+            offers: Default::default(),
             finalizer: self.finalizer,
             record: Record::parse(value(LB_ID.name), value(LB_CLOUD.name)),
             published: Vec::new(),

@@ -120,7 +120,7 @@ fn check_end(plan: &Plan, before: &[Action], desired: &Desired, observed: &Obser
     for (cloud, view) in &observed.clouds {
         let is_gone = |action: &Action| matches!(action, Action::ConfirmGone { cloud: gone, .. } if gone == cloud);
         match view {
-            CloudView::Absent | CloudView::NameTaken => {}
+            CloudView::Absent | CloudView::NameTaken | CloudView::Offered(_) => {}
             CloudView::Present(_) => {
                 let is_off = |action: &Action| matches!(action, Action::Release { cloud: at, .. } if at == cloud);
                 let is_over = |action: &Action| is_gone(action) || is_off(action);

@@ -293,7 +293,9 @@ impl Cloud for RestCloud {
                 Ok((updated, body.shows_changes(self.reading(), before, request)))
             };
             let (updated, is_shown) = self.api_client.call(span, api_request, read).await?;
-            if is_shown {
+            // Whose it is now, the answer need not say.
+            let is_attached = !before.belongs_to(&request.owner);
+            if is_shown && !is_attached {
                 return Ok(updated);
             }
             // Otherwise what the cloud keeps in its own way would show as drift later.
@@ -305,6 +307,7 @@ impl Cloud for RestCloud {
                         .api_client
                         .error(Verb::Update, ErrorKind::Conflict, message))
                 }
+                Err(error) if is_attached => Err(error),
                 Err(_) => Ok(updated),
             }
         }

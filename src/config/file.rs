@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::class;
 use super::cloud;
 use super::error::{ConfigErrors, Location, quote};
+use super::existing;
 use super::fields::Fields;
 use super::validation;
 use super::yaml::{self, Node};
@@ -17,11 +18,12 @@ use crate::controller::orphans::OrphanPolicy;
 use crate::kubernetes::node::NodeAddressType;
 use crate::plan::annotation::{DEFAULT_PREFIX, TAGS};
 use crate::plan::class::Classes;
+use crate::plan::existing::Offers;
 use crate::plan::health_check::ClusterCheck;
 use crate::plan::naming::ClusterId;
 use crate::plan::tags::Tags;
 
-pub(super) const FIELDS: [&str; 16] = [
+pub(super) const FIELDS: [&str; 17] = [
     "clusterId",
     "annotationPrefix",
     "nodeAddressType",
@@ -38,6 +40,7 @@ pub(super) const FIELDS: [&str; 16] = [
     "loadBalancerClasses",
     "defaultTags",
     "clusterServiceHealthCheck",
+    "existingLoadBalancers",
 ];
 const PERIOD_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(7 * 24 * 3600);
@@ -75,6 +78,7 @@ pub struct FileSettings {
     pub classes: Classes,
     pub default_tags: Tags,
     pub cluster_check: ClusterCheck,
+    pub offers: Offers,
 }
 
 impl Default for FileSettings {
@@ -95,6 +99,7 @@ impl Default for FileSettings {
             classes: Classes::new(),
             default_tags: Tags::default(),
             cluster_check: ClusterCheck::default(),
+            offers: Offers::new(),
         }
     }
 }
@@ -140,6 +145,8 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
     let clouds = clouds.unwrap_or_else(|| cloud::defaults(&service_ranges));
     let classes = section.list("loadBalancerClasses", errors);
     let classes = class::read(file, classes.unwrap_or_default(), &clouds, errors);
+    let offers = section.list("existingLoadBalancers", errors);
+    let offers = existing::read(file, &section, offers.unwrap_or_default(), &clouds, errors);
     let switch = |name: &str, standard: bool, errors: &mut ConfigErrors| {
         section
             .read(name, validation::one_of(&SWITCH), errors)
@@ -191,6 +198,7 @@ fn read_document(file: &str, document: &Node, errors: &mut ConfigErrors) -> File
                 errors,
             )
             .unwrap_or(standard.cluster_check),
+        offers,
     }
 }
 

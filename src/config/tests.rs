@@ -215,7 +215,7 @@ clouds:
   - just-a-name
 ";
     let expected = [
-        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, allowLoopbackNodes, noNodesGracePeriod, emptyWithoutAddresses, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds, loadBalancerClasses, defaultTags, clusterServiceHealthCheck",
+        "1: sweepIntervall: found an unknown field: the fields here are clusterId, annotationPrefix, nodeAddressType, allowLoopbackNodes, noNodesGracePeriod, emptyWithoutAddresses, orphans, orphanGracePeriod, sweepInterval, driftInterval, serviceCidrs, watchTimeout, clouds, loadBalancerClasses, defaultTags, clusterServiceHealthCheck, existingLoadBalancers",
         "2: orphans: found \"keep\": it must be delete or report",
         "3: driftInterval: found \"0s\": it must be a duration such as 15s, 1m30s or 250ms, from 100ms to 168h",
         "4: orphans: found a repeated field: a field may appear only once",
@@ -289,6 +289,45 @@ fn the_mistakes_of_a_class_are_named() {
         );
     }
     assert_eq!(errors.len(), expected.len(), "{errors:#?}");
+}
+
+#[test]
+fn the_mistakes_of_an_existing_load_balancer_are_named() {
+    let text = "existingLoadBalancers:
+- {cloud: cloud1, id: lb-9, namespaces: [shop, web]}
+- {cloud: cloud9, id: \"lb 8\", namespaces: [Shop]}
+- {cloud: cloud1, id: lb-9, namespaces: [shop]}
+- {cloud: cloud1, id: lb-7}
+";
+    let errors = TestFile::new("existing", text).errors();
+    let expected = [
+        "3: existingLoadBalancers[1].cloud: found \"cloud9\": it must be one of cloud1, cloud2",
+        "3: existingLoadBalancers[1].id: found \"lb 8\": it must have 1 to 253 visible ASCII",
+        "3: existingLoadBalancers[1].namespaces[0]: found \"Shop\": it must be a DNS label",
+        "4: existingLoadBalancers[2].id: found \"lb-9\": another entry has this load balancer",
+        "5: existingLoadBalancers[3].id: found nothing: every existing load balancer needs a cloud",
+    ];
+    for part in expected {
+        assert!(
+            errors.iter().any(|error| error.starts_with(part)),
+            "{part}: {errors:#?}"
+        );
+    }
+    assert_eq!(errors.len(), expected.len(), "{errors:#?}");
+    let many = "x,".repeat(257);
+    let many = format!("existingLoadBalancers: [{{cloud: cloud1, id: a, namespaces: [{many}]}}]");
+    let errors = TestFile::new("many-namespaces", &many).errors();
+    assert!(
+        errors[0].contains("257 entries: at most 256"),
+        "{errors:#?}"
+    );
+    let config = TestFile::new(
+        "offers",
+        "existingLoadBalancers: [{cloud: cloud2, id: lb-9, namespaces: [shop]}]",
+    );
+    let keys = config.load().expect("valid").metadata_keys();
+    assert_eq!(keys.offers("shop").len(), 1);
+    assert!(keys.offers("web").is_empty());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The names of our metadata on a Service, all under one configurable prefix.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::plan::annotation;
 use crate::plan::class::{Classes, LoadBalancerClass};
+use crate::plan::existing::{Offer, Offers};
 use crate::plan::service::Defaults;
 
 /// The name of the finalizer, without its prefix.
@@ -18,6 +20,7 @@ pub struct MetadataKeys {
     condition: String,
     classes: Arc<Classes>,
     defaults: Arc<Defaults>,
+    offers: Arc<Offers>,
 }
 
 impl MetadataKeys {
@@ -29,6 +32,7 @@ impl MetadataKeys {
             condition: format!("{prefix}/LoadBalancerReady"),
             classes: Arc::default(),
             defaults: Arc::default(),
+            offers: Arc::default(),
         }
     }
 
@@ -48,6 +52,18 @@ impl MetadataKeys {
 
     pub fn defaults(&self) -> &Defaults {
         &self.defaults
+    }
+
+    /// With these load balancers that others made.
+    #[must_use]
+    pub fn with_offers(self, offers: Offers) -> Self {
+        let offers = Arc::new(offers);
+        Self { offers, ..self }
+    }
+
+    /// The load balancers that Services of a namespace may be attached to.
+    pub fn offers(&self, namespace: &str) -> BTreeSet<Offer> {
+        self.offers.get(namespace).cloned().unwrap_or_default()
     }
 
     /// The class of ours with this name.

@@ -38,6 +38,7 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         annotations.get(LB_ID.name).map(String::as_str),
         annotations.get(LB_CLOUD.name).map(String::as_str),
     );
+    let offers = metadata_keys.offers(&key.namespace);
     Some(ServiceView {
         key,
         uid: ServiceUid::new(metadata.uid.clone()?),
@@ -55,6 +56,7 @@ pub fn view(service: &Service, metadata_keys: &MetadataKeys) -> Option<ServiceVi
         health_check_node_port: spec.health_check_node_port,
         requested_ip: spec.requested_ip.clone(),
         defaults: metadata_keys.defaults().clone(),
+        offers,
         finalizer: has_finalizer(service, metadata_keys),
         record,
         published: service.ingress.clone(),

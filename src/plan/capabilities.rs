@@ -37,10 +37,12 @@ pub enum Feature {
     Release,
     /// A load balancer has addresses and back ends of the IP families that are asked for.
     DualStack,
+    /// A caller can put its owner and its listeners on a load balancer that others made.
+    Attach,
 }
 
 impl Feature {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SourceRanges,
         Self::Affinity,
         Self::HealthChecks,
@@ -53,6 +55,7 @@ impl Feature {
         Self::List,
         Self::Release,
         Self::DualStack,
+        Self::Attach,
     ];
 
     /// The name in the API of the clouds.
@@ -70,6 +73,7 @@ impl Feature {
             Self::List => "list",
             Self::Release => "release",
             Self::DualStack => "dualStack",
+            Self::Attach => "attach",
         }
     }
 }
@@ -89,6 +93,7 @@ impl fmt::Display for Feature {
             Self::List => "a list of load balancers",
             Self::Release => "taking the owner off a load balancer that is retained",
             Self::DualStack => "dual stack",
+            Self::Attach => "load balancers that others made",
         })
     }
 }

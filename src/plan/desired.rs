@@ -10,9 +10,10 @@ use super::annotation::{self, DeletionPolicy, Needs, Switch, WhenAbsent};
 use super::canonical;
 use super::capabilities::{Capabilities, Clouds, Feature, Need};
 use super::class::{self, Refused};
+use super::existing;
 use super::health_check::HealthCheck;
 use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
-use super::naming::{CloudName, ClusterId, Owner};
+use super::naming::{CloudName, ClusterId, LoadBalancerId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::node_choice::NodeChoice;
 use super::observed::Backends;
@@ -100,6 +101,8 @@ pub struct Wanted {
     /// What those of the clouds may lack of it that have not told yet what they can do. Only
     /// the back ends change there; never empty for a cloud.
     untold: BTreeMap<CloudName, Vec<Problem>>,
+    /// The load balancer that others made and the Service asks for, on its only cloud.
+    existing: Option<LoadBalancerId>,
     /// Where the Service asks for its address, and in which words; `None` if it does not.
     asks_for_address: Option<(Subject, String)>,
 }
@@ -178,9 +181,17 @@ impl LackingPort {
 }
 
 impl Wanted {
-    /// Whether the load balancer on this cloud has both IP families.
+    /// The load balancer that others made and the Service asks for.
+    pub fn existing(&self) -> Option<&LoadBalancerId> {
+        self.existing.as_ref()
+    }
+
+    /// Whether the load balancer on this cloud has both IP families. One that others made keeps
+    /// those that it has.
     pub fn is_dual(&self, cloud: &CloudName) -> bool {
-        self.template.address_families.len() > 1 && !self.lacks(cloud, Feature::DualStack)
+        self.existing.is_none()
+            && self.template.address_families.len() > 1
+            && !self.lacks(cloud, Feature::DualStack)
     }
 
     /// The same of a load balancer that exists: one that has both keeps them, although the cloud
@@ -210,7 +221,8 @@ impl Wanted {
         cloud: &CloudName,
         nodes: &NodeAddresses,
     ) -> LoadBalancerSpec {
-        self.spec_with(cloud, nodes, |listener| found.has(listener), |_| false)
+        let spec = self.spec_with(cloud, nodes, |listener| found.has(listener), |_| false);
+        self.beside_others(found, spec)
     }
 
     /// The same as it is requested: with the health checks and the settings that it has, too. A
@@ -227,7 +239,14 @@ impl Wanted {
         };
         let mut spec = self.spec_with(cloud, nodes, |listener| found.has(listener), is_checked);
         spec.keep_settings(&found.spec);
-        spec
+        self.beside_others(found, spec)
+    }
+
+    fn beside_others(&self, found: &LoadBalancer, own: LoadBalancerSpec) -> LoadBalancerSpec {
+        match self.existing {
+            Some(_) => existing::beside_others(found, own, &self.owner),
+            None => own,
+        }
     }
 
     /// What the cloud can have, and what a load balancer there has already.
@@ -439,7 +458,8 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     }
     let mut problems = Problems::default();
     let chosen = problems.keep(chosen_clouds(service, clouds));
-    let template = template(service, &mut problems);
+    let existing = problems.keep(existing::declared(service, &chosen));
+    let mut template = template(service, &mut problems);
     let nodes = NodeChoice {
         selector: problems.keep(annotation::NODE_SELECTOR.value(&service.annotations)),
         address_type: problems.keep(annotation::NODE_ADDRESS_TYPE.optional(&service.annotations)),
@@ -447,6 +467,10 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     problems.keep(annotation::PAUSED.optional(&service.annotations));
     problems.keep(annotation::DELETION_POLICY.optional(&service.annotations));
     let Problems(mut problems) = problems;
+    if existing.is_some() {
+        problems.extend(existing::contradictions(service));
+        template = existing::template(template, &service.owner(cluster));
+    }
     problems.extend(service.refused.iter().map(Refused::problem));
     let mut lacks = BTreeMap::new();
     if problems.is_empty() {
@@ -465,6 +489,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         template,
         lacks,
         untold: BTreeMap::new(),
+        existing,
         asks_for_address,
         clouds: chosen,
         nodes,
@@ -676,6 +701,7 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
     };
     let spec = &*template.spec;
     let (ports, number) = (&template.listeners, template.listeners.len());
+    let existing = service.annotations.get(annotation::EXISTING_LB.name());
     let mut demands = vec![
         demand(
             Need::Spec(spec),
@@ -696,6 +722,12 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
             "one Service for each port",
         ),
     ];
+    if let Some(id) = existing {
+        // It has its own spec, bandwidth and number of listeners. Our owner must come off again.
+        let subject = Subject::annotation(annotation::EXISTING_LB.name());
+        let need = Need::Feature(Feature::Release);
+        demands = vec![demand(need, subject, id, "no such annotation")];
+    }
     demands.extend(ports.iter().enumerate().map(|(index, port)| Demand {
         port: Some(port),
         ..demand(

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::annotation::INTERNAL;
 use super::desired::{Desired, Invalid, Wanted};
+use super::existing;
 use super::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use super::naming::CloudName;
 use super::observed::{CloudView, Observed};
@@ -17,13 +18,14 @@ impl Desired {
         let Self::Managed(wanted) = self else {
             return None;
         };
-        let problems: Vec<Problem> = wanted
+        let mut problems: Vec<Problem> = wanted
             .clouds
             .iter()
             .filter(|cloud| wanted.wait_for_answer(cloud).is_none())
             .filter_map(|cloud| Some((cloud, found_on(cloud, observed)?)))
             .flat_map(|(cloud, found)| problems(wanted, cloud, found))
             .collect();
+        problems.extend(existing::problems(wanted, observed));
         (!problems.is_empty()).then(|| {
             Self::Invalid(Box::new(Invalid {
                 owner: wanted.owner.clone(),
@@ -36,7 +38,12 @@ impl Desired {
 /// One that is being deleted is replaced by a new one.
 fn found_on<'a>(cloud: &CloudName, observed: &'a Observed) -> Option<&'a LoadBalancer> {
     match observed.clouds.get(cloud) {
-        Some(CloudView::Present(found)) if found.state != State::Deleting => Some(found),
+        // One that others made is no replacement.
+        Some(CloudView::Present(found))
+            if found.state != State::Deleting && found.existing_owner().is_none() =>
+        {
+            Some(found)
+        }
         _ => None,
     }
 }

@@ -255,6 +255,17 @@ impl LoadBalancer {
         }
     }
 
+    /// Our owner on it, if others made it and a Service is attached to it
+    /// ([`super::existing`]).
+    pub fn existing_owner(&self) -> Option<&Owner> {
+        self.owner.as_ref().filter(|owner| owner.is_on_existing())
+    }
+
+    /// Whether it belongs to nobody, or to nobody any more, on a cloud that stores owners.
+    pub fn is_nobodys(&self) -> bool {
+        self.owner.as_ref().is_none_or(Owner::is_former)
+    }
+
     /// Whether it has a listener for the same port.
     pub fn has(&self, listener: &Listener) -> bool {
         let mut shown = self.spec.listeners.iter();

@@ -15,6 +15,10 @@ const NAME_LIMIT: usize = 63;
 const HASH_DIGITS: usize = 16;
 /// The longest text in bytes by which a cloud may name anything: that of a DNS name.
 const TEXT_LIMIT: usize = 253;
+/// How the cluster id of an owner begins that was taken off.
+const FORMERLY: &str = "formerly ";
+/// How the UID of an owner begins that is on a load balancer which others made.
+const EXISTING: &str = "existing-";
 /// The longest label of a DNS name in bytes.
 const LABEL_LIMIT: usize = 63;
 
@@ -183,9 +187,38 @@ impl Owner {
     #[must_use]
     pub fn former(self) -> Self {
         Self {
-            cluster: ClusterId::new(format!("formerly {}", self.cluster)),
+            cluster: ClusterId::new(format!("{FORMERLY}{}", self.cluster)),
             ..self
         }
+    }
+
+    /// Whether it was taken off ([`former`](Self::former)).
+    pub fn is_former(&self) -> bool {
+        self.cluster.as_str().starts_with(FORMERLY)
+    }
+
+    /// The owner that this Service puts on a load balancer which others made
+    /// ([`super::existing`]): equal to that of no Service, because no UID begins like that. So
+    /// nothing that proves a load balancer to be ours proves it for such a one: it is never
+    /// deleted, neither for its Service nor by the sweep.
+    #[must_use]
+    pub fn on_existing(self) -> Self {
+        Self {
+            uid: ServiceUid::new(format!("{EXISTING}{}", self.uid)),
+            ..self
+        }
+    }
+
+    /// Whether it is [`on_existing`](Self::on_existing).
+    pub fn is_on_existing(&self) -> bool {
+        self.uid.as_str().starts_with(EXISTING)
+    }
+
+    /// The beginning of the names of this owner's listeners on a load balancer that others
+    /// made: 20 characters of `[a-z0-9-]`.
+    pub fn listener_mark(&self) -> String {
+        let number = hash([self.cluster.as_str(), self.uid.as_str(), "listener"]);
+        format!("k8s-{number:0HASH_DIGITS$x}")
     }
 
     /// The name of this owner's load balancer.

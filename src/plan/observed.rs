@@ -41,8 +41,10 @@ pub enum CloudView {
     Absent,
     /// The cloud has a load balancer that is provably ours.
     Present(Box<LoadBalancer>),
-    /// Our name is taken by a load balancer of another owner.
+    /// Our name is taken by a load balancer of another owner, or what `existing-lb` names is.
     NameTaken,
+    /// What `existing-lb` names: others made it, and it has no owner.
+    Offered(Box<LoadBalancer>),
     /// The cloud is in the record and not configured.
     NotConfigured,
     /// The query failed: the state of the load balancer is unknown.
@@ -56,7 +58,7 @@ impl CloudView {
     /// Why nothing is known of what this cloud has; `None` if it has shown it.
     pub(super) fn unknown(&self, cloud: &CloudName) -> Option<Waiting> {
         let waiting = match self {
-            Self::Absent | Self::Present(_) | Self::NameTaken => return None,
+            Self::Absent | Self::Present(_) | Self::NameTaken | Self::Offered(_) => return None,
             Self::NotConfigured => Waiting::CloudNotConfigured,
             Self::Unreachable => Waiting::CloudUnreachable,
             Self::Unanswered => Waiting::Unanswered,
@@ -179,7 +181,10 @@ impl Observed {
             let found = match view {
                 CloudView::Present(found) => found,
                 CloudView::Unreachable | CloudView::Unanswered => continue,
-                CloudView::Absent | CloudView::NameTaken | CloudView::NotConfigured => {
+                CloudView::Absent
+                | CloudView::NameTaken
+                | CloudView::Offered(_)
+                | CloudView::NotConfigured => {
                     under_way.remove(cloud);
                     continue;
                 }
@@ -210,6 +215,42 @@ impl Observed {
             Some(CloudView::Present(found)) => Some(found),
             _ => None,
         }
+    }
+
+    /// The load balancer on this cloud that others made and the Service is not attached to yet.
+    pub fn offered(&self, cloud: &CloudName) -> Option<&LoadBalancer> {
+        match self.clouds.get(cloud) {
+            Some(CloudView::Offered(found)) => Some(found),
+            _ => None,
+        }
+    }
+
+    /// The load balancer on this cloud that an update may be about.
+    pub fn to_update(&self, cloud: &CloudName) -> Option<&LoadBalancer> {
+        self.load_balancer(cloud).or_else(|| self.offered(cloud))
+    }
+
+    /// Whether the record leads to what is about to be made on this cloud, or attached to.
+    pub(super) fn has_announced(&self, cloud: &CloudName) -> bool {
+        match self.offered(cloud) {
+            Some(found) => self.record.get(cloud) == Some(&found.id),
+            None => self.record.has(cloud),
+        }
+    }
+
+    /// The record with these clouds announced; with the ids of what others made.
+    pub fn announced(&self, clouds: &BTreeSet<CloudName>) -> Record {
+        let mut record = self.record.clone();
+        record.announce(clouds);
+        let offered = clouds.iter().filter_map(|cloud| {
+            let found = self.offered(cloud)?;
+            Some((cloud.clone(), Some(found.id.clone())))
+        });
+        let offered: Vec<_> = offered.collect();
+        let entries = record
+            .entries()
+            .map(|(cloud, id)| (cloud.clone(), id.clone()));
+        entries.chain(offered).collect()
     }
 
     /// Whether this cloud has a load balancer that clients can reach.
@@ -267,7 +308,11 @@ impl Observed {
         // The id of a lost load balancer tells that the addresses are ours while they stay.
         let addresses_stay = !self.ingress.is_empty() && !self.serves_on(wanted);
         let kept = self.record.entries().filter_map(|(cloud, id)| {
-            if is_unknown(cloud) || (id.is_some() && addresses_stay) {
+            let is_offered = || {
+                self.offered(cloud)
+                    .is_some_and(|found| Some(&found.id) == id.as_ref())
+            };
+            if is_unknown(cloud) || is_offered() || (id.is_some() && addresses_stay) {
                 return Some((cloud.clone(), id.clone()));
             }
             is_announced(cloud).then(|| (cloud.clone(), None))
@@ -366,7 +411,7 @@ impl Observed {
         match (action, outcome) {
             (Action::AddFinalizer { clouds }, _) => {
                 self.finalizer = true;
-                self.record.announce(clouds);
+                self.record = self.announced(clouds);
             }
             (Action::Create { cloud, request }, Outcome::Found(found)) => {
                 let found = Box::new(found.unless_refused(&request.spec));
@@ -403,7 +448,7 @@ impl Observed {
     fn record_unmet(&mut self, action: &Action, outcome: &Outcome) {
         let (cloud, under_way, kept) = match (action, outcome) {
             (Action::Update { cloud, request, .. }, Outcome::Found(updated)) => {
-                let before = &self.load_balancer(cloud).unwrap_or(updated).spec;
+                let before = &self.to_update(cloud).unwrap_or(updated).spec;
                 let requested = &request.spec;
                 let under_way = UnderWay::of(requested, before, updated);
                 (cloud, under_way, Kept::of(requested, before, updated))

@@ -89,6 +89,8 @@ pub enum Suspicion {
 pub fn provable_owner<'a>(found: &'a LoadBalancer, cluster: &ClusterId) -> Option<&'a Owner> {
     let owner = found.owner.as_ref()?;
     let is_ours = owner.cluster == *cluster
+        // Others made it.
+        && !owner.is_on_existing()
         && owner.load_balancer_name() == found.name
         && owner.service_key().is_valid();
     is_ours.then_some(owner)

@@ -1,11 +1,12 @@
 //! The parts of a Service that the plan reads. `kubernetes/service.rs` extracts
 //! them once per reconcile; the plan never reads the Kubernetes object itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::class::Refused;
+use super::existing::Offer;
 use super::health_check::ClusterCheck;
 use super::ip_mode::IpModes;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
@@ -51,6 +52,8 @@ pub struct ServiceView {
     pub requested_ip: Option<String>,
     /// What the configuration adds.
     pub defaults: Defaults,
+    /// The load balancers that the configuration offers to its namespace.
+    pub offers: BTreeSet<Offer>,
     /// Whether the Service has our finalizer.
     pub finalizer: bool,
     /// The record in our annotations.

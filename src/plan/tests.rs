@@ -2,6 +2,7 @@
 
 mod asked;
 mod dual_stack;
+mod existing;
 mod fixtures;
 mod health_checks;
 mod ip_modes;

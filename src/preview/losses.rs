@@ -39,6 +39,8 @@ fn lost_addresses(observed: &Observed, plan: &Plan) -> Vec<Loss> {
         .iter()
         .filter_map(|action| match action {
             Action::Create { cloud, .. } => Some(cloud),
+            // One that others made has its own.
+            Action::Update { cloud, .. } if observed.offered(cloud).is_some() => Some(cloud),
             _ => None,
         })
         .collect();

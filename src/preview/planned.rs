@@ -3,17 +3,33 @@
 use super::differences::{Difference, compare, differences, json};
 use super::{Differences, Origin, Planned, manifest};
 use crate::plan::ip_mode::IpModes;
+use crate::plan::load_balancer::LoadBalancerSpec;
+use crate::plan::naming::CloudName;
 use crate::plan::record::Ingress;
-use crate::plan::{Action, annotation};
+use crate::plan::{Action, Wanted, annotation};
 
 impl Planned {
+    /// The spec that a cloud should have; with what others put on a load balancer that they
+    /// made.
+    pub(super) fn desired_spec(&self, wanted: &Wanted, cloud: &CloudName) -> LoadBalancerSpec {
+        let found = self.observed.to_update(cloud);
+        let found = found.filter(|_| wanted.existing().is_some());
+        let is_dual = |found| wanted.is_dual_for(found, cloud);
+        let is_dual = found.map_or_else(|| wanted.is_dual(cloud), is_dual);
+        let nodes = self.observed.backends.addresses_for(is_dual);
+        match found {
+            Some(found) => wanted.spec_beside(found, cloud, nodes),
+            None => wanted.spec(cloud, nodes),
+        }
+    }
+
     /// The differences that the actions would remove.
     pub fn differences(&self) -> Vec<Differences> {
         let updates = self.plan.actions.iter().filter_map(|action| match action {
             Action::Update {
                 cloud, id, request, ..
             } => {
-                let found = self.observed.load_balancer(cloud)?;
+                let found = self.observed.to_update(cloud)?;
                 let read = self.observed.as_requested(cloud, found);
                 let mut fields = differences(&read.spec, &request.spec);
                 if !read.is_understood {

@@ -76,9 +76,8 @@ impl Planned {
                 let clouds = wanted.clouds.iter();
                 let clouds: Map<String, Value> = clouds
                     .map(|cloud| {
-                        let is_dual = wanted.is_dual(cloud);
-                        let nodes = self.observed.backends.addresses_for(is_dual);
-                        (cloud.to_string(), plain(&wanted.spec(cloud, nodes)))
+                        let spec = self.desired_spec(wanted, cloud);
+                        (cloud.to_string(), plain(&spec))
                     })
                     .collect();
                 json!({"state": "managed", "clouds": clouds})
@@ -112,6 +111,9 @@ impl Planned {
         match view {
             CloudView::Absent => json!({"state": "absent"}),
             CloudView::NameTaken => json!({"state": "nameTaken"}),
+            CloudView::Offered(found) => {
+                json!({"state": "offered", "loadBalancer": load_balancer_json(found)})
+            }
             CloudView::NotConfigured => json!({"state": "notConfigured"}),
             CloudView::Unreachable => {
                 json!({"state": "unreachable", "error": self.errors.get(name)})

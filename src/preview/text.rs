@@ -76,8 +76,7 @@ impl Planned {
     fn write_desired(&self, text: &mut String, wanted: &Wanted) -> fmt::Result {
         let mut specs: Vec<(Vec<&str>, LoadBalancerSpec)> = Vec::new();
         for cloud in &wanted.clouds {
-            let nodes = self.observed.backends.addresses_for(wanted.is_dual(cloud));
-            let spec = wanted.spec(cloud, nodes);
+            let spec = self.desired_spec(wanted, cloud);
             match specs.iter_mut().find(|(_, other)| *other == spec) {
                 Some((clouds, _)) => clouds.push(cloud.as_str()),
                 None => specs.push((vec![cloud.as_str()], spec)),

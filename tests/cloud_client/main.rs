@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used)]
 
 mod answers;
+mod attach;
 mod edge;
 mod families;
 mod hostile;

@@ -207,6 +207,7 @@ pub fn service(facts: Facts) -> ServiceView {
         health_check_node_port: None,
         requested_ip: None,
         defaults: Default::default(),
+        offers: Default::default(),
         finalizer: facts.finalizer,
         record: facts.published.get().record.clone(),
         published: facts.published.get().ingress.clone(),

@@ -137,6 +137,25 @@ proptest! {
     }
 
     #[test]
+    fn what_others_made_is_neither_deleted_nor_replaced(scene in scenes(), policy in "delete|retain|reatin", which in 0..3_usize) {
+        let mut service = scene.service();
+        service.annotations.insert(DELETION_POLICY.name().into(), policy);
+        let (mut observed, cloud) = (scene.observed(), cloud_name(which));
+        let Some(CloudView::Present(found)) = observed.clouds.get_mut(&cloud) else {
+            return Ok(());
+        };
+        found.owner = Some(service.owner(&cluster()).on_existing());
+        let desired = desired(&service, &cluster(), &scene.configured());
+        let plan = plan(&desired, &observed);
+        let there = on_clouds(&plan, &BTreeSet::from([cloud]));
+        let is_harmless = |action: &Action| matches!(action, Action::Update { .. } | Action::Release { .. });
+        prop_assert!(there.iter().all(is_harmless), "{there:#?}");
+        let lets_go = |action: &Action| matches!(action, Action::Release { .. });
+        let ends = plan.actions.iter().any(|action| matches!(action, Action::RemoveFinalizer { .. }));
+        prop_assert!(!ends || there.iter().any(lets_go), "our owner stays on it: {:#?}", plan.actions);
+    }
+
+    #[test]
     fn what_is_invalid_keeps_all_but_its_back_ends(scene in scenes()) {
         if !matches!(scene.desired(), Desired::Invalid(_)) {
             return Ok(());
@@ -292,7 +311,7 @@ proptest! {
         prop_assert_eq!(actions.last(), Some(&Action::RemoveFinalizer { clear_status }));
         for (cloud, view) in &observed.clouds {
             match view {
-                CloudView::Absent | CloudView::NameTaken => {}
+                CloudView::Absent | CloudView::NameTaken | CloudView::Offered(_) => {}
                 CloudView::Present(found) => {
                     let gone = Action::ConfirmGone { cloud: cloud.clone(), id: found.id.clone() };
                     prop_assert!(actions.contains(&gone), "{cloud} still has it: {actions:#?}");
@@ -394,7 +413,7 @@ proptest! {
         for cloud in scene.wanted_clouds().unwrap_or_default() {
             let name = cloud.clone();
             let reason = match &observed.clouds[&cloud] {
-                CloudView::Absent => continue,
+                CloudView::Absent | CloudView::Offered(_) => continue,
                 CloudView::NameTaken => Waiting::NameTaken(name),
                 CloudView::NotConfigured => Waiting::CloudNotConfigured(name),
                 CloudView::Unreachable => Waiting::CloudUnreachable(name),
@@ -477,7 +496,7 @@ proptest! {
                 CloudView::Absent | CloudView::NameTaken if addresses_stay => {
                     observed.record.get(cloud)
                 }
-                CloudView::Absent | CloudView::NameTaken => None,
+                CloudView::Absent | CloudView::NameTaken | CloudView::Offered(_) => None,
             };
             prop_assert_eq!(published.record.get(cloud), expected, "{}", cloud);
         }

@@ -266,6 +266,7 @@ impl Scene {
             health_check_node_port: None,
             requested_ip: None,
             defaults: Default::default(),
+            offers: Default::default(),
             finalizer: self.finalizer,
             record: self.record(),
             published: match self.published {

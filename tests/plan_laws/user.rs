@@ -59,6 +59,7 @@ impl World {
             health_check_node_port: None,
             requested_ip: None,
             defaults: Default::default(),
+            offers: Default::default(),
             finalizer: false,
             record: Record::default(),
             published: Vec::new(),

@@ -60,6 +60,7 @@ pub(super) fn service(choices: &mut Choices<'_>) -> ServiceView {
         health_check_node_port: None,
         requested_ip: None,
         defaults: Default::default(),
+        offers: Default::default(),
         finalizer: choices.flag(),
         record: Record::parse(Some(ids), Some(recorded)),
         published: ips(choices).into_iter().map(Ingress::Ip).collect(),

@@ -24,18 +24,31 @@ pub(in crate::cloud) struct DesiredBody<'a> {
     nodes: &'a NodeAddresses,
     port: u16,
     node_port: u16,
-    spec: &'a str,
-    bandwidth: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spec: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bandwidth: Option<&'a str>,
     #[serde(flatten)]
     beyond_basic: Option<BeyondBasic<'a>>,
 }
 
 /// The fields that a cloud of the profile basic does not have. All of them that the cloud has
-/// are always sent, because an update must be able to remove values.
+/// are always sent, because an update must be able to remove values; but for a load balancer
+/// that others made, whose settings stay.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BeyondBasic<'a> {
     listeners: Vec<ListenerBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attach: Option<bool>,
+    #[serde(flatten)]
+    settings: Option<Settings<'a>>,
+    owner: &'a Owner,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Settings<'a> {
     algorithm: Algorithm,
     session_affinity: SessionAffinityBody,
     source_ranges: &'a [String],
@@ -50,7 +63,6 @@ struct BeyondBasic<'a> {
     /// Only of a cloud that has the families that are asked for.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     address_families: &'a BTreeSet<IpFamily>,
-    owner: &'a Owner,
 }
 
 impl<'a> DesiredBody<'a> {
@@ -69,8 +81,10 @@ impl<'a> DesiredBody<'a> {
             .listeners
             .first()
             .ok_or("a load balancer without a listener")?;
+        let is_own = !owner.is_on_existing();
         let beyond_basic = match profile {
             Profile::Standard => Some(BeyondBasic::new(spec, owner)),
+            Profile::Basic if !is_own => return Err("load balancers that others made"),
             Profile::Basic => {
                 check_basic(spec)?;
                 None
@@ -82,8 +96,8 @@ impl<'a> DesiredBody<'a> {
             nodes: &spec.nodes,
             port: first.port,
             node_port: first.node_port,
-            spec: &spec.spec,
-            bandwidth: &spec.bandwidth,
+            spec: is_own.then_some(&spec.spec),
+            bandwidth: is_own.then_some(&spec.bandwidth),
             beyond_basic,
         })
     }
@@ -91,8 +105,19 @@ impl<'a> DesiredBody<'a> {
 
 impl<'a> BeyondBasic<'a> {
     fn new(spec: &'a LoadBalancerSpec, owner: &'a Owner) -> Self {
+        let is_own = !owner.is_on_existing();
         Self {
             listeners: spec.listeners.iter().map(ListenerBody::from).collect(),
+            attach: (!is_own).then_some(true),
+            settings: is_own.then(|| Settings::new(spec)),
+            owner,
+        }
+    }
+}
+
+impl<'a> Settings<'a> {
+    fn new(spec: &'a LoadBalancerSpec) -> Self {
+        Self {
             algorithm: spec.algorithm,
             session_affinity: SessionAffinityBody::from_client_seconds(
                 spec.client_affinity_seconds,
@@ -107,7 +132,6 @@ impl<'a> BeyondBasic<'a> {
             tags: spec.tags.as_ref(),
             addresses: &spec.addresses,
             address_families: &spec.address_families,
-            owner,
         }
     }
 }

@@ -134,7 +134,11 @@ impl LoadBalancerBody<'_> {
         let assumed = Assumed {
             id: Some(&before.id),
             name: Some(&request.name),
-            owner: before.owner.as_ref(),
+            // The request may have put ours on it.
+            owner: match request.owner.is_on_existing() {
+                true => Some(&request.owner),
+                false => before.owner.as_ref(),
+            },
             spec: Some(&request.spec),
             before: Some(before),
         };

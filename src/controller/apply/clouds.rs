@@ -58,7 +58,10 @@ impl Executor<'_> {
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let priority = self.priority(name, urgency);
-        self.ensure_shown(name, before, priority).await?;
+        // What others made is known from a query of this attempt, and the cloud compares owners.
+        if !requests.request.owner.is_on_existing() {
+            self.ensure_shown(name, before, priority).await?;
+        }
         let permit = self.leadership.permit()?;
         let client = &cloud.client;
         let updated = client.update(&permit, before, requests.request, priority);
@@ -118,7 +121,8 @@ impl Executor<'_> {
         priority: Priority,
     ) -> Result<(), Interruption> {
         let cloud = self.cloud(name)?;
-        if cloud.inventory.is_shown(&found.id) {
+        // The owner of what others made was never in the answer to a create.
+        if cloud.inventory.is_shown(&found.id) || found.existing_owner().is_some() {
             return Ok(());
         }
         let Some(shown) = self.ours_now(name, &found.id, priority).await? else {
@@ -154,14 +158,18 @@ impl Executor<'_> {
         id: &LoadBalancerId,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
-        let owner = self.service.view.owner(&self.context.cluster);
+        let plain = self.service.view.owner(&self.context.cluster);
         cloud.inventory.forget(id);
-        let live = self.ours_now(name, id, Priority::User).await?;
-        live.ok_or(ReconcileError::Changed)?;
+        let live = self.query_by_id(name, id, Priority::User).await?;
+        let mut owners = [plain.clone(), plain.on_existing()].into_iter();
+        let owner = live.and_then(|live| owners.find(|owner| live.belongs_to(owner)));
+        let owner = owner.ok_or(ReconcileError::Changed)?;
         let permit = self.leadership.permit()?;
         let released = cloud.release(name, &permit, (id, &owner), Priority::User);
         released.await?;
-        self.context.metrics.inventory.retained(name.as_str());
+        if !owner.is_on_existing() {
+            self.context.metrics.inventory.retained(name.as_str());
+        }
         Ok(Outcome::Done)
     }
 

@@ -23,11 +23,10 @@ impl Executor<'_> {
         announced: &BTreeSet<CloudName>,
         observed: &Observed,
     ) -> Result<Outcome, Interruption> {
-        let mut publication = Publication {
-            record: observed.record.clone(),
+        let publication = Publication {
+            record: observed.announced(announced),
             ..Publication::default()
         };
-        publication.record.announce(announced);
         let readiness = Readiness::new(ConditionReason::Provisioning, "Ensuring load balancer");
         let still_serves = self.service.was_ready && !self.service.view.record.is_empty();
         let patch = ServicePatch {

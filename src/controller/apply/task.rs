@@ -138,9 +138,7 @@ impl Executor<'_> {
                 fallbacks,
                 urgency,
             } => {
-                let before = observed
-                    .load_balancer(cloud)
-                    .filter(|known| known.id == *id);
+                let before = observed.to_update(cloud).filter(|known| known.id == *id);
                 let before = before.ok_or(ReconcileError::Changed)?;
                 let requests = Requests { request, fallbacks };
                 self.update(cloud, before, requests, *urgency).await

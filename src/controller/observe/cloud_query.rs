@@ -30,6 +30,8 @@ pub struct CloudQuery<'a> {
     service: &'a ServiceView,
     owner: Owner,
     load_balancer: LoadBalancerName,
+    /// What `existing-lb` names on this cloud.
+    existing: Option<LoadBalancerId>,
     pending_creates: &'a PendingCreates,
     left_calls: &'a LeftCalls,
     rests: bool,
@@ -71,7 +73,16 @@ pub fn cloud_queries<'a>(
             names.insert(name.clone());
         }
     }
+    let wanted = match desired {
+        Desired::Managed(wanted) => Some(wanted),
+        _ => None,
+    };
+    let existing = |name: &CloudName| {
+        let wanted = wanted.filter(|wanted| wanted.clouds.contains(name))?;
+        wanted.existing().cloned()
+    };
     let query = |name: CloudName| CloudQuery {
+        existing: existing(&name),
         pending_creates: sources.pending_creates,
         left_calls: sources.left_calls,
         cloud: sources.clouds.get(&name),
@@ -114,7 +125,7 @@ impl CloudQuery<'_> {
         if self.left_calls.has_ended(&self.service.uid, &self.name) {
             return None;
         }
-        if !self.service.finalizer && !self.may_have_created() {
+        if !self.service.finalizer && !self.may_have_created() && self.existing.is_none() {
             // Finalizer and announcement precede every create, so there is no load balancer.
             return Some(CloudView::Absent.into());
         }
@@ -159,7 +170,7 @@ impl CloudQuery<'_> {
         let named = cloud.client.query(by_name, priority).await?;
         self.pending_creates.resolve(&self.service.uid, &self.name);
         match (named, self.service.record.get(&self.name)) {
-            (None, None) => Ok(CloudView::Absent.into()),
+            (None, None) => self.query_existing(cloud, priority).await,
             (None, Some(id)) => self.query_by_id(cloud, id, priority).await,
             (Some(named), Some(id)) if named.id != *id => {
                 self.prefer_recorded(cloud, named, id, priority).await
@@ -203,6 +214,9 @@ impl CloudQuery<'_> {
         let Some(recorded) = recorded else {
             return Ok(self.found(cloud, named));
         };
+        if self.is_attached(&recorded) {
+            return Ok(CloudView::Present(Box::new(recorded)).into());
+        }
         let is_other_than_ours = !self.is_ours(&recorded);
         if is_other_than_ours || recorded.name != named.name || recorded.state == State::Deleting {
             return Ok(QueryResult {
@@ -220,15 +234,39 @@ impl CloudQuery<'_> {
         id: &LoadBalancerId,
         priority: Priority,
     ) -> Result<QueryResult, CloudError> {
+        if self.existing.as_ref() == Some(id) {
+            return self.query_existing(cloud, priority).await;
+        }
         let found = cloud.client.query(Which::Id(id), priority).await?;
         Ok(match found {
-            None => CloudView::Absent.into(),
-            Some(found) if self.is_ours(&found) => CloudView::Present(Box::new(found)).into(),
+            None => self.query_existing(cloud, priority).await?,
+            Some(found) if self.is_ours(&found) || self.is_attached(&found) => {
+                CloudView::Present(Box::new(found)).into()
+            }
             Some(_) => QueryResult {
-                view: CloudView::Absent,
                 disowned: Some(id.clone()),
+                ..self.query_existing(cloud, priority).await?
             },
         })
+    }
+
+    /// Looks at what `existing-lb` names, if the Service has nothing else on this cloud.
+    async fn query_existing(
+        &self,
+        cloud: &CloudHandle,
+        priority: Priority,
+    ) -> Result<QueryResult, CloudError> {
+        let Some(id) = &self.existing else {
+            return Ok(CloudView::Absent.into());
+        };
+        let found = cloud.client.query(Which::Id(id), priority).await?;
+        let view = match found {
+            None => CloudView::Absent,
+            Some(found) if self.is_attached(&found) => CloudView::Present(Box::new(found)),
+            Some(found) if found.is_nobodys() => CloudView::Offered(Box::new(found)),
+            Some(_) => CloudView::NameTaken,
+        };
+        Ok(view.into())
     }
 
     fn classify(&self, found: LoadBalancer) -> CloudView {
@@ -237,6 +275,12 @@ impl CloudQuery<'_> {
         } else {
             CloudView::NameTaken
         }
+    }
+
+    /// Whether others made it and the Service is attached to it.
+    fn is_attached(&self, found: &LoadBalancer) -> bool {
+        let owner = found.existing_owner();
+        owner.is_some_and(|owner| owner.is_same_service(&self.owner.clone().on_existing()))
     }
 
     fn is_ours(&self, found: &LoadBalancer) -> bool {

@@ -226,7 +226,7 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
                 format!("The load balancer on {cloud} failed: {message}")
             }
             Waiting::NameTaken(cloud) => format!(
-                "A load balancer on {cloud} has the name that this Service needs but does not belong to it; it is left alone"
+                "A load balancer on {cloud} has the name that this Service needs but does not belong to it, or the one of existing-lb belongs to somebody else; it is left alone"
             ),
             Waiting::CloudNotConfigured(cloud) => {
                 format!(

@@ -11,16 +11,17 @@ use super::{About, Annotation, DeletionPolicy, Needs, Switch, WhenAbsent, WhenCh
 use crate::plan::capabilities::Feature;
 use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::{Algorithm, IdleTimeout};
-use crate::plan::naming::CloudName;
+use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::node_choice::NodeAddressType;
 use crate::plan::node_selector::NodeSelector;
 use crate::plan::proxy_protocol::ProxyProtocol;
 use crate::plan::tags::Tags;
 
 /// Every annotation, in the order of the README.
-pub const ALL: [&About; 24] = [
+pub const ALL: [&About; 25] = [
     &ENABLE.about,
     &PROVIDER.about,
+    &EXISTING_LB.about,
     &PAUSED.about,
     &DELETION_POLICY.about,
     &LB_SPEC.about,
@@ -72,6 +73,24 @@ pub const PROVIDER: Annotation<BTreeSet<CloudName>> = Annotation {
         needs: Needs::Nothing,
     },
     parse: grammar::clouds,
+};
+
+pub const EXISTING_LB: Annotation<LoadBalancerId> = Annotation {
+    about: About {
+        name: "existing-lb",
+        help: "a load balancer that others made, in place of one of its own: only listeners of \
+               this Service are put on it and taken off, and its back ends are set; its `lb-spec` \
+               and `lb-bandwidth` stay, and it is never deleted",
+        rule: "the id of a load balancer on the only cloud of `provider` that \
+               `existingLoadBalancers` of the configuration offers to the namespace, of 1 to 253 \
+               visible ASCII characters and no comma",
+        example: "lb-1a2b",
+        when_absent: WhenAbsent::Means("one is created"),
+        when_changed: WhenChanged::Refused,
+        per_port: false,
+        needs: Needs::Feature(Feature::Attach),
+    },
+    parse: grammar::load_balancer_id,
 };
 
 pub const PAUSED: Annotation<Switch> = Annotation {

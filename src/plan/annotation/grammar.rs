@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use crate::plan::canonical;
 use crate::plan::health_check::ProbeProtocol;
 use crate::plan::load_balancer::{Algorithm, IdleTimeout};
-use crate::plan::naming::CloudName;
+use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::node_choice::NodeAddressType;
 use crate::plan::proxy_protocol::ProxyProtocol;
 
@@ -16,6 +16,11 @@ use crate::plan::proxy_protocol::ProxyProtocol;
 pub(super) fn clouds(value: &str) -> Option<BTreeSet<CloudName>> {
     let names = value.split(',').map(str::trim);
     Some(names.map(CloudName::new).collect())
+}
+
+/// An id as a cloud gives it.
+pub(super) fn load_balancer_id(value: &str) -> Option<LoadBalancerId> {
+    LoadBalancerId::parse(value.trim()).ok()
 }
 
 /// CIDRs, separated by commas, in canonical form. An empty value has none.

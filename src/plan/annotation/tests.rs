@@ -17,6 +17,7 @@ fn takes(about: &About, value: &str) -> bool {
         "provider" => read(&PROVIDER, value),
         "paused" => read(&PAUSED, value),
         "deletion-policy" => read(&DELETION_POLICY, value),
+        "existing-lb" => read(&EXISTING_LB, value),
         "lb-spec" => read(&LB_SPEC, value),
         "lb-bandwidth" => read(&LB_BANDWIDTH, value),
         "algorithm" => read(&ALGORITHM, value),

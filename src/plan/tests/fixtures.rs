@@ -41,6 +41,7 @@ pub fn service(provider: &str) -> ServiceView {
         health_check_node_port: None,
         requested_ip: None,
         defaults: Default::default(),
+        offers: Default::default(),
         finalizer: true,
         record: Record::default(),
         published: Vec::new(),

@@ -54,6 +54,11 @@ impl Planned {
                     text,
                     "  {cloud}: the name is taken by a load balancer of another owner"
                 )?,
+                CloudView::Offered(found) => writeln!(
+                    text,
+                    "  {cloud}: load balancer {}, which others made and nobody is attached to",
+                    found.id
+                )?,
                 CloudView::NotConfigured => writeln!(text, "  {cloud}: not in the configuration")?,
                 CloudView::Unreachable => {
                     let error = self.errors.get(cloud).map_or("", String::as_str);
@@ -79,8 +84,12 @@ fn write_load_balancer(text: &mut String, cloud: &str, found: &LoadBalancer) -> 
     let addresses = addresses.iter();
     let addresses = joined(addresses.map(|address| short(&modes.describe(address))));
     let (id, nodes) = (&found.id, found.spec.nodes.len());
+    let made = match found.existing_owner() {
+        Some(_) => " (others made it)",
+        None => "",
+    };
     writeln!(
         text,
-        "  {cloud}: load balancer {id}, {state}; addresses: {addresses}; back ends: {nodes}"
+        "  {cloud}: load balancer {id}{made}, {state}; addresses: {addresses}; back ends: {nodes}"
     )
 }

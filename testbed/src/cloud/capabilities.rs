@@ -48,7 +48,7 @@ pub struct Limits {
 }
 
 /// The names of all features in the document.
-pub const FEATURES: [&str; 12] = [
+pub const FEATURES: [&str; 13] = [
     "sourceRanges",
     "affinity",
     "healthChecks",
@@ -61,6 +61,7 @@ pub const FEATURES: [&str; 12] = [
     "list",
     "release",
     "dualStack",
+    "attach",
 ];
 
 impl Capabilities {

@@ -147,8 +147,13 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
     let request = call.request::<ChangeRequest>()?.limited_to(profile);
     let id = request.lb_id.clone().unwrap_or_default();
     let entry = engine.inventory().by_id(&id)?.clone();
-    let settings = validation::settings(&request)?;
-    check_same(&entry, &request)?;
+    let mut settings = validation::settings(&request)?;
+    let attaches = request.attach.unwrap_or_default();
+    if attaches {
+        settings = attached(engine, &entry, &request, settings)?;
+    } else {
+        check_same(&entry, &request)?;
+    }
     // What it was made with stays possible.
     let before = check_capabilities(engine, &entry.load_balancer.settings);
     check_capabilities(engine, &settings).or_else(|refusal| match before {
@@ -160,6 +165,13 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
             Code::Conflict,
             format!("{id:?} is being deleted"),
         ));
+    }
+    if attaches && entry.load_balancer.owner.is_none() {
+        let owner = validation::owner(&request)?;
+        engine.inventory().change(&id, |found| {
+            found.owner = owner;
+            found.former_owner = None;
+        })?;
     }
     if !engine.manner.updating.is_zero() {
         let entry = engine.inventory().postpone(&id, settings)?;
@@ -179,6 +191,36 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
     let entry = turn.serve(&id).await?;
     turn.save().await?;
     changed(Effect::Updated, entry, profile)
+}
+
+/// What becomes of a load balancer that others made: only back ends and listeners change.
+fn attached(
+    engine: &Engine,
+    entry: &Entry,
+    request: &ChangeRequest,
+    asked: Settings,
+) -> Result<Settings, Refusal> {
+    let can = engine.capabilities().and_then(|told| told.features);
+    if !can.is_some_and(|features| features.iter().any(|name| name == "attach")) {
+        return Err(Refusal::invalid("attach: not supported"));
+    }
+    let found = &entry.load_balancer;
+    let name = validation::name(request)?;
+    if name != found.name {
+        let message = format!("name: it is {:?} and stays so", found.name);
+        return Err(Refusal::invalid(message));
+    }
+    let owner = validation::owner(request)?;
+    let owner = owner.ok_or_else(|| Refusal::invalid("owner: attach needs one"))?;
+    if found.owner.is_some() && !same_owner(Some(&owner), found.owner.as_ref()) {
+        let message = format!("{:?} belongs to another owner", found.id);
+        return Err(Refusal::new(Code::Conflict, message));
+    }
+    Ok(Settings {
+        nodes: asked.nodes,
+        listeners: asked.listeners,
+        ..found.settings.clone()
+    })
 }
 
 /// Name, owner, address and whether it is internal stay what they were made.

@@ -55,6 +55,9 @@ pub(super) struct ChangeRequest {
     pub(super) address_families: Option<Vec<String>>,
     #[serde(deserialize_with = "field::object")]
     pub(super) owner: Option<Owner>,
+    /// Only of `update`.
+    #[serde(deserialize_with = "field::given")]
+    pub(super) attach: Option<bool>,
 }
 
 impl ChangeRequest {

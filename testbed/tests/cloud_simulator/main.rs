@@ -7,6 +7,7 @@
 
 mod admin;
 mod api;
+mod attach;
 mod capabilities;
 mod document;
 mod families;
