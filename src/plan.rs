@@ -3,7 +3,7 @@
 //! Nothing here waits, reads a clock, logs, or depends on Kubernetes or HTTP. The
 //! same `plan` runs in the controller and under the property tests.
 //!
-//! Read in this order: [`service`] (the input), [`desired`], [`observed`],
+//! Read in this order: [`service`] (the input), [`desired`], [`wanted`], [`observed`],
 //! [`action`] (the output), [`plan`], then [`execution`] (the order of effects).
 //! [`orphan`] is the rule of the sweep; [`excerpt`] shortens values that messages repeat.
 
@@ -12,6 +12,8 @@ pub mod annotation;
 pub mod canonical;
 pub mod capabilities;
 pub mod class;
+mod declared;
+mod demand;
 pub mod desired;
 pub mod excerpt;
 pub mod execution;
@@ -38,6 +40,7 @@ pub mod service_size;
 pub mod settling;
 pub mod tags;
 pub mod untold;
+pub mod wanted;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -45,11 +48,11 @@ use std::net::IpAddr;
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
 pub use capabilities::{Capabilities, Clouds};
 pub use desired::{
-    Desired, Disposal, Invalid, LackingPort, NotOurs, Release, Wanted, clouds_to_query, desired,
-    disposal,
+    Desired, Disposal, Invalid, NotOurs, Release, clouds_to_query, desired, disposal,
 };
 pub use observed::{Backends, CloudView, Observed};
 pub use untold::KnownClouds;
+pub use wanted::{LackingPort, Wanted};
 
 use load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use naming::{CloudName, Owner};

@@ -4,12 +4,13 @@
 use std::net::IpAddr;
 
 use super::annotation::INTERNAL;
-use super::desired::{Desired, Invalid, Wanted};
+use super::desired::{Desired, Invalid};
 use super::existing;
 use super::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use super::naming::CloudName;
 use super::observed::{CloudView, Observed};
 use super::problem::{Problem, ProblemKind, Subject};
+use super::wanted::Wanted;
 
 impl Desired {
     /// What is desired in view of the load balancers that exist: a Service that asks for a

@@ -1,0 +1,257 @@
+//! The load balancers that a managed Service asks for, and what each of its clouds can have of
+//! that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::action::Waiting;
+use super::capabilities::{Capabilities, Feature};
+use super::existing;
+use super::health_check::HealthCheck;
+use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
+use super::naming::{CloudName, LoadBalancerId, Owner};
+use super::node_addresses::NodeAddresses;
+use super::node_choice::NodeChoice;
+use super::observed::Backends;
+use super::problem::{Problem, Subject};
+
+/// The load balancers that a managed Service asks for. With the addresses of the
+/// Nodes it gives a [`LoadBalancerSpec`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Wanted {
+    pub owner: Owner,
+    /// The clouds, with one load balancer on each; never empty.
+    pub clouds: BTreeSet<CloudName>,
+    /// Which Nodes are back ends.
+    pub nodes: NodeChoice,
+    /// What the Service declares, without back ends: `nodes` is empty.
+    pub(super) template: LoadBalancerSpec,
+    /// What each of the clouds cannot have of that.
+    pub(super) lacks: BTreeMap<CloudName, Lacks>,
+    /// What those of the clouds may lack of it that have not told yet what they can do. Only
+    /// the back ends change there; never empty for a cloud.
+    pub(super) untold: BTreeMap<CloudName, Vec<Problem>>,
+    /// The load balancer that others made and the Service asks for, on its only cloud.
+    pub(super) existing: Option<LoadBalancerId>,
+    /// Where the Service asks for its address, and in which words; `None` if it does not.
+    pub(super) asks_for_address: Option<(Subject, String)>,
+}
+
+/// What a cloud cannot have of what a Service declares, although the rest of it works.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub(super) struct Lacks {
+    /// Those of [`DEFAULTED`] that it does not have.
+    features: BTreeSet<Feature>,
+    /// Never all of them.
+    pub(super) ports: Vec<LackingPort>,
+}
+
+/// The features of which a Service gets the default, or its preference, without asking for it: a
+/// cloud that lacks one decides itself. What a user asks for there is refused beforehand.
+const DEFAULTED: [Feature; 7] = [
+    Feature::HealthChecks,
+    Feature::Internal,
+    Feature::ProxyProtocol,
+    Feature::AppProtocol,
+    Feature::IdleTimeout,
+    Feature::Tags,
+    Feature::DualStack,
+];
+
+impl Lacks {
+    /// What a cloud that can do this lacks, before its ports are judged.
+    pub(super) fn of(can: Option<&Capabilities>) -> Self {
+        let features = DEFAULTED.into_iter();
+        let features = features.filter(|feature| can.is_none_or(|can| !can.has(*feature)));
+        Self {
+            features: features.collect(),
+            ports: Vec::new(),
+        }
+    }
+
+    fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
+    /// Leaves the settings to the cloud that it lacks.
+    fn take_from(&self, spec: &mut LoadBalancerSpec) {
+        for listener in &mut spec.listeners {
+            self.open(Feature::ProxyProtocol, &mut listener.proxy_protocol);
+            self.open(Feature::AppProtocol, &mut listener.app_protocol);
+        }
+        self.open(Feature::Internal, &mut spec.internal);
+        self.open(Feature::IdleTimeout, &mut spec.idle_timeout);
+        self.open(Feature::Tags, &mut spec.tags);
+        // Prefer, not require: the cloud gives an address of the family that it has.
+        if self.has(Feature::DualStack) {
+            spec.address_families.clear();
+        }
+    }
+
+    fn open<T>(&self, feature: Feature, setting: &mut Option<T>) {
+        if self.has(feature) {
+            *setting = None;
+        }
+    }
+}
+
+/// A port that a cloud cannot have, beside others that it can.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct LackingPort {
+    pub protocol: Protocol,
+    pub port: u16,
+    pub problem: Problem,
+}
+
+impl LackingPort {
+    /// Whether the listener is for it.
+    pub fn is_of(&self, listener: &Listener) -> bool {
+        (self.protocol, self.port) == (listener.protocol, listener.port)
+    }
+}
+
+impl Wanted {
+    /// The load balancer that others made and the Service asks for.
+    pub fn existing(&self) -> Option<&LoadBalancerId> {
+        self.existing.as_ref()
+    }
+
+    /// Whether the load balancer on this cloud has both IP families. One that others made keeps
+    /// those that it has.
+    pub fn is_dual(&self, cloud: &CloudName) -> bool {
+        self.existing.is_none()
+            && self.template.address_families.len() > 1
+            && !self.lacks(cloud, Feature::DualStack)
+    }
+
+    /// The same of a load balancer that exists: one that has both keeps them, although the cloud
+    /// may not have told yet, or no more, that it has both.
+    pub fn is_dual_for(&self, found: &LoadBalancer, cloud: &CloudName) -> bool {
+        let declared = &self.template.address_families;
+        let has_all = || declared.iter().all(|family| found.has_family(*family));
+        self.is_dual(cloud) || (declared.len() > 1 && has_all())
+    }
+
+    /// Whether the load balancer on one of the clouds should have no back end.
+    pub fn lacks_nodes(&self, backends: &Backends) -> bool {
+        let mut clouds = self.clouds.iter();
+        clouds.any(|cloud| backends.addresses_for(self.is_dual(cloud)).is_empty())
+    }
+
+    /// The desired spec on one of the clouds, with these back ends.
+    pub fn spec(&self, cloud: &CloudName, nodes: &NodeAddresses) -> LoadBalancerSpec {
+        self.spec_with(cloud, nodes, |_| false, |_| false)
+    }
+
+    /// The desired spec of a load balancer that exists, as it is compared: with the listeners
+    /// that it has, although the cloud may tell by now that it does not give them.
+    pub fn spec_beside(
+        &self,
+        found: &LoadBalancer,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+    ) -> LoadBalancerSpec {
+        let spec = self.spec_with(cloud, nodes, |listener| found.has(listener), |_| false);
+        self.beside_others(found, spec)
+    }
+
+    /// The same as it is requested: with the health checks and the settings that it has, too. A
+    /// request without them would take them away.
+    pub fn spec_of(
+        &self,
+        found: &LoadBalancer,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+    ) -> LoadBalancerSpec {
+        let is_checked = |listener: &Listener| {
+            let mut shown = found.spec.listeners.iter();
+            shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
+        };
+        let mut spec = self.spec_with(cloud, nodes, |listener| found.has(listener), is_checked);
+        spec.keep_settings(&found.spec);
+        self.beside_others(found, spec)
+    }
+
+    fn beside_others(&self, found: &LoadBalancer, own: LoadBalancerSpec) -> LoadBalancerSpec {
+        match self.existing {
+            Some(_) => existing::beside_others(found, own, &self.owner),
+            None => own,
+        }
+    }
+
+    /// What the cloud can have, and what a load balancer there has already.
+    fn spec_with(
+        &self,
+        cloud: &CloudName,
+        nodes: &NodeAddresses,
+        has: impl Fn(&Listener) -> bool,
+        is_checked: impl Fn(&Listener) -> bool,
+    ) -> LoadBalancerSpec {
+        let mut spec = self.template.clone();
+        spec.nodes.clone_from(nodes);
+        let Some(lacks) = self.lacks.get(cloud) else {
+            return spec;
+        };
+        spec.listeners.retain(|listener| {
+            has(listener) || !lacks.ports.iter().any(|port| port.is_of(listener))
+        });
+        for listener in &mut spec.listeners {
+            if lacks.has(Feature::HealthChecks) && !is_checked(listener) {
+                listener.health_check = HealthCheck::Unspecified;
+            }
+        }
+        lacks.take_from(&mut spec);
+        spec
+    }
+
+    /// Whether one of the clouds does not have the feature; of [`DEFAULTED`].
+    fn lacks(&self, cloud: &CloudName, feature: Feature) -> bool {
+        let lacks = self.lacks.get(cloud);
+        lacks.is_some_and(|lacks| lacks.has(feature))
+    }
+
+    /// Whether the load balancer on one of the clouds is for private networks only; `None` if
+    /// the cloud decides.
+    pub(super) fn internal(&self, cloud: &CloudName) -> Option<bool> {
+        let declared = self.template.internal;
+        declared.filter(|_| !self.lacks(cloud, Feature::Internal))
+    }
+
+    /// The addresses that the Service asks for.
+    pub(super) fn addresses(&self) -> &[IpAddr] {
+        &self.template.addresses
+    }
+
+    pub(super) fn asks_for_address(&self) -> Option<&(Subject, String)> {
+        self.asks_for_address.as_ref()
+    }
+
+    /// The listeners that the Service declares.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.template.listeners
+    }
+
+    /// The ports that a cloud cannot have.
+    pub fn lacking_ports(&self, cloud: &CloudName) -> &[LackingPort] {
+        self.lacks.get(cloud).map_or(&[], |lacks| &lacks.ports)
+    }
+
+    /// The wait for what a cloud has to tell before anything but back ends changes there.
+    pub(super) fn wait_for_answer(&self, cloud: &CloudName) -> Option<Waiting> {
+        let problems = self.untold.get(cloud)?;
+        Some(Waiting::Untold(cloud.clone(), problems.clone()))
+    }
+
+    /// The same with clouds that have not told yet whether they can have it.
+    pub(super) fn with_untold(self, untold: BTreeMap<CloudName, Vec<Problem>>) -> Self {
+        Self { untold, ..self }
+    }
+
+    /// The problems of all ports that a cloud cannot have.
+    pub(super) fn port_problems(&self) -> Vec<Problem> {
+        let ports = self.lacks.values().flat_map(|lacks| &lacks.ports);
+        ports.map(|port| port.problem.clone()).collect()
+    }
+}
