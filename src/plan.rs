@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod annotation;
+pub mod backends;
 pub mod canonical;
 pub mod capabilities;
 pub mod class;
@@ -23,6 +24,7 @@ pub mod immutable;
 pub mod ip_mode;
 pub mod kept;
 pub mod load_balancer;
+mod mutations;
 pub mod naming;
 pub mod node_addresses;
 pub mod node_choice;
@@ -43,20 +45,22 @@ pub mod untold;
 pub mod wanted;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
+pub use backends::Backends;
 pub use capabilities::{Capabilities, Clouds};
 pub use desired::{
     Desired, Disposal, Invalid, NotOurs, Release, clouds_to_query, desired, disposal,
 };
-pub use observed::{Backends, CloudView, Observed};
+pub use mutations::is_edit;
+pub use observed::{CloudView, Observed};
 pub use untold::KnownClouds;
 pub use wanted::{LackingPort, Wanted};
 
-use load_balancer::{LoadBalancer, LoadBalancerSpec, State};
-use naming::{CloudName, Owner};
-use node_addresses::NodeAddresses;
+use backends::backends;
+use load_balancer::{LoadBalancer, State};
+use mutations::{attach, create, delete, detach, dispose, follow_nodes, is_new, update};
+use naming::CloudName;
 
 /// Plans the actions that bring the clouds and the Service to the desired state.
 /// Total and deterministic: once the actions are performed and nothing else has
@@ -104,31 +108,6 @@ fn plan_release(release: Release, disposal: &Disposal, observed: &Observed) -> P
         plan.actions.clear();
     }
     plan
-}
-
-/// The actions on a load balancer of a released Service.
-///
-/// # Errors
-/// The reason for which it stays as it is.
-fn dispose(
-    cloud: &CloudName,
-    found: &LoadBalancer,
-    disposal: &Disposal,
-) -> Result<Vec<Action>, Waiting> {
-    if let Some(owner) = found.existing_owner() {
-        return Ok(detach(cloud, found, owner));
-    }
-    match disposal {
-        // Nothing keeps what is going already.
-        _ if found.state == State::Deleting => Ok(delete(cloud, found)),
-        Disposal::Delete => Ok(delete(cloud, found)),
-        Disposal::Retain { able } if able.contains(cloud) => Ok(vec![Action::Release {
-            cloud: cloud.clone(),
-            id: found.id.clone(),
-        }]),
-        Disposal::Retain { .. } => Err(Waiting::CannotRetain(cloud.clone())),
-        Disposal::Unclear(problem) => Err(Waiting::Invalid(vec![problem.clone()])),
-    }
 }
 
 /// Whether the addresses in the Service's status may be ours. We publish them together
@@ -287,238 +266,6 @@ fn has_the_last_back_ends(wanted: &Wanted, observed: &Observed) -> bool {
         && present.any(|(cloud, found)| !wanted.clouds.contains(cloud) && has_any(found))
 }
 
-fn request(wanted: &Wanted, spec: LoadBalancerSpec) -> CreateRequest {
-    CreateRequest {
-        name: wanted.owner.load_balancer_name(),
-        owner: wanted.owner.clone(),
-        spec,
-    }
-}
-
-/// The update that puts our owner and our listeners on a load balancer that others made.
-fn attach(
-    wanted: &Wanted,
-    cloud: &CloudName,
-    found: &LoadBalancer,
-    observed: &Observed,
-) -> Option<Action> {
-    if found.state == State::Deleting {
-        return None;
-    }
-    let nodes = backends(observed, found, wanted.is_dual_for(found, cloud));
-    let spec = wanted.spec_of(found, cloud, &nodes);
-    Some(Action::Update {
-        cloud: cloud.clone(),
-        id: found.id.clone(),
-        request: request_for(found, wanted.owner.clone().on_existing(), spec),
-        // Whoever is not attached changes nothing.
-        fallbacks: Vec::new(),
-        urgency: Urgency::User,
-    })
-}
-
-/// The actions that take our listeners and then our owner off a load balancer that others made.
-fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> Vec<Action> {
-    let (cloud, id) = (cloud.clone(), found.id.clone());
-    let spec = existing::without_ours(found, owner).filter(|_| found.state != State::Deleting);
-    let update = spec.map(|spec| Action::Update {
-        cloud: cloud.clone(),
-        id: id.clone(),
-        request: request_for(found, owner.clone(), spec),
-        fallbacks: Vec::new(),
-        urgency: Urgency::User,
-    });
-    let release = Action::Release { cloud, id };
-    update.into_iter().chain([release]).collect()
-}
-
-fn request_for(found: &LoadBalancer, owner: Owner, spec: LoadBalancerSpec) -> CreateRequest {
-    CreateRequest {
-        name: found.name.clone(),
-        owner,
-        spec,
-    }
-}
-
-fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
-    Action::Create {
-        cloud: cloud.clone(),
-        request: {
-            let nodes = observed.backends.addresses_for(wanted.is_dual(cloud));
-            request(wanted, wanted.spec(cloud, nodes))
-        },
-    }
-}
-
-/// The desired back ends of a load balancer, with both IP families or with the Service's
-/// first.
-fn backends(observed: &Observed, found: &LoadBalancer, is_dual: bool) -> NodeAddresses {
-    let (seen, kept) = (&observed.backends, &found.spec.nodes);
-    let second = seen.second.as_ref().filter(|_| is_dual);
-    let Some(second) = second else {
-        if !kept.have_both_families() {
-            return of_one_family(seen, kept);
-        }
-        // It had both families.
-        return of_one_family(seen, &kept.of_family(seen.family));
-    };
-    let families = [seen, &second.backends];
-    let kept = families.map(|seen| kept.of_family(seen.family));
-    let wanted = [
-        of_one_family(seen, &kept[0]),
-        of_one_family(&second.backends, &kept[1]),
-    ];
-    if [&wanted[0], &wanted[1]] == families.map(|seen| &seen.addresses) {
-        return second.both.clone();
-    }
-    wanted[0].joined(&wanted[1])
-}
-
-/// The desired back ends of one family. That no Node is eligible takes them from a load
-/// balancer only once it has lasted ([`node_hold`]), and nothing does while a Node cannot be
-/// read. Most of them do not go before the look at the Nodes is settled ([`settling`]).
-fn of_one_family(seen: &Backends, kept: &NodeAddresses) -> NodeAddresses {
-    if seen.are_unconfirmed() && !kept.is_empty() {
-        return kept.clone();
-    }
-    if seen.only_leave {
-        return those_left(seen, kept);
-    }
-    if seen.some_unknown {
-        return seen.addresses.iter().chain(kept.iter()).copied().collect();
-    }
-    if let Some(unsettled) = seen.unsettled.as_ref().filter(|_| !seen.none_confirmed) {
-        return unsettled.back_ends(kept, &seen.addresses);
-    }
-    seen.addresses.clone()
-}
-
-/// What a load balancer keeps while nobody knows which of the Nodes its Service wants: the
-/// back ends that are still Nodes. If that were none, the Service may mean other addresses.
-fn those_left(seen: &Backends, kept: &NodeAddresses) -> NodeAddresses {
-    let is_left = |address: &&IpAddr| seen.addresses.contains(address);
-    let left: NodeAddresses = kept.iter().filter(is_left).copied().collect();
-    if left.is_empty() || left == *kept || seen.some_unknown {
-        return kept.clone();
-    }
-    match &seen.unsettled {
-        Some(unsettled) => unsettled.back_ends(kept, &left),
-        None => left,
-    }
-}
-
-fn update(
-    wanted: &Wanted,
-    cloud: &CloudName,
-    found: &LoadBalancer,
-    nodes: &NodeAddresses,
-) -> Option<Action> {
-    if found.state == State::Deleting {
-        return None;
-    }
-    let spec = wanted.spec_beside(found, cloud, nodes);
-    if found.meets(&spec) {
-        return None;
-    }
-    let only_nodes = found.is_understood && spec.is_met_by(&found.spec_with_nodes(nodes));
-    let urgency = if only_nodes {
-        Urgency::Background
-    } else {
-        Urgency::User
-    };
-    let mut fallbacks = Vec::new();
-    if !only_nodes && found.spec.nodes != *nodes {
-        fallbacks.extend(request_with_nodes(&wanted.owner, found, nodes));
-    }
-    fallbacks.extend(without_gone_nodes(&wanted.owner, found, nodes));
-    Some(Action::Update {
-        cloud: cloud.clone(),
-        id: found.id.clone(),
-        request: {
-            let spec = wanted.spec_of(found, cloud, nodes);
-            match found.existing_owner() {
-                Some(owner) => request_for(found, owner.clone(), spec),
-                None => request(wanted, spec),
-            }
-        },
-        fallbacks,
-        urgency,
-    })
-}
-
-/// The update of a load balancer's back ends alone; `None` if it has them.
-fn follow_nodes(
-    owner: &Owner,
-    cloud: &CloudName,
-    found: &LoadBalancer,
-    observed: &Observed,
-) -> Option<Action> {
-    let second = observed.backends.second.as_ref();
-    let is_dual = second.is_some_and(|second| found.has_family(second.backends.family));
-    let nodes = backends(observed, found, is_dual);
-    if found.state == State::Deleting || found.spec.nodes == nodes {
-        return None;
-    }
-    let read = observed.as_requested(cloud, found);
-    let update = Action::Update {
-        cloud: cloud.clone(),
-        id: found.id.clone(),
-        request: request_with_nodes(owner, &read, &nodes)?,
-        fallbacks: without_gone_nodes(owner, &read, &nodes)
-            .into_iter()
-            .collect(),
-        urgency: Urgency::Background,
-    };
-    Some(update).filter(|update| is_new(update, found, observed))
-}
-
-/// Whether the cloud is not carrying out the same update of a load balancer already.
-fn is_new(update: &Action, found: &LoadBalancer, observed: &Observed) -> bool {
-    match update {
-        Action::Update { cloud, request, .. } => {
-            !observed.is_under_way(cloud, found, &request.spec)
-        }
-        _ => true,
-    }
-}
-
-/// The request for what a load balancer has, with other back ends; `None` if it has values
-/// that are not known here, which the request would take from it.
-fn request_with_nodes(
-    owner: &Owner,
-    found: &LoadBalancer,
-    nodes: &NodeAddresses,
-) -> Option<CreateRequest> {
-    let owner = found.existing_owner().unwrap_or(owner);
-    let spec = || found.spec_with_nodes(nodes);
-    found
-        .is_understood
-        .then(|| request_for(found, owner.clone(), spec()))
-}
-
-/// The request that only takes out the Nodes that are gone. A cloud that cannot take one
-/// of the new Nodes rejects the whole list. `None` if that would change nothing, or would
-/// leave no back end.
-fn without_gone_nodes(
-    owner: &Owner,
-    found: &LoadBalancer,
-    nodes: &NodeAddresses,
-) -> Option<CreateRequest> {
-    let known = found.spec.nodes.iter().copied();
-    let left: NodeAddresses = known.filter(|node| nodes.contains(node)).collect();
-    let is_of_use = !left.is_empty() && left.len() < found.spec.nodes.len() && left != *nodes;
-    request_with_nodes(owner, found, &left).filter(|_| is_of_use)
-}
-
-/// Whether an action updates more than back ends. Planned from an old state of the
-/// Service, it would undo a later edit.
-pub fn is_edit(action: &Action) -> bool {
-    let Action::Update { urgency, .. } = action else {
-        return false;
-    };
-    *urgency == Urgency::User
-}
-
 fn not_serving(cloud: &CloudName, found: &LoadBalancer) -> Option<Waiting> {
     match &found.state {
         State::Deleting => Some(Waiting::Deleting(cloud.clone())),
@@ -590,21 +337,6 @@ fn shown_twice(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
         Some(Waiting::ShownTwice { clouds, id })
     };
     observed.present().filter_map(pair).collect()
-}
-
-/// The actions that delete a load balancer; without the delete itself if the cloud
-/// is deleting it already.
-fn delete(cloud: &CloudName, found: &LoadBalancer) -> Vec<Action> {
-    let (cloud, id) = (cloud.clone(), found.id.clone());
-    let mut actions = Vec::new();
-    if found.state != State::Deleting {
-        actions.push(Action::Delete {
-            cloud: cloud.clone(),
-            id: id.clone(),
-        });
-    }
-    actions.push(Action::ConfirmGone { cloud, id });
-    actions
 }
 
 #[cfg(test)]

@@ -13,10 +13,11 @@ use serde::Serialize;
 use super::annotation::{
     ADDRESS, ALGORITHM, About, EXISTING_LB, IDLE_TIMEOUT, INTERNAL, PROVIDER, SOURCE_RANGES, TAGS,
 };
+use super::backends::Backends;
 use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, State};
 use super::naming::{CloudName, LoadBalancerId, Owner};
 use super::node_addresses::NodeAddresses;
-use super::observed::{Backends, CloudView, Observed};
+use super::observed::{CloudView, Observed};
 use super::problem::{Problem, ProblemKind, Subject};
 use super::service::ServiceView;
 use super::wanted::Wanted;

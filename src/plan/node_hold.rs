@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::observed::Backends;
+use super::backends::Backends;
 use super::settling::Settling;
 
 /// How long the loss of more than half of the back ends is held: long enough for a person

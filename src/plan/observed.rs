@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::action::{Action, Outcome, Waiting};
+use super::backends::Backends;
 use super::ip_mode::IpModes;
 use super::kept::{self, Kept, UnderWay, Unmet};
 use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
 use super::naming::{CloudName, LoadBalancerId};
-use super::node_addresses::{IpFamily, NodeAddresses};
 use super::record::{self, Ingress, Publication, Record};
 use super::service::ServiceView;
-use super::settling::Unsettled;
 
 /// The observed state. Every cloud that the Service names, has in its record, or
 /// has a load balancer on is a key of `clouds`.
@@ -64,59 +63,6 @@ impl CloudView {
             Self::Unanswered => Waiting::Unanswered,
         };
         Some(waiting(cloud.clone()))
-    }
-}
-
-/// The Nodes that may serve as back ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-pub struct Backends {
-    pub addresses: NodeAddresses,
-    /// Whether the lack of eligible Nodes has lasted long enough to be believed
-    /// ([`super::node_hold`]).
-    pub none_confirmed: bool,
-    /// Whether there are Nodes of which nothing is known, because they cannot be read. They
-    /// may be back ends, so none is taken away meanwhile.
-    pub some_unknown: bool,
-    /// Whether they were first seen a moment ago. Until they are settled, no load balancer
-    /// loses most of its back ends to them.
-    pub unsettled: Option<Unsettled>,
-    /// Whether nobody knows which of these the Service wants, because its selector is invalid.
-    /// None joins meanwhile; those that are no Nodes any more leave.
-    pub only_leave: bool,
-    /// Whether the Service selects Nodes by labels that no Node has had so far, which may be a
-    /// mistake. It empties nothing.
-    pub never_matched: bool,
-    pub family: IpFamily,
-    /// Those of the other family, for a Service with both.
-    pub second: Option<Box<SecondFamily>>,
-}
-
-/// The back ends of a Service's second IP family.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct SecondFamily {
-    pub backends: Backends,
-    /// Those of both families in one set, which all load balancers share.
-    pub both: NodeAddresses,
-}
-
-impl Backends {
-    /// Whether no Node is eligible, which may still be a mistake.
-    pub fn are_unconfirmed(&self) -> bool {
-        self.addresses.is_empty() && !self.none_confirmed
-    }
-
-    /// The same for a load balancer, with both families or with the first.
-    pub fn are_unconfirmed_for(&self, is_dual: bool) -> bool {
-        let second = self.second.as_ref().filter(|_| is_dual);
-        let second = second.map(|second| &second.backends);
-        let all = || [Some(self), second].into_iter().flatten();
-        all().all(|one| one.addresses.is_empty()) && !all().all(|one| one.none_confirmed)
-    }
-
-    /// The addresses for a load balancer, with both families or with the first.
-    pub fn addresses_for(&self, is_dual: bool) -> &NodeAddresses {
-        let second = self.second.as_ref().filter(|_| is_dual);
-        second.map_or(&self.addresses, |second| &second.both)
     }
 }
 

@@ -14,13 +14,15 @@ mod untold;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::Capabilities;
 use super::annotation::{DELETION_POLICY, ENABLE, LB_BANDWIDTH, PAUSED, PROVIDER, SOURCE_RANGES};
 use super::capabilities::Feature;
 use super::kept::{Kept, UnderWay, Unmet};
-use super::load_balancer::{Addresses, Algorithm, LoadBalancer, State};
+use super::load_balancer::{Addresses, Algorithm, LoadBalancer, LoadBalancerSpec, State};
 use super::naming::{CloudName, ClusterId, LoadBalancerId, ServiceKey, ServiceUid};
+use super::node_addresses::NodeAddresses;
 use super::record::{Ingress, Record};
 use super::service::{PortView, ServiceView};
 use super::*;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::action::Waiting;
+use super::backends::Backends;
 use super::capabilities::{Capabilities, Feature};
 use super::existing;
 use super::health_check::HealthCheck;
@@ -14,7 +15,6 @@ use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, LoadBalancerId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::node_choice::NodeChoice;
-use super::observed::Backends;
 use super::problem::{Problem, Subject};
 
 /// The load balancers that a managed Service asks for. With the addresses of the

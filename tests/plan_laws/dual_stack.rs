@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use my_cloud_controller_manager::plan::backends::SecondFamily;
 use my_cloud_controller_manager::plan::capabilities::Feature;
 use my_cloud_controller_manager::plan::node_addresses::{IpFamilies, IpFamily};
-use my_cloud_controller_manager::plan::observed::SecondFamily;
 use my_cloud_controller_manager::plan::{Backends, desired, plan};
 use proptest::collection::btree_set;
 use proptest::prelude::*;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::plan::Backends;
+use crate::plan::backends::SecondFamily;
 use crate::plan::node_addresses::{IpFamilies, IpFamily, NodeAddresses};
 use crate::plan::node_choice::{Chosen, NodeAddressType, NodeChoice};
-use crate::plan::observed::SecondFamily;
 
 /// The back ends of one choice of Nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

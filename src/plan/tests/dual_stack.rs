@@ -1,10 +1,10 @@
 //! Services with both IP families, on clouds that have both and on others.
 
 use super::*;
+use crate::plan::backends::SecondFamily;
 use crate::plan::capabilities::Feature;
 use crate::plan::load_balancer::LoadBalancerSpec;
 use crate::plan::node_addresses::{IpFamilies, IpFamily};
-use crate::plan::observed::SecondFamily;
 use crate::plan::problem::{ProblemKind, describe_problems};
 use crate::plan::settling::Unsettled;
 
