@@ -143,7 +143,8 @@ fn every_field_is_read() {
          requestsPerSecond: 25, profile: basic, addressRanges: [192.0.2.0/24],\n   \
          tokenFile: {path}, caFile: {path}}}\n\
          loadBalancerClasses:\n- {{name: example.com/gold, cloud: east, spec: gold, bandwidth: 50M,\n   \
-         internal: true, mayOverride: [spec]}}\n"
+         internal: true, mayOverride: [spec]}}\n\
+         existingLoadBalancers:\n- {{cloud: east, id: lb-7, namespaces: [shop]}}\n"
     );
     for name in field_names() {
         let name = name.split('.').next_back().unwrap_or_default();
@@ -163,6 +164,8 @@ fn every_field_is_read() {
     assert_eq!(config.orphan_grace_period, Duration::from_secs(3600));
     assert_eq!(config.sweep_interval, config.drift_interval);
     assert_eq!(config.watch_timeout, Duration::from_secs(7));
+    let offered: Vec<&str> = config.offers.keys().map(|name| &**name).collect();
+    assert_eq!(offered, ["shop"]);
     let defaults = config.metadata_keys();
     let defaults = defaults.defaults();
     assert_eq!(Some(&defaults.tags), Tags::parse("stage=test").as_ref());
