@@ -1,7 +1,6 @@
 //! The health checks of a Service: what is declared reaches the cloud, and decides there which
 //! Nodes get traffic.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -147,9 +146,9 @@ async fn with_local_policy_only_nodes_with_an_endpoint_get_traffic() -> Result<(
         found.settings.nodes
     );
 
-    until_answered_by(&test, &["two"]).await?;
+    test.until_answered_by("web", &["two"]).await?;
     endpoints_on(&test, &["one", "three"]).await?;
-    until_answered_by(&test, &["one", "three"]).await?;
+    test.until_answered_by("web", &["one", "three"]).await?;
     Ok(())
 }
 
@@ -172,31 +171,4 @@ async fn endpoints_on(test: &Environment, nodes: &[&str]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Waits until exactly these Nodes answer requests to the load balancer.
-async fn until_answered_by(test: &Environment, nodes: &[&str]) -> Result<()> {
-    let found = of(test, "web").await?;
-    let url = format!("http://{}:8080/", found.ip.context("an address")?);
-    let client = reqwest::Client::builder()
-        .pool_max_idle_per_host(0)
-        .build()?;
-    let wanted: BTreeSet<String> = nodes
-        .iter()
-        .map(|node| format!("{node} (Service web)"))
-        .collect();
-    eventually(
-        "exactly the Nodes with an endpoint to answer",
-        SOON,
-        async || {
-            let mut answered = BTreeSet::new();
-            for _ in 0..12 {
-                let answer = client.get(&url).send().await?.text().await?;
-                answered.insert(answer.trim().to_owned());
-            }
-            ensure!(answered == wanted, "{answered:?}");
-            Ok(Some(()))
-        },
-    )
-    .await
 }

@@ -1,17 +1,16 @@
 //! With `clusterServiceHealthCheck: kubeProxy`, kube-proxy decides which Nodes get the traffic of
 //! Services with `externalTrafficPolicy: Cluster` (KEP-3836).
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use testbed::Environment;
 use testbed::cloud::{Capabilities, CloudSimulatorOptions, HealthCheck, HealthCheckProtocol};
 use testbed::environment::SOON;
 use testbed::loopback::LoopbackRange;
 use testbed::node_ports::NodePorts;
 use testbed::nodes::{create_node, taint_node};
-use testbed::{Environment, eventually};
 
 /// The health check of the only port of a Service.
 async fn check(test: &Environment, service: &str) -> Result<HealthCheck> {
@@ -68,35 +67,11 @@ async fn a_node_that_is_about_to_go_gets_no_traffic_before_anybody_takes_it_off(
         "the endpoints of the Service count: {found:?}"
     );
 
-    until_answered_by(&test, &["one", "two"]).await?;
+    test.until_answered_by("web", &["one", "two"]).await?;
     // Nobody takes the Node off, so that only the health check can.
     replica.terminate()?;
     replica.wait_exit(SOON).await?;
     let leaving = "ToBeDeletedByClusterAutoscaler";
     taint_node(&test.client(), "one", leaving, "NoSchedule").await?;
-    until_answered_by(&test, &["two"]).await
-}
-
-/// Waits until exactly these Nodes answer requests to the load balancer of `web`.
-async fn until_answered_by(test: &Environment, nodes: &[&str]) -> Result<()> {
-    let published = testbed::environment::addresses(&test.get("web").await?);
-    let address = published.first().context("an address")?;
-    let url = format!("http://{address}:8080/");
-    let client = reqwest::Client::builder()
-        .pool_max_idle_per_host(0)
-        .build()?;
-    let wanted: BTreeSet<String> = nodes
-        .iter()
-        .map(|node| format!("{node} (Service web)"))
-        .collect();
-    eventually(&format!("exactly {nodes:?} to answer"), SOON, async || {
-        let mut answered = BTreeSet::new();
-        for _ in 0..8 {
-            let answer = client.get(&url).send().await?.text().await?;
-            answered.insert(answer.trim().to_owned());
-        }
-        ensure!(answered == wanted, "{answered:?}");
-        Ok(Some(()))
-    })
-    .await
+    test.until_answered_by("web", &["two"]).await
 }

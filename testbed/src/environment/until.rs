@@ -1,6 +1,8 @@
 //! Waiting until a Service is as wanted.
 
-use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
@@ -8,6 +10,9 @@ use serde_json::json;
 
 use super::{Environment, SOON, addresses};
 use crate::eventually;
+
+/// Round robin reaches each of a few Nodes several times with them.
+const ENOUGH_REQUESTS: usize = 12;
 
 impl Environment {
     /// Waits until the Service is as wanted.
@@ -44,6 +49,33 @@ impl Environment {
                 && !addresses(service).is_empty()
         };
         self.until(name, &what, is_ready).await
+    }
+
+    /// Waits until requests to port 8080 of the Service's first address are answered by exactly
+    /// these Nodes.
+    ///
+    /// # Errors
+    /// They were not within [`SOON`].
+    pub async fn until_answered_by(&self, name: &str, nodes: &[&str]) -> Result<()> {
+        let published = addresses(&self.get(name).await?);
+        let address = published.first().context("an address")?;
+        let url = format!("http://{address}:8080/");
+        // A connection stays with its Node.
+        let client = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .build()?;
+        let of_node = |node: &&str| format!("{node} (Service {name})");
+        let wanted: BTreeSet<String> = nodes.iter().map(of_node).collect();
+        eventually(&format!("exactly {nodes:?} to answer"), SOON, async || {
+            let mut answered = BTreeSet::new();
+            for _ in 0..ENOUGH_REQUESTS {
+                let answer = client.get(&url).send().await?.text().await?;
+                answered.insert(answer.trim().to_owned());
+            }
+            ensure!(answered == wanted, "{answered:?}");
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Waits until the condition has this reason; gives its message.
