@@ -7,6 +7,7 @@ mod health_checks;
 mod lacking_ports;
 mod lost_settings;
 mod recorded;
+mod refused;
 mod requests;
 mod untold;
 mod updates;

@@ -130,6 +130,7 @@ impl Requeue {
             | Waiting::Paused
             | Waiting::CannotRetain(_)
             | Waiting::Untold(..)
+            | Waiting::Refused(..)
             | Waiting::ShownTwice { .. }
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,

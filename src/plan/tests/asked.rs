@@ -322,11 +322,15 @@ fn another_address_than_the_requested_one_stays_as_it_is_and_is_told() {
     let other = with_ip(asking("cloud1", &[]), "192.0.2.9");
     let plan = replanned(&plain, &other, &same);
     assert!(plan.actions.is_empty(), "{plan:?}");
-    let expected = "spec.loadBalancerIP is \"192.0.2.9\": load balancer lb-1 on cloud1 has the \
-                    address 192.0.2.1, which cannot be changed";
+    let expected = "spec.loadBalancerIP is \"192.0.2.9\": load balancer lb-1 on cloud1 lacks \
+                    the address 192.0.2.9 and has 192.0.2.1, which cannot be changed";
     assert!(refusal(&plan).starts_with(expected), "{}", refusal(&plan));
     let both = asking("cloud1", &[("address", "192.0.2.1,2001:db8::1")]);
-    assert!(refusal(&replanned(&plain, &both, &same)).contains("has the address 192.0.2.1,"));
+    let message = refusal(&replanned(&plain, &both, &same));
+    assert!(
+        message.contains("lacks the address 2001:db8::1 and has 192.0.2.1,"),
+        "{message}"
+    );
 }
 
 #[test]
