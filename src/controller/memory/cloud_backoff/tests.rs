@@ -15,9 +15,13 @@ fn cloud(number: u8) -> CloudName {
 }
 
 fn failed(number: u8, kind: ErrorKind) -> ReconcileError {
+    failed_to(Verb::Create, number, kind)
+}
+
+fn failed_to(verb: Verb, number: u8, kind: ErrorKind) -> ReconcileError {
     let operation = Operation {
         cloud: cloud(number),
-        verb: Verb::Create,
+        verb,
     };
     CloudError::new(operation, kind, "500").into()
 }
@@ -206,7 +210,8 @@ fn what_the_next_query_or_replica_resolves_makes_no_cloud_rest() {
         ErrorKind::Conflict,
         ErrorKind::LeadershipLost,
     ] {
-        let (wait, rest) = test.record(ABSENT, vec![failed(1, kind)]);
+        let failed = failed_to(Verb::Update, 1, kind);
+        let (wait, rest) = test.record(ABSENT, vec![failed]);
         assert_eq!((wait, rest), (None, None), "{kind:?}");
         assert_eq!(test.resting(), BTreeSet::new());
     }
