@@ -763,6 +763,11 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
         );
         demands.push(demand(need, subject, ip, "no such field"));
     }
+    if template.addresses.len() > 1 {
+        let (subject, value) = requested_address::stated(service);
+        let need = Need::Feature(Feature::DualStack);
+        demands.push(demand(need, subject, &value, "one address"));
+    }
     demands.extend(demands_of_annotations(service));
     if template.client_affinity_seconds.is_some() {
         demands.push(demand(

@@ -6,7 +6,8 @@ use crate::plan::problem::describe_problems;
 
 /// The plan of a Service on two clouds that can do everything.
 fn planned(annotations: &[(&str, &str)], views: [CloudView; 2], now: &Backends) -> Plan {
-    let service = asking("cloud1,cloud2", annotations);
+    let mut service = asking("cloud1,cloud2", annotations);
+    service.ip_families.is_dual = true;
     let can = Capabilities {
         features: Feature::ALL.into(),
         ..Capabilities::standard()
