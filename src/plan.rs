@@ -158,7 +158,7 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         }
     }
     for cloud in &wanted.clouds {
-        if wanted.wait_for_answer(cloud).is_some() {
+        if wanted.hold(cloud).is_some() {
             let found = observed.load_balancer(cloud);
             let follows = |found| follow_nodes(&wanted.owner, cloud, found, observed);
             mutations.extend(found.and_then(follows));
@@ -221,8 +221,10 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         .filter(|cloud| !observed.has_announced(cloud))
         .cloned()
         .collect();
+    let withheld = wanted.withheld_clouds(observed);
     let publish = || Action::Publish {
         clouds: wanted.clouds.clone(),
+        withheld: withheld.clone(),
     };
 
     if !observed.finalizer || !unannounced.is_empty() {
@@ -234,7 +236,8 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     }
     let changes = !mutations.is_empty();
     plan.actions.extend(mutations);
-    if changes || !observed.has_published(&observed.publication(&wanted.clouds)) {
+    let publication = observed.publication_without(&wanted.clouds, &withheld);
+    if changes || !observed.has_published(&publication) {
         plan.actions.push(publish());
     }
     if may_break {
@@ -282,14 +285,12 @@ fn not_serving(cloud: &CloudName, found: &LoadBalancer) -> Option<Waiting> {
 /// The reasons for which wanted load balancers do not serve now.
 pub fn unready(wanted: &Wanted, observed: &Observed) -> BTreeSet<Waiting> {
     let reason = |cloud: &CloudName| match observed.clouds.get(cloud) {
-        Some(CloudView::Present(found)) => {
-            not_serving(cloud, found).or_else(|| wanted.wait_for_answer(cloud))
-        }
+        Some(CloudView::Present(found)) => not_serving(cloud, found).or_else(|| wanted.hold(cloud)),
         Some(CloudView::Offered(found)) if found.state == State::Deleting => {
             Some(Waiting::Deleting(cloud.clone()))
         }
         Some(CloudView::Absent | CloudView::Offered(_)) => {
-            let waits = wanted.wait_for_answer(cloud);
+            let waits = wanted.hold(cloud);
             waits.or_else(|| Some(Waiting::Provisioning(cloud.clone())))
         }
         Some(CloudView::NameTaken) => Some(Waiting::NameTaken(cloud.clone())),

@@ -134,11 +134,13 @@ impl<'a> Unfinished<'a> {
             },
             Self::Waiting(waiting) => match waiting {
                 Waiting::NotOurs(_) => Reason::NotOurs,
-                Waiting::Invalid(problems) => match problem::kind(problems) {
-                    ProblemKind::Invalid => Reason::InvalidSpec,
-                    ProblemKind::Unsupported => Reason::Unsupported,
-                    ProblemKind::Untold => Reason::CloudUnavailable,
-                },
+                Waiting::Invalid(problems) | Waiting::Refused(_, problems) => {
+                    match problem::kind(problems) {
+                        ProblemKind::Invalid => Reason::InvalidSpec,
+                        ProblemKind::Unsupported => Reason::Unsupported,
+                        ProblemKind::Untold => Reason::CloudUnavailable,
+                    }
+                }
                 Waiting::Paused => Reason::Paused,
                 Waiting::CannotRetain(_) => Reason::Unsupported,
                 Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) | Waiting::Untold(..) => {
@@ -182,6 +184,7 @@ impl<'a> Unfinished<'a> {
                 Waiting::CloudUnreachable(_)
                 | Waiting::Unanswered(_)
                 | Waiting::Untold(..)
+                | Waiting::Refused(..)
                 | Waiting::Invalid(_),
             ) => false,
             Self::Waiting(_) => self.reason().is_failure(),

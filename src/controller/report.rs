@@ -186,16 +186,10 @@ pub fn port_errors(
     let Desired::Managed(wanted) = &service.desired else {
         return None;
     };
-    let is_known = |cloud: &CloudName| {
-        let view = observed.clouds.get(cloud);
-        !matches!(
-            view,
-            None | Some(CloudView::Unreachable | CloudView::Unanswered)
-        )
-    };
     let prefix = context.metadata_keys.prefix();
-    let are_known = wanted.clouds.iter().all(is_known);
-    are_known.then(|| PortErrors::of(wanted, observed, prefix))
+    wanted
+        .knows_lacking_ports(observed)
+        .then(|| PortErrors::of(wanted, observed, prefix))
 }
 
 /// Writes the condition, unless a write of the plan has set it already. Returns the parts of

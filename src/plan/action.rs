@@ -44,6 +44,9 @@ pub enum Action {
     Publish {
         /// The clouds that the user named.
         clouds: BTreeSet<CloudName>,
+        /// Those of them whose addresses are not published, because the load balancer there is
+        /// not what the user asks for.
+        withheld: BTreeSet<CloudName>,
     },
     /// Continue only if the load balancers on all of these clouds have addresses.
     AwaitServing {
@@ -177,6 +180,9 @@ pub enum Waiting {
     /// The cloud has not told yet whether it can have what the Service asks for; its answer
     /// triggers the next attempt. Other clouds of the Service do not wait for it.
     Untold(CloudName, Vec<Problem>),
+    /// The load balancer cannot become what the Service asks for; a user must edit the Service.
+    /// Its other clouds do not wait for that.
+    Refused(CloudName, Vec<Problem>),
     /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),
     /// A call to the cloud has not been answered yet; its answer triggers the next attempt.
@@ -212,6 +218,7 @@ impl Waiting {
         match self {
             Self::CannotRetain(cloud)
             | Self::Untold(cloud, _)
+            | Self::Refused(cloud, _)
             | Self::CloudUnreachable(cloud)
             | Self::Unanswered(cloud)
             | Self::CloudNotConfigured(cloud)

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 pub use catalogue::*;
 pub use deletion_policy::DeletionPolicy;
+pub(super) use grammar::address;
 pub use switch::Switch;
 
 use super::capabilities::Feature;

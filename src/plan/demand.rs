@@ -7,6 +7,7 @@ use super::capabilities::{Clouds, Feature, Need};
 use super::load_balancer::{Listener, LoadBalancerSpec};
 use super::naming::CloudName;
 use super::problem::{Problem, ProblemKind, Subject};
+use super::requested_address;
 use super::service::ServiceView;
 use super::wanted::{LackingPort, Lacks};
 
@@ -174,6 +175,11 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
             Subject::field("spec.loadBalancerIP"),
         );
         demands.push(demand(need, subject, ip, "no such field"));
+    }
+    if template.addresses.len() > 1 {
+        let (subject, value) = requested_address::stated(service);
+        let need = Need::Feature(Feature::DualStack);
+        demands.push(demand(need, subject, &value, "one address"));
     }
     demands.extend(demands_of_annotations(service));
     if template.client_affinity_seconds.is_some() {

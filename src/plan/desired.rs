@@ -245,6 +245,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         template,
         lacks,
         untold: BTreeMap::new(),
+        refused: BTreeMap::new(),
         existing,
         asks_for_address,
         clouds: chosen,

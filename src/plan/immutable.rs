@@ -1,6 +1,7 @@
 //! What a load balancer keeps from its creation to its end. A change of it is refused: what
 //! exists stays as it is, because a replacement would have another address.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::annotation::INTERNAL;
@@ -10,29 +11,57 @@ use super::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use super::naming::CloudName;
 use super::observed::{CloudView, Observed};
 use super::problem::{Problem, ProblemKind, Subject};
+use super::record;
 use super::wanted::Wanted;
 
 impl Desired {
-    /// What is desired in view of the load balancers that exist: a Service that asks for a
-    /// change which none of them can make is invalid. `None` if that changes nothing.
+    /// What is desired in view of the load balancers that exist: one that cannot become what
+    /// the Service asks for stays as it is, and the Service is invalid if all are so. `None` if
+    /// that changes nothing.
     pub fn refused(&self, observed: &Observed) -> Option<Self> {
         let Self::Managed(wanted) = self else {
             return None;
         };
-        let mut problems: Vec<Problem> = wanted
+        let refused: BTreeMap<CloudName, Vec<Problem>> = wanted
             .clouds
             .iter()
-            .filter(|cloud| wanted.wait_for_answer(cloud).is_none())
+            .filter(|cloud| !wanted.is_untold(cloud))
             .filter_map(|cloud| Some((cloud, found_on(cloud, observed)?)))
-            .flat_map(|(cloud, found)| problems(wanted, cloud, found))
+            .map(|(cloud, found)| (cloud.clone(), problems(wanted, cloud, found)))
+            .filter(|(_, problems)| !problems.is_empty())
             .collect();
-        problems.extend(existing::problems(wanted, observed));
-        (!problems.is_empty()).then(|| {
-            Self::Invalid(Box::new(Invalid {
-                owner: wanted.owner.clone(),
-                problems,
-            }))
-        })
+        let of_existing = existing::problems(wanted, observed);
+        if refused.is_empty() && of_existing.is_empty() {
+            return None;
+        }
+        if of_existing.is_empty() && refused.len() < wanted.clouds.len() {
+            let wanted = Wanted::clone(wanted).with_refused(refused);
+            return Some(Self::Managed(Box::new(wanted)));
+        }
+        Some(Self::Invalid(Box::new(Invalid {
+            owner: wanted.owner.clone(),
+            problems: refused.into_values().flatten().chain(of_existing).collect(),
+        })))
+    }
+}
+
+impl Wanted {
+    /// The clouds whose addresses are not published: the load balancer there is not what the
+    /// Service asks for, and the Service does not have its address already.
+    pub(super) fn withheld_clouds(&self, observed: &Observed) -> BTreeSet<CloudName> {
+        let is_published = |found: &LoadBalancer| {
+            let entries = record::ingress_of(&found.addresses);
+            let mut entries = entries.into_iter();
+            entries.any(|entry| observed.ingress.contains(&entry))
+        };
+        let is_withheld = |cloud: &CloudName| {
+            found_on(cloud, observed).is_some_and(|found| {
+                let is_other = lacking_address(self.addresses(), found).is_some();
+                (self.is_refused(cloud) || is_other) && !is_published(found)
+            })
+        };
+        let clouds = self.clouds.iter();
+        clouds.filter(|cloud| is_withheld(cloud)).cloned().collect()
     }
 }
 
@@ -66,30 +95,36 @@ fn problems(wanted: &Wanted, cloud: &CloudName, found: &LoadBalancer) -> Vec<Pro
         example: format!("\"{is_internal}\""),
     });
     let address = wanted.asks_for_address().and_then(|(subject, value)| {
-        let other = other_address(wanted.addresses(), found)?;
+        // The others may follow.
+        let is_complete = found.state != State::Provisioning;
+        let lacking = lacking_address(wanted.addresses(), found).filter(|_| is_complete)?;
+        let has = list(&found.addresses.ips);
         Some(Problem {
             kind: ProblemKind::Invalid,
             subject: subject.clone(),
             value: Some(value.clone()),
             rule: format!(
-                "load balancer {} on {cloud} has the address {other}, which cannot be changed; it \
-                 stays as it is until the Service asks for that, names another cloud or is \
-                 created anew",
+                "load balancer {} on {cloud} lacks the address {lacking} and has {has}, which cannot \
+                 be changed; it stays as it is until the Service asks for what it has, names \
+                 another cloud or is created anew",
                 found.id
             ),
-            example: format!("\"{other}\""),
+            example: format!("\"{has}\""),
         })
     });
     internal.into_iter().chain(address).collect()
 }
 
-/// The address that a load balancer has, if it lacks one that is asked for.
-fn other_address(asked: &[IpAddr], found: &LoadBalancer) -> Option<IpAddr> {
-    let has = |ip: &IpAddr| found.addresses.ips.contains(ip);
-    let lacking = asked.iter().find(|ip| !has(ip))?;
-    let of_family = |ip: &&IpAddr| ip.is_ipv4() == lacking.is_ipv4();
-    let mut shown = found.addresses.ips.iter();
-    shown.clone().find(of_family).or(shown.next()).copied()
+/// The first address that is asked for and that a load balancer with addresses lacks.
+fn lacking_address(asked: &[IpAddr], found: &LoadBalancer) -> Option<IpAddr> {
+    let shown = &found.addresses.ips;
+    let mut asked = asked.iter().filter(|_| !shown.is_empty());
+    asked.find(|ip| !shown.contains(ip)).copied()
+}
+
+fn list<'a>(ips: impl IntoIterator<Item = &'a IpAddr>) -> String {
+    let ips: Vec<String> = ips.into_iter().map(IpAddr::to_string).collect();
+    ips.join(",")
 }
 
 impl LoadBalancer {
@@ -97,16 +132,21 @@ impl LoadBalancer {
     /// not what was asked for in a way that cannot be mended. They are not published then.
     pub(super) fn unless_refused(mut self, asked: &LoadBalancerSpec) -> Self {
         let is_internal = self.spec.internal.unwrap_or_default();
-        let refused = match (asked.internal, other_address(&asked.addresses, &self)) {
+        let refused = match (asked.internal, lacking_address(&asked.addresses, &self)) {
             (Some(internal), _) if internal != is_internal => {
                 let is = if is_internal { "is" } else { "is not" };
-                format!("it {is} internal, other than requested")
+                Some(format!("it {is} internal, other than requested"))
             }
-            (_, Some(other)) => format!("its address {other} is not the requested one"),
+            // The others may follow.
+            (_, Some(_)) if self.state == State::Provisioning => None,
+            (_, Some(lacking)) => Some(format!(
+                "it lacks the requested address {lacking} and has {}",
+                list(&self.addresses.ips)
+            )),
             (_, None) => return self,
         };
         self.addresses = Addresses {
-            refused: Some(refused),
+            refused,
             ..Addresses::default()
         };
         self

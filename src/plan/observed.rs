@@ -238,6 +238,15 @@ impl Observed {
     /// Published addresses are replaced only when every wanted cloud serves: neither
     /// an unreachable cloud nor a move removes an address before its successor exists.
     pub fn publication(&self, wanted: &BTreeSet<CloudName>) -> Publication {
+        self.publication_without(wanted, &BTreeSet::new())
+    }
+
+    /// The same without the addresses of some of the wanted clouds. Meanwhile no address goes.
+    pub fn publication_without(
+        &self,
+        wanted: &BTreeSet<CloudName>,
+        withheld: &BTreeSet<CloudName>,
+    ) -> Publication {
         let is_unknown = |cloud: &CloudName| {
             let view = self.clouds.get(cloud);
             matches!(
@@ -252,7 +261,8 @@ impl Observed {
             wanted.contains(cloud) && matches!(self.clouds.get(cloud), Some(CloudView::Absent))
         };
         // The id of a lost load balancer tells that the addresses are ours while they stay.
-        let addresses_stay = !self.ingress.is_empty() && !self.serves_on(wanted);
+        let is_complete = withheld.is_empty() && self.serves_on(wanted);
+        let addresses_stay = !self.ingress.is_empty() && !is_complete;
         let kept = self.record.entries().filter_map(|(cloud, id)| {
             let is_offered = || {
                 self.offered(cloud)
@@ -274,13 +284,14 @@ impl Observed {
             .map(|(cloud, found)| (cloud.clone(), Some(found.id.clone())));
         let record = kept.chain(present).collect();
 
-        let mut ingress = if self.serves_on(wanted) {
+        let mut ingress = if is_complete {
             Vec::new()
         } else {
             self.ingress.clone()
         };
         let mut modes = IpModes::default();
-        for (_, found) in self.present().filter(|(cloud, _)| wanted.contains(*cloud)) {
+        let is_published = |cloud: &CloudName| wanted.contains(cloud) && !withheld.contains(cloud);
+        for (_, found) in self.present().filter(|(cloud, _)| is_published(cloud)) {
             for entry in record::ingress_of(&found.addresses) {
                 if !ingress.contains(&entry) {
                     ingress.push(entry);

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::annotation::ADDRESS;
+use super::annotation::{ADDRESS, address};
+use super::node_addresses::IpFamily;
 use super::problem::{Problem, ProblemKind, Subject};
 use super::service::ServiceView;
 
@@ -12,8 +13,36 @@ const FIELD: &str = "spec.loadBalancerIP";
 /// or else of the field.
 ///
 /// # Errors
-/// A value is no address, or both ask for different ones.
+/// A value is no address or one of a family that the Service does not have, or both ask for
+/// different ones.
 pub(super) fn declared(service: &ServiceView) -> Result<Vec<IpAddr>, Problem> {
+    let addresses = either(service)?;
+    let has = |family: IpFamily| service.ip_families.iter().any(|one| one == family);
+    let mut families = addresses.iter().map(|address| IpFamily::of(*address));
+    let Some(foreign) = families.find(|family| !has(*family)) else {
+        return Ok(addresses);
+    };
+    let (subject, value) = stated(service);
+    let families: Vec<&str> = service.ip_families.iter().map(IpFamily::as_str).collect();
+    Err(Problem {
+        kind: ProblemKind::Invalid,
+        subject,
+        value: Some(value),
+        rule: format!(
+            "the Service has no addresses of the family {}, but of {} (spec.ipFamilies)",
+            foreign.as_str(),
+            families.join(" and "),
+        ),
+        example: match foreign {
+            IpFamily::V4 => "\"2001:db8::7\"",
+            IpFamily::V6 => "\"192.0.2.7\"",
+        }
+        .to_owned(),
+    })
+}
+
+/// Those of the annotation, or else of the field.
+fn either(service: &ServiceView) -> Result<Vec<IpAddr>, Problem> {
     let annotation = ADDRESS.optional(&service.annotations)?;
     let Some(text) = &service.requested_ip else {
         return Ok(annotation.unwrap_or_default());
@@ -25,7 +54,7 @@ pub(super) fn declared(service: &ServiceView) -> Result<Vec<IpAddr>, Problem> {
         rule,
         example,
     };
-    let Ok(field) = text.trim().parse::<IpAddr>() else {
+    let Ok(field) = address(text) else {
         let rule = "it must be an IP address".to_owned();
         return Err(problem(rule, format!("{:?}", ADDRESS.about.example)));
     };

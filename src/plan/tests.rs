@@ -9,6 +9,7 @@ mod ip_modes;
 mod lacking_ports;
 mod lost_settings;
 mod recorded;
+mod refused;
 mod requests;
 mod untold;
 mod updates;

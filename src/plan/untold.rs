@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::capabilities::{Capabilities, Clouds};
 use super::desired::{Desired, Invalid, desired};
 use super::naming::{CloudName, ClusterId};
+use super::observed::{CloudView, Observed};
 use super::problem::{self, Problem, ProblemKind};
 use super::service::ServiceView;
+use super::wanted::Wanted;
 
 /// The configured clouds, what each can do, and which of them have not told it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,6 +91,21 @@ impl KnownClouds {
             owner: service.owner(cluster),
             problems: self::untold(&problems, &rule),
         }))
+    }
+}
+
+impl Wanted {
+    /// Whether it is known of each cloud which ports it lacks, beside those that the load
+    /// balancer there has all the same.
+    pub fn knows_lacking_ports(&self, observed: &Observed) -> bool {
+        self.clouds.iter().all(|cloud| {
+            let view = observed.clouds.get(cloud);
+            let is_seen = !matches!(
+                view,
+                None | Some(CloudView::Unreachable | CloudView::Unanswered)
+            );
+            is_seen && !self.is_untold(cloud)
+        })
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Wanted {
     /// What those of the clouds may lack of it that have not told yet what they can do. Only
     /// the back ends change there; never empty for a cloud.
     pub(super) untold: BTreeMap<CloudName, Vec<Problem>>,
+    /// Why the load balancers on some of the clouds, not all, cannot become what is asked for.
+    /// Only the back ends change there; never empty for a cloud.
+    pub(super) refused: BTreeMap<CloudName, Vec<Problem>>,
     /// The load balancer that others made and the Service asks for, on its only cloud.
     pub(super) existing: Option<LoadBalancerId>,
     /// Where the Service asks for its address, and in which words; `None` if it does not.
@@ -238,10 +241,29 @@ impl Wanted {
         self.lacks.get(cloud).map_or(&[], |lacks| &lacks.ports)
     }
 
-    /// The wait for what a cloud has to tell before anything but back ends changes there.
-    pub(super) fn wait_for_answer(&self, cloud: &CloudName) -> Option<Waiting> {
-        let problems = self.untold.get(cloud)?;
-        Some(Waiting::Untold(cloud.clone(), problems.clone()))
+    /// The wait for what a cloud has to tell, or for an edit, before anything but back ends
+    /// changes there.
+    pub(super) fn hold(&self, cloud: &CloudName) -> Option<Waiting> {
+        if let Some(problems) = self.untold.get(cloud) {
+            return Some(Waiting::Untold(cloud.clone(), problems.clone()));
+        }
+        let problems = self.refused.get(cloud)?;
+        Some(Waiting::Refused(cloud.clone(), problems.clone()))
+    }
+
+    /// Whether a cloud has not told yet whether it can have it.
+    pub fn is_untold(&self, cloud: &CloudName) -> bool {
+        self.untold.contains_key(cloud)
+    }
+
+    /// Whether the load balancer on a cloud cannot become what is asked for.
+    pub(super) fn is_refused(&self, cloud: &CloudName) -> bool {
+        self.refused.contains_key(cloud)
+    }
+
+    /// The same with load balancers that cannot become what is asked for.
+    pub(super) fn with_refused(self, refused: BTreeMap<CloudName, Vec<Problem>>) -> Self {
+        Self { refused, ..self }
     }
 
     /// The same with clouds that have not told yet whether they can have it.

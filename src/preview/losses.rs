@@ -47,9 +47,10 @@ fn lost_addresses(observed: &Observed, plan: &Plan) -> Vec<Loss> {
     let after = plan.actions.iter().find_map(|action| match action {
         Action::RemoveFinalizer { clear_status } => clear_status.then(Vec::new),
         // A new load balancer has a new address.
-        Action::Publish { clouds } => {
+        Action::Publish { clouds, withheld } => {
             let stay = clouds.iter().filter(|cloud| !created.contains(cloud));
-            Some(observed.publication(&stay.cloned().collect()).ingress)
+            let stay = stay.cloned().collect();
+            Some(observed.publication_without(&stay, withheld).ingress)
         }
         _ => None,
     });

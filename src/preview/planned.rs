@@ -49,7 +49,7 @@ impl Planned {
     /// The change of the record and of the addresses, where it does not depend on a
     /// response of a cloud.
     fn publication(&self) -> Option<Differences> {
-        let Some(Action::Publish { clouds }) = self.plan.actions.iter().find(|action| {
+        let Some(Action::Publish { clouds, withheld }) = self.plan.actions.iter().find(|action| {
             matches!(
                 action,
                 Action::Create { .. } | Action::Update { .. } | Action::Publish { .. }
@@ -57,7 +57,7 @@ impl Planned {
         }) else {
             return None;
         };
-        let after = self.observed.publication(clouds);
+        let after = self.observed.publication_without(clouds, withheld);
         let texts = |ingress: &[Ingress], modes: &IpModes| {
             let texts = ingress.iter().map(|address| modes.describe(address));
             texts.collect::<Vec<_>>()

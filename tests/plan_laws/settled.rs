@@ -125,7 +125,8 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
         | Waiting::Invalid(_)
         | Waiting::Paused
         | Waiting::CannotRetain(_)
-        | Waiting::Untold(..) => true,
+        | Waiting::Untold(..)
+        | Waiting::Refused(..) => true,
         Waiting::CloudUnreachable(cloud) | Waiting::Unanswered(cloud) => {
             world.clouds[cloud].unreachable
         }

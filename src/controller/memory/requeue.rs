@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::cloud_backoff::is_of_cloud;
 use super::per_service::PerService;
-use crate::cloud::ErrorKind;
+use crate::cloud::{ErrorKind, Verb};
 use crate::controller::attempt::SpecHash;
 use crate::controller::error::ReconcileError;
 use crate::kubernetes::KubernetesError;
@@ -90,6 +90,9 @@ impl Requeue {
                 // A failing cloud with a Retry-After of zero must not cause a hot loop.
                 Some(wait) if !wait.is_zero() => Self::After(wait),
                 _ => match error.kind() {
+                    // A query does not free what another load balancer has, such as the
+                    // requested address.
+                    ErrorKind::Conflict if error.verb() == Verb::Create => Self::Backoff,
                     // The call was not sent because many wait, or the load balancer is
                     // not as expected, which the next query resolves.
                     ErrorKind::Busy | ErrorKind::NotFound | ErrorKind::Conflict => Self::Poll,
@@ -130,6 +133,7 @@ impl Requeue {
             | Waiting::Paused
             | Waiting::CannotRetain(_)
             | Waiting::Untold(..)
+            | Waiting::Refused(..)
             | Waiting::ShownTwice { .. }
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,

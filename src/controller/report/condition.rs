@@ -40,7 +40,7 @@ pub fn readiness<'a>(
         Desired::Paused => Some(paused(prefix)),
         Desired::Managed(wanted) => failed
             .or_else(|| queued_repair(&waiting, observed))
-            .or_else(|| not_serving(&unready(wanted, observed)))
+            .or_else(|| not_serving(&unready(wanted, observed), prefix))
             .map_or_else(|| serving(wanted, observed, &waiting), Some),
     }
 }
@@ -93,8 +93,11 @@ fn queued_repair(waiting: &[Unfinished<'_>], observed: &Observed) -> Option<Read
     explain(*waiting.iter().find(is_queued)?)
 }
 
-fn not_serving(waiting: &BTreeSet<Waiting>) -> Option<Readiness> {
-    waiting.iter().map(Unfinished::Waiting).find_map(explain)
+fn not_serving(waiting: &BTreeSet<Waiting>, prefix: &str) -> Option<Readiness> {
+    waiting.iter().find_map(|waiting| match waiting {
+        Waiting::Refused(_, problems) => Some(invalid(problems, prefix)),
+        waiting => explain(Unfinished::Waiting(waiting)),
+    })
 }
 
 /// Load balancers that have addresses, and either no back ends or those of before.
@@ -255,6 +258,8 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             ),
             // Its message depends on the load balancers.
             Waiting::NoEligibleNodes
+            // Its message has the prefix of annotations.
+            | Waiting::Refused(..)
             // Nothing is known yet.
             | Waiting::Unanswered(_)
             | Waiting::NotOurs(_)

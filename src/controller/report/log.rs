@@ -131,6 +131,10 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
             let asked = problem::subjects(problems);
             tracing::info!(%cloud, asked, "the cloud has not told yet whether it supports what the Service asks for; waiting for its answer");
         }
+        Waiting::Refused(cloud, problems) => {
+            let problem = describe_problems(problems, prefix);
+            tracing::warn!(%cloud, problem, "the load balancer cannot become what the Service asks for; waiting for an edit");
+        }
         Waiting::CloudUnreachable(cloud) => {
             tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");
         }

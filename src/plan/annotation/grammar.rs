@@ -3,7 +3,7 @@
 //! catalogue.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{AddrParseError, IpAddr};
 
 use crate::plan::canonical;
 use crate::plan::health_check::ProbeProtocol;
@@ -75,9 +75,15 @@ pub(super) fn boolean(value: &str) -> Option<bool> {
     value.trim().parse().ok()
 }
 
+/// An IP address; an IPv4 address that is written as an IPv6 address is the IPv4 address.
+pub fn address(text: &str) -> Result<IpAddr, AddrParseError> {
+    let address = text.trim().parse::<IpAddr>()?;
+    Ok(address.to_canonical())
+}
+
 /// An IP address, or one of each family, in the order of the text.
 pub(super) fn addresses(value: &str) -> Option<Vec<IpAddr>> {
-    let addresses = value.split(',').map(|text| text.trim().parse().ok());
+    let addresses = value.split(',').map(|text| address(text).ok());
     let addresses: Vec<IpAddr> = addresses.collect::<Option<_>>()?;
     match addresses[..] {
         [_] => Some(addresses),

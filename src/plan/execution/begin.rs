@@ -31,10 +31,10 @@ impl Execution {
             return None;
         }
         let next = self.remaining.iter().find(|next| next.cloud().is_none())?;
-        let Action::Publish { clouds } = next else {
+        let Action::Publish { clouds, withheld } = next else {
             return None;
         };
-        let publication = self.observed.publication(clouds);
+        let publication = self.observed.publication_without(clouds, withheld);
         self.observed.gains(&publication).then_some(next)
     }
 
@@ -83,8 +83,8 @@ impl Execution {
         let was_early = std::mem::take(&mut self.is_early);
         let is_left_out = match self.remaining.front() {
             // It was published already.
-            Some(Action::Publish { clouds }) => {
-                let publication = self.observed.publication(clouds);
+            Some(Action::Publish { clouds, withheld }) => {
+                let publication = self.observed.publication_without(clouds, withheld);
                 was_early && self.observed.has_published(&publication)
             }
             // The finalizer stays until every load balancer is gone.
@@ -100,8 +100,8 @@ impl Execution {
     }
 
     fn begin_action(&mut self, action: Action) {
-        if let Action::Publish { clouds } = &action {
-            self.publication = Some(self.observed.publication(clouds));
+        if let Action::Publish { clouds, withheld } = &action {
+            self.publication = Some(self.observed.publication_without(clouds, withheld));
         }
         self.under_way.insert(Lane::of(&action), action);
     }

@@ -77,6 +77,7 @@ fn confirm_gone(at: &str) -> Action {
 fn publish() -> Action {
     Action::Publish {
         clouds: BTreeSet::new(),
+        withheld: BTreeSet::new(),
     }
 }
 

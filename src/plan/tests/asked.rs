@@ -17,6 +17,12 @@ pub fn able() -> Clouds {
     clouds
 }
 
+/// The same with addresses of both families.
+fn dual(mut service: ServiceView) -> ServiceView {
+    service.ip_families.is_dual = true;
+    service
+}
+
 pub fn asking(provider: &str, annotations: &[(&str, &str)]) -> ServiceView {
     let mut service = service(provider);
     for (name, value) in annotations {
@@ -270,7 +276,7 @@ fn an_address_is_asked_for_by_the_annotation_or_the_field() {
     assert_eq!(of(asking("cloud1", &[])), ips(&[]));
     assert_eq!(of(by(" 192.0.2.7 ")), ips(&["192.0.2.7"]));
     assert_eq!(
-        of(by("2001:DB8::7,192.0.2.7")),
+        of(dual(by("2001:DB8::7,192.0.2.7"))),
         ips(&["2001:db8::7", "192.0.2.7"])
     );
     assert_eq!(
@@ -281,7 +287,23 @@ fn an_address_is_asked_for_by_the_annotation_or_the_field() {
         of(with_ip(by("192.0.2.7"), "192.0.2.7")),
         ips(&["192.0.2.7"])
     );
+    assert_eq!(of(by("::ffff:192.0.2.7")), ips(&["192.0.2.7"]));
+    let by_field = with_ip(asking("cloud1", &[]), "::ffff:192.0.2.7");
+    assert_eq!(of(by_field), ips(&["192.0.2.7"]));
     let bad = [
+        (
+            dual(by("192.0.2.7,::ffff:192.0.2.7")),
+            "or one of each family",
+        ),
+        (
+            by("2001:db8::7"),
+            "address is \"2001:db8::7\": the Service has no addresses of the family IPv6, but of \
+             IPv4 (spec.ipFamilies)",
+        ),
+        (
+            with_ip(asking("cloud1", &[]), "2001:db8::7"),
+            "spec.loadBalancerIP is \"2001:db8::7\": the Service has no addresses of the family",
+        ),
         (by(""), "address is \"\": it must be an IP address"),
         (by("192.0.2.7,192.0.2.8"), "or one of each family"),
         (by("192.0.2.7/32"), "it must be an IP address"),
@@ -309,6 +331,20 @@ fn an_address_is_asked_for_by_the_annotation_or_the_field() {
 }
 
 #[test]
+fn two_addresses_need_a_cloud_with_both_families() {
+    let service = dual(asking("cloud1", &[("address", "192.0.2.7,2001:db8::7")]));
+    let mut clouds = able();
+    let can = clouds.get_mut(&CloudName::new("cloud1")).expect("a cloud");
+    can.features.remove(&Feature::DualStack);
+    let Desired::Invalid(invalid) = desired(&service, &cluster(), &clouds) else {
+        panic!("one of them cannot be had");
+    };
+    let message = describe_problems(&invalid.problems, "mycloud.com");
+    let says = "address is \"192.0.2.7,2001:db8::7\": cloud1 does not support";
+    assert!(message.contains(says), "{message}");
+}
+
+#[test]
 fn another_address_than_the_requested_one_stays_as_it_is_and_is_told() {
     // It has 192.0.2.1.
     let plain = asking("cloud1", &[]);
@@ -322,11 +358,15 @@ fn another_address_than_the_requested_one_stays_as_it_is_and_is_told() {
     let other = with_ip(asking("cloud1", &[]), "192.0.2.9");
     let plan = replanned(&plain, &other, &same);
     assert!(plan.actions.is_empty(), "{plan:?}");
-    let expected = "spec.loadBalancerIP is \"192.0.2.9\": load balancer lb-1 on cloud1 has the \
-                    address 192.0.2.1, which cannot be changed";
+    let expected = "spec.loadBalancerIP is \"192.0.2.9\": load balancer lb-1 on cloud1 lacks \
+                    the address 192.0.2.9 and has 192.0.2.1, which cannot be changed";
     assert!(refusal(&plan).starts_with(expected), "{}", refusal(&plan));
-    let both = asking("cloud1", &[("address", "192.0.2.1,2001:db8::1")]);
-    assert!(refusal(&replanned(&plain, &both, &same)).contains("has the address 192.0.2.1,"));
+    let both = dual(asking("cloud1", &[("address", "192.0.2.1,2001:db8::1")]));
+    let message = refusal(&replanned(&plain, &both, &same));
+    assert!(
+        message.contains("lacks the address 2001:db8::1 and has 192.0.2.1,"),
+        "{message}"
+    );
 }
 
 #[test]

@@ -157,6 +157,27 @@ fn a_cloud_that_has_not_told_does_not_keep_the_service_from_the_others() {
 }
 
 #[test]
+fn what_a_cloud_lacks_is_not_known_before_it_has_told() {
+    let can = || [Capabilities::basic(), Capabilities::standard()];
+    let service = udp("cloud1,cloud2");
+    let mut observed = Observed::of_service(&service, nodes(&["10.0.0.1"]));
+    let names = ["cloud1", "cloud2"].map(CloudName::new);
+    observed.clouds = names.map(|name| (name, CloudView::Absent)).into();
+    let Desired::Managed(untold) = known(&["cloud1"], can()).desired(&service, &cluster()) else {
+        panic!("the other cloud is enough");
+    };
+    assert!(!untold.knows_lacking_ports(&observed));
+    let service = self::service("cloud1,cloud2");
+    let Desired::Managed(able) = known(&["cloud1"], can()).desired(&service, &cluster()) else {
+        panic!("both are enough");
+    };
+    assert!(able.knows_lacking_ports(&observed));
+    let view = CloudView::Unanswered;
+    observed.clouds.insert(CloudName::new("cloud2"), view);
+    assert!(!able.knows_lacking_ports(&observed));
+}
+
+#[test]
 fn a_cloud_whose_profile_suffices_is_not_asked_for_more() {
     let both = known(
         &["cloud1", "cloud2"],

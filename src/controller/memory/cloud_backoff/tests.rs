@@ -222,7 +222,8 @@ fn what_the_next_query_or_replica_resolves_makes_no_cloud_rest() {
         ErrorKind::Conflict,
         ErrorKind::LeadershipLost,
     ] {
-        let (wait, rest) = test.record(ABSENT, vec![failed(1, kind)]);
+        let failed = failed_to(Verb::Update, 1, kind);
+        let (wait, rest) = test.record(ABSENT, vec![failed]);
         assert_eq!((wait, rest), (None, None), "{kind:?}");
         assert_eq!(test.resting(), BTreeSet::new());
     }

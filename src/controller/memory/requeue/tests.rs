@@ -309,3 +309,15 @@ fn a_failing_cloud_with_a_retry_after_of_zero_is_backed_off() {
         Requeue::After(Duration::from_secs(3))
     );
 }
+
+#[test]
+fn a_create_in_conflict_is_backed_off_and_another_call_looks_again() {
+    let conflict = |verb| {
+        let cloud = crate::plan::naming::CloudName::new("cloud1");
+        let operation = crate::cloud::Operation { cloud, verb };
+        crate::cloud::CloudError::new(operation, ErrorKind::Conflict, "in use").into()
+    };
+    let after = |verb| Requeue::after_error(&conflict(verb));
+    assert_eq!(after(crate::cloud::Verb::Create), Requeue::Backoff);
+    assert_eq!(after(crate::cloud::Verb::Update), Requeue::Poll);
+}

@@ -11,6 +11,7 @@ const PUBLISH: &str = "update record and status";
 fn publish_both() -> Action {
     Action::Publish {
         clouds: ["cloud1", "cloud2"].map(cloud).into(),
+        withheld: BTreeSet::new(),
     }
 }
 
