@@ -181,13 +181,15 @@ impl CloudQuery<'_> {
 
     /// Whether the inventory knows something newer than an earlier answer, from a list.
     fn is_outdated(&self, answer: &CloudView) -> bool {
-        let inventory = self.cloud.map(|cloud| &cloud.inventory);
-        let newest = inventory.and_then(|inventory| inventory.find(&self.load_balancer));
+        let Some(inventory) = self.cloud.map(|cloud| &cloud.inventory) else {
+            return false;
+        };
         match answer {
             CloudView::Present(found) if found.name == self.load_balancer => {
-                newest.as_ref() != Some(&**found)
+                inventory.find(&self.load_balancer).as_ref() != Some(&**found)
             }
-            CloudView::Absent => newest.is_some(),
+            // A list may have shown that it is there and no more.
+            CloudView::Absent => inventory.contains(&self.load_balancer),
             _ => false,
         }
     }

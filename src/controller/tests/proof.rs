@@ -8,9 +8,12 @@ use serde_json::json;
 use super::api_server::{ApiServer, merge};
 use super::cloud::Scripted;
 use super::leader::{leader, load_balancer, reconcile, service};
+use crate::cloud::{Listed, Outline};
 use crate::controller::context::uid;
+use crate::controller::memory::left_calls::Left;
 use crate::controller::orphans::OrphanPolicy;
 use crate::controller::orphans::sweep::{Sweep, SweepSettings};
+use crate::plan::CloudView;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerName};
 
@@ -65,6 +68,36 @@ async fn a_renamed_load_balancer_is_found_by_its_recorded_id() {
         assert_eq!(cloud.mutations(), mutations, "{why}");
         assert_eq!(server.patches(), 1, "the Service is released: {why}");
     }
+}
+
+/// A query that was left behind has shown nothing. A list since then has shown that the load
+/// balancer exists, and had no room for its spec.
+#[tokio::test(start_paused = true)]
+async fn an_earlier_absence_does_not_count_against_a_later_list() {
+    let deleted = service(json!({"metadata": {
+        "deletionTimestamp": "2026-01-01T00:00:00Z",
+        "annotations": {"mycloud.com/lb-id": "lb-1", "mycloud.com/lb-cloud": "cloud1"},
+    }}));
+    let ours = load_balancer(&service(json!({})), "lb-1");
+    let server = ApiServer::with(Some(&deleted));
+    let cloud = Arc::new(Scripted {
+        by_name: Some(ours.clone()),
+        by_id: Some(ours.clone()),
+        ..Scripted::default()
+    });
+    let context = leader(&server, [&cloud, &cloud], [deleted.clone()]);
+    let (name, uid) = (CloudName::new("cloud1"), uid(&deleted).expect("a UID"));
+    let left = &context.memory.left_calls;
+    left.leave(&uid, &name, Left::Other);
+    left.end(&uid, &name, Ok(Some(CloudView::Absent.into())));
+    let inventory = &context.clouds[&name].inventory;
+    let list = Listed {
+        whole: Vec::new(),
+        outlines: vec![Outline::of(ours)],
+    };
+    assert!(inventory.load(inventory.begin_load(), &list));
+    reconcile(deleted, context).await;
+    assert_eq!(cloud.mutations(), ["delete lb-1"]);
 }
 
 /// Somebody took our finalizer away after a create was announced, or after its answer was

@@ -1,6 +1,6 @@
 //! The choices of Nodes that Services make.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -17,7 +17,7 @@ pub const CHOICES: usize = 64;
 
 /// The choices of Nodes that Services make, other than that of the configuration.
 pub struct NodeChoices {
-    of: Mutex<HashMap<ServiceUid, Made>>,
+    made: Mutex<AllMade>,
     /// There is a new choice.
     new: Notify,
     /// There may be another choice, for which Services wait.
@@ -36,11 +36,51 @@ struct Made {
 impl Default for NodeChoices {
     fn default() -> Self {
         Self {
-            of: Mutex::default(),
+            made: Mutex::default(),
             new: Notify::new(),
             free: Notify::new(),
             needs_labels: watch::channel(false).0,
         }
+    }
+}
+
+/// The choices of all Services.
+#[derive(Default)]
+struct AllMade {
+    of: HashMap<ServiceUid, Made>,
+    /// How many Services follow each choice: a mass of Services must not walk through itself.
+    followers: BTreeMap<NodeChoice, usize>,
+    refused: usize,
+}
+
+impl AllMade {
+    fn insert(&mut self, uid: ServiceUid, made: Made) {
+        self.remove(&uid);
+        if let Some(choice) = of_service(&made.chosen) {
+            *self.followers.entry(choice.clone()).or_default() += 1;
+        }
+        self.refused += usize::from(made.is_refused);
+        self.of.insert(uid, made);
+    }
+
+    fn remove(&mut self, uid: &ServiceUid) -> Option<Made> {
+        let made = self.of.remove(uid)?;
+        self.refused -= usize::from(made.is_refused);
+        if let Some(choice) = of_service(&made.chosen)
+            && let Some(count) = self.followers.get_mut(choice)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.followers.remove(choice);
+            }
+        }
+        Some(made)
+    }
+
+    /// Whether there is no room for a choice that nobody follows.
+    fn is_full(&self) -> bool {
+        let counted = self.followers.keys().filter(|choice| is_counted(choice));
+        counted.count() >= CHOICES
     }
 }
 
@@ -58,19 +98,17 @@ impl NodeChoices {
     /// # Errors
     /// [`TooMany`]: the choice is not followed; [`Self::freed`] tells when it may be.
     pub fn choose(&self, uid: &ServiceUid, chosen: &Chosen) -> Result<(), TooMany> {
-        let mut of = self.of.lock();
-        let is_as_before = match of.get(uid) {
+        let mut all = self.made.lock();
+        let is_as_before = match all.of.get(uid) {
             None => of_service(chosen).is_none(),
             Some(made) => !made.is_refused && made.chosen == *chosen,
         };
         if is_as_before {
             return Ok(());
         }
-        let others = of.iter().filter(|(other, _)| *other != uid);
-        let is_refused = counted(chosen).is_some_and(|choice| {
-            let others = distinct(others.map(|(_, made)| made));
-            others.len() >= CHOICES && !others.contains(choice)
-        });
+        let before = all.remove(uid);
+        let is_refused = counted(chosen)
+            .is_some_and(|choice| all.is_full() && !all.followers.contains_key(choice));
         let chosen = match is_refused {
             true => without_selector(chosen),
             false => chosen.clone(),
@@ -79,20 +117,17 @@ impl NodeChoices {
             self.need_labels();
         }
         let choice = of_service(&chosen);
-        let is_known = |choice| {
-            of.values()
-                .any(|made| of_service(&made.chosen) == Some(choice))
-        };
-        if choice.is_some_and(|choice| !is_known(choice)) {
+        let before = before.as_ref().and_then(|made| of_service(&made.chosen));
+        let is_new =
+            |choice: &NodeChoice| before != Some(choice) && !all.followers.contains_key(choice);
+        if choice.is_some_and(is_new) {
             self.new.notify_one();
         }
-        if choice.is_none() && !is_refused {
-            of.remove(uid);
-        } else {
+        if choice.is_some() || is_refused {
             let chosen = chosen.clone();
-            of.insert(uid.clone(), Made { chosen, is_refused });
+            all.insert(uid.clone(), Made { chosen, is_refused });
         }
-        self.tell_if_free(&of);
+        self.tell_if_free(&all);
         match is_refused {
             true => Err(TooMany { instead: chosen }),
             false => Ok(()),
@@ -101,19 +136,20 @@ impl NodeChoices {
 
     /// The choice that a Service makes itself, or that it follows instead.
     pub fn own(&self, uid: &ServiceUid) -> Option<Chosen> {
-        self.of.lock().get(uid).map(|made| made.chosen.clone())
+        self.made.lock().of.get(uid).map(|made| made.chosen.clone())
     }
 
     /// Whether the choice of a Service is one too many.
     pub fn is_refused(&self, uid: &ServiceUid) -> bool {
-        self.of.lock().get(uid).is_some_and(|made| made.is_refused)
+        let all = self.made.lock();
+        all.of.get(uid).is_some_and(|made| made.is_refused)
     }
 
     /// All choices, each once, and that of the configuration.
     pub(super) fn all(&self) -> BTreeSet<NodeChoice> {
-        let of = self.of.lock();
-        let all = of.values().filter_map(|made| of_service(&made.chosen));
-        all.cloned().chain([NodeChoice::default()]).collect()
+        let all = self.made.lock();
+        let followed = all.followers.keys().cloned();
+        followed.chain([NodeChoice::default()]).collect()
     }
 
     /// Completes when there is a new choice.
@@ -126,9 +162,8 @@ impl NodeChoices {
         self.free.notified().await;
     }
 
-    fn tell_if_free(&self, of: &HashMap<ServiceUid, Made>) {
-        let waits = of.values().any(|made| made.is_refused);
-        if waits && distinct(of.values()).len() < CHOICES {
+    fn tell_if_free(&self, all: &AllMade) {
+        if all.refused > 0 && !all.is_full() {
             self.free.notify_one();
         }
     }
@@ -145,16 +180,19 @@ impl NodeChoices {
     }
 
     pub fn forget(&self, uid: &ServiceUid) {
-        let mut of = self.of.lock();
-        if of.remove(uid).is_some() {
-            self.tell_if_free(&of);
+        let mut all = self.made.lock();
+        if all.remove(uid).is_some() {
+            self.tell_if_free(&all);
         }
     }
 
     pub fn retain(&self, alive: &HashSet<ServiceUid>) {
-        let mut of = self.of.lock();
-        of.retain(|uid, _| alive.contains(uid));
-        self.tell_if_free(&of);
+        let mut all = self.made.lock();
+        let gone = all.of.keys().filter(|uid| !alive.contains(uid));
+        for uid in gone.cloned().collect::<Vec<_>>() {
+            all.remove(&uid);
+        }
+        self.tell_if_free(&all);
     }
 }
 
@@ -170,12 +208,11 @@ fn of_service(chosen: &Chosen) -> Option<&NodeChoice> {
 
 /// The choice that counts among the [`CHOICES`].
 fn counted(chosen: &Chosen) -> Option<&NodeChoice> {
-    of_service(chosen).filter(|choice| !choice.selector.is_everything())
+    of_service(chosen).filter(|choice| is_counted(choice))
 }
 
-/// The choices that count, each once.
-fn distinct<'a>(all: impl Iterator<Item = &'a Made>) -> BTreeSet<&'a NodeChoice> {
-    all.filter_map(|made| counted(&made.chosen)).collect()
+fn is_counted(choice: &NodeChoice) -> bool {
+    !choice.selector.is_everything()
 }
 
 /// What is left of a choice whose selector nobody follows.
