@@ -192,13 +192,7 @@ mod tests {
     ) -> Result<HealthCheck, String> {
         let annotations = annotations.iter();
         let annotations = annotations.map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        let port = PortView {
-            name: "web".into(),
-            protocol: protocol.as_str().into(),
-            port: 80,
-            node_port: Some(30080),
-            app_protocol: None,
-        };
+        let port = PortView::for_test(protocol);
         let annotations = annotations.collect();
         HealthCheck::declared(&annotations, local, of_cluster, &port, protocol, 30080)
             .map_err(|problem| problem.describe("mycloud.com"))

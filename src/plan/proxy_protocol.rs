@@ -71,13 +71,7 @@ mod tests {
     ) -> Result<ProxyProtocol, String> {
         let values = values.iter();
         let values = values.map(|&(name, value)| (name.to_owned(), value.to_owned()));
-        let port = PortView {
-            name: "web".into(),
-            protocol: protocol.as_str().into(),
-            port: 80,
-            node_port: Some(30080),
-            app_protocol: None,
-        };
+        let port = PortView::for_test(protocol);
         ProxyProtocol::declared(&values.collect(), &port, protocol, has_tcp)
             .map_err(|problem| problem.describe("mycloud.com"))
     }

@@ -9,6 +9,8 @@ use super::class::Refused;
 use super::existing::Offer;
 use super::health_check::ClusterCheck;
 use super::ip_mode::IpModes;
+#[cfg(test)]
+use super::load_balancer::Protocol;
 use super::naming::{ClusterId, Owner, ServiceKey, ServiceUid};
 use super::node_addresses::IpFamilies;
 use super::record::{Ingress, Record};
@@ -83,6 +85,20 @@ pub struct PortView {
     pub node_port: Option<u16>,
     /// The protocol that clients speak, as its author names it.
     pub app_protocol: Option<String>,
+}
+
+#[cfg(test)]
+impl PortView {
+    /// The port 80 `web` of this protocol, with the node port 30080.
+    pub(super) fn for_test(protocol: Protocol) -> Self {
+        Self {
+            name: "web".into(),
+            protocol: protocol.as_str().into(),
+            port: 80,
+            node_port: Some(30080),
+            app_protocol: None,
+        }
+    }
 }
 
 impl ServiceView {
