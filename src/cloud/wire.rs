@@ -5,6 +5,7 @@ mod field;
 mod health_check;
 mod ingress;
 mod object;
+mod opaque;
 mod owner;
 mod page;
 mod request;

@@ -240,6 +240,9 @@ pub struct LoadBalancer {
     /// Whether it has back ends that `spec` lacks because they cannot be read, such as the
     /// name of a machine.
     pub has_other_back_ends: bool,
+    /// A listener of others that has a field which this program does not know. Looked for only on
+    /// a load balancer that others made: no other one has listeners that we did not ask for.
+    pub opaque_listener: Option<(Protocol, u16)>,
     /// Empty while it is being provisioned.
     pub addresses: Addresses,
     pub state: State,
@@ -259,6 +262,16 @@ impl LoadBalancer {
     /// ([`super::existing`]).
     pub fn existing_owner(&self) -> Option<&Owner> {
         self.owner.as_ref().filter(|owner| owner.is_on_existing())
+    }
+
+    /// Whether others made it: a Service may be attached to it, or is.
+    pub fn is_of_others(&self) -> bool {
+        self.is_nobodys() || self.existing_owner().is_some()
+    }
+
+    /// Whether an update takes nothing from others that is not known here.
+    pub fn is_whole(&self) -> bool {
+        self.is_understood && self.opaque_listener.is_none()
     }
 
     /// Whether it belongs to nobody, or to nobody any more, on a cloud that stores owners.
@@ -363,6 +376,7 @@ impl LoadBalancer {
             },
             is_understood: true,
             has_other_back_ends: false,
+            opaque_listener: None,
             addresses: Addresses::default(),
             state: State::Active,
         }

@@ -180,11 +180,14 @@ pub(super) fn request_with_nodes(
     found: &LoadBalancer,
     nodes: &NodeAddresses,
 ) -> Option<CreateRequest> {
-    let owner = found.existing_owner().unwrap_or(owner);
+    let attached = found.existing_owner();
+    let loses_nothing = match attached {
+        Some(_) => found.is_whole(),
+        None => found.is_understood,
+    };
+    let owner = attached.unwrap_or(owner);
     let spec = || found.spec_with_nodes(nodes);
-    found
-        .is_understood
-        .then(|| request_for(found, owner.clone(), spec()))
+    loses_nothing.then(|| request_for(found, owner.clone(), spec()))
 }
 
 /// The request that only takes out the Nodes that are gone. A cloud that cannot take one

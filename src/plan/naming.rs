@@ -203,6 +203,9 @@ impl Owner {
     /// deleted, neither for its Service nor by the sweep.
     #[must_use]
     pub fn on_existing(self) -> Self {
+        if self.is_on_existing() {
+            return self;
+        }
         Self {
             uid: ServiceUid::new(format!("{EXISTING}{}", self.uid)),
             ..self

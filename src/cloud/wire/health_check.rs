@@ -29,14 +29,19 @@ enum ProtocolBody {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TimingBody {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_missing")]
     interval_seconds: u32,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_missing")]
     timeout_seconds: u32,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_missing")]
     healthy_threshold: u32,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_missing")]
     unhealthy_threshold: u32,
+}
+
+/// A listener of others is sent as it was shown, and need not show all numbers.
+fn is_missing(number: &u32) -> bool {
+    *number == 0
 }
 
 impl HealthCheckBody {

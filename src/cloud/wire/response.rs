@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::field::{self, Field, Shown};
 use super::ingress;
 use super::object::Object;
+use super::opaque;
 use super::owner::OwnerBody;
 use super::spec::ReadSpec;
 use crate::cloud::address_policy::AddressPolicy;
@@ -207,16 +208,21 @@ impl LoadBalancerBody<'_> {
             is_understood,
             has_other_back_ends,
         } = self.into_spec(assumed.spec);
-        let read = LoadBalancer {
+        let listeners = self.listeners;
+        let mut read = LoadBalancer {
             id,
             name,
             owner,
             spec,
             is_understood,
             has_other_back_ends,
+            opaque_listener: None,
             addresses: shown.or(before).unwrap_or_default(),
             state,
         };
+        if read.is_of_others() {
+            read.opaque_listener = opaque::listener(listeners, read.existing_owner());
+        }
         footprint::check(&read)?;
         Ok(read)
     }

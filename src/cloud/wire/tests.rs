@@ -255,3 +255,49 @@ fn whose_owner_was_taken_off_is_nobodys() {
     }
     assert!(shown(json!({"formerOwner": "web"})).is_err());
 }
+
+/// A field that is not known costs others something only where an update would send their
+/// listeners.
+#[test]
+fn fields_of_listeners_are_looked_at_where_others_have_any() {
+    let policy = AddressPolicy::default();
+    let reading = Reading {
+        profile: Profile::Standard,
+        addresses: &policy,
+    };
+    let owner = |uid: &str| json!({"cluster": "c1", "uid": uid});
+    let cases = [
+        (json!({}), true, "nobody's"),
+        (json!({"formerOwner": owner("u1")}), true, "a retained one"),
+        (json!({"owner": owner("existing-u1")}), true, "attached"),
+        (json!({"owner": owner("u1")}), false, "ours"),
+    ];
+    for (mut body, expected, reason) in cases {
+        body["lbId"] = json!("lb-1");
+        body["name"] = json!("web");
+        body["listeners"] = json!([
+            {"port": 80, "nodePort": 30080}, {"port": 443, "nodePort": 30443, "tls": {}}]);
+        let text = body.to_string();
+        let read = serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
+        let id = LoadBalancerId::new("lb-1");
+        let found = read.found(reading, Which::Id(&id)).expect("one");
+        let opaque = expected.then_some((Protocol::Tcp, 443));
+        assert_eq!(found.opaque_listener, opaque, "{reason}");
+        assert!(found.is_understood, "{reason}");
+    }
+}
+
+/// What others have not set is not set for them.
+#[test]
+fn a_health_check_of_others_is_sent_as_it_was_shown() {
+    for check in [
+        json!({"protocol": "HTTP", "port": 1, "path": "/ready"}),
+        json!({"protocol": "TCP", "port": 1, "intervalSeconds": 7}),
+    ] {
+        let shown = json!({"name": "", "protocol": "TCP", "port": 80, "nodePort": 1,
+            "healthCheck": check});
+        let read: ListenerBody = serde_json::from_value(shown.clone()).expect("a listener");
+        let sent = serde_json::to_value(ListenerBody::from(&Listener::from(read)));
+        assert_eq!(sent.expect("JSON"), shown);
+    }
+}

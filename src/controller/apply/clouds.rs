@@ -4,6 +4,7 @@ use super::{Executor, Interruption};
 use crate::cloud::{CloudError, ErrorKind, Operation, Rejection, Verb, Which};
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::ReconcileError;
+use crate::plan::existing;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, LoadBalancerId};
 use crate::plan::{CreateRequest, Desired, Observed, Outcome, Urgency, Waiting};
@@ -15,6 +16,22 @@ pub(super) struct Requests<'a> {
     pub request: &'a CreateRequest,
     /// Sent in this order if the cloud rejects the request.
     pub fallbacks: &'a [CreateRequest],
+}
+
+/// The requests to a load balancer that others made, with what it is now.
+struct Renewed {
+    live: LoadBalancer,
+    request: CreateRequest,
+    fallbacks: Vec<CreateRequest>,
+}
+
+impl Renewed {
+    fn requests(&self) -> Requests<'_> {
+        Requests {
+            request: &self.request,
+            fallbacks: &self.fallbacks,
+        }
+    }
 }
 
 impl Executor<'_> {
@@ -58,10 +75,14 @@ impl Executor<'_> {
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let priority = self.priority(name, urgency);
-        // What others made is known from a query of this attempt, and the cloud compares owners.
-        if !requests.request.owner.is_on_existing() {
+        let renewed;
+        let (before, requests) = if requests.request.owner.is_on_existing() {
+            renewed = self.renewed(name, before, requests, priority).await?;
+            (&renewed.live, renewed.requests())
+        } else {
             self.ensure_shown(name, before, priority).await?;
-        }
+            (before, requests)
+        };
         let permit = self.leadership.permit()?;
         let client = &cloud.client;
         let updated = client.update(&permit, before, requests.request, priority);
@@ -84,6 +105,30 @@ impl Executor<'_> {
                 Err(error.into())
             }
         }
+    }
+
+    /// The requests to a load balancer that others made, made anew of what the cloud shows now:
+    /// an update sends what others put on it too, and would undo what they have changed since.
+    ///
+    /// # Errors
+    /// The query failed, or another plan is needed.
+    async fn renewed(
+        &self,
+        name: &CloudName,
+        before: &LoadBalancer,
+        requests: Requests<'_>,
+        priority: Priority,
+    ) -> Result<Renewed, ReconcileError> {
+        let live = self.query_by_id(name, &before.id, priority).await?;
+        let live = live.ok_or(ReconcileError::Changed)?;
+        let renewed = |request| existing::renewed(request, before, &live);
+        let request = renewed(requests.request).ok_or(ReconcileError::Changed)?;
+        let fallbacks = requests.fallbacks.iter().filter_map(renewed).collect();
+        Ok(Renewed {
+            live,
+            request,
+            fallbacks,
+        })
     }
 
     /// Sends the part of a rejected request that the cloud takes, so that at least the

@@ -33,11 +33,13 @@ fn what_ends_leaves_the_rest_as_it_was() {
         is_understood: false,
         ..attached()
     };
-    assert_eq!(
-        spec(unknown),
-        None,
-        "an update would take away what is not known here"
-    );
+    for unknown in [unknown, opaque(attached())] {
+        assert_eq!(
+            spec(unknown),
+            None,
+            "an update would take away what is not known here"
+        );
+    }
 }
 
 #[test]
@@ -111,6 +113,9 @@ fn an_invalid_service_keeps_all_but_its_back_ends() {
         request.spec,
         attached().spec_with_nodes(&observed.backends.addresses)
     );
+    let view = present(opaque(attached()));
+    observed.clouds.insert(CloudName::new(CLOUD), view);
+    assert!(plan_of(&invalid, &observed).actions.is_empty());
 }
 
 #[test]
