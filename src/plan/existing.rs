@@ -227,6 +227,27 @@ pub fn renewed(
     })
 }
 
+/// What of a spec of this load balancer is ours: all of it, or only back ends and listeners if
+/// others made it.
+pub(super) fn own_part(spec: &LoadBalancerSpec, of: &LoadBalancer) -> LoadBalancerSpec {
+    let Some(owner) = of.existing_owner() else {
+        return spec.clone();
+    };
+    LoadBalancerSpec {
+        nodes: spec.nodes.clone(),
+        listeners: own(spec, owner),
+        ..LoadBalancerSpec::default()
+    }
+}
+
+/// The spec of a load balancer with this in place of its [`own_part`].
+pub(super) fn with_own_part(of: &LoadBalancer, part: LoadBalancerSpec) -> LoadBalancerSpec {
+    match of.existing_owner() {
+        Some(owner) => beside_others(of, part, owner),
+        None => part,
+    }
+}
+
 /// The listeners that are not of this owner, as they are.
 fn others(spec: &LoadBalancerSpec, owner: &Owner) -> Vec<Listener> {
     listeners(spec, owner, false)

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::existing::renewed;
+use crate::plan::kept::{Kept, UnderWay, Unmet};
 use crate::plan::naming::{Owner, ServiceUid};
 
 /// The first update of a plan.
@@ -72,4 +73,68 @@ fn what_is_sent_is_made_of_what_is_there_then() {
     }
     // The answer to an earlier attempt was lost.
     assert!(renewed(&attach, &made(), &attached()).is_some());
+}
+
+/// The plan for an attached Service that gets another Node, after an update.
+fn follows(unmet: Unmet, found: LoadBalancer) -> CreateRequest {
+    let mut observed = observed(&asking(), present(found));
+    observed.unmet = unmet;
+    observed.backends = nodes(&["10.0.0.1", "10.0.0.2"]);
+    observed.resolve_unmet();
+    request(&plan_of(&asking(), &observed))
+}
+
+/// What a cloud keeps otherwise than requested counts as requested; what others have does not.
+#[test]
+fn what_others_change_during_an_update_is_not_undone_later() {
+    let cloud = CloudName::new(CLOUD);
+    let requested = attached().spec;
+    let mut edited = attached();
+    edited.spec.listeners[0].node_port = 31999;
+    edited.spec.bandwidth = "9G".into();
+    assert_eq!(Kept::of(&requested, &made().spec, &edited), None);
+    assert_eq!(Kept::before_update(&requested, &edited), None);
+
+    // The cloud keeps ours its own way, too.
+    let node_port = edited.spec.listeners[1].node_port;
+    edited.spec.listeners[1].node_port = node_port + 1;
+    let kept = Kept::of(&requested, &made().spec, &edited).expect("a difference");
+    assert_eq!(kept.fields(), ["listeners"]);
+    let read = kept.as_requested(&edited).spec.listeners;
+    assert_eq!((read[0].node_port, read[1].node_port), (31999, node_port));
+    let unmet = Unmet {
+        kept: [(cloud.clone(), kept)].into(),
+        ..Unmet::default()
+    };
+    let sent = follows(unmet, edited).spec.listeners;
+    assert_eq!(sent[0].node_port, 31999, "{sent:?}");
+
+    // A value of others that is not known hides nothing of ours.
+    let unknown = LoadBalancer {
+        is_understood: false,
+        ..edited_of_others()
+    };
+    assert_eq!(Kept::of(&requested, &made().spec, &unknown), None);
+}
+
+fn edited_of_others() -> LoadBalancer {
+    let mut found = attached();
+    found.spec.listeners.clear();
+    found
+}
+
+/// An update that is under way is not sent again because others have changed something.
+#[test]
+fn what_others_change_does_not_repeat_an_update() {
+    let mut works = attached();
+    works.state = State::Provisioning;
+    works.spec.listeners = vec![theirs()];
+    let under_way = UnderWay::of(&attached().spec, &made().spec, &works).expect("it works");
+    works.spec.listeners.push(more());
+    let mut observed = observed(&asking(), present(works));
+    let under_way = [(CloudName::new(CLOUD), under_way)];
+    observed.unmet.under_way = under_way.into();
+    let plan = plan_of(&asking(), &observed);
+    let updates = kinds(&plan).into_iter().filter(|kind| kind == "Update");
+    assert_eq!(updates.count(), 0, "{plan:#?}");
 }
