@@ -52,14 +52,14 @@ pub use capabilities::{Capabilities, Clouds};
 pub use desired::{
     Desired, Disposal, Invalid, NotOurs, Release, clouds_to_query, desired, disposal,
 };
-pub use mutations::is_edit;
+pub use mutations::{detach, is_edit};
 pub use observed::{CloudView, Observed};
 pub use untold::KnownClouds;
 pub use wanted::{LackingPort, Wanted};
 
 use backends::backends;
 use load_balancer::{LoadBalancer, State};
-use mutations::{attach, create, delete, detach, dispose, follow_nodes, is_new, update};
+use mutations::{attach, create, delete, dispose, follow_nodes, is_new, update};
 use naming::CloudName;
 
 /// Plans the actions that bring the clouds and the Service to the desired state.

@@ -16,7 +16,8 @@ use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::{EventReason, ServiceReference};
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
-use crate::plan::annotation::{DELETION_POLICY, LB_ID};
+use crate::plan::annotation::{DELETION_POLICY, EXISTING_LB, LB_ID};
+use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner};
 use crate::plan::orphan::{Claim, Fate, StatedPolicy, Suspicion, WhyKept, fate};
 use crate::plan::service::ServiceView;
@@ -52,6 +53,10 @@ pub fn claim(
         .flat_map(|(_, ids)| ids.split(','))
         .map(|id| LoadBalancerId::new(id.trim()));
     let mut finalizers = service.finalizers().iter();
+    let existing = view.as_ref().and_then(|view| {
+        let id = EXISTING_LB.optional(&view.annotations);
+        id.ok().flatten()
+    });
     Claim {
         // One that cannot be read may have load balancers.
         is_managed: !matches!(desired, Some(Desired::Unmanaged(_))),
@@ -59,6 +64,7 @@ pub fn claim(
         has_finalizer: finalizers.any(|name| MetadataKeys::is_finalizer_of_any_prefix(name)),
         named_by_others: named.collect(),
         policy: stated_policy(view.as_ref()),
+        existing,
         record: view.map(|view| view.record).unwrap_or_default(),
     }
 }
@@ -122,7 +128,7 @@ impl Context {
     /// is no such Service.
     fn fate(
         &self,
-        suspicion: &Suspicion,
+        (found, suspicion): (&LoadBalancer, &Suspicion),
         owner: &Owner,
         claim: Option<&Claim>,
         cloud: &CloudName,
@@ -131,7 +137,7 @@ impl Context {
             Some(claim) => claim.policy,
             None => self.memory.last_policies.get(&owner.uid),
         };
-        fate(suspicion, policy, cloud, &self.known_clouds().clouds)
+        fate(found, suspicion, policy, cloud, &self.known_clouds().clouds)
     }
 
     /// Reports that a load balancer without a Service was released.
@@ -145,6 +151,17 @@ impl Context {
         self.events.emit_for(reference(owner), reason, note);
         self.metrics.inventory.retained(cloud.as_str());
     }
+
+    /// Reports that nothing of a Service is on a load balancer of others any more.
+    fn report_detached(&self, cloud: &CloudName, id: &LoadBalancerId, owner: &Owner, why: &str) {
+        let service = format!("{}/{}", owner.namespace, owner.name);
+        tracing::warn!(%cloud, %id, service, uid = %owner.uid, "detached a Service from a load balancer that others made: {why}");
+        let note = format!(
+            "Detached from load balancer {id} on {cloud}, which others made: our listeners and our owner are off; {why}"
+        );
+        let reason = EventReason::OrphanedLoadBalancer;
+        self.events.emit_for(reference(owner), reason, note);
+    }
 }
 
 fn why_kept(why: WhyKept, cloud: &CloudName) -> String {
@@ -152,6 +169,10 @@ fn why_kept(why: WhyKept, cloud: &CloudName) -> String {
         WhyKept::CannotRelease => format!(
             "it is kept, because deletion-policy is \"retain\" and {cloud} has not told that it can take owners off; delete it there, or set deletion-policy to \"delete\" if the Service exists"
         ),
+        WhyKept::CannotDetach => format!(
+            "it is kept, because {cloud} has not told that it can attach and release; take our listeners and our owner off there"
+        ),
+        WhyKept::NotKnown => "it is kept, because the load balancer has something that is not known here and an update would take away; take our listeners and our owner off at the cloud".to_owned(),
         WhyKept::UnclearPolicy => "it is kept, because deletion-policy is neither \"delete\" nor \"retain\"; delete it at the cloud, or correct the annotation if the Service exists".to_owned(),
     }
 }

@@ -89,6 +89,14 @@ pub(super) fn declared(
     ))
 }
 
+/// What `existing-lb` names on a cloud, if the configuration offers it to the Service.
+pub fn named(service: &ServiceView, cloud: &CloudName) -> Option<LoadBalancerId> {
+    let id = EXISTING_LB.optional(&service.annotations).ok()??;
+    let cloud = cloud.clone();
+    let offer = Offer { cloud, id };
+    service.offers.contains(&offer).then_some(offer.id)
+}
+
 /// What a Service with `existing-lb` asks for and no update of it changes.
 pub(super) fn contradictions(service: &ServiceView) -> Vec<Problem> {
     let problem = |subject, value: &str| Problem {

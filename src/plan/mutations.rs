@@ -66,7 +66,7 @@ pub(super) fn attach(
 }
 
 /// The actions that take our listeners and then our owner off a load balancer that others made.
-pub(super) fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> Vec<Action> {
+pub fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> Vec<Action> {
     let (cloud, id) = (cloud.clone(), found.id.clone());
     let spec = existing::without_ours(found, owner).filter(|_| found.state != State::Deleting);
     let update = spec.map(|spec| Action::Update {

@@ -1,5 +1,6 @@
 //! Names and ids of clusters, Services, clouds and load balancers.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -215,6 +216,17 @@ impl Owner {
     /// Whether it is [`on_existing`](Self::on_existing).
     pub fn is_on_existing(&self) -> bool {
         self.uid.as_str().starts_with(EXISTING)
+    }
+
+    /// The owner of the Service itself, without what marks it on a load balancer of others.
+    pub fn of_service(&self) -> Cow<'_, Self> {
+        match self.uid.as_str().strip_prefix(EXISTING) {
+            None => Cow::Borrowed(self),
+            Some(uid) => Cow::Owned(Self {
+                uid: ServiceUid::new(uid),
+                ..self.clone()
+            }),
+        }
     }
 
     /// The beginning of the names of this owner's listeners on a load balancer that others

@@ -11,7 +11,7 @@ use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{
     ClusterId, LoadBalancerId, LoadBalancerName, Owner, ServiceUid, is_dns_label, is_plain,
 };
-use crate::plan::orphan::provable_owner;
+use crate::plan::orphan::service_owner;
 
 const FIELDS: [&str; 22] = [
     "lbId",
@@ -250,7 +250,7 @@ fn whose_owner_was_taken_off_is_nobodys() {
     for (fields, expected, reason) in cases {
         let found = shown(fields).expect("a load balancer");
         assert_eq!(found.belongs_to(&owner), expected, "{reason}");
-        let proven = provable_owner(&found, &owner.cluster);
+        let proven = service_owner(&found, &owner.cluster);
         assert!(proven.is_none() || expected, "{reason}: for the sweep");
     }
     assert!(shown(json!({"formerOwner": "web"})).is_err());

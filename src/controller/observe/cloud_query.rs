@@ -7,6 +7,7 @@ use crate::cloud::{CloudError, Which};
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::memory::left_calls::{LeftCalls, Tried};
 use crate::controller::memory::pending_creates::PendingCreates;
+use crate::plan::existing;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
@@ -73,13 +74,11 @@ pub fn cloud_queries<'a>(
             names.insert(name.clone());
         }
     }
-    let wanted = match desired {
-        Desired::Managed(wanted) => Some(wanted),
+    let existing = |name: &CloudName| match desired {
+        Desired::Managed(wanted) if wanted.clouds.contains(name) => wanted.existing().cloned(),
+        // Somebody may have removed the record that led to it.
+        Desired::Released(..) if view.finalizer => existing::named(view, name),
         _ => None,
-    };
-    let existing = |name: &CloudName| {
-        let wanted = wanted.filter(|wanted| wanted.clouds.contains(name))?;
-        wanted.existing().cloned()
     };
     let query = |name: CloudName| CloudQuery {
         existing: existing(&name),

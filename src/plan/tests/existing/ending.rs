@@ -1,7 +1,6 @@
 //! How an attachment ends, and what never ends one.
 
 use super::*;
-use crate::plan::orphan::{Claim, Shown, suspect};
 
 #[test]
 fn what_ends_leaves_the_rest_as_it_was() {
@@ -118,22 +117,23 @@ fn an_invalid_service_keeps_all_but_its_back_ends() {
     assert!(plan_of(&invalid, &observed).actions.is_empty());
 }
 
+/// Even under the name that would be derived from its owner.
 #[test]
-fn neither_name_nor_owner_makes_it_an_orphan() {
-    let owner = asking().owner(&cluster()).on_existing();
-    let cloud = CloudName::new(CLOUD);
-    // Even under the name that would be derived from this owner.
-    for name in [made().name, owner.load_balancer_name()] {
+fn neither_name_nor_owner_makes_it_ours() {
+    let owner = asking().owner(&cluster());
+    let on_existing = owner.clone().on_existing();
+    for name in [
+        made().name,
+        owner.load_balancer_name(),
+        on_existing.load_balancer_name(),
+    ] {
         let found = LoadBalancer {
             name,
-            owner: Some(owner.clone()),
+            owner: Some(on_existing.clone()),
             ..made()
         };
-        let list = [found.clone()];
-        let shown = Shown::new(&cloud, &list);
-        for claim in [None, Some(Claim::default())] {
-            assert_eq!(suspect(&found, &cluster(), claim.as_ref(), &shown), None);
-        }
-        assert!(!found.belongs_to(&asking().owner(&cluster())));
+        assert!(!found.belongs_to(&owner));
     }
+    assert_eq!(on_existing.clone().on_existing(), on_existing);
+    assert_eq!(*on_existing.of_service(), owner);
 }
