@@ -457,6 +457,58 @@ async fn a_record_that_is_lost_before_the_end_is_not_needed() -> Result<()> {
     ensure_never_deleted(&test)
 }
 
+/// A load balancer of its own that was retained keeps the name of the Service.
+#[tokio::test]
+async fn a_service_is_attached_to_what_it_has_retained() -> Result<()> {
+    let mut test = Environment::shared_with("existing-retained", able).await?;
+    let own = "lb-1";
+    test.extra_config = format!(
+        "driftInterval: 300ms\nexistingLoadBalancers:\n\
+         - {{cloud: cloud1, id: {own}, namespaces: [{}]}}",
+        test.namespace
+    );
+    let _replica = test.sole_replica().await?;
+    let new = test.service("web").provider("cloud1");
+    new.ours("deletion-policy", "retain").create().await?;
+    test.until_ready("web").await?;
+    let made = test.cloud1.inventory().pop().context("its own")?;
+    ensure!(made.id == own, "{made:?}");
+    test.annotate("web", &[("enable", None)]).await?;
+    eventually("it to be retained", SOON, async || {
+        let found = test.cloud1.inventory().pop().context("one")?;
+        Ok(found.former_owner.is_some().then_some(()))
+    })
+    .await?;
+    test.annotate(
+        "web",
+        &[("enable", Some("true")), ("existing-lb", Some(own))],
+    )
+    .await?;
+    // Whose listeners these are, nobody knows any more.
+    let message = test.until_reason("web", "InvalidConfiguration").await?;
+    ensure!(
+        message.contains("listener of others for TCP 80"),
+        "{message}"
+    );
+    test.edit("web", json!({"spec": {"ports": [{"port": 81}]}}))
+        .await?;
+    test.until_ready("web").await?;
+    let found = test.cloud1.inventory().pop().context("one")?;
+    ensure!(ports(&found) == [80, 81], "{found:?}");
+    ensure!(found.name == made.name);
+    ensure!(
+        found
+            .owner
+            .is_some_and(|owner| owner.uid.starts_with("existing-"))
+    );
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    let left = test.cloud1.inventory().pop().context("one")?;
+    ensure!(ports(&left) == [80] && left.owner.is_none(), "{left:?}");
+    ensure!(count(&test.cloud1, Verb::Delete) == 0);
+    Ok(())
+}
+
 /// A create that comes late, beside what the Service is attached to.
 #[tokio::test]
 async fn one_of_its_own_beside_it_is_a_duplicate() -> Result<()> {

@@ -174,7 +174,7 @@ impl CloudQuery<'_> {
             (Some(named), Some(id)) if named.id != *id => {
                 self.prefer_recorded(cloud, named, id, priority).await
             }
-            (Some(named), _) => Ok(self.found(cloud, named)),
+            (Some(named), _) => self.found(cloud, named, priority).await,
         }
     }
 
@@ -193,9 +193,22 @@ impl CloudQuery<'_> {
         }
     }
 
-    fn found(&self, cloud: &CloudHandle, named: LoadBalancer) -> QueryResult {
+    /// What a load balancer with our name is to the Service. One that is not ours takes nothing
+    /// from a Service that asks for one of others: none is created under the name. It may be the
+    /// very one, which was retained.
+    async fn found(
+        &self,
+        cloud: &CloudHandle,
+        named: LoadBalancer,
+        priority: Priority,
+    ) -> Result<QueryResult, CloudError> {
         cloud.inventory.record(named.clone());
-        self.classify(named).into()
+        match self.classify(named) {
+            CloudView::NameTaken if self.existing.is_some() => {
+                self.query_existing(cloud, priority).await
+            }
+            view => Ok(view.into()),
+        }
     }
 
     /// Of two load balancers with the name and the owner, the recorded one counts: its
@@ -213,7 +226,7 @@ impl CloudQuery<'_> {
             recorded => recorded?,
         };
         let Some(recorded) = recorded else {
-            return Ok(self.found(cloud, named));
+            return self.found(cloud, named, priority).await;
         };
         if self.is_attached(&recorded) {
             return Ok(CloudView::Present(Box::new(recorded)).into());
@@ -222,10 +235,10 @@ impl CloudQuery<'_> {
         if is_other_than_ours || recorded.name != named.name || recorded.state == State::Deleting {
             return Ok(QueryResult {
                 disowned: is_other_than_ours.then(|| id.clone()),
-                ..self.found(cloud, named)
+                ..self.found(cloud, named, priority).await?
             });
         }
-        Ok(self.found(cloud, recorded))
+        self.found(cloud, recorded, priority).await
     }
 
     /// Finds a load balancer that was renamed at the cloud by its recorded id.
@@ -271,7 +284,7 @@ impl CloudQuery<'_> {
     }
 
     fn classify(&self, found: LoadBalancer) -> CloudView {
-        if self.is_ours(&found) {
+        if self.is_ours(&found) || self.is_attached(&found) {
             CloudView::Present(Box::new(found))
         } else {
             CloudView::NameTaken

@@ -16,7 +16,7 @@ use crate::kubernetes::service_object::Service;
 use crate::plan::capabilities::Feature;
 use crate::plan::existing::Offer;
 use crate::plan::load_balancer::{LoadBalancer, Protocol, State};
-use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName};
+use crate::plan::naming::{CloudName, LoadBalancerId, LoadBalancerName, Owner};
 
 /// lb-9, to which the Service is attached, with a listener of others on TCP 443.
 fn attached() -> LoadBalancer {
@@ -130,6 +130,34 @@ async fn a_service_that_ends_finds_what_it_is_attached_to_by_its_annotation() {
     assert_eq!(calls, ["update lb-9", "release lb-9"]);
     let calls = calls_for(deleted, "lb-8", cloud()).await;
     assert_eq!(calls, [""; 0], "not offered, so not looked at");
+}
+
+/// It keeps the name, under which none can be created.
+#[tokio::test(start_paused = true)]
+async fn a_service_is_attached_to_the_load_balancer_that_it_has_retained() {
+    let plain = service(json!({}));
+    let mut retained = load_balancer(&plain, "lb-1");
+    retained.owner = retained.owner.map(Owner::former);
+    retained.spec.listeners[0].port = 443;
+    let asking = service(json!({"metadata": {"annotations": {"mycloud.com/existing-lb": "lb-1"}}}));
+    let cloud = |shown: &LoadBalancer| Scripted {
+        by_name: Some(shown.clone()),
+        by_id: Some(shown.clone()),
+        ..Scripted::default()
+    };
+    let calls = calls_for(asking.clone(), "lb-1", cloud(&retained)).await;
+    assert_eq!(calls, ["update lb-1"]);
+
+    let mut attached = attached();
+    attached.id = retained.id.clone();
+    attached.name = retained.name.clone();
+    let deleted = service(json!({"metadata": {
+        "deletionTimestamp": "2026-01-01T00:00:00Z",
+        "annotations": {"mycloud.com/lb-id": "lb-1", "mycloud.com/lb-cloud": "cloud1"}}}));
+    let calls = calls_for(deleted, "lb-1", cloud(&attached)).await;
+    assert_eq!(calls, ["update lb-1", "release lb-1"], "under its own name");
+    let calls = calls_for(plain, "lb-1", cloud(&retained)).await;
+    assert_eq!(calls, [""; 0], "whoever does not ask for it has no name");
 }
 
 /// Sweeps a cloud that shows what a Service was attached to; `now` is that Service.
