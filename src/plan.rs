@@ -112,9 +112,15 @@ fn plan_release(release: Release, disposal: &Disposal, observed: &Observed) -> P
 
 /// Whether the addresses in the Service's status may be ours. We publish them together
 /// with the id of the load balancer, so neither the finalizer, which anyone may have added,
-/// nor a cloud that is only announced proves anything.
+/// nor a cloud that is only announced proves anything. What others made is announced with its id:
+/// it counts if the status has an address of it.
 fn has_published(observed: &Observed) -> bool {
-    let has_id = observed.record.ids().next().is_some();
+    let is_unused = |cloud: &CloudName| {
+        let offered = observed.offered(cloud);
+        offered.is_some_and(|found| !observed.publishes_any_of(found))
+    };
+    let mut clouds = observed.record.clouds();
+    let has_id = clouds.any(|cloud| observed.record.get(cloud).is_some() && !is_unused(cloud));
     observed.finalizer && (has_id || observed.present().next().is_some())
 }
 

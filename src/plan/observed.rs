@@ -230,6 +230,12 @@ impl Observed {
             .all(|address| self.ingress.contains(address))
     }
 
+    /// Whether the Service's status has an address of this load balancer.
+    pub(super) fn publishes_any_of(&self, found: &LoadBalancer) -> bool {
+        let entries = record::ingress_of(&found.addresses);
+        entries.iter().any(|entry| self.ingress.contains(entry))
+    }
+
     /// The record and addresses to publish in the Service.
     ///
     /// The record keeps clouds whose state is unknown (unreachable, unanswered or not configured),

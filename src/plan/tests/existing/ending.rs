@@ -137,3 +137,24 @@ fn neither_name_nor_owner_makes_it_ours() {
     assert_eq!(on_existing.clone().on_existing(), on_existing);
     assert_eq!(*on_existing.of_service(), owner);
 }
+
+/// The id is in the record before the Service is attached, and after it has been let go of.
+#[test]
+fn the_status_is_cleared_of_the_addresses_of_what_it_was_attached_to() {
+    let ended = |address: Option<&str>| {
+        let address = address.map(|ip| Ingress::Ip(ip.parse().expect("an address")));
+        let mut service = asking();
+        service.annotations.remove(ENABLE.name());
+        service.record = Record::parse(Some("lb-9"), Some(CLOUD));
+        service.published = address.into_iter().collect();
+        let plan = planned(&service, offered(made()));
+        let last = plan.actions.into_iter().last();
+        let Some(Action::RemoveFinalizer { clear_status }) = last else {
+            panic!("{last:?}");
+        };
+        clear_status
+    };
+    assert!(ended(Some("192.0.2.9")), "let go of, and then a crash");
+    assert!(!ended(Some("192.0.2.77")), "only announced");
+    assert!(!ended(None), "only announced");
+}
