@@ -46,7 +46,7 @@ pub mod wanted;
 
 use std::collections::BTreeSet;
 
-pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
+pub use action::{Action, CreateRequest, Outcome, Plan, Released, Urgency, Waiting};
 pub use backends::Backends;
 pub use capabilities::{Capabilities, Clouds};
 pub use desired::{

@@ -134,6 +134,9 @@ async fn a_service_is_attached_edited_and_let_go() -> Result<()> {
     ensure!(addresses(&service) == [ip], "{:?}", addresses(&service));
     ensure!(count(&test.cloud1, Verb::Update) == 1);
 
+    let note = test.until_event("web", "AttachedLoadBalancer").await?;
+    ensure!(note.contains(ID) && note.contains("others made"), "{note}");
+
     test.edit(
         "web",
         json!({"spec": {"ports": [{"port": 81, "name": "http"}, {"port": 82, "name": "more"}]}}),
@@ -148,6 +151,9 @@ async fn a_service_is_attached_edited_and_let_go() -> Result<()> {
     ensure!(ports(&left) == [443], "{left:?}");
     ensure!(left.owner.is_none(), "{left:?}");
     ensure_theirs(&test, &made)?;
+    let note = test.until_event("web", "DetachedLoadBalancer").await?;
+    ensure!(note.contains(ID) && note.contains("others made"), "{note}");
+    ensure!(test.events("web", "RetainedLoadBalancer").await?.is_empty());
 
     // Neither the sweep nor the end of another Service touches it; another one may have it.
     let lists = count(&test.cloud1, Verb::List);

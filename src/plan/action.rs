@@ -67,6 +67,7 @@ pub enum Action {
     Release {
         cloud: CloudName,
         id: LoadBalancerId,
+        what: Released,
     },
     /// Remove our finalizer, record and condition from the Service.
     RemoveFinalizer {
@@ -128,15 +129,32 @@ impl fmt::Display for Action {
                     "confirm that load balancer {id} on {cloud} is gone"
                 )
             }
-            Self::Release { cloud, id } => {
+            Self::Release { cloud, id, what } => {
+                let what = match what {
+                    Released::Own => "which is retained",
+                    Released::OfOthers { .. } => "which others made",
+                };
                 write!(
                     formatter,
-                    "take the owner off load balancer {id} on {cloud}, which is retained"
+                    "take the owner off load balancer {id} on {cloud}, {what}"
                 )
             }
             Self::RemoveFinalizer { .. } => write!(formatter, "remove finalizer"),
         }
     }
+}
+
+/// What our owner is taken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Released {
+    /// A load balancer of ours, which is retained.
+    Own,
+    /// One that others made.
+    OfOthers {
+        /// Whether our listeners stay on it: it has something that is not known here, and an
+        /// update would take that away.
+        keeps_listeners: bool,
+    },
 }
 
 /// A complete create or update request.

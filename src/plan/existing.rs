@@ -256,6 +256,14 @@ pub(super) fn with_own_part(of: &LoadBalancer, part: LoadBalancerSpec) -> LoadBa
     }
 }
 
+/// Whether an update puts our listeners on a load balancer that others made, rather than takes
+/// them off, or the back ends if it cannot be without a listener.
+pub fn puts_ours(request: &CreateRequest) -> bool {
+    let CreateRequest { owner, spec, .. } = request;
+    let is_emptied = || spec.nodes.is_empty() && others(spec, owner).is_empty();
+    owner.is_on_existing() && !own(spec, owner).is_empty() && !is_emptied()
+}
+
 /// The listeners that are not of this owner, as they are.
 fn others(spec: &LoadBalancerSpec, owner: &Owner) -> Vec<Listener> {
     listeners(spec, owner, false)

@@ -1,6 +1,6 @@
 //! The actions on one load balancer, with the requests that they send.
 
-use super::action::{Action, CreateRequest, Urgency, Waiting};
+use super::action::{Action, CreateRequest, Released, Urgency, Waiting};
 use super::backends::backends;
 use super::desired::Disposal;
 use super::existing;
@@ -29,6 +29,7 @@ pub(super) fn dispose(
         Disposal::Retain { able } if able.contains(cloud) => Ok(vec![Action::Release {
             cloud: cloud.clone(),
             id: found.id.clone(),
+            what: Released::Own,
         }]),
         Disposal::Retain { .. } => Err(Waiting::CannotRetain(cloud.clone())),
         Disposal::Unclear(problem) => Err(Waiting::Invalid(vec![problem.clone()])),
@@ -76,7 +77,9 @@ pub fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> Vec<Act
         fallbacks: Vec::new(),
         urgency: Urgency::User,
     });
-    let release = Action::Release { cloud, id };
+    let keeps_listeners = found.state != State::Deleting && !found.is_whole();
+    let what = Released::OfOthers { keeps_listeners };
+    let release = Action::Release { cloud, id, what };
     update.into_iter().chain([release]).collect()
 }
 

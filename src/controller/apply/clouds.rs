@@ -7,7 +7,7 @@ use crate::controller::error::ReconcileError;
 use crate::plan::existing;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, LoadBalancerId};
-use crate::plan::{CreateRequest, Desired, Observed, Outcome, Urgency, Waiting};
+use crate::plan::{CreateRequest, Desired, Observed, Outcome, Released, Urgency, Waiting};
 use crate::priority::Priority;
 
 /// What an update sends.
@@ -201,18 +201,23 @@ impl Executor<'_> {
         &self,
         name: &CloudName,
         id: &LoadBalancerId,
+        what: Released,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
-        let plain = self.service.view.owner(&self.context.cluster);
+        let owner = self.service.view.owner(&self.context.cluster);
+        let owner = match what {
+            Released::Own => owner,
+            Released::OfOthers { .. } => owner.on_existing(),
+        };
         cloud.inventory.forget(id);
         let live = self.query_by_id(name, id, Priority::User).await?;
-        let mut owners = [plain.clone(), plain.on_existing()].into_iter();
-        let owner = live.and_then(|live| owners.find(|owner| live.belongs_to(owner)));
-        let owner = owner.ok_or(ReconcileError::Changed)?;
+        if !live.is_some_and(|live| live.belongs_to(&owner)) {
+            return Err(ReconcileError::Changed.into());
+        }
         let permit = self.leadership.permit()?;
         let released = cloud.release(name, &permit, (id, &owner), Priority::User);
         released.await?;
-        if !owner.is_on_existing() {
+        if what == Released::Own {
             self.context.metrics.inventory.retained(name.as_str());
         }
         Ok(Outcome::Done)

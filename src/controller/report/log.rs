@@ -7,7 +7,7 @@ use crate::controller::error::Unfinished;
 use crate::plan::naming::CloudName;
 use crate::plan::problem::{self, describe_problems};
 use crate::plan::record::Ingress;
-use crate::plan::{Action, Observed, Waiting};
+use crate::plan::{Action, Observed, Released, Waiting};
 use crate::telemetry::log_throttle::LogKey;
 
 /// Logs the result of an attempt. Errors are throttled; a wait is logged when it begins,
@@ -99,9 +99,14 @@ fn log_action(action: &Action, observed: &Observed) {
         Action::Delete { cloud, id } => {
             tracing::info!(%cloud, %id, "requested deletion of load balancer");
         }
-        Action::Release { cloud, id } => {
-            tracing::info!(%cloud, %id, "took the owner off the load balancer, which is retained");
-        }
+        Action::Release { cloud, id, what } => match what {
+            Released::Own => {
+                tracing::info!(%cloud, %id, "took the owner off the load balancer, which is retained");
+            }
+            Released::OfOthers { keeps_listeners } => {
+                tracing::info!(%cloud, %id, keeps_listeners, "took the owner off the load balancer, which others made");
+            }
+        },
         Action::ConfirmGone { cloud, id } => tracing::info!(%cloud, %id, "deleted load balancer"),
         Action::RemoveFinalizer { .. } => {
             tracing::info!("removed the finalizer from the Service");
