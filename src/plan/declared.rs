@@ -44,7 +44,7 @@ pub(super) fn template(service: &ServiceView, problems: &mut Problems) -> LoadBa
         source_ranges: problems.keep(source_ranges(service)),
         listeners: listeners.flat_map(|found| problems.keep(found)).collect(),
         client_affinity_seconds: service.client_affinity_seconds,
-        internal: Some(problems.keep(annotation::INTERNAL.value(annotations))),
+        internal: problems.keep(internal(service)),
         idle_timeout: Some(problems.keep(annotation::IDLE_TIMEOUT.value(annotations))),
         tags: Some(
             problems
@@ -54,6 +54,15 @@ pub(super) fn template(service: &ServiceView, problems: &mut Problems) -> LoadBa
         addresses: problems.keep(requested_address::declared(service)),
         address_families: service.ip_families.iter().collect(),
     }
+}
+
+/// Whether the load balancer is to be for private networks only; `None` if neither the Service nor
+/// its class mentions it: a new one is public then, and one that exists stays as it is.
+fn internal(service: &ServiceView) -> Result<Option<bool>, Problem> {
+    let annotations = &service.annotations;
+    let is_mentioned = annotations.contains_key(annotation::INTERNAL.name());
+    let value = annotation::INTERNAL.optional(annotations)?;
+    Ok(value.filter(|_| is_mentioned))
 }
 
 /// The source ranges in the field, or in the annotation where the field is empty.

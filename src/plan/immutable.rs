@@ -88,7 +88,8 @@ fn problems(wanted: &Wanted, cloud: &CloudName, found: &LoadBalancer) -> Vec<Pro
         value: Some(asked.to_string()),
         rule: format!(
             "load balancer {} on {cloud} {} internal, which cannot be changed; it stays as it is \
-             until the Service has the old value again, names another cloud or is created anew",
+             until the Service has the old value again or none, names another cloud or is created \
+             anew",
             found.id,
             if is_internal { "is" } else { "is not" },
         ),

@@ -116,7 +116,8 @@ pub struct LoadBalancerSpec {
     /// session affinity `ClientIP`); `None` without affinity.
     pub client_affinity_seconds: Option<u32>,
     /// Whether it is for private networks only. As all settings that not every cloud has:
-    /// `None` if the cloud decides, so that it is neither sent nor compared.
+    /// `None` if the cloud decides, so that it is neither sent nor compared; here also if nobody
+    /// asks for either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internal: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

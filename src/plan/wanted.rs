@@ -215,8 +215,8 @@ impl Wanted {
         lacks.is_some_and(|lacks| lacks.has(feature))
     }
 
-    /// Whether the load balancer on one of the clouds is for private networks only; `None` if
-    /// the cloud decides.
+    /// Whether the load balancer on one of the clouds is to be for private networks only; `None`
+    /// if nobody asks for either, or if the cloud decides.
     pub(super) fn internal(&self, cloud: &CloudName) -> Option<bool> {
         let declared = self.template.internal;
         declared.filter(|_| !self.lacks(cloud, Feature::Internal))
