@@ -258,9 +258,19 @@ impl Cloud for RestCloud {
             };
             let read = |body: &[u8]| {
                 let body = self.load_balancer(Verb::Create, body)?;
-                self.changed(Verb::Create, body, None, request)
+                let created = self.changed(Verb::Create, body, None, request)?;
+                Ok((created, body.shows_immutable(request)))
             };
-            self.api_client.call(span, api_request, read).await
+            let (created, is_shown) = self.api_client.call(span, api_request, read).await?;
+            if is_shown {
+                return Ok(created);
+            }
+            // The address of one that is not as requested must not be published.
+            let shown = self.query(Which::Id(&created.id), priority).await;
+            match shown {
+                Ok(Some(found)) => Ok(found),
+                Ok(None) | Err(_) => Ok(created.until_shown()),
+            }
         }
         .boxed()
     }

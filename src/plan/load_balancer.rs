@@ -247,6 +247,16 @@ pub struct LoadBalancer {
 }
 
 impl LoadBalancer {
+    /// The same while its cloud has not shown yet what it is like: nothing of it is published.
+    #[must_use]
+    pub fn until_shown(self) -> Self {
+        Self {
+            addresses: Addresses::default(),
+            state: State::Provisioning,
+            ..self
+        }
+    }
+
     /// Whether it provably belongs to this owner: by the owner that the cloud shows,
     /// or by the derived name if the cloud does not store owners.
     pub fn belongs_to(&self, owner: &Owner) -> bool {

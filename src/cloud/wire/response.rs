@@ -106,6 +106,12 @@ impl LoadBalancerBody<'_> {
         of_name(created, &request.name)
     }
 
+    /// Whether the response to a create shows what was requested and no update can mend, apart
+    /// from the addresses, of which none is assumed.
+    pub(in crate::cloud) fn shows_immutable(self, request: &CreateRequest) -> bool {
+        request.spec.internal.is_none() || self.internal.is_some()
+    }
+
     /// Whether the response to an update shows each field that the update changed. Back ends
     /// do not count: those that are lacking are requested again.
     pub(in crate::cloud) fn shows_changes(
