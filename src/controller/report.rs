@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use super::Context;
 use super::attempt::{ApplyResult, ObservedService};
-use super::error::ReconcileError;
+use super::error::{ReconcileError, Unfinished};
 use super::memory::cloud_backoff::Attempted;
+use super::memory::left_calls::OutdatedFailure;
 use super::memory::own_writes::{Part, changed};
 use super::memory::requeue::{AttemptInput, Requeue};
 use crate::election::Leadership;
@@ -80,6 +81,18 @@ pub async fn report(
     }
     remember(service, &result, context);
     requeue(service, result, &pending, context)
+}
+
+/// Reports and counts an update that failed when its Nodes were not the newest any more. The
+/// attempt goes on with the newest; the condition has the failure while that is not done.
+pub fn report_outdated(service: &ObservedService, failure: OutdatedFailure, context: &Context) {
+    let one = Unfinished::Failed(&failure.error);
+    if one.is_failure() {
+        log::log_failure(&failure.error, context);
+        context.metrics.reconcile.failed(one.reason());
+    }
+    let backoff = &context.memory.cloud_backoff;
+    backoff.count(&service.view.uid, service.spec_hash, failure);
 }
 
 /// Reports the repairs that the attempt has given up, each once.

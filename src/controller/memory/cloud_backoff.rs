@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::left_calls::OutdatedFailure;
 use super::per_service::PerService;
 use super::requeue::{LONGEST, Requeue, wait};
 use crate::cloud::Verb;
@@ -69,10 +70,44 @@ impl CloudBackoff {
         resting.collect()
     }
 
-    /// The last failures of the clouds without which an attempt goes on.
-    pub fn failures(&self, uid: &ServiceUid, observed: &Observed) -> Vec<Arc<ReconcileError>> {
+    /// Counts an update that failed when its Nodes were not the newest any more. That makes no
+    /// rest: the one for the newest has not been tried. But if Nodes change faster than a cloud
+    /// fails, no other failure is ever seen.
+    pub fn count(&self, uid: &ServiceUid, spec_hash: SpecHash, outdated: OutdatedFailure) {
+        let OutdatedFailure { error, tried } = outdated;
+        let Some((cloud, _)) = failure(&error).filter(|_| tried.spec_hash == spec_hash) else {
+            return;
+        };
+        let mut all = self.0.lock();
+        let new = || Failures {
+            spec_hash,
+            clouds: BTreeMap::new(),
+        };
+        let failures = all.entry(uid.clone()).or_insert_with(new);
+        if failures.spec_hash != spec_hash {
+            *failures = new();
+        }
+        let before = failures.clouds.get(&cloud);
+        let failure = Failure {
+            error: Arc::new(error),
+            count: before.map_or(1, |before| before.count.saturating_add(1)),
+            nodes: Some(tried.nodes),
+            not_before: Instant::now(),
+            rests: false,
+        };
+        failures.clouds.insert(cloud, failure);
+    }
+
+    /// The last failures of the clouds without which an attempt goes on, since the last edit.
+    pub fn failures(
+        &self,
+        uid: &ServiceUid,
+        spec_hash: SpecHash,
+        observed: &Observed,
+    ) -> Vec<Arc<ReconcileError>> {
         let all = self.0.lock();
-        let clouds = all.get(uid).into_iter().flat_map(|all| &all.clouds);
+        let failures = all.get(uid).filter(|all| all.spec_hash == spec_hash);
+        let clouds = failures.into_iter().flat_map(|all| &all.clouds);
         let left_out = clouds.filter(|(cloud, _)| observed.awaits(cloud));
         left_out.map(|(_, failure)| failure.error.clone()).collect()
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::cloud::{CloudError, Which};
 use crate::controller::cloud_handle::CloudHandle;
-use crate::controller::memory::left_calls::{LeftCalls, Tried};
+use crate::controller::memory::left_calls::{LeftCalls, OutdatedFailure, Taken, Tried};
 use crate::controller::memory::pending_creates::PendingCreates;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, LoadBalancerName, Owner};
@@ -42,12 +42,17 @@ pub struct QueryResult {
     pub view: CloudView,
     /// The load balancer that the record names, if it belongs to another owner.
     pub disowned: Option<LoadBalancerId>,
+    /// An update of before that failed meanwhile.
+    pub outdated: Option<OutdatedFailure>,
 }
 
 impl From<CloudView> for QueryResult {
     fn from(view: CloudView) -> Self {
-        let disowned = None;
-        Self { view, disowned }
+        Self {
+            view,
+            disowned: None,
+            outdated: None,
+        }
     }
 }
 
@@ -153,15 +158,25 @@ impl CloudQuery<'_> {
         if let Some(known) = self.known(true) {
             return Ok(known);
         }
-        if let Some(answer) = self.left_calls.take(&self.service.uid, &self.name, now) {
-            if let Some(result) = answer?.filter(|result| !self.is_outdated(&result.view)) {
-                return Ok(result);
-            }
-            // It changed something, or the answer is old, and the inventory may know more.
-            if let Some(known) = self.known(true) {
-                return Ok(known);
-            }
-        }
+        let taken = self.left_calls.take(&self.service.uid, &self.name, now);
+        let outdated = match taken {
+            None => return self.ask(priority).await,
+            Some(Taken::Outdated(failure)) => Some(failure),
+            Some(Taken::Answer(answer)) => match answer? {
+                Some(result) if !self.is_outdated(&result.view) => return Ok(result),
+                Some(result) => result.outdated,
+                None => None,
+            },
+        };
+        // It changed something, or the answer is old, and the inventory may know more.
+        let result = match self.known(true) {
+            Some(known) => known,
+            None => self.ask(priority).await?,
+        };
+        Ok(QueryResult { outdated, ..result })
+    }
+
+    async fn ask(&self, priority: Priority) -> Result<QueryResult, CloudError> {
         let Some(cloud) = self.cloud else {
             return Ok(CloudView::NotConfigured.into());
         };

@@ -3,7 +3,7 @@
 use super::condition::hint;
 use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService};
-use crate::controller::error::Unfinished;
+use crate::controller::error::{ReconcileError, Unfinished};
 use crate::plan::naming::CloudName;
 use crate::plan::problem::{self, describe_problems};
 use crate::plan::record::Ingress;
@@ -38,8 +38,14 @@ pub fn log_result(
             }
         }
     }
-    let errors = result.errors.iter().filter(|error| !error.is_superseded());
-    for error in errors.filter(|error| context.log_throttle.should_log(error.log_key())) {
+    for error in result.errors.iter().filter(|error| !error.is_superseded()) {
+        log_failure(error, context);
+    }
+}
+
+/// Logs an error of an attempt.
+pub fn log_failure(error: &ReconcileError, context: &Context) {
+    if context.log_throttle.should_log(error.log_key()) {
         let reason = Unfinished::Failed(error).reason().as_str();
         let hint = hint(error);
         tracing::warn!(reason, %error, "failed to sync the load balancer; the attempt will be retried{hint}");
