@@ -86,7 +86,7 @@ impl Context {
     /// Remembers what a deleted Service, given in its last state, said about the end of its
     /// load balancers.
     pub fn remember_policy(&self, deleted: &Service) {
-        if let Some(last) = self.stated(deleted) {
+        if let Some(last) = self.last_words(deleted) {
             self.memory.last_policies.record(last);
         }
     }
@@ -95,8 +95,13 @@ impl Context {
     /// was away, and no event shows their end.
     pub fn begin_list(&self) {
         let services = self.watched.services.state();
-        let stated = services.iter().filter_map(|service| self.stated(service));
-        self.memory.last_policies.begin_list(stated.collect());
+        let alive = services.iter().filter_map(|service| uid(service));
+        let words = services
+            .iter()
+            .filter_map(|service| self.last_words(service));
+        let before = words.filter(|last| last.policy != StatedPolicy::Delete);
+        let last_policies = &self.memory.last_policies;
+        last_policies.begin_list(&alive.collect(), before.collect());
     }
 
     /// Remembers what the Services said that the new list lacks.
@@ -106,15 +111,17 @@ impl Context {
         self.memory.last_policies.end_list(&alive.collect());
     }
 
-    /// What a Service says about the end of its load balancers; `None` for most.
-    fn stated(&self, service: &Service) -> Option<Last> {
+    /// What a Service says about the end of its load balancers.
+    fn last_words(&self, service: &Service) -> Option<Last> {
         let name = self.metadata_keys.annotation(DELETION_POLICY.name());
-        service.annotation(&name)?;
-        let view = view(service, &self.metadata_keys);
+        let policy = match service.annotation(&name) {
+            None => StatedPolicy::Delete,
+            Some(_) => stated_policy(view(service, &self.metadata_keys).as_ref()),
+        };
         Some(Last {
             uid: uid(service)?,
             namespace: service.namespace()?,
-            policy: stated_policy(view.as_ref()),
+            policy,
         })
     }
 
