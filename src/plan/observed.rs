@@ -292,7 +292,7 @@ impl Observed {
         let mut modes = IpModes::default();
         let is_published = |cloud: &CloudName| wanted.contains(cloud) && !withheld.contains(cloud);
         for (_, found) in self.present().filter(|(cloud, _)| is_published(cloud)) {
-            for entry in record::ingress_of(&found.addresses) {
+            for entry in self.as_published(record::ingress_of(&found.addresses)) {
                 if !ingress.contains(&entry) {
                     ingress.push(entry);
                 }
@@ -307,6 +307,16 @@ impl Observed {
             ingress,
             modes,
         }
+    }
+
+    /// The addresses of one load balancer in the order in which they are published already, if all
+    /// of them are: a cloud that shuffles its answers must cause no writes.
+    fn as_published(&self, mut addresses: Vec<Ingress>) -> Vec<Ingress> {
+        let place = |address: &Ingress| self.ingress.iter().position(|other| other == address);
+        if addresses.iter().all(|address| place(address).is_some()) {
+            addresses.sort_by_key(place);
+        }
+        addresses
     }
 
     /// Whether the Service already has this publication.
