@@ -251,7 +251,7 @@ impl Inventory {
         let mut entry = self.take(number).ok_or_else(|| Refusal::not_found(id))?;
         let inner = Arc::make_mut(&mut entry);
         if let Some(settings) = inner.postponed.take() {
-            inner.load_balancer.settings = settings;
+            inner.load_balancer.set(settings);
         }
         self.put(number, entry);
         Ok(())

@@ -181,7 +181,7 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
         return changed(Effect::Updated, entry, profile);
     }
     engine.inventory().change(&id, |load_balancer| {
-        load_balancer.settings = settings;
+        load_balancer.set(settings);
         // What could not be served gets another chance.
         if load_balancer.state == State::Error {
             load_balancer.state = State::Active;

@@ -14,6 +14,7 @@ mod families;
 mod faults;
 mod release;
 mod state;
+mod tags;
 mod traffic;
 
 use std::sync::OnceLock;
