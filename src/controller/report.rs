@@ -99,7 +99,7 @@ pub fn report_outdated(service: &ObservedService, failure: OutdatedFailure, cont
 fn report_given_up(service: &ObservedService, result: &ApplyResult, context: &Context) {
     for (cloud, difference) in &result.observed.unmet.given_up {
         let repairs = &context.memory.repairs;
-        if repairs.is_first_look(&service.view.uid, cloud) {
+        if repairs.is_first_look(&service.view.uid, service.spec_hash, cloud) {
             events::emit_given_up(service, cloud, difference, &result.observed, context);
             metrics::count_given_up(cloud, context);
         }
@@ -263,7 +263,7 @@ fn requeue(
         spec_hash: service.spec_hash,
         nodes: service.nodes_version(),
         follows_nodes: result.observed.present().any(|(_, found)| is_kept(found))
-            || backoff.follows_nodes(uid),
+            || backoff.follows_nodes(uid, service.spec_hash),
     };
     context.memory.requeue.schedule(uid, input, requeues)
 }

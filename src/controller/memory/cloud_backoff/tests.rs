@@ -181,10 +181,10 @@ async fn an_edit_ends_every_rest_and_other_nodes_only_that_of_an_update() {
     };
     assert_eq!(resting(1, NODES), BTreeSet::from([cloud(1), cloud(2)]));
     assert_eq!(resting(1, NODES + 1), BTreeSet::from([cloud(2)]));
+    assert!(test.backoff.follows_nodes(&test.uid, SPEC));
     assert_eq!(resting(2, NODES), BTreeSet::new());
-    assert!(test.backoff.follows_nodes(&test.uid));
     test.record(ABSENT, vec![down(1), down(2)]);
-    assert!(!test.backoff.follows_nodes(&test.uid));
+    assert!(!test.backoff.follows_nodes(&test.uid, SPEC));
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,7 +197,11 @@ async fn other_nodes_end_the_rest_of_an_update_that_was_left_behind() {
         assert_eq!(test.resting(), BTreeSet::from([cloud(1)]));
         let resting = test.backoff.resting(&test.uid, SPEC, NODES + 1);
         assert_eq!(resting.is_empty(), expected, "{verb:?}");
-        assert_eq!(test.backoff.follows_nodes(&test.uid), expected, "{verb:?}");
+        assert_eq!(
+            test.backoff.follows_nodes(&test.uid, SPEC),
+            expected,
+            "{verb:?}"
+        );
     }
 }
 
@@ -240,7 +244,7 @@ async fn an_update_that_failed_for_other_nodes_counts_and_makes_no_rest() {
         let observed = observed(ONE_RESTS);
         let told = test.backoff.failures(&test.uid, SPEC, &observed);
         assert_eq!(told.len(), 1, "it is explained");
-        assert!(test.backoff.follows_nodes(&test.uid));
+        assert!(test.backoff.follows_nodes(&test.uid, SPEC));
     }
     let failed = failed_to(Verb::Update, 1, down);
     let (wait, _) = test.record(ABSENT, vec![failed]);
