@@ -11,7 +11,6 @@ use super::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use super::naming::CloudName;
 use super::observed::{CloudView, Observed};
 use super::problem::{Problem, ProblemKind, Subject};
-use super::record;
 use super::wanted::Wanted;
 
 impl Desired {
@@ -47,17 +46,13 @@ impl Desired {
 
 impl Wanted {
     /// The clouds whose addresses are not published: the load balancer there is not what the
-    /// Service asks for, and the Service does not have its address already.
+    /// Service asks for, and the Service does not have all of its addresses already.
     pub(super) fn withheld_clouds(&self, observed: &Observed) -> BTreeSet<CloudName> {
-        let is_published = |found: &LoadBalancer| {
-            let entries = record::ingress_of(&found.addresses);
-            let mut entries = entries.into_iter();
-            entries.any(|entry| observed.ingress.contains(&entry))
-        };
         let is_withheld = |cloud: &CloudName| {
             found_on(cloud, observed).is_some_and(|found| {
                 let is_other = lacking_address(self.addresses(), found).is_some();
-                (self.is_refused(cloud) || is_other) && !is_published(found)
+                let is_published = observed.publishes_address_of(cloud);
+                (self.is_refused(cloud) || is_other) && !is_published
             })
         };
         let clouds = self.clouds.iter();

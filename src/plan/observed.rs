@@ -219,15 +219,16 @@ impl Observed {
         wanted.iter().find(shows_it)
     }
 
-    /// Whether the Service's status has the addresses of its load balancer on a cloud.
+    /// Whether the Service's status has all addresses of its load balancer on a cloud, which has
+    /// some.
     pub fn publishes_address_of(&self, cloud: &CloudName) -> bool {
-        let Some(found) = self.load_balancer(cloud) else {
-            return false;
-        };
-        let addresses = record::ingress_of(&found.addresses);
-        addresses
-            .iter()
-            .all(|address| self.ingress.contains(address))
+        let found = self.load_balancer(cloud);
+        let addresses = found.map(|found| record::ingress_of(&found.addresses));
+        let addresses = addresses.filter(|addresses| !addresses.is_empty());
+        addresses.is_some_and(|addresses| {
+            let mut addresses = addresses.iter();
+            addresses.all(|address| self.ingress.contains(address))
+        })
     }
 
     /// The record and addresses to publish in the Service.

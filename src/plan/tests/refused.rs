@@ -1,6 +1,6 @@
 //! Load balancers that cannot become what their Service asks for.
 
-use super::asked::asking;
+use super::asked::{able, asking};
 use super::*;
 use crate::plan::problem::describe_problems;
 
@@ -114,4 +114,28 @@ fn nothing_is_published_of_one_that_is_withheld_and_no_address_goes_meanwhile() 
         2,
         "what exists is recorded"
     );
+}
+
+#[test]
+fn a_published_address_brings_no_other_one_of_what_is_refused() {
+    let same = nodes(&["10.0.0.1"]);
+    let mut service = asking("cloud1", &[("address", "192.0.2.9")]);
+    service.published = vec![Ingress::Ip("192.0.2.1".parse().expect("address"))];
+    let Desired::Managed(wanted) = desired(&service, &cluster(), &able()) else {
+        panic!("it is valid");
+    };
+    let mut observed = Observed::of_service(&service, same.clone());
+    let cloud = CloudName::new("cloud1");
+    let cases: [(&[&str], bool, &str); 4] = [
+        (&["192.0.2.9"], false, "as requested"),
+        (&["192.0.2.1"], false, "it is there already"),
+        (&["192.0.2.5"], true, "it is not"),
+        (&["192.0.2.1", "192.0.2.5"], true, "one of them is not"),
+    ];
+    for (ips, expected, why) in cases {
+        let view = public(State::Active, ips, &same);
+        observed.clouds.insert(cloud.clone(), view);
+        let withheld = wanted.withheld_clouds(&observed);
+        assert_eq!(withheld.contains(&cloud), expected, "{why}");
+    }
 }
