@@ -158,7 +158,7 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         }
     }
     for cloud in &wanted.clouds {
-        if wanted.hold(cloud).is_some() {
+        if wanted.is_held(cloud) {
             let found = observed.load_balancer(cloud);
             let follows = |found| follow_nodes(&wanted.owner, cloud, found, observed);
             mutations.extend(found.and_then(follows));

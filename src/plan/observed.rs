@@ -56,13 +56,16 @@ pub enum CloudView {
 impl CloudView {
     /// Why nothing is known of what this cloud has; `None` if it has shown it.
     pub(super) fn unknown(&self, cloud: &CloudName) -> Option<Waiting> {
-        let waiting = match self {
-            Self::Absent | Self::Present(_) | Self::NameTaken | Self::Offered(_) => return None,
-            Self::NotConfigured => Waiting::CloudNotConfigured,
-            Self::Unreachable => Waiting::CloudUnreachable,
-            Self::Unanswered => Waiting::Unanswered,
-        };
-        Some(waiting(cloud.clone()))
+        self.wait().map(|wait| wait(cloud.clone()))
+    }
+
+    fn wait(&self) -> Option<fn(CloudName) -> Waiting> {
+        match self {
+            Self::Absent | Self::Present(_) | Self::NameTaken | Self::Offered(_) => None,
+            Self::NotConfigured => Some(Waiting::CloudNotConfigured),
+            Self::Unreachable => Some(Waiting::CloudUnreachable),
+            Self::Unanswered => Some(Waiting::Unanswered),
+        }
     }
 }
 
@@ -78,6 +81,12 @@ impl Observed {
             backends,
             unmet: Unmet::default(),
         }
+    }
+
+    /// Whether a cloud has shown what it has.
+    pub(super) fn knows(&self, cloud: &CloudName) -> bool {
+        let view = self.clouds.get(cloud);
+        view.is_some_and(|view| view.wait().is_none())
     }
 
     /// The load balancers that exist and are ours.
@@ -248,15 +257,7 @@ impl Observed {
         wanted: &BTreeSet<CloudName>,
         withheld: &BTreeSet<CloudName>,
     ) -> Publication {
-        let is_unknown = |cloud: &CloudName| {
-            let view = self.clouds.get(cloud);
-            matches!(
-                view,
-                None | Some(
-                    CloudView::Unreachable | CloudView::Unanswered | CloudView::NotConfigured
-                )
-            )
-        };
+        let is_unknown = |cloud: &CloudName| !self.knows(cloud);
         // A create there may still be on its way.
         let is_announced = |cloud: &CloudName| {
             wanted.contains(cloud) && matches!(self.clouds.get(cloud), Some(CloudView::Absent))

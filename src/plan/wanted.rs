@@ -251,6 +251,11 @@ impl Wanted {
         Some(Waiting::Refused(cloud.clone(), problems.clone()))
     }
 
+    /// Whether only back ends change on a cloud.
+    pub(super) fn is_held(&self, cloud: &CloudName) -> bool {
+        self.is_untold(cloud) || self.is_refused(cloud)
+    }
+
     /// Whether a cloud has not told yet whether it can have it.
     pub fn is_untold(&self, cloud: &CloudName) -> bool {
         self.untold.contains_key(cloud)
