@@ -8,6 +8,7 @@
 mod admin;
 mod api;
 mod attach;
+mod callers;
 mod capabilities;
 mod document;
 mod families;
@@ -15,6 +16,7 @@ mod faults;
 mod release;
 mod state;
 mod tags;
+mod time;
 mod traffic;
 
 use std::sync::OnceLock;
