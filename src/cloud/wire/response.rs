@@ -1,5 +1,8 @@
 //! The load balancer in a response.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::field::{self, Field, Shown};
@@ -11,6 +14,7 @@ use crate::cloud::address_policy::AddressPolicy;
 use crate::cloud::body::excerpt;
 use crate::cloud::{Profile, Which, footprint};
 use crate::plan::CreateRequest;
+use crate::plan::capabilities::Feature;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use crate::plan::naming::{LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::node_addresses::NodeAddresses;
@@ -70,10 +74,13 @@ pub(in crate::cloud) struct LoadBalancerBody<'a> {
 }
 
 /// How the responses of a cloud are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::cloud) struct Reading<'r> {
     pub(in crate::cloud) profile: Profile,
     pub(in crate::cloud) addresses: &'r AddressPolicy,
+    /// What the cloud has told that it can do. A field of the same name may mean something else
+    /// to a cloud that lacks its feature: a value that is not known says nothing there.
+    pub(in crate::cloud) features: Arc<BTreeSet<Feature>>,
 }
 
 /// What counts for the fields that a response lacks.
@@ -93,7 +100,7 @@ impl LoadBalancerBody<'_> {
     /// of an earlier create with the same name.
     pub(in crate::cloud) fn created(
         self,
-        reading: Reading<'_>,
+        reading: &Reading<'_>,
         request: &CreateRequest,
     ) -> Result<LoadBalancer, String> {
         let mut assumed = Assumed::default();
@@ -116,13 +123,13 @@ impl LoadBalancerBody<'_> {
     /// do not count: those that are lacking are requested again.
     pub(in crate::cloud) fn shows_changes(
         self,
-        reading: Reading<'_>,
+        reading: &Reading<'_>,
         before: &LoadBalancer,
         request: &CreateRequest,
     ) -> bool {
         let shown = |assumed: &LoadBalancerSpec| {
             let body = self.of_profile(reading.profile);
-            let mut spec = body.into_spec(Some(assumed)).spec;
+            let mut spec = body.into_spec(Some(assumed), &reading.features).spec;
             spec.nodes = NodeAddresses::default();
             spec
         };
@@ -133,7 +140,7 @@ impl LoadBalancerBody<'_> {
     /// response lacks is what was requested or what was known.
     pub(in crate::cloud) fn updated(
         self,
-        reading: Reading<'_>,
+        reading: &Reading<'_>,
         before: &LoadBalancer,
         request: &CreateRequest,
     ) -> Result<LoadBalancer, String> {
@@ -159,7 +166,7 @@ impl LoadBalancerBody<'_> {
     /// Reads the response to a query.
     pub(in crate::cloud) fn found(
         self,
-        reading: Reading<'_>,
+        reading: &Reading<'_>,
         which: Which<'_>,
     ) -> Result<LoadBalancer, String> {
         let mut assumed = Assumed::default();
@@ -182,20 +189,15 @@ impl LoadBalancerBody<'_> {
     }
 
     /// Reads an item of a list, which is complete.
-    pub(in crate::cloud) fn listed(self, reading: Reading<'_>) -> Result<LoadBalancer, String> {
+    pub(in crate::cloud) fn listed(self, reading: &Reading<'_>) -> Result<LoadBalancer, String> {
         self.read(reading, Assumed::default())
     }
 
-    fn read(self, reading: Reading<'_>, assumed: Assumed<'_>) -> Result<LoadBalancer, String> {
-        self.of_profile(reading.profile)
-            .read_all(reading.addresses, assumed)
+    fn read(self, reading: &Reading<'_>, assumed: Assumed<'_>) -> Result<LoadBalancer, String> {
+        self.of_profile(reading.profile).read_all(reading, assumed)
     }
 
-    fn read_all(
-        self,
-        policy: &AddressPolicy,
-        assumed: Assumed<'_>,
-    ) -> Result<LoadBalancer, String> {
+    fn read_all(self, reading: &Reading<'_>, assumed: Assumed<'_>) -> Result<LoadBalancer, String> {
         let id = identifier("lbId", self.lb_id, assumed.id, LoadBalancerId::parse)?;
         let name = identifier("name", self.name, assumed.name, LoadBalancerName::parse)?;
         let owner = match owner(self.owner)? {
@@ -205,14 +207,14 @@ impl LoadBalancerBody<'_> {
                 None => assumed.owner.cloned(),
             },
         };
-        let shown = self.addresses(policy);
+        let shown = self.addresses(reading.addresses);
         let state = self.state(assumed.before.filter(|_| shown.is_none()));
         let before = assumed.before.map(|before| before.addresses.clone());
         let ReadSpec {
             spec,
             is_understood,
             has_other_back_ends,
-        } = self.into_spec(assumed.spec);
+        } = self.into_spec(assumed.spec, &reading.features);
         let read = LoadBalancer {
             id,
             name,

@@ -7,6 +7,7 @@ use super::object::Object;
 use super::response::LoadBalancerBody;
 use super::{ListenerBody, SessionAffinityBody};
 use crate::plan::canonical;
+use crate::plan::capabilities::Feature;
 use crate::plan::health_check::HealthCheck;
 use crate::plan::load_balancer::{Algorithm, IdleTimeout, Listener, LoadBalancerSpec, Protocol};
 use crate::plan::node_addresses::IpFamily;
@@ -15,15 +16,20 @@ use crate::plan::tags::Tags;
 /// The spec in a response.
 pub(super) struct ReadSpec {
     pub(super) spec: LoadBalancerSpec,
-    /// Whether every field of it is known.
+    /// Whether every field of it is known that the cloud has.
     pub(super) is_understood: bool,
     /// Whether it lacks back ends because they cannot be read.
     pub(super) has_other_back_ends: bool,
 }
 
 impl LoadBalancerBody<'_> {
-    /// Reads the spec. `requested` has the fields that the response lacks.
-    pub(super) fn into_spec(self, requested: Option<&LoadBalancerSpec>) -> ReadSpec {
+    /// Reads the spec. `requested` has the fields that the response lacks, `features` what the
+    /// cloud can do.
+    pub(super) fn into_spec(
+        self,
+        requested: Option<&LoadBalancerSpec>,
+        features: &BTreeSet<Feature>,
+    ) -> ReadSpec {
         let listeners = self.listeners(requested);
         let nodes = Shown::<BackEnds>::from(self.nodes);
         let algorithm = Shown::<Algorithm>::from(self.algorithm);
@@ -39,17 +45,21 @@ impl LoadBalancerBody<'_> {
         let bandwidth = bandwidth.map(canonical::bandwidth);
         let has_names = matches!(&nodes, Shown::Value(nodes) if nodes.has_others);
         let has_other_back_ends = has_names || nodes.is_unknown();
+        let of_features = [
+            (Feature::Affinity, affinity.is_unknown()),
+            (Feature::SourceRanges, ranges.is_unknown()),
+            (Feature::Internal, internal.is_unknown()),
+            (Feature::IdleTimeout, idle_timeout.is_unknown()),
+            (Feature::Tags, tags.is_unknown()),
+            (Feature::DualStack, families.is_unknown()),
+        ];
+        let mut of_features = of_features.into_iter();
         let is_understood = !(has_other_back_ends
             || listeners.is_unknown()
             || algorithm.is_unknown()
-            || affinity.is_unknown()
-            || ranges.is_unknown()
-            || internal.is_unknown()
-            || idle_timeout.is_unknown()
-            || tags.is_unknown()
-            || families.is_unknown()
             || spec.is_unknown()
-            || bandwidth.is_unknown());
+            || bandwidth.is_unknown()
+            || of_features.any(|(feature, is_unknown)| is_unknown && features.contains(&feature)));
         let nodes = nodes.map(|nodes| nodes.addresses.into());
         let assumed = requested.cloned().unwrap_or_default();
         let spec = LoadBalancerSpec {

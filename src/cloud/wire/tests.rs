@@ -1,5 +1,7 @@
 //! Whatever a cloud answers, what is read from it keeps the rules.
 
+use std::sync::Arc;
+
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -164,7 +166,7 @@ proptest! {
         let text = body.to_string();
         let policy = AddressPolicy::default();
         let profile = if is_basic { Profile::Basic } else { Profile::Standard };
-        let reading = Reading { profile, addresses: &policy };
+        let reading = Reading { profile, addresses: &policy, features: Arc::default() };
         let read = || serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
         let (id, name) = (LoadBalancerId::new("lb-1"), LoadBalancerName::new("web"));
         let before = LoadBalancer::plain("lb-1", name.clone(), None);
@@ -179,11 +181,11 @@ proptest! {
             spec: before.spec.clone(),
         };
         let results = [
-            read().listed(reading),
-            read().found(reading, Which::Id(&id)),
-            read().found(reading, Which::Name(&name)),
-            read().created(reading, &request),
-            read().updated(reading, &before, &request),
+            read().listed(&reading),
+            read().found(&reading, Which::Id(&id)),
+            read().found(&reading, Which::Name(&name)),
+            read().created(&reading, &request),
+            read().updated(&reading, &before, &request),
         ];
         for result in results {
             match result {
@@ -221,6 +223,7 @@ fn whose_owner_was_taken_off_is_nobodys() {
     let reading = Reading {
         profile: Profile::Standard,
         addresses: &AddressPolicy::default(),
+        features: Arc::default(),
     };
     let shown = |fields: Value| {
         let mut body = json!({"lbId": "lb-1", "name": name});
@@ -229,7 +232,7 @@ fn whose_owner_was_taken_off_is_nobodys() {
         let text = body.to_string();
         let Object(body) =
             serde_json::from_str::<Object<LoadBalancerBody<'_>>>(&text).expect("an object");
-        body.listed(reading)
+        body.listed(&reading)
     };
     let ours = json!({"cluster": "c1", "namespace": "shop", "name": "web", "uid": "u1"});
     let cases = [
