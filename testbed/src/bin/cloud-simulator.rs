@@ -35,7 +35,7 @@ text to match (in name, id or owner): {"kind": "throttle", "retryAfterSeconds": 
   executeLate {delayMillis, reply: "lost" | "hang" | {"fail": {code, status}}}
   listIncomplete {omit}   stale   garbageBody   oversizedBody {bytes}
   cutBody   trickle {pauseMillis}   hostile {number}   omitField {field}
-  answerAnother {id}   refuseBackEnd {address}   redirect {location}"#;
+  otherWords   answerAnother {id}   refuseBackEnd {address}   redirect {location}"#;
 
 /// Simulates a cloud's load balancer API, with real TCP and UDP forwarding from
 /// each load balancer's address to its back ends.

@@ -15,6 +15,7 @@ use super::event::{Outcome, Verb};
 use super::fault::Failure;
 use super::hostile;
 use super::refusal::{Code, Refusal};
+use super::words;
 
 /// What becomes of a call.
 #[derive(Debug)]
@@ -132,6 +133,11 @@ impl Answer {
         self.edited(|body| {
             body.remove(field);
         })
+    }
+
+    /// The same in other words.
+    pub(super) fn in_other_words(self) -> Self {
+        self.edited(words::reword)
     }
 
     /// What the event log keeps of it.
