@@ -91,7 +91,10 @@ impl Kept {
         updated: &LoadBalancer,
     ) -> Option<Self> {
         let mut shown = updated.spec_with_nodes(&requested.nodes);
-        replace_where_equal(before, requested, requested, &mut shown);
+        let (asked, mut was) = requested.compared_with(before);
+        // Those that a cloud did not show before were not as requested.
+        was.address_families.clone_from(&before.address_families);
+        replace_where_equal(&was, &asked, requested, &mut shown);
         let is_met = updated.is_understood && requested.is_met_by(&shown);
         (updated.state == State::Active && !is_met).then(|| Self {
             requested: requested.clone(),
@@ -295,6 +298,9 @@ mod tests {
         let mut updated = load_balancer();
         updated.spec.bandwidth = "1K".into();
         assert_eq!(Kept::of(&requested, &before, &updated), None, "bandwidth");
+        before.bandwidth = "5120K".into();
+        let worded = Kept::of(&requested, &before, &updated);
+        assert_eq!(worded, None, "a bandwidth in the words of the cloud");
         updated.spec.algorithm = Algorithm::SourceHash;
         let kept = Kept::of(&requested, &before, &updated).expect("the algorithm");
         assert_eq!(kept.fields(), ["algorithm"]);

@@ -81,11 +81,13 @@ pub(super) fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> 
 }
 
 fn request_for(found: &LoadBalancer, owner: Owner, spec: LoadBalancerSpec) -> CreateRequest {
-    CreateRequest {
-        name: found.name.clone(),
-        owner,
-        spec,
-    }
+    // One of ours as it was given, though the cloud may show it in capitals.
+    let given = owner.load_balancer_name();
+    let name = match given == found.name {
+        true => given,
+        false => found.name.clone(),
+    };
+    CreateRequest { name, owner, spec }
 }
 
 pub(super) fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {

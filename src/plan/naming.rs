@@ -1,6 +1,7 @@
 //! Names and ids of clusters, Services, clouds and load balancers.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,7 @@ macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         /// A clone shares the text.
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(Arc<str>);
 
@@ -73,23 +74,42 @@ macro_rules! text_newtype {
 text_newtype! {
     /// The id of this cluster and installation at every cloud; by default
     /// [`ClusterId::of_installation`].
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     ClusterId
 }
 text_newtype! {
     /// `metadata.uid` of a Service; a recreated Service of the same name has another one.
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     ServiceUid
 }
 text_newtype! {
     /// The configured name of a cloud (`cloud1`).
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     CloudName
 }
 text_newtype! {
     /// The id that a cloud assigned to a load balancer. Untrusted: never part of a path.
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     LoadBalancerId
 }
 text_newtype! {
-    /// The name of a load balancer; ours are derived by [`Owner::load_balancer_name`].
+    /// The name of a load balancer; ours are derived by [`Owner::load_balancer_name`]. The same
+    /// in another case is the same name, because a cloud may show it in capitals.
     LoadBalancerName
+}
+
+impl PartialEq for LoadBalancerName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for LoadBalancerName {}
+
+impl Hash for LoadBalancerName {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.to_ascii_lowercase().hash(hasher);
+    }
 }
 
 impl LoadBalancerId {
@@ -306,6 +326,16 @@ mod tests {
             LoadBalancerId::parse("x,lb-2").is_err(),
             "it would shift the record"
         );
+    }
+
+    #[test]
+    fn a_name_in_another_case_is_the_same() {
+        let [ours, shown] = ["web-1a", "WEB-1A"].map(LoadBalancerName::new);
+        assert_eq!(ours, shown);
+        assert_eq!(shown.as_str(), "WEB-1A", "as the cloud shows it");
+        let known = std::collections::HashSet::from([shown]);
+        assert!(known.contains(&ours));
+        assert_ne!(ours, LoadBalancerName::new("web-1b"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Answers that lack fields, or have values that this program does not know.
 
 use my_cloud_controller_manager::cloud::{Cloud, CloudError, ErrorKind, Profile, Which};
-use my_cloud_controller_manager::plan::load_balancer::{LoadBalancer, State};
+use my_cloud_controller_manager::plan::load_balancer::{Algorithm, LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{ClusterId, LoadBalancerId};
 use my_cloud_controller_manager::priority::Priority;
 use serde_json::{Value, json};
@@ -183,12 +183,14 @@ async fn a_value_that_is_not_known_costs_its_field_only() {
 #[tokio::test]
 async fn a_cloud_that_spells_values_its_own_way_has_what_was_requested() {
     let mut request = plain_request("web");
-    request.spec.bandwidth = "1G".into();
+    request.spec.bandwidth = "10M".into();
+    request.spec.algorithm = Algorithm::LeastConnections;
     request.spec.source_ranges = vec!["10.0.0.0/8".into(), "2001:db8::/32".into()];
     let body = json!({
         "err": "", "lbId": "lb-1", "name": request.name, "owner": request.owner,
         "nodes": ["::ffff:10.0.0.2", "10.0.0.1"], "port": 80, "nodePort": 30080,
-        "spec": "standard", "bandwidth": "1000M",
+        "spec": "Standard", "bandwidth": "10240K", "algorithm": "LEAST-CONNECTIONS",
+        "sessionAffinity": {"type": "NONE"}, "state": "Active",
         "sourceRanges": ["2001:DB8::/32", "10.1.2.3/8"],
     });
     let edge = Edge::always(200, &[], body.to_string()).await;
@@ -197,4 +199,5 @@ async fn a_cloud_that_spells_values_its_own_way_has_what_was_requested() {
     let found = cloud.query(Which::Id(&id), Priority::User).await;
     let found = found.expect("answered").expect("found");
     assert!(found.meets(&request.spec), "{:?}", found.spec);
+    assert_eq!(found.state, State::Active);
 }

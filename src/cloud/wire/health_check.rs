@@ -1,13 +1,16 @@
 //! The health check of a listener.
 
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 
+use super::field;
 use crate::plan::health_check::{HealthCheck, Probe, Timing};
 
 /// A health check. A number that is missing is 0, which no request has.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct HealthCheckBody {
+    #[serde(deserialize_with = "protocol")]
     protocol: ProtocolBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     port: Option<u16>,
@@ -17,13 +20,31 @@ pub(super) struct HealthCheckBody {
     timing: Option<TimingBody>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 enum ProtocolBody {
     #[default]
     Tcp,
     Http,
     None,
+}
+
+impl ProtocolBody {
+    const ALL: [Self; 3] = [Self::Tcp, Self::Http, Self::None];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Http => "HTTP",
+            Self::None => "NONE",
+        }
+    }
+}
+
+fn protocol<'de, D: Deserializer<'de>>(json: D) -> Result<ProtocolBody, D::Error> {
+    let text = String::deserialize(json)?;
+    field::named(&text, &ProtocolBody::ALL, ProtocolBody::as_str)
+        .ok_or_else(|| D::Error::custom("a protocol that is not known"))
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

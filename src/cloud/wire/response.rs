@@ -250,7 +250,7 @@ impl LoadBalancerBody<'_> {
     fn state(&self, before: Option<&LoadBalancer>) -> State {
         match field::text(self.state) {
             Shown::Nothing => before.map_or(State::Active, |before| before.state.clone()),
-            Shown::Value(state) => match state.as_str() {
+            Shown::Value(state) => match state.to_ascii_lowercase().as_str() {
                 "active" => State::Active,
                 "deleting" => State::Deleting,
                 "error" => {

@@ -255,3 +255,95 @@ fn whose_owner_was_taken_off_is_nobodys() {
     }
     assert!(shown(json!({"formerOwner": "web"})).is_err());
 }
+
+/// An answer about the load balancer of a Service.
+fn answer(fields: Value) -> String {
+    let mut body = json!({
+        "err": "", "lbId": "lb-1", "name": named().as_str(), "nodes": ["10.0.0.1"],
+        "port": 80, "nodePort": 30080, "spec": "standard", "bandwidth": "5M", "ip": "192.0.2.1",
+    });
+    let fields = fields.as_object().cloned().unwrap_or_default();
+    body.as_object_mut().expect("an object").extend(fields);
+    body.to_string()
+}
+
+fn named() -> LoadBalancerName {
+    LoadBalancerName::new("shop-web-0a1b2c3d4e5f6071")
+}
+
+#[test]
+fn a_state_is_read_in_any_case() {
+    let policy = AddressPolicy::default();
+    let reading = Reading {
+        profile: Profile::Standard,
+        addresses: &policy,
+    };
+    let cases = [
+        ("active", State::Active),
+        ("ACTIVE", State::Active),
+        ("", State::Active),
+        ("Deleting", State::Deleting),
+        ("Provisioning", State::Provisioning),
+        ("resizing", State::Provisioning),
+        ("ERROR", State::Error("full".into())),
+    ];
+    for (state, expected) in cases {
+        let text = answer(json!({"state": state, "message": "full"}));
+        let body = serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
+        let found = body.listed(reading).expect("a load balancer");
+        assert_eq!(found.state, expected, "{state}");
+    }
+}
+
+#[test]
+fn a_name_in_capitals_is_that_of_the_load_balancer_that_was_asked_for() {
+    let policy = AddressPolicy::default();
+    for profile in [Profile::Standard, Profile::Basic] {
+        let reading = Reading {
+            profile,
+            addresses: &policy,
+        };
+        let text = answer(json!({"name": "SHOP-WEB-0A1B2C3D4E5F6071"}));
+        let read = || serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
+        let before = LoadBalancer::plain("lb-1", named(), None);
+        let request = crate::plan::CreateRequest {
+            name: named(),
+            owner: Owner {
+                cluster: ClusterId::new("cluster"),
+                namespace: "shop".into(),
+                name: "web".into(),
+                uid: ServiceUid::new("uid"),
+            },
+            spec: before.spec.clone(),
+        };
+        let results = [
+            ("query", read().found(reading, Which::Name(&named()))),
+            ("create", read().created(reading, &request)),
+            ("update", read().updated(reading, &before, &request)),
+        ];
+        for (call, found) in results {
+            assert_eq!(found.map(|found| found.name), Ok(named()), "{call}");
+        }
+        let other = LoadBalancerName::new("shop-web-0a1b2c3d4e5f6072");
+        assert!(read().found(reading, Which::Name(&other)).is_err());
+    }
+}
+
+#[test]
+fn a_listener_that_is_not_known_costs_no_other() {
+    let policy = AddressPolicy::default();
+    let reading = Reading {
+        profile: Profile::Standard,
+        addresses: &policy,
+    };
+    let known = json!({"port": 443, "nodePort": 30443, "proxyProtocol": "V2"});
+    let unknown = json!({"port": 80, "nodePort": 30080, "protocol": "QUIC"});
+    for (listeners, is_understood) in [(json!([known]), true), (json!([unknown, known]), false)] {
+        let text = answer(json!({"listeners": listeners}));
+        let body = serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
+        let found = body.listed(reading).expect("a load balancer");
+        assert_eq!(found.is_understood, is_understood, "{listeners}");
+        let ports = found.spec.listeners.iter().map(|listener| listener.port);
+        assert_eq!(ports.collect::<Vec<_>>(), [443], "{listeners}");
+    }
+}
