@@ -1,5 +1,6 @@
 //! Names and ids of clusters, Services, clouds and load balancers.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -105,6 +106,19 @@ impl PartialEq for LoadBalancerName {
 }
 
 impl Eq for LoadBalancerName {}
+
+impl Ord for LoadBalancerName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let letters = |name: &Self| name.0.to_ascii_lowercase();
+        letters(self).cmp(&letters(other))
+    }
+}
+
+impl PartialOrd for LoadBalancerName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Hash for LoadBalancerName {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
@@ -333,9 +347,11 @@ mod tests {
         let [ours, shown] = ["web-1a", "WEB-1A"].map(LoadBalancerName::new);
         assert_eq!(ours, shown);
         assert_eq!(shown.as_str(), "WEB-1A", "as the cloud shows it");
-        let known = std::collections::HashSet::from([shown]);
+        let known = std::collections::HashSet::from([shown.clone()]);
         assert!(known.contains(&ours));
-        assert_ne!(ours, LoadBalancerName::new("web-1b"));
+        let sorted = std::collections::BTreeSet::from([shown]);
+        assert!(sorted.contains(&ours));
+        assert!(ours < LoadBalancerName::new("WEB-1B"));
     }
 
     #[test]
