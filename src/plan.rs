@@ -41,6 +41,7 @@ pub mod service;
 pub mod service_size;
 pub mod settling;
 pub mod tags;
+mod unchecked;
 pub mod untold;
 pub mod wanted;
 

@@ -100,6 +100,10 @@ async fn a_cloud_without_health_checks_gets_none_and_refuses_the_annotation() ->
     test.until_ready("local").await?;
     let found = of(&test, "local").await?;
     ensure!(checks(&found) == [None], "{found:?}");
+    let message = test.until_reason("local", "Ready").await?;
+    let says = "; cloud1 decides itself which Nodes serve: it does not support the choice of";
+    ensure!(message.contains(says), "{message}");
+    ensure!(!message.contains("cloud2 decides"), "{message}");
     let message = test.until_reason("asking", "Unsupported").await?;
     ensure!(
         message.contains("health-check-port is \"10256\": cloud1 does not support"),

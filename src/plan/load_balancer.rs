@@ -272,6 +272,12 @@ impl LoadBalancer {
         shown.any(|shown| shown.is_same_port(listener))
     }
 
+    /// Whether it has a health check for the back ends of such a listener, or none on request.
+    pub fn checks(&self, listener: &Listener) -> bool {
+        let mut shown = self.spec.listeners.iter();
+        shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
+    }
+
     /// Whether it is as requested.
     pub fn meets(&self, requested: &LoadBalancerSpec) -> bool {
         self.is_understood && requested.is_met_by(&self.spec)

@@ -210,7 +210,7 @@ impl Wanted {
     }
 
     /// Whether one of the clouds does not have the feature; of [`DEFAULTED`].
-    fn lacks(&self, cloud: &CloudName, feature: Feature) -> bool {
+    pub(super) fn lacks(&self, cloud: &CloudName, feature: Feature) -> bool {
         let lacks = self.lacks.get(cloud);
         lacks.is_some_and(|lacks| lacks.has(feature))
     }

@@ -177,7 +177,7 @@ fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Re
     };
     let remarks = observed.present().filter_map(|(cloud, found)| {
         let is_wanted = wanted.clouds.contains(cloud);
-        remark(cloud, found, observed).filter(|_| is_wanted)
+        remark(wanted, cloud, found, observed).filter(|_| is_wanted)
     });
     let is_shown_twice = |unfinished: &&Unfinished<'_>| {
         matches!(unfinished, Unfinished::Waiting(Waiting::ShownTwice { .. }))
@@ -194,7 +194,12 @@ fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Re
 }
 
 /// What a user should know of a load balancer that serves.
-fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Option<String> {
+fn remark(
+    wanted: &Wanted,
+    cloud: &CloudName,
+    found: &LoadBalancer,
+    observed: &Observed,
+) -> Option<String> {
     let kept = observed.unmet.kept.get(cloud);
     let kept = kept.filter(|kept| kept.as_requested(found) != *found);
     let kept = kept.map(|kept| {
@@ -209,7 +214,9 @@ fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Optio
     });
     let refused = found.addresses.refused.as_ref();
     let refused = refused.map(|refused| format!("not published on {cloud}: {refused}"));
-    let remarks: Vec<String> = [kept, given_up, refused].into_iter().flatten().collect();
+    let unchecked = wanted.unchecked(cloud, Some(found));
+    let remarks = [kept, given_up, refused, unchecked];
+    let remarks: Vec<String> = remarks.into_iter().flatten().collect();
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 
