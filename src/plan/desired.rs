@@ -216,6 +216,8 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     let chosen = problems.keep(chosen_clouds(service, clouds));
     let existing = problems.keep(existing::declared(service, &chosen));
     let mut template = template(service, &mut problems);
+    let asked = &template.addresses;
+    problems.keep(requested_address::on_one_cloud(service, asked, &chosen));
     let nodes = NodeChoice {
         selector: problems.keep(annotation::NODE_SELECTOR.value(&service.annotations)),
         address_type: problems.keep(annotation::NODE_ADDRESS_TYPE.optional(&service.annotations)),

@@ -331,6 +331,26 @@ fn an_address_is_asked_for_by_the_annotation_or_the_field() {
 }
 
 #[test]
+fn one_address_cannot_be_had_of_several_clouds() {
+    let by_annotation = asking("cloud1,cloud2", &[("address", "192.0.2.7")]);
+    let says = "annotation mycloud.com/address is \"192.0.2.7\": only one cloud can give an \
+                address, and provider names cloud1, cloud2; name one of them, or leave the address \
+                to the clouds, for example";
+    let message = asked(&by_annotation).expect_err("it is on one of them");
+    assert!(message.contains(says), "{message}");
+    let by_field = with_ip(asking("cloud1,cloud2", &[]), "192.0.2.7");
+    let message = asked(&by_field).expect_err("it is on one of them");
+    assert!(
+        message.starts_with("spec.loadBalancerIP is \"192.0.2.7\": only one"),
+        "{message}"
+    );
+    assert!(
+        asked(&asking("cloud1,cloud2", &[])).is_ok(),
+        "no address is asked for"
+    );
+}
+
+#[test]
 fn two_addresses_need_a_cloud_with_both_families() {
     let service = dual(asking("cloud1", &[("address", "192.0.2.7,2001:db8::7")]));
     let mut clouds = able();
