@@ -66,6 +66,14 @@ impl Listener {
         align(&self.app_protocol, &mut shown.app_protocol);
     }
 
+    /// Whether `shown`, the same listener as a cloud shows it, has the settings of this one.
+    pub fn is_set_as(&self, shown: &Self) -> bool {
+        let mut shown = shown.clone();
+        self.align(&mut shown);
+        let settings = |listener: &Self| (listener.health_check.clone(), listener.proxy_protocol);
+        settings(self) == settings(&shown)
+    }
+
     /// Whether both are for one port of one protocol.
     pub fn is_same_port(&self, other: &Self) -> bool {
         (self.protocol, self.port) == (other.protocol, other.port)

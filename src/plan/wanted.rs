@@ -15,6 +15,7 @@ use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, LoadBalancerId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::node_choice::NodeChoice;
+use super::port_status::PortError;
 use super::problem::{Problem, Subject};
 
 /// The load balancers that a managed Service asks for. With the addresses of the
@@ -105,6 +106,7 @@ impl Lacks {
 pub struct LackingPort {
     pub protocol: Protocol,
     pub port: u16,
+    pub error: PortError,
     pub problem: Problem,
 }
 
@@ -112,6 +114,19 @@ impl LackingPort {
     /// Whether the listener is for it.
     pub fn is_of(&self, listener: &Listener) -> bool {
         (self.protocol, self.port) == (listener.protocol, listener.port)
+    }
+
+    /// Leaves the health check as a load balancer has it, if the cloud cannot have the one that
+    /// is asked for.
+    fn keep_check(&self, found: &LoadBalancer, spec: &mut LoadBalancerSpec) {
+        let mut shown = found.spec.listeners.iter();
+        let shown = shown.find(|shown| self.is_of(shown));
+        let (Some(shown), PortError::Annotation) = (shown, self.error) else {
+            return;
+        };
+        for listener in spec.listeners.iter_mut().filter(|one| self.is_of(one)) {
+            listener.health_check.clone_from(&shown.health_check);
+        }
     }
 }
 
@@ -168,11 +183,13 @@ impl Wanted {
         cloud: &CloudName,
         nodes: &NodeAddresses,
     ) -> LoadBalancerSpec {
-        let is_checked = |listener: &Listener| {
-            let mut shown = found.spec.listeners.iter();
-            shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
-        };
-        let mut spec = self.spec_with(cloud, nodes, |listener| found.has(listener), is_checked);
+        let has = |listener: &Listener| found.has(listener);
+        let mut spec = self.spec_with(cloud, nodes, has, |listener| found.checks(listener));
+        if self.lacks(cloud, Feature::HealthChecks) {
+            for port in self.lacking_ports(cloud) {
+                port.keep_check(found, &mut spec);
+            }
+        }
         spec.keep_settings(&found.spec);
         self.beside_others(found, spec)
     }
