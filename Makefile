@@ -72,7 +72,7 @@ boards: ## Only dashboards/*.json and the PrometheusRule; RUNBOOK=URL of your ru
 	@$(CARGO) xtask boards $(if $(RUNBOOK),--runbook $(RUNBOOK))
 
 .PHONY: annotations
-annotations: ## The table of the annotations in README.md, from their declarations
+annotations: ## The tables of the annotations in both READMEs, from their declarations
 	@$(CARGO) xtask annotations
 
 .PHONY: metrics-reference

@@ -1,6 +1,6 @@
 //! The annotations that this program knows, each declared once. Parsers, messages, the
 //! search for the most similar name and the tables of both READMEs all follow from this
-//! file (`make annotations`).
+//! file (`make annotations`); the Chinese texts stand in `xtask/src/annotations/chinese.rs`.
 //!
 //! To add one: an entry here, its place in [`ALL`], the field of the spec, and a test.
 
