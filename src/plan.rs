@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod annotation;
+mod back_end_limit;
 pub mod backends;
 pub mod canonical;
 pub mod capabilities;

@@ -180,8 +180,8 @@ pub enum Waiting {
     /// The cloud has not told yet whether it can have what the Service asks for; its answer
     /// triggers the next attempt. Other clouds of the Service do not wait for it.
     Untold(CloudName, Vec<Problem>),
-    /// The load balancer cannot become what the Service asks for; a user must edit the Service.
-    /// Its other clouds do not wait for that.
+    /// The load balancer cannot become what the Service asks for, or cannot be made so; a user
+    /// must edit the Service, or there must be fewer Nodes. Its other clouds do not wait for that.
     Refused(CloudName, Vec<Problem>),
     /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),

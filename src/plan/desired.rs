@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::annotation::{self, DeletionPolicy, Switch};
+use super::back_end_limit::most_back_ends;
 use super::capabilities::{Clouds, Feature};
 use super::class::{self, Refused};
 use super::declared::{Problems, chosen_clouds, template};
@@ -242,6 +243,11 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     }
     let asks_for_address =
         (!template.addresses.is_empty()).then(|| requested_address::stated(service));
+    // One that others made has a limit of its own, which only its cloud knows.
+    let most_back_ends = match existing {
+        Some(_) => BTreeMap::new(),
+        None => most_back_ends(&template.spec, &chosen, clouds),
+    };
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
         template,
@@ -249,6 +255,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
         untold: BTreeMap::new(),
         refused: BTreeMap::new(),
         existing,
+        most_back_ends,
         asks_for_address,
         clouds: chosen,
         nodes,

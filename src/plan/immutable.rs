@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::annotation::INTERNAL;
+use super::back_end_limit;
 use super::desired::{Desired, Invalid};
 use super::existing;
 use super::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
@@ -16,8 +17,8 @@ use super::wanted::Wanted;
 
 impl Desired {
     /// What is desired in view of the load balancers that exist: one that cannot become what
-    /// the Service asks for stays as it is, and the Service is invalid if all are so. `None` if
-    /// that changes nothing.
+    /// the Service asks for stays as it is, one that cannot be made so is not made, and the
+    /// Service is invalid if all are so. `None` if that changes nothing.
     pub fn refused(&self, observed: &Observed) -> Option<Self> {
         let Self::Managed(wanted) = self else {
             return None;
@@ -26,8 +27,12 @@ impl Desired {
             .clouds
             .iter()
             .filter(|cloud| !wanted.is_untold(cloud))
-            .filter_map(|cloud| Some((cloud, found_on(cloud, observed)?)))
-            .map(|(cloud, found)| (cloud.clone(), problems(wanted, cloud, found)))
+            .map(|cloud| {
+                let found = found_on(cloud, observed).into_iter();
+                let problems = found.flat_map(|found| problems(wanted, cloud, found));
+                let of_new = back_end_limit::problem(wanted, cloud, observed);
+                (cloud.clone(), problems.chain(of_new).collect::<Vec<_>>())
+            })
             .filter(|(_, problems)| !problems.is_empty())
             .collect();
         let of_existing = existing::problems(wanted, observed);

@@ -1,6 +1,7 @@
 //! Tables of plans; each case states its reason.
 
 mod asked;
+mod back_end_limits;
 mod dual_stack;
 mod existing;
 mod fixtures;

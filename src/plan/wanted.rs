@@ -39,6 +39,9 @@ pub struct Wanted {
     pub(super) refused: BTreeMap<CloudName, Vec<Problem>>,
     /// The load balancer that others made and the Service asks for, on its only cloud.
     pub(super) existing: Option<LoadBalancerId>,
+    /// The most back ends of a load balancer of the spec on each cloud that has it; `None` for
+    /// any number. Empty if none of the Service's clouds limits them.
+    pub(super) most_back_ends: BTreeMap<CloudName, Option<usize>>,
     /// Where the Service asks for its address, and in which words; `None` if it does not.
     pub(super) asks_for_address: Option<(Subject, String)>,
 }

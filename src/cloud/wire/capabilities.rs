@@ -123,11 +123,11 @@ fn read_specs(specs: Vec<Object<SpecBody>>) -> Result<BTreeMap<String, Limits>, 
                 "a spec has a name that is not 1 to {most} bytes long"
             ));
         }
-        // Only checked: the cloud itself judges the number of back ends.
-        number("maxBackEnds", max_back_ends)?;
         let listeners = number("maxListeners", max_listeners)?;
+        let back_ends = number("maxBackEnds", max_back_ends)?;
         let limits = Limits {
             listeners: listeners.and_then(|most| usize::try_from(most).ok()),
+            back_ends: back_ends.and_then(|most| usize::try_from(most).ok()),
             bandwidth: max_bandwidth.map(|text| bandwidth(&text)).transpose()?,
         };
         if read.insert(name.clone(), limits).is_some() {
@@ -202,6 +202,7 @@ mod tests {
         let large = Limits {
             listeners: Some(50),
             bandwidth: Some(1_000_000),
+            back_ends: Some(200),
         };
         let expected = Capabilities {
             protocols: [Protocol::Tcp].into(),

@@ -133,7 +133,7 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
         }
         Waiting::Refused(cloud, problems) => {
             let problem = describe_problems(problems, prefix);
-            tracing::warn!(%cloud, problem, "the load balancer cannot become what the Service asks for; waiting for an edit");
+            tracing::warn!(%cloud, problem, "the load balancer cannot be what the Service asks for; waiting for an edit");
         }
         Waiting::CloudUnreachable(cloud) => {
             tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");
