@@ -14,6 +14,7 @@ mod refused;
 mod requests;
 mod untold;
 mod updates;
+mod when_changed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
