@@ -83,6 +83,55 @@ async fn what_a_service_declares_is_sent_for_each_port_and_follows_edits() -> Re
 }
 
 #[tokio::test]
+async fn an_edit_of_the_traffic_policy_changes_what_a_node_is_asked() -> Result<()> {
+    let test = Environment::shared("policyedit").await?;
+    test.cloud1.set_capabilities(Some(Capabilities::all()));
+    let _replica = test.sole_replica().await?;
+    let service = test.service("web").provider("cloud1");
+    let service = service.field("externalTrafficPolicy", json!("Local"));
+    service.create().await?;
+    let service = test.until_ready("web").await?;
+    let spec = service.spec.context("a spec")?;
+    let port_of_kube_proxy = spec.health_check_node_port.context("its port")?;
+    let node_port = spec.ports.context("ports")?[0].node_port.context("one")?;
+    let asked = async |protocol: HealthCheckProtocol, port: i32, path: Option<&str>| {
+        eventually("the health check to follow", SOON, async || {
+            let found = of(&test, "web").await?;
+            let check = checks(&found)[0].context("a health check")?;
+            let is_it = check.protocol == protocol
+                && check.port.map(i32::from) == Some(port)
+                && check.path.as_deref() == path;
+            Ok(is_it.then_some(()))
+        })
+        .await
+    };
+    asked(
+        HealthCheckProtocol::Http,
+        port_of_kube_proxy,
+        Some("/healthz"),
+    )
+    .await?;
+    let edit = |policy: &str| json!({"spec": {"externalTrafficPolicy": policy}});
+    test.edit("web", edit("Cluster")).await?;
+    asked(HealthCheckProtocol::Tcp, node_port, None).await?;
+    test.edit("web", edit("Local")).await?;
+    let local = |service: &k8s_openapi::api::core::v1::Service| {
+        service
+            .spec
+            .as_ref()
+            .is_some_and(|spec| spec.health_check_node_port.is_some())
+    };
+    let service = test.until("web", "a health check node port", local).await?;
+    let port = service.spec.and_then(|spec| spec.health_check_node_port);
+    asked(
+        HealthCheckProtocol::Http,
+        port.context("its port")?,
+        Some("/healthz"),
+    )
+    .await
+}
+
+#[tokio::test]
 async fn a_cloud_without_health_checks_gets_none_and_refuses_the_annotation() -> Result<()> {
     let test = Environment::shared("nohealthchecks").await?;
     let without = Capabilities::all().without("healthChecks");

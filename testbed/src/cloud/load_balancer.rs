@@ -208,6 +208,9 @@ pub struct Settings {
     /// The address that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
+    /// The IPv6 address that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address6: Option<Ipv6Addr>,
     /// The address families that were asked for; none for `IPv4`.
     pub address_families: Vec<AddressFamily>,
 }
@@ -235,6 +238,7 @@ impl Default for Settings {
             idle_timeout_seconds: None,
             tags: BTreeMap::new(),
             address: None,
+            address6: None,
             address_families: Vec::new(),
         }
     }

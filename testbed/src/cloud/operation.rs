@@ -242,9 +242,13 @@ fn check_same(entry: &Entry, request: &ChangeRequest) -> Result<(), Refusal> {
         let message = format!("internal: it is {} and stays so", found.settings.internal);
         return Err(Refusal::invalid(message));
     }
-    let wanted = validation::address(request)?;
-    if wanted.is_some_and(|wanted| wanted != entry.reserved) {
+    let (four, six) = validation::addresses(request)?;
+    if four.is_some_and(|wanted| wanted != entry.reserved) {
         let message = format!("address: it is {} and stays so", entry.reserved);
+        return Err(Refusal::invalid(message));
+    }
+    if six.is_some_and(|wanted| wanted != entry.reserved6) {
+        let message = format!("addresses: it is {} and stays so", entry.reserved6);
         return Err(Refusal::invalid(message));
     }
     Ok(())
