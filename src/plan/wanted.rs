@@ -34,8 +34,8 @@ pub struct Wanted {
     /// What those of the clouds may lack of it that have not told yet what they can do. Only
     /// the back ends change there; never empty for a cloud.
     pub(super) untold: BTreeMap<CloudName, Vec<Problem>>,
-    /// Why the load balancers on some of the clouds, not all, cannot become what is asked for.
-    /// Only the back ends change there; never empty for a cloud.
+    /// Why the load balancers on some of the clouds, not all, cannot be or become what is asked
+    /// for. Only the back ends change there; never empty for a cloud.
     pub(super) refused: BTreeMap<CloudName, Vec<Problem>>,
     /// The load balancer that others made and the Service asks for, on its only cloud.
     pub(super) existing: Option<LoadBalancerId>,
@@ -276,12 +276,12 @@ impl Wanted {
         self.untold.contains_key(cloud)
     }
 
-    /// Whether the load balancer on a cloud cannot become what is asked for.
+    /// Whether the load balancer on a cloud cannot be or become what is asked for.
     pub(super) fn is_refused(&self, cloud: &CloudName) -> bool {
         self.refused.contains_key(cloud)
     }
 
-    /// The same with load balancers that cannot become what is asked for.
+    /// The same with load balancers that cannot be or become what is asked for.
     pub(super) fn with_refused(self, refused: BTreeMap<CloudName, Vec<Problem>>) -> Self {
         Self { refused, ..self }
     }
