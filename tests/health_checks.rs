@@ -149,6 +149,19 @@ async fn with_local_policy_only_nodes_with_an_endpoint_get_traffic() -> Result<(
     test.until_answered_by("web", &["two"]).await?;
     endpoints_on(&test, &["one", "three"]).await?;
     test.until_answered_by("web", &["one", "three"]).await?;
+
+    // The API server frees the port that the cloud asks, while a mistake holds up all else. Left
+    // as it is, no Node would be healthy.
+    test.annotate("web", &[("lb-bandwidth", Some("fast"))])
+        .await?;
+    test.until_reason("web", "InvalidConfiguration").await?;
+    let cluster = json!({"spec": {"externalTrafficPolicy": "Cluster"}});
+    test.edit("web", cluster).await?;
+    test.until_answered_by("web", &["one", "two", "three"])
+        .await?;
+    let after = of(&test, "web").await?;
+    ensure!(after.settings.bandwidth == found.settings.bandwidth);
+    test.until_reason("web", "InvalidConfiguration").await?;
     Ok(())
 }
 

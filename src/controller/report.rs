@@ -167,6 +167,7 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
             Waiting::NoEligibleNodes
                 | Waiting::CloudNotConfigured(_)
                 | Waiting::ShownTwice { .. }
+                | Waiting::NotUnderstood(_)
                 | Waiting::StillDeleting(..)
                 | Waiting::RepairSlot(_)
                 | Waiting::Unanswered(_)

@@ -183,6 +183,10 @@ pub enum Waiting {
     /// The load balancer cannot become what the Service asks for; a user must edit the Service.
     /// Its other clouds do not wait for that.
     Refused(CloudName, Vec<Problem>),
+    /// The load balancer needs other back ends, node ports or health checks to go on serving,
+    /// and has values that are not known here, which an update would take from it. A person
+    /// must act.
+    NotUnderstood(CloudName),
     /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),
     /// A call to the cloud has not been answered yet; its answer triggers the next attempt.
@@ -219,6 +223,7 @@ impl Waiting {
             Self::CannotRetain(cloud)
             | Self::Untold(cloud, _)
             | Self::Refused(cloud, _)
+            | Self::NotUnderstood(cloud)
             | Self::CloudUnreachable(cloud)
             | Self::Unanswered(cloud)
             | Self::CloudNotConfigured(cloud)

@@ -10,12 +10,13 @@ use super::class::{self, Refused};
 use super::declared::{Problems, chosen_clouds, template};
 use super::demand::unsupported;
 use super::existing;
-use super::naming::{CloudName, ClusterId, Owner};
+use super::naming::{CloudName, ClusterId};
 use super::node_choice::NodeChoice;
 use super::problem::Problem;
 use super::requested_address;
 use super::service::ServiceView;
 use super::service_size::TooLarge;
+use super::upkeep::{self, Upkeep};
 use super::wanted::Wanted;
 
 /// The desired state of a Service's load balancers.
@@ -28,7 +29,7 @@ pub enum Desired {
     /// finalizer, record and condition are removed.
     Released(Release, Disposal),
     /// The Service is managed and its configuration is invalid: until a user edits it,
-    /// only the back ends of its load balancers change.
+    /// its load balancers are only kept up.
     Invalid(Box<Invalid>),
     /// The Service is managed and its user has paused it: nothing of it changes at the clouds,
     /// and what is published stays.
@@ -75,7 +76,7 @@ pub enum Disposal {
 /// A managed Service whose configuration is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Invalid {
-    pub owner: Owner,
+    pub upkeep: Upkeep,
     /// Never empty.
     pub problems: Vec<Problem>,
 }
@@ -83,13 +84,13 @@ pub struct Invalid {
 impl Desired {
     /// The desired state of a Service with one more problem, if it is managed.
     pub fn with_problem(self, problem: Problem) -> Self {
-        let (owner, mut problems) = match self {
-            Self::Managed(wanted) => (wanted.owner, Vec::new()),
-            Self::Invalid(invalid) => (invalid.owner, invalid.problems),
+        let (upkeep, mut problems) = match self {
+            Self::Managed(wanted) => (wanted.upkeep(), Vec::new()),
+            Self::Invalid(invalid) => (invalid.upkeep, invalid.problems),
             other @ (Self::Unmanaged(_) | Self::Released(..) | Self::Paused) => return other,
         };
         problems.push(problem);
-        Self::Invalid(Box::new(Invalid { owner, problems }))
+        Self::Invalid(Box::new(Invalid { upkeep, problems }))
     }
 }
 
@@ -132,7 +133,7 @@ fn unpaused(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desi
         // A typing error in the switch must not delete a load balancer.
         (_, false, Some(NotOurs::SwitchUnclear)) if is_marked => {
             Desired::Invalid(Box::new(Invalid {
-                owner: service.owner(cluster),
+                upkeep: Upkeep::declared(service, cluster, clouds),
                 problems: switch.err().into_iter().collect(),
             }))
         }
@@ -142,7 +143,7 @@ fn unpaused(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desi
         {
             let class = service.class.as_deref().unwrap_or_default();
             Desired::Invalid(Box::new(Invalid {
-                owner: service.owner(cluster),
+                upkeep: Upkeep::declared(service, cluster, clouds),
                 problems: vec![class::gone(class)],
             }))
         }
@@ -208,7 +209,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     if !service.too_large.is_empty() {
         let problems = service.too_large.iter().copied();
         return Desired::Invalid(Box::new(Invalid {
-            owner: service.owner(cluster),
+            upkeep: Upkeep::declared(service, cluster, clouds),
             problems: problems.map(TooLarge::problem).collect(),
         }));
     }
@@ -234,7 +235,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     }
     if !problems.is_empty() {
         return Desired::Invalid(Box::new(Invalid {
-            owner: service.owner(cluster),
+            upkeep: Upkeep::of(service, cluster, clouds, || template.listeners),
             problems,
         }));
     }
@@ -243,6 +244,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
         template,
+        checking: upkeep::checking(clouds),
         lacks,
         untold: BTreeMap::new(),
         refused: BTreeMap::new(),

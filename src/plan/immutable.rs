@@ -39,7 +39,7 @@ impl Desired {
             return Some(Self::Managed(Box::new(wanted)));
         }
         Some(Self::Invalid(Box::new(Invalid {
-            owner: wanted.owner.clone(),
+            upkeep: wanted.upkeep(),
             problems: refused.into_values().flatten().chain(of_existing).collect(),
         })))
     }

@@ -80,7 +80,11 @@ pub(super) fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> 
     update.into_iter().chain([release]).collect()
 }
 
-fn request_for(found: &LoadBalancer, owner: Owner, spec: LoadBalancerSpec) -> CreateRequest {
+pub(super) fn request_for(
+    found: &LoadBalancer,
+    owner: Owner,
+    spec: LoadBalancerSpec,
+) -> CreateRequest {
     CreateRequest {
         name: found.name.clone(),
         owner,
@@ -137,32 +141,6 @@ pub(super) fn update(
     })
 }
 
-/// The update of a load balancer's back ends alone; `None` if it has them.
-pub(super) fn follow_nodes(
-    owner: &Owner,
-    cloud: &CloudName,
-    found: &LoadBalancer,
-    observed: &Observed,
-) -> Option<Action> {
-    let second = observed.backends.second.as_ref();
-    let is_dual = second.is_some_and(|second| found.has_family(second.backends.family));
-    let nodes = backends(observed, found, is_dual);
-    if found.state == State::Deleting || found.spec.nodes == nodes {
-        return None;
-    }
-    let read = observed.as_requested(cloud, found);
-    let update = Action::Update {
-        cloud: cloud.clone(),
-        id: found.id.clone(),
-        request: request_with_nodes(owner, &read, &nodes)?,
-        fallbacks: without_gone_nodes(owner, &read, &nodes)
-            .into_iter()
-            .collect(),
-        urgency: Urgency::Background,
-    };
-    Some(update).filter(|update| is_new(update, found, observed))
-}
-
 /// Whether the cloud is not carrying out the same update of a load balancer already.
 pub(super) fn is_new(update: &Action, found: &LoadBalancer, observed: &Observed) -> bool {
     match update {
@@ -190,7 +168,7 @@ pub(super) fn request_with_nodes(
 /// The request that only takes out the Nodes that are gone. A cloud that cannot take one
 /// of the new Nodes rejects the whole list. `None` if that would change nothing, or would
 /// leave no back end.
-fn without_gone_nodes(
+pub(super) fn without_gone_nodes(
     owner: &Owner,
     found: &LoadBalancer,
     nodes: &NodeAddresses,

@@ -13,6 +13,7 @@ mod refused;
 mod requests;
 mod untold;
 mod updates;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

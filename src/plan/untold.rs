@@ -87,8 +87,13 @@ impl KnownClouds {
             "{} {have} not told yet whether this is supported; the Service waits for that",
             names.join(", ")
         );
+        let upkeep = match known {
+            Desired::Invalid(invalid) => invalid.upkeep,
+            Desired::Managed(wanted) => wanted.upkeep(),
+            other => return other,
+        };
         Desired::Invalid(Box::new(Invalid {
-            owner: service.owner(cluster),
+            upkeep,
             problems: self::untold(&problems, &rule),
         }))
     }

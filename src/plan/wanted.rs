@@ -16,6 +16,7 @@ use super::naming::{CloudName, LoadBalancerId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::node_choice::NodeChoice;
 use super::problem::{Problem, Subject};
+use super::upkeep::Upkeep;
 
 /// The load balancers that a managed Service asks for. With the addresses of the
 /// Nodes it gives a [`LoadBalancerSpec`].
@@ -28,6 +29,8 @@ pub struct Wanted {
     pub nodes: NodeChoice,
     /// What the Service declares, without back ends: `nodes` is empty.
     pub(super) template: LoadBalancerSpec,
+    /// As in [`Upkeep`].
+    pub(super) checking: BTreeSet<CloudName>,
     /// What each of the clouds cannot have of that.
     pub(super) lacks: BTreeMap<CloudName, Lacks>,
     /// What those of the clouds may lack of it that have not told yet what they can do. Only
@@ -119,6 +122,15 @@ impl Wanted {
     /// The load balancer that others made and the Service asks for.
     pub fn existing(&self) -> Option<&LoadBalancerId> {
         self.existing.as_ref()
+    }
+
+    /// What its load balancers get whatever has to wait.
+    pub(super) fn upkeep(&self) -> Upkeep {
+        Upkeep {
+            owner: self.owner.clone(),
+            listeners: self.template.listeners.clone(),
+            checking: self.checking.clone(),
+        }
     }
 
     /// Whether the load balancer on this cloud has both IP families. One that others made keeps
@@ -241,8 +253,8 @@ impl Wanted {
         self.lacks.get(cloud).map_or(&[], |lacks| &lacks.ports)
     }
 
-    /// The wait for what a cloud has to tell, or for an edit, before anything but back ends
-    /// changes there.
+    /// The wait for what a cloud has to tell, or for an edit, before anything but the upkeep
+    /// is done there.
     pub(super) fn hold(&self, cloud: &CloudName) -> Option<Waiting> {
         if let Some(problems) = self.untold.get(cloud) {
             return Some(Waiting::Untold(cloud.clone(), problems.clone()));
@@ -268,7 +280,13 @@ impl Wanted {
 
     /// The same with clouds that have not told yet whether they can have it.
     pub(super) fn with_untold(self, untold: BTreeMap<CloudName, Vec<Problem>>) -> Self {
-        Self { untold, ..self }
+        let mut checking = self.checking;
+        checking.retain(|cloud| !untold.contains_key(cloud));
+        Self {
+            untold,
+            checking,
+            ..self
+        }
     }
 
     /// The problems of all ports that a cloud cannot have.

@@ -125,7 +125,8 @@ impl Requeue {
             }
             Waiting::Unanswered(_) => Self::AwaitAnswer,
             // A Node change reconciles every Service, and so does what a cloud tells with those
-            // that wait for it; configuring a cloud needs a restart.
+            // that wait for it; configuring a cloud needs a restart. The next list shows whether a
+            // load balancer is understood by then.
             // The time of a repair's slot comes from the pacing.
             Waiting::NoEligibleNodes
             | Waiting::RepairSlot(_)
@@ -134,6 +135,7 @@ impl Requeue {
             | Waiting::CannotRetain(_)
             | Waiting::Untold(..)
             | Waiting::Refused(..)
+            | Waiting::NotUnderstood(_)
             | Waiting::ShownTwice { .. }
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,

@@ -24,6 +24,28 @@ pub fn readiness<'a>(
     unfinished: impl Iterator<Item = Unfinished<'a>>,
     prefix: &str,
 ) -> Option<Readiness> {
+    let unfinished: Vec<_> = unfinished.collect();
+    let left_behind = unfinished.iter().filter(|one| is_not_understood(one));
+    let left_behind: Vec<_> = left_behind.filter_map(|one| explain(*one)).collect();
+    let readiness = main_readiness(desired, observed, unfinished.into_iter(), prefix)?;
+    let messages = std::iter::once(&readiness).chain(&left_behind);
+    let messages: Vec<&str> = messages.map(|one| &*one.message).collect();
+    Some(Readiness::new(readiness.reason, messages.join("; ")))
+}
+
+/// Whether a load balancer stays without its upkeep, which the condition says whatever else
+/// it is about.
+fn is_not_understood(unfinished: &Unfinished<'_>) -> bool {
+    matches!(unfinished, Unfinished::Waiting(Waiting::NotUnderstood(_)))
+}
+
+/// The condition for what decides it.
+fn main_readiness<'a>(
+    desired: &Desired,
+    observed: &Observed,
+    unfinished: impl Iterator<Item = Unfinished<'a>>,
+    prefix: &str,
+) -> Option<Readiness> {
     let (errors, waiting): (Vec<_>, Vec<_>) =
         unfinished.partition(|unfinished| matches!(unfinished, Unfinished::Failed(_)));
     let failed = errors
@@ -249,6 +271,9 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             Waiting::Untold(cloud, problems) => format!(
                 "{cloud} has not told yet whether it supports {}; the load balancer there waits for that",
                 problem::subjects(problems)
+            ),
+            Waiting::NotUnderstood(cloud) => format!(
+                "The load balancer on {cloud} does not follow the Nodes: it has values that are not known here, which an update would take away"
             ),
             Waiting::CloudUnreachable(cloud) => {
                 format!("The query of {cloud} failed, so the state of the load balancer is unknown")

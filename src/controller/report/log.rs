@@ -135,6 +135,9 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
             let problem = describe_problems(problems, prefix);
             tracing::warn!(%cloud, problem, "the load balancer cannot become what the Service asks for; waiting for an edit");
         }
+        Waiting::NotUnderstood(cloud) => {
+            tracing::warn!(%cloud, "the load balancer does not follow the Nodes: it has values that are not known here, which an update would take away");
+        }
         Waiting::CloudUnreachable(cloud) => {
             tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");
         }
