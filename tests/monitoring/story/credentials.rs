@@ -5,7 +5,7 @@ use testbed::cloud::{Code, Failure, Fault, FaultKind};
 
 use super::alerts::{Expected, until_calm};
 use super::bystanders::Edits;
-use super::chapters::{BURNS, CLOUD2, Story};
+use super::chapters::{BURNS, BURNS2, CLOUD2, Story};
 
 /// Its Service was made long before.
 const EDITED: &str = "two-5";
@@ -43,7 +43,6 @@ impl Story {
                 .await?;
         }
         test.until_ready(FRESH).await?;
-        let burns: Expected = (BURNS.0, CLOUD2);
-        until_calm(&self.world.prometheus, &[BURNS, burns]).await
+        until_calm(&self.world.prometheus, &[BURNS, BURNS2]).await
     }
 }

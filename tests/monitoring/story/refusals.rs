@@ -7,7 +7,7 @@ use testbed::cloud::{Code, Failure, Fault, FaultKind, Verb};
 
 use super::alerts::{Expected, until_calm};
 use super::bystanders::Edits;
-use super::chapters::{BURNS, CLOUD1, CLOUD2, Story};
+use super::chapters::{BURNS, BURNS2, CLOUD1, CLOUD2, Story};
 
 /// More than the ten Services that a burn rate requires.
 const REFUSED: usize = 12;
@@ -17,7 +17,6 @@ const NO_QUOTA: &str = "over-quota";
 const EDITED: &str = "two-3";
 const MOVED: &str = "two-4";
 const LEFT: &str = "on-cloud3";
-const BURNS2: Expected = (BURNS.0, CLOUD2);
 const DELETION: Expected = ("MyCloudLBDeletionOverdue", &[("cloud", "not_configured")]);
 
 impl Story {
