@@ -151,16 +151,31 @@ async fn with_local_policy_only_nodes_with_an_endpoint_get_traffic() -> Result<(
     test.until_answered_by("web", &["one", "three"]).await?;
 
     // The API server frees the port that the cloud asks, while a mistake holds up all else. Left
-    // as it is, no Node would be healthy.
+    // as it is, no Node would be healthy; this cloud then takes all of them, others take none.
     test.annotate("web", &[("lb-bandwidth", Some("fast"))])
         .await?;
     test.until_reason("web", "InvalidConfiguration").await?;
     let cluster = json!({"spec": {"externalTrafficPolicy": "Cluster"}});
     test.edit("web", cluster).await?;
+    let after = eventually("a check of the node port", SOON, async || {
+        let after = of(&test, "web").await?;
+        let is_of_now = |listener: &testbed::cloud::Listener| {
+            let check = listener.health_check.as_ref();
+            check.is_some_and(|check| {
+                check.protocol == HealthCheckProtocol::Tcp && check.port == Some(listener.node_port)
+            })
+        };
+        Ok(after
+            .settings
+            .listeners
+            .iter()
+            .all(is_of_now)
+            .then_some(after))
+    })
+    .await?;
+    ensure!(after.settings.bandwidth == found.settings.bandwidth);
     test.until_answered_by("web", &["one", "two", "three"])
         .await?;
-    let after = of(&test, "web").await?;
-    ensure!(after.settings.bandwidth == found.settings.bandwidth);
     test.until_reason("web", "InvalidConfiguration").await?;
     Ok(())
 }
