@@ -106,7 +106,7 @@ bench-micro: ## The pure parts: plan, annotations, the page of metrics
 	$(CARGO) bench --locked --package my-cloud-controller-manager --bench micro
 
 .PHONY: story
-story: ## The alerts and boards on a real Prometheus, through seven minutes of trouble (part of `make test`)
+story: ## The alerts and boards on a real Prometheus, through eight minutes of trouble (part of `make test`)
 	$(CARGO) test --locked --test monitoring the_boards -- --nocapture
 
 .PHONY: check
