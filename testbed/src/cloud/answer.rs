@@ -116,7 +116,10 @@ impl Answer {
                 hostile::answer(number, &good)
             }
         };
-        self.with_body(body)
+        Self {
+            retry_after: Some(hostile::RETRY_AFTER.to_owned()),
+            ..self.with_body(body)
+        }
     }
 
     /// The same, padded to at least this size.
