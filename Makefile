@@ -87,14 +87,14 @@ soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for 
 	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED)) $(if $(UNDISTURBED),--undisturbed) $(if $(TROUBLE),--trouble)
 
 HARNESS := $(or $(CARGO_TARGET_DIR),target)/harness/bench
-BINARY ?= $(or $(CARGO_TARGET_DIR),target)/release/my-cloud-controller-manager
+# The program as it ships, of which benchmarks/baseline.json has the figures.
+BINARY ?= $(or $(CARGO_TARGET_DIR),target)/$(MUSL)/release/my-cloud-controller-manager
 .PHONY: bench bench-check bench-baseline
-bench: ## What the release binary needs: SCENARIO=name, N=5000, LATENCY=50ms, PLACES=16, REST=600s, BINARY=path of another
+bench: ## What the static binary needs: SCENARIO=name, N=5000, LATENCY=50ms, PLACES=16, REST=600s, BINARY=path of another
 bench-check: ## The same, compared with benchmarks/baseline.json; fails if a figure is worse
 bench-baseline: ## The same, and makes its figures the ones to compare with
-bench bench-check bench-baseline:
+bench bench-check bench-baseline: $(if $(filter file,$(origin BINARY)),static)
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
-	$(if $(filter file,$(origin BINARY)),$(CARGO) build --locked --release --package my-cloud-controller-manager;) \
 	$(CARGO) build --locked --profile harness --package testbed --bin bench; \
 	wait $$assets
 	@$(HARNESS) --binary $(BINARY) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(N),--services $(N)) \
