@@ -3,6 +3,7 @@ CARGO ?= cargo
 ASSETS := testbed/control-plane/install.sh
 COLLECTOR := testbed/collector/install.sh
 MONITORING := testbed/monitoring/install.sh
+PACKAGING := testbed/packaging/install.sh
 # What was built is run from here: `cargo run` of one package would build much anew.
 BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
 SHELL := /bin/bash
@@ -35,13 +36,17 @@ control-plane: ## kube-apiserver and etcd: found, or built from source (5 to 12 
 collector: ## An OpenTelemetry Collector: found, or built from source (2 to 6 minutes, once)
 	@$(COLLECTOR) > /dev/null
 
+.PHONY: packaging
+packaging: ## helm and kustomize: found, or built from source (2 to 5 minutes, once)
+	@$(PACKAGING) > /dev/null
+
 .PHONY: test
 test: ## All tests, on a real control plane, with a real OpenTelemetry Collector and Prometheus
 	@$(ASSETS) > /dev/null & assets=$$!; $(COLLECTOR) > /dev/null & collector=$$!; \
-	$(MONITORING) > /dev/null & monitoring=$$!; \
-	trap 'kill $$assets $$collector $$monitoring 2>/dev/null || :' EXIT; \
+	$(MONITORING) > /dev/null & monitoring=$$!; $(PACKAGING) > /dev/null & packaging=$$!; \
+	trap 'kill $$assets $$collector $$monitoring $$packaging 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
-	wait $$assets; wait $$collector; wait $$monitoring
+	wait $$assets; wait $$collector; wait $$monitoring; wait $$packaging
 	$(BUILT)/testbed run -- $(CARGO) test --locked --workspace --no-fail-fast
 
 .PHONY: demo
