@@ -21,7 +21,7 @@ fn every_replica_is_scraped_at_the_port_that_it_opens() -> Result<()> {
         &monitor["spec"]["podMetricsEndpoints"],
     );
     ensure!(
-        selected["matchLabels"] == pod["metadata"]["labels"],
+        selected["matchLabels"] == deployment["spec"]["selector"]["matchLabels"],
         "{selected}"
     );
     ensure!(monitor["metadata"]["namespace"] == deployment["metadata"]["namespace"]);

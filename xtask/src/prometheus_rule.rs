@@ -13,6 +13,9 @@ metadata:
   namespace: kube-system
   labels:
     app: my-ccm
+    app.kubernetes.io/name: my-cloud-controller-manager
+    app.kubernetes.io/instance: my-cloud-controller-manager
+    app.kubernetes.io/version: 0.1.0
 spec:
 ";
 
