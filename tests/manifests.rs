@@ -2,9 +2,15 @@
 //! that it needs and no other.
 
 mod manifests {
+    mod chart;
+    mod documented;
+    mod drift;
     pub mod files;
+    mod installed;
     mod network;
     mod pod_security;
+    pub mod rendered;
+    mod schema;
 }
 
 use std::collections::BTreeSet;
@@ -44,7 +50,7 @@ fn nothing_in_the_files_is_unknown_or_unnamed() -> Result<()> {
         ("rbac.yaml", 5),
         ("ccm-deployment.yaml", 3),
         ("network-policy.yaml", 1),
-        ("secure-metrics.yaml", 4),
+        ("secure-metrics/access.yaml", 4),
         ("monitoring/pod-monitor.yaml", 1),
         ("monitoring/prometheus-rule.yaml", 1),
     ] {
@@ -320,7 +326,7 @@ async fn the_rules_allow_what_is_done_and_nothing_else() -> Result<()> {
     for name in [
         "ccm-deployment.yaml",
         "network-policy.yaml",
-        "secure-metrics.yaml",
+        "secure-metrics/access.yaml",
         "examples/nginx-demo.yaml",
         "examples/nginx-lb-cloud1.yaml",
         "examples/nginx-lb-cloud2.yaml",

@@ -13,17 +13,24 @@ use crate::{annotations, grafana, metrics_reference, prometheus_rule};
 /// Path from the root of the repository, and content.
 pub type File = (String, String);
 
-/// A board for Grafana from each file of `dashboards/source`, and the PrometheusRule.
+/// A board for Grafana from each file of `dashboards/source`, and the PrometheusRule. The chart has
+/// both too: helm reads no file outside of a chart.
 pub fn boards_and_rule(repository: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
     for name in board::names(repository)? {
         let board = grafana::board(&Board::read(repository, &name)?);
-        let text = serde_json::to_string_pretty(&sorted(board))?;
-        files.push((format!("dashboards/{name}.json"), text + "\n"));
+        let text = serde_json::to_string_pretty(&sorted(board))? + "\n";
+        for directory in ["dashboards", "deploy/chart/files/dashboards"] {
+            files.push((format!("{directory}/{name}.json"), text.clone()));
+        }
     }
     files.push((
         "deploy/monitoring/prometheus-rule.yaml".into(),
         prometheus_rule::text(repository)?,
+    ));
+    files.push((
+        "deploy/chart/files/rules.yaml".into(),
+        prometheus_rule::groups(repository)?,
     ));
     Ok(files)
 }
