@@ -3,6 +3,7 @@ CARGO ?= cargo
 ASSETS := testbed/control-plane/install.sh
 COLLECTOR := testbed/collector/install.sh
 MONITORING := testbed/monitoring/install.sh
+PACKAGING := testbed/packaging/install.sh
 # What was built is run from here: `cargo run` of one package would build much anew.
 BUILT := $(or $(CARGO_TARGET_DIR),target)/debug
 SHELL := /bin/bash
@@ -35,13 +36,17 @@ control-plane: ## kube-apiserver and etcd: found, or built from source (5 to 12 
 collector: ## An OpenTelemetry Collector: found, or built from source (2 to 6 minutes, once)
 	@$(COLLECTOR) > /dev/null
 
+.PHONY: packaging
+packaging: ## helm and kustomize: found, or built from source (2 to 5 minutes, once)
+	@$(PACKAGING) > /dev/null
+
 .PHONY: test
 test: ## All tests, on a real control plane, with a real OpenTelemetry Collector and Prometheus
 	@$(ASSETS) > /dev/null & assets=$$!; $(COLLECTOR) > /dev/null & collector=$$!; \
-	$(MONITORING) > /dev/null & monitoring=$$!; \
-	trap 'kill $$assets $$collector $$monitoring 2>/dev/null || :' EXIT; \
+	$(MONITORING) > /dev/null & monitoring=$$!; $(PACKAGING) > /dev/null & packaging=$$!; \
+	trap 'kill $$assets $$collector $$monitoring $$packaging 2>/dev/null || :' EXIT; \
 	$(CARGO) build --locked --workspace --all-targets; \
-	wait $$assets; wait $$collector; wait $$monitoring
+	wait $$assets; wait $$collector; wait $$monitoring; wait $$packaging
 	$(BUILT)/testbed run -- $(CARGO) test --locked --workspace --no-fail-fast
 
 .PHONY: demo
@@ -72,7 +77,7 @@ boards: ## Only dashboards/*.json and the PrometheusRule; RUNBOOK=URL of your ru
 	@$(CARGO) xtask boards $(if $(RUNBOOK),--runbook $(RUNBOOK))
 
 .PHONY: annotations
-annotations: ## The table of the annotations in README.md, from their declarations
+annotations: ## The tables of the annotations in both READMEs, from their declarations
 	@$(CARGO) xtask annotations
 
 .PHONY: metrics-reference
@@ -87,14 +92,14 @@ soak: ## Three replicas while all goes wrong: MINUTES=10 for longer, SEED=7 for 
 	@$(BUILT)/soak --for $(or $(SOAK),$(or $(MINUTES),5)m) $(if $(SEED),--seed $(SEED)) $(if $(UNDISTURBED),--undisturbed) $(if $(TROUBLE),--trouble)
 
 HARNESS := $(or $(CARGO_TARGET_DIR),target)/harness/bench
-BINARY ?= $(or $(CARGO_TARGET_DIR),target)/release/my-cloud-controller-manager
+# The program as it ships, of which benchmarks/baseline.json has the figures.
+BINARY ?= $(or $(CARGO_TARGET_DIR),target)/$(MUSL)/release/my-cloud-controller-manager
 .PHONY: bench bench-check bench-baseline
-bench: ## What the release binary needs: SCENARIO=name, N=5000, LATENCY=50ms, PLACES=16, REST=600s, BINARY=path of another
+bench: ## What the static binary needs: SCENARIO=name, N=5000, LATENCY=50ms, PLACES=16, REST=600s, BINARY=path of another
 bench-check: ## The same, compared with benchmarks/baseline.json; fails if a figure is worse
 bench-baseline: ## The same, and makes its figures the ones to compare with
-bench bench-check bench-baseline:
+bench bench-check bench-baseline: $(if $(filter file,$(origin BINARY)),static)
 	@$(ASSETS) > /dev/null & assets=$$!; trap 'kill $$assets 2>/dev/null || :' EXIT; \
-	$(if $(filter file,$(origin BINARY)),$(CARGO) build --locked --release --package my-cloud-controller-manager;) \
 	$(CARGO) build --locked --profile harness --package testbed --bin bench; \
 	wait $$assets
 	@$(HARNESS) --binary $(BINARY) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(N),--services $(N)) \
@@ -106,7 +111,7 @@ bench-micro: ## The pure parts: plan, annotations, the page of metrics
 	$(CARGO) bench --locked --package my-cloud-controller-manager --bench micro
 
 .PHONY: story
-story: ## The alerts and boards on a real Prometheus, through seven minutes of trouble (part of `make test`)
+story: ## The alerts and boards on a real Prometheus, through eight minutes of trouble (part of `make test`)
 	$(CARGO) test --locked --test monitoring the_boards -- --nocapture
 
 .PHONY: check

@@ -16,7 +16,9 @@
 //! 5. A read or a watch event that shows another holder ends the leadership at once.
 //! 6. A release ends the permits first and then empties the holder of the Lease.
 //! 7. No lease can exclude a pause between a permit and its write. The fencing token
-//!    covers it: the [`Term`] that every write to a cloud carries.
+//!    covers it: the [`Term`] that every write to a cloud carries. Writes to the API
+//!    server carry the `resourceVersion` of what they change, and are checked once more
+//!    when their connection takes the body ([`permitted_body`]).
 //!
 //! The crate kube-leader-election makes the requests; only [`lease`] and
 //! [`lease_error`] use its types. [`lease_object`] reads a Lease, whatever is in it. [`elector`] is the loop of a candidate,
@@ -35,6 +37,7 @@ mod lease_layer;
 mod lease_object;
 mod lease_watch;
 mod observed_lease;
+mod permitted_body;
 mod timing;
 mod watchdog;
 
@@ -54,6 +57,7 @@ pub use error::ElectionError;
 pub use healthz::LeaseHealth;
 pub use identity::identity;
 pub use leadership::{Leadership, LeadershipLost, Role, Term, WritePermit, sole_leader};
+pub use permitted_body::PermittedBody;
 pub use timing::Timing;
 
 use elector::Elector;

@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod annotation;
+mod back_end_limit;
 pub mod backends;
 pub mod canonical;
 pub mod capabilities;
@@ -41,26 +42,29 @@ pub mod service;
 pub mod service_size;
 pub mod settling;
 pub mod tags;
+mod unchecked;
 pub mod untold;
+pub mod upkeep;
 pub mod wanted;
 
 use std::collections::BTreeSet;
 
-pub use action::{Action, CreateRequest, Outcome, Plan, Urgency, Waiting};
+pub use action::{Action, CreateRequest, Outcome, Plan, Released, Urgency, Waiting};
 pub use backends::Backends;
 pub use capabilities::{Capabilities, Clouds};
 pub use desired::{
     Desired, Disposal, Invalid, NotOurs, Release, clouds_to_query, desired, disposal,
 };
-pub use mutations::is_edit;
+pub use mutations::{detach, is_edit};
 pub use observed::{CloudView, Observed};
 pub use untold::KnownClouds;
 pub use wanted::{LackingPort, Wanted};
 
 use backends::backends;
 use load_balancer::{LoadBalancer, State};
-use mutations::{attach, create, delete, detach, dispose, follow_nodes, is_new, update};
+use mutations::{attach, create, delete, dispose, is_new, update};
 use naming::CloudName;
+use upkeep::keep_up;
 
 /// Plans the actions that bring the clouds and the Service to the desired state.
 /// Total and deterministic: once the actions are performed and nothing else has
@@ -112,22 +116,29 @@ fn plan_release(release: Release, disposal: &Disposal, observed: &Observed) -> P
 
 /// Whether the addresses in the Service's status may be ours. We publish them together
 /// with the id of the load balancer, so neither the finalizer, which anyone may have added,
-/// nor a cloud that is only announced proves anything.
+/// nor a cloud that is only announced proves anything. What others made is announced with its id:
+/// it counts if the status has an address of it.
 fn has_published(observed: &Observed) -> bool {
-    let has_id = observed.record.ids().next().is_some();
+    let is_unused = |cloud: &CloudName| {
+        let offered = observed.offered(cloud);
+        offered.is_some_and(|found| !observed.publishes_any_of(found))
+    };
+    let mut clouds = observed.record.clouds();
+    let has_id = clouds.any(|cloud| observed.record.get(cloud).is_some() && !is_unused(cloud));
     observed.finalizer && (has_id || observed.present().next().is_some())
 }
 
 /// Only a user can correct the Service, but its load balancers serve: a Node that has
-/// left must not stay a back end because of a typing error.
+/// left must not stay a back end because of a typing error, nor a port that nobody answers
+/// at any more be asked for its health.
 fn plan_invalid(invalid: &Invalid, observed: &Observed) -> Plan {
     let mut plan = Plan::waiting(Waiting::Invalid(invalid.problems.clone()));
     for (cloud, view) in &observed.clouds {
         match view {
-            CloudView::Present(found) => {
-                let update = follow_nodes(&invalid.owner, cloud, found, observed);
-                plan.actions.extend(update);
-            }
+            CloudView::Present(found) => match keep_up(&invalid.upkeep, cloud, found, observed) {
+                Ok(update) => plan.actions.extend(update),
+                Err(waiting) => _ = plan.waiting.insert(waiting),
+            },
             CloudView::Unreachable | CloudView::Unanswered => {
                 plan.waiting.extend(view.unknown(cloud));
             }
@@ -137,31 +148,21 @@ fn plan_invalid(invalid: &Invalid, observed: &Observed) -> Plan {
             | CloudView::NotConfigured => {}
         }
     }
+    if plan.actions.iter().any(is_edit) {
+        plan.actions.insert(0, Action::ConfirmLive);
+    }
     plan
 }
 
 fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
-    let mut mutations = Vec::new();
     if wanted.lacks_nodes(&observed.backends) {
         plan.waiting.insert(Waiting::NoEligibleNodes);
     }
-    // What the user no longer names serves until its successor does.
     let unready = unready(wanted, observed);
-    if !unready.is_empty() {
-        for (cloud, found) in observed.present() {
-            // What a wanted cloud shows too is updated there.
-            let is_other_name = observed.also_on(&wanted.clouds, cloud, found).is_some();
-            if !wanted.clouds.contains(cloud) && !is_other_name {
-                mutations.extend(follow_nodes(&wanted.owner, cloud, found, observed));
-            }
-        }
-    }
+    let (mut mutations, not_kept_up) = kept_up(wanted, observed, !unready.is_empty());
     for cloud in &wanted.clouds {
-        if wanted.hold(cloud).is_some() {
-            let found = observed.load_balancer(cloud);
-            let follows = |found| follow_nodes(&wanted.owner, cloud, found, observed);
-            mutations.extend(found.and_then(follows));
+        if wanted.is_held(cloud) {
             continue;
         }
         match observed.clouds.get(cloud) {
@@ -246,8 +247,37 @@ fn plan_wanted(wanted: &Wanted, observed: &Observed) -> Plan {
         });
         plan.actions.extend(leftovers);
         plan.actions.push(publish());
+    } else {
+        plan.waiting.extend(not_kept_up);
     }
     plan
+}
+
+/// The updates that keep up what does not become what the user asks for: load balancers on
+/// clouds that wait, and those that the user no longer names, which serve until their
+/// successors do. Also the reasons for which some cannot be kept up.
+fn kept_up(
+    wanted: &Wanted,
+    observed: &Observed,
+    is_unready: bool,
+) -> (Vec<Action>, BTreeSet<Waiting>) {
+    let upkeep = wanted.upkeep();
+    let (mut updates, mut waiting) = (Vec::new(), BTreeSet::new());
+    for (cloud, found) in observed.present() {
+        let is_held = match wanted.clouds.contains(cloud) {
+            true => wanted.hold(cloud).is_some(),
+            // What a wanted cloud shows too is updated there.
+            false => is_unready && observed.also_on(&wanted.clouds, cloud, found).is_none(),
+        };
+        if !is_held {
+            continue;
+        }
+        match keep_up(&upkeep, cloud, found, observed) {
+            Ok(update) => updates.extend(update),
+            Err(reason) => _ = waiting.insert(reason),
+        }
+    }
+    (updates, waiting)
 }
 
 /// Whether no known obstacle keeps the wanted clouds from serving.

@@ -1,7 +1,8 @@
 # What the install.sh of each kind of binary does alike; they source this file.
 #
 # Before that they set: PURPOSE, which begins each line of progress; GO_VERSION; CACHE, the
-# directory that keeps what was got; and BINARIES, what it holds then.
+# directory that keeps what was got; BINARIES, the programs that it holds then, and, where there
+# are any, FILES, what else it holds.
 # Standard output carries one line, the answer; progress goes to standard error.
 
 say() {
@@ -13,11 +14,15 @@ fail() {
     exit 1
 }
 
-# Whether the directory $1 holds every binary.
+# Whether the directory $1 holds everything.
 complete() {
-    local binary
+    local binary file
     for binary in "${BINARIES[@]}"; do
         [[ -f $1/$binary && -x $1/$binary ]] || return 1
+    done
+    # bash before 4.4 takes an empty array for an unset one.
+    for file in ${FILES[@]+"${FILES[@]}"}; do
+        [[ -f $1/$file ]] || return 1
     done
 }
 
@@ -40,7 +45,7 @@ on_path() {
 directory_or() {
     local named=${!1:-}
     if [[ -n $named ]]; then
-        complete "$named" || fail "$1=$named lacks one of: ${BINARIES[*]}"
+        complete "$named" || fail "$1=$named lacks one of: ${BINARIES[*]} ${FILES[*]-}"
         printf '%s\n' "$named"
         return
     fi

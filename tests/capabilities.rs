@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 use testbed::cloud::{
-    Capabilities, CloudSimulator, Fault, FaultKind, Limits, LoadBalancer, Profile, Protocol, Verb,
+    Capabilities, CloudSimulator, Fault, FaultKind, Limits, LoadBalancer, Profile, Protocol, Spec,
+    Verb,
 };
 use testbed::environment::{SOON, addresses, calls};
 use testbed::nodes::create_node;
@@ -302,4 +303,53 @@ async fn the_quota_is_a_metric_while_the_cloud_tells_it() -> Result<()> {
         },
     )
     .await
+}
+
+#[tokio::test]
+async fn a_spec_counts_with_its_limits_and_more_nodes_than_it_gives_are_not_asked_for() -> Result<()>
+{
+    let mut test = Environment::own("capability-specs").await?;
+    test.extra_config = QUICK.into();
+    let spec = |name: &str, back_ends| Spec {
+        name: name.into(),
+        max_back_ends: back_ends,
+        max_listeners: Some(1),
+        ..Spec::default()
+    };
+    test.cloud1.set_capabilities(Some(Capabilities {
+        specs: Some(vec![spec("standard", Some(1)), spec("large", None)]),
+        ..Capabilities::all()
+    }));
+    for number in [1, 2] {
+        let address = format!("127.10.0.{number}").parse()?;
+        create_node(&test.client(), &format!("n{number}"), address, &[]).await?;
+    }
+    let _replica = test.sole_replica().await?;
+    test.service("web").provider("cloud1").create().await?;
+    let ports = json!([{"name": "web", "port": 80}, {"name": "tls", "port": 443}]);
+    let two_ports = test.service("ports").provider("cloud1");
+    two_ports.field("ports", ports).create().await?;
+
+    for (name, says) in [
+        (
+            "web",
+            "cloud1 does not support 2 back ends on a load balancer of the spec standard, but 1",
+        ),
+        (
+            "ports",
+            "cloud1 does not support 2 ports on a load balancer of the spec standard",
+        ),
+    ] {
+        let message = test.until_reason(name, "Unsupported").await?;
+        let event = test.until_event(name, "Unsupported").await?;
+        ensure!(
+            message.contains(says) && event.contains(says),
+            "{message}; {event}"
+        );
+    }
+    ensure!(test.cloud1.mutations().is_empty(), "nothing was asked for");
+    test.annotate("web", &[("lb-spec", Some("large"))]).await?;
+    test.until_ready("web").await?;
+    ensure!(test.cloud1.inventory()[0].settings.nodes.len() == 2);
+    Ok(())
 }

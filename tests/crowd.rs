@@ -48,12 +48,15 @@ async fn served(test: &Environment, cloud: &str) -> Result<usize> {
 /// Waits until all Services of a cloud have an address; meanwhile no more reconciles
 /// run than are allowed.
 async fn until_served(test: &Environment, replica: &Replica, cloud: &str) -> Result<()> {
+    // Judged at the end: what a probe complains of is forgiven at the next look.
+    let mut most = 0.0_f64;
     eventually(&format!("all Services on {cloud}"), LATER, async || {
-        let running = replica.value(ACTIVE).await?;
-        ensure!(running <= ALLOWED, "{running} reconciles run");
+        most = most.max(replica.value(ACTIVE).await?);
         Ok((served(test, cloud).await? >= CROWD).then_some(()))
     })
-    .await
+    .await?;
+    ensure!(most <= ALLOWED, "{most} reconciles ran");
+    Ok(())
 }
 
 async fn events_by_reason(test: &Environment) -> Result<BTreeMap<String, usize>> {

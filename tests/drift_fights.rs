@@ -13,9 +13,7 @@ async fn served(name: &str) -> Result<(Environment, Replica, String)> {
     let mut test = Environment::shared(name).await?;
     test.extra_config = QUICK.into();
     let replica = test.sole_replica().await?;
-    test.service("web").provider("cloud1").create().await?;
-    test.until_ready("web").await?;
-    let made = test.cloud1.inventory().pop().context("a load balancer")?;
+    let made = test.service("web").provider("cloud1").served().await?;
     Ok((test, replica, made.id))
 }
 

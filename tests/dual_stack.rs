@@ -82,6 +82,17 @@ async fn a_service_with_both_families_has_an_address_and_back_ends_of_each() -> 
     let is_single = |service: &_| addresses(service).len() == 1;
     test.until("web", "one address", is_single).await?;
     ensure!(back_ends(&test.cloud1).iter().all(IpAddr::is_ipv4));
+
+    // And both again, which the cloud has.
+    let both = json!({"spec": {"ipFamilyPolicy": "PreferDualStack"}});
+    test.edit("web", both).await.context("both families")?;
+    let is_dual = |service: &_| addresses(service).len() == 2;
+    let service = test.until("web", "both addresses", is_dual).await?;
+    ensure!(addresses(&service) == published, "they are the same");
+    eventually("the back ends of both", SOON, async || {
+        Ok((back_ends(&test.cloud1) == left).then_some(()))
+    })
+    .await?;
     Ok(())
 }
 

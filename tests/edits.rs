@@ -163,7 +163,7 @@ async fn what_the_cloud_need_not_know_causes_no_call_and_no_write() -> Result<()
 
     let edit = json!({
         "metadata": {"labels": {"team": "web"}, "annotations": {"example.com/note": "hello"}},
-        "spec": {"selector": {"app": "web"}, "externalTrafficPolicy": "Local"},
+        "spec": {"selector": {"app": "web"}},
     });
     let edited = test.edit("web", edit).await?;
     test.service("barrier").provider("cloud2").create().await?;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Service;
+use kube::api::PostParams;
+use my_cloud_controller_manager::plan::naming::{self, ClusterId, ServiceUid};
 use serde_json::{Value, json};
 use testbed::cloud::{
     Capabilities, CloudSimulator, CloudSimulatorOptions, Code, Failure, Fault, FaultKind, Listener,
@@ -132,6 +134,9 @@ async fn a_service_is_attached_edited_and_let_go() -> Result<()> {
     ensure!(addresses(&service) == [ip], "{:?}", addresses(&service));
     ensure!(count(&test.cloud1, Verb::Update) == 1);
 
+    let note = test.until_event("web", "AttachedLoadBalancer").await?;
+    ensure!(note.contains(ID) && note.contains("others made"), "{note}");
+
     test.edit(
         "web",
         json!({"spec": {"ports": [{"port": 81, "name": "http"}, {"port": 82, "name": "more"}]}}),
@@ -146,6 +151,9 @@ async fn a_service_is_attached_edited_and_let_go() -> Result<()> {
     ensure!(ports(&left) == [443], "{left:?}");
     ensure!(left.owner.is_none(), "{left:?}");
     ensure_theirs(&test, &made)?;
+    let note = test.until_event("web", "DetachedLoadBalancer").await?;
+    ensure!(note.contains(ID) && note.contains("others made"), "{note}");
+    ensure!(test.events("web", "RetainedLoadBalancer").await?.is_empty());
 
     // Neither the sweep nor the end of another Service touches it; another one may have it.
     let lists = count(&test.cloud1, Verb::List);
@@ -388,4 +396,150 @@ async fn a_crash_in_between_forgets_nothing() -> Result<()> {
     ensure!(ports(&left) == [443] && left.owner.is_none(), "{left:?}");
     ensure_theirs(&test, &made)?;
     ensure_never_deleted(&test)
+}
+
+async fn until_let_go(test: &Environment, made: &LoadBalancer) -> Result<()> {
+    eventually("nothing of ours on it", SOON, async || {
+        Ok(found(&test.cloud1)?.owner.is_none().then_some(()))
+    })
+    .await?;
+    let left = found(&test.cloud1)?;
+    ensure!(ports(&left) == [443], "{left:?}");
+    let note = test.until_event("web", "OrphanedLoadBalancer").await?;
+    ensure!(note.contains("Detached from load balancer lb-9"), "{note}");
+    ensure_theirs(test, made)?;
+    ensure_never_deleted(test)
+}
+
+/// The race that only the watch shows: the Service is removed with our finalizer on.
+#[tokio::test]
+async fn a_service_that_vanished_is_let_go_of_by_the_sweep() -> Result<()> {
+    let (test, _replica, made) = attached("existing-vanished").await?;
+    let control_plane = &test.control_plane;
+    control_plane
+        .remove_service_from_etcd(&test.namespace, "web")
+        .await?;
+    until_let_go(&test, &made).await
+}
+
+/// As `kubectl replace` does with a manifest that has none of what the controller needs.
+#[tokio::test]
+async fn a_service_that_was_replaced_is_let_go_of_by_the_sweep() -> Result<()> {
+    let (test, replica, made) = attached("existing-replaced").await?;
+    let manifest: Service = serde_json::from_value(json!({
+        "metadata": {"name": "web"},
+        "spec": {"type": "LoadBalancer", "ports": [{"name": "http", "port": 80}]},
+    }))?;
+    test.services()
+        .replace("web", &PostParams::default(), &manifest)
+        .await?;
+    until_let_go(&test, &made).await?;
+    eventually("no orphan", SOON, async || {
+        let orphans = "mycloud_lb_orphaned_load_balancers{cloud=\"cloud1\"}";
+        Ok((replica.value(orphans).await? == 0.0).then_some(()))
+    })
+    .await?;
+    let orphans = test.command(&["orphans"]).await?;
+    ensure!(orphans.contains("no orphans"), "{orphans}");
+    // Another one may have it.
+    ask(&test, "next").await?;
+    test.until_ready("next").await?;
+    Ok(())
+}
+
+/// Somebody removed the record, and then the Service.
+#[tokio::test]
+async fn a_record_that_is_lost_before_the_end_is_not_needed() -> Result<()> {
+    let (test, replica, made) = attached("existing-unrecorded").await?;
+    drop(replica);
+    test.annotate("web", &[("lb-id", None), ("lb-cloud", None)])
+        .await?;
+    test.delete("web").await?;
+    let _replica = test.sole_replica().await?;
+    test.until_gone("web").await?;
+    let left = found(&test.cloud1)?;
+    ensure!(ports(&left) == [443] && left.owner.is_none(), "{left:?}");
+    ensure_theirs(&test, &made)?;
+    ensure_never_deleted(&test)
+}
+
+/// A load balancer of its own that was retained keeps the name of the Service.
+#[tokio::test]
+async fn a_service_is_attached_to_what_it_has_retained() -> Result<()> {
+    let mut test = Environment::shared_with("existing-retained", able).await?;
+    let own = "lb-1";
+    test.extra_config = format!(
+        "driftInterval: 300ms\nexistingLoadBalancers:\n\
+         - {{cloud: cloud1, id: {own}, namespaces: [{}]}}",
+        test.namespace
+    );
+    let _replica = test.sole_replica().await?;
+    let new = test.service("web").provider("cloud1");
+    new.ours("deletion-policy", "retain").create().await?;
+    test.until_ready("web").await?;
+    let made = test.cloud1.inventory().pop().context("its own")?;
+    ensure!(made.id == own, "{made:?}");
+    test.annotate("web", &[("enable", None)]).await?;
+    eventually("it to be retained", SOON, async || {
+        let found = test.cloud1.inventory().pop().context("one")?;
+        Ok(found.former_owner.is_some().then_some(()))
+    })
+    .await?;
+    test.annotate(
+        "web",
+        &[("enable", Some("true")), ("existing-lb", Some(own))],
+    )
+    .await?;
+    // Whose listeners these are, nobody knows any more.
+    let message = test.until_reason("web", "InvalidConfiguration").await?;
+    ensure!(
+        message.contains("listener of others for TCP 80"),
+        "{message}"
+    );
+    test.edit("web", json!({"spec": {"ports": [{"port": 81}]}}))
+        .await?;
+    test.until_ready("web").await?;
+    let found = test.cloud1.inventory().pop().context("one")?;
+    ensure!(ports(&found) == [80, 81], "{found:?}");
+    ensure!(found.name == made.name);
+    ensure!(
+        found
+            .owner
+            .is_some_and(|owner| owner.uid.starts_with("existing-"))
+    );
+    test.delete("web").await?;
+    test.until_gone("web").await?;
+    let left = test.cloud1.inventory().pop().context("one")?;
+    ensure!(ports(&left) == [80] && left.owner.is_none(), "{left:?}");
+    ensure!(count(&test.cloud1, Verb::Delete) == 0);
+    Ok(())
+}
+
+/// A create that comes late, beside what the Service is attached to.
+#[tokio::test]
+async fn one_of_its_own_beside_it_is_a_duplicate() -> Result<()> {
+    let (test, _replica, made) = attached("existing-duplicate").await?;
+    let owner = found(&test.cloud1)?.owner.context("our owner")?;
+    let uid = owner.uid.replace("existing-", "");
+    let own = naming::Owner {
+        cluster: ClusterId::new(&owner.cluster),
+        namespace: owner.namespace.clone(),
+        name: owner.name.clone(),
+        uid: ServiceUid::new(&uid),
+    };
+    let late = Plant {
+        name: own.load_balancer_name().as_str().to_owned(),
+        owner: Some(Owner { uid, ..owner }),
+        ..Plant::default()
+    };
+    let late = test.cloud1.plant(late).await?;
+    let note = test.until_event("web", "OrphanedLoadBalancer").await?;
+    ensure!(note.contains(&late.id) && note.contains(ID), "{note}");
+    eventually("the other to be deleted", SOON, async || {
+        let inventory = test.cloud1.inventory();
+        Ok((inventory.len() == 1).then_some(()))
+    })
+    .await?;
+    ensure!(ports(&found(&test.cloud1)?) == [443, 80]);
+    ensure_theirs(&test, &made)
 }

@@ -83,6 +83,55 @@ async fn what_a_service_declares_is_sent_for_each_port_and_follows_edits() -> Re
 }
 
 #[tokio::test]
+async fn an_edit_of_the_traffic_policy_changes_what_a_node_is_asked() -> Result<()> {
+    let test = Environment::shared("policyedit").await?;
+    test.cloud1.set_capabilities(Some(Capabilities::all()));
+    let _replica = test.sole_replica().await?;
+    let service = test.service("web").provider("cloud1");
+    let service = service.field("externalTrafficPolicy", json!("Local"));
+    service.create().await?;
+    let service = test.until_ready("web").await?;
+    let spec = service.spec.context("a spec")?;
+    let port_of_kube_proxy = spec.health_check_node_port.context("its port")?;
+    let node_port = spec.ports.context("ports")?[0].node_port.context("one")?;
+    let asked = async |protocol: HealthCheckProtocol, port: i32, path: Option<&str>| {
+        eventually("the health check to follow", SOON, async || {
+            let found = of(&test, "web").await?;
+            let check = checks(&found)[0].context("a health check")?;
+            let is_it = check.protocol == protocol
+                && check.port.map(i32::from) == Some(port)
+                && check.path.as_deref() == path;
+            Ok(is_it.then_some(()))
+        })
+        .await
+    };
+    asked(
+        HealthCheckProtocol::Http,
+        port_of_kube_proxy,
+        Some("/healthz"),
+    )
+    .await?;
+    let edit = |policy: &str| json!({"spec": {"externalTrafficPolicy": policy}});
+    test.edit("web", edit("Cluster")).await?;
+    asked(HealthCheckProtocol::Tcp, node_port, None).await?;
+    test.edit("web", edit("Local")).await?;
+    let local = |service: &k8s_openapi::api::core::v1::Service| {
+        service
+            .spec
+            .as_ref()
+            .is_some_and(|spec| spec.health_check_node_port.is_some())
+    };
+    let service = test.until("web", "a health check node port", local).await?;
+    let port = service.spec.and_then(|spec| spec.health_check_node_port);
+    asked(
+        HealthCheckProtocol::Http,
+        port.context("its port")?,
+        Some("/healthz"),
+    )
+    .await
+}
+
+#[tokio::test]
 async fn a_cloud_without_health_checks_gets_none_and_refuses_the_annotation() -> Result<()> {
     let test = Environment::shared("nohealthchecks").await?;
     let without = Capabilities::all().without("healthChecks");
@@ -100,6 +149,10 @@ async fn a_cloud_without_health_checks_gets_none_and_refuses_the_annotation() ->
     test.until_ready("local").await?;
     let found = of(&test, "local").await?;
     ensure!(checks(&found) == [None], "{found:?}");
+    let message = test.until_reason("local", "Ready").await?;
+    let says = "; cloud1 decides itself which Nodes serve: it does not support the choice of";
+    ensure!(message.contains(says), "{message}");
+    ensure!(!message.contains("cloud2 decides"), "{message}");
     let message = test.until_reason("asking", "Unsupported").await?;
     ensure!(
         message.contains("health-check-port is \"10256\": cloud1 does not support"),
@@ -149,6 +202,34 @@ async fn with_local_policy_only_nodes_with_an_endpoint_get_traffic() -> Result<(
     test.until_answered_by("web", &["two"]).await?;
     endpoints_on(&test, &["one", "three"]).await?;
     test.until_answered_by("web", &["one", "three"]).await?;
+
+    // The API server frees the port that the cloud asks, while a mistake holds up all else. Left
+    // as it is, no Node would be healthy; this cloud then takes all of them, others take none.
+    test.annotate("web", &[("lb-bandwidth", Some("fast"))])
+        .await?;
+    test.until_reason("web", "InvalidConfiguration").await?;
+    let cluster = json!({"spec": {"externalTrafficPolicy": "Cluster"}});
+    test.edit("web", cluster).await?;
+    let after = eventually("a check of the node port", SOON, async || {
+        let after = of(&test, "web").await?;
+        let is_of_now = |listener: &testbed::cloud::Listener| {
+            let check = listener.health_check.as_ref();
+            check.is_some_and(|check| {
+                check.protocol == HealthCheckProtocol::Tcp && check.port == Some(listener.node_port)
+            })
+        };
+        Ok(after
+            .settings
+            .listeners
+            .iter()
+            .all(is_of_now)
+            .then_some(after))
+    })
+    .await?;
+    ensure!(after.settings.bandwidth == found.settings.bandwidth);
+    test.until_answered_by("web", &["one", "two", "three"])
+        .await?;
+    test.until_reason("web", "InvalidConfiguration").await?;
     Ok(())
 }
 

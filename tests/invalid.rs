@@ -194,7 +194,8 @@ async fn a_load_balancer_stays_as_it_is_while_its_service_is_wrong() -> Result<(
     test.annotate("web", &[("lb-bandwidth", Some("fast"))])
         .await?;
     test.until_reason("web", "InvalidConfiguration").await?;
-    // Another edit while it is wrong, and a provider that cannot be read at all.
+    // A listener at another port waits like all that is asked for, other than the node port of
+    // one that is there. The provider cannot be read at all.
     let ports = json!([{"name": "http", "port": 8080, "protocol": "TCP"}]);
     test.edit("web", json!({"spec": {"ports": ports}})).await?;
     test.annotate("web", &[("provider", Some(""))]).await?;

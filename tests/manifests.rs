@@ -2,7 +2,15 @@
 //! that it needs and no other.
 
 mod manifests {
+    mod chart;
+    mod documented;
+    mod drift;
     pub mod files;
+    mod installed;
+    mod network;
+    mod pod_security;
+    pub mod rendered;
+    mod schema;
 }
 
 use std::collections::BTreeSet;
@@ -12,9 +20,11 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Probe, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use my_cloud_controller_manager::args::Args;
 use my_cloud_controller_manager::cloud::RestSettings;
 use my_cloud_controller_manager::config::Config;
@@ -30,8 +40,20 @@ const NAMESPACE: &str = "kube-system";
 
 #[test]
 fn nothing_in_the_files_is_unknown_or_unnamed() -> Result<()> {
-    let labelled = |document: &Value| document["metadata"]["labels"] == json!({"app": "my-ccm"});
-    for (name, kinds) in [("rbac.yaml", 5), ("ccm-deployment.yaml", 2)] {
+    let version = env!("CARGO_PKG_VERSION");
+    let labels = json!({
+        "app": "my-ccm", "app.kubernetes.io/name": NAME,
+        "app.kubernetes.io/instance": NAME, "app.kubernetes.io/version": version,
+    });
+    let labelled = |document: &Value| document["metadata"]["labels"] == labels;
+    for (name, kinds) in [
+        ("rbac.yaml", 5),
+        ("ccm-deployment.yaml", 3),
+        ("network-policy.yaml", 1),
+        ("secure-metrics/access.yaml", 4),
+        ("monitoring/pod-monitor.yaml", 1),
+        ("monitoring/prometheus-rule.yaml", 1),
+    ] {
         let documents = documents(name)?;
         ensure!(
             documents.len() == kinds,
@@ -40,7 +62,7 @@ fn nothing_in_the_files_is_unknown_or_unnamed() -> Result<()> {
         );
         ensure!(
             documents.iter().all(labelled),
-            "{name}: every object has our label"
+            "{name}: every object has our labels, {labels}"
         );
     }
     let account: ServiceAccount = object("rbac.yaml")?;
@@ -81,15 +103,18 @@ fn the_deployment_is_the_published_one_with_three_replicas() -> Result<()> {
     let spec = serde_json::to_value(&deployment.spec)?;
     ensure!(spec["replicas"] == 3);
     ensure!(spec["selector"]["matchLabels"] == json!({"app": "my-ccm"}));
-    ensure!(spec["template"]["metadata"]["labels"] == json!({"app": "my-ccm"}));
+    let labels = &spec["template"]["metadata"]["labels"];
+    ensure!(labels["app"] == "my-ccm" && labels["app.kubernetes.io/name"] == NAME);
+    let image = format!("{NAME}:{}", env!("CARGO_PKG_VERSION"));
+    ensure!(container.image.as_ref() == Some(&image));
     let pod = &spec["template"]["spec"];
     ensure!(pod["serviceAccountName"] == NAME);
     ensure!(pod["tolerations"][0]["key"] == "node-role.kubernetes.io/control-plane");
-    ensure!(pod["securityContext"]["runAsNonRoot"] == true);
     ensure!(
         pod["terminationGracePeriodSeconds"].as_u64() > Some(25),
         "longer than a drain and the release of the Lease"
     );
+    ensure!(pod["enableServiceLinks"] == false);
     ensure!(container.name == "my-ccm");
     ensure!(container.command == Some(vec![format!("/usr/bin/{NAME}")]));
     let resources = serde_json::to_value(&container.resources)?;
@@ -105,7 +130,14 @@ fn the_deployment_is_the_published_one_with_three_replicas() -> Result<()> {
 fn the_program_takes_the_arguments_and_the_file_that_it_is_given() -> Result<()> {
     let (deployment, container) = deployment()?;
     let words = container.command.unwrap_or_default().into_iter();
-    let mut args = Args::try_parse_from(words.chain(container.args.unwrap_or_default()))?;
+    // As the kubelet does, with the variable that has the namespace of the pod.
+    let given = container.args.unwrap_or_default().into_iter();
+    let given = given.map(|word| word.replace("$(POD_NAMESPACE)", NAMESPACE));
+    let mut args = Args::try_parse_from(words.chain(given))?;
+    let variables = container.env.unwrap_or_default();
+    let source = variables.iter().find(|one| one.name == "POD_NAMESPACE");
+    let source = source.and_then(|one| one.value_from.as_ref()?.field_ref.as_ref());
+    ensure!(source.is_some_and(|field| field.field_path == "metadata.namespace"));
     let given = args.config.take().context("a configuration file")?;
 
     // What is mounted where the argument points to.
@@ -142,6 +174,47 @@ fn the_program_takes_the_arguments_and_the_file_that_it_is_given() -> Result<()>
     let ports = container.ports.unwrap_or_default();
     ensure!(ports.len() == 1 && ports[0].name.as_deref() == Some("admin"));
     ensure!(ports[0].container_port == i32::from(config.admin_address.port()));
+    Ok(())
+}
+
+/// A rollout in which old replicas go one by one, while others of them can still be elected,
+/// changes the leader more than once; and one that counts the old replicas puts new ones
+/// together.
+#[test]
+fn a_rollout_replaces_all_replicas_together_and_spreads_the_new_ones() -> Result<()> {
+    let (deployment, _) = deployment()?;
+    let spec = serde_json::to_value(&deployment.spec)?;
+    let strategy = json!({
+        "type": "RollingUpdate", "rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0},
+    });
+    ensure!(spec["strategy"] == strategy, "{}", spec["strategy"]);
+    ensure!(spec["minReadySeconds"] == 10);
+    let spread = |key: &str| {
+        json!({
+            "maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": spec["selector"], "matchLabelKeys": ["pod-template-hash"],
+        })
+    };
+    let both = json!([
+        spread("kubernetes.io/hostname"),
+        spread("topology.kubernetes.io/zone")
+    ]);
+    let constraints = &spec["template"]["spec"]["topologySpreadConstraints"];
+    ensure!(*constraints == both, "{constraints}");
+    Ok(())
+}
+
+#[test]
+fn drains_evict_one_replica_at_a_time() -> Result<()> {
+    let (deployment, _) = deployment()?;
+    let budget: PodDisruptionBudget = object("ccm-deployment.yaml")?;
+    ensure!(budget.metadata.namespace == deployment.metadata.namespace);
+    let budget = budget.spec.context("a spec")?;
+    let selector = deployment.spec.map(|spec| spec.selector);
+    ensure!(budget.selector == selector, "{budget:?}");
+    ensure!(budget.max_unavailable == Some(IntOrString::Int(1)));
+    // One that cannot become ready must not keep a Node from being drained.
+    ensure!(budget.unhealthy_pod_eviction_policy.as_deref() == Some("AlwaysAllow"));
     Ok(())
 }
 
@@ -250,7 +323,15 @@ fn used(test: &Environment) -> Result<BTreeSet<Right>> {
 async fn the_rules_allow_what_is_done_and_nothing_else() -> Result<()> {
     let test = Environment::own("rights").await?;
     // A real API server knows every field of them.
-    for name in ["ccm-deployment.yaml", "examples/nginx-demo.yaml"] {
+    for name in [
+        "ccm-deployment.yaml",
+        "network-policy.yaml",
+        "secure-metrics/access.yaml",
+        "examples/nginx-demo.yaml",
+        "examples/nginx-lb-cloud1.yaml",
+        "examples/nginx-lb-cloud2.yaml",
+        "examples/nginx-clusterip.yaml",
+    ] {
         test.control_plane.apply_file(&file(name)).await?;
     }
     let address = "127.10.0.1".parse()?;

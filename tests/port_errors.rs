@@ -127,3 +127,39 @@ async fn a_port_that_worked_stays_and_nothing_is_left_of_a_service_that_is_relea
     })
     .await
 }
+
+#[tokio::test]
+async fn an_annotation_for_one_port_that_the_cloud_cannot_have_leaves_the_others() -> Result<()> {
+    let test = Environment::shared("port-annotation").await?;
+    let without = Capabilities::all().without("proxyProtocol");
+    test.cloud1.set_capabilities(Some(without));
+    let _replica = test.sole_replica().await?;
+    let ports = json!([{"name": "web", "port": 80}, {"name": "tls", "port": 443}]);
+    let service = test.service("web").provider("cloud1").field("ports", ports);
+    service.ours("tls.proxy-protocol", "v2").create().await?;
+    let service = test.until_ready("web").await?;
+
+    let found = condition(&service).context("the condition")?;
+    let says = "tls.proxy-protocol is \"v2\": cloud1 does not support the PROXY protocol";
+    ensure!(
+        found.reason == "UnsupportedAnnotation" && found.message.contains(says),
+        "{found:?}"
+    );
+    let error = format!("{}/UnsupportedAnnotation", test.prefix);
+    let shown = &ingress(&service)?[0]["ports"];
+    let expected = json!([
+        {"port": 80, "protocol": "TCP"},
+        {"port": 443, "protocol": "TCP", "error": error},
+    ]);
+    ensure!(*shown == expected, "{shown:#}");
+    ensure!(test.cloud1.inventory()[0].settings.listeners.len() == 1);
+
+    test.annotate("web", &[("tls.proxy-protocol", None)])
+        .await?;
+    eventually("both ports to work", SOON, async || {
+        let is_well = condition(&test.get("web").await?).is_none();
+        let listeners = test.cloud1.inventory()[0].settings.listeners.len();
+        Ok((is_well && listeners == 2).then_some(()))
+    })
+    .await
+}

@@ -21,7 +21,7 @@ use my_cloud_controller_manager::kubernetes::events::EventReason;
 use my_cloud_controller_manager::kubernetes::service::view;
 use my_cloud_controller_manager::kubernetes::service_object::Service;
 use my_cloud_controller_manager::plan::Capabilities;
-use my_cloud_controller_manager::plan::annotation::{self, WhenAbsent};
+use my_cloud_controller_manager::plan::annotation::{self, WhenAbsent, WhenChanged};
 use my_cloud_controller_manager::plan::capabilities::Feature;
 use my_cloud_controller_manager::plan::naming::{CloudName, ClusterId};
 use my_cloud_controller_manager::plan::service::ServiceView;
@@ -38,6 +38,26 @@ fn each_annotation_has_its_row() -> Result<()> {
         "annotation",
         &annotation::ALL.map(|about| about.name.to_owned()),
     )
+}
+
+/// An annotation whose change does not simply take place at the load balancer that exists.
+#[test]
+fn each_annotation_that_cannot_be_changed_in_place_has_its_row() -> Result<()> {
+    let english = Document::read(ENGLISH)?;
+    let rows = english.rows("changed")?;
+    for about in annotation::ALL {
+        let says = match about.when_changed {
+            WhenChanged::Refused => "refused",
+            WhenChanged::Moves => "replaced",
+            _ => continue,
+        };
+        let row = rows
+            .iter()
+            .find(|row| code_in(&row[0]).contains(&about.name));
+        let row = row.with_context(|| format!("no row for {}", about.name))?;
+        ensure!(row[1].starts_with(says), "{row:?}");
+    }
+    Ok(())
 }
 
 /// The manifest on the first screen, with and without the defaults of the declarations.
@@ -72,7 +92,9 @@ fn the_defaults_of_the_annotations_are_those_of_the_code() -> Result<()> {
         WhenAbsent::Value(default) => Some((about.name, default)),
         WhenAbsent::Invalid | WhenAbsent::Means(_) => None,
     });
-    let defaults: Vec<(&str, &str)> = defaults.into_iter().flatten().collect();
+    // One that exists is not asked to be public by a Service that does not mention `internal`.
+    let defaults = defaults.into_iter().flatten();
+    let defaults: Vec<(&str, &str)> = defaults.filter(|(name, _)| *name != "internal").collect();
     for (name, _) in &defaults {
         view.annotations.remove(*name);
     }

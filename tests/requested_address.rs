@@ -66,10 +66,17 @@ async fn an_address_that_is_taken_is_waited_for() -> Result<()> {
     let outside = test.service("outside").provider("cloud1");
     outside.ours("address", "192.0.2.9").create().await?;
 
-    let message = test.until_reason("web", "SyncFailed").await?;
-    ensure!(message.contains(&format!("{taken} is in use")), "{message}");
-    let message = test.until_reason("outside", "SyncFailed").await?;
-    ensure!(message.contains("192.0.2.9 is not in"), "{message}");
+    // A cloud that has not told yet what it can do is waited for with the same reason.
+    for (name, says) in [
+        ("web", format!("{taken} is in use")),
+        ("outside", "192.0.2.9 is not in".to_owned()),
+    ] {
+        testbed::eventually(&says, testbed::environment::SOON, async || {
+            let message = test.until_reason(name, "SyncFailed").await?;
+            Ok(message.contains(&says).then_some(()))
+        })
+        .await?;
+    }
     ensure!(test.cloud1.inventory().len() == 1, "none was made instead");
     test.cloud1.remove(&planted.id).await?;
     ensure!(addresses(&test.until_ready("web").await?) == [taken.to_string()]);
@@ -91,5 +98,32 @@ async fn a_cloud_that_cannot_choose_is_not_asked() -> Result<()> {
     let says = "spec.loadBalancerIP is \"192.0.2.9\": cloud1 does not support the choice of an";
     ensure!(message.contains(says), "{message}");
     ensure!(calls(&test.cloud1).is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_address_of_each_family_is_given_and_none_of_several_clouds() -> Result<()> {
+    let test = Environment::shared("addressfamilies").await?;
+    test.cloud1.set_capabilities(Some(Capabilities::all()));
+    test.cloud2.set_capabilities(Some(Capabilities::all()));
+    let _replica = test.sole_replica().await?;
+    let four = test.cloud1.addresses().hosts().nth(60).context("one")?;
+    let asked = [four.to_string(), "2001:db8:0:1::60".to_owned()];
+    let service = |name: &str, provider: &str| {
+        let service = test.service(name).provider(provider);
+        let service = service.field("ipFamilyPolicy", json!("RequireDualStack"));
+        service.ours("address", &asked.join(",")).create()
+    };
+    service("web", "cloud1").await?;
+    ensure!(addresses(&test.until_ready("web").await?) == asked);
+    ensure!(test.cloud1.mutations().len() == 1, "in one call");
+
+    service("several", "cloud1,cloud2").await?;
+    let message = test.until_reason("several", "InvalidConfiguration").await?;
+    ensure!(
+        message.contains("only one cloud can give an address"),
+        "{message}"
+    );
+    ensure!(test.cloud1.inventory().len() == 1 && test.cloud2.inventory().is_empty());
     Ok(())
 }

@@ -31,9 +31,7 @@ async fn served(name: &str) -> Result<(Environment, Replica, LoadBalancer)> {
     test.extra_config = QUICK.into();
     let replica = test.sole_replica().await?;
     let new = test.service("web").provider("cloud1");
-    new.ours("deletion-policy", "retain").create().await?;
-    test.until_ready("web").await?;
-    let made = test.cloud1.inventory().pop().context("a load balancer")?;
+    let made = new.ours("deletion-policy", "retain").served().await?;
     Ok((test, replica, made))
 }
 

@@ -1,5 +1,5 @@
 //! Metrics for those who may read them: TLS, and kube-apiserver asked who a
-//! client is and what it may do, under the rules of `deploy/secure-metrics.yaml`.
+//! client is and what it may do, under the rules of `deploy/secure-metrics/access.yaml`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ struct Secured {
 impl Secured {
     async fn start(name: &str, extra: &[&str]) -> Result<(Environment, Self)> {
         let test = Environment::own(name).await?;
-        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/secure-metrics.yaml");
+        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/secure-metrics/access.yaml");
         test.control_plane.apply_file(&rules).await?;
         test.control_plane.apply(SCRAPERS).await?;
         let files = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);

@@ -28,7 +28,7 @@ async fn until_tags(test: &Environment, wanted: Tags) -> Result<()> {
 }
 
 #[tokio::test]
-async fn tags_of_ours_follow_edits_and_those_of_others_stay() -> Result<()> {
+async fn tags_follow_edits_and_one_of_others_is_ours_once_it_is_named() -> Result<()> {
     let mut test = Environment::shared("tags").await?;
     test.extra_config =
         "defaultTags: stage=test,team=none\ndriftInterval: 200ms\nsweepInterval: 200ms".into();
@@ -48,22 +48,24 @@ async fn tags_of_ours_follow_edits_and_those_of_others_stay() -> Result<()> {
     let created = calls(&test.cloud1);
     ensure!(created.len() == 1, "{created:?}");
 
-    // Others give it a tag, and change one of ours.
-    let foreign = tags([("owner", "finance")]);
+    // Others give it tags, and change one of ours.
     test.cloud1
         .edit(&found.id, |found| {
-            found.other_tags = tags([("owner", "finance")]);
+            found.other_tags = tags([("audit", "yes"), ("owner", "finance")]);
             found.settings.tags.insert("team".into(), "mine".into());
         })
         .await?;
     until_tags(&test, tags(all)).await?;
-    test.annotate("web", &[("tags", Some("team=web")), ("idle-timeout", None)])
+    ensure!(made(&test)?.other_tags.len() == 2, "none is named");
+    let named = Some("team=web,owner=shop");
+    test.annotate("web", &[("tags", named), ("idle-timeout", None)])
         .await?;
-    until_tags(&test, tags([("stage", "test"), ("team", "web")])).await?;
+    let ours = [("stage", "test"), ("team", "web"), ("owner", "shop")];
+    until_tags(&test, tags(ours)).await?;
     test.annotate("web", &[("tags", None)]).await?;
     until_tags(&test, tags([("stage", "test"), ("team", "none")])).await?;
     let found = made(&test)?;
-    ensure!(found.other_tags == foreign, "{found:?}");
+    ensure!(found.other_tags == tags([("audit", "yes")]), "{found:?}");
     ensure!(found.settings.idle_timeout_seconds.is_none(), "{found:?}");
 
     for (name, value, says) in [

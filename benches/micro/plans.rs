@@ -69,6 +69,7 @@ fn in_sync(desired: &Desired, mut observed: Observed) -> Observed {
             spec: request.spec.clone(),
             is_understood: true,
             has_other_back_ends: false,
+            opaque_listener: None,
             addresses: Addresses {
                 ips: vec![Ipv4Addr::new(203, 0, 113, 1).into()],
                 ..Addresses::default()

@@ -57,7 +57,8 @@ fn check_suspects(found: &[LoadBalancer]) {
         let owner = found.owner.as_ref();
         let is_ours = owner.is_some_and(|owner| {
             let is_service = owner.service_key().is_valid();
-            owner.cluster == world::cluster() && is_service && derived(owner) == found.name.as_str()
+            let is_derived = derived(owner).eq_ignore_ascii_case(found.name.as_str());
+            owner.cluster == world::cluster() && is_service && is_derived
         });
         let suspicion = suspect(found, &world::cluster(), None, &shown);
         assert_eq!(suspicion.is_some(), is_ours, "{found:?}");

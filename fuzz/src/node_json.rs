@@ -1,15 +1,15 @@
 //! A Node as the API server may show it.
 //!
 //! Whatever the JSON is: reading it does not fail; a Node of which all can be read is a back
-//! end by the rules of the upstream service controller, with its first usable address; and
-//! no address that a cloud cannot reach is ever a back end.
+//! end by the rules of the upstream service controller, with the first usable one of the addresses
+//! that are read; and no address that a cloud cannot reach is ever a back end.
 
 use std::net::IpAddr;
 
 use my_cloud_controller_manager::kubernetes::node::{
     AddressRule, NodeAddressType, address, is_eligible, unusable_addresses,
 };
-use my_cloud_controller_manager::kubernetes::node_object::Node;
+use my_cloud_controller_manager::kubernetes::node_object::{ADDRESSES, Node};
 use my_cloud_controller_manager::plan::node_addresses::IpFamily;
 use serde_json::Value;
 
@@ -78,7 +78,7 @@ fn addresses(json: &Value, kind: NodeAddressType) -> Vec<IpAddr> {
         NodeAddressType::External => "ExternalIP",
     };
     let all = json["status"]["addresses"].as_array().cloned();
-    let all = all.unwrap_or_default().into_iter();
+    let all = all.unwrap_or_default().into_iter().take(ADDRESSES);
     let of_kind = all.filter(|address| address["type"] == kind);
     let parsed = of_kind.filter_map(|address| address["address"].as_str()?.parse().ok());
     parsed.map(|ip: IpAddr| ip.to_canonical()).collect()

@@ -54,7 +54,7 @@ fn check_target(action: &Action, observed: &Observed) {
     let (cloud, id) = match action {
         Action::Update { cloud, id, .. }
         | Action::Delete { cloud, id }
-        | Action::Release { cloud, id }
+        | Action::Release { cloud, id, .. }
         | Action::ConfirmGone { cloud, id } => (cloud, id),
         _ => return,
     };

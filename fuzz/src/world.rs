@@ -82,6 +82,7 @@ pub fn load_balancer(profile: Profile) -> LoadBalancer {
         spec: request.spec,
         is_understood: true,
         has_other_back_ends: false,
+        opaque_listener: None,
         addresses: Addresses {
             ips: vec![[192, 0, 2, 1].into()],
             ..Addresses::default()

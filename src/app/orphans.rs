@@ -14,7 +14,7 @@ use crate::controller::orphans::claim;
 use crate::kubernetes::service_object::Service;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, Owner, ServiceUid};
-use crate::plan::orphan::{Claim, Shown, provable_owner, suspect};
+use crate::plan::orphan::{Claim, Shown, service_owner, suspect};
 use crate::telemetry::log_throttle::LogThrottle;
 
 /// Returns a table with a line for each load balancer of this cluster that no Service
@@ -49,11 +49,11 @@ pub async fn table(config: &Config) -> Result<String, AppError> {
         let claims = live_claims(&client, config, &cluster).await?;
         let shown = Shown::new(&name, found.iter());
         let orphans = found.iter().filter_map(|found| {
-            let owner = provable_owner(found, &cluster)?;
+            let owner = service_owner(found, &cluster)?;
             suspect(found, &cluster, claims.get(&owner.uid), &shown)?;
             Some((found, owner))
         });
-        rows.extend(orphans.map(|(found, owner)| row(&name, found, owner)));
+        rows.extend(orphans.map(|(found, owner)| row(&name, found, &owner)));
     }
     let clouds = config.clouds.iter().map(|cloud| &cloud.name);
     Ok(render(&cluster, clouds, &rows) + &notes)

@@ -80,7 +80,8 @@ impl Components {
         let kubernetes = api_server::client_config(&self.config).await?;
         let timing = WatchTiming::new(self.config.watch_timeout);
         let client_with = |silence| {
-            let client = instrumented_client::client(&kubernetes, silence, self.metrics.clone());
+            let (roles, metrics) = (self.roles.subscribe(), self.metrics.clone());
+            let client = instrumented_client::client(&kubernetes, silence, roles, metrics);
             client.map_err(|error| AppError::KubernetesConfig(with_causes(&error)))
         };
         let client = client_with(api_server::SILENCE)?;

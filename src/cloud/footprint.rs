@@ -44,6 +44,7 @@ pub(super) fn outline(found: &LoadBalancer) -> usize {
         spec: _,
         is_understood: _,
         has_other_back_ends: _,
+        opaque_listener: _,
         addresses,
         state,
     } = found;

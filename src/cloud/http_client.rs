@@ -13,6 +13,7 @@ use super::call::{Call, CallEvent, CallObserver, Code, InFlight, Operation, Verb
 use super::error::{CloudError, ErrorKind};
 use super::limiter::{Limiter, Refusal};
 use super::response::Response;
+use super::retry_after::RetryAfter;
 use super::span::CallSpan;
 use super::token::TokenFile;
 use super::{Profile, retry_after};
@@ -246,7 +247,7 @@ impl ApiClient {
             .map_err(|error| self.transport_error(verb, error))?;
         let status = response.status();
         span.responded(status);
-        let retry_after = retry_after::retry_after(response.headers(), SystemTime::now());
+        let retry_after = self.retry_after(verb, response.headers());
         let body = match body::read(response, request.limit).await {
             Ok(body) => body,
             // The status is enough for a failure.
@@ -266,6 +267,23 @@ impl ApiClient {
             retry_after,
             body,
         })
+    }
+
+    /// The delay that a response of any status asks for.
+    fn retry_after(&self, verb: Verb, headers: &HeaderMap) -> Option<Duration> {
+        let RetryAfter {
+            delay,
+            shortened_from,
+        } = retry_after::retry_after(headers, SystemTime::now())?;
+        if let Some(requested) = shortened_from
+            && self.should_log(verb, "long_retry_after")
+        {
+            tracing::warn!(
+                ?requested,
+                "the cloud sent a Retry-After of more than an hour, which counts as an hour"
+            );
+        }
+        Some(delay)
     }
 
     /// Whether to log a line with this reason.

@@ -6,8 +6,12 @@ mod list;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::RwLock;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +33,7 @@ use super::{Cloud, Listed, Told, Which};
 use super::{body, bounds};
 use crate::election::WritePermit;
 use crate::plan::CreateRequest;
+use crate::plan::capabilities::Feature;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{ClusterId, LoadBalancerId, Owner};
 use crate::priority::Priority;
@@ -42,6 +47,8 @@ pub struct RestCloud {
     urls: ApiUrls,
     node_addresses: NodeAddressPool,
     addresses: AddressPolicy,
+    /// What it has told last that it can do; before that, what its profile says.
+    features: RwLock<Arc<BTreeSet<Feature>>>,
 }
 
 struct ApiUrls {
@@ -82,9 +89,11 @@ impl RestCloud {
             stopping: CancellationToken::new(),
             log_throttle: LogThrottle::default(),
         };
+        let features = settings.profile.capabilities().features;
         Ok(Self {
             api_client,
             urls,
+            features: RwLock::new(Arc::new(features)),
             node_addresses: NodeAddressPool::default(),
             addresses: settings.addresses,
         })
@@ -127,7 +136,7 @@ impl RestCloud {
     /// Reads the response to a query.
     fn queried(&self, which: Which<'_>, body: &[u8]) -> Result<LoadBalancer, CloudError> {
         let body = self.load_balancer(Verb::Query, body)?;
-        let found = body.found(self.reading(), which);
+        let found = body.found(&self.reading(), which);
         let found = found.map_err(|message| self.protocol(Verb::Query, message))?;
         self.warn_of_refused(Verb::Query, &found);
         Ok(self.sharing_nodes(found))
@@ -143,8 +152,8 @@ impl RestCloud {
         request: &CreateRequest,
     ) -> Result<LoadBalancer, CloudError> {
         let changed = match before {
-            None => body.created(self.reading(), request),
-            Some(before) => body.updated(self.reading(), before, request),
+            None => body.created(&self.reading(), request),
+            Some(before) => body.updated(&self.reading(), before, request),
         };
         let changed = changed.map_err(|message| self.protocol(verb, message))?;
         // The cloud should have responded with AlreadyExists.
@@ -164,6 +173,7 @@ impl RestCloud {
         Reading {
             profile: self.api_client.profile,
             addresses: &self.addresses,
+            features: self.features.read().clone(),
         }
     }
 
@@ -258,9 +268,19 @@ impl Cloud for RestCloud {
             };
             let read = |body: &[u8]| {
                 let body = self.load_balancer(Verb::Create, body)?;
-                self.changed(Verb::Create, body, None, request)
+                let created = self.changed(Verb::Create, body, None, request)?;
+                Ok((created, body.shows_immutable(request)))
             };
-            self.api_client.call(span, api_request, read).await
+            let (created, is_shown) = self.api_client.call(span, api_request, read).await?;
+            if is_shown {
+                return Ok(created);
+            }
+            // The address of one that is not as requested must not be published.
+            let shown = self.query(Which::Id(&created.id), priority).await;
+            match shown {
+                Ok(Some(found)) => Ok(found),
+                Ok(None) | Err(_) => Ok(created.until_shown()),
+            }
         }
         .boxed()
     }
@@ -290,7 +310,10 @@ impl Cloud for RestCloud {
             let read = |body: &[u8]| {
                 let body = self.load_balancer(Verb::Update, body)?;
                 let updated = self.changed(Verb::Update, body, Some(before), request)?;
-                Ok((updated, body.shows_changes(self.reading(), before, request)))
+                Ok((
+                    updated,
+                    body.shows_changes(&self.reading(), before, request),
+                ))
             };
             let (updated, is_shown) = self.api_client.call(span, api_request, read).await?;
             // Whose it is now, the answer need not say.

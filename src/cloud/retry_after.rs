@@ -11,17 +11,22 @@ use jiff::fmt::rfc2822::DateTimeParser;
 /// to a cloud until the process restarts.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The requested delay, an hour at most; zero for a date in the past, `None` without
-/// the header or if it is unreadable.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+/// What the header asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RetryAfter {
+    /// An hour at most; zero for a date in the past.
+    pub(super) delay: Duration,
+    /// The delay in the header, if it is longer.
+    pub(super) shortened_from: Option<Duration>,
+}
+
+/// What the header asks for; `None` without the header or if it is unreadable.
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<RetryAfter> {
     let requested = requested_delay(headers, now)?;
-    if requested > LONGEST {
-        tracing::warn!(
-            ?requested,
-            "the cloud sent a Retry-After of more than an hour; calls resume after an hour"
-        );
-    }
-    Some(requested.min(LONGEST))
+    Some(RetryAfter {
+        delay: requested.min(LONGEST),
+        shortened_from: (requested > LONGEST).then_some(requested),
+    })
 }
 
 fn requested_delay(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
@@ -61,7 +66,10 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, text.parse().expect("header"));
             let expected = seconds.map(Duration::from_secs);
-            assert_eq!(retry_after(&headers, now), expected, "{reason}");
+            let found = retry_after(&headers, now);
+            assert_eq!(found.map(|found| found.delay), expected, "{reason}");
+            let is_shortened = found.is_some_and(|found| found.shortened_from.is_some());
+            assert_eq!(is_shortened, seconds == Some(3600), "{reason}");
         }
     }
 }

@@ -4,7 +4,9 @@ mod capabilities;
 mod field;
 mod health_check;
 mod ingress;
+mod listener;
 mod object;
+mod opaque;
 mod owner;
 mod page;
 mod request;
@@ -20,17 +22,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use field::{Field, Shown};
-use health_check::HealthCheckBody;
 
 pub(super) use capabilities::CapabilitiesBody;
 pub(super) use object::Object;
 pub(super) use page::read_page;
 pub(super) use request::{DeleteBody, DesiredBody, ListRequestBody, QueryBody, ReleaseBody};
 pub(super) use response::{LoadBalancerBody, Reading};
-
-use crate::plan::health_check::HealthCheck;
-use crate::plan::load_balancer::{Listener, Protocol};
-use crate::plan::proxy_protocol::ProxyProtocol;
 
 /// The codes of the API: a closed set. Any other text counts as no code.
 #[derive(
@@ -93,62 +90,6 @@ impl ErrorBody<'_> {
     }
 }
 
-/// A listener. Its field names differ from the serialization of the plan.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListenerBody {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default = "tcp")]
-    protocol: Protocol,
-    port: u16,
-    node_port: u16,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    health_check: Option<HealthCheckBody>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    proxy_protocol: Option<ProxyProtocol>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    app_protocol: Option<String>,
-}
-
-fn tcp() -> Protocol {
-    Protocol::Tcp
-}
-
-impl From<&Listener> for ListenerBody {
-    fn from(listener: &Listener) -> Self {
-        Self {
-            name: Some(listener.name.clone()),
-            protocol: listener.protocol,
-            port: listener.port,
-            node_port: listener.node_port,
-            health_check: HealthCheckBody::of(&listener.health_check),
-            proxy_protocol: listener.proxy_protocol,
-            // None is said by leaving it out.
-            app_protocol: listener
-                .app_protocol
-                .clone()
-                .filter(|name| !name.is_empty()),
-        }
-    }
-}
-
-impl From<ListenerBody> for Listener {
-    fn from(body: ListenerBody) -> Self {
-        Self {
-            name: body.name.unwrap_or_default(),
-            protocol: body.protocol,
-            port: body.port,
-            node_port: body.node_port,
-            health_check: body
-                .health_check
-                .map_or_else(HealthCheck::default, |check| check.read(body.node_port)),
-            proxy_protocol: body.proxy_protocol,
-            app_protocol: body.app_protocol,
-        }
-    }
-}
-
 /// Session affinity as Kubernetes spells it: `None` or `ClientIP`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -176,7 +117,8 @@ impl SessionAffinityBody {
     }
 
     fn client_seconds(&self) -> Option<u32> {
-        (self.kind.as_deref() == Some("ClientIP"))
+        let kind = self.kind.as_deref().unwrap_or_default();
+        kind.eq_ignore_ascii_case("ClientIP")
             .then(|| self.timeout_seconds.unwrap_or(DEFAULT_AFFINITY_SECONDS))
     }
 }

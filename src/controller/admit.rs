@@ -160,16 +160,20 @@ fn admitted_to<'a>(
 
 /// Whether a user waits for this attempt.
 fn priority(service: &ObservedService, planned: Option<&Plan>, context: &Context) -> Priority {
-    if matches!(service.desired, Desired::Invalid(_)) {
-        // Only the Nodes can change something at a cloud.
-        return Priority::Background;
-    }
     let (view, drift) = (&service.view, &context.memory.drift);
     let is_repair = drift.is_queued(&view.uid, service.spec_hash);
+    let shows_edit = || planned.is_some_and(|plan| plan.actions.iter().any(is_urgent));
+    if matches!(service.desired, Desired::Invalid(_)) {
+        // Mostly, only the Nodes change something at a cloud.
+        return match shows_edit() && !is_repair {
+            true => Priority::User,
+            false => Priority::Background,
+        };
+    }
     let is_edit = match drift.is_edited(&view.uid, service.spec_hash) {
         Some(is_edited) => is_edited,
         // After a change of leader, only the plan shows an edit.
-        None => planned.is_some_and(|plan| plan.actions.iter().any(is_urgent)),
+        None => shows_edit(),
     };
     let is_released = matches!(service.desired, Desired::Released(..));
     if (view.deleting || is_released || is_edit || !service.was_ready) && !is_repair {

@@ -23,14 +23,14 @@ use super::memory::left_calls::Left;
 use super::memory::own_writes::Part;
 use super::observe::PATIENCE;
 use super::pace::PacedPlan;
-use super::report::{events, metrics};
+use super::report::{events, metrics, report_outdated};
 use super::workqueue::KeptPlaces;
 use crate::election::Leadership;
 use crate::kubernetes::service_object::Service;
 use crate::plan::execution::{Certainty, Effect, Execution, Lane, Reach};
 use crate::plan::kept::Kept;
 use crate::plan::naming::CloudName;
-use crate::plan::{Action, Plan, Waiting};
+use crate::plan::{Action, Observed, Plan, Waiting};
 use crate::telemetry::traces;
 use task::{End, Task};
 
@@ -102,9 +102,19 @@ pub async fn apply<'e>(
         observed,
         errors,
         disowned,
+        outdated,
     } = clouds;
-    let backoff = &executor.context.memory.cloud_backoff;
-    let resting = backoff.failures(&executor.service.view.uid, &observed);
+    let Executor {
+        service, context, ..
+    } = executor;
+    for failure in outdated {
+        report_outdated(service, failure, context);
+    }
+    let resting = |observed: &Observed| {
+        let backoff = &context.memory.cloud_backoff;
+        backoff.failures(&service.view.uid, service.spec_hash, observed)
+    };
+    let resting_now = resting(&observed);
     let (execution, waiting) = Execution::new(plan, observed);
     let mut performance = Performance {
         executor,
@@ -113,7 +123,7 @@ pub async fn apply<'e>(
             begun: BTreeSet::new(),
             actions: Vec::new(),
             errors: errors.into_values().map(ReconcileError::from).collect(),
-            resting,
+            resting: resting_now,
             waiting,
         },
         under_way: FuturesUnordered::new(),
@@ -126,15 +136,16 @@ pub async fn apply<'e>(
         begun: _,
         actions,
         errors,
-        resting,
+        resting: _,
         waiting,
     } = &mut performance.progress;
+    let observed = execution.observed().without_answers_of(&performance.left);
     let result = ApplyResult {
-        observed: execution.observed().without_answers_of(&performance.left),
         object: executor.object.lock().clone(),
         actions: std::mem::take(actions),
         errors: std::mem::take(errors),
-        resting: std::mem::take(resting),
+        resting: resting(&observed),
+        observed,
         waiting: std::mem::take(waiting),
         disowned,
         repairs: executor.repairs.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::{ReconcileError, Unfinished};
-use super::memory::left_calls::Tried;
+use super::memory::left_calls::{OutdatedFailure, Tried};
 use super::memory::own_writes::Part;
 use super::observe::cloud_query::QueryResult;
 use super::workqueue::Need;
@@ -115,6 +115,8 @@ pub struct ObservedClouds {
     /// The load balancers that the Service's record names and that belong to another
     /// owner.
     pub disowned: Vec<(CloudName, LoadBalancerId)>,
+    /// Updates of earlier attempts that failed meanwhile.
+    pub outdated: Vec<OutdatedFailure>,
 }
 
 impl ObservedClouds {
@@ -133,8 +135,15 @@ impl ObservedClouds {
             observed,
             errors: BTreeMap::new(),
             disowned: Vec::new(),
+            outdated: Vec::new(),
         };
-        for (name, QueryResult { view, disowned }) in results {
+        for (name, result) in results {
+            let QueryResult {
+                view,
+                disowned,
+                outdated,
+            } = result;
+            clouds.outdated.extend(outdated);
             clouds
                 .disowned
                 .extend(disowned.map(|id| (name.clone(), id)));

@@ -146,6 +146,7 @@ impl<'a> Unfinished<'a> {
                 Waiting::CloudUnreachable(_) | Waiting::Unanswered(_) | Waiting::Untold(..) => {
                     Reason::CloudUnavailable
                 }
+                Waiting::NotUnderstood(_) => Reason::Protocol,
                 Waiting::CloudNotConfigured(_) => Reason::NotConfigured,
                 Waiting::ShownTwice { .. } => Reason::SharedAccount,
                 Waiting::NameTaken(_) => Reason::NameTaken,

@@ -13,6 +13,7 @@ pub mod node_sync;
 pub mod own_writes;
 pub mod pending_creates;
 pub mod per_service;
+pub mod per_spec;
 pub mod repairs;
 pub mod requeue;
 

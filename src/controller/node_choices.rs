@@ -52,9 +52,20 @@ pub fn record_all(context: &Context) {
     }
 }
 
+/// Whether the leader before may have refused the choice of a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    /// It has followed it.
+    None,
+    /// A pause hides whether there was room.
+    Paused,
+    /// Something of the Service was refused.
+    Refused,
+}
+
 /// Who comes first: whether a Service may have been refused, has no load balancer yet, and is
 /// new.
-type Rank = (bool, bool, bool);
+type Rank = (Doubt, bool, bool);
 
 /// The choice of a Service, and its rank; `None` if it makes none.
 fn choice(service: &Service, context: &Context) -> Option<(Rank, ServiceUid, Chosen)> {
@@ -70,15 +81,16 @@ fn choice(service: &Service, context: &Context) -> Option<(Rank, ServiceUid, Cho
     if matches!(desired, Desired::Unmanaged(_) | Desired::Released(..)) {
         return None;
     }
-    // A pause hides whether there was room.
-    let refused = [
-        ConditionReason::InvalidConfiguration,
-        ConditionReason::Paused,
-    ];
-    let is_for = |reason: &ConditionReason| condition.is_some_and(|known| known.is_for(*reason));
+    let is_for = |reason| condition.is_some_and(|known| known.is_for(reason));
+    let doubt = if is_for(ConditionReason::InvalidConfiguration) {
+        Doubt::Refused
+    } else if is_for(ConditionReason::Paused) {
+        Doubt::Paused
+    } else {
+        Doubt::None
+    };
     let has_none = view.record.ids().next().is_none();
-    let rank = (refused.iter().any(is_for), has_none, condition.is_none());
-    Some((rank, view.uid, chosen))
+    Some(((doubt, has_none, condition.is_none()), view.uid, chosen))
 }
 
 /// Reconciles the Services whose choices were refused, whenever there is room for one.

@@ -16,7 +16,8 @@ use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::events::{EventReason, ServiceReference};
 use crate::kubernetes::service::view;
 use crate::kubernetes::service_object::Service;
-use crate::plan::annotation::{DELETION_POLICY, LB_ID};
+use crate::plan::annotation::{DELETION_POLICY, EXISTING_LB, LB_ID};
+use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, Owner};
 use crate::plan::orphan::{Claim, Fate, StatedPolicy, Suspicion, WhyKept, fate};
 use crate::plan::service::ServiceView;
@@ -52,13 +53,18 @@ pub fn claim(
         .flat_map(|(_, ids)| ids.split(','))
         .map(|id| LoadBalancerId::new(id.trim()));
     let mut finalizers = service.finalizers().iter();
+    let existing = view.as_ref().and_then(|view| {
+        let id = EXISTING_LB.optional(&view.annotations);
+        id.ok().flatten()
+    });
     Claim {
         // One that cannot be read may have load balancers.
         is_managed: !matches!(desired, Some(Desired::Unmanaged(_))),
-        is_paused: desired == Some(Desired::Paused),
+        is_left_alone: matches!(desired, None | Some(Desired::Paused)),
         has_finalizer: finalizers.any(|name| MetadataKeys::is_finalizer_of_any_prefix(name)),
         named_by_others: named.collect(),
         policy: stated_policy(view.as_ref()),
+        existing,
         record: view.map(|view| view.record).unwrap_or_default(),
     }
 }
@@ -86,7 +92,7 @@ impl Context {
     /// Remembers what a deleted Service, given in its last state, said about the end of its
     /// load balancers.
     pub fn remember_policy(&self, deleted: &Service) {
-        if let Some(last) = self.stated(deleted) {
+        if let Some(last) = self.last_words(deleted) {
             self.memory.last_policies.record(last);
         }
     }
@@ -95,8 +101,13 @@ impl Context {
     /// was away, and no event shows their end.
     pub fn begin_list(&self) {
         let services = self.watched.services.state();
-        let stated = services.iter().filter_map(|service| self.stated(service));
-        self.memory.last_policies.begin_list(stated.collect());
+        let alive = services.iter().filter_map(|service| uid(service));
+        let words = services
+            .iter()
+            .filter_map(|service| self.last_words(service));
+        let before = words.filter(|last| last.policy != StatedPolicy::Delete);
+        let last_policies = &self.memory.last_policies;
+        last_policies.begin_list(&alive.collect(), before.collect());
     }
 
     /// Remembers what the Services said that the new list lacks.
@@ -106,15 +117,17 @@ impl Context {
         self.memory.last_policies.end_list(&alive.collect());
     }
 
-    /// What a Service says about the end of its load balancers; `None` for most.
-    fn stated(&self, service: &Service) -> Option<Last> {
+    /// What a Service says about the end of its load balancers.
+    fn last_words(&self, service: &Service) -> Option<Last> {
         let name = self.metadata_keys.annotation(DELETION_POLICY.name());
-        service.annotation(&name)?;
-        let view = view(service, &self.metadata_keys);
+        let policy = match service.annotation(&name) {
+            None => StatedPolicy::Delete,
+            Some(_) => stated_policy(view(service, &self.metadata_keys).as_ref()),
+        };
         Some(Last {
             uid: uid(service)?,
             namespace: service.namespace()?,
-            policy: stated_policy(view.as_ref()),
+            policy,
         })
     }
 
@@ -122,7 +135,7 @@ impl Context {
     /// is no such Service.
     fn fate(
         &self,
-        suspicion: &Suspicion,
+        (found, suspicion): (&LoadBalancer, &Suspicion),
         owner: &Owner,
         claim: Option<&Claim>,
         cloud: &CloudName,
@@ -131,7 +144,7 @@ impl Context {
             Some(claim) => claim.policy,
             None => self.memory.last_policies.get(&owner.uid),
         };
-        fate(suspicion, policy, cloud, &self.known_clouds().clouds)
+        fate(found, suspicion, policy, cloud, &self.known_clouds().clouds)
     }
 
     /// Reports that a load balancer without a Service was released.
@@ -145,6 +158,17 @@ impl Context {
         self.events.emit_for(reference(owner), reason, note);
         self.metrics.inventory.retained(cloud.as_str());
     }
+
+    /// Reports that nothing of a Service is on a load balancer of others any more.
+    fn report_detached(&self, cloud: &CloudName, id: &LoadBalancerId, owner: &Owner, why: &str) {
+        let service = format!("{}/{}", owner.namespace, owner.name);
+        tracing::warn!(%cloud, %id, service, uid = %owner.uid, "detached a Service from a load balancer that others made: {why}");
+        let note = format!(
+            "Detached from load balancer {id} on {cloud}, which others made: our listeners and our owner are off; {why}"
+        );
+        let reason = EventReason::OrphanedLoadBalancer;
+        self.events.emit_for(reference(owner), reason, note);
+    }
 }
 
 fn why_kept(why: WhyKept, cloud: &CloudName) -> String {
@@ -152,6 +176,10 @@ fn why_kept(why: WhyKept, cloud: &CloudName) -> String {
         WhyKept::CannotRelease => format!(
             "it is kept, because deletion-policy is \"retain\" and {cloud} has not told that it can take owners off; delete it there, or set deletion-policy to \"delete\" if the Service exists"
         ),
+        WhyKept::CannotDetach => format!(
+            "it is kept, because {cloud} has not told that it can attach and release; take our listeners and our owner off there"
+        ),
+        WhyKept::NotKnown => "it is kept, because the load balancer has something that is not known here and an update would take away; take our listeners and our owner off at the cloud".to_owned(),
         WhyKept::UnclearPolicy => "it is kept, because deletion-policy is neither \"delete\" nor \"retain\"; delete it at the cloud, or correct the annotation if the Service exists".to_owned(),
     }
 }

@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use super::Context;
 use super::attempt::{ApplyResult, ObservedService};
-use super::error::ReconcileError;
+use super::error::{ReconcileError, Unfinished};
 use super::memory::cloud_backoff::Attempted;
+use super::memory::left_calls::OutdatedFailure;
 use super::memory::own_writes::{Part, changed};
 use super::memory::requeue::{AttemptInput, Requeue};
 use crate::election::Leadership;
@@ -82,11 +83,23 @@ pub async fn report(
     requeue(service, result, &pending, context)
 }
 
+/// Reports and counts an update that failed when its Nodes were not the newest any more. The
+/// attempt goes on with the newest; the condition has the failure while that is not done.
+pub fn report_outdated(service: &ObservedService, failure: OutdatedFailure, context: &Context) {
+    let one = Unfinished::Failed(&failure.error);
+    if one.is_failure() {
+        log::log_failure(&failure.error, context);
+        context.metrics.reconcile.failed(one.reason());
+    }
+    let backoff = &context.memory.cloud_backoff;
+    backoff.count(&service.view.uid, service.spec_hash, failure);
+}
+
 /// Reports the repairs that the attempt has given up, each once.
 fn report_given_up(service: &ObservedService, result: &ApplyResult, context: &Context) {
     for (cloud, difference) in &result.observed.unmet.given_up {
         let repairs = &context.memory.repairs;
-        if repairs.is_first_look(&service.view.uid, cloud) {
+        if repairs.is_first_look(&service.view.uid, service.spec_hash, cloud) {
             events::emit_given_up(service, cloud, difference, &result.observed, context);
             metrics::count_given_up(cloud, context);
         }
@@ -167,6 +180,7 @@ fn pending(service: &ObservedService, result: &ApplyResult) -> BTreeSet<Waiting>
             Waiting::NoEligibleNodes
                 | Waiting::CloudNotConfigured(_)
                 | Waiting::ShownTwice { .. }
+                | Waiting::NotUnderstood(_)
                 | Waiting::StillDeleting(..)
                 | Waiting::RepairSlot(_)
                 | Waiting::Unanswered(_)
@@ -250,7 +264,7 @@ fn requeue(
         spec_hash: service.spec_hash,
         nodes: service.nodes_version(),
         follows_nodes: result.observed.present().any(|(_, found)| is_kept(found))
-            || backoff.follows_nodes(uid),
+            || backoff.follows_nodes(uid, service.spec_hash),
     };
     context.memory.requeue.schedule(uid, input, requeues)
 }

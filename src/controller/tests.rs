@@ -6,6 +6,7 @@ pub(super) mod api_server;
 mod changes;
 pub(super) mod cloud;
 mod drift;
+mod existing;
 pub(super) mod leader;
 mod live;
 mod nodes;

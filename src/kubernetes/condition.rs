@@ -76,6 +76,13 @@ impl Readiness {
             && condition.message == self.message
     }
 
+    /// Whether the condition has this content, perhaps with more after it.
+    pub fn begins(&self, condition: &Condition) -> bool {
+        condition.status == self.status()
+            && condition.is_for(self.reason)
+            && condition.message.starts_with(&self.message)
+    }
+
     /// Converts to a condition; the transition time changes only with the status
     /// (<https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties>).
     pub fn condition(&self, kind: &str, before: Option<&Condition>) -> Condition {

@@ -1,4 +1,5 @@
-//! A client with metrics of its requests, like those of client-go.
+//! The client for the API server: with metrics of its requests, like those of client-go, and
+//! with writes that end with the leadership.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,19 +9,23 @@ use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
+use tokio::sync::watch;
 use tower::{Service, layer};
 
 use super::connection;
+use crate::election::Role;
 use crate::telemetry::Metrics;
 
 /// Builds the client. A connection that carries nothing to us for `silence`, counted from
-/// the last request on it, ends with an error.
+/// the last request on it, ends with an error. A write to a Service is not sent any
+/// more once the leadership has ended.
 ///
 /// # Errors
 /// The configuration is invalid.
 pub fn client(
     config: &Config,
     silence: Duration,
+    roles: watch::Receiver<Role>,
     metrics: Arc<Metrics>,
 ) -> Result<Client, kube::Error> {
     let host = config.cluster_url.authority().map(ToString::to_string);
@@ -30,7 +35,7 @@ pub fn client(
         metrics: metrics.clone(),
         host: host.clone(),
     });
-    let service = connection::service(config, silence)?;
+    let service = connection::service(config, silence, roles)?;
     Ok(ClientBuilder::new(service, &config.default_namespace)
         .with_layer(&instrumented)
         .build())

@@ -14,6 +14,13 @@ use serde::{Deserialize, Deserializer};
 use super::lenient::{self, Entries, Field, Shaped};
 use super::node::{AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeAddressType};
 
+/// Maximum number of addresses of a Node that are read, of all types. A kubelet writes any
+/// number, and changes them as often as it likes; the first usable one becomes a back end.
+pub const ADDRESSES: usize = 64;
+/// Maximum size of the labels of a Node in bytes, beyond which none is kept. A kubelet writes any
+/// number of most labels; those of Nodes with hundreds of discovered features take 20 KiB.
+pub const LABELS: usize = 64 << 10;
+
 /// A Node as the API server shows it.
 ///
 /// Reading one never fails: a field with an unexpected value counts as missing, and is in
@@ -28,8 +35,9 @@ pub struct Node {
     pub(super) is_leaving: bool,
     /// `None` once they are dropped.
     labels: Option<Labels>,
-    /// The addresses of both types, in order.
+    /// The addresses of both types among the first [`ADDRESSES`], in order.
     pub(super) addresses: Vec<(NodeAddressType, IpAddr)>,
+    has_more_addresses: bool,
     unreadable: Box<[&'static str]>,
 }
 
@@ -40,7 +48,19 @@ impl Node {
         &self.unreadable
     }
 
-    /// All labels; `None` if they were dropped.
+    /// The fields of which the Node has more than is read; usually none. That makes it not
+    /// unreadable: whoever controls one Node could else keep the back ends of all from leaving.
+    pub fn too_large(&self) -> Vec<&'static str> {
+        let labels = self.labels.as_ref();
+        let fields = [
+            (self.has_more_addresses, "status.addresses"),
+            (labels.is_some_and(Labels::are_too_large), "metadata.labels"),
+        ];
+        let too_large = fields.into_iter().filter(|(is_so, _)| *is_so);
+        too_large.map(|(_, name)| name).collect()
+    }
+
+    /// The labels; `None` if they were dropped.
     pub fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
     }
@@ -54,24 +74,26 @@ impl Node {
 
 /// The labels of a Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Labels(
-    /// In ascending order of the keys.
-    Box<[(Box<str>, Box<str>)]>,
-);
+pub struct Labels {
+    /// In ascending order of the keys; empty if they are too large.
+    entries: Box<[(Box<str>, Box<str>)]>,
+    are_too_large: bool,
+}
 
 impl Labels {
     /// The value of a label.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let found = self.0.binary_search_by(|(known, _)| (**known).cmp(key));
-        let (_, value) = self.0.get(found.ok()?)?;
+        let found = self
+            .entries
+            .binary_search_by(|(known, _)| (**known).cmp(key));
+        let (_, value) = self.entries.get(found.ok()?)?;
         Some(value)
     }
-}
 
-impl From<Vec<(Box<str>, Box<str>)>> for Labels {
-    fn from(mut labels: Vec<(Box<str>, Box<str>)>) -> Self {
-        labels.sort_unstable();
-        Self(labels.into())
+    /// Whether they have more than [`LABELS`] bytes. Nothing may select the Node then: a label
+    /// that keeps it away may be among those that are not kept.
+    pub fn are_too_large(&self) -> bool {
+        self.are_too_large
     }
 }
 
@@ -140,7 +162,23 @@ struct MetadataJson {
 #[derive(Default)]
 struct LabelsJson {
     exclude: Option<Box<str>>,
+    /// Empty if they are too large.
     all: Vec<(Box<str>, Box<str>)>,
+    bytes: usize,
+}
+
+impl LabelsJson {
+    fn are_too_large(&self) -> bool {
+        self.bytes > LABELS
+    }
+
+    fn kept(mut self) -> Labels {
+        self.all.sort_unstable();
+        Labels {
+            are_too_large: self.are_too_large(),
+            entries: self.all.into(),
+        }
+    }
 }
 
 impl Entries for LabelsJson {
@@ -158,7 +196,12 @@ impl Entries for LabelsJson {
             // Any value but an explicit "false" excludes the Node.
             self.exclude = Some(value.clone());
         }
-        self.all.push((name.into(), value));
+        self.bytes += name.len() + value.len();
+        if self.are_too_large() {
+            self.all = Vec::new();
+        } else {
+            self.all.push((name.into(), value));
+        }
         true
     }
 }
@@ -180,7 +223,7 @@ struct TaintJson {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct StatusJson {
-    #[serde(deserialize_with = "lenient::objects_field")]
+    #[serde(deserialize_with = "lenient::objects_up_to::<_, _, ADDRESSES>")]
     addresses: Field<Vec<AddressJson>>,
 }
 
@@ -199,13 +242,16 @@ impl From<NodeJson> for Node {
         let metadata = json.metadata.read("metadata", &mut odd);
         let deletion = metadata.deletion_timestamp;
         let deletion = deletion.read("metadata.deletionTimestamp", &mut odd);
-        let labels = metadata.labels.read("metadata.labels", &mut odd);
+        let mut labels = metadata.labels.read("metadata.labels", &mut odd);
         let taints = json.spec.read("spec", &mut odd).taints;
         let taints = taints.read("spec.taints", &mut odd).into_iter();
         let mut keys = Vec::from_iter(taints.map(|taint| taint.key.read("spec.taints", &mut odd)));
         keys.retain(|key| key.as_deref() == Some(AUTOSCALER_TAINT));
         let addresses = json.status.read("status", &mut odd).addresses;
-        let addresses = addresses.read("status.addresses", &mut odd).into_iter();
+        let mut addresses = addresses.read("status.addresses", &mut odd);
+        let has_more_addresses = addresses.len() > ADDRESSES;
+        addresses.truncate(ADDRESSES);
+        let addresses = addresses.into_iter();
         let addresses = Vec::from_iter(addresses.filter_map(|json| address(json, &mut odd)));
         odd.dedup();
         Self {
@@ -216,10 +262,11 @@ impl From<NodeJson> for Node {
                 deletion_timestamp: deletion.map(Time),
                 ..ObjectMeta::default()
             },
-            exclude_label: labels.exclude,
-            labels: Some(labels.all.into()),
+            exclude_label: labels.exclude.take(),
+            labels: Some(labels.kept()),
             is_leaving: !keys.is_empty(),
             addresses,
+            has_more_addresses,
             unreadable: odd.into(),
         }
     }

@@ -7,27 +7,29 @@ use serde_json::{Value, json};
 
 use super::condition::{self, Condition, Readiness};
 use super::service_object::Service;
-use crate::plan::port_status::{PortErrors, PortStatus};
+use crate::plan::port_status::{PortError, PortErrors, PortStatus};
 use crate::plan::problem::describe_problems;
 use crate::plan::record::Ingress;
 
 /// The type of the condition (`LoadBalancerPortsError` of k8s.io/api/core/v1).
 pub const CONDITION: &str = "LoadBalancerPortsError";
-/// Its reason here. With another reason it is another writer's.
-const REASON: &str = "UnsupportedProtocol";
-
-/// The condition, if it is ours.
+/// The condition, if it is ours. With another reason than ours it is another writer's.
 pub fn find(service: &Service) -> Option<&Condition> {
-    condition::find(service, CONDITION).filter(|found| found.reason == REASON)
+    let is_ours = |found: &&Condition| {
+        let mut ours = PortError::ALL.into_iter();
+        ours.any(|error| found.reason == error.as_str())
+    };
+    condition::find(service, CONDITION).filter(is_ours)
 }
 
 /// Whether the condition says this already, or there is nothing to say.
 pub fn are_told(service: &Service, errors: &PortErrors, prefix: &str) -> bool {
-    match find(service) {
-        None => errors.problems.is_empty(),
-        Some(found) => {
-            !errors.problems.is_empty()
-                && found.status == "True"
+    match (find(service), errors.error) {
+        (None, error) => error.is_none(),
+        (Some(_), None) => false,
+        (Some(found), Some(error)) => {
+            found.status == "True"
+                && found.reason == error.as_str()
                 && found.message == message(errors, prefix)
         }
     }
@@ -41,9 +43,12 @@ pub fn are_shown(service: &Service, errors: &PortErrors, prefix: &str) -> bool {
 
 /// The condition with these errors; `None` if there are none.
 pub fn condition(service: &Service, errors: &PortErrors, prefix: &str) -> Option<Condition> {
+    let reason = errors.error?.as_str();
     let message = message(errors, prefix);
-    (!errors.problems.is_empty())
-        .then(|| Condition::with_status(CONDITION, "True", REASON, message, find(service)))
+    let before = find(service);
+    Some(Condition::with_status(
+        CONDITION, "True", reason, message, before,
+    ))
 }
 
 fn message(errors: &PortErrors, prefix: &str) -> String {

@@ -10,10 +10,7 @@ use kube::runtime::watcher::{self, Event};
 use super::node_object::Node;
 use super::service_object::Service;
 use crate::telemetry::Metrics;
-use crate::telemetry::log_throttle::{LogKey, LogThrottle};
-
-/// Unreadable objects of a list that one log line names.
-const NAMED: usize = 20;
+use crate::telemetry::log_throttle::{LogKey, LogThrottle, NAMED};
 
 /// An object of which a part may be unreadable.
 pub(super) trait Lenient: Resource<DynamicType = ()> {
@@ -91,14 +88,14 @@ impl UnreadableObjects {
     fn applied<K: Lenient>(&mut self, object: &K) -> bool {
         let (name, fields) = (name(object), object.unreadable());
         let Some(name) = name else {
-            let uid = &object.meta().uid;
-            self.log(|kind| {
+            let (uid, kind) = (&object.meta().uid, self.kind);
+            if self.should_name("") {
                 tracing::warn!(
                     kind,
                     ?uid,
                     "the API server shows an object without a name that can be read; it is skipped"
                 );
-            });
+            }
             return false;
         };
         if fields.is_empty() {
@@ -106,10 +103,15 @@ impl UnreadableObjects {
             return true;
         }
         let is_known = self.known.get(&name).is_some_and(|known| known == fields);
-        if self.listed.is_none() && !is_known {
-            self.log(|kind| {
-                tracing::warn!(kind, name, ?fields, "an object has values that cannot be read; nothing is changed because of it until they are corrected");
-            });
+        // A Node has no other place that names it.
+        if self.listed.is_none() && !is_known && self.should_name(&named(&name, fields)) {
+            let kind = self.kind;
+            tracing::warn!(
+                kind,
+                name,
+                ?fields,
+                "an object has values that cannot be read; nothing is changed because of it until they are corrected"
+            );
         }
         let known = self.listed.as_mut().unwrap_or(&mut self.known);
         known.insert(name, fields.to_vec());
@@ -121,9 +123,9 @@ impl UnreadableObjects {
         let is_new = |(name, fields): &(&String, &Vec<_>)| self.known.get(*name) != Some(fields);
         let new: Vec<_> = listed.iter().filter(is_new).collect();
         if !new.is_empty() {
-            let named = new.iter().take(NAMED);
-            let named = named.map(|(name, fields)| format!("{name} ({})", fields.join(", ")));
-            let objects = named.collect::<Vec<_>>().join(", ");
+            let objects = new.iter().take(NAMED);
+            let objects = objects.map(|(name, fields)| named(name, fields));
+            let objects = objects.collect::<Vec<_>>().join(", ");
             let (count, kind) = (new.len(), self.kind);
             tracing::warn!(
                 kind,
@@ -134,16 +136,19 @@ impl UnreadableObjects {
         }
     }
 
-    fn log(&self, line: impl FnOnce(&str)) {
+    fn should_name(&self, object: &str) -> bool {
         let key = LogKey {
             cloud: None,
             operation: "read",
             reason: self.kind,
         };
-        if self.log_throttle.should_log(key) {
-            line(self.kind);
-        }
+        self.log_throttle.should_name(key, object)
     }
+}
+
+/// An object and its unreadable fields.
+fn named(name: &str, fields: &[&str]) -> String {
+    format!("{name} ({})", fields.join(", "))
 }
 
 /// Namespace and name; `None` without a readable name.
@@ -162,6 +167,7 @@ mod tests {
 
     use super::*;
     use crate::telemetry::MetricsFormat;
+    use crate::telemetry::captured_logs::CapturedLogs;
 
     fn service(name: &str, kind: Value) -> Service {
         let json = json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"type": kind}});
@@ -199,5 +205,36 @@ mod tests {
         for event in [Event::Apply, Event::InitApply, Event::Delete] {
             assert!(!unreadable.observe(&Ok(event(Service::default()))));
         }
+    }
+
+    /// The objects that the lines name, each once for each line.
+    fn named_in(lines: &CapturedLogs) -> Vec<String> {
+        let name = |line: &str| Some(line.split_once("name=\"")?.1.split('"').next()?.to_owned());
+        lines.taken().iter().filter_map(|line| name(line)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_of_several_unreadable_objects_is_named_at_once() {
+        let (lines, _guard) = CapturedLogs::collect();
+        let metrics = Arc::new(Metrics::for_test(&[]));
+        let mut unreadable = UnreadableObjects::new("service", metrics);
+        let mut show = |name: &str, kind: Value| {
+            unreadable.observe(&Ok(Event::Apply(service(name, kind))));
+        };
+        show("a", json!(7));
+        show("b", json!(7));
+        assert_eq!(named_in(&lines), ["shop/a", "shop/b"]);
+        show("b", json!(8));
+        assert!(named_in(&lines).is_empty(), "its fields are the same");
+        // Its user goes to and fro.
+        for _ in 0..100 {
+            show("b", json!("LoadBalancer"));
+            show("b", json!(7));
+        }
+        assert!(named_in(&lines).is_empty(), "it was named");
+        for number in 0..100 {
+            show(&number.to_string(), json!(7));
+        }
+        assert_eq!(named_in(&lines).len(), NAMED - 2, "the others are counted");
     }
 }

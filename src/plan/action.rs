@@ -67,6 +67,7 @@ pub enum Action {
     Release {
         cloud: CloudName,
         id: LoadBalancerId,
+        what: Released,
     },
     /// Remove our finalizer, record and condition from the Service.
     RemoveFinalizer {
@@ -128,15 +129,32 @@ impl fmt::Display for Action {
                     "confirm that load balancer {id} on {cloud} is gone"
                 )
             }
-            Self::Release { cloud, id } => {
+            Self::Release { cloud, id, what } => {
+                let what = match what {
+                    Released::Own => "which is retained",
+                    Released::OfOthers { .. } => "which others made",
+                };
                 write!(
                     formatter,
-                    "take the owner off load balancer {id} on {cloud}, which is retained"
+                    "take the owner off load balancer {id} on {cloud}, {what}"
                 )
             }
             Self::RemoveFinalizer { .. } => write!(formatter, "remove finalizer"),
         }
     }
+}
+
+/// What our owner is taken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Released {
+    /// A load balancer of ours, which is retained.
+    Own,
+    /// One that others made.
+    OfOthers {
+        /// Whether our listeners stay on it: it has something that is not known here, and an
+        /// update would take that away.
+        keeps_listeners: bool,
+    },
 }
 
 /// A complete create or update request.
@@ -180,9 +198,13 @@ pub enum Waiting {
     /// The cloud has not told yet whether it can have what the Service asks for; its answer
     /// triggers the next attempt. Other clouds of the Service do not wait for it.
     Untold(CloudName, Vec<Problem>),
-    /// The load balancer cannot become what the Service asks for; a user must edit the Service.
-    /// Its other clouds do not wait for that.
+    /// The load balancer cannot become what the Service asks for, or cannot be made so; a user
+    /// must edit the Service, or there must be fewer Nodes. Its other clouds do not wait for that.
     Refused(CloudName, Vec<Problem>),
+    /// The load balancer needs other back ends, node ports or health checks to go on serving,
+    /// and has values that are not known here, which an update would take from it. A person
+    /// must act.
+    NotUnderstood(CloudName),
     /// The query of the cloud failed; the next attempt may succeed.
     CloudUnreachable(CloudName),
     /// A call to the cloud has not been answered yet; its answer triggers the next attempt.
@@ -219,6 +241,7 @@ impl Waiting {
             Self::CannotRetain(cloud)
             | Self::Untold(cloud, _)
             | Self::Refused(cloud, _)
+            | Self::NotUnderstood(cloud)
             | Self::CloudUnreachable(cloud)
             | Self::Unanswered(cloud)
             | Self::CloudNotConfigured(cloud)

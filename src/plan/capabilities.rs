@@ -117,6 +117,8 @@ pub struct Limits {
     pub listeners: Option<usize>,
     /// Kilobits per second.
     pub bandwidth: Option<u64>,
+    /// Number of back ends.
+    pub back_ends: Option<usize>,
 }
 
 impl Capabilities {
@@ -167,6 +169,14 @@ impl Capabilities {
 
     pub fn has(&self, feature: Feature) -> bool {
         self.features.contains(&feature)
+    }
+
+    /// The most back ends of a load balancer of this spec; `None` if any number is possible, or
+    /// no limit is known.
+    pub(super) fn most_back_ends(&self, spec: &str) -> Option<usize> {
+        let of_spec = self.specs.as_ref().and_then(|specs| specs.get(spec));
+        let limits = [Some(&self.limits), of_spec].into_iter().flatten();
+        limits.filter_map(|limits| limits.back_ends).min()
     }
 }
 

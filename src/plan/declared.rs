@@ -32,19 +32,17 @@ impl Problems {
 pub(super) fn template(service: &ServiceView, problems: &mut Problems) -> LoadBalancerSpec {
     let annotations = &service.annotations;
     let ports = service.ports.iter().enumerate();
-    let listeners = ports.map(|(index, port)| {
-        let found = listener(service, index, port);
-        found.map(|found| vec![found])
-    });
     LoadBalancerSpec {
         nodes: NodeAddresses::default(),
         spec: problems.keep(annotation::LB_SPEC.value(annotations)),
         bandwidth: problems.keep(annotation::LB_BANDWIDTH.value(annotations)),
         algorithm: problems.keep(annotation::ALGORITHM.value(annotations)),
         source_ranges: problems.keep(source_ranges(service)),
-        listeners: listeners.flat_map(|found| problems.keep(found)).collect(),
+        listeners: ports
+            .filter_map(|(index, port)| listener(service, index, port, problems))
+            .collect(),
         client_affinity_seconds: service.client_affinity_seconds,
-        internal: Some(problems.keep(annotation::INTERNAL.value(annotations))),
+        internal: problems.keep(internal(service)),
         idle_timeout: Some(problems.keep(annotation::IDLE_TIMEOUT.value(annotations))),
         tags: Some(
             problems
@@ -54,6 +52,15 @@ pub(super) fn template(service: &ServiceView, problems: &mut Problems) -> LoadBa
         addresses: problems.keep(requested_address::declared(service)),
         address_families: service.ip_families.iter().collect(),
     }
+}
+
+/// Whether the load balancer is to be for private networks only; `None` if neither the Service nor
+/// its class mentions it: a new one is public then, and one that exists stays as it is.
+fn internal(service: &ServiceView) -> Result<Option<bool>, Problem> {
+    let annotations = &service.annotations;
+    let is_mentioned = annotations.contains_key(annotation::INTERNAL.name());
+    let value = annotation::INTERNAL.optional(annotations)?;
+    Ok(value.filter(|_| is_mentioned))
 }
 
 /// The source ranges in the field, or in the annotation where the field is empty.
@@ -87,7 +94,37 @@ pub(super) fn chosen_clouds(
     ))
 }
 
-fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<Listener, Problem> {
+/// The listener of a port; `None` if it cannot have one.
+fn listener(
+    service: &ServiceView,
+    index: usize,
+    port: &PortView,
+    problems: &mut Problems,
+) -> Option<Listener> {
+    let (protocol, node_port) = problems.keep(reached(index, port).map(Some))?;
+    let has_tcp = service.ports.iter().any(|port| port.protocol == "TCP");
+    let proxy_protocol = ProxyProtocol::declared(&service.annotations, port, protocol, has_tcp);
+    let health_check = HealthCheck::declared(
+        &service.annotations,
+        service.health_check_node_port,
+        service.defaults.cluster_check,
+        port,
+        protocol,
+        node_port,
+    );
+    Some(Listener {
+        name: port.name.clone(),
+        protocol,
+        port: port.port,
+        node_port,
+        proxy_protocol: Some(problems.keep(proxy_protocol)),
+        health_check: problems.keep(health_check),
+        app_protocol: Some(port.app_protocol.clone().unwrap_or_default()),
+    })
+}
+
+/// The protocol and the node port at which a port is reached.
+fn reached(index: usize, port: &PortView) -> Result<(Protocol, u16), Problem> {
     let problem = |field: &str, value: Option<String>, rule: &str, example: &str| Problem {
         kind: ProblemKind::Invalid,
         subject: Subject::Field(format!("spec.ports[{index}].{field}")),
@@ -109,22 +146,5 @@ fn listener(service: &ServiceView, index: usize, port: &PortView) -> Result<List
                     allocateLoadBalancerNodePorts: false";
         return Err(problem("nodePort", None, rule, "30080"));
     };
-    let has_tcp = service.ports.iter().any(|port| port.protocol == "TCP");
-    let proxy_protocol = ProxyProtocol::declared(&service.annotations, port, protocol, has_tcp)?;
-    Ok(Listener {
-        name: port.name.clone(),
-        protocol,
-        port: port.port,
-        node_port,
-        health_check: HealthCheck::declared(
-            &service.annotations,
-            service.health_check_node_port,
-            service.defaults.cluster_check,
-            port,
-            protocol,
-            node_port,
-        )?,
-        proxy_protocol: Some(proxy_protocol),
-        app_protocol: Some(port.app_protocol.clone().unwrap_or_default()),
-    })
+    Ok((protocol, node_port))
 }

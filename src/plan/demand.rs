@@ -6,6 +6,7 @@ use super::annotation::{self, DeletionPolicy, Needs, WhenAbsent};
 use super::capabilities::{Clouds, Feature, Need};
 use super::load_balancer::{Listener, LoadBalancerSpec};
 use super::naming::CloudName;
+use super::port_status::PortError;
 use super::problem::{Problem, ProblemKind, Subject};
 use super::requested_address;
 use super::service::ServiceView;
@@ -20,13 +21,18 @@ pub(super) fn unsupported(
     clouds: &Clouds,
 ) -> (Vec<Problem>, BTreeMap<CloudName, Lacks>) {
     let mut problems = Vec::new();
-    let able = |cloud: &CloudName| {
+    let demands = demands(template, service);
+    let is_met = |need: &Need<'_>, cloud: &CloudName| {
         let can = clouds.get(cloud);
-        let listeners = template.listeners.iter();
-        let able = listeners.filter(|listener| {
-            can.is_some_and(|can| Need::Protocol(listener.protocol).is_met_by(can))
-        });
-        able.count()
+        can.is_some_and(|can| need.is_met_by(can))
+    };
+    let able = |cloud: &CloudName| {
+        let unmet = demands.iter().filter(|demand| !is_met(&demand.need, cloud));
+        let port_of = |listener: &Listener| (listener.protocol, listener.port);
+        let lacking = unmet.filter_map(|demand| demand.port.map(port_of));
+        let lacking: BTreeSet<_> = lacking.collect();
+        let listeners = template.listeners.iter().map(port_of);
+        listeners.filter(|port| !lacking.contains(port)).count()
     };
     let left: BTreeMap<&CloudName, usize> =
         chosen.iter().map(|cloud| (cloud, able(cloud))).collect();
@@ -34,14 +40,14 @@ pub(super) fn unsupported(
         .iter()
         .map(|cloud| (cloud.clone(), Lacks::of(clouds.get(cloud))))
         .collect();
-    for demand in demands(template, service) {
+    for demand in &demands {
         let is_able = |cloud: &CloudName, number: Option<usize>| {
             let need = match (&demand.need, number) {
                 // Only the ports that work need a listener.
                 (Need::Listeners(spec, _), Some(number)) => Need::Listeners(spec, number),
                 (need, _) => need.clone(),
             };
-            clouds.get(cloud).is_some_and(|can| need.is_met_by(can))
+            is_met(&need, cloud)
         };
         let others: Vec<&str> = clouds
             .keys()
@@ -57,6 +63,10 @@ pub(super) fn unsupported(
                 (Some(listener), Some(lacks)) if *number > 0 => lacks.ports.push(LackingPort {
                     protocol: listener.protocol,
                     port: listener.port,
+                    error: match demand.need {
+                        Need::Protocol(_) => PortError::Protocol,
+                        _ => PortError::Annotation,
+                    },
                     problem,
                 }),
                 _ => problems.push(problem),
@@ -79,10 +89,7 @@ struct Demand<'a> {
 
 impl Demand<'_> {
     fn unmet_by(&self, cloud: &CloudName, able: &[&str]) -> Problem {
-        let others = match able {
-            [] => String::new(),
-            able => format!(" ({} can)", able.join(", ")),
-        };
+        let others = who_can(able);
         Problem {
             kind: ProblemKind::Unsupported,
             subject: self.subject.clone(),
@@ -90,6 +97,14 @@ impl Demand<'_> {
             rule: format!("{cloud} does not support {}{others}", self.need),
             example: self.example.to_owned(),
         }
+    }
+}
+
+/// The clouds that can do something, as a part of a message about one that cannot.
+pub(super) fn who_can(able: &[&str]) -> String {
+    match able {
+        [] => String::new(),
+        able => format!(" ({} can)", able.join(", ")),
     }
 }
 
@@ -181,7 +196,7 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
         let need = Need::Feature(Feature::DualStack);
         demands.push(demand(need, subject, &value, "one address"));
     }
-    demands.extend(demands_of_annotations(service));
+    demands.extend(demands_of_annotations(ports, service));
     if template.client_affinity_seconds.is_some() {
         demands.push(demand(
             Need::Feature(Feature::Affinity),
@@ -202,7 +217,7 @@ fn demands<'a>(template: &'a LoadBalancerSpec, service: &ServiceView) -> Vec<Dem
 }
 
 /// What the annotations need that are there with our prefix.
-fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
+fn demands_of_annotations<'a>(listeners: &'a [Listener], service: &ServiceView) -> Vec<Demand<'a>> {
     let mut demands = Vec::new();
     for about in annotation::ALL {
         let (feature, default) = match (about.needs, about.when_absent) {
@@ -212,11 +227,15 @@ fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
             }
             (Needs::Feature(feature) | Needs::FeatureUnlessDefault(feature), _) => (feature, None),
         };
-        let ports = service.ports.iter().map(|port| &*port.name);
-        let ours = about.names(ports);
-        let ours = ours.filter(|name| !annotation::is_full_name(name));
-        for name in ours {
-            let Some(value) = service.annotations.get(&*name) else {
+        // The listeners are in the order of the ports, and their names may be others.
+        let ports = service.ports.iter().zip(listeners);
+        let of_ports = ports.filter(|(port, _)| about.per_port && !port.name.is_empty());
+        let of_ports =
+            of_ports.map(|(port, listener)| (about.name_of_port(&port.name), Some(listener)));
+        let ours = std::iter::once((about.name.to_owned(), None)).chain(of_ports);
+        let ours = ours.filter(|(name, _)| !annotation::is_full_name(name));
+        for (name, port) in ours {
+            let Some(value) = service.annotations.get(&name) else {
                 continue;
             };
             if default == Some(value.trim()) {
@@ -227,7 +246,7 @@ fn demands_of_annotations<'a>(service: &ServiceView) -> Vec<Demand<'a>> {
                 subject: Subject::annotation(&name),
                 value: value.clone(),
                 example: "no such annotation",
-                port: None,
+                port,
             });
         }
     }

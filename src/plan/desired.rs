@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::annotation::{self, DeletionPolicy, Switch};
+use super::back_end_limit::most_back_ends;
 use super::capabilities::{Clouds, Feature};
 use super::class::{self, Refused};
 use super::declared::{Problems, chosen_clouds, template};
 use super::demand::unsupported;
 use super::existing;
-use super::naming::{CloudName, ClusterId, Owner};
+use super::naming::{CloudName, ClusterId};
 use super::node_choice::NodeChoice;
 use super::problem::Problem;
 use super::requested_address;
 use super::service::ServiceView;
 use super::service_size::TooLarge;
+use super::upkeep::{self, Upkeep};
 use super::wanted::Wanted;
 
 /// The desired state of a Service's load balancers.
@@ -28,7 +30,7 @@ pub enum Desired {
     /// finalizer, record and condition are removed.
     Released(Release, Disposal),
     /// The Service is managed and its configuration is invalid: until a user edits it,
-    /// only the back ends of its load balancers change.
+    /// its load balancers are only kept up.
     Invalid(Box<Invalid>),
     /// The Service is managed and its user has paused it: nothing of it changes at the clouds,
     /// and what is published stays.
@@ -75,7 +77,7 @@ pub enum Disposal {
 /// A managed Service whose configuration is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Invalid {
-    pub owner: Owner,
+    pub upkeep: Upkeep,
     /// Never empty.
     pub problems: Vec<Problem>,
 }
@@ -83,13 +85,13 @@ pub struct Invalid {
 impl Desired {
     /// The desired state of a Service with one more problem, if it is managed.
     pub fn with_problem(self, problem: Problem) -> Self {
-        let (owner, mut problems) = match self {
-            Self::Managed(wanted) => (wanted.owner, Vec::new()),
-            Self::Invalid(invalid) => (invalid.owner, invalid.problems),
+        let (upkeep, mut problems) = match self {
+            Self::Managed(wanted) => (wanted.upkeep(), Vec::new()),
+            Self::Invalid(invalid) => (invalid.upkeep, invalid.problems),
             other @ (Self::Unmanaged(_) | Self::Released(..) | Self::Paused) => return other,
         };
         problems.push(problem);
-        Self::Invalid(Box::new(Invalid { owner, problems }))
+        Self::Invalid(Box::new(Invalid { upkeep, problems }))
     }
 }
 
@@ -132,7 +134,7 @@ fn unpaused(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desi
         // A typing error in the switch must not delete a load balancer.
         (_, false, Some(NotOurs::SwitchUnclear)) if is_marked => {
             Desired::Invalid(Box::new(Invalid {
-                owner: service.owner(cluster),
+                upkeep: Upkeep::declared(service, cluster, clouds),
                 problems: switch.err().into_iter().collect(),
             }))
         }
@@ -142,7 +144,7 @@ fn unpaused(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desi
         {
             let class = service.class.as_deref().unwrap_or_default();
             Desired::Invalid(Box::new(Invalid {
-                owner: service.owner(cluster),
+                upkeep: Upkeep::declared(service, cluster, clouds),
                 problems: vec![class::gone(class)],
             }))
         }
@@ -208,7 +210,7 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     if !service.too_large.is_empty() {
         let problems = service.too_large.iter().copied();
         return Desired::Invalid(Box::new(Invalid {
-            owner: service.owner(cluster),
+            upkeep: Upkeep::declared(service, cluster, clouds),
             problems: problems.map(TooLarge::problem).collect(),
         }));
     }
@@ -216,6 +218,8 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     let chosen = problems.keep(chosen_clouds(service, clouds));
     let existing = problems.keep(existing::declared(service, &chosen));
     let mut template = template(service, &mut problems);
+    let asked = &template.addresses;
+    problems.keep(requested_address::on_one_cloud(service, asked, &chosen));
     let nodes = NodeChoice {
         selector: problems.keep(annotation::NODE_SELECTOR.value(&service.annotations)),
         address_type: problems.keep(annotation::NODE_ADDRESS_TYPE.optional(&service.annotations)),
@@ -234,19 +238,26 @@ fn wanted(service: &ServiceView, cluster: &ClusterId, clouds: &Clouds) -> Desire
     }
     if !problems.is_empty() {
         return Desired::Invalid(Box::new(Invalid {
-            owner: service.owner(cluster),
+            upkeep: Upkeep::of(service, cluster, clouds, || template.listeners),
             problems,
         }));
     }
     let asks_for_address =
         (!template.addresses.is_empty()).then(|| requested_address::stated(service));
+    // One that others made has a limit of its own, which only its cloud knows.
+    let most_back_ends = match existing {
+        Some(_) => BTreeMap::new(),
+        None => most_back_ends(&template.spec, &chosen, clouds),
+    };
     Desired::Managed(Box::new(Wanted {
         owner: service.owner(cluster),
         template,
+        checking: upkeep::checking(clouds),
         lacks,
         untold: BTreeMap::new(),
         refused: BTreeMap::new(),
         existing,
+        most_back_ends,
         asks_for_address,
         clouds: chosen,
         nodes,

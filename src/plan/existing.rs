@@ -3,13 +3,15 @@
 //! The configuration offers each of them to some namespaces. We put an owner on it that proves
 //! nothing else to be ours ([`Owner::on_existing`]), so it is never deleted. Our listeners are
 //! told by their names ([`Owner::listener_mark`]); those of others, and all settings, stay as
-//! they are. The back ends are those of the whole load balancer: the API of the clouds has one
-//! set of them.
+//! they are. An update sends them along, so each one is made anew from what the cloud shows right
+//! before it ([`renewed`]), and none is made that would take something away from them. The back
+//! ends are those of the whole load balancer: the API of the clouds has one set of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::action::CreateRequest;
 use super::annotation::{
     ADDRESS, ALGORITHM, About, EXISTING_LB, IDLE_TIMEOUT, INTERNAL, PROVIDER, SOURCE_RANGES, TAGS,
 };
@@ -87,6 +89,14 @@ pub(super) fn declared(
     ))
 }
 
+/// What `existing-lb` names on a cloud, if the configuration offers it to the Service.
+pub fn named(service: &ServiceView, cloud: &CloudName) -> Option<LoadBalancerId> {
+    let id = EXISTING_LB.optional(&service.annotations).ok()??;
+    let cloud = cloud.clone();
+    let offer = Offer { cloud, id };
+    service.offers.contains(&offer).then_some(offer.id)
+}
+
 /// What a Service with `existing-lb` asks for and no update of it changes.
 pub(super) fn contradictions(service: &ServiceView) -> Vec<Problem> {
     let problem = |subject, value: &str| Problem {
@@ -157,7 +167,7 @@ pub(super) fn beside_others(
     own: LoadBalancerSpec,
     owner: &Owner,
 ) -> LoadBalancerSpec {
-    let mut listeners = others(found, owner);
+    let mut listeners = others(&found.spec, owner);
     listeners.extend(own.listeners);
     LoadBalancerSpec {
         nodes: own.nodes,
@@ -170,28 +180,105 @@ pub(super) fn beside_others(
 /// they are taken off already. A load balancer cannot be without any listener: if all are ours,
 /// they lose their back ends, whose node ports another Service may get.
 pub(super) fn without_ours(found: &LoadBalancer, attached: &Owner) -> Option<LoadBalancerSpec> {
-    let others = others(found, attached);
-    let spec = match (found.is_understood, others.is_empty()) {
-        // An update would take away what is not known here.
-        (false, _) => return None,
-        (true, false) => LoadBalancerSpec {
+    // An update would take away what is not known here.
+    if !found.is_whole() {
+        return None;
+    }
+    let others = others(&found.spec, attached);
+    let spec = match others.is_empty() {
+        false => LoadBalancerSpec {
             listeners: others,
             ..found.spec.clone()
         },
-        (true, true) => found.spec_with_nodes(&NodeAddresses::default()),
+        true => found.spec_with_nodes(&NodeAddresses::default()),
     };
     (spec != found.spec).then_some(spec)
 }
 
-/// The listeners that are not of this owner, as they are.
-fn others(found: &LoadBalancer, owner: &Owner) -> Vec<Listener> {
-    let mark = match owner.is_on_existing() {
-        true => owner.listener_mark(),
-        false => owner.clone().on_existing().listener_mark(),
+/// The same request, made of what the cloud shows right before it is sent: with the listeners
+/// that others have by now. `before` is what the request was made of first. `None` if another
+/// plan is needed.
+pub fn renewed(
+    request: &CreateRequest,
+    before: &LoadBalancer,
+    live: &LoadBalancer,
+) -> Option<CreateRequest> {
+    let CreateRequest { name, owner, spec } = request;
+    let is_attached = |found: &LoadBalancer| {
+        let shown = found.existing_owner();
+        shown.is_some_and(|shown| shown.is_same_service(owner))
     };
-    let all = found.spec.listeners.iter();
-    let others = all.filter(|listener| !listener.name.starts_with(&mark));
-    others.cloned().collect()
+    // The back ends of others were judged by the plan.
+    let is_same = is_attached(live)
+        || (live.is_nobodys() && before.is_nobodys() && live.spec.nodes == before.spec.nodes);
+    let mut listeners = others(&live.spec, owner);
+    // What becomes of our listeners depends on that.
+    let is_alone = listeners.is_empty();
+    let is_as_planned = is_alone == others(spec, owner).is_empty();
+    let (own, shown) = (self::own(spec, owner), self::own(&live.spec, owner));
+    let has = |all: &[Listener], own: &Listener| all.iter().any(|one| one.is_same_port(own));
+    let is_taken = |own: &Listener| has(&listeners, own) && !has(&shown, own);
+    let fits = is_same
+        && is_as_planned
+        && live.state != State::Deleting
+        && live.is_whole()
+        && !own.iter().any(is_taken);
+    listeners.extend(own);
+    fits.then(|| CreateRequest {
+        name: name.clone(),
+        owner: owner.clone(),
+        spec: LoadBalancerSpec {
+            nodes: spec.nodes.clone(),
+            listeners,
+            ..live.spec.clone()
+        },
+    })
+}
+
+/// What of a spec of this load balancer is ours: all of it, or only back ends and listeners if
+/// others made it.
+pub(super) fn own_part(spec: &LoadBalancerSpec, of: &LoadBalancer) -> LoadBalancerSpec {
+    let Some(owner) = of.existing_owner() else {
+        return spec.clone();
+    };
+    LoadBalancerSpec {
+        nodes: spec.nodes.clone(),
+        listeners: own(spec, owner),
+        ..LoadBalancerSpec::default()
+    }
+}
+
+/// The spec of a load balancer with this in place of its [`own_part`].
+pub(super) fn with_own_part(of: &LoadBalancer, part: LoadBalancerSpec) -> LoadBalancerSpec {
+    match of.existing_owner() {
+        Some(owner) => beside_others(of, part, owner),
+        None => part,
+    }
+}
+
+/// Whether an update puts our listeners on a load balancer that others made, rather than takes
+/// them off, or the back ends if it cannot be without a listener.
+pub fn puts_ours(request: &CreateRequest) -> bool {
+    let CreateRequest { owner, spec, .. } = request;
+    let is_emptied = || spec.nodes.is_empty() && others(spec, owner).is_empty();
+    owner.is_on_existing() && !own(spec, owner).is_empty() && !is_emptied()
+}
+
+/// The listeners that are not of this owner, as they are.
+fn others(spec: &LoadBalancerSpec, owner: &Owner) -> Vec<Listener> {
+    listeners(spec, owner, false)
+}
+
+/// The listeners of this owner.
+fn own(spec: &LoadBalancerSpec, owner: &Owner) -> Vec<Listener> {
+    listeners(spec, owner, true)
+}
+
+fn listeners(spec: &LoadBalancerSpec, owner: &Owner, are_own: bool) -> Vec<Listener> {
+    let owner = owner.clone().on_existing();
+    let all = spec.listeners.iter();
+    let chosen = all.filter(|listener| owner.has_listener(&listener.name) == are_own);
+    chosen.cloned().collect()
 }
 
 /// Why a Service cannot have what it asks for, in view of what exists: the load balancer that
@@ -258,7 +345,14 @@ fn unfit(wanted: &Wanted, cloud: &CloudName, found: &LoadBalancer) -> Option<Str
              would take them away"
         ));
     }
-    let others = others(found, &wanted.owner);
+    if let Some((protocol, port)) = found.opaque_listener {
+        return Some(format!(
+            "load balancer {id} on {cloud} has a listener of others for {} {port} with fields that \
+             are not known here, and an update would take them away",
+            protocol.as_str()
+        ));
+    }
+    let others = others(&found.spec, &wanted.owner);
     let is_taken = |own: &&Listener| others.iter().any(|other| other.is_same_port(own));
     let taken = wanted.listeners().iter().find(is_taken)?;
     Some(format!(

@@ -5,19 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::annotation::INTERNAL;
+use super::back_end_limit;
 use super::desired::{Desired, Invalid};
 use super::existing;
 use super::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use super::naming::CloudName;
 use super::observed::{CloudView, Observed};
 use super::problem::{Problem, ProblemKind, Subject};
-use super::record;
 use super::wanted::Wanted;
 
 impl Desired {
     /// What is desired in view of the load balancers that exist: one that cannot become what
-    /// the Service asks for stays as it is, and the Service is invalid if all are so. `None` if
-    /// that changes nothing.
+    /// the Service asks for stays as it is, one that cannot be made so is not made, and the
+    /// Service is invalid if all are so. `None` if that changes nothing.
     pub fn refused(&self, observed: &Observed) -> Option<Self> {
         let Self::Managed(wanted) = self else {
             return None;
@@ -26,8 +26,12 @@ impl Desired {
             .clouds
             .iter()
             .filter(|cloud| !wanted.is_untold(cloud))
-            .filter_map(|cloud| Some((cloud, found_on(cloud, observed)?)))
-            .map(|(cloud, found)| (cloud.clone(), problems(wanted, cloud, found)))
+            .map(|cloud| {
+                let found = found_on(cloud, observed).into_iter();
+                let problems = found.flat_map(|found| problems(wanted, cloud, found));
+                let of_new = back_end_limit::problem(wanted, cloud, observed);
+                (cloud.clone(), problems.chain(of_new).collect::<Vec<_>>())
+            })
             .filter(|(_, problems)| !problems.is_empty())
             .collect();
         let of_existing = existing::problems(wanted, observed);
@@ -39,7 +43,7 @@ impl Desired {
             return Some(Self::Managed(Box::new(wanted)));
         }
         Some(Self::Invalid(Box::new(Invalid {
-            owner: wanted.owner.clone(),
+            upkeep: wanted.upkeep(),
             problems: refused.into_values().flatten().chain(of_existing).collect(),
         })))
     }
@@ -47,17 +51,13 @@ impl Desired {
 
 impl Wanted {
     /// The clouds whose addresses are not published: the load balancer there is not what the
-    /// Service asks for, and the Service does not have its address already.
+    /// Service asks for, and the Service does not have all of its addresses already.
     pub(super) fn withheld_clouds(&self, observed: &Observed) -> BTreeSet<CloudName> {
-        let is_published = |found: &LoadBalancer| {
-            let entries = record::ingress_of(&found.addresses);
-            let mut entries = entries.into_iter();
-            entries.any(|entry| observed.ingress.contains(&entry))
-        };
         let is_withheld = |cloud: &CloudName| {
             found_on(cloud, observed).is_some_and(|found| {
                 let is_other = lacking_address(self.addresses(), found).is_some();
-                (self.is_refused(cloud) || is_other) && !is_published(found)
+                let is_published = observed.publishes_address_of(cloud);
+                (self.is_refused(cloud) || is_other) && !is_published
             })
         };
         let clouds = self.clouds.iter();
@@ -88,7 +88,8 @@ fn problems(wanted: &Wanted, cloud: &CloudName, found: &LoadBalancer) -> Vec<Pro
         value: Some(asked.to_string()),
         rule: format!(
             "load balancer {} on {cloud} {} internal, which cannot be changed; it stays as it is \
-             until the Service has the old value again, names another cloud or is created anew",
+             until the Service has the old value again or none, names another cloud or is created \
+             anew",
             found.id,
             if is_internal { "is" } else { "is not" },
         ),

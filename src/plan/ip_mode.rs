@@ -120,14 +120,16 @@ impl FromIterator<(IpAddr, IpMode)> for IpModes {
 
 impl LoadBalancer {
     /// The mode of each of its IP addresses: what its cloud says; else `Proxy` if every
-    /// connection to a back end begins with a header that only the load balancer can write.
+    /// connection to a back end begins with a header that only the load balancer can write. If
+    /// no listener can be read, that is not known.
     pub fn ip_modes(&self) -> IpModes {
-        let assumed = match self.spec.is_behind_headers() {
+        let is_known = self.is_understood || !self.spec.listeners.is_empty();
+        let assumed = is_known.then(|| match self.spec.is_behind_headers() {
             true => IpMode::Proxy,
             false => IpMode::Vip,
-        };
+        });
         let ips = self.addresses.ips.iter();
-        ips.map(|ip| (*ip, self.addresses.modes.get(*ip).unwrap_or(assumed)))
+        ips.filter_map(|ip| Some((*ip, self.addresses.modes.get(*ip).or(assumed)?)))
             .collect()
     }
 }

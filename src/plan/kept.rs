@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::load_balancer::{LoadBalancer, LoadBalancerSpec, State};
+use super::existing::{own_part, with_own_part};
+use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, State};
 use super::naming::CloudName;
 use super::node_addresses::NodeAddresses;
 
@@ -57,21 +58,22 @@ impl UnderWay {
         updated: &LoadBalancer,
     ) -> Option<Self> {
         (updated.state == State::Provisioning).then(|| Self {
-            requested: requested.clone(),
-            before: before.clone(),
+            requested: own_part(requested, updated),
+            before: own_part(before, updated),
         })
     }
 
     /// Whether it brings a load balancer in this state to this spec.
     pub fn brings(&self, found: &LoadBalancer, requested: &LoadBalancerSpec) -> bool {
-        found.state == State::Provisioning && self.requested == *requested
+        found.state == State::Provisioning && self.requested == own_part(requested, found)
     }
 }
 
 /// A difference between what was requested of a cloud and what it shows, which an update does
 /// not remove: it remained after the cloud had answered one with success, or it came back after
 /// repairs. So the same difference is no drift: it is named in the condition. Back ends are not
-/// part of it: a load balancer that lacks one is updated again.
+/// part of it: a load balancer that lacks one is updated again. Nor is what others have on a load
+/// balancer that they made: they may change it at any time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Kept {
     requested: LoadBalancerSpec,
@@ -90,11 +92,18 @@ impl Kept {
         before: &LoadBalancerSpec,
         updated: &LoadBalancer,
     ) -> Option<Self> {
-        let mut shown = updated.spec_with_nodes(&requested.nodes);
-        replace_where_equal(before, requested, requested, &mut shown);
+        if !shows_ours(updated) {
+            return None;
+        }
+        let (requested, before) = (own_part(requested, updated), own_part(before, updated));
+        let mut shown = own_part(&updated.spec_with_nodes(&requested.nodes), updated);
+        let (asked, mut was) = requested.compared_with(&before);
+        // Those that a cloud did not show before were not as requested.
+        was.address_families.clone_from(&before.address_families);
+        replace_where_equal(&was, &asked, &requested, &mut shown);
         let is_met = updated.is_understood && requested.is_met_by(&shown);
-        (updated.state == State::Active && !is_met).then(|| Self {
-            requested: requested.clone(),
+        (updated.state == State::Active && !is_met).then_some(Self {
+            requested,
             shown,
             is_understood: updated.is_understood,
         })
@@ -108,12 +117,15 @@ impl Kept {
     /// The difference that an update of a load balancer is to remove; `None` if only its back
     /// ends differ. Two are equal if the same values differ from the same requested ones.
     pub fn before_update(requested: &LoadBalancerSpec, found: &LoadBalancer) -> Option<Self> {
+        if !shows_ours(found) {
+            return None;
+        }
         let nodes = NodeAddresses::default();
         let requested = LoadBalancerSpec {
             nodes: nodes.clone(),
-            ..requested.clone()
+            ..own_part(requested, found)
         };
-        let shown = found.spec_with_nodes(&nodes);
+        let shown = own_part(&found.spec_with_nodes(&nodes), found);
         let is_met = found.is_understood && requested.is_met_by(&shown);
         (!is_met).then_some(Self {
             requested,
@@ -127,8 +139,19 @@ impl Kept {
     pub fn as_requested(&self, found: &LoadBalancer) -> LoadBalancer {
         let (asked, shown) = (&self.requested, &self.shown);
         let mut read = found.clone();
-        replace_where_equal(&found.spec, shown, asked, &mut read.spec);
-        read.is_understood |= !self.is_understood;
+        let own = own_part(&found.spec, found);
+        let mut as_asked = own.clone();
+        replace_where_equal(&own, shown, asked, &mut as_asked);
+        // Without need, the order of the listeners stays.
+        if as_asked != own {
+            read.spec = with_own_part(found, as_asked);
+        }
+        // What cannot be read may be one of the listeners, which an update would take away.
+        let has_all =
+            |all: &[Listener], some: &[Listener]| some.iter().all(|one| all.contains(one));
+        let has_same_listeners =
+            has_all(&own.listeners, &shown.listeners) && has_all(&shown.listeners, &own.listeners);
+        read.is_understood |= !self.is_understood && has_same_listeners;
         read
     }
 
@@ -160,6 +183,12 @@ impl Kept {
         let fields = fields.into_iter().filter(|(_, differs)| *differs);
         fields.map(|(name, _)| name).collect()
     }
+}
+
+/// Whether a load balancer that others made shows what is ours on it. A value that is not known
+/// may be theirs, and must not count as requested: an update would take it away.
+fn shows_ours(found: &LoadBalancer) -> bool {
+    found.is_understood || found.existing_owner().is_none()
 }
 
 /// Replaces each value of `spec` by the requested one where the other two specs have the same
@@ -295,6 +324,9 @@ mod tests {
         let mut updated = load_balancer();
         updated.spec.bandwidth = "1K".into();
         assert_eq!(Kept::of(&requested, &before, &updated), None, "bandwidth");
+        before.bandwidth = "5120K".into();
+        let worded = Kept::of(&requested, &before, &updated);
+        assert_eq!(worded, None, "a bandwidth in the words of the cloud");
         updated.spec.algorithm = Algorithm::SourceHash;
         let kept = Kept::of(&requested, &before, &updated).expect("the algorithm");
         assert_eq!(kept.fields(), ["algorithm"]);

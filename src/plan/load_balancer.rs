@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::canonical;
 use super::health_check::HealthCheck;
 use super::ip_mode::IpModes;
 use super::naming::{LoadBalancerId, LoadBalancerName, Owner};
@@ -64,6 +65,18 @@ impl Listener {
         }
         align(&self.proxy_protocol, &mut shown.proxy_protocol);
         align(&self.app_protocol, &mut shown.app_protocol);
+        align_case(&self.name, &mut shown.name);
+        if let (Some(own), Some(shown)) = (&self.app_protocol, &mut shown.app_protocol) {
+            align_case(own, shown);
+        }
+    }
+
+    /// Whether `shown`, the same listener as a cloud shows it, has the settings of this one.
+    pub fn is_set_as(&self, shown: &Self) -> bool {
+        let mut shown = shown.clone();
+        self.align(&mut shown);
+        let settings = |listener: &Self| (listener.health_check.clone(), listener.proxy_protocol);
+        settings(self) == settings(&shown)
     }
 
     /// Whether both are for one port of one protocol.
@@ -107,7 +120,8 @@ pub struct LoadBalancerSpec {
     pub listeners: Vec<Listener>,
     /// The cloud's size or class of load balancer (`standard`).
     pub spec: String,
-    /// Bits per second in canonical form: a number and `K`, `M` or `G`.
+    /// Bits per second: a number and `K`, `M` or `G`. In canonical form where it is requested, and
+    /// in the words of the cloud where it is shown.
     pub bandwidth: String,
     pub algorithm: Algorithm,
     /// The allowed client addresses (CIDR in canonical form, sorted); empty allows all.
@@ -116,7 +130,8 @@ pub struct LoadBalancerSpec {
     /// session affinity `ClientIP`); `None` without affinity.
     pub client_affinity_seconds: Option<u32>,
     /// Whether it is for private networks only. As all settings that not every cloud has:
-    /// `None` if the cloud decides, so that it is neither sent nor compared.
+    /// `None` if the cloud decides, so that it is neither sent nor compared; here also if nobody
+    /// asks for either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub internal: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,7 +161,8 @@ pub enum IdleTimeout {
 impl LoadBalancerSpec {
     /// Whether `found`, a spec that a cloud shows, has all of this. The order of
     /// listeners is irrelevant, and so is a health check that the cloud chose itself, and
-    /// address families where either side leaves them open. Names of
+    /// address families where either side leaves them open. So is the wording: the case of a
+    /// name, and the unit of a bandwidth ([`canonical::is_same_bandwidth`]). Names of
     /// listeners are compared only if the cloud shows any: a cloud of the basic profile does
     /// not store them.
     pub fn is_met_by(&self, found: &Self) -> bool {
@@ -178,6 +194,10 @@ impl LoadBalancerSpec {
         align(&wanted.internal, &mut found.internal);
         align(&wanted.idle_timeout, &mut found.idle_timeout);
         align(&wanted.tags, &mut found.tags);
+        align_case(&wanted.spec, &mut found.spec);
+        if canonical::is_same_bandwidth(&wanted.bandwidth, &found.bandwidth) {
+            found.bandwidth.clone_from(&wanted.bandwidth);
+        }
         wanted.addresses.clear();
         found.addresses.clear();
         if wanted.address_families.is_empty() || found.address_families.is_empty() {
@@ -226,6 +246,13 @@ fn align<T: Default>(wanted: &Option<T>, found: &mut Option<T>) {
     }
 }
 
+/// Takes a shown name as it was given, if only its case is another one.
+fn align_case(wanted: &str, found: &mut String) {
+    if found.eq_ignore_ascii_case(wanted) {
+        wanted.clone_into(found);
+    }
+}
+
 /// A load balancer in the state that its cloud shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LoadBalancer {
@@ -240,12 +267,25 @@ pub struct LoadBalancer {
     /// Whether it has back ends that `spec` lacks because they cannot be read, such as the
     /// name of a machine.
     pub has_other_back_ends: bool,
+    /// A listener of others that has a field which this program does not know. Looked for only on
+    /// a load balancer that others made: no other one has listeners that we did not ask for.
+    pub opaque_listener: Option<(Protocol, u16)>,
     /// Empty while it is being provisioned.
     pub addresses: Addresses,
     pub state: State,
 }
 
 impl LoadBalancer {
+    /// The same while its cloud has not shown yet what it is like: nothing of it is published.
+    #[must_use]
+    pub fn until_shown(self) -> Self {
+        Self {
+            addresses: Addresses::default(),
+            state: State::Provisioning,
+            ..self
+        }
+    }
+
     /// Whether it provably belongs to this owner: by the owner that the cloud shows,
     /// or by the derived name if the cloud does not store owners.
     pub fn belongs_to(&self, owner: &Owner) -> bool {
@@ -261,6 +301,16 @@ impl LoadBalancer {
         self.owner.as_ref().filter(|owner| owner.is_on_existing())
     }
 
+    /// Whether others made it: a Service may be attached to it, or is.
+    pub fn is_of_others(&self) -> bool {
+        self.is_nobodys() || self.existing_owner().is_some()
+    }
+
+    /// Whether an update takes nothing from others that is not known here.
+    pub fn is_whole(&self) -> bool {
+        self.is_understood && self.opaque_listener.is_none()
+    }
+
     /// Whether it belongs to nobody, or to nobody any more, on a cloud that stores owners.
     pub fn is_nobodys(&self) -> bool {
         self.owner.as_ref().is_none_or(Owner::is_former)
@@ -270,6 +320,12 @@ impl LoadBalancer {
     pub fn has(&self, listener: &Listener) -> bool {
         let mut shown = self.spec.listeners.iter();
         shown.any(|shown| shown.is_same_port(listener))
+    }
+
+    /// Whether it has a health check for the back ends of such a listener, or none on request.
+    pub fn checks(&self, listener: &Listener) -> bool {
+        let mut shown = self.spec.listeners.iter();
+        shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
     }
 
     /// Whether it is as requested.
@@ -363,6 +419,7 @@ impl LoadBalancer {
             },
             is_understood: true,
             has_other_back_ends: false,
+            opaque_listener: None,
             addresses: Addresses::default(),
             state: State::Active,
         }
@@ -384,6 +441,7 @@ mod tests {
         };
         let ours = owner("ours", "web", "1");
         let (name, by_hand) = (ours.load_balancer_name(), LoadBalancerName::new("by-hand"));
+        let in_capitals = LoadBalancerName::new(name.as_str().to_ascii_uppercase());
         let cases = [
             (Some(ours.clone()), &name, true, "owner and name"),
             (Some(ours.clone()), &by_hand, true, "renamed, still ours"),
@@ -407,10 +465,66 @@ mod tests {
             ),
             (None, &name, true, "a cloud that keeps no owners"),
             (None, &by_hand, false, "and a name that is not ours"),
+            (None, &in_capitals, true, "which it shows in capitals"),
         ];
         for (shown, name, expected, reason) in cases {
             let found = LoadBalancer::plain("lb-1", name.clone(), shown);
             assert_eq!(found.belongs_to(&ours), expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_same_in_other_words_is_as_requested() {
+        let plain = LoadBalancer::plain("lb-1", LoadBalancerName::new("web"), None).spec;
+        let listener = Listener {
+            name: "http".into(),
+            protocol: Protocol::Tcp,
+            port: 80,
+            node_port: 30080,
+            health_check: HealthCheck::Unspecified,
+            proxy_protocol: None,
+            app_protocol: Some("kubernetes.io/h2c".into()),
+        };
+        let wanted = LoadBalancerSpec {
+            bandwidth: "10M".into(),
+            listeners: vec![listener],
+            ..plain
+        };
+        type Edit = fn(&mut LoadBalancerSpec);
+        let cases: [(Edit, bool, &str); 8] = [
+            (|found| found.bandwidth = "10240K".into(), true, "by 1024"),
+            (|found| found.bandwidth = "10000K".into(), true, "by 1000"),
+            (
+                |found| found.bandwidth = "10250K".into(),
+                false,
+                "by neither",
+            ),
+            (
+                |found| found.spec = "STANDARD".into(),
+                true,
+                "a spec in capitals",
+            ),
+            (|found| found.spec = "large".into(), false, "another spec"),
+            (
+                |found| found.listeners[0].name = "HTTP".into(),
+                true,
+                "a listener in capitals",
+            ),
+            (
+                |found| found.listeners[0].name = "https".into(),
+                false,
+                "another name",
+            ),
+            (
+                |found| found.listeners[0].app_protocol = Some("Kubernetes.io/H2C".into()),
+                true,
+                "a protocol in capitals",
+            ),
+        ];
+        for (edit, is_met, why) in cases {
+            let mut found = wanted.clone();
+            edit(&mut found);
+            assert_eq!(wanted.is_met_by(&found), is_met, "{why}");
         }
     }
 

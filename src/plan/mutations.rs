@@ -1,6 +1,6 @@
 //! The actions on one load balancer, with the requests that they send.
 
-use super::action::{Action, CreateRequest, Urgency, Waiting};
+use super::action::{Action, CreateRequest, Released, Urgency, Waiting};
 use super::backends::backends;
 use super::desired::Disposal;
 use super::existing;
@@ -29,6 +29,7 @@ pub(super) fn dispose(
         Disposal::Retain { able } if able.contains(cloud) => Ok(vec![Action::Release {
             cloud: cloud.clone(),
             id: found.id.clone(),
+            what: Released::Own,
         }]),
         Disposal::Retain { .. } => Err(Waiting::CannotRetain(cloud.clone())),
         Disposal::Unclear(problem) => Err(Waiting::Invalid(vec![problem.clone()])),
@@ -66,7 +67,7 @@ pub(super) fn attach(
 }
 
 /// The actions that take our listeners and then our owner off a load balancer that others made.
-pub(super) fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> Vec<Action> {
+pub fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> Vec<Action> {
     let (cloud, id) = (cloud.clone(), found.id.clone());
     let spec = existing::without_ours(found, owner).filter(|_| found.state != State::Deleting);
     let update = spec.map(|spec| Action::Update {
@@ -76,16 +77,24 @@ pub(super) fn detach(cloud: &CloudName, found: &LoadBalancer, owner: &Owner) -> 
         fallbacks: Vec::new(),
         urgency: Urgency::User,
     });
-    let release = Action::Release { cloud, id };
+    let keeps_listeners = found.state != State::Deleting && !found.is_whole();
+    let what = Released::OfOthers { keeps_listeners };
+    let release = Action::Release { cloud, id, what };
     update.into_iter().chain([release]).collect()
 }
 
-fn request_for(found: &LoadBalancer, owner: Owner, spec: LoadBalancerSpec) -> CreateRequest {
-    CreateRequest {
-        name: found.name.clone(),
-        owner,
-        spec,
-    }
+pub(super) fn request_for(
+    found: &LoadBalancer,
+    owner: Owner,
+    spec: LoadBalancerSpec,
+) -> CreateRequest {
+    // One of ours as it was given, though the cloud may show it in capitals.
+    let given = owner.load_balancer_name();
+    let name = match given == found.name {
+        true => given,
+        false => found.name.clone(),
+    };
+    CreateRequest { name, owner, spec }
 }
 
 pub(super) fn create(wanted: &Wanted, cloud: &CloudName, observed: &Observed) -> Action {
@@ -137,32 +146,6 @@ pub(super) fn update(
     })
 }
 
-/// The update of a load balancer's back ends alone; `None` if it has them.
-pub(super) fn follow_nodes(
-    owner: &Owner,
-    cloud: &CloudName,
-    found: &LoadBalancer,
-    observed: &Observed,
-) -> Option<Action> {
-    let second = observed.backends.second.as_ref();
-    let is_dual = second.is_some_and(|second| found.has_family(second.backends.family));
-    let nodes = backends(observed, found, is_dual);
-    if found.state == State::Deleting || found.spec.nodes == nodes {
-        return None;
-    }
-    let read = observed.as_requested(cloud, found);
-    let update = Action::Update {
-        cloud: cloud.clone(),
-        id: found.id.clone(),
-        request: request_with_nodes(owner, &read, &nodes)?,
-        fallbacks: without_gone_nodes(owner, &read, &nodes)
-            .into_iter()
-            .collect(),
-        urgency: Urgency::Background,
-    };
-    Some(update).filter(|update| is_new(update, found, observed))
-}
-
 /// Whether the cloud is not carrying out the same update of a load balancer already.
 pub(super) fn is_new(update: &Action, found: &LoadBalancer, observed: &Observed) -> bool {
     match update {
@@ -180,17 +163,20 @@ pub(super) fn request_with_nodes(
     found: &LoadBalancer,
     nodes: &NodeAddresses,
 ) -> Option<CreateRequest> {
-    let owner = found.existing_owner().unwrap_or(owner);
+    let attached = found.existing_owner();
+    let loses_nothing = match attached {
+        Some(_) => found.is_whole(),
+        None => found.is_understood,
+    };
+    let owner = attached.unwrap_or(owner);
     let spec = || found.spec_with_nodes(nodes);
-    found
-        .is_understood
-        .then(|| request_for(found, owner.clone(), spec()))
+    loses_nothing.then(|| request_for(found, owner.clone(), spec()))
 }
 
 /// The request that only takes out the Nodes that are gone. A cloud that cannot take one
 /// of the new Nodes rejects the whole list. `None` if that would change nothing, or would
 /// leave no back end.
-fn without_gone_nodes(
+pub(super) fn without_gone_nodes(
     owner: &Owner,
     found: &LoadBalancer,
     nodes: &NodeAddresses,

@@ -1,6 +1,9 @@
 //! Names and ids of clusters, Services, clouds and load balancers.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -48,7 +51,7 @@ macro_rules! text_newtype {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         /// A clone shares the text.
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(Arc<str>);
 
@@ -73,23 +76,55 @@ macro_rules! text_newtype {
 text_newtype! {
     /// The id of this cluster and installation at every cloud; by default
     /// [`ClusterId::of_installation`].
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     ClusterId
 }
 text_newtype! {
     /// `metadata.uid` of a Service; a recreated Service of the same name has another one.
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     ServiceUid
 }
 text_newtype! {
     /// The configured name of a cloud (`cloud1`).
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     CloudName
 }
 text_newtype! {
     /// The id that a cloud assigned to a load balancer. Untrusted: never part of a path.
+    #[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
     LoadBalancerId
 }
 text_newtype! {
-    /// The name of a load balancer; ours are derived by [`Owner::load_balancer_name`].
+    /// The name of a load balancer; ours are derived by [`Owner::load_balancer_name`]. The same
+    /// in another case is the same name, because a cloud may show it in capitals.
     LoadBalancerName
+}
+
+impl PartialEq for LoadBalancerName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for LoadBalancerName {}
+
+impl Ord for LoadBalancerName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let letters = |name: &Self| name.0.to_ascii_lowercase();
+        letters(self).cmp(&letters(other))
+    }
+}
+
+impl PartialOrd for LoadBalancerName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for LoadBalancerName {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.to_ascii_lowercase().hash(hasher);
+    }
 }
 
 impl LoadBalancerId {
@@ -203,6 +238,9 @@ impl Owner {
     /// deleted, neither for its Service nor by the sweep.
     #[must_use]
     pub fn on_existing(self) -> Self {
+        if self.is_on_existing() {
+            return self;
+        }
         Self {
             uid: ServiceUid::new(format!("{EXISTING}{}", self.uid)),
             ..self
@@ -214,11 +252,30 @@ impl Owner {
         self.uid.as_str().starts_with(EXISTING)
     }
 
+    /// The owner of the Service itself, without what marks it on a load balancer of others.
+    pub fn of_service(&self) -> Cow<'_, Self> {
+        match self.uid.as_str().strip_prefix(EXISTING) {
+            None => Cow::Borrowed(self),
+            Some(uid) => Cow::Owned(Self {
+                uid: ServiceUid::new(uid),
+                ..self.clone()
+            }),
+        }
+    }
+
     /// The beginning of the names of this owner's listeners on a load balancer that others
     /// made: 20 characters of `[a-z0-9-]`.
     pub fn listener_mark(&self) -> String {
         let number = hash([self.cluster.as_str(), self.uid.as_str(), "listener"]);
         format!("k8s-{number:0HASH_DIGITS$x}")
+    }
+
+    /// Whether a listener with this name is of this owner, on a load balancer that others made. A
+    /// cloud may show names in another case.
+    pub fn has_listener(&self, name: &str) -> bool {
+        let mark = self.listener_mark();
+        let beginning = name.get(..mark.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(&mark))
     }
 
     /// The name of this owner's load balancer.
@@ -309,6 +366,18 @@ mod tests {
     }
 
     #[test]
+    fn a_name_in_another_case_is_the_same() {
+        let [ours, shown] = ["web-1a", "WEB-1A"].map(LoadBalancerName::new);
+        assert_eq!(ours, shown);
+        assert_eq!(shown.as_str(), "WEB-1A", "as the cloud shows it");
+        let known = std::collections::BTreeSet::from([shown.clone()]);
+        assert!(known.contains(&ours));
+        let sorted = std::collections::BTreeSet::from([shown]);
+        assert!(sorted.contains(&ours));
+        assert!(ours < LoadBalancerName::new("WEB-1B"));
+    }
+
+    #[test]
     fn dns_names_are_told_from_other_texts() {
         let label = "a".repeat(LABEL_LIMIT);
         for text in ["web", "a-1", "0", &label] {
@@ -319,6 +388,26 @@ mod tests {
             assert!(!is_dns_label(text) && !is_dns_subdomain(text), "{text}");
         }
         assert!(is_dns_subdomain("a.b-c.d") && !is_dns_label("a.b"));
+    }
+
+    #[test]
+    fn a_listener_is_told_by_its_mark_in_any_case() {
+        let [ours, theirs] = ["1", "2"].map(|uid| owner("a", "default", "web", uid));
+        let name = format!("{}-http", ours.listener_mark());
+        for name in [&name, &name.to_ascii_uppercase(), &ours.listener_mark()] {
+            assert!(
+                ours.has_listener(name) && !theirs.has_listener(name),
+                "{name}"
+            );
+        }
+        for name in [
+            "",
+            "http",
+            "k8s-",
+            "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
+        ] {
+            assert!(!ours.has_listener(name), "{name}");
+        }
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub enum IpFamily {
 }
 
 impl IpFamily {
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
     /// The family of an address.
     pub fn of(address: IpAddr) -> Self {
         if address.is_ipv4() {

@@ -56,13 +56,16 @@ pub enum CloudView {
 impl CloudView {
     /// Why nothing is known of what this cloud has; `None` if it has shown it.
     pub(super) fn unknown(&self, cloud: &CloudName) -> Option<Waiting> {
-        let waiting = match self {
-            Self::Absent | Self::Present(_) | Self::NameTaken | Self::Offered(_) => return None,
-            Self::NotConfigured => Waiting::CloudNotConfigured,
-            Self::Unreachable => Waiting::CloudUnreachable,
-            Self::Unanswered => Waiting::Unanswered,
-        };
-        Some(waiting(cloud.clone()))
+        self.wait().map(|wait| wait(cloud.clone()))
+    }
+
+    fn wait(&self) -> Option<fn(CloudName) -> Waiting> {
+        match self {
+            Self::Absent | Self::Present(_) | Self::NameTaken | Self::Offered(_) => None,
+            Self::NotConfigured => Some(Waiting::CloudNotConfigured),
+            Self::Unreachable => Some(Waiting::CloudUnreachable),
+            Self::Unanswered => Some(Waiting::Unanswered),
+        }
     }
 }
 
@@ -78,6 +81,12 @@ impl Observed {
             backends,
             unmet: Unmet::default(),
         }
+    }
+
+    /// Whether a cloud has shown what it has.
+    pub(super) fn knows(&self, cloud: &CloudName) -> bool {
+        let view = self.clouds.get(cloud);
+        view.is_some_and(|view| view.wait().is_none())
     }
 
     /// The load balancers that exist and are ours.
@@ -219,15 +228,22 @@ impl Observed {
         wanted.iter().find(shows_it)
     }
 
-    /// Whether the Service's status has the addresses of its load balancer on a cloud.
+    /// Whether the Service's status has all addresses of its load balancer on a cloud, which has
+    /// some.
     pub fn publishes_address_of(&self, cloud: &CloudName) -> bool {
-        let Some(found) = self.load_balancer(cloud) else {
-            return false;
-        };
-        let addresses = record::ingress_of(&found.addresses);
-        addresses
-            .iter()
-            .all(|address| self.ingress.contains(address))
+        let found = self.load_balancer(cloud);
+        let addresses = found.map(|found| record::ingress_of(&found.addresses));
+        let addresses = addresses.filter(|addresses| !addresses.is_empty());
+        addresses.is_some_and(|addresses| {
+            let mut addresses = addresses.iter();
+            addresses.all(|address| self.ingress.contains(address))
+        })
+    }
+
+    /// Whether the Service's status has an address of this load balancer.
+    pub(super) fn publishes_any_of(&self, found: &LoadBalancer) -> bool {
+        let entries = record::ingress_of(&found.addresses);
+        entries.iter().any(|entry| self.ingress.contains(entry))
     }
 
     /// The record and addresses to publish in the Service.
@@ -247,15 +263,7 @@ impl Observed {
         wanted: &BTreeSet<CloudName>,
         withheld: &BTreeSet<CloudName>,
     ) -> Publication {
-        let is_unknown = |cloud: &CloudName| {
-            let view = self.clouds.get(cloud);
-            matches!(
-                view,
-                None | Some(
-                    CloudView::Unreachable | CloudView::Unanswered | CloudView::NotConfigured
-                )
-            )
-        };
+        let is_unknown = |cloud: &CloudName| !self.knows(cloud);
         // A create there may still be on its way.
         let is_announced = |cloud: &CloudName| {
             wanted.contains(cloud) && matches!(self.clouds.get(cloud), Some(CloudView::Absent))
@@ -292,7 +300,7 @@ impl Observed {
         let mut modes = IpModes::default();
         let is_published = |cloud: &CloudName| wanted.contains(cloud) && !withheld.contains(cloud);
         for (_, found) in self.present().filter(|(cloud, _)| is_published(cloud)) {
-            for entry in record::ingress_of(&found.addresses) {
+            for entry in self.as_published(record::ingress_of(&found.addresses)) {
                 if !ingress.contains(&entry) {
                     ingress.push(entry);
                 }
@@ -307,6 +315,16 @@ impl Observed {
             ingress,
             modes,
         }
+    }
+
+    /// The addresses of one load balancer in the order in which they are published already, if all
+    /// of them are: a cloud that shuffles its answers must cause no writes.
+    fn as_published(&self, mut addresses: Vec<Ingress>) -> Vec<Ingress> {
+        let place = |address: &Ingress| self.ingress.iter().position(|other| other == address);
+        if addresses.iter().all(|address| place(address).is_some()) {
+            addresses.sort_by_key(place);
+        }
+        addresses
     }
 
     /// Whether the Service already has this publication.

@@ -95,30 +95,35 @@ impl Problem {
     }
 }
 
-/// What the values with these problems are, without the prefix of annotations. It names the
-/// first ones and the number of the others.
+/// What the values with these problems are, without the prefix of annotations.
 pub fn subjects(problems: &[Problem]) -> String {
-    let subject = |problem: &Problem| match &problem.subject {
-        Subject::Annotation(name) => format!("annotation {name}"),
-        Subject::Field(path) => path.clone(),
-    };
-    let named: Vec<String> = problems.iter().take(PROBLEMS_NAMED).map(subject).collect();
-    let named = named.join(", ");
-    match problems.len().saturating_sub(PROBLEMS_NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
+    first_ones(problems, [", ", " and "], |problem| {
+        match &problem.subject {
+            Subject::Annotation(name) => format!("annotation {name}"),
+            Subject::Field(path) => path.clone(),
+        }
+    })
 }
 
-/// The message for all problems of a Service. It names the first ones and the number of
-/// the others.
+/// The message for all problems of a Service.
 pub fn describe_problems(problems: &[Problem], prefix: &str) -> String {
+    first_ones(problems, ["; ", "; and "], |problem| {
+        problem.describe(prefix)
+    })
+}
+
+/// A list of the first ones, and the number of the others after the last separator.
+fn first_ones(
+    problems: &[Problem],
+    [separator, last]: [&str; 2],
+    name: impl Fn(&Problem) -> String,
+) -> String {
     let named = problems.iter().take(PROBLEMS_NAMED);
-    let named: Vec<String> = named.map(|problem| problem.describe(prefix)).collect();
-    let named = named.join("; ");
+    let named: Vec<String> = named.map(name).collect();
+    let named = named.join(separator);
     match problems.len().saturating_sub(PROBLEMS_NAMED) {
         0 => named,
-        more => format!("{named}; and {more} more"),
+        more => format!("{named}{last}{more} more"),
     }
 }
 
@@ -168,5 +173,10 @@ mod tests {
         let message = describe_problems(&problems, "mycloud.com");
         assert!(message.len() < 2_000, "{message}");
         assert!(message.ends_with("; and 395 more"), "{message}");
+        let subjects = subjects(&problems);
+        assert!(
+            subjects.ends_with("lb-bandwidth and 395 more"),
+            "{subjects}"
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! The address that a Service asks for.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::annotation::{ADDRESS, address};
+use super::annotation::{ADDRESS, PROVIDER, address};
+use super::naming::CloudName;
 use super::node_addresses::IpFamily;
 use super::problem::{Problem, ProblemKind, Subject};
 use super::service::ServiceView;
@@ -66,6 +68,35 @@ fn either(service: &ServiceView) -> Result<Vec<IpAddr>, Problem> {
         Some(addresses) => Ok(addresses),
         None => Ok(vec![field]),
     }
+}
+
+/// Checks that a Service asks for its addresses on one cloud. The others could only refuse them,
+/// however often they are asked.
+///
+/// # Errors
+/// The Service names several clouds.
+pub(super) fn on_one_cloud(
+    service: &ServiceView,
+    asked: &[IpAddr],
+    clouds: &BTreeSet<CloudName>,
+) -> Result<(), Problem> {
+    if asked.is_empty() || clouds.len() < 2 {
+        return Ok(());
+    }
+    let (subject, value) = stated(service);
+    let names: Vec<&str> = clouds.iter().map(CloudName::as_str).collect();
+    Err(Problem {
+        kind: ProblemKind::Invalid,
+        subject,
+        value: Some(value),
+        rule: format!(
+            "only one cloud can give an address, and {} names {}; name one of them, or leave the \
+             address to the clouds",
+            PROVIDER.name(),
+            names.join(", "),
+        ),
+        example: format!("{}: \"{}\"", PROVIDER.name(), names[0]),
+    })
 }
 
 /// Where a Service asks for its address, and in which words.

@@ -1,6 +1,7 @@
 //! Tables of plans; each case states its reason.
 
 mod asked;
+mod back_end_limits;
 mod dual_stack;
 mod existing;
 mod fixtures;
@@ -13,6 +14,8 @@ mod refused;
 mod requests;
 mod untold;
 mod updates;
+mod upkeep;
+mod when_changed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

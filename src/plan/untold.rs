@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::capabilities::{Capabilities, Clouds};
 use super::desired::{Desired, Invalid, desired};
 use super::naming::{CloudName, ClusterId};
-use super::observed::{CloudView, Observed};
+use super::observed::Observed;
 use super::problem::{self, Problem, ProblemKind};
 use super::service::ServiceView;
 use super::wanted::Wanted;
@@ -87,8 +87,13 @@ impl KnownClouds {
             "{} {have} not told yet whether this is supported; the Service waits for that",
             names.join(", ")
         );
+        let upkeep = match known {
+            Desired::Invalid(invalid) => invalid.upkeep,
+            Desired::Managed(wanted) => wanted.upkeep(),
+            other => return other,
+        };
         Desired::Invalid(Box::new(Invalid {
-            owner: service.owner(cluster),
+            upkeep,
             problems: self::untold(&problems, &rule),
         }))
     }
@@ -98,14 +103,8 @@ impl Wanted {
     /// Whether it is known of each cloud which ports it lacks, beside those that the load
     /// balancer there has all the same.
     pub fn knows_lacking_ports(&self, observed: &Observed) -> bool {
-        self.clouds.iter().all(|cloud| {
-            let view = observed.clouds.get(cloud);
-            let is_seen = !matches!(
-                view,
-                None | Some(CloudView::Unreachable | CloudView::Unanswered)
-            );
-            is_seen && !self.is_untold(cloud)
-        })
+        let mut clouds = self.clouds.iter();
+        clouds.all(|cloud| observed.knows(cloud) && !self.is_untold(cloud))
     }
 }
 

@@ -15,7 +15,9 @@ use super::load_balancer::{Listener, LoadBalancer, LoadBalancerSpec, Protocol};
 use super::naming::{CloudName, LoadBalancerId, Owner};
 use super::node_addresses::NodeAddresses;
 use super::node_choice::NodeChoice;
+use super::port_status::PortError;
 use super::problem::{Problem, Subject};
+use super::upkeep::Upkeep;
 
 /// The load balancers that a managed Service asks for. With the addresses of the
 /// Nodes it gives a [`LoadBalancerSpec`].
@@ -28,16 +30,21 @@ pub struct Wanted {
     pub nodes: NodeChoice,
     /// What the Service declares, without back ends: `nodes` is empty.
     pub(super) template: LoadBalancerSpec,
+    /// As in [`Upkeep`].
+    pub(super) checking: BTreeSet<CloudName>,
     /// What each of the clouds cannot have of that.
     pub(super) lacks: BTreeMap<CloudName, Lacks>,
     /// What those of the clouds may lack of it that have not told yet what they can do. Only
     /// the back ends change there; never empty for a cloud.
     pub(super) untold: BTreeMap<CloudName, Vec<Problem>>,
-    /// Why the load balancers on some of the clouds, not all, cannot become what is asked for.
-    /// Only the back ends change there; never empty for a cloud.
+    /// Why the load balancers on some of the clouds, not all, cannot be or become what is asked
+    /// for. They are only kept up there; never empty for a cloud.
     pub(super) refused: BTreeMap<CloudName, Vec<Problem>>,
     /// The load balancer that others made and the Service asks for, on its only cloud.
     pub(super) existing: Option<LoadBalancerId>,
+    /// The most back ends of a load balancer of the spec on each cloud that has it; `None` for
+    /// any number. Empty if none of the Service's clouds limits them.
+    pub(super) most_back_ends: BTreeMap<CloudName, Option<usize>>,
     /// Where the Service asks for its address, and in which words; `None` if it does not.
     pub(super) asks_for_address: Option<(Subject, String)>,
 }
@@ -105,6 +112,7 @@ impl Lacks {
 pub struct LackingPort {
     pub protocol: Protocol,
     pub port: u16,
+    pub error: PortError,
     pub problem: Problem,
 }
 
@@ -113,12 +121,34 @@ impl LackingPort {
     pub fn is_of(&self, listener: &Listener) -> bool {
         (self.protocol, self.port) == (listener.protocol, listener.port)
     }
+
+    /// Leaves the health check as a load balancer has it, if the cloud cannot have the one that
+    /// is asked for.
+    fn keep_check(&self, found: &LoadBalancer, spec: &mut LoadBalancerSpec) {
+        let mut shown = found.spec.listeners.iter();
+        let shown = shown.find(|shown| self.is_of(shown));
+        let (Some(shown), PortError::Annotation) = (shown, self.error) else {
+            return;
+        };
+        for listener in spec.listeners.iter_mut().filter(|one| self.is_of(one)) {
+            listener.health_check.clone_from(&shown.health_check);
+        }
+    }
 }
 
 impl Wanted {
     /// The load balancer that others made and the Service asks for.
     pub fn existing(&self) -> Option<&LoadBalancerId> {
         self.existing.as_ref()
+    }
+
+    /// What its load balancers get whatever has to wait.
+    pub(super) fn upkeep(&self) -> Upkeep {
+        Upkeep {
+            owner: self.owner.clone(),
+            listeners: self.template.listeners.clone(),
+            checking: self.checking.clone(),
+        }
     }
 
     /// Whether the load balancer on this cloud has both IP families. One that others made keeps
@@ -168,11 +198,13 @@ impl Wanted {
         cloud: &CloudName,
         nodes: &NodeAddresses,
     ) -> LoadBalancerSpec {
-        let is_checked = |listener: &Listener| {
-            let mut shown = found.spec.listeners.iter();
-            shown.any(|shown| shown.is_same_port(listener) && !shown.health_check.is_unspecified())
-        };
-        let mut spec = self.spec_with(cloud, nodes, |listener| found.has(listener), is_checked);
+        let has = |listener: &Listener| found.has(listener);
+        let mut spec = self.spec_with(cloud, nodes, has, |listener| found.checks(listener));
+        if self.lacks(cloud, Feature::HealthChecks) {
+            for port in self.lacking_ports(cloud) {
+                port.keep_check(found, &mut spec);
+            }
+        }
         spec.keep_settings(&found.spec);
         self.beside_others(found, spec)
     }
@@ -210,16 +242,28 @@ impl Wanted {
     }
 
     /// Whether one of the clouds does not have the feature; of [`DEFAULTED`].
-    fn lacks(&self, cloud: &CloudName, feature: Feature) -> bool {
+    pub(super) fn lacks(&self, cloud: &CloudName, feature: Feature) -> bool {
         let lacks = self.lacks.get(cloud);
         lacks.is_some_and(|lacks| lacks.has(feature))
     }
 
-    /// Whether the load balancer on one of the clouds is for private networks only; `None` if
-    /// the cloud decides.
+    /// Whether the load balancer on one of the clouds is to be for private networks only; `None`
+    /// if nobody asks for either, or if the cloud decides.
     pub(super) fn internal(&self, cloud: &CloudName) -> Option<bool> {
         let declared = self.template.internal;
         declared.filter(|_| !self.lacks(cloud, Feature::Internal))
+    }
+
+    /// What a user should know of a load balancer that is for private networks only, although
+    /// the Service does not say so any more: another one in its place would be public.
+    pub fn stays_internal(&self, cloud: &CloudName, found: &LoadBalancer) -> Option<String> {
+        let is_asked_for = self.existing.is_some() || self.template.internal.is_some();
+        let is_internal = found.spec.internal == Some(true);
+        (is_internal && !is_asked_for).then(|| {
+            format!(
+                "it stays internal on {cloud}, which the Service does not ask for any more; a new one would be public"
+            )
+        })
     }
 
     /// The addresses that the Service asks for.
@@ -241,8 +285,8 @@ impl Wanted {
         self.lacks.get(cloud).map_or(&[], |lacks| &lacks.ports)
     }
 
-    /// The wait for what a cloud has to tell, or for an edit, before anything but back ends
-    /// changes there.
+    /// The wait for what a cloud has to tell, or for an edit, before anything but the upkeep
+    /// is done there.
     pub(super) fn hold(&self, cloud: &CloudName) -> Option<Waiting> {
         if let Some(problems) = self.untold.get(cloud) {
             return Some(Waiting::Untold(cloud.clone(), problems.clone()));
@@ -251,24 +295,35 @@ impl Wanted {
         Some(Waiting::Refused(cloud.clone(), problems.clone()))
     }
 
+    /// Whether only back ends change on a cloud.
+    pub(super) fn is_held(&self, cloud: &CloudName) -> bool {
+        self.is_untold(cloud) || self.is_refused(cloud)
+    }
+
     /// Whether a cloud has not told yet whether it can have it.
     pub fn is_untold(&self, cloud: &CloudName) -> bool {
         self.untold.contains_key(cloud)
     }
 
-    /// Whether the load balancer on a cloud cannot become what is asked for.
+    /// Whether the load balancer on a cloud cannot be or become what is asked for.
     pub(super) fn is_refused(&self, cloud: &CloudName) -> bool {
         self.refused.contains_key(cloud)
     }
 
-    /// The same with load balancers that cannot become what is asked for.
+    /// The same with load balancers that cannot be or become what is asked for.
     pub(super) fn with_refused(self, refused: BTreeMap<CloudName, Vec<Problem>>) -> Self {
         Self { refused, ..self }
     }
 
     /// The same with clouds that have not told yet whether they can have it.
     pub(super) fn with_untold(self, untold: BTreeMap<CloudName, Vec<Problem>>) -> Self {
-        Self { untold, ..self }
+        let mut checking = self.checking;
+        checking.retain(|cloud| !untold.contains_key(cloud));
+        Self {
+            untold,
+            checking,
+            ..self
+        }
     }
 
     /// The problems of all ports that a cloud cannot have.

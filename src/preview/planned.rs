@@ -6,7 +6,7 @@ use crate::plan::ip_mode::IpModes;
 use crate::plan::load_balancer::LoadBalancerSpec;
 use crate::plan::naming::CloudName;
 use crate::plan::record::Ingress;
-use crate::plan::{Action, Wanted, annotation};
+use crate::plan::{Action, Desired, Wanted, annotation};
 
 impl Planned {
     /// The spec that a cloud should have; with what others put on a load balancer that they
@@ -96,7 +96,19 @@ impl Planned {
             .into_iter()
             .chain(disowned)
             .chain(allocated)
+            .chain(self.unchecked())
             .collect()
+    }
+
+    /// The clouds that decide themselves which Nodes serve.
+    fn unchecked(&self) -> Vec<String> {
+        let Desired::Managed(wanted) = &self.desired else {
+            return Vec::new();
+        };
+        let clouds = wanted.clouds.iter();
+        let unchecked =
+            clouds.filter_map(|cloud| wanted.unchecked(cloud, self.observed.to_update(cloud)));
+        unchecked.collect()
     }
 
     fn lacks_node_ports(&self) -> bool {

@@ -182,6 +182,8 @@ fn load_balancer_json(found: &LoadBalancer) -> Value {
         spec,
         is_understood,
         has_other_back_ends,
+        // The message of the plan has them.
+        opaque_listener: _,
         addresses,
         state,
     } = found;

@@ -2,8 +2,11 @@
 //!
 //! A cloud that is down fails every call for every Service. Metrics count each
 //! failure; a line for each would bury all other lines.
+//!
+//! Where the line is the only place that names an object, such as a Node that a kubelet writes,
+//! the first line about each of a few objects is logged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +18,9 @@ use tokio::time::sleep;
 /// line is logged again.
 const PERIOD: Duration = Duration::from_secs(10);
 
+/// Objects that the lines of a key name in a [`PERIOD`], and that one line names.
+pub const NAMED: usize = 20;
+
 /// The key by which two lines count as repeated. The values of every field come from
 /// a closed set, so that the number of keys stays small.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,9 +31,17 @@ pub struct LogKey {
     pub reason: &'static str,
 }
 
-/// The number of suppressed lines for each key. Clones share it.
+/// The lines of a key since the last count.
+#[derive(Debug, Default)]
+struct Lines {
+    suppressed: u64,
+    /// The objects that were named.
+    named: BTreeSet<String>,
+}
+
+/// The suppressed lines of each key. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct LogThrottle(Arc<Mutex<BTreeMap<LogKey, u64>>>);
+pub struct LogThrottle(Arc<Mutex<BTreeMap<LogKey, Lines>>>);
 
 impl LogThrottle {
     /// Whether to log a line with this key. Otherwise the line is counted, and the count
@@ -35,15 +49,34 @@ impl LogThrottle {
     ///
     /// Must be called within a tokio runtime.
     pub fn should_log(&self, key: LogKey) -> bool {
-        let mut suppressed = self.lock();
-        if let Some(count) = suppressed.get_mut(&key) {
-            *count += 1;
+        let mut keys = self.lock();
+        if let Some(lines) = keys.get_mut(&key) {
+            lines.suppressed += 1;
             return false;
         }
-        suppressed.insert(key.clone(), 0);
-        // The task ends after a quiet interval; there is at most one for each key.
-        tokio::spawn(self.clone().log_counts(key));
+        self.begin(&mut keys, key);
         true
+    }
+
+    /// Whether to log a line with this key about an object: the first one in 10 s, and of
+    /// [`NAMED`] objects at most. The others are counted as by [`LogThrottle::should_log`].
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn should_name(&self, key: LogKey, object: &str) -> bool {
+        let mut keys = self.lock();
+        let lines = match keys.get_mut(&key) {
+            Some(lines) => lines,
+            None => self.begin(&mut keys, key),
+        };
+        let is_named = lines.named.len() < NAMED && lines.named.insert(object.to_owned());
+        lines.suppressed += u64::from(!is_named);
+        is_named
+    }
+
+    fn begin<'a>(&self, keys: &'a mut BTreeMap<LogKey, Lines>, key: LogKey) -> &'a mut Lines {
+        // The task ends after a quiet interval; there is at most one for each key.
+        tokio::spawn(self.clone().log_counts(key.clone()));
+        keys.entry(key).or_default()
     }
 
     async fn log_counts(self, key: LogKey) {
@@ -52,6 +85,9 @@ impl LogThrottle {
             let Some(count) = self.take(&key) else {
                 return;
             };
+            if count == 0 {
+                continue;
+            }
             let cloud = key.cloud.as_deref();
             let (operation, reason) = (key.operation, key.reason);
             tracing::warn!(
@@ -63,19 +99,19 @@ impl LogThrottle {
         }
     }
 
-    /// Takes the number of lines since the last call. Without a line it removes the key
-    /// and returns `None`.
+    /// Takes the number of suppressed lines since the last call. Without any line it removes
+    /// the key and returns `None`.
     fn take(&self, key: &LogKey) -> Option<u64> {
-        let mut suppressed = self.lock();
-        let count = take(suppressed.get_mut(key)?);
-        if count == 0 {
-            suppressed.remove(key);
+        let mut keys = self.lock();
+        let Lines { suppressed, named } = take(keys.get_mut(key)?);
+        if suppressed == 0 && named.is_empty() {
+            keys.remove(key);
             return None;
         }
-        Some(count)
+        Some(suppressed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<LogKey, u64>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<LogKey, Lines>> {
         self.0.lock()
     }
 }
@@ -83,30 +119,9 @@ impl LogThrottle {
 #[cfg(test)]
 mod tests {
     use tokio::time::advance;
-    use tracing::subscriber::DefaultGuard;
 
     use super::*;
     use crate::telemetry::captured_logs::CapturedLogs;
-
-    /// Collects the log lines of this thread.
-    fn collect() -> (CapturedLogs, DefaultGuard) {
-        let lines = CapturedLogs::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .without_time()
-            .with_target(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        let guard = tracing::subscriber::set_default(subscriber);
-        (lines, guard)
-    }
-
-    /// Takes the lines since the last call.
-    fn taken(lines: &CapturedLogs) -> Vec<String> {
-        let text = lines.take();
-        text.lines().map(|line| line.trim().to_owned()).collect()
-    }
 
     fn key(cloud: &str, reason: &'static str) -> LogKey {
         LogKey {
@@ -126,7 +141,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_first_line_is_logged_and_the_rest_is_a_count_every_period() {
-        let (lines, _guard) = collect();
+        let (lines, _guard) = CapturedLogs::collect();
         let throttle = LogThrottle::default();
         let down = || key("cloud1", "timeout");
         assert!(throttle.should_log(down()));
@@ -135,19 +150,19 @@ mod tests {
             assert!(!throttle.should_log(down()));
         }
         later(PERIOD - Duration::from_millis(1)).await;
-        assert!(taken(&lines).is_empty(), "not yet");
+        assert!(lines.taken().is_empty(), "not yet");
         later(Duration::from_millis(1)).await;
         let count = |number: u64| {
             format!(
                 "WARN suppressed {number} similar lines in 10s cloud=\"cloud1\" operation=\"create\" reason=\"timeout\""
             )
         };
-        assert_eq!(taken(&lines), [count(41)]);
+        assert_eq!(lines.taken(), [count(41)]);
         assert!(!throttle.should_log(down()), "the failures continue");
         later(PERIOD).await;
-        assert_eq!(taken(&lines), [count(1)]);
+        assert_eq!(lines.taken(), [count(1)]);
         later(PERIOD).await;
-        assert!(taken(&lines).is_empty(), "no line, no count");
+        assert!(lines.taken().is_empty(), "no line, no count");
         assert!(throttle.lock().is_empty(), "no key is left");
         assert!(
             throttle.should_log(down()),
@@ -162,5 +177,29 @@ mod tests {
         assert!(throttle.should_log(key("cloud2", "timeout")));
         assert!(throttle.should_log(key("cloud1", "quota")));
         assert!(!throttle.clone().should_log(key("cloud1", "timeout")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_objects_are_named_and_the_rest_is_a_count() {
+        let (lines, _guard) = CapturedLogs::collect();
+        let throttle = LogThrottle::default();
+        let name = |object: &str| throttle.should_name(key("cloud1", "odd"), object);
+        assert!(name("a") && name("b"));
+        tokio::task::yield_now().await;
+        assert!(!name("a"), "once in the period");
+        let others = (2..NAMED + 5).filter(|number| name(&number.to_string()));
+        assert_eq!(others.count(), NAMED - 2);
+        later(PERIOD).await;
+        let counts = lines.taken();
+        assert_eq!(counts.len(), 1, "{counts:?}");
+        assert!(
+            counts[0].starts_with("WARN suppressed 6 similar lines"),
+            "{counts:?}"
+        );
+        assert!(name("a"), "in each period");
+        later(PERIOD).await;
+        assert!(lines.taken().is_empty(), "no line, no count");
+        later(PERIOD).await;
+        assert!(throttle.lock().is_empty(), "no key is left");
     }
 }

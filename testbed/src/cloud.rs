@@ -28,6 +28,7 @@ mod refusal;
 mod snapshot;
 mod validation;
 mod wire;
+mod words;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;

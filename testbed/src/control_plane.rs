@@ -187,7 +187,8 @@ impl ControlPlane {
     /// them as kube-apiserver answered.
     ///
     /// # Errors
-    /// The file is not YAML, or an object was refused: the message names it.
+    /// The file is not YAML, or an object was refused, for an unknown field too: the message
+    /// names it.
     pub async fn apply_file(&self, path: &Path) -> Result<Vec<DynamicObject>> {
         let yaml =
             std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
@@ -202,7 +203,16 @@ impl ControlPlane {
     /// # Errors
     /// As [`ControlPlane::apply_file`].
     pub async fn apply(&self, yaml: &str) -> Result<Vec<DynamicObject>> {
-        apply::apply(&self.client, yaml).await
+        apply::apply(&self.client, yaml, apply::Effect::Written).await
+    }
+
+    /// Gives every object of a YAML text as kube-apiserver would answer to
+    /// [`ControlPlane::apply`], and writes none.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::apply_file`].
+    pub async fn validate(&self, yaml: &str) -> Result<Vec<DynamicObject>> {
+        apply::apply(&self.client, yaml, apply::Effect::None).await
     }
 
     /// Removes a Service from etcd, whatever its finalizers say: the end of a

@@ -17,6 +17,7 @@
 //! 8. [`oracle`]: checks from outside whether the guarantees hold.
 //! 9. [`monitoring`]: a Prometheus and a Grafana that observe the replicas, with
 //!    the rules and boards of this repository.
+//! 10. [`packaging`]: helm and kustomize, which make manifests of `deploy/`.
 //!
 //! [`environment`] has all of it but that for one test.
 //!
@@ -37,6 +38,7 @@ pub mod monitoring;
 pub mod node_ports;
 pub mod nodes;
 pub mod oracle;
+pub mod packaging;
 pub mod partition;
 mod port;
 pub mod process;
@@ -49,6 +51,7 @@ pub use control_plane::{ControlPlane, client_for};
 pub use duration::parse_duration;
 pub use environment::Environment;
 pub use eventually::eventually;
+pub use packaging::Packaging;
 pub use replica::{Replica, ReplicaOptions};
 pub use replicas::Replicas;
 pub use repository::repository_path;

@@ -165,6 +165,7 @@ pub fn known(request: &CreateRequest) -> LoadBalancer {
         spec: request.spec.clone(),
         is_understood: true,
         has_other_back_ends: false,
+        opaque_listener: None,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("address")],
             ..Addresses::default()

@@ -1,9 +1,11 @@
 //! A cloud that answers what no cloud should: what that costs is bounded, and what it says
 //! forges nothing.
 
-use std::sync::Arc;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use axum::response::IntoResponse;
 use my_cloud_controller_manager::cloud::{
     CallEvent, Cloud, CloudError, ErrorKind, Listed, Profile, SkippedItem, Which,
 };
@@ -65,6 +67,40 @@ async fn pages_without_end_fail_the_list() {
     let error = list(&edge).await.expect_err("endless");
     assert!(error.message().contains("2000 pages"), "{error}");
     assert_eq!(pages.load(Ordering::Relaxed), 2000);
+}
+
+/// The log lines of a test.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("lock").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_pause_of_years_that_each_page_asks_for_is_one_line() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let edge = Edge::start(|number, _| {
+        let page = json!({"err": "", "items": [], "nextPageToken": number.to_string()});
+        let headers = [("retry-after", "9999999999")];
+        Box::pin(async move { (headers, page.to_string()).into_response() })
+    })
+    .await;
+    let error = list(&edge).await.expect_err("endless");
+    assert!(error.message().contains("2000 pages"), "{error}");
+    let lines = String::from_utf8(lines.0.lock().expect("lock").clone()).expect("text");
+    let pauses = lines.matches("Retry-After of more than an hour").count();
+    assert_eq!(pauses, 1, "{} bytes of lines", lines.len());
 }
 
 /// An item with the longest names.

@@ -1,7 +1,8 @@
 //! Answers that lack fields, or have values that this program does not know.
 
 use my_cloud_controller_manager::cloud::{Cloud, CloudError, ErrorKind, Profile, Which};
-use my_cloud_controller_manager::plan::load_balancer::{LoadBalancer, State};
+use my_cloud_controller_manager::plan::CreateRequest;
+use my_cloud_controller_manager::plan::load_balancer::{Algorithm, LoadBalancer, State};
 use my_cloud_controller_manager::plan::naming::{ClusterId, LoadBalancerId};
 use my_cloud_controller_manager::priority::Priority;
 use serde_json::{Value, json};
@@ -86,6 +87,61 @@ async fn a_query_tells_what_an_update_that_says_nothing_has_done() {
             (Err(error), None) => assert_eq!(error.kind(), ErrorKind::Conflict, "{why}"),
             (bandwidth, _) => panic!("{why}: {bandwidth:?}"),
         }
+    }
+}
+
+/// Its address is published at once: whether it is internal must be known by then.
+#[tokio::test]
+async fn a_query_tells_whether_a_load_balancer_is_internal_if_its_create_does_not() {
+    let request = |internal| {
+        let mut request = plain_request("web");
+        request.spec.internal = internal;
+        request
+    };
+    let named = |internal: bool| {
+        let CreateRequest { name, owner, .. } = plain_request("web");
+        json!({"err": "", "lbId": "lb-1", "name": name, "owner": owner, "ip": "192.0.2.1",
+            "internal": internal})
+    };
+    let short = json!({"err": "", "lbId": "lb-1", "ip": "192.0.2.1"});
+    let lost = (503, json!({}));
+    let absent = (404, json!({"err": "not yet", "code": "NotFound"}));
+    let (yes, no) = (Some(true), Some(false));
+    let cases = [
+        (yes, named(true), lost.clone(), yes, 1, "it says so"),
+        (yes, named(false), lost.clone(), no, 1, "it says so"),
+        (
+            yes,
+            short.clone(),
+            (200, named(true)),
+            yes,
+            1,
+            "as requested",
+        ),
+        (yes, short.clone(), (200, named(false)), no, 1, "otherwise"),
+        (no, short.clone(), (200, named(true)), yes, 1, "otherwise"),
+        (yes, short.clone(), lost.clone(), yes, 0, "not known"),
+        (yes, short.clone(), absent, yes, 0, "not known"),
+        (None, short, lost, None, 1, "nobody asks"),
+    ];
+    for (asked, created, queried, internal, addresses, why) in cases {
+        let edge = Edge::start(move |_, seen| {
+            let (code, body) = match seen.path.ends_with("query") {
+                true => queried.clone(),
+                false => (200, created.clone()),
+            };
+            Box::pin(async move { answer(code, body.to_string()) })
+        });
+        let edge = edge.await;
+        let cloud = edge.client(Profile::Standard);
+        let permit = permit();
+        let asked_for = request(asked);
+        let made = cloud.create(&permit, &asked_for, Priority::User);
+        let made = made.await.expect("created");
+        let shown = (made.spec.internal, made.addresses.ips.len());
+        assert_eq!(shown, (internal, addresses), "{asked:?}: {why}");
+        let is_polled = made.state == State::Provisioning;
+        assert_eq!(is_polled, addresses == 0, "{asked:?}: {why}");
     }
 }
 
@@ -183,12 +239,14 @@ async fn a_value_that_is_not_known_costs_its_field_only() {
 #[tokio::test]
 async fn a_cloud_that_spells_values_its_own_way_has_what_was_requested() {
     let mut request = plain_request("web");
-    request.spec.bandwidth = "1G".into();
+    request.spec.bandwidth = "10M".into();
+    request.spec.algorithm = Algorithm::LeastConnections;
     request.spec.source_ranges = vec!["10.0.0.0/8".into(), "2001:db8::/32".into()];
     let body = json!({
         "err": "", "lbId": "lb-1", "name": request.name, "owner": request.owner,
         "nodes": ["::ffff:10.0.0.2", "10.0.0.1"], "port": 80, "nodePort": 30080,
-        "spec": "standard", "bandwidth": "1000M",
+        "spec": "Standard", "bandwidth": "10240K", "algorithm": "LEAST-CONNECTIONS",
+        "sessionAffinity": {"type": "NONE"}, "state": "Active",
         "sourceRanges": ["2001:DB8::/32", "10.1.2.3/8"],
     });
     let edge = Edge::always(200, &[], body.to_string()).await;
@@ -197,4 +255,5 @@ async fn a_cloud_that_spells_values_its_own_way_has_what_was_requested() {
     let found = cloud.query(Which::Id(&id), Priority::User).await;
     let found = found.expect("answered").expect("found");
     assert!(found.meets(&request.spec), "{:?}", found.spec);
+    assert_eq!(found.state, State::Active);
 }

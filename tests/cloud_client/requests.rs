@@ -13,7 +13,8 @@ use crate::edge::{Edge, client, known, permit, plain_request, rich_request, sett
 
 #[tokio::test]
 async fn a_create_says_all_there_is_to_say() {
-    let edge = Edge::always(200, &[], r#"{"err":"","lbId":"lb-1","ip":"192.0.2.1"}"#).await;
+    let answer = r#"{"err":"","lbId":"lb-1","ip":"192.0.2.1","internal":true}"#;
+    let edge = Edge::always(200, &[], answer).await;
     let (permit, request) = (permit(), rich_request("web"));
     let cloud = edge.client(Profile::Standard);
     let created = cloud

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use axum::body::Bytes;
 use serde_json::{Value, json};
-use testbed::cloud::hostile::{PAGES, answer, page};
+use testbed::cloud::hostile::{PAGES, RETRY_AFTER, answer, page};
 use testbed::environment::SOON;
 use testbed::{Environment, Replica, eventually};
 
@@ -17,6 +17,9 @@ use crate::server::OddCloud;
 const MEMORY_KIB: u64 = 128 << 10;
 /// What the log of a test may have in bytes.
 const LOG: usize = 1 << 20;
+
+/// Kinds of calls.
+const VERBS: usize = 7;
 
 /// The Services on the hostile cloud: enough to show it if each keeps what it was answered.
 const BAD: usize = 40;
@@ -41,6 +44,7 @@ async fn a_hostile_cloud_costs_no_service_of_another() -> Result<()> {
         "list" => page(lists.fetch_add(1, Ordering::Relaxed), request).into(),
         _ => answer(others.fetch_add(1, Ordering::Relaxed), &good).into(),
     });
+    hostile.ask_for_a_pause(RETRY_AFTER);
     let mut options = test.replica_options("sole");
     options.config_yaml = hostile.as_strange_cloud1(&test, &options.config_yaml);
     options.extra_args.push("--leader-elect=false".into());
@@ -80,10 +84,15 @@ async fn a_hostile_cloud_costs_no_service_of_another() -> Result<()> {
     ensure!(memory < MEMORY_KIB, "{memory} KiB");
     let log = std::fs::read_to_string(replica.log_path())?;
     ensure!(log.len() < LOG, "a log of {} bytes", log.len());
+    let mut pauses = 0;
     for line in log.lines() {
         let line: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
         ensure!(line["message"] != "FORGED", "{line}");
+        let message = line["message"].as_str().unwrap_or_default();
+        pauses += usize::from(message.contains("Retry-After of more than an hour"));
     }
+    // At most one for each kind of call, and again after ten seconds without such a call.
+    ensure!((1..=VERBS * 2).contains(&pauses), "{pauses} lines");
     let skipped =
         "mycloud_lb_cloud_list_items_skipped_total{cloud=\"cloud1\",reason=\"unreadable\"}";
     ensure!(replica.value(skipped).await? > 0.0);

@@ -8,6 +8,8 @@ use anyhow::Result;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, Response};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use testbed::Environment;
@@ -32,6 +34,8 @@ struct State {
     twist: Arc<Twist>,
     /// The verb whose answers take this long.
     slow: Option<(&'static str, Duration)>,
+    /// The header `Retry-After` of each answer.
+    retry_after: Option<HeaderValue>,
 }
 
 /// The answers of a good cloud.
@@ -49,6 +53,7 @@ impl OddCloud {
             calls: Vec::new(),
             twist: Arc::new(honest),
             slow: None,
+            retry_after: None,
         }));
         let shared = state.clone();
         let router = Router::new().fallback(move |request: Request| {
@@ -63,7 +68,11 @@ impl OddCloud {
                 if let Some((_, time)) = slow {
                     sleep(time).await;
                 }
-                Body::from(answer)
+                let mut response = Response::new(Body::from(answer));
+                let retry_after = shared.lock().retry_after.clone();
+                let retry_after = retry_after.map(|value| (RETRY_AFTER, value));
+                response.headers_mut().extend(retry_after);
+                response
             }
         });
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -78,6 +87,11 @@ impl OddCloud {
     /// Takes this long from now on for the answers to a verb.
     pub fn slow_down(&self, verb: &'static str, time: Duration) {
         self.state.lock().slow = Some((verb, time));
+    }
+
+    /// Sends this `Retry-After` with each answer from now on, whatever the answer is.
+    pub fn ask_for_a_pause(&self, retry_after: &'static str) {
+        self.state.lock().retry_after = Some(HeaderValue::from_static(retry_after));
     }
 
     /// Changes what it has.

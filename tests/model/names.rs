@@ -147,6 +147,7 @@ pub fn load_balancer(found: Balancer) -> LoadBalancer {
         },
         is_understood: true,
         has_other_back_ends: false,
+        opaque_listener: None,
         addresses: Addresses {
             ips: is_served.then(|| address(found.id)).into_iter().collect(),
             ..Addresses::default()

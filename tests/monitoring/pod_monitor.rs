@@ -21,7 +21,7 @@ fn every_replica_is_scraped_at_the_port_that_it_opens() -> Result<()> {
         &monitor["spec"]["podMetricsEndpoints"],
     );
     ensure!(
-        selected["matchLabels"] == pod["metadata"]["labels"],
+        selected["matchLabels"] == deployment["spec"]["selector"]["matchLabels"],
         "{selected}"
     );
     ensure!(monitor["metadata"]["namespace"] == deployment["metadata"]["namespace"]);
@@ -31,32 +31,38 @@ fn every_replica_is_scraped_at_the_port_that_it_opens() -> Result<()> {
     Ok(())
 }
 
-/// The runbook replaces the scraped port by the secure one; a wrong port would fire MyCloudLBAbsent.
+/// The component replaces the scraped port by the secure one; a wrong port would fire MyCloudLBAbsent.
 #[test]
 fn secure_metrics_are_scraped_at_the_port_that_serves_them() -> Result<()> {
-    let runbook = std::fs::read_to_string(repository().join("docs/runbook.md"))?;
-    let stanza = runbook
-        .split("```yaml\n")
-        .find_map(|block| {
-            let text = block.trim_start();
-            text.starts_with("podMetricsEndpoints:")
-                .then(|| block.split("```").next())?
-        })
-        .context("podMetricsEndpoints in the runbook")?;
-    let secure: Value = serde_saphyr::from_str(stanza)?;
-    let secure = &secure["podMetricsEndpoints"][0];
-    let port = secure["port"].as_str().context("a port")?;
-    let opened = format!("\"value\": {{\"name\": \"{port}\", \"containerPort\": 8443}}");
-    ensure!(runbook.contains(&opened), "{port} is not opened");
-    let plain = &read("pod-monitor.yaml")?["spec"]["podMetricsEndpoints"][0];
-    for same in ["path", "interval", "relabelings"] {
-        ensure!(secure[same] == plain[same], "{same}: {}", secure[same]);
-    }
-    ensure!(secure["scheme"] == "https", "{secure}");
-    ensure!(secure["tlsConfig"]["ca"].is_object(), "{secure}");
+    let patch = |name: &str| -> Result<Vec<Value>> {
+        let path = repository().join("deploy/secure-metrics").join(name);
+        Ok(serde_saphyr::from_str(&std::fs::read_to_string(path)?)?)
+    };
+    let value = |operations: &[Value], path: &str| -> Result<Value> {
+        let found = operations
+            .iter()
+            .find(|operation| operation["path"] == path);
+        Ok(found.with_context(|| path.to_owned())?["value"].clone())
+    };
+    let (monitor, deployment) = (patch("pod-monitor.yaml")?, patch("deployment.yaml")?);
+    let endpoint = "/spec/podMetricsEndpoints/0";
+    let container = "/spec/template/spec/containers/0";
+    let port = value(&deployment, &format!("{container}/ports/-"))?;
     ensure!(
-        secure["authorization"]["credentials"].is_object(),
-        "{secure}"
+        value(&monitor, &format!("{endpoint}/port"))? == port["name"],
+        "{port}"
     );
+    let address = value(&deployment, &format!("{container}/args/-"))?;
+    let number = port["containerPort"].as_u64().context("a number")?;
+    ensure!(
+        address == json!(format!("--metrics-secure-address=0.0.0.0:{number}")),
+        "{address}"
+    );
+    ensure!(value(&monitor, &format!("{endpoint}/scheme"))? == "https");
+    ensure!(value(&monitor, &format!("{endpoint}/tlsConfig"))?["ca"].is_object());
+    let authorization = value(&monitor, &format!("{endpoint}/authorization"))?;
+    ensure!(authorization["credentials"].is_object(), "{authorization}");
+    let policy = patch("network-policy.yaml")?;
+    ensure!(value(&policy, "/spec/ingress/0/ports/0/port")? == number);
     Ok(())
 }

@@ -78,6 +78,7 @@ impl Cloud {
             spec: self.kept(&request.spec),
             is_understood: true,
             has_other_back_ends: false,
+            opaque_listener: None,
             addresses,
             state,
         };

@@ -180,7 +180,7 @@ impl World {
                 }
             }
             Action::Delete { cloud, id } => self.cloud(cloud)?.delete(id),
-            Action::Release { cloud, id } => self.cloud(cloud)?.release(id),
+            Action::Release { cloud, id, .. } => self.cloud(cloud)?.release(id),
             Action::ConfirmGone { cloud, id } => {
                 if self.cloud(cloud)?.load_balancers.contains_key(id) {
                     return Err(Failure::NotDone);

@@ -73,7 +73,7 @@ impl World {
             Action::Create { .. } => return Err(format!("{action:?} for {owner:?}")),
             Action::Update { cloud, id, .. }
             | Action::Delete { cloud, id }
-            | Action::Release { cloud, id }
+            | Action::Release { cloud, id, .. }
             | Action::ConfirmGone { cloud, id } => (cloud, id),
             _ => return Ok(()),
         };

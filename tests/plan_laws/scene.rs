@@ -182,6 +182,7 @@ impl Scene {
             spec,
             is_understood: true,
             has_other_back_ends: false,
+            opaque_listener: None,
             addresses: Addresses {
                 ips: has_address.then(|| address(index)).into_iter().collect(),
                 ..Addresses::default()
@@ -383,6 +384,7 @@ fn under_our_name(index: usize) -> LoadBalancer {
         spec: wanted_spec(Nodes::One),
         is_understood: true,
         has_other_back_ends: false,
+        opaque_listener: None,
         addresses: Addresses {
             ips: vec![address(100 + index)],
             ..Addresses::default()

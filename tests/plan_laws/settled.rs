@@ -127,6 +127,8 @@ fn is_true(world: &World, service: &ServiceView, reason: &Waiting) -> bool {
         | Waiting::CannotRetain(_)
         | Waiting::Untold(..)
         | Waiting::Refused(..) => true,
+        // All that the simulated clouds show is known.
+        Waiting::NotUnderstood(_) => false,
         Waiting::CloudUnreachable(cloud) | Waiting::Unanswered(cloud) => {
             world.clouds[cloud].unreachable
         }

@@ -204,6 +204,7 @@ impl Theirs {
             spec: wanted_spec(Nodes::One),
             is_understood: true,
             has_other_back_ends: false,
+            opaque_listener: None,
             addresses: Addresses {
                 ips: vec![address(100 + self as usize)],
                 ..Addresses::default()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use my_cloud_controller_manager::plan::Desired;
 use my_cloud_controller_manager::plan::load_balancer::State;
 use my_cloud_controller_manager::plan::naming::{CloudName, LoadBalancerId, ServiceUid};
-use my_cloud_controller_manager::plan::orphan::{Claim, Shown, provable_owner, suspect};
+use my_cloud_controller_manager::plan::orphan::{Claim, Shown, service_owner, suspect};
 use my_cloud_controller_manager::plan::service::ServiceView;
 
 use crate::expected::cluster;
@@ -24,7 +24,7 @@ impl World {
     pub fn sweep(&mut self) -> Result<(), String> {
         let claim = |service: &ServiceView| Claim {
             is_managed: self.keeps(service),
-            is_paused: self.desired(service) == Desired::Paused,
+            is_left_alone: self.desired(service) == Desired::Paused,
             has_finalizer: service.finalizer,
             record: service.record.clone(),
             ..Claim::default()
@@ -36,7 +36,7 @@ impl World {
         for (name, cloud) in self.reachable() {
             let shown = Shown::new(name, cloud.load_balancers.values());
             for found in cloud.load_balancers.values() {
-                let owner = provable_owner(found, &cluster());
+                let owner = service_owner(found, &cluster());
                 let claim = owner.and_then(|owner| claims.get(&owner.uid));
                 let suspicion = suspect(found, &cluster(), claim, &shown);
                 if found.state == State::Deleting || suspicion.is_none() {

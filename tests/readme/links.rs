@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::markdown::{Document, code_in};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     "README.md",
     "README.zh-CN.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    "docs/install.md",
+    "docs/runbook.md",
 ];
 
 #[test]
@@ -20,7 +22,13 @@ fn each_link_has_its_target() -> Result<()> {
         let document = Document::read(file)?;
         for link in document.links.iter().filter(|link| !link.contains("://")) {
             let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let path = if path.is_empty() { file } else { path };
+            let beside = Path::new(file).with_file_name(path);
+            let path = if path.is_empty() {
+                Path::new(file)
+            } else {
+                &beside
+            };
+            let path = path.to_str().context("a path")?;
             ensure!(
                 root.join(path).exists(),
                 "{file} links to {path}, which is not there"

@@ -7,23 +7,31 @@ use my_cloud_controller_manager::config::DEFAULT_LEASE;
 use my_cloud_controller_manager::telemetry::Metrics;
 use serde_json::Value;
 
+use crate::annotations::Language;
 use crate::board::{self, Board};
 use crate::{annotations, grafana, metrics_reference, prometheus_rule};
 
 /// Path from the root of the repository, and content.
 pub type File = (String, String);
 
-/// A board for Grafana from each file of `dashboards/source`, and the PrometheusRule.
+/// A board for Grafana from each file of `dashboards/source`, and the PrometheusRule. The chart has
+/// both too: helm reads no file outside of a chart.
 pub fn boards_and_rule(repository: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
     for name in board::names(repository)? {
         let board = grafana::board(&Board::read(repository, &name)?);
-        let text = serde_json::to_string_pretty(&sorted(board))?;
-        files.push((format!("dashboards/{name}.json"), text + "\n"));
+        let text = serde_json::to_string_pretty(&sorted(board))? + "\n";
+        for directory in ["dashboards", "deploy/chart/files/dashboards"] {
+            files.push((format!("{directory}/{name}.json"), text.clone()));
+        }
     }
     files.push((
         "deploy/monitoring/prometheus-rule.yaml".into(),
         prometheus_rule::text(repository)?,
+    ));
+    files.push((
+        "deploy/chart/files/rules.yaml".into(),
+        prometheus_rule::groups(repository)?,
     ));
     Ok(files)
 }
@@ -35,11 +43,15 @@ pub fn metrics_reference() -> Result<File> {
     Ok(("docs/metrics.md".into(), text))
 }
 
-/// The README with the table of the annotations.
-pub fn annotations(repository: &Path) -> Result<File> {
-    let path = "README.md";
-    let readme = std::fs::read_to_string(repository.join(path)).context(path)?;
-    Ok((path.into(), annotations::in_readme(&readme)?))
+/// Each README with the table of the annotations in its language.
+pub fn annotations(repository: &Path) -> Result<Vec<File>> {
+    let file = |language: Language| -> Result<File> {
+        let path = language.readme();
+        let readme = std::fs::read_to_string(repository.join(path)).context(path)?;
+        let written = annotations::in_readme(&readme, language).context(path)?;
+        Ok((path.into(), written))
+    };
+    Language::ALL.into_iter().map(file).collect()
 }
 
 /// Writes the files; returns the paths of those that were different.
@@ -95,8 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn the_annotations_of_the_readme_are_those_declared() {
-        assert_current(&annotations(&repository()).unwrap(), "make annotations");
+    fn the_annotations_of_both_readmes_are_those_declared() {
+        for file in &annotations(&repository()).unwrap() {
+            assert_current(file, "make annotations");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ enum Command {
         #[arg(long, value_name = "URL")]
         runbook: Option<String>,
     },
-    /// Write the table of the annotations in README.md from their declarations.
+    /// Write the tables of the annotations in both READMEs from their declarations.
     Annotations,
     /// Write docs/metrics.md from the metrics that the program registers.
     MetricsReference,
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
             }
             generated::boards_and_rule(&repository)?
         }
-        Command::Annotations => vec![generated::annotations(&repository)?],
+        Command::Annotations => generated::annotations(&repository)?,
         Command::MetricsReference => vec![generated::metrics_reference()?],
     };
     for path in generated::write(&repository, files)? {

@@ -13,20 +13,28 @@ metadata:
   namespace: kube-system
   labels:
     app: my-ccm
+    app.kubernetes.io/name: my-cloud-controller-manager
+    app.kubernetes.io/instance: my-cloud-controller-manager
+    app.kubernetes.io/version: 0.1.0
 spec:
 ";
 
 /// The text of the file: the groups of `rules.yaml` with their comments, indented.
 pub fn text(repository: &Path) -> Result<String> {
-    let rules = repository.join("deploy/monitoring/rules.yaml");
-    let text = std::fs::read_to_string(&rules).with_context(|| rules.display().to_string())?;
-    let start = text.find("groups:").context("rules.yaml has no groups")?;
     let mut rule = HEAD.to_owned();
-    for line in text[start..].lines() {
+    for line in groups(repository)?.lines() {
         if !line.is_empty() {
             rule += &format!("  {line}");
         }
         rule += "\n";
     }
     Ok(rule)
+}
+
+/// `rules.yaml` without its head.
+pub fn groups(repository: &Path) -> Result<String> {
+    let rules = repository.join("deploy/monitoring/rules.yaml");
+    let text = std::fs::read_to_string(&rules).with_context(|| rules.display().to_string())?;
+    let start = text.find("groups:").context("rules.yaml has no groups")?;
+    Ok(text[start..].to_owned())
 }

@@ -138,7 +138,8 @@ impl Said {
         let mut entries = ingress.iter();
         entries.any(|entry| {
             let shown = entry["ip"].as_str().and_then(ip);
-            shown == Some(address) && entry["ipMode"] == "Proxy"
+            let mode = entry["ipMode"].as_str().unwrap_or_default();
+            shown == Some(address) && mode.eq_ignore_ascii_case("Proxy")
         })
     }
 

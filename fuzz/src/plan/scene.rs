@@ -109,6 +109,7 @@ fn load_balancer(choices: &mut Choices<'_>) -> LoadBalancer {
         name: choices.pick(&[ours.name.clone(), renamed]),
         is_understood: !choices.flag(),
         has_other_back_ends: false,
+        opaque_listener: None,
         addresses: Addresses {
             ips: ips(choices),
             refused: choices.pick(&[None, Some("it is refused".to_owned())]),

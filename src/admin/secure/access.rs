@@ -77,7 +77,10 @@ impl Access {
             ),
             ReviewError::Failed(kube::Error::Api(status)) if status.code == 403 => (
                 "forbidden",
-                format!("{}. Apply deploy/secure-metrics.yaml", status.message),
+                format!(
+                    "{}. Apply deploy/secure-metrics/access.yaml",
+                    status.message
+                ),
             ),
             ReviewError::Failed(error) => ("error", error.to_string()),
         };

@@ -1,5 +1,7 @@
 //! The call that asks a cloud what it can do.
 
+use std::sync::Arc;
+
 use super::{Answer, RestCloud};
 use crate::cloud::call::Verb;
 use crate::cloud::error::{CloudError, ErrorKind, Rejection};
@@ -26,7 +28,11 @@ impl RestCloud {
         let span = self.span(Verb::Capabilities, &self.urls.capabilities);
         let read = |body: &[u8]| self.told(body);
         let told = self.api_client.call(span, api_request, read).await;
-        none_if_absent(told.map(Some))
+        let told = none_if_absent(told.map(Some))?;
+        if let Some(told) = &told {
+            *self.features.write() = Arc::new(told.capabilities.features.clone());
+        }
+        Ok(told)
     }
 
     /// Reads an answer about capabilities; `None` if the cloud has no such call. Must be

@@ -181,7 +181,7 @@ impl RestCloud {
         listing.count_item()?;
         let read = serde_json::from_str::<Object<LoadBalancerBody<'_>>>(item.get())
             .map_err(|error| error.to_string())
-            .and_then(|Object(item)| item.listed(self.reading()));
+            .and_then(|Object(item)| item.listed(&self.reading()));
         let mut found = match read {
             Ok(found) => found,
             Err(error) => {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::field;
 use super::object::Object;
 use crate::cloud::body::excerpt;
 use crate::cloud::{Quota, Told, bounds};
@@ -92,7 +93,7 @@ impl CapabilitiesBody {
     }
 }
 
-/// The names that this program knows; `None` if the cloud says nothing.
+/// The names that this program knows, in whatever case; `None` if the cloud says nothing.
 fn known<T: Copy + Ord>(
     field: &str,
     names: Option<Vec<String>>,
@@ -103,7 +104,7 @@ fn known<T: Copy + Ord>(
         return Ok(None);
     };
     within(field, names.len())?;
-    let find = |name: String| all.iter().copied().find(|one| name_of(*one) == name);
+    let find = |name: String| field::named(&name, all, name_of);
     Ok(Some(names.into_iter().filter_map(find).collect()))
 }
 
@@ -123,11 +124,11 @@ fn read_specs(specs: Vec<Object<SpecBody>>) -> Result<BTreeMap<String, Limits>, 
                 "a spec has a name that is not 1 to {most} bytes long"
             ));
         }
-        // Only checked: the cloud itself judges the number of back ends.
-        number("maxBackEnds", max_back_ends)?;
         let listeners = number("maxListeners", max_listeners)?;
+        let back_ends = number("maxBackEnds", max_back_ends)?;
         let limits = Limits {
             listeners: listeners.and_then(|most| usize::try_from(most).ok()),
+            back_ends: back_ends.and_then(|most| usize::try_from(most).ok()),
             bandwidth: max_bandwidth.map(|text| bandwidth(&text)).transpose()?,
         };
         if read.insert(name.clone(), limits).is_some() {
@@ -189,9 +190,9 @@ mod tests {
     #[test]
     fn all_that_is_known_is_read_and_the_rest_is_left_out() {
         let told = read(&json!({
-            "protocols": ["TCP", "QUIC"],
-            "algorithms": ["round-robin", "weighted"],
-            "features": ["healthChecks", "teleport"],
+            "protocols": ["tcp", "QUIC"],
+            "algorithms": ["Round-Robin", "weighted"],
+            "features": ["HEALTHCHECKS", "teleport"],
             "specs": [{
                 "name": "large", "maxBandwidth": "1G", "maxListeners": 50, "maxBackEnds": 200
             }, {"name": "small"}],
@@ -202,6 +203,7 @@ mod tests {
         let large = Limits {
             listeners: Some(50),
             bandwidth: Some(1_000_000),
+            back_ends: Some(200),
         };
         let expected = Capabilities {
             protocols: [Protocol::Tcp].into(),

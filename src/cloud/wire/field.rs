@@ -40,6 +40,15 @@ impl<T> Shown<T> {
         matches!(self, Self::Unknown)
     }
 
+    /// The same; a value that is not known says nothing if the cloud lacks the feature of the
+    /// field.
+    pub(super) fn unless_lacking(self, has_feature: bool) -> Self {
+        match self {
+            Self::Unknown if !has_feature => Self::Nothing,
+            shown => shown,
+        }
+    }
+
     pub(super) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Shown<U> {
         match self {
             Self::Nothing => Shown::Nothing,
@@ -75,6 +84,43 @@ pub(super) fn text(field: Field<'_>) -> Shown<String> {
     match Shown::from(field) {
         Shown::Value(text) if String::is_empty(&text) => Shown::Nothing,
         shown => shown,
+    }
+}
+
+/// The value of a closed set that a text names, in whatever case: a cloud may write `tcp` for
+/// `TCP`, and the same in its answer to what was sent.
+pub(super) fn named<T: Copy>(text: &str, all: &[T], name_of: fn(T) -> &'static str) -> Option<T> {
+    let mut all = all.iter().copied();
+    all.find(|one| name_of(*one).eq_ignore_ascii_case(text))
+}
+
+/// A value of a closed set ([`named`]).
+pub(super) fn word<T: Copy>(
+    field: Field<'_>,
+    all: &[T],
+    name_of: fn(T) -> &'static str,
+) -> Shown<T> {
+    match text(field) {
+        Shown::Value(text) => named(&text, all, name_of).map_or(Shown::Unknown, Shown::Value),
+        Shown::Nothing => Shown::Nothing,
+        Shown::Unknown => Shown::Unknown,
+    }
+}
+
+/// Values of a closed set ([`named`]).
+pub(super) fn words<T: Copy, C: FromIterator<T>>(
+    field: Field<'_>,
+    all: &[T],
+    name_of: fn(T) -> &'static str,
+) -> Shown<C> {
+    match Shown::<Vec<String>>::from(field) {
+        Shown::Value(texts) => {
+            let values = texts.iter().map(|text| named(text, all, name_of));
+            let values: Option<C> = values.collect();
+            values.map_or(Shown::Unknown, Shown::Value)
+        }
+        Shown::Nothing => Shown::Nothing,
+        Shown::Unknown => Shown::Unknown,
     }
 }
 
@@ -170,6 +216,7 @@ impl<'de, T: Entry> Deserialize<'de> for First<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::node_addresses::IpFamily;
 
     fn raw(json: &str) -> Box<RawValue> {
         RawValue::from_string(json.to_owned()).expect("JSON")
@@ -183,6 +230,25 @@ mod tests {
         assert_eq!(text(Some(&raw(r#""""#))), Shown::Nothing);
         assert_eq!(text(Some(&raw(r#""a""#))), Shown::Value("a".to_owned()));
         assert_eq!(text(Some(&number)), Shown::Unknown);
+    }
+
+    #[test]
+    fn words_of_a_closed_set_are_read_in_any_case() {
+        let read = |json: &str| word(Some(&raw(json)), &IpFamily::ALL, IpFamily::as_str);
+        for json in [r#""IPv6""#, r#""ipv6""#, r#""IPV6""#] {
+            assert_eq!(read(json), Shown::Value(IpFamily::V6), "{json}");
+        }
+        assert_eq!(read(r#""""#), Shown::Nothing);
+        for json in [r#""IPv8""#, r#"" IPv6""#, "6"] {
+            assert_eq!(read(json), Shown::Unknown, "{json}");
+        }
+        let all = |json: &str| -> Shown<Vec<IpFamily>> {
+            words(Some(&raw(json)), &IpFamily::ALL, IpFamily::as_str)
+        };
+        let both = vec![IpFamily::V6, IpFamily::V4];
+        assert_eq!(all(r#"["ipv6","IPV4"]"#), Shown::Value(both));
+        assert_eq!(all(r#"["ipv6","IPv8"]"#), Shown::Unknown);
+        assert_eq!(all("6"), Shown::Unknown);
     }
 
     #[test]

@@ -34,8 +34,8 @@ impl Entry for IngressEntry {
             hostname,
             ip_mode,
         } = entry;
-        let mode = match field::text(ip_mode) {
-            Shown::Value(mode) => IpMode::parse(&mode),
+        let mode = match field::word(ip_mode, &IpMode::ALL, IpMode::as_str) {
+            Shown::Value(mode) => Some(mode),
             // One that is not known says nothing.
             Shown::Nothing | Shown::Unknown => None,
         };

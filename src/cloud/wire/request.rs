@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::{ListenerBody, SessionAffinityBody};
+use super::SessionAffinityBody;
+use super::listener::ListenerBody;
 use crate::cloud::{Profile, Which};
 use crate::plan::CreateRequest;
 use crate::plan::load_balancer::{Algorithm, IdleTimeout, Listener, LoadBalancerSpec, Protocol};
@@ -38,7 +39,7 @@ pub(in crate::cloud) struct DesiredBody<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BeyondBasic<'a> {
-    listeners: Vec<ListenerBody>,
+    listeners: Vec<ListenerBody<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attach: Option<bool>,
     #[serde(flatten)]

@@ -1,16 +1,21 @@
 //! The load balancer in a response.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::field::{self, Field, Shown};
 use super::ingress;
 use super::object::Object;
+use super::opaque;
 use super::owner::OwnerBody;
 use super::spec::ReadSpec;
 use crate::cloud::address_policy::AddressPolicy;
 use crate::cloud::body::excerpt;
 use crate::cloud::{Profile, Which, footprint};
 use crate::plan::CreateRequest;
+use crate::plan::capabilities::Feature;
 use crate::plan::load_balancer::{Addresses, LoadBalancer, LoadBalancerSpec, State};
 use crate::plan::naming::{LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::node_addresses::NodeAddresses;
@@ -70,10 +75,13 @@ pub(in crate::cloud) struct LoadBalancerBody<'a> {
 }
 
 /// How the responses of a cloud are read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::cloud) struct Reading<'r> {
     pub(in crate::cloud) profile: Profile,
     pub(in crate::cloud) addresses: &'r AddressPolicy,
+    /// What the cloud has told that it can do. A field of the same name may mean something else
+    /// to a cloud that lacks its feature: a value that is not known says nothing there.
+    pub(in crate::cloud) features: Arc<BTreeSet<Feature>>,
 }
 
 /// What counts for the fields that a response lacks.
@@ -93,7 +101,7 @@ impl LoadBalancerBody<'_> {
     /// of an earlier create with the same name.
     pub(in crate::cloud) fn created(
         self,
-        reading: Reading<'_>,
+        reading: &Reading<'_>,
         request: &CreateRequest,
     ) -> Result<LoadBalancer, String> {
         let mut assumed = Assumed::default();
@@ -106,17 +114,23 @@ impl LoadBalancerBody<'_> {
         of_name(created, &request.name)
     }
 
+    /// Whether the response to a create shows what was requested and no update can mend, apart
+    /// from the addresses, of which none is assumed.
+    pub(in crate::cloud) fn shows_immutable(self, request: &CreateRequest) -> bool {
+        request.spec.internal.is_none() || self.internal.is_some()
+    }
+
     /// Whether the response to an update shows each field that the update changed. Back ends
     /// do not count: those that are lacking are requested again.
     pub(in crate::cloud) fn shows_changes(
         self,
-        reading: Reading<'_>,
+        reading: &Reading<'_>,
         before: &LoadBalancer,
         request: &CreateRequest,
     ) -> bool {
         let shown = |assumed: &LoadBalancerSpec| {
             let body = self.of_profile(reading.profile);
-            let mut spec = body.into_spec(Some(assumed)).spec;
+            let mut spec = body.into_spec(Some(assumed), &reading.features).spec;
             spec.nodes = NodeAddresses::default();
             spec
         };
@@ -127,7 +141,7 @@ impl LoadBalancerBody<'_> {
     /// response lacks is what was requested or what was known.
     pub(in crate::cloud) fn updated(
         self,
-        reading: Reading<'_>,
+        reading: &Reading<'_>,
         before: &LoadBalancer,
         request: &CreateRequest,
     ) -> Result<LoadBalancer, String> {
@@ -153,7 +167,7 @@ impl LoadBalancerBody<'_> {
     /// Reads the response to a query.
     pub(in crate::cloud) fn found(
         self,
-        reading: Reading<'_>,
+        reading: &Reading<'_>,
         which: Which<'_>,
     ) -> Result<LoadBalancer, String> {
         let mut assumed = Assumed::default();
@@ -176,20 +190,15 @@ impl LoadBalancerBody<'_> {
     }
 
     /// Reads an item of a list, which is complete.
-    pub(in crate::cloud) fn listed(self, reading: Reading<'_>) -> Result<LoadBalancer, String> {
+    pub(in crate::cloud) fn listed(self, reading: &Reading<'_>) -> Result<LoadBalancer, String> {
         self.read(reading, Assumed::default())
     }
 
-    fn read(self, reading: Reading<'_>, assumed: Assumed<'_>) -> Result<LoadBalancer, String> {
-        self.of_profile(reading.profile)
-            .read_all(reading.addresses, assumed)
+    fn read(self, reading: &Reading<'_>, assumed: Assumed<'_>) -> Result<LoadBalancer, String> {
+        self.of_profile(reading.profile).read_all(reading, assumed)
     }
 
-    fn read_all(
-        self,
-        policy: &AddressPolicy,
-        assumed: Assumed<'_>,
-    ) -> Result<LoadBalancer, String> {
+    fn read_all(self, reading: &Reading<'_>, assumed: Assumed<'_>) -> Result<LoadBalancer, String> {
         let id = identifier("lbId", self.lb_id, assumed.id, LoadBalancerId::parse)?;
         let name = identifier("name", self.name, assumed.name, LoadBalancerName::parse)?;
         let owner = match owner(self.owner)? {
@@ -199,24 +208,29 @@ impl LoadBalancerBody<'_> {
                 None => assumed.owner.cloned(),
             },
         };
-        let shown = self.addresses(policy);
+        let shown = self.addresses(reading.addresses);
         let state = self.state(assumed.before.filter(|_| shown.is_none()));
         let before = assumed.before.map(|before| before.addresses.clone());
         let ReadSpec {
             spec,
             is_understood,
             has_other_back_ends,
-        } = self.into_spec(assumed.spec);
-        let read = LoadBalancer {
+        } = self.into_spec(assumed.spec, &reading.features);
+        let listeners = self.listeners;
+        let mut read = LoadBalancer {
             id,
             name,
             owner,
             spec,
             is_understood,
             has_other_back_ends,
+            opaque_listener: None,
             addresses: shown.or(before).unwrap_or_default(),
             state,
         };
+        if read.is_of_others() {
+            read.opaque_listener = opaque::listener(listeners, read.existing_owner());
+        }
         footprint::check(&read)?;
         Ok(read)
     }
@@ -250,7 +264,7 @@ impl LoadBalancerBody<'_> {
     fn state(&self, before: Option<&LoadBalancer>) -> State {
         match field::text(self.state) {
             Shown::Nothing => before.map_or(State::Active, |before| before.state.clone()),
-            Shown::Value(state) => match state.as_str() {
+            Shown::Value(state) => match state.to_ascii_lowercase().as_str() {
                 "active" => State::Active,
                 "deleting" => State::Deleting,
                 "error" => {

@@ -1,5 +1,7 @@
 //! A cloud may answer what is valid and too large to keep.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -28,14 +30,15 @@ fn kept(field: &str, value: &Value) -> Vec<&'static str> {
     let reading = Reading {
         profile: Profile::Standard,
         addresses: &policy,
+        features: Arc::default(),
     };
     let read = || serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
     let id = LoadBalancerId::new("lb-1");
     let results = [
-        ("list", read().listed(reading)),
-        ("query", read().found(reading, Which::Id(&id))),
-        ("create", read().created(reading, &request)),
-        ("update", read().updated(reading, &before, &request)),
+        ("list", read().listed(&reading)),
+        ("query", read().found(&reading, Which::Id(&id))),
+        ("create", read().created(&reading, &request)),
+        ("update", read().updated(&reading, &before, &request)),
     ];
     let mut kept = Vec::new();
     for (call, result) in results {

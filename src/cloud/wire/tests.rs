@@ -1,17 +1,21 @@
 //! Whatever a cloud answers, what is read from it keeps the rules.
 
+use std::sync::Arc;
+
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::listener::{ListenerBody, Listeners};
 use super::*;
 use crate::cloud::address_policy::AddressPolicy;
 use crate::cloud::{Profile, Which, bounds};
-use crate::plan::load_balancer::{LoadBalancer, State};
+use crate::plan::capabilities::Feature;
+use crate::plan::load_balancer::{LoadBalancer, Protocol, State};
 use crate::plan::naming::{
     ClusterId, LoadBalancerId, LoadBalancerName, Owner, ServiceUid, is_dns_label, is_plain,
 };
-use crate::plan::orphan::provable_owner;
+use crate::plan::orphan::service_owner;
 
 const FIELDS: [&str; 22] = [
     "lbId",
@@ -164,7 +168,7 @@ proptest! {
         let text = body.to_string();
         let policy = AddressPolicy::default();
         let profile = if is_basic { Profile::Basic } else { Profile::Standard };
-        let reading = Reading { profile, addresses: &policy };
+        let reading = Reading { profile, addresses: &policy, features: Arc::default() };
         let read = || serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
         let (id, name) = (LoadBalancerId::new("lb-1"), LoadBalancerName::new("web"));
         let before = LoadBalancer::plain("lb-1", name.clone(), None);
@@ -179,11 +183,11 @@ proptest! {
             spec: before.spec.clone(),
         };
         let results = [
-            read().listed(reading),
-            read().found(reading, Which::Id(&id)),
-            read().found(reading, Which::Name(&name)),
-            read().created(reading, &request),
-            read().updated(reading, &before, &request),
+            read().listed(&reading),
+            read().found(&reading, Which::Id(&id)),
+            read().found(&reading, Which::Name(&name)),
+            read().created(&reading, &request),
+            read().updated(&reading, &before, &request),
         ];
         for result in results {
             match result {
@@ -221,6 +225,7 @@ fn whose_owner_was_taken_off_is_nobodys() {
     let reading = Reading {
         profile: Profile::Standard,
         addresses: &AddressPolicy::default(),
+        features: Arc::default(),
     };
     let shown = |fields: Value| {
         let mut body = json!({"lbId": "lb-1", "name": name});
@@ -229,7 +234,7 @@ fn whose_owner_was_taken_off_is_nobodys() {
         let text = body.to_string();
         let Object(body) =
             serde_json::from_str::<Object<LoadBalancerBody<'_>>>(&text).expect("an object");
-        body.listed(reading)
+        body.listed(&reading)
     };
     let ours = json!({"cluster": "c1", "namespace": "shop", "name": "web", "uid": "u1"});
     let cases = [
@@ -250,8 +255,153 @@ fn whose_owner_was_taken_off_is_nobodys() {
     for (fields, expected, reason) in cases {
         let found = shown(fields).expect("a load balancer");
         assert_eq!(found.belongs_to(&owner), expected, "{reason}");
-        let proven = provable_owner(&found, &owner.cluster);
+        let proven = service_owner(&found, &owner.cluster);
         assert!(proven.is_none() || expected, "{reason}: for the sweep");
     }
     assert!(shown(json!({"formerOwner": "web"})).is_err());
+}
+
+/// A field that is not known costs others something only where an update would send their
+/// listeners.
+#[test]
+fn fields_of_listeners_are_looked_at_where_others_have_any() {
+    let policy = AddressPolicy::default();
+    let reading = Reading {
+        profile: Profile::Standard,
+        addresses: &policy,
+        features: Arc::default(),
+    };
+    let owner = |uid: &str| json!({"cluster": "c1", "uid": uid});
+    let cases = [
+        (json!({}), true, "nobody's"),
+        (json!({"formerOwner": owner("u1")}), true, "a retained one"),
+        (json!({"owner": owner("existing-u1")}), true, "attached"),
+        (json!({"owner": owner("u1")}), false, "ours"),
+    ];
+    for (mut body, expected, reason) in cases {
+        body["lbId"] = json!("lb-1");
+        body["name"] = json!("web");
+        body["listeners"] = json!([
+            {"port": 80, "nodePort": 30080}, {"port": 443, "nodePort": 30443, "tls": {}}]);
+        let text = body.to_string();
+        let read = serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
+        let id = LoadBalancerId::new("lb-1");
+        let found = read.found(&reading, Which::Id(&id)).expect("one");
+        let opaque = expected.then_some((Protocol::Tcp, 443));
+        assert_eq!(found.opaque_listener, opaque, "{reason}");
+        assert!(found.is_understood, "{reason}");
+    }
+}
+
+/// What others have not set is not set for them.
+#[test]
+fn a_health_check_of_others_is_sent_as_it_was_shown() {
+    for check in [
+        json!({"protocol": "HTTP", "port": 1, "path": "/ready"}),
+        json!({"protocol": "TCP", "port": 1, "intervalSeconds": 7}),
+    ] {
+        let shown = json!({"name": "", "protocol": "TCP", "port": 80, "nodePort": 1,
+            "healthCheck": check});
+        let list = serde_json::value::to_raw_value(&json!([shown])).expect("JSON");
+        let Shown::Value(read) = Listeners::read(Some(&list), &Feature::ALL.into()) else {
+            panic!("{list} is a list");
+        };
+        let sent = serde_json::to_value(ListenerBody::from(&read.listeners[0]));
+        assert_eq!(sent.expect("JSON"), shown);
+    }
+}
+
+/// An answer about the load balancer of a Service.
+fn answer(fields: Value) -> String {
+    let mut body = json!({
+        "err": "", "lbId": "lb-1", "name": named().as_str(), "nodes": ["10.0.0.1"],
+        "port": 80, "nodePort": 30080, "spec": "standard", "bandwidth": "5M", "ip": "192.0.2.1",
+    });
+    let fields = fields.as_object().cloned().unwrap_or_default();
+    body.as_object_mut().expect("an object").extend(fields);
+    body.to_string()
+}
+
+fn named() -> LoadBalancerName {
+    LoadBalancerName::new("shop-web-0a1b2c3d4e5f6071")
+}
+
+#[test]
+fn a_state_is_read_in_any_case() {
+    let policy = AddressPolicy::default();
+    let reading = Reading {
+        profile: Profile::Standard,
+        addresses: &policy,
+        features: Arc::default(),
+    };
+    let cases = [
+        ("active", State::Active),
+        ("ACTIVE", State::Active),
+        ("", State::Active),
+        ("Deleting", State::Deleting),
+        ("Provisioning", State::Provisioning),
+        ("resizing", State::Provisioning),
+        ("ERROR", State::Error("full".into())),
+    ];
+    for (state, expected) in cases {
+        let text = answer(json!({"state": state, "message": "full"}));
+        let body = serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
+        let found = body.listed(&reading).expect("a load balancer");
+        assert_eq!(found.state, expected, "{state}");
+    }
+}
+
+#[test]
+fn a_name_in_capitals_is_that_of_the_load_balancer_that_was_asked_for() {
+    let policy = AddressPolicy::default();
+    for profile in [Profile::Standard, Profile::Basic] {
+        let reading = Reading {
+            profile,
+            addresses: &policy,
+            features: Arc::default(),
+        };
+        let text = answer(json!({"name": "SHOP-WEB-0A1B2C3D4E5F6071"}));
+        let read = || serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
+        let before = LoadBalancer::plain("lb-1", named(), None);
+        let request = crate::plan::CreateRequest {
+            name: named(),
+            owner: Owner {
+                cluster: ClusterId::new("cluster"),
+                namespace: "shop".into(),
+                name: "web".into(),
+                uid: ServiceUid::new("uid"),
+            },
+            spec: before.spec.clone(),
+        };
+        let results = [
+            ("query", read().found(&reading, Which::Name(&named()))),
+            ("create", read().created(&reading, &request)),
+            ("update", read().updated(&reading, &before, &request)),
+        ];
+        for (call, found) in results {
+            assert_eq!(found.map(|found| found.name), Ok(named()), "{call}");
+        }
+        let other = LoadBalancerName::new("shop-web-0a1b2c3d4e5f6072");
+        assert!(read().found(&reading, Which::Name(&other)).is_err());
+    }
+}
+
+#[test]
+fn a_listener_that_is_not_known_costs_no_other() {
+    let policy = AddressPolicy::default();
+    let reading = Reading {
+        profile: Profile::Standard,
+        addresses: &policy,
+        features: Arc::default(),
+    };
+    let known = json!({"port": 443, "nodePort": 30443, "proxyProtocol": "V2"});
+    let unknown = json!({"port": 80, "nodePort": 30080, "protocol": "QUIC"});
+    for (listeners, is_understood) in [(json!([known]), true), (json!([unknown, known]), false)] {
+        let text = answer(json!({"listeners": listeners}));
+        let body = serde_json::from_str::<LoadBalancerBody<'_>>(&text).expect("an object");
+        let found = body.listed(&reading).expect("a load balancer");
+        assert_eq!(found.is_understood, is_understood, "{listeners}");
+        let ports = found.spec.listeners.iter().map(|listener| listener.port);
+        assert_eq!(ports.collect::<Vec<_>>(), [443], "{listeners}");
+    }
 }

@@ -4,9 +4,10 @@ use super::{Executor, Interruption};
 use crate::cloud::{CloudError, ErrorKind, Operation, Rejection, Verb, Which};
 use crate::controller::cloud_handle::CloudHandle;
 use crate::controller::error::ReconcileError;
+use crate::plan::existing;
 use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::{CloudName, LoadBalancerId};
-use crate::plan::{CreateRequest, Desired, Observed, Outcome, Urgency, Waiting};
+use crate::plan::{CreateRequest, Desired, Observed, Outcome, Released, Urgency, Waiting};
 use crate::priority::Priority;
 
 /// What an update sends.
@@ -15,6 +16,22 @@ pub(super) struct Requests<'a> {
     pub request: &'a CreateRequest,
     /// Sent in this order if the cloud rejects the request.
     pub fallbacks: &'a [CreateRequest],
+}
+
+/// The requests to a load balancer that others made, with what it is now.
+struct Renewed {
+    live: LoadBalancer,
+    request: CreateRequest,
+    fallbacks: Vec<CreateRequest>,
+}
+
+impl Renewed {
+    fn requests(&self) -> Requests<'_> {
+        Requests {
+            request: &self.request,
+            fallbacks: &self.fallbacks,
+        }
+    }
 }
 
 impl Executor<'_> {
@@ -58,10 +75,14 @@ impl Executor<'_> {
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
         let priority = self.priority(name, urgency);
-        // What others made is known from a query of this attempt, and the cloud compares owners.
-        if !requests.request.owner.is_on_existing() {
+        let renewed;
+        let (before, requests) = if requests.request.owner.is_on_existing() {
+            renewed = self.renewed(name, before, requests, priority).await?;
+            (&renewed.live, renewed.requests())
+        } else {
             self.ensure_shown(name, before, priority).await?;
-        }
+            (before, requests)
+        };
         let permit = self.leadership.permit()?;
         let client = &cloud.client;
         let updated = client.update(&permit, before, requests.request, priority);
@@ -84,6 +105,30 @@ impl Executor<'_> {
                 Err(error.into())
             }
         }
+    }
+
+    /// The requests to a load balancer that others made, made anew of what the cloud shows now:
+    /// an update sends what others put on it too, and would undo what they have changed since.
+    ///
+    /// # Errors
+    /// The query failed, or another plan is needed.
+    async fn renewed(
+        &self,
+        name: &CloudName,
+        before: &LoadBalancer,
+        requests: Requests<'_>,
+        priority: Priority,
+    ) -> Result<Renewed, ReconcileError> {
+        let live = self.query_by_id(name, &before.id, priority).await?;
+        let live = live.ok_or(ReconcileError::Changed)?;
+        let renewed = |request| existing::renewed(request, before, &live);
+        let request = renewed(requests.request).ok_or(ReconcileError::Changed)?;
+        let fallbacks = requests.fallbacks.iter().filter_map(renewed).collect();
+        Ok(Renewed {
+            live,
+            request,
+            fallbacks,
+        })
     }
 
     /// Sends the part of a rejected request that the cloud takes, so that at least the
@@ -156,18 +201,23 @@ impl Executor<'_> {
         &self,
         name: &CloudName,
         id: &LoadBalancerId,
+        what: Released,
     ) -> Result<Outcome, Interruption> {
         let cloud = self.cloud(name)?;
-        let plain = self.service.view.owner(&self.context.cluster);
+        let owner = self.service.view.owner(&self.context.cluster);
+        let owner = match what {
+            Released::Own => owner,
+            Released::OfOthers { .. } => owner.on_existing(),
+        };
         cloud.inventory.forget(id);
         let live = self.query_by_id(name, id, Priority::User).await?;
-        let mut owners = [plain.clone(), plain.on_existing()].into_iter();
-        let owner = live.and_then(|live| owners.find(|owner| live.belongs_to(owner)));
-        let owner = owner.ok_or(ReconcileError::Changed)?;
+        if !live.is_some_and(|live| live.belongs_to(&owner)) {
+            return Err(ReconcileError::Changed.into());
+        }
         let permit = self.leadership.permit()?;
         let released = cloud.release(name, &permit, (id, &owner), Priority::User);
         released.await?;
-        if !owner.is_on_existing() {
+        if what == Released::Own {
             self.context.metrics.inventory.retained(name.as_str());
         }
         Ok(Outcome::Done)

@@ -162,7 +162,7 @@ impl Executor<'_> {
                 self.ensure_unwanted(cloud, id, observed).await?;
                 self.delete(cloud, id).await
             }
-            Action::Release { cloud, id } => self.release(cloud, id).await,
+            Action::Release { cloud, id, what } => self.release(cloud, id, *what).await,
             Action::ConfirmGone { cloud, id } => self.confirm_gone(cloud, id).await,
             Action::RemoveFinalizer { clear_status } => self.remove_finalizer(*clear_status).await,
         }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::per_service::PerService;
+use super::left_calls::OutdatedFailure;
+use super::per_spec::PerSpec;
 use super::requeue::{LONGEST, Requeue, wait};
 use crate::cloud::Verb;
 use crate::controller::attempt::SpecHash;
@@ -39,14 +40,9 @@ struct Failure {
     rests: bool,
 }
 
-struct Failures {
-    spec_hash: SpecHash,
-    clouds: BTreeMap<CloudName, Failure>,
-}
-
 /// The failures of the clouds of each Service.
 #[derive(Default)]
-pub struct CloudBackoff(PerService<Failures>);
+pub struct CloudBackoff(PerSpec<BTreeMap<CloudName, Failure>>);
 
 impl CloudBackoff {
     /// The clouds that rest during the attempt that begins. An edit ends that for all of them,
@@ -57,31 +53,60 @@ impl CloudBackoff {
         spec_hash: SpecHash,
         nodes: u64,
     ) -> BTreeSet<CloudName> {
-        let mut all = self.0.lock();
-        let failures = all.get_mut(uid).filter(|all| all.spec_hash == spec_hash);
         let now = Instant::now();
-        let clouds = failures.into_iter().flat_map(|all| &mut all.clouds);
-        let resting = clouds.filter_map(|(cloud, failure)| {
-            failure.rests =
-                failure.not_before > now && failure.nodes.is_none_or(|before| before == nodes);
-            failure.rests.then(|| cloud.clone())
+        let resting = self.0.update(uid, spec_hash, |clouds| {
+            let resting = clouds.iter_mut().filter_map(|(cloud, failure)| {
+                failure.rests =
+                    failure.not_before > now && failure.nodes.is_none_or(|before| before == nodes);
+                failure.rests.then(|| cloud.clone())
+            });
+            resting.collect()
         });
-        resting.collect()
+        resting.unwrap_or_default()
     }
 
-    /// The last failures of the clouds without which an attempt goes on.
-    pub fn failures(&self, uid: &ServiceUid, observed: &Observed) -> Vec<Arc<ReconcileError>> {
-        let all = self.0.lock();
-        let clouds = all.get(uid).into_iter().flat_map(|all| &all.clouds);
-        let left_out = clouds.filter(|(cloud, _)| observed.awaits(cloud));
-        left_out.map(|(_, failure)| failure.error.clone()).collect()
+    /// Counts an update that failed when its Nodes were not the newest any more. That makes no
+    /// rest: the one for the newest has not been tried. But if Nodes change faster than a cloud
+    /// fails, no other failure is ever seen.
+    pub fn count(&self, uid: &ServiceUid, spec_hash: SpecHash, outdated: OutdatedFailure) {
+        let OutdatedFailure { error, tried } = outdated;
+        let Some((cloud, _)) = failure(&error).filter(|_| tried.spec_hash == spec_hash) else {
+            return;
+        };
+        self.0.change(uid, spec_hash, |clouds| {
+            let before = clouds.get(&cloud);
+            let failure = Failure {
+                error: Arc::new(error),
+                count: before.map_or(1, |before| before.count.saturating_add(1)),
+                nodes: Some(tried.nodes),
+                not_before: Instant::now(),
+                rests: false,
+            };
+            clouds.insert(cloud, failure);
+        });
+    }
+
+    /// The last failures of the clouds without which an attempt goes on, since the last edit.
+    pub fn failures(
+        &self,
+        uid: &ServiceUid,
+        spec_hash: SpecHash,
+        observed: &Observed,
+    ) -> Vec<Arc<ReconcileError>> {
+        let failures = self.0.read(uid, spec_hash, |clouds| {
+            let left_out = clouds.iter().filter(|(cloud, _)| observed.awaits(cloud));
+            left_out.map(|(_, failure)| failure.error.clone()).collect()
+        });
+        failures.unwrap_or_default()
     }
 
     /// Whether a change of the Nodes ends the rest of a cloud.
-    pub fn follows_nodes(&self, uid: &ServiceUid) -> bool {
-        let all = self.0.lock();
-        let mut clouds = all.get(uid).into_iter().flat_map(|all| all.clouds.values());
-        clouds.any(|failure| failure.nodes.is_some())
+    pub fn follows_nodes(&self, uid: &ServiceUid, spec_hash: SpecHash) -> bool {
+        let follows = |failure: &Failure| failure.nodes.is_some();
+        let follows = self
+            .0
+            .read(uid, spec_hash, |clouds| clouds.values().any(follows));
+        follows.unwrap_or_default()
     }
 
     /// Records the errors of an attempt. A cloud that was called and did not fail begins
@@ -92,11 +117,9 @@ impl CloudBackoff {
         attempted: Attempted<'_>,
         errors: Vec<ReconcileError>,
     ) -> Vec<Requeue> {
-        let mut all = self.0.lock();
-        let before = all
-            .remove(uid)
-            .filter(|all| all.spec_hash == attempted.spec_hash);
-        let before = before.map(|all| all.clouds).unwrap_or_default();
+        let spec_hash = attempted.spec_hash;
+        let before = self.0.update(uid, spec_hash, std::mem::take);
+        let before = before.unwrap_or_default();
         // An error without a cloud may have ended the attempt before its calls.
         let is_kept = |cloud: &CloudName| {
             attempted.observed.awaits(cloud)
@@ -136,10 +159,8 @@ impl CloudBackoff {
             };
             clouds.insert(cloud, failure);
         }
-        if !clouds.is_empty() {
-            let spec_hash = attempted.spec_hash;
-            all.insert(uid.clone(), Failures { spec_hash, clouds });
-        }
+        let clouds = Some(clouds).filter(|clouds| !clouds.is_empty());
+        self.0.set(uid, spec_hash, clouds);
         delays
     }
 

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::per_service::PerService;
 use crate::controller::attempt::{ObservedService, Repair, Repairs, SpecHash};
 use crate::plan::naming::{CloudName, LoadBalancerId, ServiceUid};
+use crate::plan::record::Record;
 use crate::plan::{Action, Plan, Urgency, Waiting};
 
 /// The number of repairs on one cloud that start at once.
@@ -52,11 +53,17 @@ struct RepairAction<'a> {
 }
 
 impl SyncedState {
-    /// The action as a repair; `None` if a change of the Nodes caused it.
-    fn repair<'a>(self, action: &'a Action, nodes: u64) -> Option<RepairAction<'a>> {
+    /// The action as a repair; `None` if a change of the Nodes caused it, or if there was nothing
+    /// before that could have been changed: what a cloud was too full for is made late.
+    fn repair<'a>(
+        self,
+        action: &'a Action,
+        nodes: u64,
+        record: &Record,
+    ) -> Option<RepairAction<'a>> {
         let same_nodes = self.nodes == nodes;
         match action {
-            Action::Create { cloud, .. } => Some(RepairAction {
+            Action::Create { cloud, .. } if record.get(cloud).is_some() => Some(RepairAction {
                 cloud,
                 changed: None,
                 may_wait: true,
@@ -103,7 +110,8 @@ impl Drift {
         let mut repairs = Repairs::new();
         let now = Instant::now();
         for action in &plan.actions {
-            let Some(found) = synced.repair(action, service.nodes_version()) else {
+            let Some(found) = synced.repair(action, service.nodes_version(), &service.view.record)
+            else {
                 continue;
             };
             let reserved = before.get(found.cloud).copied();

@@ -2,17 +2,17 @@
 
 use std::collections::HashSet;
 
-use super::per_service::PerService;
+use super::per_spec::PerSpec;
 use crate::controller::attempt::{ObservedService, SpecHash};
 use crate::kubernetes::events::EventReason;
 use crate::plan::naming::ServiceUid;
 
 /// The Events that were emitted for each Service.
 #[derive(Default)]
-pub struct EventDedup(PerService<EmittedEvents>);
+pub struct EventDedup(PerSpec<EmittedEvents>);
 
+#[derive(Default)]
 struct EmittedEvents {
-    spec_hash: SpecHash,
     /// The warnings about this spec that were emitted.
     warned: Vec<EventReason>,
     /// The fingerprint of the last failure; messages may differ between attempts (in a
@@ -21,25 +21,6 @@ struct EmittedEvents {
 }
 
 impl EventDedup {
-    fn with<T>(
-        &self,
-        uid: &ServiceUid,
-        spec_hash: SpecHash,
-        update: impl FnOnce(&mut EmittedEvents) -> T,
-    ) -> T {
-        let none_yet = || EmittedEvents {
-            spec_hash,
-            warned: Vec::new(),
-            failure: None,
-        };
-        let mut all = self.0.lock();
-        let emitted = all.entry(uid.clone()).or_insert_with(none_yet);
-        if emitted.spec_hash != spec_hash {
-            *emitted = none_yet();
-        }
-        update(emitted)
-    }
-
     /// The reasons of warnings to emit, of those that concern this spec: each once.
     pub fn mark_warned(
         &self,
@@ -47,7 +28,7 @@ impl EventDedup {
         spec_hash: SpecHash,
         reasons: impl IntoIterator<Item = EventReason>,
     ) -> Vec<EventReason> {
-        self.with(uid, spec_hash, |emitted| {
+        self.0.change(uid, spec_hash, |emitted| {
             let mut new: Vec<_> = reasons.into_iter().collect();
             new.retain(|reason| !emitted.warned.contains(reason));
             new.dedup();
@@ -59,7 +40,8 @@ impl EventDedup {
     /// Records the fingerprint of a failed attempt. Returns whether it differs from
     /// that of the attempt before; always true for a success.
     pub fn record_failure(&self, service: &ObservedService, failure: Option<String>) -> bool {
-        self.with(&service.view.uid, service.spec_hash, |emitted| {
+        let (uid, spec_hash) = (&service.view.uid, service.spec_hash);
+        self.0.change(uid, spec_hash, |emitted| {
             let is_new = failure.is_none() || emitted.failure != failure;
             emitted.failure = failure;
             is_new

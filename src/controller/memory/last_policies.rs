@@ -37,15 +37,19 @@ pub struct Last {
 }
 
 impl LastPolicies {
-    /// Records what a Service said last. Beyond the bound, the oldest in the namespace with the
-    /// most is forgotten: a user who creates and deletes many displaces no one else's.
+    /// Records what a Service said last, in place of what it said before: it may have been gone
+    /// in the eyes of an old list, and lived on. Beyond the bound, the oldest in the namespace
+    /// with the most is forgotten: a user who creates and deletes many displaces no one else's.
     pub fn record(&self, last: Last) {
         self.0.lock().record(last);
     }
 
-    /// Keeps what the Services say that a list under way may lack.
-    pub fn begin_list(&self, before: Vec<Last>) {
-        self.0.lock().before_list = before;
+    /// Keeps what the Services say that a list under way may lack. What those that are `alive`
+    /// said when an earlier list lacked them was not their last word.
+    pub fn begin_list(&self, alive: &HashSet<ServiceUid>, before: Vec<Last>) {
+        let mut known = self.0.lock();
+        known.policies.retain(|uid, _| !alive.contains(uid));
+        known.before_list = before;
     }
 
     /// Records the last words of those Services that the list has not shown.
@@ -69,6 +73,7 @@ impl LastPolicies {
 impl Known {
     fn record(&mut self, last: Last) {
         if last.policy == StatedPolicy::Delete {
+            self.policies.remove(&last.uid);
             return;
         }
         self.recorded += 1;
@@ -147,11 +152,8 @@ mod tests {
     #[test]
     fn a_service_that_a_new_list_lacks_is_gone() {
         let policies = LastPolicies::default();
-        policies.begin_list(
-            ["lives", "gone"]
-                .map(|uid| last("default", uid, StatedPolicy::Retain))
-                .into(),
-        );
+        let before = ["lives", "gone"].map(|uid| last("default", uid, StatedPolicy::Retain));
+        policies.begin_list(&HashSet::new(), before.into());
         policies.end_list(&HashSet::from([ServiceUid::new("lives")]));
         // Nothing of an earlier list is left.
         policies.end_list(&HashSet::new());
@@ -162,5 +164,30 @@ mod tests {
         for (uid, expected) in cases {
             assert_eq!(policies.get(&ServiceUid::new(uid)), expected, "{uid}");
         }
+    }
+
+    /// A list that went back in time lacks it, it lives on, and its user edits it.
+    #[test]
+    fn only_the_last_words_count() {
+        let uid = ServiceUid::new("edited");
+        let retain = || last("default", "edited", StatedPolicy::Retain);
+        let lacked = || {
+            let policies = LastPolicies::default();
+            policies.begin_list(&HashSet::from([uid.clone()]), vec![retain()]);
+            policies.end_list(&HashSet::new());
+            assert_eq!(policies.get(&uid), StatedPolicy::Retain);
+            policies
+        };
+        let policies = lacked();
+        policies.record(last("default", "edited", StatedPolicy::Delete));
+        assert_eq!(policies.get(&uid), StatedPolicy::Delete, "its end was seen");
+        // It has no annotation any more when it is gone for good.
+        let policies = lacked();
+        policies.begin_list(&HashSet::from([uid.clone()]), Vec::new());
+        policies.end_list(&HashSet::new());
+        assert_eq!(policies.get(&uid), StatedPolicy::Delete, "a list lacks it");
+        let policies = lacked();
+        policies.begin_list(&HashSet::new(), Vec::new());
+        assert_eq!(policies.get(&uid), StatedPolicy::Retain, "still gone");
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::per_service::PerService;
 use crate::cloud::CloudError;
 use crate::controller::attempt::SpecHash;
+use crate::controller::error::ReconcileError;
 use crate::controller::observe::cloud_query::QueryResult;
 use crate::plan::naming::{CloudName, ServiceUid};
 
@@ -29,6 +30,20 @@ pub enum Left {
     /// next attempt sends it again: this one waits for its delay.
     Update(Tried),
     Other,
+}
+
+/// What an attempt takes of a call that has ended.
+pub enum Taken {
+    Answer(Answer),
+    /// The failure of an update for other Nodes: the one to send now has not been tried.
+    Outdated(OutdatedFailure),
+}
+
+/// An update that failed when its Nodes were not the newest any more.
+#[derive(Debug)]
+pub struct OutdatedFailure {
+    pub error: ReconcileError,
+    pub tried: Tried,
 }
 
 enum Call {
@@ -89,10 +104,11 @@ impl LeftCalls {
         })
     }
 
-    /// Takes the answer to a call that ended, however long ago: a slow cloud that is asked
+    /// Takes what a call that ended has shown, however long ago: a slow cloud that is asked
     /// again instead may be left behind again. That another update failed than the one to try
-    /// `now` is no answer: this one has not been tried, and waits for no backoff.
-    pub fn take(&self, uid: &ServiceUid, cloud: &CloudName, now: Tried) -> Option<Answer> {
+    /// `now` is no answer: this one has not been tried, and waits for no backoff. After an edit
+    /// it means nothing; if only the Nodes are others, it is one more failure of that cloud.
+    pub fn take(&self, uid: &ServiceUid, cloud: &CloudName, now: Tried) -> Option<Taken> {
         let mut all = self.0.lock();
         let calls = all.get_mut(uid)?;
         if matches!(calls.get(cloud), Some(Call::UnderWay(_))) {
@@ -103,8 +119,12 @@ impl LeftCalls {
             all.remove(uid);
         }
         match call? {
-            Call::Ended(Left::Update(tried), Err(_)) if tried != now => None,
-            Call::Ended(_, answer) => Some(answer),
+            Call::Ended(Left::Update(tried), Err(_)) if tried.spec_hash != now.spec_hash => None,
+            Call::Ended(Left::Update(tried), Err(error)) if tried != now => {
+                let error = error.into();
+                Some(Taken::Outdated(OutdatedFailure { error, tried }))
+            }
+            Call::Ended(_, answer) => Some(Taken::Answer(answer)),
             Call::UnderWay(_) => None,
         }
     }
@@ -164,12 +184,10 @@ mod tests {
         calls.end(&uid, &cloud, Ok(Some(CloudView::Absent.into())));
         assert!(!calls.is_under_way(&uid, &cloud) && calls.has_ended(&uid, &cloud));
         assert_eq!(calls.clouds_for(&uid), BTreeSet::from([cloud.clone()]));
-        let answer = calls.take(&uid, &cloud, NOW);
-        let view = answer
-            .and_then(Result::ok)
-            .flatten()
-            .map(|result| result.view);
-        assert_eq!(view, Some(CloudView::Absent));
+        let Some(Taken::Answer(Ok(Some(answer)))) = calls.take(&uid, &cloud, NOW) else {
+            panic!("no answer");
+        };
+        assert_eq!(answer.view, CloudView::Absent);
         assert!(calls.take(&uid, &cloud, NOW).is_none() && !calls.has_news(&uid));
         assert_eq!(calls.clouds_for(&uid), BTreeSet::new());
     }
@@ -198,16 +216,24 @@ mod tests {
     fn the_failure_of_another_update_is_no_answer() {
         let (calls, (uid, cloud)) = (LeftCalls::default(), names());
         let cases = [
-            (Left::Update(NOW), true, "the same"),
-            (Left::Update(tried(2, 1)), false, "before an edit"),
-            (Left::Update(tried(1, 2)), false, "of other Nodes"),
-            (Left::Other, true, "a query"),
+            (Left::Update(NOW), "an answer", "the same"),
+            (Left::Update(tried(2, 1)), "nothing", "before an edit"),
+            (Left::Update(tried(2, 2)), "nothing", "before an edit"),
+            (Left::Update(tried(1, 2)), "outdated", "of other Nodes"),
+            (Left::Other, "an answer", "a query"),
         ];
-        for (what, is_one, why) in cases {
+        for (what, expected, why) in cases {
             calls.leave(&uid, &cloud, what);
             calls.end(&uid, &cloud, Err(error()));
-            let answer = calls.take(&uid, &cloud, NOW);
-            assert_eq!(answer.is_some(), is_one, "{why}");
+            let taken = match calls.take(&uid, &cloud, NOW) {
+                Some(Taken::Answer(_)) => "an answer",
+                Some(Taken::Outdated(failure)) => {
+                    assert_eq!(failure.tried, tried(1, 2));
+                    "outdated"
+                }
+                None => "nothing",
+            };
+            assert_eq!(taken, expected, "{why}");
             assert!(!calls.has_ended(&uid, &cloud), "{why}: taken");
         }
         calls.leave(&uid, &cloud, Left::Update(tried(2, 2)));

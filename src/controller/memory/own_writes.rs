@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::per_service::PerService;
+use super::per_spec::PerSpec;
 use crate::controller::attempt::SpecHash;
 use crate::kubernetes::MetadataKeys;
 use crate::kubernetes::condition::find;
@@ -83,12 +83,7 @@ fn hash(content: &impl Hash) -> u64 {
 
 /// The last content of each part of each Service.
 #[derive(Default)]
-pub struct OwnWrites(PerService<Written>);
-
-struct Written {
-    spec_hash: SpecHash,
-    parts: Changed,
-}
+pub struct OwnWrites(PerSpec<Changed>);
 
 impl OwnWrites {
     /// Records a write that succeeded. Returns the parts whose content was written before,
@@ -99,20 +94,13 @@ impl OwnWrites {
         spec_hash: SpecHash,
         changed: Changed,
     ) -> BTreeSet<Part> {
-        let mut all = self.0.lock();
-        let none_yet = || Written {
-            spec_hash,
-            parts: Changed::new(),
-        };
-        let written = all.entry(uid.clone()).or_insert_with(none_yet);
-        if written.spec_hash != spec_hash {
-            *written = none_yet();
-        }
-        let is_repeated = |(part, content): (Part, u64)| {
-            let before = written.parts.insert(part, content);
-            (before == Some(content)).then_some(part)
-        };
-        changed.into_iter().filter_map(is_repeated).collect()
+        self.0.change(uid, spec_hash, |written| {
+            let is_repeated = |(part, content): (Part, u64)| {
+                let before = written.insert(part, content);
+                (before == Some(content)).then_some(part)
+            };
+            changed.into_iter().filter_map(is_repeated).collect()
+        })
     }
 
     pub fn forget(&self, uid: &ServiceUid) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::per_service::PerService;
+use super::per_spec::PerSpec;
 use crate::controller::attempt::SpecHash;
 use crate::plan::kept::Kept;
 use crate::plan::naming::{CloudName, ServiceUid};
@@ -22,13 +22,7 @@ pub const IN_A_ROW: Duration = Duration::from_secs(48 * 3600);
 
 /// The last repairs of each Service.
 #[derive(Default)]
-pub struct RepeatedRepairs(PerService<Repairs>);
-
-struct Repairs {
-    /// An edit begins anew.
-    spec_hash: SpecHash,
-    clouds: BTreeMap<CloudName, Repeated>,
-}
+pub struct RepeatedRepairs(PerSpec<BTreeMap<CloudName, Repeated>>);
 
 struct Repeated {
     difference: Kept,
@@ -47,52 +41,44 @@ impl RepeatedRepairs {
         cloud: &CloudName,
         difference: Kept,
     ) {
-        let mut services = self.0.lock();
-        let new = || Repairs {
-            spec_hash,
-            clouds: BTreeMap::new(),
-        };
-        let repairs = services.entry(uid.clone()).or_insert_with(new);
-        if repairs.spec_hash != spec_hash {
-            *repairs = new();
-        }
-        let (now, before) = (Instant::now(), repairs.clouds.get(cloud));
-        let before = before.filter(|before| {
-            before.difference == difference && now.duration_since(before.last) < IN_A_ROW
+        self.0.change(uid, spec_hash, |clouds| {
+            let (now, before) = (Instant::now(), clouds.get(cloud));
+            let before = before.filter(|before| {
+                before.difference == difference && now.duration_since(before.last) < IN_A_ROW
+            });
+            let repeated = Repeated {
+                times: before.map_or(1, |before| before.times.saturating_add(1)),
+                difference,
+                last: now,
+                is_reported: false,
+            };
+            clouds.insert(cloud.clone(), repeated);
         });
-        let repeated = Repeated {
-            times: before.map_or(1, |before| before.times.saturating_add(1)),
-            difference,
-            last: now,
-            is_reported: false,
-        };
-        repairs.clouds.insert(cloud.clone(), repeated);
     }
 
     /// The differences that are not to be repaired again.
     pub fn given_up(&self, uid: &ServiceUid, spec_hash: SpecHash) -> BTreeMap<CloudName, Kept> {
-        let services = self.0.lock();
-        let repairs = services.get(uid);
-        let repairs = repairs.filter(|repairs| repairs.spec_hash == spec_hash);
-        let clouds = repairs.into_iter().flat_map(|repairs| &repairs.clouds);
-        let given_up = clouds.filter(|(_, repeated)| {
+        let is_given_up = |repeated: &Repeated| {
             repeated.times >= REPAIRS_IN_A_ROW && repeated.last.elapsed() < IN_A_ROW
+        };
+        let given_up = self.0.read(uid, spec_hash, |clouds| {
+            let given_up = clouds.iter().filter(|(_, repeated)| is_given_up(repeated));
+            given_up
+                .map(|(cloud, repeated)| (cloud.clone(), repeated.difference.clone()))
+                .collect()
         });
-        given_up
-            .map(|(cloud, repeated)| (cloud.clone(), repeated.difference.clone()))
-            .collect()
+        given_up.unwrap_or_default()
     }
 
     /// Records that a difference that was given up is there. Returns whether it is the first
     /// time.
-    pub fn is_first_look(&self, uid: &ServiceUid, cloud: &CloudName) -> bool {
-        let mut services = self.0.lock();
-        let repairs = services.get_mut(uid);
-        let repeated = repairs.and_then(|repairs| repairs.clouds.get_mut(cloud));
-        repeated.is_some_and(|repeated| {
+    pub fn is_first_look(&self, uid: &ServiceUid, spec_hash: SpecHash, cloud: &CloudName) -> bool {
+        let is_first = self.0.update(uid, spec_hash, |clouds| {
+            let repeated = clouds.get_mut(cloud)?;
             repeated.last = Instant::now();
-            !std::mem::replace(&mut repeated.is_reported, true)
-        })
+            Some(!std::mem::replace(&mut repeated.is_reported, true))
+        });
+        is_first.flatten().unwrap_or_default()
     }
 
     pub fn forget(&self, uid: &ServiceUid) {
@@ -178,11 +164,11 @@ mod tests {
         for _ in 0..REPAIRS_IN_A_ROW {
             store.record(&uid(), SPEC, &cloud(), shown("1K"));
         }
-        assert!(store.is_first_look(&uid(), &cloud()));
+        assert!(store.is_first_look(&uid(), SPEC, &cloud()));
         for _ in 0..4 {
             tokio::time::advance(IN_A_ROW / 2).await;
             assert!(!store.given_up(&uid(), SPEC).is_empty());
-            assert!(!store.is_first_look(&uid(), &cloud()));
+            assert!(!store.is_first_look(&uid(), SPEC, &cloud()));
         }
         assert!(store.given_up(&uid(), EDITED).is_empty(), "an edit");
         tokio::time::advance(IN_A_ROW).await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cloud_backoff::is_of_cloud;
-use super::per_service::PerService;
+use super::per_spec::PerSpec;
 use crate::cloud::{ErrorKind, Verb};
 use crate::controller::attempt::SpecHash;
 use crate::controller::error::ReconcileError;
@@ -125,7 +125,8 @@ impl Requeue {
             }
             Waiting::Unanswered(_) => Self::AwaitAnswer,
             // A Node change reconciles every Service, and so does what a cloud tells with those
-            // that wait for it; configuring a cloud needs a restart.
+            // that wait for it; configuring a cloud needs a restart. The next list shows whether a
+            // load balancer is understood by then.
             // The time of a repair's slot comes from the pacing.
             Waiting::NoEligibleNodes
             | Waiting::RepairSlot(_)
@@ -134,6 +135,7 @@ impl Requeue {
             | Waiting::CannotRetain(_)
             | Waiting::Untold(..)
             | Waiting::Refused(..)
+            | Waiting::NotUnderstood(_)
             | Waiting::ShownTwice { .. }
             | Waiting::NotOurs(_)
             | Waiting::Invalid(_) => Self::AwaitChange,
@@ -161,34 +163,32 @@ struct Entry {
     not_before: Instant,
 }
 
+impl Entry {
+    fn remaining(&self) -> Option<Duration> {
+        let remaining = self.not_before.saturating_duration_since(Instant::now());
+        (!remaining.is_zero()).then_some(remaining)
+    }
+}
+
 /// The pending delays of Services.
 #[derive(Default)]
-pub struct RequeuePolicy(PerService<Entry>);
+pub struct RequeuePolicy(PerSpec<Entry>);
 
 impl RequeuePolicy {
     /// The remaining delay of a Service. A change of the Nodes ends the delay of a Service
     /// with a load balancer, without resetting the count of attempts: removed back ends must
     /// not wait for the backoff of another cloud. It does not end that of a create.
     pub fn remaining(&self, uid: &ServiceUid, spec_hash: SpecHash, nodes: u64) -> Option<Duration> {
-        let mut entries = self.0.lock();
-        let entry = entries.get(uid)?;
-        if entry.input.spec_hash != spec_hash {
-            entries.remove(uid);
-            return None;
-        }
-        if entry.input.nodes != nodes && entry.input.follows_nodes {
-            return None;
-        }
-        let remaining = entry.not_before.saturating_duration_since(Instant::now());
-        (!remaining.is_zero()).then_some(remaining)
+        let remaining = self.0.update(uid, spec_hash, |entry| {
+            let is_ended = entry.input.nodes != nodes && entry.input.follows_nodes;
+            entry.remaining().filter(|_| !is_ended)
+        });
+        remaining.flatten()
     }
 
     /// The time until the delay of a Service ends, whatever changes; for people.
     pub fn next_attempt(&self, uid: &ServiceUid) -> Option<Duration> {
-        let entries = self.0.lock();
-        let not_before = entries.get(uid)?.not_before;
-        let remaining = not_before.saturating_duration_since(Instant::now());
-        (!remaining.is_zero()).then_some(remaining)
+        self.0.read_any(uid, Entry::remaining).flatten()
     }
 
     /// The number of failed or polling attempts at the current spec.
@@ -199,11 +199,10 @@ impl RequeuePolicy {
 
     /// The attempts and the conflicts at the current spec.
     fn counts(&self, uid: &ServiceUid, spec_hash: SpecHash) -> (u32, u32) {
-        let entries = self.0.lock();
-        let entry = entries
-            .get(uid)
-            .filter(|entry| entry.input.spec_hash == spec_hash);
-        entry.map_or((0, 0), |entry| (entry.attempts, entry.conflicts))
+        let counts = self
+            .0
+            .read(uid, spec_hash, |entry| (entry.attempts, entry.conflicts));
+        counts.unwrap_or_default()
     }
 
     /// Records the end of an attempt with all of its delays, of which the shortest
@@ -267,7 +266,7 @@ impl RequeuePolicy {
             conflicts,
             not_before: Instant::now() + wait,
         };
-        self.0.insert(uid, entry);
+        self.0.set(uid, input.spec_hash, Some(entry));
     }
 
     pub fn forget(&self, uid: &ServiceUid) {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::cloud::{CloudError, Which};
 use crate::controller::cloud_handle::CloudHandle;
-use crate::controller::memory::left_calls::{LeftCalls, Tried};
+use crate::controller::memory::left_calls::{LeftCalls, OutdatedFailure, Taken, Tried};
 use crate::controller::memory::pending_creates::PendingCreates;
+use crate::plan::existing;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, ClusterId, LoadBalancerId, LoadBalancerName, Owner};
 use crate::plan::service::ServiceView;
@@ -42,12 +43,17 @@ pub struct QueryResult {
     pub view: CloudView,
     /// The load balancer that the record names, if it belongs to another owner.
     pub disowned: Option<LoadBalancerId>,
+    /// An update of before that failed meanwhile.
+    pub outdated: Option<OutdatedFailure>,
 }
 
 impl From<CloudView> for QueryResult {
     fn from(view: CloudView) -> Self {
-        let disowned = None;
-        Self { view, disowned }
+        Self {
+            view,
+            disowned: None,
+            outdated: None,
+        }
     }
 }
 
@@ -73,13 +79,11 @@ pub fn cloud_queries<'a>(
             names.insert(name.clone());
         }
     }
-    let wanted = match desired {
-        Desired::Managed(wanted) => Some(wanted),
+    let existing = |name: &CloudName| match desired {
+        Desired::Managed(wanted) if wanted.clouds.contains(name) => wanted.existing().cloned(),
+        // Somebody may have removed the record that led to it.
+        Desired::Released(..) if view.finalizer => existing::named(view, name),
         _ => None,
-    };
-    let existing = |name: &CloudName| {
-        let wanted = wanted.filter(|wanted| wanted.clouds.contains(name))?;
-        wanted.existing().cloned()
     };
     let query = |name: CloudName| CloudQuery {
         existing: existing(&name),
@@ -153,15 +157,25 @@ impl CloudQuery<'_> {
         if let Some(known) = self.known(true) {
             return Ok(known);
         }
-        if let Some(answer) = self.left_calls.take(&self.service.uid, &self.name, now) {
-            if let Some(result) = answer?.filter(|result| !self.is_outdated(&result.view)) {
-                return Ok(result);
-            }
-            // It changed something, or the answer is old, and the inventory may know more.
-            if let Some(known) = self.known(true) {
-                return Ok(known);
-            }
-        }
+        let taken = self.left_calls.take(&self.service.uid, &self.name, now);
+        let outdated = match taken {
+            None => return self.ask(priority).await,
+            Some(Taken::Outdated(failure)) => Some(failure),
+            Some(Taken::Answer(answer)) => match answer? {
+                Some(result) if !self.is_outdated(&result.view) => return Ok(result),
+                Some(result) => result.outdated,
+                None => None,
+            },
+        };
+        // It changed something, or the answer is old, and the inventory may know more.
+        let result = match self.known(true) {
+            Some(known) => known,
+            None => self.ask(priority).await?,
+        };
+        Ok(QueryResult { outdated, ..result })
+    }
+
+    async fn ask(&self, priority: Priority) -> Result<QueryResult, CloudError> {
         let Some(cloud) = self.cloud else {
             return Ok(CloudView::NotConfigured.into());
         };
@@ -175,7 +189,7 @@ impl CloudQuery<'_> {
             (Some(named), Some(id)) if named.id != *id => {
                 self.prefer_recorded(cloud, named, id, priority).await
             }
-            (Some(named), _) => Ok(self.found(cloud, named)),
+            (Some(named), _) => self.found(cloud, named, priority).await,
         }
     }
 
@@ -194,9 +208,22 @@ impl CloudQuery<'_> {
         }
     }
 
-    fn found(&self, cloud: &CloudHandle, named: LoadBalancer) -> QueryResult {
+    /// What a load balancer with our name is to the Service. One that is not ours takes nothing
+    /// from a Service that asks for one of others: none is created under the name. It may be the
+    /// very one, which was retained.
+    async fn found(
+        &self,
+        cloud: &CloudHandle,
+        named: LoadBalancer,
+        priority: Priority,
+    ) -> Result<QueryResult, CloudError> {
         cloud.inventory.record(named.clone());
-        self.classify(named).into()
+        match self.classify(named) {
+            CloudView::NameTaken if self.existing.is_some() => {
+                self.query_existing(cloud, priority).await
+            }
+            view => Ok(view.into()),
+        }
     }
 
     /// Of two load balancers with the name and the owner, the recorded one counts: its
@@ -214,7 +241,7 @@ impl CloudQuery<'_> {
             recorded => recorded?,
         };
         let Some(recorded) = recorded else {
-            return Ok(self.found(cloud, named));
+            return self.found(cloud, named, priority).await;
         };
         if self.is_attached(&recorded) {
             return Ok(CloudView::Present(Box::new(recorded)).into());
@@ -223,10 +250,10 @@ impl CloudQuery<'_> {
         if is_other_than_ours || recorded.name != named.name || recorded.state == State::Deleting {
             return Ok(QueryResult {
                 disowned: is_other_than_ours.then(|| id.clone()),
-                ..self.found(cloud, named)
+                ..self.found(cloud, named, priority).await?
             });
         }
-        Ok(self.found(cloud, recorded))
+        self.found(cloud, recorded, priority).await
     }
 
     /// Finds a load balancer that was renamed at the cloud by its recorded id.
@@ -272,7 +299,7 @@ impl CloudQuery<'_> {
     }
 
     fn classify(&self, found: LoadBalancer) -> CloudView {
-        if self.is_ours(&found) {
+        if self.is_ours(&found) || self.is_attached(&found) {
             CloudView::Present(Box::new(found))
         } else {
             CloudView::NameTaken

@@ -100,10 +100,12 @@ async fn dispose_on(name: &CloudName, cloud: &CloudHandle, owner: &Owner, contex
     };
     let id = &found.id;
     // The watch has shown the end of the Service, and with it the last policy.
-    let fate = context.fate(&Suspicion::NoService, owner, None, name);
+    let fate = context.fate((&found, &Suspicion::NoService), owner, None, name);
     let done = match fate {
         Fate::Delete => delete(cloud, &found, context).await,
         Fate::Release => release(name, cloud, &found, owner, context).await,
+        // It was found by our name and our owner, as none that others made is.
+        Fate::Detach => return,
         Fate::Keep(why) => {
             let why = why_kept(why, name);
             tracing::warn!(cloud = %name, %id, service, "left the load balancer of a Service that was removed despite its finalizer to the sweep: {why}");

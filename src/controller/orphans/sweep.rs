@@ -11,7 +11,14 @@
 //! Service, or if any installation has a mark on it: see [`Claim`]. At most
 //! [`MAX_PER_SWEEP`] are deleted or released at once, so that a wrong observation (a cloned cluster,
 //! an emptied API server) never deletes many.
+//!
+//! A load balancer that others made and that is attached to a Service which is gone, or no longer
+//! asks for it, is found by the same rules. It is never deleted: the listeners of the Service and
+//! our owner are taken off.
 
+mod attachment;
+
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -28,7 +35,7 @@ use crate::controller::report::spans;
 use crate::kubernetes::events::EventReason;
 use crate::plan::load_balancer::{LoadBalancer, State};
 use crate::plan::naming::{CloudName, LoadBalancerId, Owner};
-use crate::plan::orphan::{Claim, Fate, Shown, Suspicion, provable_owner, suspect};
+use crate::plan::orphan::{Claim, Fate, Shown, Suspicion, service_owner, suspect};
 use crate::priority::Priority;
 use crate::telemetry::traces;
 
@@ -75,7 +82,8 @@ struct Suspect {
 #[derive(Clone)]
 struct Orphan<'a> {
     found: &'a LoadBalancer,
-    owner: &'a Owner,
+    /// The Service that does not have it.
+    owner: Cow<'a, Owner>,
     suspicion: Suspicion,
     fate: Fate,
 }
@@ -111,7 +119,7 @@ impl<'a> Sweep<'a> {
             inventory.orphans(self.name.as_str(), self.confirmed());
         }
         for orphan in self.due(orphans) {
-            let span = spans::of_orphan(orphan.owner, self.context);
+            let span = spans::of_orphan(&orphan.owner, self.context);
             span.run(self.handle(orphan)).await;
         }
         let orphans = self.confirmed();
@@ -129,11 +137,11 @@ impl<'a> Sweep<'a> {
             .filter_map(|service| Some((uid(service)?, service)));
         let services: HashMap<_, _> = services.collect();
         let suspected = |found: &'list LoadBalancer| {
-            let owner = provable_owner(found, cluster)?;
+            let owner = service_owner(found, cluster)?;
             let claim = services.get(&owner.uid);
             let claim = claim.map(|service| self.context.claim(service));
             let suspicion = suspect(found, cluster, claim.as_ref(), shown)?;
-            let fate = self.fate(&suspicion, owner, claim.as_ref());
+            let fate = self.fate((found, &suspicion), &owner, claim.as_ref());
             Some(Orphan {
                 found,
                 owner,
@@ -232,7 +240,7 @@ impl<'a> Sweep<'a> {
             let is_told = match (self.settings.policy, orphan.fate) {
                 (OrphanPolicy::Report, _) => told.is_some(),
                 (OrphanPolicy::Delete, Fate::Keep(_)) => told == Some(orphan.fate),
-                (OrphanPolicy::Delete, Fate::Delete | Fate::Release) => false,
+                (OrphanPolicy::Delete, Fate::Delete | Fate::Release | Fate::Detach) => false,
             };
             if now.duration_since(since) >= self.settings.grace && !is_deleting && !is_told {
                 due.push((tried, orphan));
@@ -250,33 +258,40 @@ impl<'a> Sweep<'a> {
     }
 
     async fn handle(&self, orphan: Orphan<'_>) {
-        let (name, id, owner) = (self.name, &orphan.found.id, orphan.owner);
+        let (name, id, owner) = (self.name, &orphan.found.id, orphan.owner.clone());
+        let what = match orphan.found.existing_owner() {
+            Some(_) => {
+                format!("The attachment to load balancer {id} on {name}, which others made,")
+            }
+            None => format!("Load balancer {id} on {name}"),
+        };
         let why = explain(&orphan.suspicion);
         let fate = orphan.fate;
         let is_new = self.mark_tried(id, fate);
         let emit = |note: String| {
             if is_new {
                 let reason = EventReason::OrphanedLoadBalancer;
-                self.context.events.emit_for(reference(owner), reason, note);
+                self.context
+                    .events
+                    .emit_for(reference(&owner), reason, note);
             }
         };
         let service = format!("{}/{}", owner.namespace, owner.name);
-        tracing::warn!(cloud = %name, %id, service, uid = %owner.uid, "found an orphaned load balancer: {why}");
+        tracing::warn!(cloud = %name, %id, service, uid = %owner.uid, "found an orphan: {what} has no Service: {why}");
         if self.settings.policy == OrphanPolicy::Report {
             return emit(format!(
-                "Load balancer {id} on {name} is orphaned: {why}; it is kept because of the configuration (orphans: report)"
+                "{what} is orphaned: {why}; it is kept because of the configuration (orphans: report)"
             ));
         }
         if let Fate::Keep(kept) = fate {
             let kept = why_kept(kept, name);
-            tracing::warn!(cloud = %name, %id, service, "an orphaned load balancer is not deleted: {kept}");
-            return emit(format!(
-                "Load balancer {id} on {name} is orphaned: {why}; {kept}"
-            ));
+            tracing::warn!(cloud = %name, %id, service, "an orphan is left as it is: {kept}");
+            return emit(format!("{what} is orphaned: {why}; {kept}"));
         }
         let inventory = &self.context.metrics.inventory;
         match (self.end(orphan).await, fate) {
-            (Ok(()), Fate::Release) => self.context.report_retained(name, id, owner, &why),
+            (Ok(()), Fate::Release) => self.context.report_retained(name, id, &owner, &why),
+            (Ok(()), Fate::Detach) => self.context.report_detached(name, id, &owner, &why),
             (Ok(()), _) => {
                 inventory.orphan_deleted(name.as_str(), "success");
                 emit(format!(
@@ -296,6 +311,7 @@ impl<'a> Sweep<'a> {
                 );
                 let (doing, aim) = match fate {
                     Fate::Release => ("releasing", "take the owner off"),
+                    Fate::Detach => ("detaching from", "take what is ours off"),
                     Fate::Delete | Fate::Keep(_) => {
                         inventory.orphan_deleted(name.as_str(), "error");
                         ("deleting", "delete")
@@ -319,7 +335,7 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// Deletes or releases an orphan, by its fate.
+    /// Deletes, releases or detaches from an orphan, by its fate.
     ///
     /// # Errors
     /// [`ReconcileError::Changed`] if the cloud no longer shows it as it was listed,
@@ -338,18 +354,20 @@ impl<'a> Sweep<'a> {
             // Nothing is left to release.
             None => fate == Fate::Delete,
         };
-        if !unchanged || self.live_fate(found, owner).await? != Some(fate) {
+        let live = live.as_ref().unwrap_or(found);
+        if !unchanged || self.live_fate(live, &owner).await? != Some(fate) {
             return Err(ReconcileError::Changed);
         }
         let permit = leadership.permit()?;
         match fate {
             Fate::Keep(_) => {}
             Fate::Release => {
-                let which = (&found.id, owner);
+                let which = (&found.id, &*owner);
                 let priority = Priority::Background;
                 let released = self.cloud.release(self.name, &permit, which, priority);
                 released.await?;
             }
+            Fate::Detach => self.detach(found, &leadership).await?,
             Fate::Delete => {
                 self.cloud.client.delete(&permit, &found.id).await?;
                 self.cloud.inventory.forget(&found.id);
@@ -374,11 +392,16 @@ impl<'a> Sweep<'a> {
         let shown = Shown::new(self.name, &instead);
         let cluster = &self.context.cluster;
         let suspicion = suspect(found, cluster, claim.as_ref(), &shown);
-        Ok(suspicion.map(|suspicion| self.fate(&suspicion, owner, claim.as_ref())))
+        Ok(suspicion.map(|suspicion| self.fate((found, &suspicion), owner, claim.as_ref())))
     }
 
-    fn fate(&self, suspicion: &Suspicion, owner: &Owner, claim: Option<&Claim>) -> Fate {
-        self.context.fate(suspicion, owner, claim, self.name)
+    fn fate(
+        &self,
+        suspected: (&LoadBalancer, &Suspicion),
+        owner: &Owner,
+        claim: Option<&Claim>,
+    ) -> Fate {
+        self.context.fate(suspected, owner, claim, self.name)
     }
 
     async fn query(&self, id: &LoadBalancerId) -> Result<Option<LoadBalancer>, CloudError> {
@@ -393,5 +416,6 @@ fn explain(suspicion: &Suspicion) -> String {
         Suspicion::Duplicate { recorded } => {
             format!("its Service has load balancer {recorded} there")
         }
+        Suspicion::NotAskedFor => "its Service does not ask for it any more".into(),
     }
 }

@@ -10,14 +10,14 @@ use super::spans;
 use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService};
 use crate::controller::error::Unfinished;
-use crate::controller::memory::changes::{Known, Missing, Progress};
+use crate::controller::memory::changes::{Known, Missing, Progress, Reached};
 use crate::kubernetes::condition::{Condition, ConditionReason, find};
 use crate::kubernetes::managed_fields;
 use crate::plan::naming::CloudName;
 use crate::plan::{Action, CloudView, Desired, Release, Waiting, Wanted};
 use crate::telemetry::{Change, OBJECTIVE};
 
-/// What an attempt has shown of a wanted cloud.
+/// What an attempt has shown of a cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Reached,
@@ -46,9 +46,8 @@ pub fn record(
     match &service.desired {
         Desired::Managed(wanted) => subject.managed(wanted, result, pending),
         Desired::Released(release, _) => subject.released(*release, result),
-        Desired::Invalid(_) | Desired::Unmanaged(_) => {
-            context.memory.changes.forget(&service.view.uid);
-        }
+        Desired::Invalid(_) => subject.invalid(result, pending),
+        Desired::Unmanaged(_) => context.memory.changes.forget(&service.view.uid),
         Desired::Paused => {
             context.memory.changes.forget(&service.view.uid);
             // The time in which it misses changes of the Nodes is its user's.
@@ -94,7 +93,6 @@ impl<'a> Subject<'a> {
     }
 
     fn managed(&self, wanted: &Wanted, result: &ApplyResult, pending: &BTreeSet<Waiting>) {
-        let (view, memory) = (&self.service.view, &self.context.memory);
         // All clouds have the current Nodes as back ends.
         if result.errors.is_empty() && result.waiting.is_empty() {
             for cloud in &wanted.clouds {
@@ -142,16 +140,53 @@ impl<'a> Subject<'a> {
             is_started,
             is_unclear: self.service.is_edited.is_none() && wanted.clouds.iter().any(is_unknown),
         };
-        for reached in memory.changes.record(&view.uid, progress) {
-            self.reached(
-                &reached.cloud,
-                reached.change,
-                reached.took,
-                reached.is_late,
-            );
-        }
+        self.record(progress);
         if self.asks_for_an_address() && !waits {
             spans::end_provisioning(self.service, self.context);
+        }
+    }
+
+    /// The upkeep of the load balancers of an invalid Service, which nobody edited: a repair.
+    /// All else waits for its owner.
+    fn invalid(&self, result: &ApplyResult, pending: &BTreeSet<Waiting>) {
+        let unfinished: Vec<_> = Unfinished::all(result.failures(), pending).collect();
+        let is_known = |cloud: &CloudName| {
+            let known = self.known.as_ref().and_then(|known| known.change(cloud));
+            known == Some(Change::Repair)
+        };
+        let (mut missing, mut kept_up) = (Vec::new(), BTreeSet::new());
+        for cloud in result.observed.clouds.keys() {
+            match (upkeep(cloud, result, &unfinished), is_known(cloud)) {
+                (Standing::Missing, _) | (Standing::Unknown, true) => {
+                    missing.push(self.new_change(cloud, Change::Repair));
+                }
+                (Standing::Reached, true) => _ = kept_up.insert(cloud.clone()),
+                (Standing::Reached | Standing::Unknown, false) => {}
+            }
+        }
+        let known = self.known.as_ref();
+        let progress = Progress {
+            spec_hash: self.service.spec_hash,
+            wanted: &kept_up,
+            missing,
+            is_started: known.is_some_and(|known| known.is_started),
+            is_unclear: false,
+        };
+        self.record(progress);
+    }
+
+    /// Records an attempt, and measures the changes that were pending and that the clouds have
+    /// now.
+    fn record(&self, progress: Progress<'_>) {
+        let changes = &self.context.memory.changes;
+        for reached in changes.record(&self.service.view.uid, progress) {
+            let Reached {
+                cloud,
+                change,
+                took,
+                is_late,
+            } = reached;
+            self.reached(&cloud, change, took, is_late);
         }
     }
 
@@ -390,6 +425,37 @@ impl<'a> Subject<'a> {
             self.reached(cloud, Change::Delete, age(deleted.0), false);
         }
     }
+}
+
+/// Whether a load balancer of an invalid Service has got its upkeep.
+fn upkeep(cloud: &CloudName, result: &ApplyResult, unfinished: &[Unfinished<'_>]) -> Standing {
+    match result.observed.clouds.get(cloud) {
+        Some(CloudView::Present(_)) => {}
+        None | Some(CloudView::Unreachable | CloudView::Unanswered) => return Standing::Unknown,
+        Some(
+            CloudView::Absent
+            | CloudView::NameTaken
+            | CloudView::Offered(_)
+            | CloudView::NotConfigured,
+        ) => return Standing::Reached,
+    }
+    let mut standing = Standing::Reached;
+    for one in unfinished {
+        match one {
+            Unfinished::Failed(error) if !error.is_superseded() && one.cloud() == Some(cloud) => {
+                return Standing::Missing;
+            }
+            Unfinished::Waiting(Waiting::NotUnderstood(at)) if at == cloud => {
+                return Standing::Missing;
+            }
+            // It may have ended the attempt before the update.
+            Unfinished::Failed(_) if one.cloud().is_none_or(|at| at == cloud) => {
+                standing = Standing::Unknown;
+            }
+            _ => {}
+        }
+    }
+    standing
 }
 
 fn standing(cloud: &CloudName, result: &ApplyResult, unfinished: &[Unfinished<'_>]) -> Standing {

@@ -24,6 +24,28 @@ pub fn readiness<'a>(
     unfinished: impl Iterator<Item = Unfinished<'a>>,
     prefix: &str,
 ) -> Option<Readiness> {
+    let unfinished: Vec<_> = unfinished.collect();
+    let left_behind = unfinished.iter().filter(|one| is_not_understood(one));
+    let left_behind: Vec<_> = left_behind.filter_map(|one| explain(*one)).collect();
+    let readiness = main_readiness(desired, observed, unfinished.into_iter(), prefix)?;
+    let messages = std::iter::once(&readiness).chain(&left_behind);
+    let messages: Vec<&str> = messages.map(|one| &*one.message).collect();
+    Some(Readiness::new(readiness.reason, messages.join("; ")))
+}
+
+/// Whether a load balancer stays without its upkeep, which the condition says whatever else
+/// it is about.
+fn is_not_understood(unfinished: &Unfinished<'_>) -> bool {
+    matches!(unfinished, Unfinished::Waiting(Waiting::NotUnderstood(_)))
+}
+
+/// The condition for what decides it.
+fn main_readiness<'a>(
+    desired: &Desired,
+    observed: &Observed,
+    unfinished: impl Iterator<Item = Unfinished<'a>>,
+    prefix: &str,
+) -> Option<Readiness> {
     let (errors, waiting): (Vec<_>, Vec<_>) =
         unfinished.partition(|unfinished| matches!(unfinished, Unfinished::Failed(_)));
     let failed = errors
@@ -177,7 +199,7 @@ fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Re
     };
     let remarks = observed.present().filter_map(|(cloud, found)| {
         let is_wanted = wanted.clouds.contains(cloud);
-        remark(cloud, found, observed).filter(|_| is_wanted)
+        remark(wanted, cloud, found, observed).filter(|_| is_wanted)
     });
     let is_shown_twice = |unfinished: &&Unfinished<'_>| {
         matches!(unfinished, Unfinished::Waiting(Waiting::ShownTwice { .. }))
@@ -194,7 +216,12 @@ fn ready(wanted: &Wanted, observed: &Observed, waiting: &[Unfinished<'_>]) -> Re
 }
 
 /// What a user should know of a load balancer that serves.
-fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Option<String> {
+fn remark(
+    wanted: &Wanted,
+    cloud: &CloudName,
+    found: &LoadBalancer,
+    observed: &Observed,
+) -> Option<String> {
     let kept = observed.unmet.kept.get(cloud);
     let kept = kept.filter(|kept| kept.as_requested(found) != *found);
     let kept = kept.map(|kept| {
@@ -209,7 +236,10 @@ fn remark(cloud: &CloudName, found: &LoadBalancer, observed: &Observed) -> Optio
     });
     let refused = found.addresses.refused.as_ref();
     let refused = refused.map(|refused| format!("not published on {cloud}: {refused}"));
-    let remarks: Vec<String> = [kept, given_up, refused].into_iter().flatten().collect();
+    let unchecked = wanted.unchecked(cloud, Some(found));
+    let internal = wanted.stays_internal(cloud, found);
+    let remarks = [kept, given_up, refused, unchecked, internal];
+    let remarks: Vec<String> = remarks.into_iter().flatten().collect();
     (!remarks.is_empty()).then(|| remarks.join("; "))
 }
 
@@ -249,6 +279,9 @@ pub fn explain(unfinished: Unfinished<'_>) -> Option<Readiness> {
             Waiting::Untold(cloud, problems) => format!(
                 "{cloud} has not told yet whether it supports {}; the load balancer there waits for that",
                 problem::subjects(problems)
+            ),
+            Waiting::NotUnderstood(cloud) => format!(
+                "The load balancer on {cloud} does not follow the Nodes: it has values that are not known here, which an update would take away"
             ),
             Waiting::CloudUnreachable(cloud) => {
                 format!("The query of {cloud} failed, so the state of the load balancer is unknown")

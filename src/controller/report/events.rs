@@ -11,13 +11,14 @@ use crate::kubernetes::condition::{ConditionReason, Readiness};
 use crate::kubernetes::events::EventReason;
 use crate::kubernetes::service_object::Service;
 use crate::plan::annotation;
+use crate::plan::existing;
 use crate::plan::ip_mode::IpModes;
 use crate::plan::kept::Kept;
 use crate::plan::load_balancer::State;
 use crate::plan::naming::CloudName;
 use crate::plan::record::Ingress;
 use crate::plan::service::ServiceView;
-use crate::plan::{Action, Desired, NotOurs, Observed, Urgency, Waiting};
+use crate::plan::{Action, Desired, NotOurs, Observed, Released, Urgency, Waiting};
 
 /// Emits the Events that announce the actions of a plan: once for each spec. A retry
 /// after a failure emits none; a retry after a write conflict may.
@@ -51,12 +52,22 @@ pub fn emit_before_apply(paced: &PacedPlan, service: &ObservedService, context: 
             Action::Update {
                 cloud,
                 id,
+                request,
                 urgency: Urgency::User,
                 ..
             } => {
+                let what = if !request.owner.is_on_existing() {
+                    format!("updating {id} on {cloud}")
+                } else if existing::puts_ours(request) {
+                    format!(
+                        "putting the listeners of this Service on {id} on {cloud}, which others made"
+                    )
+                } else {
+                    continue;
+                };
                 emit(
                     EventReason::EnsuringLoadBalancer,
-                    &format!("Ensuring load balancer: updating {id} on {cloud}"),
+                    &format!("Ensuring load balancer: {what}"),
                 );
             }
             Action::Delete { cloud, id } => {
@@ -129,6 +140,18 @@ fn applied(action: &Action) -> Option<(EventReason, String)> {
         Action::Update {
             cloud,
             id,
+            request,
+            urgency: Urgency::User,
+            ..
+        } if request.owner.is_on_existing() => existing::puts_ours(request).then(|| {
+            let note = format!(
+                "Attached to load balancer {id} on {cloud}, which others made: the listeners of this Service are on it"
+            );
+            (EventReason::AttachedLoadBalancer, note)
+        }),
+        Action::Update {
+            cloud,
+            id,
             urgency: Urgency::User,
             ..
         } => Some((
@@ -151,12 +174,28 @@ fn applied(action: &Action) -> Option<(EventReason, String)> {
                 ),
             ),
         }),
-        Action::Release { cloud, id } => Some((
-            EventReason::RetainedLoadBalancer,
-            format!(
-                "Load balancer {id} on {cloud} is retained: it has no owner any more, and nobody changes or deletes it from here"
+        Action::Release { cloud, id, what } => Some(match what {
+            Released::Own => (
+                EventReason::RetainedLoadBalancer,
+                format!(
+                    "Load balancer {id} on {cloud} is retained: it has no owner any more, and nobody changes or deletes it from here"
+                ),
             ),
-        )),
+            Released::OfOthers { keeps_listeners } => {
+                let rest = match keeps_listeners {
+                    false => "nothing of this Service is in use there any more",
+                    true => {
+                        "the listeners of this Service stay, because it has something that is not known here and an update would take away; remove them at the cloud"
+                    }
+                };
+                (
+                    EventReason::DetachedLoadBalancer,
+                    format!(
+                        "Detached from load balancer {id} on {cloud}, which others made: {rest}"
+                    ),
+                )
+            }
+        }),
         Action::ConfirmGone { cloud, id } => Some((
             EventReason::DeletedLoadBalancer,
             format!("Deleted load balancer {id} on {cloud}"),

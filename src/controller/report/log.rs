@@ -3,11 +3,11 @@
 use super::condition::hint;
 use crate::controller::Context;
 use crate::controller::attempt::{ApplyResult, ObservedService};
-use crate::controller::error::Unfinished;
+use crate::controller::error::{ReconcileError, Unfinished};
 use crate::plan::naming::CloudName;
 use crate::plan::problem::{self, describe_problems};
 use crate::plan::record::Ingress;
-use crate::plan::{Action, Observed, Waiting};
+use crate::plan::{Action, Observed, Released, Waiting};
 use crate::telemetry::log_throttle::LogKey;
 
 /// Logs the result of an attempt. Errors are throttled; a wait is logged when it begins,
@@ -38,8 +38,14 @@ pub fn log_result(
             }
         }
     }
-    let errors = result.errors.iter().filter(|error| !error.is_superseded());
-    for error in errors.filter(|error| context.log_throttle.should_log(error.log_key())) {
+    for error in result.errors.iter().filter(|error| !error.is_superseded()) {
+        log_failure(error, context);
+    }
+}
+
+/// Logs an error of an attempt.
+pub fn log_failure(error: &ReconcileError, context: &Context) {
+    if context.log_throttle.should_log(error.log_key()) {
         let reason = Unfinished::Failed(error).reason().as_str();
         let hint = hint(error);
         tracing::warn!(reason, %error, "failed to sync the load balancer; the attempt will be retried{hint}");
@@ -99,9 +105,14 @@ fn log_action(action: &Action, observed: &Observed) {
         Action::Delete { cloud, id } => {
             tracing::info!(%cloud, %id, "requested deletion of load balancer");
         }
-        Action::Release { cloud, id } => {
-            tracing::info!(%cloud, %id, "took the owner off the load balancer, which is retained");
-        }
+        Action::Release { cloud, id, what } => match what {
+            Released::Own => {
+                tracing::info!(%cloud, %id, "took the owner off the load balancer, which is retained");
+            }
+            Released::OfOthers { keeps_listeners } => {
+                tracing::info!(%cloud, %id, keeps_listeners, "took the owner off the load balancer, which others made");
+            }
+        },
         Action::ConfirmGone { cloud, id } => tracing::info!(%cloud, %id, "deleted load balancer"),
         Action::RemoveFinalizer { .. } => {
             tracing::info!("removed the finalizer from the Service");
@@ -133,7 +144,10 @@ fn log_waiting(waiting: &Waiting, prefix: &str) {
         }
         Waiting::Refused(cloud, problems) => {
             let problem = describe_problems(problems, prefix);
-            tracing::warn!(%cloud, problem, "the load balancer cannot become what the Service asks for; waiting for an edit");
+            tracing::warn!(%cloud, problem, "the load balancer cannot be what the Service asks for; waiting for an edit");
+        }
+        Waiting::NotUnderstood(cloud) => {
+            tracing::warn!(%cloud, "the load balancer does not follow the Nodes: it has values that are not known here, which an update would take away");
         }
         Waiting::CloudUnreachable(cloud) => {
             tracing::info!(%cloud, "the query of the cloud failed, so the state of the load balancer is unknown; waiting for the next attempt");

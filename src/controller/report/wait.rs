@@ -39,7 +39,8 @@ pub async fn explain_wait(
         Desired::Invalid(found) => {
             let prefix = context.metadata_keys.prefix();
             let readiness = super::condition::invalid(&found.problems, prefix);
-            if condition.is_some_and(|condition| readiness.matches(condition)) {
+            // What the last attempt added is not known here.
+            if condition.is_some_and(|condition| readiness.begins(condition)) {
                 return;
             }
             emit_condition_change(&service, &readiness, context);

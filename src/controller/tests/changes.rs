@@ -11,7 +11,9 @@ use super::cloud::Scripted;
 use super::leader::{leader, leader_in_sync, load_balancer, reconcile, service};
 use crate::cloud::{ErrorKind, Rejection};
 use crate::controller::Context;
+use crate::kubernetes::condition::find;
 use crate::kubernetes::service_object::Service;
+use crate::plan::load_balancer::LoadBalancer;
 use crate::plan::naming::CloudName;
 use crate::telemetry::{Change, MetricsFormat};
 
@@ -240,6 +242,110 @@ async fn the_time_in_which_a_service_is_invalid_or_paused_is_its_owners() {
         let oldest = oldest(&context, Change::Create);
         let most = age + Duration::from_secs(60);
         assert!((age..most).contains(&oldest), "{reason}: {oldest:?}");
+    }
+}
+
+/// Nobody edited the health of its load balancer: what the owner has to correct is something
+/// else.
+#[tokio::test(start_paused = true)]
+async fn the_upkeep_that_an_invalid_service_lacks_is_a_repair() {
+    let typo = json!({"metadata": {"annotations": {"mycloud.com/lb-bandwidth": "fast"}}});
+    let now = served("False", "InvalidConfiguration", typo);
+    let other_node_port = json!({"spec": {"ports": [{"port": 80, "nodePort": 30081}]}});
+    let was = served("True", "Ready", other_node_port.clone());
+    let unknown = LoadBalancer {
+        is_understood: false,
+        ..load_balancer(&was, "lb-1")
+    };
+    let refusing = |kind| Scripted {
+        refuses: Some(kind),
+        ..Scripted::default()
+    };
+    let invalid = ErrorKind::Rejected(Rejection::InvalidArgument);
+    let rows = [
+        (cloud(&was, refusing(DENIED)), true, "it may not be updated"),
+        (
+            cloud(&was, refusing(invalid)),
+            true,
+            "the cloud takes no update",
+        ),
+        (cloud(&was, Scripted::default()), false, "it is updated"),
+        (cloud(&ready(), refusing(DENIED)), false, "it needs none"),
+        (
+            Arc::new(Scripted {
+                by_name: Some(unknown),
+                ..Scripted::default()
+            }),
+            true,
+            "an update would lose values",
+        ),
+        (
+            cloud(
+                &was,
+                Scripted {
+                    hides: Some(DOWN),
+                    ..Scripted::default()
+                },
+            ),
+            false,
+            "nothing is known",
+        ),
+    ];
+    for (cloud, is_missing, why) in rows {
+        let server = ApiServer::with(Some(&now));
+        let context = attempt(&now, &server, &cloud).await;
+        let expected: &[_] = if is_missing {
+            &[(0, Change::Repair)]
+        } else {
+            &[]
+        };
+        assert_eq!(pending(&context), expected, "{why}");
+        // While the cloud rests, and after it.
+        for pause in [Duration::ZERO, LATER] {
+            tokio::time::advance(pause).await;
+            reconcile(server.live(), context.clone()).await;
+            assert_eq!(pending(&context), expected, "{why}, after {pause:?}");
+        }
+        let mut mended = json!(server.live());
+        merge(&mut mended, other_node_port.clone());
+        let mended: Service = serde_json::from_value(mended).expect("a Service");
+        if is_missing {
+            assert!(oldest(&context, Change::Repair) >= LATER, "{why}");
+            reconcile(mended, context.clone()).await;
+            assert_eq!(pending(&context), [], "{why}: it needs no update any more");
+        }
+    }
+}
+
+/// The load balancer is left with dead Nodes, and only a person can end that.
+#[tokio::test(start_paused = true)]
+async fn the_condition_says_what_else_an_invalid_service_lacks() {
+    let typo = json!({"metadata": {"annotations": {"mycloud.com/lb-bandwidth": "fast"}}});
+    let now = served("True", "Ready", typo);
+    let was = served(
+        "True",
+        "Ready",
+        json!({"spec": {"ports": [{"port": 80, "nodePort": 30081}]}}),
+    );
+    let unknown = LoadBalancer {
+        is_understood: false,
+        ..load_balancer(&was, "lb-1")
+    };
+    let cloud = Arc::new(Scripted {
+        by_name: Some(unknown),
+        ..Scripted::default()
+    });
+    let server = ApiServer::with(Some(&now));
+    let context = attempt(&now, &server, &cloud).await;
+    assert_eq!(cloud.mutations(), Vec::<String>::new());
+    let live = server.live();
+    let found = find(&live, context.metadata_keys.condition()).expect("a condition");
+    assert_eq!(found.reason, "InvalidConfiguration");
+    for part in [
+        "lb-bandwidth is",
+        "; The load balancer on cloud1 does not follow the Nodes",
+    ] {
+        assert!(found.message.contains(part), "{}", found.message);
     }
 }
 

@@ -17,6 +17,8 @@ use crate::priority::Priority;
 pub(in crate::controller) struct Scripted {
     pub(in crate::controller) by_name: Option<LoadBalancer>,
     pub(in crate::controller) by_id: Option<LoadBalancer>,
+    /// What the queries by id after the first one show instead.
+    pub(in crate::controller) later: Option<LoadBalancer>,
     /// The failure of each query.
     pub(in crate::controller) hides: Option<ErrorKind>,
     /// The failure of each create and update.
@@ -27,6 +29,8 @@ pub(in crate::controller) struct Scripted {
     pub(in crate::controller) hangs: bool,
     /// The verb of each call, and the id if it has one.
     pub(in crate::controller) calls: Mutex<Vec<String>>,
+    /// The last update.
+    pub(in crate::controller) updated: Mutex<Option<CreateRequest>>,
 }
 
 impl Scripted {
@@ -69,6 +73,7 @@ pub(in crate::controller) fn made(request: &CreateRequest, id: &str) -> LoadBala
         spec: request.spec.clone(),
         is_understood: true,
         has_other_back_ends: false,
+        opaque_listener: None,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("an address")],
             ..Addresses::default()
@@ -89,11 +94,15 @@ impl Cloud for Scripted {
                 self.by_name.clone()
             }
             Which::Id(id) => {
-                self.record(format!("query {id}{}", suffix(priority)));
+                let query = format!("query {id}");
+                let is_first = !self.calls().iter().any(|call| call.starts_with(&query));
+                self.record(format!("{query}{}", suffix(priority)));
                 let is_gone = self.calls().contains(&format!("delete {id}"));
                 let is_released = self.calls().contains(&format!("release {id}"));
                 let is_released = is_released && !self.keeps_owners;
-                let mut found = self.by_id.clone().filter(|_| !is_gone);
+                let later = self.later.as_ref().filter(|_| !is_first);
+                let found = later.or(self.by_id.as_ref()).filter(|_| !is_gone);
+                let mut found = found.cloned();
                 if let Some(found) = found.as_mut().filter(|_| is_released) {
                     found.owner = found.owner.take().map(Owner::former);
                 }
@@ -133,6 +142,7 @@ impl Cloud for Scripted {
     ) -> BoxFuture<'a, Result<LoadBalancer, CloudError>> {
         let id = before.id.as_str();
         self.record(format!("update {id}{}", suffix(priority)));
+        *self.updated.lock().expect("a lock") = Some(request.clone());
         let failed = Self::fail(Verb::Update, self.refuses);
         std::future::ready(failed.map(|()| made(request, id))).boxed()
     }

@@ -47,16 +47,17 @@ fn choosing(name: &str, selector: &str, id: &str, reason: &str) -> Service {
 #[tokio::test(start_paused = true)]
 async fn a_new_leader_refuses_whom_the_one_before_it_has_refused() {
     let cases = [
-        (("lb-0", "InvalidConfiguration"), "it was refused"),
-        (("lb-0", "Paused"), "it may have been refused"),
-        (("", "SyncFailed"), "it has no load balancer"),
+        (("lb-0", "InvalidConfiguration"), "Ready", "it was refused"),
+        (("lb-0", "InvalidConfiguration"), "Paused", "they were not"),
+        (("lb-0", "Paused"), "Ready", "it may have been refused"),
+        (("", "SyncFailed"), "Ready", "it has no load balancer"),
     ];
-    for ((id, reason), why) in cases {
+    for ((id, reason), others, why) in cases {
         // Its name is the first in every order but that of this program.
         let last = choosing("a-last", "pool=last", id, reason);
         let first = (0..CHOICES).map(|number| {
             let name = format!("first-{number}");
-            choosing(&name, &format!("pool={number}"), &name, "Ready")
+            choosing(&name, &format!("pool={number}"), &name, others)
         });
         let cloud = Arc::<Scripted>::default();
         let shown = std::iter::once(last).chain(first);

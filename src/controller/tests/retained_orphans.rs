@@ -165,3 +165,20 @@ async fn a_standby_remembers_the_policy_too() {
     let policy = context.memory.last_policies.get(&owner);
     assert_eq!(policy, StatedPolicy::Retain);
 }
+
+/// A list that went back in time lacked it once, and it lived on.
+#[tokio::test]
+async fn a_service_that_lived_on_without_a_policy_has_none_at_its_end() {
+    let cloud = cloud(false);
+    let context = leader(&ApiServer::default(), [&cloud, &cloud], []);
+    let gone = with_policy("retain", json!({}));
+    let owner = uid(&gone).expect("a UID");
+    for (said, expected) in [
+        (gone, StatedPolicy::Retain),
+        (service(json!({})), StatedPolicy::Delete),
+    ] {
+        drop(show_end(said, &context));
+        let policy = context.memory.last_policies.get(&owner);
+        assert_eq!(policy, expected);
+    }
+}

@@ -30,6 +30,10 @@ pub enum EventReason {
     DeletedLoadBalancer,
     /// The load balancer was left at the cloud without an owner.
     RetainedLoadBalancer,
+    /// The listeners of the Service are on a load balancer that others made.
+    AttachedLoadBalancer,
+    /// A load balancer that others made was let go of.
+    DetachedLoadBalancer,
     /// The specification of the Service is invalid.
     InvalidConfiguration,
     /// A cloud cannot do what the Service asks of it.
@@ -62,6 +66,8 @@ impl EventReason {
             | Self::DeletingLoadBalancer
             | Self::DeletedLoadBalancer
             | Self::RetainedLoadBalancer
+            | Self::AttachedLoadBalancer
+            | Self::DetachedLoadBalancer
             | Self::Paused => EventType::Normal,
             Self::SyncLoadBalancerFailed
             | Self::UnAvailableLoadBalancer

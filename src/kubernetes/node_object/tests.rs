@@ -124,3 +124,47 @@ fn labels_are_kept_until_they_are_dropped() {
     assert_eq!(node.labels(), None);
     assert!(is_eligible(&node));
 }
+
+/// A kubelet writes the addresses of its own Node, as many as it likes.
+#[test]
+fn the_first_addresses_of_a_node_are_read() {
+    let rule = AddressRule::default();
+    for (before, expected) in [(ADDRESSES - 1, true), (ADDRESSES, false)] {
+        let link_local =
+            |index: usize| json!({"type": "InternalIP", "address": format!("fe80::{index:x}")});
+        let mut addresses = Vec::from_iter((0..before).map(link_local));
+        addresses.push(json!({"type": "InternalIP", "address": "10.0.0.1"}));
+        let mut json = whole();
+        json["status"]["addresses"] = json!(addresses);
+        let node: Node = serde_json::from_value(json.clone()).expect("a Node");
+        assert_eq!(is_back_end(json.clone()), expected, "after {before}");
+        assert_eq!(node.too_large().is_empty(), expected, "after {before}");
+
+        addresses.extend((0..20_000).map(link_local));
+        json["status"]["addresses"] = json!(addresses);
+        let node: Node = serde_json::from_value(json).expect("a Node");
+        let found = node::address(&node, rule, IpFamily::V4).is_some();
+        assert_eq!(found, expected, "with more behind it");
+        assert_eq!(node.addresses.len(), ADDRESSES);
+        assert_eq!(node.too_large(), ["status.addresses"]);
+        assert!(node.unreadable().is_empty(), "{:?}", node.unreadable());
+    }
+}
+
+#[test]
+fn labels_of_more_than_a_bound_are_not_kept() {
+    let mut json = whole();
+    let labels = json["metadata"]["labels"].as_object_mut().expect("labels");
+    labels.extend((0..20_000).map(|index| (format!("x-{index:0>60}"), json!("x"))));
+    let mut node: Node = serde_json::from_value(json.clone()).expect("a Node");
+    assert_eq!(node.too_large(), ["metadata.labels"]);
+    assert!(node.unreadable().is_empty(), "{:?}", node.unreadable());
+    let labels = node.labels().expect("labels");
+    assert_eq!(labels.get("zone"), None);
+    assert!(labels.entries.is_empty(), "{}", labels.entries.len());
+    node.drop_labels();
+    assert!(node.too_large().is_empty(), "nobody needs them");
+    assert!(is_eligible(&node), "as a back end of all others");
+    json["metadata"]["labels"][EXCLUDE_LABEL] = json!("");
+    assert!(!is_back_end(json), "this one is always read");
+}

@@ -19,6 +19,7 @@ use crate::kubernetes::node_object::Node;
 use crate::kubernetes::reads;
 use crate::plan::node_choice::NodeChoice;
 use crate::plan::node_hold::{Held, NodeHold};
+use crate::telemetry::log_throttle::{LogKey, LogThrottle};
 
 /// Time limit for a page of the live list.
 const PAGE_DEADLINE: Duration = Duration::from_secs(10);
@@ -33,6 +34,7 @@ pub struct Judge {
     started: Instant,
     holds: BTreeMap<SetKey, Holds>,
     unusable: UnusableAddresses,
+    log_throttle: LogThrottle,
 }
 
 /// The holds of one set.
@@ -70,6 +72,7 @@ impl Judge {
         roles: watch::Receiver<Role>,
         events: Events,
     ) -> Self {
+        let log_throttle = LogThrottle::default();
         Self {
             settings,
             store,
@@ -78,7 +81,8 @@ impl Judge {
             was_leader: false,
             started: Instant::now(),
             holds: BTreeMap::new(),
-            unusable: UnusableAddresses::new(events),
+            unusable: UnusableAddresses::new(events, log_throttle.clone()),
+            log_throttle,
         }
     }
 
@@ -114,13 +118,7 @@ impl Judge {
             }
             let before_it = before.get(&key).cloned().unwrap_or_default();
             if unconfirmed.contains(&key) {
-                let counts = seen.counts();
-                tracing::warn!(
-                    eligible = counts.eligible,
-                    before = before_it.eligible,
-                    selector = %key.choice().selector,
-                    "most Nodes disappeared from the watch and a live list does not confirm it; load balancers keep their back ends"
-                );
+                self.log_unconfirmed(&key, &before_it, &seen.counts());
                 sets.extend(before.get(&key).map(|before| (key, before.clone())));
                 continue;
             }
@@ -131,7 +129,7 @@ impl Judge {
             };
             let (v4, v6) = (take(&mut seen.v4), take(&mut seen.v6));
             let (v4, v6) = (holds.v4.take(v4, now), holds.v6.take(v6, now));
-            log_hold(&key, &before_it, &counts, mistake, [&v4, &v6]);
+            self.log_hold(&key, &before_it, &counts, mistake, [&v4, &v6]);
             let times = [look_again, v4.look_again, v6.look_again];
             look_again = times.into_iter().flatten().min();
             let set = NodeSet {
@@ -262,49 +260,82 @@ impl Judge {
         };
         seen.iter().map(second).collect()
     }
-}
 
-/// Logs the begin and the end of a hold.
-fn log_hold(
-    key: &SetKey,
-    before: &NodeSet,
-    counts: &NodeSet,
-    mistake: Option<&str>,
-    held: [&Held; 2],
-) {
-    let selector = tracing::field::display(&key.choice().selector);
-    let is_first = before.version == 0 || before.eligible > 0;
-    if let Some(why) = mistake.filter(|_| counts.eligible == 0 && is_first) {
-        tracing::warn!(
-            why,
-            selector,
-            "there are Nodes, but none can be a back end; load balancers keep their back ends"
-        );
-        return;
-    }
-    for (held, before) in held.into_iter().zip([&before.v4, &before.v6]) {
-        let now = &held.backends;
-        if now.addresses.is_empty() && !before.addresses.is_empty() {
-            tracing::warn!(
-                before = before.addresses.len(),
-                selector,
-                "no Node can be a back end; load balancers keep their back ends until this has lasted for noNodesGracePeriod"
-            );
-        } else if now.none_confirmed && !before.none_confirmed {
-            tracing::warn!(
-                selector,
-                "no Node was eligible for noNodesGracePeriod; load balancers are emptied"
-            );
-        } else if held.kept > 0
-            && let Some(remaining) = held.look_again
-        {
+    fn log_unconfirmed(&self, key: &SetKey, before: &NodeSet, counts: &NodeSet) {
+        if self.should_log("unconfirmed", key) {
             tracing::warn!(
                 eligible = counts.eligible,
-                held = now.addresses.len(),
-                selector,
-                seconds = remaining.as_secs(),
-                "most Nodes stopped being eligible at once; load balancers keep them for now"
+                before = before.eligible,
+                selector = %key.choice().selector,
+                "most Nodes disappeared from the watch and a live list does not confirm it; load balancers keep their back ends"
             );
         }
+    }
+
+    /// Logs the begin and the end of a hold.
+    fn log_hold(
+        &self,
+        key: &SetKey,
+        before: &NodeSet,
+        counts: &NodeSet,
+        mistake: Option<&str>,
+        held: [&Held; 2],
+    ) {
+        let selector = tracing::field::display(&key.choice().selector);
+        let is_first = before.version == 0 || before.eligible > 0;
+        if let Some(why) = mistake.filter(|_| counts.eligible == 0 && is_first) {
+            if self.should_log("mistake", key) {
+                tracing::warn!(
+                    why,
+                    selector,
+                    "there are Nodes, but none can be a back end; load balancers keep their back ends"
+                );
+            }
+            return;
+        }
+        for (held, before) in held.into_iter().zip([&before.v4, &before.v6]) {
+            let now = &held.backends;
+            if now.addresses.is_empty() && !before.addresses.is_empty() {
+                if self.should_log("none", key) {
+                    tracing::warn!(
+                        before = before.addresses.len(),
+                        selector,
+                        "no Node can be a back end; load balancers keep their back ends until this has lasted for noNodesGracePeriod"
+                    );
+                }
+            } else if now.none_confirmed && !before.none_confirmed {
+                if self.should_log("emptied", key) {
+                    tracing::warn!(
+                        selector,
+                        "no Node was eligible for noNodesGracePeriod; load balancers are emptied"
+                    );
+                }
+            } else if held.kept > 0
+                && let Some(remaining) = held.look_again
+                && self.should_log("held", key)
+            {
+                tracing::warn!(
+                    eligible = counts.eligible,
+                    held = now.addresses.len(),
+                    selector,
+                    seconds = remaining.as_secs(),
+                    "most Nodes stopped being eligible at once; load balancers keep them for now"
+                );
+            }
+        }
+    }
+
+    /// Whether to log a line with this reason: a kubelet may cause one at each look, for each
+    /// selector.
+    fn should_log(&self, reason: &'static str, key: &SetKey) -> bool {
+        let selector = key.choice().selector.to_string();
+        self.log_throttle.should_name(
+            LogKey {
+                cloud: None,
+                operation: "hold_nodes",
+                reason,
+            },
+            &selector,
+        )
     }
 }

@@ -38,7 +38,8 @@ impl<'a> Lens<'a> {
             return Some(true);
         }
         let labels = node.labels()?;
-        Some(self.selector.matches(|key| labels.get(key)))
+        let matches = || self.selector.matches(|key| labels.get(key));
+        Some(!labels.are_too_large() && matches())
     }
 }
 
@@ -50,15 +51,18 @@ pub struct Seen {
     /// The Nodes that are back ends of some family.
     eligible: i64,
     excluded: i64,
-    /// The Nodes with addresses that no cloud can reach, by name.
+    /// What no load balancer can use of the Nodes, by name.
     pub unusable: BTreeMap<String, Unusable>,
 }
 
-/// The addresses of a Node that no cloud can reach.
+/// What no load balancer can use of a Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unusable {
     pub uid: String,
+    /// Those that no cloud can reach.
     pub addresses: BTreeSet<IpAddr>,
+    /// [`Node::too_large`].
+    pub too_large: Vec<&'static str>,
 }
 
 impl Seen {
@@ -100,10 +104,12 @@ impl Seen {
                 has_address = true;
             }
         }
-        let addresses: BTreeSet<IpAddr> = unusable_addresses(node, rule).collect();
-        if !addresses.is_empty() {
-            let uid = node.metadata.uid.clone().unwrap_or_default();
-            let unusable = Unusable { uid, addresses };
+        let unusable = Unusable {
+            uid: node.metadata.uid.clone().unwrap_or_default(),
+            addresses: unusable_addresses(node, rule).collect(),
+            too_large: node.too_large(),
+        };
+        if !unusable.addresses.is_empty() || !unusable.too_large.is_empty() {
             self.unusable.insert(name.to_owned(), unusable);
         }
         has_address
@@ -130,6 +136,7 @@ pub fn fingerprint<'a>(nodes: impl Iterator<Item = &'a Node>, rule: AddressRule)
         node.metadata.deletion_timestamp.is_some().hash(&mut hasher);
         node.unreadable().is_empty().hash(&mut hasher);
         node.labels().hash(&mut hasher);
+        node.too_large().hash(&mut hasher);
         let may_serve = node.unreadable().is_empty() && is_eligible(node);
         if may_serve {
             for kind in NodeAddressType::ALL {

@@ -1,6 +1,7 @@
 //! The back ends while the watch is behind or ahead of a live list.
 
 mod choices;
+mod countless;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;

@@ -1,6 +1,6 @@
 //! The annotations that this program knows, each declared once. Parsers, messages, the
 //! search for the most similar name and the tables of both READMEs all follow from this
-//! file (`make annotations`).
+//! file (`make annotations`); the Chinese texts stand in `xtask/src/annotations/chinese.rs`.
 //!
 //! To add one: an entry here, its place in [`ALL`], the field of the spec, and a test.
 
@@ -182,7 +182,8 @@ pub const INTERNAL: Annotation<bool> = Annotation {
 pub const ADDRESS: Annotation<Vec<IpAddr>> = Annotation {
     about: About {
         name: "address",
-        help: "the address that a load balancer must have, in place of `spec.loadBalancerIP`",
+        help: "the address that a load balancer must have, in place of `spec.loadBalancerIP`; \
+               `provider` then names one cloud",
         rule: "an IP address, or one of each family, separated by a comma",
         example: "203.0.113.7",
         when_absent: WhenAbsent::Means("`spec.loadBalancerIP`, else the cloud decides"),

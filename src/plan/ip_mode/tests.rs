@@ -58,6 +58,29 @@ fn a_mode_is_what_the_cloud_says_or_follows_from_the_headers_of_all_ports() {
 }
 
 #[test]
+fn listeners_that_cannot_be_read_say_nothing_and_those_beside_them_count() {
+    let (v2, none) = (Some(ProxyProtocol::V2), Some(ProxyProtocol::None));
+    let (vip, proxy) = (Some(IpMode::Vip), Some(IpMode::Proxy));
+    let cases: [(&[_], _, _, _); 4] = [
+        (&[], None, None, "none can be read"),
+        (&[], proxy, proxy, "the cloud says so"),
+        (&[v2], None, proxy, "the one that can be read"),
+        (&[v2, none], None, vip, "one has none, whatever the others"),
+    ];
+    for (headers, told, expected, why) in cases {
+        let mut found = LoadBalancer::plain("lb-1", LoadBalancerName::new("web"), None);
+        found.is_understood = false;
+        let listeners = headers.iter().zip(80..);
+        found.spec.listeners = listeners
+            .map(|(header, port)| listener(port, *header))
+            .collect();
+        found.addresses.ips = vec![ip(1)];
+        found.addresses.modes = told.map(|mode| (ip(1), mode)).into_iter().collect();
+        assert_eq!(found.ip_modes().get(ip(1)), expected, "{why}");
+    }
+}
+
+#[test]
 fn a_status_without_modes_is_that_of_a_server_that_has_none() {
     use IpMode::{Proxy, Vip};
     let cases: [(&[_], &[_], bool, &str); 7] = [

@@ -21,6 +21,12 @@ fn found(id: &str, owner: &Owner) -> LoadBalancer {
     LoadBalancer::plain(id, owner.load_balancer_name(), Some(owner.clone()))
 }
 
+/// One that others made, to which the Service is attached.
+fn attached(id: &str) -> LoadBalancer {
+    let owner = Some(ours().on_existing());
+    LoadBalancer::plain(id, LoadBalancerName::new("by-hand"), owner)
+}
+
 fn ids(ids: &[&str]) -> BTreeSet<LoadBalancerId> {
     ids.iter().map(LoadBalancerId::new).collect()
 }
@@ -114,10 +120,11 @@ fn a_service_that_exists_keeps_what_any_installation_may_have_given_it() {
 fn of_two_load_balancers_of_a_service_the_recorded_one_stays() {
     let recorded = |ids: &str, clouds: &str| Claim {
         is_managed: true,
-        is_paused: false,
+        is_left_alone: false,
         has_finalizer: true,
         named_by_others: BTreeSet::new(),
         record: Record::parse(Some(ids), Some(clouds)),
+        existing: None,
         policy: StatedPolicy::Retain,
     };
     let second = found("lb-2", &ours());
@@ -126,12 +133,13 @@ fn of_two_load_balancers_of_a_service_the_recorded_one_stays() {
         ..second.clone()
     };
     let theirs = found("lb-2", &owner("theirs", "default", "web"));
+    let attached = attached("lb-2");
     let duplicate = Some(Suspicion::Duplicate {
         recorded: LoadBalancerId::new("lb-2"),
     });
     let on_cloud1 = recorded("lb-2", "cloud1");
     let paused = Claim {
-        is_paused: true,
+        is_left_alone: true,
         ..on_cloud1.clone()
     };
     let cases = [
@@ -144,8 +152,14 @@ fn of_two_load_balancers_of_a_service_the_recorded_one_stays() {
         (
             &on_cloud1,
             vec![second.clone()],
-            duplicate,
+            duplicate.clone(),
             "lb-2 is recorded and there",
+        ),
+        (
+            &on_cloud1,
+            vec![attached],
+            duplicate,
+            "lb-2 is recorded and attached: a create came late",
         ),
         (&on_cloud1, vec![], None, "the recorded one is not there"),
         (
@@ -220,7 +234,130 @@ fn an_orphan_ends_as_its_service_says() {
         (CloudName::new("unable"), Capabilities::standard()),
     ]);
     for (suspicion, policy, cloud, expected, reason) in cases {
-        let found = fate(suspicion, policy, &CloudName::new(cloud), &clouds);
+        let orphan = self::found("lb-1", &ours());
+        let found = fate(&orphan, suspicion, policy, &CloudName::new(cloud), &clouds);
         assert_eq!(found, expected, "{policy:?} on {cloud}: {reason}");
+    }
+}
+
+#[test]
+fn a_service_keeps_what_it_is_attached_to_as_long_as_it_has_it_or_asks_for_it() {
+    let managed = Claim {
+        is_managed: true,
+        has_finalizer: true,
+        ..Claim::default()
+    };
+    let other = Some(LoadBalancerId::new("lb-8"));
+    let not_asked_for = Some(Suspicion::NotAskedFor);
+    let recorded = |ids: &str, cloud: &str| Claim {
+        record: Record::parse(Some(ids), Some(cloud)),
+        ..managed.clone()
+    };
+    let cases = [
+        (None, Some(Suspicion::NoService), "the Service is gone"),
+        (
+            Some(Claim::default()),
+            Some(Suspicion::NoService),
+            "no installation manages it any more",
+        ),
+        (
+            Some(managed.clone()),
+            not_asked_for.clone(),
+            "neither its record nor its annotation leads to it",
+        ),
+        (
+            Some(Claim {
+                existing: other,
+                ..recorded("lb-1", "cloud1")
+            }),
+            not_asked_for,
+            "both lead to others",
+        ),
+        (Some(recorded("lb-9", "cloud1")), None, "it is recorded"),
+        (
+            Some(recorded("lb-9", "cloud2")),
+            None,
+            "two clouds with one account",
+        ),
+        (
+            Some(Claim {
+                existing: Some(LoadBalancerId::new("lb-9")),
+                ..managed.clone()
+            }),
+            None,
+            "it asks for it, and the record is lost",
+        ),
+        (
+            Some(Claim {
+                is_left_alone: true,
+                ..managed
+            }),
+            None,
+            "it is paused",
+        ),
+        (
+            Some(Claim {
+                has_finalizer: true,
+                ..Claim::default()
+            }),
+            None,
+            "another installation has its finalizer on it",
+        ),
+    ];
+    let (cloud, cluster) = (CloudName::new("cloud1"), ClusterId::new("ours"));
+    for (claim, expected, reason) in cases {
+        let found = attached("lb-9");
+        let shown = Shown::new(&cloud, [&found]);
+        let suspicion = suspect(&found, &cluster, claim.as_ref(), &shown);
+        assert_eq!(suspicion, expected, "{reason}");
+    }
+    let foreign = LoadBalancer {
+        owner: Some(owner("theirs", "default", "web").on_existing()),
+        ..attached("lb-9")
+    };
+    let shown = Shown::new(&cloud, [&foreign]);
+    let suspicion = suspect(&foreign, &cluster, None, &shown);
+    assert_eq!(suspicion, None, "another cluster's");
+}
+
+#[test]
+fn what_others_made_is_let_go_of_and_never_deleted() {
+    let mut able = Capabilities::standard();
+    able.features.extend([Feature::Attach, Feature::Release]);
+    let mut unable = able.clone();
+    unable.features.remove(&Feature::Release);
+    let clouds = Clouds::from([
+        (CloudName::new("able"), able),
+        (CloudName::new("unable"), unable),
+    ]);
+    let unknown = LoadBalancer {
+        is_understood: false,
+        ..attached("lb-9")
+    };
+    let cases = [
+        (attached("lb-9"), "able", Fate::Detach),
+        (unknown, "able", Fate::Keep(WhyKept::NotKnown)),
+        (
+            attached("lb-9"),
+            "unable",
+            Fate::Keep(WhyKept::CannotDetach),
+        ),
+        (
+            attached("lb-9"),
+            "unknown",
+            Fate::Keep(WhyKept::CannotDetach),
+        ),
+    ];
+    for (found, cloud, expected) in cases {
+        for suspicion in [Suspicion::NoService, Suspicion::NotAskedFor] {
+            for policy in [
+                StatedPolicy::Delete,
+                StatedPolicy::Retain,
+                StatedPolicy::Unclear,
+            ] {
+                let fate = fate(&found, &suspicion, policy, &CloudName::new(cloud), &clouds);
+                assert_eq!(fate, expected, "{suspicion:?}, {policy:?} on {cloud}");
+            }
+        }
     }
 }

@@ -122,7 +122,7 @@ fn whether_it_is_internal_is_compared_only_where_the_cloud_has_it() {
 #[test]
 fn a_load_balancer_does_not_become_internal_and_follows_the_nodes() {
     let (public, internal) = (
-        asking("cloud1", &[]),
+        asking("cloud1", &[("internal", "false")]),
         asking("cloud1", &[("internal", "true")]),
     );
     let (same, other) = (nodes(&["10.0.0.1"]), nodes(&["10.0.0.2"]));
@@ -154,6 +154,32 @@ fn a_load_balancer_does_not_become_internal_and_follows_the_nodes() {
             && refusal(&plan).is_empty(),
         "a move makes a new one: {plan:?}"
     );
+}
+
+/// The cloud may show it since it has the capability, or the user may have asked for it before.
+#[test]
+fn one_that_is_internal_stays_so_if_nobody_mentions_it() {
+    let (silent, internal) = (
+        asking("cloud1", &[]),
+        asking("cloud1", &[("internal", "true")]),
+    );
+    let (same, other) = (nodes(&["10.0.0.1"]), nodes(&["10.0.0.2"]));
+    let plan = replanned(&internal, &silent, &same);
+    assert!(plan.actions.is_empty(), "{plan:?}");
+    assert_eq!(refusal(&plan), "");
+
+    let edited = asking("cloud1", &[("lb-bandwidth", "7M")]);
+    for (now, backends) in [(&silent, &other), (&edited, &same)] {
+        let plan = replanned(&internal, now, backends);
+        let update = plan.actions.iter().find_map(|action| match action {
+            Action::Update { request, .. } => Some(request),
+            _ => None,
+        });
+        let update = update.unwrap_or_else(|| panic!("{plan:?}"));
+        assert_eq!(update.spec.internal, Some(true), "it stays");
+    }
+    let plan = replanned(&silent, &internal, &same);
+    assert!(refusal(&plan).contains("is not internal"), "{plan:?}");
 }
 
 #[test]
@@ -331,6 +357,26 @@ fn an_address_is_asked_for_by_the_annotation_or_the_field() {
 }
 
 #[test]
+fn one_address_cannot_be_had_of_several_clouds() {
+    let by_annotation = asking("cloud1,cloud2", &[("address", "192.0.2.7")]);
+    let says = "annotation mycloud.com/address is \"192.0.2.7\": only one cloud can give an \
+                address, and provider names cloud1, cloud2; name one of them, or leave the address \
+                to the clouds, for example";
+    let message = asked(&by_annotation).expect_err("it is on one of them");
+    assert!(message.contains(says), "{message}");
+    let by_field = with_ip(asking("cloud1,cloud2", &[]), "192.0.2.7");
+    let message = asked(&by_field).expect_err("it is on one of them");
+    assert!(
+        message.starts_with("spec.loadBalancerIP is \"192.0.2.7\": only one"),
+        "{message}"
+    );
+    assert!(
+        asked(&asking("cloud1,cloud2", &[])).is_ok(),
+        "no address is asked for"
+    );
+}
+
+#[test]
 fn two_addresses_need_a_cloud_with_both_families() {
     let service = dual(asking("cloud1", &[("address", "192.0.2.7,2001:db8::7")]));
     let mut clouds = able();
@@ -392,6 +438,8 @@ fn a_new_load_balancer_that_is_not_as_asked_publishes_nothing() {
     };
     let internal = ("internal", "true");
     assert_eq!(created(&[], Some(false)), 1);
+    assert_eq!(created(&[], Some(true)), 1, "nobody asks");
+    assert_eq!(created(&[("internal", "false")], Some(true)), 0);
     assert_eq!(created(&[("address", "192.0.2.1")], Some(false)), 1);
     assert_eq!(created(&[("address", "192.0.2.9")], Some(false)), 0);
     assert_eq!(created(&[internal], Some(true)), 1);

@@ -1,11 +1,12 @@
 //! Load balancers that others made: who may be attached, what changes, and how it ends.
 
 mod ending;
+mod others;
 
 use super::*;
 use crate::plan::annotation::EXISTING_LB;
 use crate::plan::existing::Offer;
-use crate::plan::load_balancer::Listener;
+use crate::plan::load_balancer::{Listener, Protocol};
 use crate::plan::naming::LoadBalancerName;
 use crate::plan::problem::describe_problems;
 
@@ -70,6 +71,14 @@ fn attached() -> LoadBalancer {
     LoadBalancer {
         owner: Some(service.owner(&cluster()).on_existing()),
         spec,
+        ..found
+    }
+}
+
+/// The same with a field of the listener of others that is not known here.
+fn opaque(found: LoadBalancer) -> LoadBalancer {
+    LoadBalancer {
+        opaque_listener: Some((Protocol::Tcp, 443)),
         ..found
     }
 }
@@ -419,6 +428,15 @@ fn what_cannot_be_attached_says_why() {
         (
             offered(with(|found| found.is_understood = false)),
             "has values that are not known here",
+        ),
+        (
+            offered(opaque(made())),
+            "load balancer lb-9 on cloud1 has a listener of others for TCP 443 with fields that are \
+             not known here",
+        ),
+        (
+            present(opaque(attached())),
+            "has a listener of others for TCP 443 with fields that are not known here",
         ),
         (
             offered(with(|found| {

@@ -74,6 +74,7 @@ pub fn load_balancer(service: &ServiceView, nodes: &Backends) -> LoadBalancer {
         },
         is_understood: true,
         has_other_back_ends: false,
+        opaque_listener: None,
         addresses: Addresses {
             ips: vec!["192.0.2.1".parse().expect("address")],
             ..Addresses::default()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::capabilities::Feature;
-use crate::plan::health_check::{HealthCheck, Probe};
+use crate::plan::health_check::{ClusterCheck, HealthCheck, Probe};
 
 fn able() -> Clouds {
     let all = |name| (CloudName::new(name), Capabilities::unlimited());
@@ -98,4 +98,57 @@ fn a_health_check_that_exists_stays_and_no_new_one_is_asked_for() {
     }
     let bare = load_balancer(&before, &backends);
     assert_eq!(probed(&edited, bare, &backends), [None], "it never had one");
+}
+
+#[test]
+fn a_cloud_that_decides_itself_which_nodes_serve_is_told() {
+    let plain = service("cloud1");
+    let with = |change: fn(&mut ServiceView)| {
+        let mut service = plain.clone();
+        change(&mut service);
+        service
+    };
+    let local = with(|service| service.health_check_node_port = Some(31000));
+    let by_kube_proxy = with(|service| service.defaults.cluster_check = ClusterCheck::KubeProxy);
+    let backends = nodes(&["10.0.0.1"]);
+    let (checked, bare) = (made(&local, &backends), load_balancer(&local, &backends));
+    let cases = [
+        (&plain, unable(), None, false, "its own check says as much"),
+        (
+            &local,
+            unable(),
+            None,
+            true,
+            "it may choose a Node without a pod",
+        ),
+        (
+            &local,
+            unable(),
+            Some(&bare),
+            true,
+            "the same of one that exists",
+        ),
+        (
+            &local,
+            unable(),
+            Some(&checked),
+            false,
+            "it was made with a check",
+        ),
+        (&local, able(), None, false, "it asks kube-proxy"),
+        (
+            &by_kube_proxy,
+            unable(),
+            None,
+            true,
+            "it may choose a Node that is to go",
+        ),
+    ];
+    for (service, clouds, found, expected, reason) in cases {
+        let Desired::Managed(wanted) = desired(service, &cluster(), &clouds) else {
+            panic!("fixture is managed");
+        };
+        let told = wanted.unchecked(&CloudName::new("cloud1"), found);
+        assert_eq!(told.is_some(), expected, "{reason}");
+    }
 }

@@ -222,3 +222,39 @@ fn an_address_that_is_refused_is_an_error_of_the_cloud() {
     let publication = observed.publication(&wanted.clouds);
     assert!(publication.ingress.is_empty() && !publication.record.is_empty());
 }
+
+#[test]
+fn addresses_in_another_order_are_no_other_addresses() {
+    let nodes = nodes(&["10.0.0.1"]);
+    let mut service = service("cloud1");
+    service.record = Record::parse(Some("lb-1"), Some("cloud1"));
+    let ips = |ips: &[&str]| -> Vec<std::net::IpAddr> {
+        let ips = ips.iter().map(|ip| ip.parse().expect("address"));
+        ips.collect()
+    };
+    let published: Vec<Ingress> = ips(&["192.0.2.2", "192.0.2.1"])
+        .into_iter()
+        .map(Ingress::Ip)
+        .collect();
+    service.published.clone_from(&published);
+    let cases: [(&[&str], &[&str]); 4] = [
+        (&["192.0.2.2", "192.0.2.1"], &["192.0.2.2", "192.0.2.1"]),
+        (&["192.0.2.1", "192.0.2.2"], &["192.0.2.2", "192.0.2.1"]),
+        (&["192.0.2.1"], &["192.0.2.1"]),
+        (&["192.0.2.1", "192.0.2.3"], &["192.0.2.1", "192.0.2.3"]),
+    ];
+    for (shown, expected) in cases {
+        let mut found = load_balancer(&service, &nodes);
+        found.addresses.ips = ips(shown);
+        let mut observed = Observed::of_service(&service, nodes.clone());
+        let view = CloudView::Present(Box::new(found));
+        observed.clouds.insert(CloudName::new("cloud1"), view);
+        let wanted = BTreeSet::from([CloudName::new("cloud1")]);
+        let publication = observed.publication(&wanted);
+        let expected: Vec<Ingress> = ips(expected).into_iter().map(Ingress::Ip).collect();
+        assert_eq!(publication.ingress, expected, "{shown:?}");
+        let plan = plan(&desired(&service, &cluster(), &clouds()), &observed);
+        let writes = kinds(&plan).contains(&"Publish".to_owned());
+        assert_eq!(writes, expected != published, "{shown:?}: {plan:?}");
+    }
+}

@@ -1,12 +1,15 @@
 //! Load balancers that cannot become what their Service asks for.
 
-use super::asked::asking;
+use super::asked::{able, asking};
 use super::*;
 use crate::plan::problem::describe_problems;
 
 /// The plan of a Service on two clouds that can do everything.
 fn planned(annotations: &[(&str, &str)], views: [CloudView; 2], now: &Backends) -> Plan {
-    let mut service = asking("cloud1,cloud2", annotations);
+    planned_for(asking("cloud1,cloud2", annotations), views, now)
+}
+
+fn planned_for(mut service: ServiceView, views: [CloudView; 2], now: &Backends) -> Plan {
     service.ip_families.is_dual = true;
     let can = Capabilities {
         features: Feature::ALL.into(),
@@ -77,16 +80,16 @@ fn an_address_that_may_follow_is_not_a_refusal() {
     let both = [("address", "192.0.2.1,2001:db8::7")];
     let of = |state: State| {
         let found = public(state, &["192.0.2.1"], &same);
-        planned(&both, [CloudView::Unreachable, found], &same)
+        planned_for(asking("cloud2", &both), [CloudView::Absent, found], &same)
     };
     let plan = of(State::Provisioning);
-    assert_eq!(refused_clouds(&plan), Vec::<&str>::new());
+    assert!(!is_invalid(&plan), "{plan:?}");
     let cloud = CloudName::new("cloud2");
     assert!(plan.waiting.contains(&Waiting::Provisioning(cloud.clone())));
 
     let plan = of(State::Active);
     let problems = plan.waiting.iter().find_map(|waiting| match waiting {
-        Waiting::Refused(at, problems) if *at == cloud => Some(problems),
+        Waiting::Invalid(problems) => Some(problems),
         _ => None,
     });
     let message = describe_problems(problems.expect("a refusal"), "mycloud.com");
@@ -114,4 +117,28 @@ fn nothing_is_published_of_one_that_is_withheld_and_no_address_goes_meanwhile() 
         2,
         "what exists is recorded"
     );
+}
+
+#[test]
+fn a_published_address_brings_no_other_one_of_what_is_refused() {
+    let same = nodes(&["10.0.0.1"]);
+    let mut service = asking("cloud1", &[("address", "192.0.2.9")]);
+    service.published = vec![Ingress::Ip("192.0.2.1".parse().expect("address"))];
+    let Desired::Managed(wanted) = desired(&service, &cluster(), &able()) else {
+        panic!("it is valid");
+    };
+    let mut observed = Observed::of_service(&service, same.clone());
+    let cloud = CloudName::new("cloud1");
+    let cases: [(&[&str], bool, &str); 4] = [
+        (&["192.0.2.9"], false, "as requested"),
+        (&["192.0.2.1"], false, "it is there already"),
+        (&["192.0.2.5"], true, "it is not"),
+        (&["192.0.2.1", "192.0.2.5"], true, "one of them is not"),
+    ];
+    for (ips, expected, why) in cases {
+        let view = public(State::Active, ips, &same);
+        observed.clouds.insert(cloud.clone(), view);
+        let withheld = wanted.withheld_clouds(&observed);
+        assert_eq!(withheld.contains(&cloud), expected, "{why}");
+    }
 }

@@ -306,6 +306,7 @@ fn the_limits_of_a_spec_count() {
     let gold = Limits {
         listeners: Some(1),
         bandwidth: Some(10_000),
+        ..Limits::default()
     };
     let specs = BTreeMap::from([("gold".to_owned(), gold)]);
     let can = Capabilities {

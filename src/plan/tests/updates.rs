@@ -1,6 +1,7 @@
 //! Updates of back ends, and what follows a rejected one.
 
 use super::*;
+use crate::plan::naming::LoadBalancerName;
 
 /// The back ends that an update sends, then those of its fallbacks.
 fn sent_back_ends(service: &ServiceView, found: &LoadBalancer, backends: Backends) -> Vec<String> {
@@ -114,6 +115,33 @@ fn back_ends_change_without_a_second_request_for_what_the_cloud_keeps_otherwise(
         observed.unmet.kept.contains_key(&cloud),
         "it is still known"
     );
+}
+
+#[test]
+fn a_name_that_the_cloud_shows_in_capitals_is_sent_as_it_was_given() {
+    let mut bad = service("cloud1");
+    bad.annotations
+        .insert(LB_BANDWIDTH.name().into(), "fast".into());
+    let mut found = load_balancer(&service("cloud1"), &nodes(&["10.0.0.1"]));
+    let given = found.name.clone();
+    let capitals = LoadBalancerName::new(given.as_str().to_ascii_uppercase());
+    for (shown, sent) in [
+        (capitals, given),
+        (
+            LoadBalancerName::new("By-Hand"),
+            LoadBalancerName::new("By-Hand"),
+        ),
+    ] {
+        found.name = shown;
+        let mut observed = Observed::of_service(&bad, nodes(&["10.0.0.9"]));
+        let present = CloudView::Present(Box::new(found.clone()));
+        observed.clouds = BTreeMap::from([(CloudName::new("cloud1"), present)]);
+        let plan = plan(&desired(&bad, &cluster(), &clouds()), &observed);
+        let [Action::Update { request, .. }] = &plan.actions[..] else {
+            panic!("{plan:?}");
+        };
+        assert_eq!(request.name.as_str(), sent.as_str());
+    }
 }
 
 /// What a plan sends for a Service, given what is known of its cloud.

@@ -110,3 +110,30 @@ async fn a_service_that_is_not_applied_has_neither_uid_nor_node_ports() {
     let json = scene.report().await.json();
     assert_eq!(json["services"][0]["verdict"], "invalid", "{json}");
 }
+
+#[tokio::test]
+async fn a_cloud_that_decides_itself_which_nodes_serve_is_noted() {
+    let says = "cloud1 decides itself which Nodes serve: it does not support the choice of health \
+                checks";
+    for mut scene in [Scene::fresh(), Scene::in_sync()] {
+        let json = scene.report().await.json();
+        assert_eq!(
+            json["services"][0]["notes"],
+            json!([]),
+            "a TCP check says less"
+        );
+        scene.service["spec"]["externalTrafficPolicy"] = json!("Local");
+        scene.service["spec"]["healthCheckNodePort"] = json!(31000);
+        let json = scene.report().await.json();
+        assert_eq!(json["services"][0]["notes"], json!([says]));
+    }
+    let mut in_sync = Scene::in_sync();
+    in_sync.service["spec"]["externalTrafficPolicy"] = json!("Local");
+    in_sync.service["spec"]["healthCheckNodePort"] = json!(31000);
+    let json = in_sync.report().await.json();
+    let condition = json["services"][0]["message"].as_str().unwrap_or_default();
+    assert!(
+        condition.ends_with(&format!("is ready; {says}")),
+        "{condition}"
+    );
+}

@@ -31,7 +31,7 @@ impl InventoryMetrics {
             )?,
             orphans: registrar.leader_gauge(
                 "mycloud_lb_orphaned_load_balancers",
-                "Load balancers of this cluster without a Service.",
+                "Load balancers of this cluster without a Service, and those of others that are attached to none any more.",
                 vec![cloud()],
             )?,
             deleted: registrar.counter(

@@ -35,10 +35,11 @@ text to match (in name, id or owner): {"kind": "throttle", "retryAfterSeconds": 
   executeLate {delayMillis, reply: "lost" | "hang" | {"fail": {code, status}}}
   listIncomplete {omit}   stale   garbageBody   oversizedBody {bytes}
   cutBody   trickle {pauseMillis}   hostile {number}   omitField {field}
-  answerAnother {id}   refuseBackEnd {address}   redirect {location}"#;
+  otherWords   answerAnother {id}   refuseBackEnd {address}   redirect {location}"#;
 
 /// Simulates a cloud's load balancer API, with real TCP and UDP forwarding from
-/// each load balancer's address to its back ends.
+/// each load balancer's address to its back ends. SCTP listeners are kept and shown, but
+/// nothing is forwarded for them.
 #[derive(Debug, Parser)]
 #[command(version, after_help = ADMIN_API)]
 struct Arguments {

@@ -15,6 +15,7 @@ use super::event::{Outcome, Verb};
 use super::fault::Failure;
 use super::hostile;
 use super::refusal::{Code, Refusal};
+use super::words;
 
 /// What becomes of a call.
 #[derive(Debug)]
@@ -116,7 +117,10 @@ impl Answer {
                 hostile::answer(number, &good)
             }
         };
-        self.with_body(body)
+        Self {
+            retry_after: Some(hostile::RETRY_AFTER.to_owned()),
+            ..self.with_body(body)
+        }
     }
 
     /// The same, padded to at least this size.
@@ -132,6 +136,11 @@ impl Answer {
         self.edited(|body| {
             body.remove(field);
         })
+    }
+
+    /// The same in other words.
+    pub(super) fn in_other_words(self) -> Self {
+        self.edited(words::reword)
     }
 
     /// What the event log keeps of it.

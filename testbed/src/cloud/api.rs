@@ -165,6 +165,7 @@ async fn reply(engine: Arc<Engine>, call: Arc<Call>, sequence: u64, struck: Stru
                 .map_or(truth, |another| Answer::success(&another))
         }
         FaultKind::OmitField { field } => truly(&blur).await.without(&field),
+        FaultKind::OtherWords => truly(&blur).await.in_other_words(),
         FaultKind::RefuseBackEnd { address } => {
             let nodes = call.shown()["nodes"].as_array();
             let is_meant =

@@ -142,13 +142,14 @@ fn uses(settings: &Settings) -> [(&'static str, bool); 10] {
     let listeners = || settings.listeners.iter();
     let has_own_check = listeners().any(|one| one.health_check.is_some());
     let has_check = settings.health_check.is_some() || has_own_check;
+    let has_address = settings.address.is_some() || settings.address6.is_some();
     let has_affinity = settings.session_affinity != SessionAffinity::None;
     [
         ("sourceRanges", !settings.source_ranges.is_empty()),
         ("affinity", has_affinity),
         ("healthChecks", has_check),
         ("internal", settings.internal),
-        ("address", settings.address.is_some()),
+        ("address", has_address),
         ("idleTimeout", settings.idle_timeout_seconds.is_some()),
         ("tags", !settings.tags.is_empty()),
         (

@@ -205,7 +205,7 @@ impl Turn<'_> {
         if let Some(data_plane) = &self.engine.data_plane {
             data_plane.stop(id).await;
         }
-        self.engine.inventory().release(removed.reserved);
+        self.engine.inventory().release(&removed);
         Ok(removed)
     }
 

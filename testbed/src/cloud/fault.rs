@@ -150,6 +150,8 @@ pub enum FaultKind {
         /// A top-level field of the answer, such as `lbId`.
         field: String,
     },
+    /// It is carried out, and the answer says the same in other words.
+    OtherWords,
     /// It is carried out, and the answer shows this load balancer instead.
     AnswerAnother { id: String },
     /// A list of back ends that contains this address is refused as invalid.
@@ -222,6 +224,7 @@ impl FaultKind {
             Self::Trickle { .. } => "trickle",
             Self::Hostile { .. } => "hostile",
             Self::OmitField { .. } => "omitField",
+            Self::OtherWords => "otherWords",
             Self::AnswerAnother { .. } => "answerAnother",
             Self::RefuseBackEnd { .. } => "refuseBackEnd",
             Self::Redirect { .. } => "redirect",

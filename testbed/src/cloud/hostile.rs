@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 /// A text that would forge a line of the log if it were repeated as it is.
 pub const FORGED: &str = "x\n{\"level\":\"INFO\",\"message\":\"FORGED\"}\n";
 
+/// The `Retry-After` of each answer, those without an error included: three centuries.
+pub const RETRY_AFTER: &str = "9999999999";
+
 /// Kinds of pages of a list.
 pub const PAGES: usize = 5;
 /// Kinds of answers about one load balancer.

@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) load_balancer: LoadBalancer,
     /// Its address from the first moment, shown once it is provisioned.
     pub(super) reserved: Ipv4Addr,
+    /// The same of its IPv6 address, shown if it is asked for the family.
+    pub(super) reserved6: Ipv6Addr,
     /// The `Idempotency-Key` that made it.
     idempotency_key: Option<String>,
     /// The settings of an update that is still to be carried out.
@@ -74,6 +76,8 @@ pub(super) struct Inventory {
     names: BTreeMap<String, BTreeSet<u64>>,
     keys: BTreeMap<String, u64>,
     taken: BTreeSet<Ipv4Addr>,
+    /// Without the address that is the same for all.
+    taken6: BTreeSet<Ipv6Addr>,
 }
 
 impl Inventory {
@@ -96,6 +100,7 @@ impl Inventory {
             names: BTreeMap::new(),
             keys: BTreeMap::new(),
             taken: BTreeSet::new(),
+            taken6: BTreeSet::new(),
         };
         if let Some(snapshot) = snapshot {
             inventory.last_number = snapshot.last_number;
@@ -166,6 +171,7 @@ impl Inventory {
             return Err(Refusal::new(Code::QuotaExceeded, message));
         }
         let reserved = self.reserve(new.settings.address)?;
+        let reserved6 = self.reserve6(&new.settings, reserved)?;
         let number = self.last_number + 1;
         let load_balancer = LoadBalancer {
             id: format!("lb-{number}"),
@@ -185,6 +191,7 @@ impl Inventory {
         Ok(Creation::New(self.add(Entry {
             load_balancer,
             reserved,
+            reserved6,
             idempotency_key: new.idempotency_key,
             postponed: None,
         })))
@@ -198,6 +205,7 @@ impl Inventory {
             return Err(Refusal::new(Code::AlreadyExists, format!("{id:?} exists")));
         }
         let reserved = self.reserve(plant.settings.address)?;
+        let reserved6 = self.reserve6(&plant.settings, reserved)?;
         let load_balancer = LoadBalancer {
             id,
             name: plant.name,
@@ -216,6 +224,7 @@ impl Inventory {
         Ok(self.add(Entry {
             load_balancer,
             reserved,
+            reserved6,
             idempotency_key: None,
             postponed: None,
         }))
@@ -251,7 +260,7 @@ impl Inventory {
         let mut entry = self.take(number).ok_or_else(|| Refusal::not_found(id))?;
         let inner = Arc::make_mut(&mut entry);
         if let Some(settings) = inner.postponed.take() {
-            inner.load_balancer.settings = settings;
+            inner.load_balancer.set(settings);
         }
         self.put(number, entry);
         Ok(())
@@ -261,13 +270,21 @@ impl Inventory {
     pub(super) fn remove(&mut self, id: &str) -> Result<Arc<Entry>, Refusal> {
         let number = *self.ids.get(id).ok_or_else(|| Refusal::not_found(id))?;
         let entry = self.take(number).ok_or_else(|| Refusal::not_found(id))?;
-        self.taken.insert(entry.reserved);
+        self.occupy(&entry);
         Ok(entry)
     }
 
-    /// Gives the address of a removed load balancer back.
-    pub(super) fn release(&mut self, address: Ipv4Addr) {
-        self.taken.remove(&address);
+    /// Gives the addresses of a removed load balancer back.
+    pub(super) fn release(&mut self, removed: &Entry) {
+        self.taken.remove(&removed.reserved);
+        self.taken6.remove(&removed.reserved6);
+    }
+
+    fn occupy(&mut self, entry: &Entry) {
+        self.taken.insert(entry.reserved);
+        if self.address6.is_none() {
+            self.taken6.insert(entry.reserved6);
+        }
     }
 
     /// A key stands for one name: used for another, it is a caller's mistake.
@@ -283,12 +300,32 @@ impl Inventory {
         }
     }
 
-    /// The IPv6 address that goes with an IPv4 address: the same for all, or one with the
-    /// prefix of the documentation.
-    pub(super) fn six(&self, address: Ipv4Addr) -> Ipv6Addr {
-        let [a, b, c, d] = address.octets().map(u16::from);
+    /// The IPv6 address that was asked for; else the one that is the same for all, or one that
+    /// goes with the IPv4 address, with the prefix of the documentation. Those that callers may
+    /// ask for have the next prefix, so that nobody else gets one of them.
+    fn reserve6(&self, asked: &Settings, four: Ipv4Addr) -> Result<Ipv6Addr, Refusal> {
+        let [a, b, c, d] = four.octets().map(u16::from);
         let own = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, a << 8 | b, c << 8 | d);
-        self.address6.unwrap_or(own)
+        let Some(wanted) = asked.address6 else {
+            return Ok(self.address6.unwrap_or(own));
+        };
+        if !asked.wants(AddressFamily::V6) {
+            let message = format!("addresses: {wanted} is of a family that is not asked for");
+            return Err(Refusal::invalid(message));
+        }
+        let is_there = match self.address6 {
+            Some(only) => wanted == only,
+            None => wanted.segments()[..4] == [0x2001, 0xdb8, 0, 1],
+        };
+        if !is_there {
+            let message = format!("addresses: {wanted} is not in 2001:db8:0:1::/64");
+            return Err(Refusal::invalid(message));
+        }
+        if self.taken6.contains(&wanted) {
+            let message = format!("addresses: {wanted} is in use");
+            return Err(Refusal::new(Code::Conflict, message));
+        }
+        Ok(wanted)
     }
 
     /// A free address of the range; freed ones come last.
@@ -335,7 +372,7 @@ impl Inventory {
         let wants = |family| shown && inner.load_balancer.settings.wants(family);
         let (four, six) = (wants(AddressFamily::V4), wants(AddressFamily::V6));
         inner.load_balancer.ip = four.then_some(inner.reserved);
-        inner.load_balancer.ip6 = six.then(|| self.six(inner.reserved));
+        inner.load_balancer.ip6 = six.then_some(inner.reserved6);
         let load_balancer = &entry.load_balancer;
         self.ids.insert(load_balancer.id.clone(), number);
         self.names
@@ -345,7 +382,7 @@ impl Inventory {
         if let Some(key) = &entry.idempotency_key {
             self.keys.insert(key.clone(), number);
         }
-        self.taken.insert(entry.reserved);
+        self.occupy(&entry);
         self.shelf.insert(number, entry.clone());
         entry
     }
@@ -363,7 +400,7 @@ impl Inventory {
         if let Some(key) = &entry.idempotency_key {
             self.keys.remove(key);
         }
-        self.taken.remove(&entry.reserved);
+        self.release(&entry);
         Some(entry)
     }
 }

@@ -208,6 +208,9 @@ pub struct Settings {
     /// The address that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
+    /// The IPv6 address that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address6: Option<Ipv6Addr>,
     /// The address families that were asked for; none for `IPv4`.
     pub address_families: Vec<AddressFamily>,
 }
@@ -235,6 +238,7 @@ impl Default for Settings {
             idle_timeout_seconds: None,
             tags: BTreeMap::new(),
             address: None,
+            address6: None,
             address_families: Vec::new(),
         }
     }
@@ -297,7 +301,8 @@ pub struct LoadBalancer {
     pub state: State,
     /// An explanation of the state.
     pub message: String,
-    /// Tags that others gave it; no call changes them.
+    /// Tags that others gave it. The only call that changes them is an update that names one: it
+    /// is the caller's from then on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub other_tags: BTreeMap<String, String>,
     /// When it was created.
@@ -335,6 +340,13 @@ impl Settings {
 }
 
 impl LoadBalancer {
+    /// Gives it the settings of an update.
+    pub(super) fn set(&mut self, settings: Settings) {
+        let named = &settings.tags;
+        self.other_tags.retain(|key, _| !named.contains_key(key));
+        self.settings = settings;
+    }
+
     /// Its addresses, in the order in which the families were asked for.
     pub fn ips(&self) -> Vec<IpAddr> {
         let (four, six) = (self.ip.map(IpAddr::V4), self.ip6.map(IpAddr::V6));

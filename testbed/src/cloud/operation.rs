@@ -181,7 +181,7 @@ async fn update(engine: &Arc<Engine>, turn: &Turn<'_>, call: &Call) -> Result<Do
         return changed(Effect::Updated, entry, profile);
     }
     engine.inventory().change(&id, |load_balancer| {
-        load_balancer.settings = settings;
+        load_balancer.set(settings);
         // What could not be served gets another chance.
         if load_balancer.state == State::Error {
             load_balancer.state = State::Active;
@@ -242,9 +242,13 @@ fn check_same(entry: &Entry, request: &ChangeRequest) -> Result<(), Refusal> {
         let message = format!("internal: it is {} and stays so", found.settings.internal);
         return Err(Refusal::invalid(message));
     }
-    let wanted = validation::address(request)?;
-    if wanted.is_some_and(|wanted| wanted != entry.reserved) {
+    let (four, six) = validation::addresses(request)?;
+    if four.is_some_and(|wanted| wanted != entry.reserved) {
         let message = format!("address: it is {} and stays so", entry.reserved);
+        return Err(Refusal::invalid(message));
+    }
+    if six.is_some_and(|wanted| wanted != entry.reserved6) {
+        let message = format!("addresses: it is {} and stays so", entry.reserved6);
         return Err(Refusal::invalid(message));
     }
     Ok(())

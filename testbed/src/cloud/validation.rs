@@ -1,7 +1,7 @@
 //! From a request to settings, or the reason why not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -47,6 +47,7 @@ pub(super) fn owner(request: &ChangeRequest) -> Result<Option<Owner>, Refusal> {
 
 /// Everything else of a request.
 pub(super) fn settings(request: &ChangeRequest) -> Result<Settings, Refusal> {
+    let (address, address6) = addresses(request)?;
     Ok(Settings {
         nodes: nodes(request.nodes.as_deref())?,
         listeners: listeners(request)?,
@@ -59,7 +60,8 @@ pub(super) fn settings(request: &ChangeRequest) -> Result<Settings, Refusal> {
         internal: request.internal.unwrap_or_default(),
         idle_timeout_seconds: idle_timeout(request.idle_timeout_seconds)?,
         tags: tags(request.tags.as_ref())?,
-        address: address(request)?,
+        address,
+        address6,
         address_families: families(request.address_families.as_deref().unwrap_or_default())?,
     })
 }
@@ -294,18 +296,32 @@ fn is_visible(byte: u8) -> bool {
     byte.is_ascii_graphic()
 }
 
-/// The address that was asked for: the only one of `addresses`, or else `address`.
-pub(super) fn address(request: &ChangeRequest) -> Result<Option<Ipv4Addr>, Refusal> {
-    let of = |field: &str, value: &str| {
-        let address = value.parse().map(Some);
-        address.map_err(|_| Refusal::invalid(format!("{field}: {value:?} is no IPv4 address")))
-    };
-    match (request.addresses.as_deref(), request.address.as_deref()) {
-        (Some([one]), _) => of("addresses[0]", one),
-        (Some([_, _, ..]), _) => Err(Refusal::invalid("addresses: this cloud gives one")),
-        (Some([]) | None, Some(one)) => of("address", one),
-        (Some([]) | None, None) => Ok(None),
+/// The addresses that were asked for, one of each family: those of `addresses`, or else
+/// `address`.
+pub(super) fn addresses(
+    request: &ChangeRequest,
+) -> Result<(Option<Ipv4Addr>, Option<Ipv6Addr>), Refusal> {
+    let (mut four, mut six) = (None, None);
+    let asked = request.addresses.as_deref().unwrap_or_default();
+    for (index, value) in asked.iter().enumerate() {
+        let before = match value.parse() {
+            Ok(IpAddr::V4(ip)) => four.replace(ip).map(IpAddr::V4),
+            Ok(IpAddr::V6(ip)) => six.replace(ip).map(IpAddr::V6),
+            Err(_) => {
+                let message = format!("addresses[{index}]: {value:?} is no IP address");
+                return Err(Refusal::invalid(message));
+            }
+        };
+        if let Some(before) = before {
+            let message = format!("addresses[{index}]: {before} is of the same family");
+            return Err(Refusal::invalid(message));
+        }
     }
+    if let (true, Some(value)) = (asked.is_empty(), request.address.as_deref()) {
+        let message = || Refusal::invalid(format!("address: {value:?} is no IPv4 address"));
+        four = Some(value.parse().map_err(|_| message())?);
+    }
+    Ok((four, six))
 }
 
 fn families(families: &[String]) -> Result<Vec<AddressFamily>, Refusal> {

@@ -11,8 +11,31 @@ use serde_json::Value;
 const FIELD_MANAGER: &str = "testbed";
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// Applies each document, in the order of the text; gives the objects as they are then.
-pub(super) async fn apply(client: &Client, yaml: &str) -> Result<Vec<DynamicObject>> {
+/// What becomes of the documents.
+#[derive(Clone, Copy)]
+pub(super) enum Effect {
+    /// They are written.
+    Written,
+    /// kube-apiserver only tells what it would have written.
+    None,
+}
+
+/// Applies each document, in the order of the text; gives the objects as they are then. A field
+/// that kube-apiserver does not know, or that is there twice, is an error.
+pub(super) async fn apply(
+    client: &Client,
+    yaml: &str,
+    effect: Effect,
+) -> Result<Vec<DynamicObject>> {
+    let parameters = PatchParams {
+        dry_run: match effect {
+            Effect::Written => false,
+            Effect::None => true,
+        },
+        ..PatchParams::apply(FIELD_MANAGER)
+            .force()
+            .validation_strict()
+    };
     let mut applied = Vec::new();
     for object in documents(yaml)? {
         let types = object
@@ -25,11 +48,7 @@ pub(super) async fn apply(client: &Client, yaml: &str) -> Result<Vec<DynamicObje
             .await
             .with_context(|| what.clone())?;
         let answer = api(client, &object, &found)
-            .patch(
-                &object.name_any(),
-                &PatchParams::apply(FIELD_MANAGER).force(),
-                &Patch::Apply(&object),
-            )
+            .patch(&object.name_any(), &parameters, &Patch::Apply(&object))
             .await
             .context(what)?;
         applied.push(answer);

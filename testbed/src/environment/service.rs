@@ -8,6 +8,7 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use super::Environment;
+use crate::cloud::LoadBalancer;
 
 /// A Service of type LoadBalancer, enabled, with one TCP port 80.
 pub struct NewService<'a> {
@@ -65,6 +66,18 @@ impl<'a> NewService<'a> {
     pub fn field(mut self, name: &str, value: Value) -> Self {
         self.spec[name] = value;
         self
+    }
+
+    /// Creates it, waits until it is ready, and gives its load balancer: the only one on cloud1.
+    ///
+    /// # Errors
+    /// kube-apiserver refused it, or it was not ready in time.
+    pub async fn served(self) -> Result<LoadBalancer> {
+        let (environment, name) = (self.environment, self.name.clone());
+        self.create().await?;
+        environment.until_ready(&name).await?;
+        let made = environment.cloud1.inventory().pop();
+        made.context("a load balancer on cloud1")
     }
 
     /// Creates it.

@@ -1,9 +1,9 @@
 //! The five verbs, as docs/cloud-api.openapi.yaml has them.
 
 use serde_json::{Value, json};
-use testbed::cloud::{CloudSimulatorOptions, Effect, Profile, Verb, most_in_flight};
+use testbed::cloud::{CloudSimulatorOptions, Effect, Profile, Verb};
 
-use super::{Cloud, quiet, until, wanted, with};
+use super::{Cloud, quiet, wanted, with};
 
 #[tokio::test]
 async fn create_is_idempotent_by_name() {
@@ -253,124 +253,6 @@ async fn bad_input_is_named_and_refused() {
 }
 
 #[tokio::test]
-async fn an_older_fencing_token_is_refused() {
-    let cloud = Cloud::quiet().await;
-    let create = async |name: &str, token: &str| {
-        let request = cloud.request(Verb::Create, &wanted(name, name));
-        Cloud::send(request.header("Fencing-Token", token))
-            .await
-            .expect("an answer")
-    };
-    assert_eq!(create("one", "7").await.text("err"), "");
-    assert_eq!(
-        create("two", "7").await.text("err"),
-        "",
-        "the same term goes on"
-    );
-    let old = create("three", "6").await;
-    assert_eq!(
-        (old.status, old.text("code")),
-        (412, "FailedPrecondition".into())
-    );
-    assert_eq!(create("four", "x").await.text("code"), "InvalidArgument");
-    assert_eq!(cloud.simulator.inventory().len(), 2);
-    let tokens: Vec<_> = cloud
-        .simulator
-        .events()
-        .iter()
-        .map(|event| event.fencing_token)
-        .collect();
-    assert_eq!(tokens, [Some(7), Some(7), Some(6), None]);
-
-    let lax = Cloud::start(CloudSimulatorOptions {
-        fencing: false,
-        ..quiet()
-    })
-    .await;
-    for token in ["7", "6"] {
-        let request = lax.request(Verb::Create, &wanted("one", "u1"));
-        let answer = Cloud::send(request.header("Fencing-Token", token)).await;
-        assert_eq!(answer.expect("an answer").text("err"), "");
-    }
-}
-
-#[tokio::test]
-async fn an_idempotency_key_stands_for_one_name() {
-    let cloud = Cloud::quiet().await;
-    let create = async |name: &str| {
-        let request = cloud.request(Verb::Create, &wanted(name, "u1"));
-        Cloud::send(request.header("Idempotency-Key", "k1"))
-            .await
-            .expect("an answer")
-    };
-    let first = create("one").await;
-    assert_eq!(create("one").await.text("lbId"), first.text("lbId"));
-    assert_eq!(create("two").await.text("code"), "InvalidArgument");
-    assert_eq!(
-        cloud.simulator.events()[0].idempotency_key.as_deref(),
-        Some("k1")
-    );
-}
-
-#[tokio::test]
-async fn callers_need_the_bearer_token_and_stay_within_the_quota() {
-    let options = CloudSimulatorOptions {
-        token: Some("secret".into()),
-        quota: Some(1),
-        ..quiet()
-    };
-    let cloud = Cloud::start(options).await;
-    let refused = cloud.call(Verb::Create, &wanted("one", "u1")).await;
-    assert_eq!(
-        (refused.status, refused.text("code")),
-        (401, "Unauthenticated".into())
-    );
-    let create = async |name: &str| {
-        let request = cloud.request(Verb::Create, &wanted(name, name));
-        Cloud::send(request.bearer_auth("secret"))
-            .await
-            .expect("an answer")
-    };
-    assert_eq!(create("one").await.text("err"), "");
-    assert_eq!(create("two").await.text("code"), "QuotaExceeded");
-}
-
-#[tokio::test]
-async fn a_new_load_balancer_has_no_address_until_it_is_provisioned() {
-    let options = CloudSimulatorOptions {
-        provisioning: std::time::Duration::from_millis(50),
-        deletion: std::time::Duration::from_secs(1),
-        ..quiet()
-    };
-    let cloud = Cloud::start(options).await;
-    let answer = cloud.call(Verb::Create, &wanted("web", "u1")).await;
-    assert_eq!(
-        (answer.text("state"), answer.text("ip")),
-        ("provisioning".into(), String::new())
-    );
-    let which = json!({ "lbId": answer.text("lbId") });
-    until("the load balancer is active", async || {
-        let shown = cloud.call(Verb::Query, &which).await;
-        (shown.text("state") == "active" && !shown.text("ip").is_empty()).then_some(())
-    })
-    .await;
-    assert_eq!(cloud.call(Verb::Delete, &which).await.text("err"), "");
-    assert_eq!(
-        cloud.call(Verb::Query, &which).await.text("state"),
-        "deleting"
-    );
-    let update = with(wanted("web", "u1"), which.clone());
-    assert_eq!(
-        cloud.call(Verb::Update, &update).await.text("code"),
-        "Conflict"
-    );
-    until("the load balancer is gone", async || {
-        (cloud.call(Verb::Query, &which).await.status == 404).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn the_seed_profile_has_the_seeds_fields_only() {
     let cloud = Cloud::start(CloudSimulatorOptions {
         profile: Profile::Basic,
@@ -415,50 +297,6 @@ async fn the_seed_profile_has_the_seeds_fields_only() {
     let stranger = with(wanted("web", "u2"), json!({ "bandwidth": "20M" }));
     let again = cloud.call(Verb::Create, &stranger).await;
     assert_eq!(again.json()["lbId"], created["lbId"], "it keeps no owners");
-}
-
-#[tokio::test]
-async fn only_a_call_that_changes_something_takes_the_time_of_mutations() {
-    // Longer than the test: a query that took as long would not end before the create.
-    let mutation_latency = std::time::Duration::from_secs(2);
-    let options = CloudSimulatorOptions {
-        mutation_latency,
-        ..quiet()
-    };
-    let cloud = Cloud::start(options).await;
-    let (create, query) = (wanted("web", "u1"), json!({ "name": "web" }));
-    tokio::join!(cloud.create(&create), cloud.call(Verb::Query, &query));
-    let events = cloud.simulator.events();
-    let took = |verb| {
-        let event = events.iter().find(|event| event.verb == verb);
-        event
-            .and_then(testbed::cloud::Event::took)
-            .expect("it ended")
-    };
-    assert!(took(Verb::Create) >= mutation_latency);
-    assert!(took(Verb::Query) < mutation_latency);
-    assert_eq!(cloud.simulator.last_sequence(), 2);
-    assert_eq!(cloud.simulator.count(|found| found.name == "web"), 1);
-}
-
-#[tokio::test]
-async fn events_show_what_ran_at_the_same_time() {
-    let latency = std::time::Duration::from_millis(200);
-    let cloud = Cloud::start(CloudSimulatorOptions { latency, ..quiet() }).await;
-    let (one, two) = (wanted("one", "u1"), wanted("two", "u2"));
-    tokio::join!(cloud.create(&one), cloud.create(&two));
-    cloud.create(&wanted("three", "u3")).await;
-    let events = cloud.simulator.mutations();
-    assert!(
-        events[0].overlaps(&events[1]) && !events[1].overlaps(&events[2]),
-        "{events:#?}"
-    );
-    assert_eq!(most_in_flight(&events), 2);
-    let took = events[2].took().expect("it ended");
-    assert!(took >= latency && events[2].code().is_none(), "{took:?}");
-    let sequences: Vec<u64> = events.iter().map(|event| event.sequence).collect();
-    assert_eq!(sequences, [1, 2, 3]);
-    assert_eq!(cloud.simulator.events_after(2).len(), 1);
 }
 
 #[tokio::test]

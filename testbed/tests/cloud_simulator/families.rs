@@ -57,6 +57,49 @@ async fn families_that_are_none_or_that_the_cloud_lacks_are_refused() {
     cloud.create(&families(&["IPv4"])).await;
 }
 
+#[tokio::test]
+async fn one_address_of_each_family_can_be_asked_for() {
+    let cloud = Cloud::quiet().await;
+    let (four, six) = (
+        cloud.simulator.addresses().hosts().nth(40).expect("one"),
+        "2001:db8:0:1::7",
+    );
+    let asking = |name: &str, families: &[&str], addresses: Value| {
+        let asked = json!({ "addressFamilies": families, "addresses": addresses });
+        with(wanted(name, name), asked)
+    };
+    let both: &[&str] = &["IPv4", "IPv6"];
+    let body = asking("web", both, json!([six, four]));
+    let answer = cloud.call(Verb::Create, &body).await.json();
+    assert_eq!(answer["ips"], json!([four, six]), "{answer}");
+    let refused = [
+        (asking("taken", both, json!([six])), "Conflict"),
+        (
+            asking("outside", both, json!(["2001:db8::7"])),
+            "InvalidArgument",
+        ),
+        (
+            asking("single", &["IPv4"], json!(["2001:db8:0:1::8"])),
+            "InvalidArgument",
+        ),
+        (
+            asking("twice", both, json!([six, "2001:db8:0:1::8"])),
+            "InvalidArgument",
+        ),
+        (asking("none", both, json!(["office"])), "InvalidArgument"),
+    ];
+    for (body, code) in refused {
+        let answer = cloud.call(Verb::Create, &body).await;
+        assert_eq!(answer.text("code"), code, "{body}");
+    }
+    let id = json!({ "lbId": answer["lbId"] });
+    let other = with(asking("web", both, json!(["2001:db8:0:1::8"])), id.clone());
+    let answer = cloud.call(Verb::Update, &other).await;
+    assert_eq!(answer.text("code"), "InvalidArgument", "it stays");
+    cloud.call(Verb::Delete, &id).await;
+    cloud.create(&asking("taken", both, json!([six]))).await;
+}
+
 /// Linux has one IPv6 address for loopback.
 #[tokio::test]
 async fn clients_of_each_family_reach_the_back_ends_of_it() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use testbed::cloud::{Code, Effect, Failure, Fault, FaultKind, LateReply, Outcome, Verb, hostile};
 
-use super::{Cloud, until, wanted};
+use super::{Cloud, until, wanted, with};
 
 /// A cloud whose next create is struck.
 async fn cloud_with(kind: FaultKind) -> Cloud {
@@ -310,6 +310,68 @@ async fn an_answer_can_be_hostile() {
     let longest = seen.iter().map(String::len).max();
     assert!(longest > Some(7 << 20), "{longest:?}");
     assert!(seen.iter().any(|text| text.contains("x,lb-2")));
+}
+
+#[tokio::test]
+async fn an_answer_can_say_the_same_in_other_words() {
+    let cloud = Cloud::quiet().await;
+    let body = with(
+        wanted("web", "u1"),
+        json!({
+            "sourceRanges": ["10.0.0.0/8", "2001:db8::/32"],
+            "sessionAffinity": {"type": "ClientIP"},
+            "addressFamilies": ["IPv4"],
+            "listeners": [{"name": "http", "port": 80, "nodePort": 30_080,
+                "proxyProtocol": "v2", "healthCheck": {"protocol": "HTTP"}}],
+        }),
+    );
+    cloud.create(&body).await;
+    let made = cloud.simulator.inventory();
+    cloud.simulator.set_fault(Fault::new(FaultKind::OtherWords));
+    let found = cloud
+        .call(Verb::Query, &json!({"lbId": "lb-1"}))
+        .await
+        .json();
+    let listed = cloud.call(Verb::List, &json!({})).await.json();
+    let kept = ["lbId", "nodes", "owner", "ip"];
+    for shown in [&found, &listed["items"][0]] {
+        let words = [
+            ("name", json!("WEB")),
+            ("spec", json!("STANDARD")),
+            ("bandwidth", json!("10240K")),
+            ("state", json!("ACTIVE")),
+            ("algorithm", json!("ROUND-ROBIN")),
+            (
+                "sourceRanges",
+                json!([
+                    "10.255.255.255/8",
+                    "2001:DB8:FFFF:FFFF:FFFF:FFFF:FFFF:FFFF/32"
+                ]),
+            ),
+            (
+                "sessionAffinity",
+                json!({"type": "CLIENTIP", "timeoutSeconds": 10_800}),
+            ),
+            ("addressFamilies", json!(["IPV4"])),
+            (
+                "listeners",
+                json!([{"name": "HTTP", "protocol": "tcp", "port": 80, "nodePort": 30_080,
+                    "proxyProtocol": "V2", "healthCheck": {"protocol": "http"}}]),
+            ),
+        ];
+        for (field, expected) in words {
+            assert_eq!(shown[field], expected, "{field}");
+        }
+    }
+    cloud.simulator.clear_faults();
+    let plain = cloud
+        .call(Verb::Query, &json!({"lbId": "lb-1"}))
+        .await
+        .json();
+    for field in kept {
+        assert_eq!(found[field], plain[field], "{field}");
+    }
+    assert_eq!(cloud.simulator.inventory(), made, "it is the same");
 }
 
 #[tokio::test]

@@ -8,12 +8,15 @@
 mod admin;
 mod api;
 mod attach;
+mod callers;
 mod capabilities;
 mod document;
 mod families;
 mod faults;
 mod release;
 mod state;
+mod tags;
+mod time;
 mod traffic;
 
 use std::sync::OnceLock;

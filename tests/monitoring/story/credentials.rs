@@ -5,14 +5,17 @@ use testbed::cloud::{Code, Failure, Fault, FaultKind};
 
 use super::alerts::{Expected, until_calm};
 use super::bystanders::Edits;
-use super::chapters::{BURNS, CLOUD2, Story};
+use super::chapters::{BURNS, BURNS2, CLOUD2, Story};
 
 /// Its Service was made long before.
 const EDITED: &str = "two-5";
-const MUST: [Expected; 3] = [
+/// This one is made while the token is refused.
+const FRESH: &str = "without-token";
+const MUST: [Expected; 4] = [
     ("MyCloudLBCloudErrors", CLOUD2),
     ("MyCloudLBCloudUnavailable", CLOUD2),
     ("MyCloudLBEditOverdue", CLOUD2),
+    ("MyCloudLBProvisioningOverdue", CLOUD2),
 ];
 /// Lists fail too.
 const MAY: [Expected; 2] = [
@@ -27,6 +30,7 @@ impl Story {
         let test = &self.world.test;
         let refused = FaultKind::FailBefore(Failure::code(Code::Unauthenticated));
         test.cloud2.set_fault(Fault::new(refused));
+        test.service(FRESH).provider("cloud2").create().await?;
         let edits = Edits::start(test, EDITED);
         self.until_firing(&MUST).await?;
         drop(edits);
@@ -34,9 +38,11 @@ impl Story {
         let test = &self.world.test;
         test.cloud2.clear_faults();
         // An edit ends the wait for the next retry.
-        test.annotate(EDITED, &[("lb-bandwidth", Some("79M"))])
-            .await?;
-        let burns: Expected = (BURNS.0, CLOUD2);
-        until_calm(&self.world.prometheus, &[BURNS, burns]).await
+        for name in [EDITED, FRESH] {
+            test.annotate(name, &[("lb-bandwidth", Some("79M"))])
+                .await?;
+        }
+        test.until_ready(FRESH).await?;
+        until_calm(&self.world.prometheus, &[BURNS, BURNS2]).await
     }
 }

@@ -7,14 +7,16 @@ use testbed::cloud::{Code, Failure, Fault, FaultKind, Verb};
 
 use super::alerts::{Expected, until_calm};
 use super::bystanders::Edits;
-use super::chapters::{BURNS, CLOUD1, CLOUD2, Story};
+use super::chapters::{BURNS, BURNS2, CLOUD1, CLOUD2, Story};
 
 /// More than the ten Services that a burn rate requires.
 const REFUSED: usize = 12;
+/// Those for which the quota does not suffice, and the begin of their names.
+const OVER_QUOTA: usize = 3;
+const NO_QUOTA: &str = "over-quota";
 const EDITED: &str = "two-3";
 const MOVED: &str = "two-4";
 const LEFT: &str = "on-cloud3";
-const BURNS2: Expected = (BURNS.0, CLOUD2);
 const DELETION: Expected = ("MyCloudLBDeletionOverdue", &[("cloud", "not_configured")]);
 
 impl Story {
@@ -26,6 +28,10 @@ impl Story {
             "cloud2 refuses our right to write",
             &[overdue, nothing, BURNS2],
         );
+        // The first fault that fits a call strikes it.
+        let full = FaultKind::FailBefore(Failure::code(Code::QuotaExceeded));
+        let full = Fault::new(full).on(Verb::Create).matching(NO_QUOTA);
+        self.world.test.cloud2.set_fault(full);
         for verb in [Verb::Create, Verb::Update] {
             let denied = FaultKind::FailBefore(Failure::code(Code::PermissionDenied));
             self.world
@@ -35,11 +41,27 @@ impl Story {
         }
         self.world.services("cloud2", refused()).await?;
         self.until_firing(&[nothing]).await?;
+        self.quota_used_up().await?;
         self.deletion_on_a_cloud_that_left().await?;
         self.refused_edit().await?;
         self.move_to_a_cloud_that_is_down().await?;
         self.until_firing(&[overdue, BURNS2, DELETION]).await?;
+        let all = REFUSED + OVER_QUOTA;
+        let all = format!("mycloud_lb_provisioning_overdue{{cloud=\"cloud2\"}} >= {all}");
+        self.world.seen("all of them to be overdue", &all).await?;
         self.end_of_refusals().await
+    }
+
+    /// Nobody but the operator can raise it, so these Services are overdue too.
+    async fn quota_used_up(&mut self) -> Result<()> {
+        self.chapter("the quota of cloud2 is used up", &[]);
+        let names = over_quota();
+        self.world.services("cloud2", names).await?;
+        let refused =
+            "mycloud_lb_provisioning_failures_total{cloud=\"cloud2\",reason=\"quota\"} > 0";
+        self.world
+            .seen("a refusal for lack of quota", refused)
+            .await
     }
 
     /// The Service has a load balancer of a time when there was a third cloud.
@@ -99,7 +121,8 @@ impl Story {
         test.cloud2.clear_faults();
         let released = json!({"metadata": {"finalizers": null}});
         test.edit(LEFT, released).await?;
-        for name in refused().chain([EDITED.into(), MOVED.into()]) {
+        let others = [EDITED.into(), MOVED.into()];
+        for name in refused().chain(over_quota()).chain(others) {
             self.edit_one(&name, "78M").await?;
         }
         until_calm(&self.world.prometheus, &[BURNS, BURNS2]).await
@@ -115,4 +138,8 @@ impl Story {
 
 fn refused() -> impl Iterator<Item = String> {
     (0..REFUSED).map(|index| format!("refused-{index}"))
+}
+
+fn over_quota() -> impl Iterator<Item = String> {
+    (0..OVER_QUOTA).map(|index| format!("{NO_QUOTA}-{index}"))
 }

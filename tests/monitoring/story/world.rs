@@ -138,7 +138,8 @@ impl World {
         Ok(())
     }
 
-    async fn seen(&self, what: &str, expression: &str) -> Result<()> {
+    /// Waits until Prometheus has an answer to this expression.
+    pub async fn seen(&self, what: &str, expression: &str) -> Result<()> {
         eventually(what, SOON, async || {
             Ok((!self.prometheus.query(expression).await?.is_empty()).then_some(()))
         })

@@ -62,7 +62,7 @@ fn all_addresses_are_read_in_an_order_of_their_own() {
         (
             json!({"ip": "192.0.2.1", "ingress": [
                 {"hostname": "a.example.com", "ipMode": "Proxy"},
-                {"ip": "192.0.2.2"}, {"ip": "192.0.2.1", "ipMode": "Proxy"}]}),
+                {"ip": "192.0.2.2"}, {"ip": "192.0.2.1", "ipMode": "PROXY"}]}),
             &["192.0.2.1 (ipMode Proxy)", "192.0.2.2", "a.example.com"],
             "what is told of an address that is elsewhere too",
         ),

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::cloud::{CloudError, ErrorKind, Operation, Verb};
+use crate::controller::memory::left_calls::Tried;
 use crate::kubernetes::KubernetesError;
 use crate::plan::kept::Unmet;
 use crate::plan::record::Record;
@@ -180,10 +181,10 @@ async fn an_edit_ends_every_rest_and_other_nodes_only_that_of_an_update() {
     };
     assert_eq!(resting(1, NODES), BTreeSet::from([cloud(1), cloud(2)]));
     assert_eq!(resting(1, NODES + 1), BTreeSet::from([cloud(2)]));
+    assert!(test.backoff.follows_nodes(&test.uid, SPEC));
     assert_eq!(resting(2, NODES), BTreeSet::new());
-    assert!(test.backoff.follows_nodes(&test.uid));
     test.record(ABSENT, vec![down(1), down(2)]);
-    assert!(!test.backoff.follows_nodes(&test.uid));
+    assert!(!test.backoff.follows_nodes(&test.uid, SPEC));
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,7 +197,11 @@ async fn other_nodes_end_the_rest_of_an_update_that_was_left_behind() {
         assert_eq!(test.resting(), BTreeSet::from([cloud(1)]));
         let resting = test.backoff.resting(&test.uid, SPEC, NODES + 1);
         assert_eq!(resting.is_empty(), expected, "{verb:?}");
-        assert_eq!(test.backoff.follows_nodes(&test.uid), expected, "{verb:?}");
+        assert_eq!(
+            test.backoff.follows_nodes(&test.uid, SPEC),
+            expected,
+            "{verb:?}"
+        );
     }
 }
 
@@ -207,10 +212,55 @@ async fn a_requested_delay_is_kept_and_the_failure_is_told_meanwhile() {
     let throttled = failed(1, ErrorKind::Throttled { retry_after });
     let (wait, _) = test.record(ABSENT, vec![throttled]);
     assert_eq!(wait, Some(77.0));
-    let failures = |views| test.backoff.failures(&test.uid, &observed(views));
-    let told = failures(ONE_RESTS);
+    let failures = |spec, views| test.backoff.failures(&test.uid, spec, &observed(views));
+    let told = failures(SPEC, ONE_RESTS);
     assert!(matches!(&told[..], [error] if error.cloud() == Some(&cloud(1))));
-    assert!(failures(ABSENT).is_empty(), "it was called");
+    assert!(failures(SPEC, ABSENT).is_empty(), "it was called");
+    let edited = SpecHash::for_test(2);
+    assert!(failures(edited, ONE_RESTS).is_empty(), "it was edited");
+}
+
+/// Nodes that change faster than a cloud fails leave nothing else to count.
+#[tokio::test(start_paused = true)]
+async fn an_update_that_failed_for_other_nodes_counts_and_makes_no_rest() {
+    let outdated = |spec, kind| {
+        let tried = Tried {
+            spec_hash: SpecHash::for_test(spec),
+            nodes: NODES - 1,
+        };
+        OutdatedFailure {
+            error: failed_to(Verb::Update, 1, kind),
+            tried,
+        }
+    };
+    let down = ErrorKind::Unavailable { retry_after: None };
+    let test = Test::new();
+    for _ in 0..3 {
+        test.backoff.count(&test.uid, SPEC, outdated(1, down));
+        assert_eq!(test.resting(), BTreeSet::new(), "others were tried");
+        // That of the newest Nodes is left behind, too.
+        let (wait, rest) = test.record(ONE_RESTS, Vec::new());
+        assert_eq!((wait, rest), (None, None));
+        let observed = observed(ONE_RESTS);
+        let told = test.backoff.failures(&test.uid, SPEC, &observed);
+        assert_eq!(told.len(), 1, "it is explained");
+        assert!(test.backoff.follows_nodes(&test.uid, SPEC));
+    }
+    let failed = failed_to(Verb::Update, 1, down);
+    let (wait, _) = test.record(ABSENT, vec![failed]);
+    assert!(is_about(wait, 40.0), "the fourth in a row: {wait:?}");
+
+    let cases = [
+        (outdated(2, down), "of before an edit"),
+        (outdated(1, ErrorKind::NotFound), "the query tells more"),
+    ];
+    for (failure, why) in cases {
+        let test = Test::new();
+        test.backoff.count(&test.uid, SPEC, failure);
+        let observed = observed(ONE_RESTS);
+        let told = test.backoff.failures(&test.uid, SPEC, &observed);
+        assert!(told.is_empty(), "{why}");
+    }
 }
 
 #[test]

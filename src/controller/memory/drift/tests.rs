@@ -25,6 +25,7 @@ fn observed(port: u16, nodes: u64) -> ObservedService {
         ..NodeSet::default()
     };
     observed.nodes = Some(version);
+    observed.view.record = Record::parse(Some("lb-1,lb-2"), Some("cloud1,cloud2"));
     observed
 }
 
@@ -67,6 +68,15 @@ fn use_up(drift: &Drift, cloud: &str) {
     for _ in 0..BURST {
         drift.reserve_slot(&cloud, Instant::now());
     }
+}
+
+/// A cloud may have been too full for it, until a Node left.
+#[tokio::test(start_paused = true)]
+async fn what_was_never_made_was_not_deleted() {
+    let drift = Drift::default();
+    drift.mark_in_sync(&observed(80, 1));
+    let repairs = drift.schedule(&plan([create("cloud3")]), &observed(80, 1));
+    assert!(repairs.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::node_selector::NodeSelector;
+use crate::telemetry::captured_logs::CapturedLogs;
 
 fn choice(selector: &str) -> NodeChoice {
     NodeChoice {
@@ -128,4 +129,29 @@ fn a_list_has_the_labels_of_all_nodes_or_of_none() {
     has_labels(Event::Init);
     assert!(has_labels(Event::InitApply(node(1))));
     assert!(has_labels(Event::Apply(node(2))));
+}
+
+/// Nothing is unknown, which would keep the back ends of all load balancers from leaving.
+#[tokio::test(start_paused = true)]
+async fn a_node_with_countless_labels_is_selected_by_no_service() {
+    let (lines, _guard) = CapturedLogs::collect();
+    let mut cluster = Cluster::with_three_nodes().await;
+    let (pool, outside) = (choice("pool=edge"), choice("!quarantine"));
+    cluster.choices.extend([pool.clone(), outside.clone()]);
+    let mut json = json(2);
+    let many = (0..20_000).map(|index| (format!("a-{index:0>60}"), json!("x")));
+    json["metadata"]["labels"] = Value::Object(many.collect());
+    for name in ["pool", "quarantine"] {
+        json["metadata"]["labels"][name] = json!("edge");
+    }
+    cluster.apply(labelled(1, &[("pool", "edge")]));
+    cluster.apply(serde_json::from_value(json).expect("a Node"));
+    cluster.look().await;
+    assert_eq!(cluster.addresses(&pool), ["10.0.0.1"]);
+    assert_eq!(cluster.addresses(&outside), ["10.0.0.1", "10.0.0.3"]);
+    assert_eq!(cluster.addresses(&NodeChoice::default()).len(), 3);
+    assert!(!cluster.set(&pool).v4.some_unknown);
+    let lines = lines.taken();
+    let named = lines.iter().filter(|line| line.contains("metadata.labels"));
+    assert_eq!(named.count(), 1, "{lines:?}");
 }

@@ -1,7 +1,6 @@
 //! How an attachment ends, and what never ends one.
 
 use super::*;
-use crate::plan::orphan::{Claim, Shown, suspect};
 
 #[test]
 fn what_ends_leaves_the_rest_as_it_was() {
@@ -33,11 +32,13 @@ fn what_ends_leaves_the_rest_as_it_was() {
         is_understood: false,
         ..attached()
     };
-    assert_eq!(
-        spec(unknown),
-        None,
-        "an update would take away what is not known here"
-    );
+    for unknown in [unknown, opaque(attached())] {
+        assert_eq!(
+            spec(unknown),
+            None,
+            "an update would take away what is not known here"
+        );
+    }
 }
 
 #[test]
@@ -111,24 +112,49 @@ fn an_invalid_service_keeps_all_but_its_back_ends() {
         request.spec,
         attached().spec_with_nodes(&observed.backends.addresses)
     );
+    let view = present(opaque(attached()));
+    observed.clouds.insert(CloudName::new(CLOUD), view);
+    assert!(plan_of(&invalid, &observed).actions.is_empty());
 }
 
+/// Even under the name that would be derived from its owner.
 #[test]
-fn neither_name_nor_owner_makes_it_an_orphan() {
-    let owner = asking().owner(&cluster()).on_existing();
-    let cloud = CloudName::new(CLOUD);
-    // Even under the name that would be derived from this owner.
-    for name in [made().name, owner.load_balancer_name()] {
+fn neither_name_nor_owner_makes_it_ours() {
+    let owner = asking().owner(&cluster());
+    let on_existing = owner.clone().on_existing();
+    for name in [
+        made().name,
+        owner.load_balancer_name(),
+        on_existing.load_balancer_name(),
+    ] {
         let found = LoadBalancer {
             name,
-            owner: Some(owner.clone()),
+            owner: Some(on_existing.clone()),
             ..made()
         };
-        let list = [found.clone()];
-        let shown = Shown::new(&cloud, &list);
-        for claim in [None, Some(Claim::default())] {
-            assert_eq!(suspect(&found, &cluster(), claim.as_ref(), &shown), None);
-        }
-        assert!(!found.belongs_to(&asking().owner(&cluster())));
+        assert!(!found.belongs_to(&owner));
     }
+    assert_eq!(on_existing.clone().on_existing(), on_existing);
+    assert_eq!(*on_existing.of_service(), owner);
+}
+
+/// The id is in the record before the Service is attached, and after it has been let go of.
+#[test]
+fn the_status_is_cleared_of_the_addresses_of_what_it_was_attached_to() {
+    let ended = |address: Option<&str>| {
+        let address = address.map(|ip| Ingress::Ip(ip.parse().expect("an address")));
+        let mut service = asking();
+        service.annotations.remove(ENABLE.name());
+        service.record = Record::parse(Some("lb-9"), Some(CLOUD));
+        service.published = address.into_iter().collect();
+        let plan = planned(&service, offered(made()));
+        let last = plan.actions.into_iter().last();
+        let Some(Action::RemoveFinalizer { clear_status }) = last else {
+            panic!("{last:?}");
+        };
+        clear_status
+    };
+    assert!(ended(Some("192.0.2.9")), "let go of, and then a crash");
+    assert!(!ended(Some("192.0.2.77")), "only announced");
+    assert!(!ended(None), "only announced");
 }

@@ -1,4 +1,4 @@
-//! `make bench`: how fast the release binary is, and what it needs, on a real
+//! `make bench`: how fast the program as it ships is, and what it needs, on a real
 //! kube-apiserver and two simulated clouds.
 //!
 //! In reading order: [`scenarios`] has what is measured, one file each; [`stage`] is
